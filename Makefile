@@ -1,0 +1,59 @@
+# make venv   an environment in .venv, from requirements.lock
+# make demo   record an incident, replay it, see the verdict
+# make check  format, lint, types, layers
+# make test   all tests, then the codec and relay tests with the newest websockets
+# make bench  measurements (nothing in `make test` depends on them)
+
+PYTHON ?= python3
+BIN := .venv/bin
+NEWEST := .venv-newest-websockets
+
+.PHONY: venv demo test check format bench lock clean
+
+venv: .venv/.complete
+
+.venv/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Wiretape needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make venv PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: venv
+	$(BIN)/wiretape demo
+
+check: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: venv $(NEWEST)/.complete
+	$(NEWEST)/bin/python -m pytest -q -m codec tests/capture
+	$(BIN)/python -m pytest
+
+# The lock holds the websockets that the OpenAI SDK admits; the codec must also be right with the newest.
+$(NEWEST)/.complete: requirements.lock pyproject.toml | venv
+	$(PYTHON) -m venv $(NEWEST)
+	grep -E '^[a-z0-9._-]+==' requirements.lock | grep -v '^websockets==' | sed 's/ \\$$//' > $(NEWEST)/constraints.txt
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(NEWEST)/constraints.txt \
+	  'websockets>=17,<18' pytest pytest-asyncio hypothesis trustme --editable .
+	@touch $@
+
+bench: venv
+	@for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program --quick || exit 1; done
+
+lock: venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,168 @@
+"""Follow a session's configuration: what session.update asked for, what the endpoint echoed.
+
+Both dialects are read (protocol section 1.5): GA nests under `audio.input` and `audio.output`, beta is flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from capture.audio import PCM16_24K, AudioFormat
+from capture.realtime.audio_formats import parse_format
+
+Json = dict[str, Any]
+
+_UPDATES = {"session.update", "transcription_session.update"}
+_ECHOES = {
+    "session.created",
+    "session.updated",
+    "transcription_session.created",
+    "transcription_session.updated",
+}
+
+_GA_TO_BETA = {
+    "audio.input.format": "input_audio_format",
+    "audio.output.format": "output_audio_format",
+    "audio.output.voice": "voice",
+    "audio.input.turn_detection": "turn_detection",
+    "audio.input.transcription": "input_audio_transcription",
+}
+
+
+class ConfigurationTracker:
+    """Asked and echoed configuration of one session; feed it every parsed message."""
+
+    def __init__(self) -> None:
+        self.asked: Json = {}
+        """All session.update objects so far, merged in the order they were sent."""
+        self.echoed: Json = {}
+        """The endpoint's session object, as it last told it."""
+
+    def observe(self, sender: str, event: Json) -> None:
+        """Take one message in; other messages than configuration are passed over."""
+        session = event.get("session")
+        if not isinstance(session, dict):
+            return
+        if sender == "client" and event.get("type") in _UPDATES:
+            self.asked = merge(self.asked, session)
+        elif sender == "server" and event.get("type") in _ECHOES:
+            self.echoed = session
+
+    @property
+    def model(self) -> str | None:
+        """Realtime model as asked in session.update; the URL may name another one."""
+        return _text(self.asked.get("model"))
+
+    @property
+    def model_echoed(self) -> str | None:
+        """Realtime model as the endpoint tells it."""
+        return _text(self.echoed.get("model"))
+
+    @property
+    def transcription_model(self) -> str | None:
+        """Input transcription model as asked."""
+        return _text(_child(read_setting(self.asked, "audio.input.transcription"), "model"))
+
+    @property
+    def transcription_model_echoed(self) -> str | None:
+        """Input transcription model as the endpoint tells it."""
+        return _text(_child(read_setting(self.echoed, "audio.input.transcription"), "model"))
+
+    @property
+    def voice(self) -> str | None:
+        """Voice in force; a custom voice by its id."""
+        voice = self._in_force("audio.output.voice")
+        return _text(_child(voice, "id")) if isinstance(voice, dict) else _text(voice)
+
+    @property
+    def turn_detection(self) -> str | None:
+        """`server_vad`, `semantic_vad`, or `none` where turns are manual; None where nobody said."""
+        for session in (self.echoed, self.asked):
+            found = read_setting(session, "audio.input.turn_detection", missing=_MISSING)
+            if found is not _MISSING:
+                return _text(_child(found, "type")) or "none"
+        return None
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """Format of the client's audio; 24 kHz PCM where nobody said otherwise."""
+        # Asked before echoed: the client encodes what it asked for from the moment it asked.
+        asked = parse_format(read_setting(self.asked, "audio.input.format"))
+        return asked or parse_format(read_setting(self.echoed, "audio.input.format")) or PCM16_24K
+
+    @property
+    def output_format(self) -> AudioFormat:
+        """Format of the endpoint's audio; 24 kHz PCM where nobody said otherwise."""
+        return parse_format(self._in_force("audio.output.format")) or PCM16_24K
+
+    @property
+    def server_session_id(self) -> str | None:
+        """The endpoint's `sess_…` id; support asks for it."""
+        return _text(self.echoed.get("id"))
+
+    def _in_force(self, path: str) -> object:
+        echoed = read_setting(self.echoed, path)
+        return read_setting(self.asked, path) if echoed is None else echoed
+
+
+_MISSING = object()
+
+
+def read_setting(session: Json, path: str, missing: object = None) -> object:
+    """Read a setting by its GA path, in a GA or a beta session object."""
+    found = get_path(session, path, _MISSING)
+    if found is _MISSING and path in _GA_TO_BETA:
+        found = session.get(_GA_TO_BETA[path], _MISSING)
+    return missing if found is _MISSING else found
+
+
+def merge(base: Json, update: Json) -> Json:
+    """Merge as session.update does: objects deeply, everything else (null too) replaced."""
+    merged = dict(base)
+    for name, value in update.items():
+        before = merged.get(name)
+        merged[name] = merge(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def get_path(tree: Json, path: str, missing: object = None) -> object:
+    """Read the value at a dotted path, such as `audio.input.transcription.model`."""
+    node: object = tree
+    for name in path.split("."):
+        if not isinstance(node, dict) or name not in node:
+            return missing
+        node = node[name]
+    return node
+
+
+def set_path(tree: Json, path: str, value: object) -> Json:
+    """Copy a tree with the value at a dotted path replaced; objects on the way are made where missing."""
+    changed = deepcopy(tree)
+    *parents, last = path.split(".")
+    node = changed
+    for name in parents:
+        child = node.get(name)
+        if not isinstance(child, dict):
+            child = node[name] = {}
+        node = child
+    node[last] = value
+    return changed
+
+
+def list_paths(tree: Json, prefix: str = "") -> Iterator[str]:
+    """List every dotted path of a tree, objects before what they hold."""
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        yield path
+        if isinstance(value, dict):
+            yield from list_paths(value, f"{path}.")
+
+
+def _child(node: object, name: str) -> object:
+    return node.get(name) if isinstance(node, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

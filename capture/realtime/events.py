@@ -1,0 +1,147 @@
+"""Read what identifies a message, and leave the rest of its text alone.
+
+The fields follow protocol section 1.2 (ids) and 1.6 (outcomes): ids stand at the top level or in the `item`
+or `response` the event carries, errors in `error` or in a failed response's `status_details`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(slots=True)
+class EventHeader:
+    """Type, ids and error of one message; None where it has none."""
+
+    type: str | None = None
+    event_id: str | None = None
+    item_id: str | None = None
+    previous_item_id: str | None = None
+    response_id: str | None = None
+    call_id: str | None = None
+    content_index: int | None = None
+    output_index: int | None = None
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_param: str | None = None
+
+
+class _Error(msgspec.Struct):
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+class _StatusDetails(msgspec.Struct):
+    error: _Error | None = None
+
+
+class _Item(msgspec.Struct):
+    id: str | None = None
+    call_id: str | None = None
+
+
+class _Response(msgspec.Struct):
+    id: str | None = None
+    status_details: _StatusDetails | None = None
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    event_id: str | None = None
+    item_id: str | None = None
+    previous_item_id: str | None = None
+    response_id: str | None = None
+    call_id: str | None = None
+    content_index: int | None = None
+    output_index: int | None = None
+    item: _Item | None = None
+    response: _Response | None = None
+    error: _Error | None = None
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def read_header(text: str) -> EventHeader | None:
+    """Read a message's header; None where the text is no JSON.
+
+    JSON of an unexpected shape (no `type`, ids that are no strings, lone surrogates, NaN) gives a header with
+    what could be read.
+    """
+    try:
+        envelope = _decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return _read_leniently(text)
+    item, response = envelope.item, envelope.response
+    header = EventHeader(
+        envelope.type,
+        envelope.event_id,
+        envelope.item_id,
+        envelope.previous_item_id,
+        envelope.response_id,
+        envelope.call_id,
+        envelope.content_index,
+        envelope.output_index,
+    )
+    error = envelope.error
+    if item is not None:
+        header.item_id = header.item_id or item.id
+        header.call_id = header.call_id or item.call_id
+    if response is not None:
+        header.response_id = header.response_id or response.id
+        if error is None and response.status_details is not None:
+            error = response.status_details.error
+    if error is not None:
+        header.error_type, header.error_code = error.type, error.code
+        header.error_message, header.error_param = error.message, error.param
+    return header
+
+
+def _read_leniently(text: str) -> EventHeader | None:
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict):
+        return EventHeader()
+    item, response = _object(event, "item"), _object(event, "response")
+    error = _object(event, "error") or _object(_object(response, "status_details"), "error")
+    return EventHeader(
+        type=_text(event, "type"),
+        event_id=_text(event, "event_id"),
+        item_id=_text(event, "item_id") or _text(item, "id"),
+        previous_item_id=_text(event, "previous_item_id"),
+        response_id=_text(event, "response_id") or _text(response, "id"),
+        call_id=_text(event, "call_id") or _text(item, "call_id"),
+        content_index=_index(event, "content_index"),
+        output_index=_index(event, "output_index"),
+        error_type=_text(error, "type"),
+        error_code=_text(error, "code"),
+        error_message=_text(error, "message"),
+        error_param=_text(error, "param"),
+    )
+
+
+def _object(event: dict[str, Any], name: str) -> dict[str, Any]:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(event: dict[str, Any], name: str) -> str | None:
+    value = event.get(name)
+    if not isinstance(value, str):
+        return None
+    # Columns are UTF-8: a lone surrogate has no place in them; the payload keeps its escape as it came.
+    return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+
+
+def _index(event: dict[str, Any], name: str) -> int | None:
+    value = event.get(name)
+    return value if type(value) is int and 0 <= value < 2**31 else None

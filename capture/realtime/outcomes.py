@@ -1,0 +1,200 @@
+"""Turn a session's events into failure keys: what distinguishes one failure from another.
+
+A failure key is `event type|error type|error code|masked message`, or `absent:EVENT TYPE` for what should have
+come and did not. Names, causes and confidence are given to keys elsewhere (signatures); here nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
+from capture.realtime.events import EventHeader
+
+Outcome = Literal["failed", "ok", "incomplete"]
+TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
+Json = dict[str, Any]
+
+ABSENT_AFTER_NS = 5_000_000_000
+"""What is due counts as absent after so long, if the client was still there; a hang-up in between is no failure."""
+
+_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+_FAILED_EVENTS = {
+    "error",
+    f"{_TRANSCRIPTION}failed",
+    "mcp_list_tools.failed",
+    "response.mcp_call.failed",
+}
+_THROTTLED_CODES = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
+_QUIET_CLOSES = {1000, 1005}
+
+_URL = re.compile(r"\b(?:https?|wss?)://[^\s'\"<>]+")
+_ID = re.compile(r"\b(item|resp|sess|event|evt|call|conv|req|msg|rs)_[A-Za-z0-9_-]+")
+_UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-f]{20,}\b")
+# Numbers that are part of a name (gpt-4o, 2025-04-01-preview's tail) stay: they tell models apart.
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?:[.,]\d+)*")
+
+
+def mask_message(message: str) -> str:
+    """Replace what differs from one occurrence to the next: ids, URLs, numbers."""
+    masked = _URL.sub("URL", message)
+    masked = _ID.sub(r"\1_…", masked)
+    masked = _UUID.sub("…", masked)
+    return _NUMBER.sub("…", masked)
+
+
+def failure_key(event_type: str, error_type: str | None, error_code: str | None, message: str | None) -> str:
+    """Compose a failure key; an absent part is empty."""
+    return "|".join((event_type, error_type or "", error_code or "", mask_message(message or "")))
+
+
+def is_throttling(key: str) -> bool:
+    """Tell whether a failure key is the endpoint's refusal to do more for now."""
+    parts = key.split("|")
+    return len(parts) > 2 and (parts[2] in _THROTTLED_CODES or parts[::2][:2] == ["handshake", "429"])
+
+
+def session_outcome(failure_keys: list[str], *, lost_bytes: int, end_seen: bool) -> Outcome:
+    """Judge a session: a failure seen outweighs bytes that were not."""
+    if failure_keys:
+        return "failed"
+    return "incomplete" if lost_bytes or not end_seen else "ok"
+
+
+def trial_outcome(failure_keys: list[str], expected: list[str], handshake_status: int | None) -> TrialOutcome:
+    """Judge a replay against its recording's failure keys (docs/replay.md).
+
+    *failed* means that the recording's failure came again; other failures are never counted as reproduced.
+    """
+    if set(failure_keys) & set(expected):
+        return "failed"
+    if any(is_throttling(key) for key in failure_keys):
+        return "throttled"
+    if handshake_status != 101:
+        return "not_run"
+    return "failed_otherwise" if failure_keys else "ok"
+
+
+class OutcomeTracker:
+    """Collects the failures of one session; feed it every message in order, then `finish` it."""
+
+    def __init__(self, configuration: ConfigurationTracker) -> None:
+        self.failure_keys: list[str] = []
+        """Each key once, in the order of first occurrence."""
+        self.errors = 0
+        """Failures seen, repeats included."""
+        self.first_error: str | None = None
+        """Type, code and message of the first failure, unmasked."""
+        self._configuration = configuration
+        self._server_spoke = False
+        self._commits_by_detection = False
+        self._transcriptions_due: dict[str, int] = {}
+        self._responses_open: dict[str, int] = {}
+        self._response_due_ns: int | None = None
+
+    def observe(self, sender: str, header: EventHeader, event: Json | None, offset_ns: int) -> None:
+        """Take one message in; `event` (parsed) is read for response.* and response.create only."""
+        if sender == "client":
+            self._observe_client(header, event or {}, offset_ns)
+            return
+        self._server_spoke = True
+        event_type = header.type or ""
+        if header.response_id in self._responses_open:
+            self._responses_open[header.response_id] = offset_ns
+        if event_type in _FAILED_EVENTS:
+            self._observe_failure(header)
+        if event_type.startswith("input_audio_buffer."):
+            self._observe_buffer(header, offset_ns)
+        elif event_type in (f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"):
+            self._transcriptions_due.pop(header.item_id or "", None)
+        elif event_type == "response.created":
+            self._response_due_ns = None
+            if header.response_id:
+                self._responses_open[header.response_id] = offset_ns
+        elif event_type == "response.done":
+            self._observe_response_done(header, event or {})
+
+    def refuse(self, status: int | None, error_type: str | None, message: str) -> None:
+        """Take in an upgrade that was refused (HTTP status) or that nobody answered (None)."""
+        self._fail("handshake", error_type, "unreachable" if status is None else str(status), message)
+
+    def finish(self, ended_ns: int, *, closed_by: str | None, close_code: int | None, close_reason: str | None) -> None:
+        """Take in the end of an upgraded session: how it closed, and what never came."""
+        endpoint_left = closed_by in ("server", "network")
+        noisy = close_code is not None and close_code not in _QUIET_CLOSES
+        # A client that goes away (1001) or drops the connection ends its own call; nothing failed.
+        if noisy and (endpoint_left or (close_code or 0) not in (1001, 1006)) and closed_by != "recorder":
+            self._fail("close", closed_by, str(close_code), close_reason or "")
+        before_ns = ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS
+        self._note_absent(before_ns)
+
+    def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
+        out_of_band = get_path(event, "response.conversation") == "none"
+        if header.type == "response.create" and not out_of_band:
+            self._response_due_ns = offset_ns
+
+    def _observe_buffer(self, header: EventHeader, offset_ns: int) -> None:
+        if header.type == "input_audio_buffer.speech_started":
+            # The caller goes on talking: the endpoint may drop the answer that was due.
+            self._response_due_ns = None
+            return
+        if header.type != "input_audio_buffer.committed":
+            return
+        detection = self._setting("audio.input.turn_detection")
+        if isinstance(detection, dict):
+            self._commits_by_detection = True
+            if detection.get("create_response") is not False and not self._is_transcription_session():
+                self._response_due_ns = offset_ns
+        if self._setting("audio.input.transcription") and header.item_id:
+            self._transcriptions_due[header.item_id] = offset_ns
+
+    def _observe_response_done(self, header: EventHeader, event: Json) -> None:
+        self._responses_open.pop(header.response_id or "", None)
+        status = get_path(event, "response.status")
+        reason = get_path(event, "response.status_details.reason")
+        if status == "failed":
+            self._fail("response.done", header.error_type, header.error_code, header.error_message)
+        elif status == "incomplete" and reason == "content_filter":
+            self._fail("response.done", "incomplete", "content_filter", None)
+
+    def _observe_failure(self, header: EventHeader) -> None:
+        # After an error nothing tells which request it refused: no answer is held to be due.
+        if header.type == "error":
+            self._response_due_ns = None
+        benign = header.error_code == "response_cancel_not_active" or (
+            header.error_code == "input_audio_buffer_commit_empty" and self._commits_by_detection
+        )
+        if not benign:
+            self._fail(header.type or "", header.error_type, header.error_code, header.error_message)
+
+    def _note_absent(self, before_ns: int) -> None:
+        if not self._server_spoke and before_ns >= 0:
+            self._absent("session.created")
+        if any(at_ns <= before_ns for at_ns in self._transcriptions_due.values()):
+            self._absent(f"{_TRANSCRIPTION}completed")
+        if self._response_due_ns is not None and self._response_due_ns <= before_ns:
+            self._absent("response.created")
+        if any(at_ns <= before_ns for at_ns in self._responses_open.values()):
+            self._absent("response.done")
+
+    def _fail(self, event_type: str, error_type: str | None, error_code: str | None, message: str | None) -> None:
+        said = " ".join(part for part in (error_type, error_code, message) if part)
+        self._count(failure_key(event_type, error_type, error_code, message), f"{event_type}: {said}")
+
+    def _absent(self, event_type: str) -> None:
+        self._count(f"absent:{event_type}", f"{event_type} never came")
+
+    def _count(self, key: str, said: str) -> None:
+        self.errors += 1
+        self.first_error = self.first_error or said
+        if key not in self.failure_keys:
+            self.failure_keys.append(key)
+
+    def _setting(self, path: str) -> object:
+        # Echoed before asked: an update that was rejected was asked and never came into force.
+        session = self._configuration.echoed or self._configuration.asked
+        return read_setting(session, path)
+
+    def _is_transcription_session(self) -> bool:
+        return self._configuration.echoed.get("type") == "transcription"

@@ -1,0 +1,131 @@
+"""Record sessions: bytes and facts go to the journal as they come, and are sealed when the session has ended."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from capture.journal import Direction, Journal, JournalWriter
+from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
+from capture.recording.root import Root, new_session_id
+from capture.sealing import SealedSession, Sealer
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_log = logging.getLogger(__name__)
+_DIRECTIONS: dict[Sender, Direction] = {"client": Direction.CLIENT, "server": Direction.SERVER}
+
+
+class Recorder:
+    """Records the sessions of this process into one root: one journal writer, one sealer.
+
+    Use it as a context manager, or `close` it: closing waits until every ended session is sealed.
+    """
+
+    def __init__(self, root: Root, *, sealer: Sealer | None = None) -> None:
+        self.root = root
+        self._journals = JournalWriter(root.journal)
+        self._sealer = sealer or Sealer(root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def new_facts(self, **known: Any) -> SessionFacts:
+        """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
+        started_at = datetime.now(UTC)
+        return SessionFacts(
+            session_id=new_session_id(started_at),
+            started_at_us=int(started_at.timestamp() * 1_000_000),
+            recorder_id=platform.node(),
+            **known,
+        )
+
+    def start_session(self, facts: SessionFacts) -> SessionRecording:
+        """Open the journal of a session, with its facts as the first record."""
+        return SessionRecording(facts, self._journals.open(facts.session_id), self)
+
+    def close(self) -> None:
+        """Flush the journals and wait for sealing; sessions that were not ended stay in the journal."""
+        self._journals.close()
+        self._sealer.close()
+
+    def seal(self, session_id: str) -> Future[SealedSession]:
+        """Have an ended session sealed, in the sealer's own process."""
+        return self._sealer.submit(session_id)
+
+
+class SessionRecording:
+    """One session being recorded. None of its methods raises or waits: the call comes first."""
+
+    def __init__(self, facts: SessionFacts, journal: Journal, recorder: Recorder) -> None:
+        self.facts = facts
+        self._journal = journal
+        self._recorder = recorder
+        self._started_ns = time.monotonic_ns()
+        self._sealed: Future[SealedSession] | None = None
+        self._journal.append(Direction.FACT, 0, encode_fact(facts))
+
+    @property
+    def session_id(self) -> str:
+        """The id under which the recording will be found."""
+        return self.facts.session_id
+
+    @property
+    def ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._sealed is not None
+
+    def now_ns(self) -> int:
+        """Read the session's clock: nanoseconds since its start, monotonic."""
+        return time.monotonic_ns() - self._started_ns
+
+    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None:
+        """Take a copy of bytes that went over the wire after the 101 (or the body of a plain exchange)."""
+        self._journal.append(_DIRECTIONS[sender], self.now_ns() if offset_ns is None else offset_ns, chunk)
+
+    def http_body(self, sender: Sender, body: bytes) -> None:
+        """Take the body of a plain HTTP exchange or of a refused upgrade; sealing makes it one `http` row."""
+        if body:
+            self.bytes(sender, body)
+
+    def fact(self, fact: Fact) -> None:
+        """Note something about the session."""
+        self._journal.append(Direction.FACT, self.now_ns(), encode_fact(fact))
+
+    def end(self, end: SessionEnd | None = None) -> Future[SealedSession]:
+        """End the session, once: its journal is closed and then sealed. The future holds the sealed session."""
+        if self._sealed is None:
+            sealed = self._sealed = Future()
+            self.fact(end or SessionEnd(offset_ns=self.now_ns()))
+            self._journal.close(lambda: self._seal(sealed))
+        return self._sealed
+
+    def _seal(self, sealed: Future[SealedSession]) -> None:
+        # Runs on the writer thread, once the last record is on disk.
+        try:
+            _chain(self._recorder.seal(self.session_id), sealed)
+        except Exception as error:  # noqa: BLE001 - the writer thread must live on; the journal is still there
+            _log.warning("session %s could not be sealed yet: %s", self.session_id, error)
+            sealed.set_exception(error)
+
+
+def _chain(source: Future[SealedSession], sink: Future[SealedSession]) -> None:
+    def copy(done: Future[SealedSession]) -> None:
+        error = done.exception()
+        if error is not None:
+            sink.set_exception(error)
+        else:
+            sink.set_result(done.result())
+
+    source.add_done_callback(copy)

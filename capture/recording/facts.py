@@ -1,0 +1,125 @@
+"""What a recorder knows of a session besides its bytes; written into the journal as JSON records."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Sender = Literal["client", "server"]
+Role = Literal["captured", "replayed", "imported"]
+TrialKind = Literal["baseline", "variation", "control"]
+ClosedBy = Literal["client", "server", "network", "recorder"]
+
+
+class ReplayFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Which trial of which run a replayed session is."""
+
+    run_id: str
+    replay_of: str
+    cell: str
+    trial: int
+    block: int = 0
+    trial_kind: TrialKind = "variation"
+    overrides: str = "{}"
+    """JSON object: configuration path -> value put in its place."""
+    expected_failure_keys: list[str] = []
+    """Failure keys of the replayed recording; sealing derives `trial_outcome` from them."""
+
+
+class SessionFacts(msgspec.Struct, kw_only=True, omit_defaults=True, tag="session"):
+    """Identity and destination of a session; the first record of its journal."""
+
+    session_id: str
+    started_at_us: int
+    """UTC, microseconds since the epoch; every offset_ns counts from here."""
+    recorder_id: str = ""
+    role: Role = "captured"
+    target: str | None = None
+    """Name of the target, or its redacted URL."""
+    provider: str | None = None
+    region: str | None = None
+    host: str | None = None
+    remote_ip: str | None = None
+    url: str | None = None
+    """URL asked of the endpoint, redacted."""
+    conversation_key: str | None = None
+    tags: dict[str, str] = {}
+    replay: ReplayFacts | None = None
+
+
+class HandshakeRequest(msgspec.Struct, kw_only=True, omit_defaults=True, tag="request"):
+    """The HTTP request head that went to the endpoint, redacted."""
+
+    offset_ns: int
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    remote_ip: str | None = None
+
+
+class HandshakeResponse(msgspec.Struct, kw_only=True, omit_defaults=True, tag="response"):
+    """The HTTP response head that came back, redacted; 101 opens the WebSocket."""
+
+    offset_ns: int
+    status: int
+    headers: list[tuple[str, str]]
+    remote_ip: str | None = None
+
+
+class Divergence(msgspec.Struct, kw_only=True, omit_defaults=True, tag="divergence"):
+    """Where a replay went another way than its recording."""
+
+    offset_ns: int
+    step: int
+    kind: str
+    expected: str
+    seen: str
+    action: str
+
+
+class Rewrite(msgspec.Struct, kw_only=True, omit_defaults=True, tag="rewrite"):
+    """What a replay changed in a message before it sent it."""
+
+    offset_ns: int
+    step: int
+    kind: str
+    path: str
+    before: str
+    after: str
+
+
+class SessionEnd(msgspec.Struct, kw_only=True, omit_defaults=True, tag="end"):
+    """How a session ended, and how the recorder itself behaved; the last record of its journal."""
+
+    offset_ns: int
+    closed_by: ClosedBy | None = None
+    """Who ended the connection; None lets sealing read it off the close frames."""
+    end_reason: str | None = None
+    relay_lag_p50_us: float | None = None
+    relay_lag_p99_us: float | None = None
+    relay_lag_max_us: float | None = None
+    backpressure_client_ms: float | None = None
+    backpressure_server_ms: float | None = None
+    buffer_high_water: int | None = None
+    pacing_p50_us: float | None = None
+    pacing_p99_us: float | None = None
+    drift_us: float | None = None
+
+
+Fact = SessionFacts | HandshakeRequest | HandshakeResponse | Divergence | Rewrite | SessionEnd
+
+_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """Encode a fact as the JSON of a journal record."""
+    return msgspec.json.encode(fact)
+
+
+def decode_fact(record: bytes) -> Fact:
+    """Decode a journal record's JSON.
+
+    Raises `msgspec.DecodeError` where it is no fact of this version.
+    """
+    return _decoder.decode(record)

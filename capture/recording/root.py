@@ -1,0 +1,57 @@
+"""A root: the folder that holds recordings, and the names of everything in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
+
+
+@dataclass(frozen=True)
+class Root:
+    """Where recordings live; nothing is created until something is written."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Sessions in flight, one file each."""
+        return self.path / "journal"
+
+    @property
+    def quarantine(self) -> Path:
+        """Journals that could not be sealed twice."""
+        return self.journal / "quarantine"
+
+    @property
+    def runs(self) -> Path:
+        """One JSON file a run of replay."""
+        return self.path / "runs"
+
+    def journal_of(self, session_id: str) -> Path:
+        """Name the journal of a session in flight."""
+        return self.journal / f"{session_id}.journal"
+
+    def table(self, name: str) -> Path:
+        """Name the folder of one table."""
+        return self.path / name
+
+    def table_file(self, name: str, session_id: str) -> Path:
+        """Name the file of one session in one table: `NAME/date=YYYY-MM-DD/SESSION.parquet`."""
+        day = f"{session_id[:4]}-{session_id[4:6]}-{session_id[6:8]}"
+        return self.path / name / f"date={day}" / f"{session_id}.parquet"
+
+
+def open_root(path: Path | None = None) -> Root:
+    """Open the given folder, else `$WIRETAPE_RECORDINGS`, else `./recordings`."""
+    return Root(path or Path(os.environ.get(ROOT_VARIABLE) or "recordings"))
+
+
+def new_session_id(started_at: datetime | None = None) -> str:
+    """Make a sortable session id: UTC time to the second and 32 random bits."""
+    at = (started_at or datetime.now(UTC)).astimezone(UTC)
+    return f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"

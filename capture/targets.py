@@ -1,0 +1,195 @@
+"""Where calls may go: targets from wiretape.toml, or plain URLs; never a key, only the name of its variable."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from capture.errors import UsageProblem
+
+CONFIG_VARIABLE = "WIRETAPE_CONFIG"
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+
+Auth = Literal["api-key", "bearer", "entra"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One endpoint that calls and replays can be sent to."""
+
+    name: str
+    """Its name in wiretape.toml, or the URL as it was given."""
+    url: str
+    """`ws://` or `wss://`; with path and query, a path alone, or an origin alone (see `request_url`)."""
+    model: str | None = None
+    """Realtime model; on Azure the deployment's name."""
+    region: str | None = None
+    provider: str | None = None
+    """`azure`, `openai`, `simulator`, `other`; None leaves it to what the handshake shows."""
+    auth: Auth | None = None
+    """How the key is sent; None takes `api-key` for Azure hosts and `bearer` elsewhere."""
+    api_key_env: str | None = None
+    """Environment variable that holds the key; None sends no credential."""
+    transcription_models: dict[str, str] = field(default_factory=dict)
+    """Model id to deployment name on this resource: Azure wants the latter (protocol section 0.2)."""
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """Host name without the port."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Port to connect to."""
+        parts = urlsplit(self.url)
+        return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.url).scheme == "wss"
+
+    def request_url(self, path_and_query: str = "") -> str:
+        """Compose the URL of a session.
+
+        `path_and_query` is what the client (or the recording) asked for. A target with path and query is used as
+        it is; a path without a query keeps the client's query with the target's model in it; an origin alone
+        keeps the client's path too. `query` of the target is added in every case.
+        """
+        ours, theirs = urlsplit(self.url), urlsplit(path_and_query)
+        if ours.query:
+            path, query = ours.path, ours.query
+        else:
+            path = ours.path if ours.path.strip("/") else theirs.path or "/"
+            query = _with_model(theirs.query, self.model)
+        if self.query:
+            names = {name.lower() for name in self.query}
+            kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
+            query = "&".join([*kept, urlencode(self.query)])
+        return urlunsplit((ours.scheme, ours.netloc, path, query, ""))
+
+    def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+        """Give the headers that authenticate; empty where the target has no key of its own.
+
+        Raises `UsageProblem` where the key's variable is not set.
+        """
+        environ = os.environ if environ is None else environ
+        if self.auth == "entra":
+            return [("Authorization", f"Bearer {_entra_token()}")]
+        if self.api_key_env is None:
+            return []
+        key = environ.get(self.api_key_env, "").strip()
+        if not key:
+            raise UsageProblem(f"target {self.name} needs its key: set the environment variable {self.api_key_env}")
+        # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
+        auth = self.auth or ("api-key" if self.host.endswith(".azure.com") else "bearer")
+        return [("api-key", key)] if auth == "api-key" else [("Authorization", f"Bearer {key}")]
+
+
+class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
+    url: str
+    model: str | None = None
+    region: str | None = None
+    provider: Literal["azure", "openai", "simulator", "other"] | None = None
+    auth: Auth | None = None
+    api_key_env: str | None = None
+    transcription_models: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+
+
+class _Configuration(msgspec.Struct, forbid_unknown_fields=True):
+    targets: dict[str, _TargetTable] = {}
+
+
+def load_targets(path: Path | None = None) -> dict[str, Target]:
+    """Read the targets of `wiretape.toml` (given, `$WIRETAPE_CONFIG`, or in the current folder); none is fine.
+
+    Raises `UsageProblem` with the place of the fault.
+    """
+    named = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    source = named or Path("wiretape.toml")
+    if not source.is_file():
+        if named is not None:
+            raise UsageProblem(f"there is no configuration file {source}")
+        return {}
+    try:
+        configuration = msgspec.toml.decode(source.read_bytes(), type=_Configuration)
+    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{source} cannot be read: {error}") from error
+    return {name: _target(name, table) for name, table in configuration.targets.items()}
+
+
+def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Target:
+    """Find a target by its name, or make one of a URL.
+
+    Raises `UsageProblem` that lists the names known, the nearest first.
+    """
+    targets = load_targets() if targets is None else targets
+    if text in targets:
+        return targets[text]
+    if "://" in text:
+        return Target(name=text, url=_checked_url(text, text))
+    raise UsageProblem(
+        f"unknown target {text!r}: {_known_names(text, targets)}; or give a URL such as ws://127.0.0.1:8900"
+    )
+
+
+def _target(name: str, table: _TargetTable) -> Target:
+    fields = msgspec.structs.asdict(table)
+    return Target(name=name, **{**fields, "url": _checked_url(table.url, name)})
+
+
+def _checked_url(url: str, name: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageProblem(f"target {name}: {url!r} is no URL ({error})") from error
+    if parts.scheme not in _SCHEMES or not host:
+        raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {url!r}")
+    if parts.username is not None:
+        raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))
+
+
+def _known_names(text: str, targets: Mapping[str, Target]) -> str:
+    if not targets:
+        return "there is no wiretape.toml with targets here"
+    near = difflib.get_close_matches(text, targets, n=3, cutoff=0.5)
+    return "known are " + ", ".join(_unique([*near, *targets]))
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _with_model(query: str, model: str | None) -> str:
+    if model is None:
+        return query
+    pairs = parse_qsl(query, keep_blank_values=True)
+    name = "deployment" if any(key == "deployment" for key, _ in pairs) else "model"
+    if any(key == "intent" and value == "transcription" for key, value in pairs) and name == "model":
+        # Transcription sockets refuse a model in the URL (protocol section 3.1).
+        return query
+    kept = [part for part in query.split("&") if part and part.split("=")[0] not in ("model", "deployment")]
+    return "&".join([f"{name}={quote(model, safe='')}", *kept])
+
+
+def _entra_token() -> str:
+    try:
+        from azure.identity import DefaultAzureCredential
+    except ImportError as error:
+        raise UsageProblem("auth = \"entra\" needs azure-identity: pip install 'wiretape[entra]'") from error
+    token: str = DefaultAzureCredential().get_token("https://ai.azure.com/.default").token
+    return token

@@ -1,0 +1,31 @@
+"""Fixtures that tests of every package share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from capture.recording.root import Root
+
+_SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """Give an empty root of its own."""
+    return Root(tmp_path / "recordings")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Give the folder of wire logs and protocol tables; tests that need it skip where it is absent."""
+    if not _SHARED.is_dir():
+        pytest.skip("the folder with wire logs and protocol tables is not here")
+    return _SHARED
+
+
+@pytest.fixture
+def question_clip() -> Path:
+    """Give the spoken question that the demo asks."""
+    return Path(__file__).parents[1] / "replay" / "simulator" / "clips" / "question_weather.flac"
