@@ -1,0 +1,20 @@
+"""A local Realtime endpoint that needs no key and no network, and fails the way a scenario says.
+
+- **admission** decides about a handshake: region, model, or how the endpoint turns it away.
+- A **session** is one connection: client messages and the time in, server events out. It refuses a mistake with an
+  `error` event in the real endpoint's words (**client_events** and **shapes** hold what may be said) and goes on.
+- **turns** cut the appended audio, by voice activity in audio time (**vad**, **input_audio**) or by hand; a turn
+  becomes an item of the **conversation**.
+- **runs** are what a session does by the clock: **responses** stream a shipped clip and its words,
+  **transcriptions** tell what the user is meant to have said.
+- A **scenario** says what fails, where and when; the session asks it before each thing that may fail.
+- **endpoint** is the shell: the only file with sockets; **clock** is the only one that knows the time.
+
+Everything but the shell is pure: it takes the time as an argument and returns what to send. **ids** come from a seed,
+so the same seed and the same client give the same ids.
+"""
+
+from replay.simulator.endpoint import REGIONS, Simulator, serve
+from replay.simulator.scenario import Scenario, list_scenarios, load_scenario
+
+__all__ = ["REGIONS", "Scenario", "Simulator", "list_scenarios", "load_scenario", "serve"]

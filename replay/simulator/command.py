@@ -1,0 +1,47 @@
+"""What `wiretape replay simulate` does; replay/cli.py mounts it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+
+from capture.errors import UsageProblem
+from replay.simulator.endpoint import REGIONS, serve
+from replay.simulator.scenario import list_scenarios, load_scenario
+
+__all__ = ["list_scenarios", "run_simulator"]
+
+
+def run_simulator(scenarios: list[str], regions: list[str], listen: str, seed: int, separate_origins: bool) -> None:
+    """Serve the named scenarios (none: healthy) until Ctrl-C or SIGTERM; print one line a region once it listens.
+
+    Raises `UsageProblem` for an unknown scenario or an address that cannot be listened on.
+    """
+    served = regions or list(REGIONS)
+    for region in served:
+        if not re.fullmatch(r"[a-z0-9-]+", region):
+            raise UsageProblem(f"a region is a part of the path, such as eastus2, not {region!r}")
+    staged = [load_scenario(name) for name in scenarios or ["healthy"]]
+    address = parse_listen(listen)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with serve(
+            staged, regions=served, listen=address, seed=seed, separate_origins=separate_origins
+        ) as simulator:
+            for region in simulator.regions:
+                print(f"{region}\t{simulator.url(region)}", flush=True)  # noqa: T201 - stdout is data
+            await stop.wait()
+
+    asyncio.run(run())
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Read HOST:PORT; raises `UsageProblem`."""
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8766, not {listen!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,273 @@
+"""The shell: a WebSocket server whose connections feed sessions and send what these answer, when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
+from urllib.parse import urlencode
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from capture.audio import PCM16_24K, AudioFormat
+from capture.errors import UsageProblem
+from capture.targets import Target
+from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit
+from replay.simulator.clips import read_chunks
+from replay.simulator.clock import Clock, SystemClock
+from replay.simulator.ids import IdSource
+from replay.simulator.scenario import Scenario, Server, combine
+from replay.simulator.session import Close, Output, Session
+
+REGIONS = ("eastus2", "swedencentral")
+
+_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""15 MiB of audio in base64, and room around it."""
+_SUBPROTOCOL = Subprotocol("realtime")
+
+
+class _QuietHandshakes(logging.Filter):
+    """Tells handshakes that came to nothing in one line: port probes and plain HTTP are no faults of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the record of a failed handshake; pass all others on as they are."""
+        if record.msg == "opening handshake failed" and record.exc_info:
+            record.msg, record.args = "a handshake failed: %s", (record.exc_info[1],)
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+
+_logger = logging.getLogger(__name__)
+_logger.addFilter(_QuietHandshakes())
+
+
+class Simulator:
+    """A running endpoint: where it listens, and what to connect to."""
+
+    def __init__(self, origins: dict[str, str], *, separate_origins: bool) -> None:
+        self._origins = origins
+        self._separate_origins = separate_origins
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions served."""
+        return tuple(self._origins)
+
+    @property
+    def origin(self) -> str:
+        """`ws://HOST:PORT` of the first region."""
+        return next(iter(self._origins.values()))
+
+    def url(self, region: str, model: str | None = None) -> str:
+        """Give the URL of a region's Realtime endpoint; with a model, ready to connect to."""
+        prefix = "" if self._separate_origins else f"/{region}"
+        query = f"?{urlencode({'model': model})}" if model else ""
+        return f"{self._origins[region]}{prefix}/openai/v1/realtime{query}"
+
+    def targets(self, model: str) -> list[Target]:
+        """Give a target for each region, named by it."""
+        return [
+            Target(name=region, url=self.url(region), model=model, region=region, provider="simulator")
+            for region in self.regions
+        ]
+
+
+@asynccontextmanager
+async def serve(
+    scenarios: Sequence[Scenario],
+    *,
+    regions: Sequence[str] = REGIONS,
+    listen: tuple[str, int] = ("127.0.0.1", 0),
+    seed: int = 0,
+    clock: Clock | None = None,
+    separate_origins: bool = False,
+) -> AsyncIterator[Simulator]:
+    """Serve the Realtime API as the scenarios stage it, until the block is left.
+
+    Regions are paths of one origin, or, with `separate_origins`, ports of their own: the given one and those that
+    follow it (all free ones where it is 0). Raises `UsageProblem` where the address cannot be listened on.
+    """
+    host, port = listen
+    server = combine(scenarios)
+    _warm_up(server)
+    endpoint = _Endpoint(server, seed, clock or SystemClock())
+    groups = [(region,) for region in regions] if separate_origins else [tuple(regions)]
+    origins: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+        for number, group in enumerate(groups):
+            bound = await stack.enter_async_context(endpoint.listen(host, port + number if port else 0, group))
+            origins |= dict.fromkeys(group, f"ws://{_url_host(host)}:{bound}")
+        yield Simulator(origins, separate_origins=separate_origins)
+
+
+def _warm_up(server: Server) -> None:
+    # The first session must not wait for clips to be read and encoded.
+    for audio_format in (PCM16_24K, AudioFormat("audio/pcmu", 8000), AudioFormat("audio/pcma", 8000)):
+        read_chunks(server.answer, audio_format)
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class _SimulatedConnection(ServerConnection):
+    """A connection that remembers what its handshake decided."""
+
+    admission: Admission
+    ids: IdSource
+
+
+class _Endpoint:
+    """What all connections share: the staged server, the seed, the clock, and how many came before."""
+
+    def __init__(self, server: Server, seed: int, clock: Clock) -> None:
+        self._server = server
+        self._seed = seed
+        self._clock = clock
+        self._numbers = itertools.count(1)
+
+    @asynccontextmanager
+    async def listen(self, host: str, port: int, regions: tuple[str, ...]) -> AsyncIterator[int]:
+        """Listen on one address for some regions; give the port."""
+
+        def decide(connection: ServerConnection, request: Request) -> Response | None:
+            return self._decide(cast("_SimulatedConnection", connection), request, regions)
+
+        listening = serve_websockets(
+            self._talk,
+            host,
+            port,
+            create_connection=_SimulatedConnection,
+            process_request=decide,
+            process_response=_add_headers,
+            select_subprotocol=_select_subprotocol,
+            server_header="wiretape-simulator",
+            max_size=_MAX_MESSAGE_BYTES,
+            logger=_logger,
+        )
+        try:
+            server = await listening
+        except OSError as error:
+            raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
+        async with server:
+            yield int(next(iter(server.sockets)).getsockname()[1])
+
+    def _decide(self, connection: _SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
+        connection.ids = IdSource(self._seed, next(self._numbers))
+        connection.admission = admission = admit(request.path, _joined(request.headers), regions)
+        if not isinstance(admission, Refused):
+            return None
+        response = connection.respond(admission.status, admission.body)
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        _tell_request(connection, response.headers)
+        return response
+
+    async def _talk(self, connection: ServerConnection) -> None:
+        simulated = cast("_SimulatedConnection", connection)
+        admission = simulated.admission
+        if isinstance(admission, Admitted):
+            session = Session(self._server, admission.region, admission.model, simulated.ids, self._clock.now_ns())
+            await _Talk(connection, session, self._clock).run()
+        elif isinstance(admission, TurnedAway):
+            await _turn_away(simulated, admission)
+
+
+class _Talk:
+    """One session on one connection: a reader that feeds it, a pacer that wakes it when something is due."""
+
+    def __init__(self, connection: ServerConnection, session: Session, clock: Clock) -> None:
+        self._connection = connection
+        self._session = session
+        self._clock = clock
+        # Held from asking the session until all it said is sent: two tasks must not mix their events.
+        self._speaking = asyncio.Lock()
+        self._sleep: asyncio.Task[None] | None = None
+        self._awake_at_ns = 0
+
+    async def run(self) -> None:
+        """Talk until either side closes."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._send(self._session.open())
+                pacing = tasks.create_task(self._pace(tasks), name="simulator pacing")
+                try:
+                    await self._read()
+                finally:
+                    pacing.cancel()
+        except* ConnectionClosed:
+            # The client left; there is nobody to tell.
+            pass
+
+    async def _read(self) -> None:
+        async for message in self._connection:
+            async with self._speaking:
+                await self._send(self._session.receive(message, self._clock.now_ns()))
+            if self._sleep is not None and self._session.next_due_ns < self._awake_at_ns:
+                self._sleep.cancel()
+
+    async def _pace(self, tasks: asyncio.TaskGroup) -> None:
+        while not self._session.closed:
+            self._awake_at_ns = self._session.next_due_ns
+            sleep = self._sleep = tasks.create_task(self._clock.sleep_until(self._awake_at_ns))
+            try:
+                # Woken early by the reader, the sleep ends cancelled, and the next one is planned afresh.
+                await asyncio.wait([sleep])
+            finally:
+                sleep.cancel()
+            async with self._speaking:
+                await self._send(self._session.tick(self._clock.now_ns()))
+
+    async def _send(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Close):
+                await self._connection.close(output.code, output.reason)
+            else:
+                await self._connection.send(msgspec.json.encode(output), text=True)
+
+
+async def _turn_away(connection: _SimulatedConnection, admission: TurnedAway) -> None:
+    error = {
+        "type": "invalid_request_error",
+        "code": admission.code,
+        "message": admission.message,
+        "param": None,
+        "event_id": None,
+    }
+    event = {"type": "error", "event_id": connection.ids.make("event"), "error": error}
+    try:
+        await connection.send(msgspec.json.encode(event), text=True)
+    except ConnectionClosed:
+        return
+    await connection.close(4000, admission.close_reason)
+
+
+def _add_headers(connection: ServerConnection, _request: Request, response: Response) -> None:
+    _tell_request(cast("_SimulatedConnection", connection), response.headers)
+
+
+def _tell_request(connection: _SimulatedConnection, headers: Headers) -> None:
+    if "x-request-id" in headers:
+        return
+    headers["x-request-id"] = connection.ids.make_request_id()
+    headers["apim-request-id"] = connection.ids.make_request_id()
+    headers["x-ms-region"] = connection.admission.region
+    headers["x-wiretape-simulator"] = "1"
+
+
+def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    # Browsers send their key as another subprotocol beside it; only this one is ever answered.
+    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
+
+
+def _joined(headers: Headers) -> dict[str, str]:
+    return {name: ", ".join(headers.get_all(name)) for name in ("OpenAI-Beta", "Sec-WebSocket-Protocol")}

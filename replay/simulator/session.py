@@ -1,0 +1,196 @@
+"""One Realtime session: client messages and the time in, server events out. It touches no socket and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from replay.simulator.client_events import check_client_event, read_event_id
+from replay.simulator.clock import NS_PER_S
+from replay.simulator.configuration import default_session, update_session
+from replay.simulator.conversation import Json
+from replay.simulator.dialogue import Dialogue
+from replay.simulator.ids import IdSource
+from replay.simulator.items import make_item
+from replay.simulator.runs import Event
+from replay.simulator.scenario import Server
+from replay.simulator.shapes import ClientMistake, decode_audio
+from replay.simulator.turns import Turns, TurnStarted, TurnStopped
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The endpoint ends the session: a WebSocket close."""
+
+    code: int
+    reason: str
+
+
+Output = Event | Close
+"""What goes to the client: an event with its `event_id`, or the close."""
+
+
+class Session:
+    """Everything that happens on one connection after its handshake."""
+
+    def __init__(self, server: Server, region: str, model: str, ids: IdSource, now_ns: int) -> None:
+        self.closed = False
+        self._server = server
+        self._ids = ids
+        self._now_ns = now_ns
+        self._expires_ns = now_ns + round(server.session_max_duration_s * NS_PER_S)
+        settings = default_session(ids.make("sess"), model, self._expires_ns // NS_PER_S)
+        self._turns = Turns(settings, lambda: ids.make("item"))
+        self._dialogue = Dialogue(server, region, ids, settings)
+        self._outbox: list[Output] = []
+        self._handlers: dict[str, Callable[[Json], Iterable[Event]]] = {
+            "session.update": self._update_session,
+            "input_audio_buffer.append": self._append_audio,
+            "input_audio_buffer.commit": self._commit_audio,
+            "input_audio_buffer.clear": self._clear_audio,
+            "conversation.item.create": self._create_item,
+            "conversation.item.truncate": self._truncate_item,
+            "conversation.item.delete": self._delete_item,
+            "conversation.item.retrieve": self._retrieve_item,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+        }
+
+    @property
+    def next_due_ns(self) -> int:
+        """When something happens next by itself: at the latest, the session ends."""
+        due_ns = self._dialogue.due_ns
+        return self._expires_ns if due_ns is None else min(due_ns, self._expires_ns)
+
+    def open(self) -> list[Output]:
+        """Greet the client."""
+        self._emit([{"type": "session.created", "session": self._dialogue.settings}])
+        return self._flush()
+
+    def receive(self, message: str | bytes, now_ns: int) -> list[Output]:
+        """Take a message of the client in. Whatever is wrong with it, the session goes on."""
+        self._live_until(now_ns)
+        if not self.closed:
+            event = None
+            try:
+                event = _parse(message)
+                self._emit(self._handlers[check_client_event(event)](event))
+            except ClientMistake as mistake:
+                self._refuse(mistake, read_event_id(event))
+        return self._flush()
+
+    def tick(self, now_ns: int) -> list[Output]:
+        """Let happen what is due by now."""
+        self._live_until(now_ns)
+        return self._flush()
+
+    def _live_until(self, now_ns: int) -> None:
+        while not self.closed and self.next_due_ns <= now_ns:
+            if self.next_due_ns == self._expires_ns:
+                self._expire()
+            else:
+                self._emit(self._dialogue.step())
+        self._now_ns = now_ns
+
+    def _expire(self) -> None:
+        minutes = f"{self._server.session_max_duration_s / 60:g}"
+        message = f"Your session hit the maximum duration of {minutes} minutes."
+        self._refuse(ClientMistake("session_expired", message), None)
+        self._outbox.append(Close(1001, message))
+        self.closed = True
+
+    def _update_session(self, event: Json) -> list[Event]:
+        dialogue = self._dialogue
+        dialogue.settings = update_session(
+            dialogue.settings, event["session"], assistant_spoke=dialogue.assistant_spoke
+        )
+        self._turns.configure(dialogue.settings)
+        return [{"type": "session.updated", "session": dialogue.settings}]
+
+    def _append_audio(self, event: Json) -> Iterable[Event]:
+        for turn in self._turns.append(decode_audio(event["audio"], "audio")):
+            yield from self._hear_start(turn) if isinstance(turn, TurnStarted) else self._hear_stop(turn)
+
+    def _commit_audio(self, _event: Json) -> list[Event]:
+        return self._dialogue.add_turn(self._turns.commit(), self._now_ns)
+
+    def _clear_audio(self, _event: Json) -> list[Event]:
+        self._turns.clear()
+        return [{"type": "input_audio_buffer.cleared"}]
+
+    def _create_item(self, event: Json) -> list[Event]:
+        item = make_item(event["item"], self._ids, self._dialogue.settings)
+        return self._dialogue.add_item(item, event.get("previous_item_id"))
+
+    def _truncate_item(self, event: Json) -> list[Event]:
+        fields = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
+        self._dialogue.conversation.truncate(**fields)
+        return [{"type": "conversation.item.truncated", **fields}]
+
+    def _delete_item(self, event: Json) -> list[Event]:
+        self._dialogue.conversation.delete(event["item_id"])
+        return [{"type": "conversation.item.deleted", "item_id": event["item_id"]}]
+
+    def _retrieve_item(self, event: Json) -> list[Event]:
+        item = self._dialogue.conversation.retrieve(event["item_id"])
+        return [{"type": "conversation.item.retrieved", "item": item}]
+
+    def _create_response(self, event: Json) -> list[Event]:
+        return self._dialogue.create_response(event.get("response"), self._now_ns)
+
+    def _cancel_response(self, event: Json) -> list[Event]:
+        return self._dialogue.cancel_response(event.get("response_id"), self._now_ns)
+
+    def _hear_start(self, turn: TurnStarted) -> Iterable[Event]:
+        yield {
+            "type": "input_audio_buffer.speech_started",
+            "audio_start_ms": turn.audio_start_ms,
+            "item_id": turn.item_id,
+        }
+        if self._detection["interrupt_response"]:
+            yield from self._dialogue.interrupt(self._now_ns)
+
+    def _hear_stop(self, turn: TurnStopped) -> Iterable[Event]:
+        yield {
+            "type": "input_audio_buffer.speech_stopped",
+            "audio_end_ms": turn.audio_end_ms,
+            "item_id": turn.item_id,
+        }
+        yield from self._dialogue.add_turn(turn, self._now_ns)
+        if self._detection["create_response"]:
+            yield from self._dialogue.answer_turn(self._now_ns)
+
+    @property
+    def _detection(self) -> Json:
+        detection: Json = self._dialogue.settings["audio"]["input"]["turn_detection"]
+        return detection
+
+    def _refuse(self, mistake: ClientMistake, event_id: str | None) -> None:
+        error = {
+            "type": "invalid_request_error",
+            "code": mistake.code,
+            "message": mistake.message,
+            "param": mistake.param,
+            "event_id": event_id,
+        }
+        self._emit([{"type": "error", "error": error}])
+
+    def _emit(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._outbox.append({"type": event["type"], "event_id": self._ids.make("event"), **event})
+
+    def _flush(self) -> list[Output]:
+        outputs, self._outbox = self._outbox, []
+        return outputs
+
+
+def _parse(message: str | bytes) -> Any:
+    if isinstance(message, bytes):
+        raise ClientMistake("invalid_event", "Expected a text WebSocket message; binary frames are not supported.")
+    try:
+        return msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise ClientMistake("invalid_json", "Invalid event: failed to parse JSON value.") from error

@@ -1,0 +1,299 @@
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from capture.audio import PCM16_24K, clip_as
+from capture.errors import UsageProblem
+from replay.simulator import Scenario, Simulator, load_scenario, serve
+from replay.simulator.clips import clip_path, read_text
+from replay.simulator.clock import NS_PER_S
+from replay.simulator.scenario import Server
+
+Event = dict[str, Any]
+
+HEALTHY = load_scenario("healthy")
+FOUNDING = load_scenario("transcription_model_path_failure")
+# An answer in a tenth of a second, for tests in which its pace does not matter.
+SWIFT = Scenario("swift", "answers at once", Server(answer_speed=100, first_delta_ms=10, transcription_delay_ms=20))
+QUESTION = PCM16_24K.silence(480) + clip_as(clip_path("question_weather"), PCM16_24K) + PCM16_24K.silence(320)
+
+
+async def send(socket: ClientConnection, event_type: str, **fields: Any) -> None:
+    await socket.send(json.dumps({"type": event_type, **fields}))
+
+
+async def hear(socket: ClientConnection, *, until: str) -> list[Event]:
+    events: list[Event] = []
+    while not events or events[-1]["type"] != until:
+        events.append(json.loads(await socket.recv()))
+    return events
+
+
+async def ask(socket: ClientConnection) -> None:
+    """Ask the question in 20 ms chunks, as fast as the socket takes them."""
+    for start in range(0, len(QUESTION), 960):
+        audio = base64.b64encode(QUESTION[start : start + 960]).decode()
+        await send(socket, "input_audio_buffer.append", audio=audio)
+
+
+async def converse(url: str, model: str = "gpt-4o-transcribe") -> list[Event]:
+    """One spoken turn over a real socket, until it is answered."""
+    async with connect(url) as socket:
+        events = [json.loads(await socket.recv())]
+        transcription = {"input": {"transcription": {"model": model}}}
+        await send(socket, "session.update", session={"type": "realtime", "audio": transcription})
+        await ask(socket)
+        return events + await hear(socket, until="rate_limits.updated")
+
+
+async def test_every_handshake_tells_the_request_and_the_region() -> None:
+    async with serve([HEALTHY]) as simulator:
+        for region in simulator.regions:
+            async with connect(simulator.url(region, "gpt-realtime")) as socket:
+                assert socket.response is not None
+                headers = socket.response.headers
+                assert (headers["x-ms-region"], headers["x-wiretape-simulator"]) == (region, "1")
+                assert headers["x-request-id"] != headers["apim-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/eastus2/openai/v1/audio", 404, "404"),
+        ("/eastus2/openai/v1/realtime?model=whisper-1", 400, "OpperationNotSupported"),
+        ("/swedencentral/openai/v1/realtime?model=gpt-realtime&api-version=2025-04-01-preview", 401, "401"),
+    ],
+)
+async def test_a_refused_handshake_has_a_json_body(path: str, status: int, code: str) -> None:
+    async with serve([HEALTHY]) as simulator:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{simulator.origin}{path}")
+
+    response = refused.value.response
+    assert response.status_code == status
+    assert json.loads(response.body or b"")["error"]["code"] == code
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["x-ms-region"] == path.split("/")[1]
+    assert response.headers["apim-request-id"]
+
+
+async def test_the_beta_header_is_turned_away_after_the_upgrade(check_event: Callable[[Event], None]) -> None:
+    async with serve([HEALTHY]) as simulator:
+        url = f"{simulator.origin}/v1/realtime?model=gpt-realtime"
+        async with connect(url, additional_headers={"OpenAI-Beta": "realtime=v1"}) as socket:
+            error = json.loads(await socket.recv())
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+
+    check_event(error)
+    assert error["error"]["code"] == "beta_api_shape_disabled"
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        4000,
+        "invalid_request_error.beta_api_shape_disabled",
+    )
+
+
+async def test_browsers_get_their_subprotocol_but_never_their_key_back() -> None:
+    async with serve([HEALTHY]) as simulator:
+        offered: Any = ["realtime", "openai-insecure-api-key.secret"]
+        async with connect(simulator.url("eastus2", "gpt-realtime"), subprotocols=offered) as socket:
+            assert socket.subprotocol == "realtime"
+
+
+async def test_regions_may_be_origins() -> None:
+    async with serve([HEALTHY], separate_origins=True) as simulator:
+        urls = [simulator.url(region, "gpt-realtime") for region in simulator.regions]
+        assert len({url.split("/")[2] for url in urls}) == 2
+        for region, url in zip(simulator.regions, urls, strict=True):
+            async with connect(url) as socket:
+                assert socket.response is not None
+                assert socket.response.headers["x-ms-region"] == region
+
+
+async def test_targets_are_ready_to_connect_to() -> None:
+    async with serve([HEALTHY], regions=["westus3"]) as simulator:
+        (target,) = simulator.targets("gpt-realtime")
+        assert (target.name, target.region, target.provider) == ("westus3", "westus3", "simulator")
+        assert target.request_url("/anything?model=other") == simulator.url("westus3", "gpt-realtime")
+
+
+async def test_the_founding_incident_over_real_sockets(check_event: Callable[[Event], None]) -> None:
+    cells = [(region, model) for region in ("eastus2", "swedencentral") for model in ("gpt-4o-transcribe", "whisper-1")]
+    async with serve([FOUNDING]) as simulator:
+        urls = [(simulator.url(region, "gpt-realtime"), model) for region, model in cells]
+        heard = await asyncio.gather(*(converse(url, model) for url, model in urls))
+
+    for events in heard:
+        for event in events:
+            check_event(event)
+    ends = [
+        [event for event in events if event["type"].rpartition(".")[2] in ("failed", "completed")] for events in heard
+    ]
+    assert [[event["type"].rpartition(".")[2] for event in end] for end in ends] == [
+        ["failed"],
+        ["completed"],
+        ["completed"],
+        ["completed"],
+    ]
+    assert ends[0][0]["error"]["type"] == "server_error"
+    assert ends[0][0]["error"]["code"] is None
+    assert {end[0]["transcript"] for end in ends[1:]} == {read_text("question_weather")}
+    done = [event["response"]["status"] for events in heard for event in events if event["type"] == "response.done"]
+    assert done == ["completed"] * 4
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_the_openai_client_has_a_conversation(compression: Any) -> None:
+    async with serve([SWIFT]) as simulator:
+        base_url = simulator.url("swedencentral").removesuffix("/realtime")
+        client = AsyncOpenAI(api_key="none", websocket_base_url=base_url)
+        options: Any = {"compression": compression}
+        async with client.realtime.connect(model="gpt-realtime", websocket_connection_options=options) as connection:
+            await connection.session.update(
+                session={"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+            )
+            for start in range(0, len(QUESTION), 960):
+                await connection.input_audio_buffer.append(
+                    audio=base64.b64encode(QUESTION[start : start + 960]).decode()
+                )
+            said, words, status = 0, "", None
+            async for event in connection:
+                if event.type == "response.output_audio.delta":
+                    said += len(base64.b64decode(event.delta))
+                elif event.type == "response.output_audio_transcript.delta":
+                    words += event.delta
+                elif event.type == "response.done":
+                    status = event.response.status
+                    break
+
+    assert (status, words) == ("completed", read_text("answer_paris"))
+    assert said == len(clip_as(clip_path("answer_paris"), PCM16_24K))
+
+
+async def test_the_same_seed_gives_the_same_sessions() -> None:
+    async def run(seed: int) -> list[Event]:
+        async with serve([SWIFT], seed=seed) as simulator:
+            return await converse(simulator.url("eastus2", "gpt-realtime"))
+
+    first, second, other = await run(7), await run(7), await run(8)
+
+    def ids(events: list[Event]) -> list[str]:
+        session = events[0]["session"]["id"]
+        return [session, *(event["item_id"] for event in events if event["type"].endswith("committed"))]
+
+    assert ids(first) == ids(second)
+    assert ids(first) != ids(other)
+
+
+async def test_many_sessions_at_once_are_all_answered() -> None:
+    async with serve([SWIFT]) as simulator:
+        heard = await asyncio.gather(
+            *(converse(simulator.url("eastus2", "gpt-realtime"), "whisper-1") for _ in range(20))
+        )
+
+    assert len({events[0]["session"]["id"] for events in heard}) == 20
+    assert all(any(event["type"] == "response.done" for event in events) for events in heard)
+
+
+async def test_a_client_that_leaves_in_the_middle_disturbs_nobody() -> None:
+    async with serve([HEALTHY]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        async with connect(url) as socket:
+            await send(socket, "response.create")
+            await hear(socket, until="response.output_audio.delta")
+            socket.transport.abort()
+        async with connect(url) as socket:
+            assert json.loads(await socket.recv())["type"] == "session.created"
+
+
+async def test_a_port_probe_leaves_one_quiet_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serve([HEALTHY]) as simulator:
+        port = int(simulator.origin.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"garbage\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+    failed = [record for record in caplog.records if "handshake failed" in record.message]
+    assert [(record.levelname, record.exc_info) for record in failed] == [("INFO", None)]
+
+
+class SteppedClock:
+    """A clock that a test moves on by hand."""
+
+    def __init__(self) -> None:
+        self._now_ns = 1_700_000_000 * NS_PER_S
+        self._moved = asyncio.Condition()
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    async def sleep_until(self, due_ns: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._now_ns >= due_ns)
+
+    async def move(self, seconds: float) -> None:
+        async with self._moved:
+            self._now_ns += round(seconds * NS_PER_S)
+            self._moved.notify_all()
+
+
+async def test_a_session_ends_at_its_maximum_age() -> None:
+    clock = SteppedClock()
+    async with (
+        serve([HEALTHY], clock=clock) as simulator,
+        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
+    ):
+        created = json.loads(await socket.recv())
+        await clock.move(3600)
+        expired = json.loads(await socket.recv())
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+
+    assert created["session"]["expires_at"] == 1_700_003_600
+    assert expired["error"]["code"] == "session_expired"
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        1001,
+        "Your session hit the maximum duration of 60 minutes.",
+    )
+
+
+async def test_what_comes_due_earlier_wakes_the_pacer() -> None:
+    clock = SteppedClock()
+    async with (
+        serve([HEALTHY], clock=clock) as simulator,
+        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
+    ):
+        await hear(socket, until="session.created")
+        await send(socket, "response.create")
+        await hear(socket, until="response.created")
+        await clock.move(5)
+
+        assert (await hear(socket, until="rate_limits.updated"))[-2]["type"] == "response.done"
+
+
+async def test_a_taken_port_is_told() -> None:
+    async with serve([HEALTHY]) as simulator:
+        port = int(simulator.origin.rpartition(":")[2])
+        with pytest.raises(UsageProblem, match=f"cannot listen on 127.0.0.1:{port}"):
+            async with serve([HEALTHY], listen=("127.0.0.1", port)):
+                pass
+
+
+def test_urls_of_a_region_carry_the_model_where_one_is_given() -> None:
+    simulator = Simulator({"eastus2": "ws://127.0.0.1:1"}, separate_origins=False)
+
+    assert simulator.url("eastus2") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime"
+    assert simulator.url("eastus2", "my voice") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime?model=my+voice"
