@@ -117,4 +117,6 @@ def clip_as(path: Path, audio_format: AudioFormat) -> bytes:
 def _to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     import numpy as np
 
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+    # Float files may hold anything, NaN too: that is silence.
+    scaled: NDArray[np.float32] = np.nan_to_num(np.rint(samples * 32768))
+    return np.clip(scaled, -32768, 32767).astype(np.int16)

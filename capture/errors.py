@@ -21,7 +21,7 @@ class EndpointRefused(WiretapeError):
     exit_code = 1
 
     def __init__(self, target: str, reason: str, *, status: int | None = None, body: str = "") -> None:
-        super().__init__(target, reason, status, body)
+        super().__init__(target, reason)
         self.target = target
         self.reason = reason
         self.status = status

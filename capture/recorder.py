@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
 import platform
 import time
@@ -9,6 +10,8 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from capture.journal import Direction, Journal, JournalWriter
 from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
@@ -40,6 +43,11 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def buffer_high_water(self) -> int:
+        """The most bytes that ever waited to be written to the journals of this process."""
+        return self._journals.high_water_bytes
 
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
@@ -90,11 +98,11 @@ class SessionRecording:
         """Read the session's clock: nanoseconds since its start, monotonic."""
         return time.monotonic_ns() - self._started_ns
 
-    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None:
+    def bytes(self, sender: Sender, chunk: builtins.bytes, offset_ns: int | None = None) -> None:
         """Take a copy of bytes that went over the wire after the 101 (or the body of a plain exchange)."""
         self._journal.append(_DIRECTIONS[sender], self.now_ns() if offset_ns is None else offset_ns, chunk)
 
-    def http_body(self, sender: Sender, body: bytes) -> None:
+    def http_body(self, sender: Sender, body: builtins.bytes) -> None:
         """Take the body of a plain HTTP exchange or of a refused upgrade; sealing makes it one `http` row."""
         if body:
             self.bytes(sender, body)
@@ -107,9 +115,16 @@ class SessionRecording:
         """End the session, once: its journal is closed and then sealed. The future holds the sealed session."""
         if self._sealed is None:
             sealed = self._sealed = Future()
-            self.fact(end or SessionEnd(offset_ns=self.now_ns()))
+            # Who waits may give up (a task that is cancelled); sealing goes on and has its result all the same.
+            sealed.set_running_or_notify_cancel()
+            self.fact(self._with_health(end or SessionEnd(offset_ns=self.now_ns())))
             self._journal.close(lambda: self._seal(sealed))
         return self._sealed
+
+    def _with_health(self, end: SessionEnd) -> SessionEnd:
+        if end.buffer_high_water is not None:
+            return end
+        return msgspec.structs.replace(end, buffer_high_water=self._recorder.buffer_high_water)
 
     def _seal(self, sealed: Future[SealedSession]) -> None:
         # Runs on the writer thread, once the last record is on disk.

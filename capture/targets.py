@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,11 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from capture.errors import UsageProblem
+from capture.redaction import redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 Auth = Literal["api-key", "bearer", "entra"]
@@ -26,7 +29,7 @@ class Target:
     """One endpoint that calls and replays can be sent to."""
 
     name: str
-    """Its name in wiretape.toml, or the URL as it was given."""
+    """Its name in wiretape.toml, or the URL as it was given, redacted."""
     url: str
     """`ws://` or `wss://`; with path and query, a path alone, or an origin alone (see `request_url`)."""
     model: str | None = None
@@ -66,12 +69,11 @@ class Target:
         it is; a path without a query keeps the client's query with the target's model in it; an origin alone
         keeps the client's path too. `query` of the target is added in every case.
         """
-        ours, theirs = urlsplit(self.url), urlsplit(path_and_query)
-        if ours.query:
-            path, query = ours.path, ours.query
-        else:
-            path = ours.path if ours.path.strip("/") else theirs.path or "/"
-            query = _with_model(theirs.query, self.model)
+        ours = urlsplit(self.url)
+        # Not parsed as a URL: a client's path may look like another host ("//…"), or be nonsense.
+        their_path, _, their_query = _ORIGIN.sub("", path_and_query).partition("?")
+        path = ours.path if ours.path.strip("/") else their_path or "/"
+        query = ours.query or _with_model(their_query, self.model)
         if self.query:
             names = {name.lower() for name in self.query}
             kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
@@ -139,7 +141,9 @@ def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Ta
     if text in targets:
         return targets[text]
     if "://" in text:
-        return Target(name=text, url=_checked_url(text, text))
+        # The name goes into recordings and run files; a key in the URL must not.
+        name = redact_url(text)
+        return Target(name=name, url=_checked_url(text, name))
     raise UsageProblem(
         f"unknown target {text!r}: {_known_names(text, targets)}; or give a URL such as ws://127.0.0.1:8900"
     )
@@ -157,7 +161,7 @@ def _checked_url(url: str, name: str) -> str:
     except ValueError as error:
         raise UsageProblem(f"target {name}: {url!r} is no URL ({error})") from error
     if parts.scheme not in _SCHEMES or not host:
-        raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {url!r}")
+        raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {redact_url(url)!r}")
     if parts.username is not None:
         raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))
@@ -177,10 +181,10 @@ def _unique(names: Iterable[str]) -> list[str]:
 def _with_model(query: str, model: str | None) -> str:
     if model is None:
         return query
-    pairs = parse_qsl(query, keep_blank_values=True)
-    name = "deployment" if any(key == "deployment" for key, _ in pairs) else "model"
-    if any(key == "intent" and value == "transcription" for key, value in pairs) and name == "model":
-        # Transcription sockets refuse a model in the URL (protocol section 3.1).
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    name = "deployment" if "deployment" in asked else "model"
+    if name not in asked and (asked.get("intent") == "transcription" or "call_id" in asked):
+        # Transcription sockets and side channels of a call refuse a model in the URL (protocol section 3.1).
         return query
     kept = [part for part in query.split("&") if part and part.split("=")[0] not in ("model", "deployment")]
     return "&".join([f"{name}={quote(model, safe='')}", *kept])

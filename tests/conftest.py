@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from capture.recording.root import Root
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("wiretape", deadline=None)
+settings.load_profile("wiretape")
 
 _SHARED = Path(__file__).parents[1].parent / "shared"
 

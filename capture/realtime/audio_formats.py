@@ -32,7 +32,9 @@ _ITEM_CARRIERS = {
     "conversation.item.done",
     "conversation.item.retrieved",
     "response.create",
+    "response.output_item.added",
     "response.output_item.done",
+    "response.content_part.added",
     "response.content_part.done",
     "response.done",
 }
@@ -61,13 +63,14 @@ def parse_format(value: object) -> AudioFormat | None:
     """Read a format as the session object holds it: a GA object or a beta name; None where it is neither."""
     if isinstance(value, str):
         return _BETA_FORMATS.get(value)
-    if not isinstance(value, dict) or value.get("type") not in _DEFAULT_RATES:
+    if not isinstance(value, dict):
         return None
-    audio_type = cast("AudioType", value["type"])
-    rate = value.get("rate")
+    audio_type, rate = value.get("type"), value.get("rate")
+    if not isinstance(audio_type, str) or audio_type not in _DEFAULT_RATES:
+        return None
     if type(rate) is not int or not 1000 <= rate <= 384_000:
         rate = _DEFAULT_RATES[audio_type]
-    return AudioFormat(audio_type, rate)
+    return AudioFormat(cast("AudioType", audio_type), rate)
 
 
 def audio_field(sender: str, event_type: str | None, text: str) -> AudioField | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from capture.audio import PCM16_24K, AudioFormat
 from capture.realtime.audio_formats import parse_format
+from capture.realtime.events import storable
 
 Json = dict[str, Any]
 
@@ -39,16 +40,18 @@ class ConfigurationTracker:
         """All session.update objects so far, merged in the order they were sent."""
         self.echoed: Json = {}
         """The endpoint's session object, as it last told it."""
+        self._transcription_events = False
 
     def observe(self, sender: str, event: Json) -> None:
         """Take one message in; other messages than configuration are passed over."""
-        session = event.get("session")
-        if not isinstance(session, dict):
+        session, event_type = event.get("session"), event.get("type")
+        if not isinstance(session, dict) or not isinstance(event_type, str):
             return
-        if sender == "client" and event.get("type") in _UPDATES:
+        if sender == "client" and event_type in _UPDATES:
             self.asked = merge(self.asked, session)
-        elif sender == "server" and event.get("type") in _ECHOES:
+        elif sender == "server" and event_type in _ECHOES:
             self.echoed = session
+            self._transcription_events = event_type.startswith("transcription_session.")
 
     @property
     def model(self) -> str | None:
@@ -72,9 +75,9 @@ class ConfigurationTracker:
 
     @property
     def voice(self) -> str | None:
-        """Voice in force; a custom voice by its id."""
+        """Voice in force; a custom voice by its id, one of Azure Voice Live by its name."""
         voice = self._in_force("audio.output.voice")
-        return _text(_child(voice, "id")) if isinstance(voice, dict) else _text(voice)
+        return _text(voice) or _text(_child(voice, "id")) or _text(_child(voice, "name"))
 
     @property
     def turn_detection(self) -> str | None:
@@ -102,6 +105,12 @@ class ConfigurationTracker:
         """The endpoint's `sess_…` id; support asks for it."""
         return _text(self.echoed.get("id"))
 
+    @property
+    def is_transcription_session(self) -> bool:
+        """Whether the session only transcribes, so that no responses are due."""
+        # GA says so in `type`, beta by the name of its events; a client may ask in vain.
+        return self._transcription_events or self.echoed.get("type") == "transcription"
+
     def _in_force(self, path: str) -> object:
         echoed = read_setting(self.echoed, path)
         return read_setting(self.asked, path) if echoed is None else echoed
@@ -113,8 +122,8 @@ _MISSING = object()
 def read_setting(session: Json, path: str, missing: object = None) -> object:
     """Read a setting by its GA path, in a GA or a beta session object."""
     found = get_path(session, path, _MISSING)
-    if found is _MISSING and path in _GA_TO_BETA:
-        found = session.get(_GA_TO_BETA[path], _MISSING)
+    if found is _MISSING:
+        found = get_path(session, _beta_path(path), _MISSING)
     return missing if found is _MISSING else found
 
 
@@ -160,9 +169,16 @@ def list_paths(tree: Json, prefix: str = "") -> Iterator[str]:
             yield from list_paths(value, f"{path}.")
 
 
+def _beta_path(path: str) -> str:
+    for ga, beta in _GA_TO_BETA.items():
+        if path == ga or path.startswith(f"{ga}."):
+            return beta + path.removeprefix(ga)
+    return path
+
+
 def _child(node: object, name: str) -> object:
     return node.get(name) if isinstance(node, dict) else None
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return storable(value) if isinstance(value, str) else None

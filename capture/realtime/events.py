@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+_LARGEST_INDEX = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -52,6 +54,10 @@ class _Response(msgspec.Struct):
     status_details: _StatusDetails | None = None
 
 
+# Index columns are 32 bits wide: what does not fit is read leniently, as None.
+_Index = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_INDEX)]
+
+
 class _Envelope(msgspec.Struct):
     type: str
     event_id: str | None = None
@@ -59,8 +65,8 @@ class _Envelope(msgspec.Struct):
     previous_item_id: str | None = None
     response_id: str | None = None
     call_id: str | None = None
-    content_index: int | None = None
-    output_index: int | None = None
+    content_index: _Index | None = None
+    output_index: _Index | None = None
     item: _Item | None = None
     response: _Response | None = None
     error: _Error | None = None
@@ -70,14 +76,14 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 def read_header(text: str) -> EventHeader | None:
-    """Read a message's header; None where the text is no JSON.
+    """Read a message's header; None where the text is no JSON, or nested too deeply to be read.
 
     JSON of an unexpected shape (no `type`, ids that are no strings, lone surrogates, NaN) gives a header with
-    what could be read.
+    what could be read. Never raises; what it returns can be encoded as UTF-8.
     """
     try:
         envelope = _decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return _read_leniently(text)
     item, response = envelope.item, envelope.response
     header = EventHeader(
@@ -104,6 +110,11 @@ def read_header(text: str) -> EventHeader | None:
     return header
 
 
+def storable(text: str) -> str:
+    """Replace lone surrogates, which JSON can carry and UTF-8 columns cannot; payloads keep their escapes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _read_leniently(text: str) -> EventHeader | None:
     try:
         event = json.loads(text)
@@ -113,6 +124,9 @@ def _read_leniently(text: str) -> EventHeader | None:
         return EventHeader()
     item, response = _object(event, "item"), _object(event, "response")
     error = _object(event, "error") or _object(_object(response, "status_details"), "error")
+    if isinstance(event.get("error"), str):
+        # vLLM's shape: the message itself, with a code beside it.
+        error = {"message": event["error"], "code": event.get("code")}
     return EventHeader(
         type=_text(event, "type"),
         event_id=_text(event, "event_id"),
@@ -123,7 +137,7 @@ def _read_leniently(text: str) -> EventHeader | None:
         content_index=_index(event, "content_index"),
         output_index=_index(event, "output_index"),
         error_type=_text(error, "type"),
-        error_code=_text(error, "code"),
+        error_code=_code(error),
         error_message=_text(error, "message"),
         error_param=_text(error, "param"),
     )
@@ -136,12 +150,15 @@ def _object(event: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _text(event: dict[str, Any], name: str) -> str | None:
     value = event.get(name)
-    if not isinstance(value, str):
-        return None
-    # Columns are UTF-8: a lone surrogate has no place in them; the payload keeps its escape as it came.
-    return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    return storable(value) if isinstance(value, str) else None
+
+
+def _code(error: dict[str, Any]) -> str | None:
+    # Gateways give the HTTP status of what they asked, as a number.
+    value = error.get("code")
+    return str(value) if type(value) is int else _text(error, "code")
 
 
 def _index(event: dict[str, Any], name: str) -> int | None:
     value = event.get(name)
-    return value if type(value) is int and 0 <= value < 2**31 else None
+    return value if type(value) is int and 0 <= value <= _LARGEST_INDEX else None

@@ -26,14 +26,19 @@ _FAILED_EVENTS = {
     "mcp_list_tools.failed",
     "response.mcp_call.failed",
 }
-_THROTTLED_CODES = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
+_THROTTLED = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
 _QUIET_CLOSES = {1000, 1005}
+_NO_CLOSE_FRAME = 1006
 
-_URL = re.compile(r"\b(?:https?|wss?)://[^\s'\"<>]+")
-_ID = re.compile(r"\b(item|resp|sess|event|evt|call|conv|req|msg|rs)_[A-Za-z0-9_-]+")
+_URL = re.compile(r"(?<![A-Za-z])(?:https?|wss?)://[^\s'\"<>]+")
+# Not the names of fields: "Invalid 'item.call_id'" says which one.
+_ID = re.compile(
+    r"(?<![A-Za-z_])(item|resp|sess|event|evt|call|conv|req|msg|rs)_(?!(?:id|type|reference|output)\b)[A-Za-z0-9_-]+"
+)
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-f]{20,}\b")
-# Numbers that are part of a name (gpt-4o, 2025-04-01-preview's tail) stay: they tell models apart.
-_NUMBER = re.compile(r"(?<![\w.-])\d+(?:[.,]\d+)*")
+# With their unit of time: waits are told as 850ms, 1.2s or 6m0s. Numbers that are part of a name (gpt-4o,
+# 2025-04-01-preview's tail) stay: they tell models apart.
+_NUMBER = re.compile(r"(?<![\w.-])(?:\d+(?:[.,]\d+)*(?:(?:ms|[dhms])(?![A-Za-z]))?)+")
 
 
 def mask_message(message: str) -> str:
@@ -51,8 +56,9 @@ def failure_key(event_type: str, error_type: str | None, error_code: str | None,
 
 def is_throttling(key: str) -> bool:
     """Tell whether a failure key is the endpoint's refusal to do more for now."""
-    parts = key.split("|")
-    return len(parts) > 2 and (parts[2] in _THROTTLED_CODES or parts[::2][:2] == ["handshake", "429"])
+    event_type, error_type, error_code, *_ = [*key.split("|"), "", ""]
+    # Some endpoints give the code as the type (protocol section 5.2).
+    return bool({error_type, error_code} & _THROTTLED) or (event_type, error_code) == ("handshake", "429")
 
 
 def session_outcome(failure_keys: list[str], *, lost_bytes: int, end_seen: bool) -> Outcome:
@@ -90,6 +96,7 @@ class OutcomeTracker:
         self._server_spoke = False
         self._commits_by_detection = False
         self._transcriptions_due: dict[str, int] = {}
+        self._transcriptions_ended: set[str] = set()
         self._responses_open: dict[str, int] = {}
         self._response_due_ns: int | None = None
 
@@ -107,6 +114,9 @@ class OutcomeTracker:
         if event_type.startswith("input_audio_buffer."):
             self._observe_buffer(header, offset_ns)
         elif event_type in (f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"):
+            self._transcriptions_ended.add(header.item_id or "")
+            self._transcriptions_due.pop(header.item_id or "", None)
+        elif event_type == "conversation.item.deleted":
             self._transcriptions_due.pop(header.item_id or "", None)
         elif event_type == "response.created":
             self._response_due_ns = None
@@ -119,15 +129,24 @@ class OutcomeTracker:
         """Take in an upgrade that was refused (HTTP status) or that nobody answered (None)."""
         self._fail("handshake", error_type, "unreachable" if status is None else str(status), message)
 
-    def finish(self, ended_ns: int, *, closed_by: str | None, close_code: int | None, close_reason: str | None) -> None:
+    def finish(
+        self,
+        ended_ns: int,
+        *,
+        closed_by: str | None,
+        close_code: int | None,
+        close_reason: str | None,
+        bytes_lost: bool = False,
+    ) -> None:
         """Take in the end of an upgraded session: how it closed, and what never came."""
         endpoint_left = closed_by in ("server", "network")
-        noisy = close_code is not None and close_code not in _QUIET_CLOSES
-        # A client that goes away (1001) or drops the connection ends its own call; nothing failed.
-        if noisy and (endpoint_left or (close_code or 0) not in (1001, 1006)) and closed_by != "recorder":
+        if close_code is None and endpoint_left:
+            close_code = _NO_CLOSE_FRAME
+        if _is_failing_close(closed_by, close_code):
             self._fail("close", closed_by, str(close_code), close_reason or "")
-        before_ns = ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS
-        self._note_absent(before_ns)
+        # What was not recorded may have come all the same.
+        if not bytes_lost:
+            self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 
     def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         out_of_band = get_path(event, "response.conversation") == "none"
@@ -141,13 +160,14 @@ class OutcomeTracker:
             return
         if header.type != "input_audio_buffer.committed":
             return
-        detection = self._setting("audio.input.turn_detection")
-        if isinstance(detection, dict):
+        if self._setting("audio.input.turn_detection.type") not in (None, "none"):
             self._commits_by_detection = True
-            if detection.get("create_response") is not False and not self._is_transcription_session():
+            if self._is_answer_due():
                 self._response_due_ns = offset_ns
-        if self._setting("audio.input.transcription") and header.item_id:
-            self._transcriptions_due[header.item_id] = offset_ns
+        item_id = header.item_id
+        # xAI may complete a transcription before it commits the audio.
+        if item_id and item_id not in self._transcriptions_ended and self._setting("audio.input.transcription"):
+            self._transcriptions_due[item_id] = offset_ns
 
     def _observe_response_done(self, header: EventHeader, event: Json) -> None:
         self._responses_open.pop(header.response_id or "", None)
@@ -196,5 +216,19 @@ class OutcomeTracker:
         session = self._configuration.echoed or self._configuration.asked
         return read_setting(session, path)
 
-    def _is_transcription_session(self) -> bool:
-        return self._configuration.echoed.get("type") == "transcription"
+    def _is_answer_due(self) -> bool:
+        # While a response is open, endpoints differ in whether a commit makes another one.
+        return not (
+            self._responses_open
+            or self._configuration.is_transcription_session
+            or self._setting("audio.input.turn_detection.create_response") is False
+        )
+
+
+def _is_failing_close(closed_by: str | None, close_code: int | None) -> bool:
+    if closed_by == "recorder" or close_code in _QUIET_CLOSES:
+        return False
+    if closed_by in ("server", "network"):
+        return True
+    # A client that goes away or drops the connection ends its own call; nothing failed.
+    return close_code not in (None, 1001, _NO_CLOSE_FRAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 import msgspec
@@ -113,8 +114,12 @@ _decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 
 
 def encode_fact(fact: Fact) -> bytes:
-    """Encode a fact as the JSON of a journal record."""
-    return msgspec.json.encode(fact)
+    """Encode a fact as the JSON of a journal record; lone surrogates, which UTF-8 cannot hold, become `?`."""
+    try:
+        return msgspec.json.encode(fact)
+    except UnicodeEncodeError:
+        # A rewrite or a divergence may quote a message that holds one.
+        return json.dumps(msgspec.to_builtins(fact), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def decode_fact(record: bytes) -> Fact:

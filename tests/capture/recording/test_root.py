@@ -1,0 +1,53 @@
+"""A root's folders and file names, and session ids."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from capture.recording.root import ROOT_VARIABLE, Root, new_session_id, open_root
+
+SESSION_ID = "20260212T083055-4f3a9c12"
+
+
+def test_every_file_has_one_place() -> None:
+    root = Root(Path("/r"))
+    assert root.journal_of(SESSION_ID) == Path(f"/r/journal/{SESSION_ID}.journal")
+    assert root.quarantine == Path("/r/journal/quarantine")
+    assert root.runs == Path("/r/runs")
+    assert root.table("events") == Path("/r/events")
+    assert root.table_file("events", SESSION_ID) == Path(f"/r/events/date=2026-02-12/{SESSION_ID}.parquet")
+
+
+def test_the_root_is_the_one_given_then_the_variables_then_recordings_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    assert open_root(Path("given")) == Root(Path("given"))
+    assert open_root() == Root(tmp_path)
+    monkeypatch.setenv(ROOT_VARIABLE, "")
+    assert open_root() == Root(Path("recordings"))
+    monkeypatch.delenv(ROOT_VARIABLE)
+    assert open_root() == Root(Path("recordings"))
+
+
+def test_opening_a_root_writes_nothing(tmp_path: Path) -> None:
+    open_root(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_id_is_the_time_in_utc_and_chance() -> None:
+    at = datetime(2026, 2, 12, 9, 30, 55, tzinfo=timezone(timedelta(hours=1)))
+    ids = {new_session_id(at) for _ in range(50)}
+    assert len(ids) == 50
+    assert all(re.fullmatch(r"20260212T083055-[0-9a-f]{8}", session_id) for session_id in ids)
+
+
+def test_session_ids_sort_by_time() -> None:
+    start = datetime(2026, 12, 31, 23, 59, 58, tzinfo=UTC)
+    ids = [new_session_id(start + timedelta(seconds=second)) for second in range(5)]
+    assert ids == sorted(ids)
+    assert new_session_id() > ids[0] or datetime.now(UTC) < start

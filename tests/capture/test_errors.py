@@ -1,0 +1,40 @@
+"""Errors that people see."""
+
+from __future__ import annotations
+
+import pickle
+
+from capture.errors import EndpointRefused, UsageProblem, WiretapeError
+
+
+def test_misuse_exits_2_and_a_refusal_1() -> None:
+    assert WiretapeError.exit_code == UsageProblem.exit_code == 2
+    assert EndpointRefused.exit_code == 1
+    assert issubclass(UsageProblem, WiretapeError)
+    assert issubclass(EndpointRefused, WiretapeError)
+
+
+def test_a_refusal_names_the_target_and_the_endpoints_own_words() -> None:
+    refused = EndpointRefused(
+        "azure-eastus2", "refused the session with HTTP 401", status=401, body='{"error": "bad key"}\n'
+    )
+    assert str(refused) == 'azure-eastus2 refused the session with HTTP 401: {"error": "bad key"}'
+    assert (refused.target, refused.status) == ("azure-eastus2", 401)
+
+
+def test_without_a_body_nothing_is_quoted() -> None:
+    assert str(EndpointRefused("ws://127.0.0.1:1", "cannot be reached: connection refused")) == (
+        "ws://127.0.0.1:1 cannot be reached: connection refused"
+    )
+    assert str(EndpointRefused("t", "refused", status=500, body=" \n")) == "t refused"
+
+
+def test_a_long_body_is_cut() -> None:
+    assert len(str(EndpointRefused("t", "refused", status=500, body="x" * 100_000))) < 600
+
+
+def test_a_refusal_survives_the_way_between_processes() -> None:
+    refused = EndpointRefused("t", "refused", status=429, body="slow down")
+    copied = pickle.loads(pickle.dumps(refused))  # noqa: S301
+    assert type(copied) is EndpointRefused
+    assert (str(copied), copied.status, copied.body) == (str(refused), 429, "slow down")
