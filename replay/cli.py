@@ -1,0 +1,90 @@
+"""`wiretape replay …`: run a recorded session again, or serve a simulated endpoint."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Run recorded sessions again, against other endpoints or options.")
+
+
+class Expectation(StrEnum):
+    """What `--expect` can ask for."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@app.command("run")
+def run_command(
+    sessions: Annotated[
+        list[str], typer.Argument(metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.")
+    ],
+    to: Annotated[list[str], typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")],
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    expect: Annotated[
+        Expectation | None,
+        typer.Option(help="Exit 1 unless every trial is ok, or unless the failure comes again at least once."),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Replay recordings over targets x variations x trials, record every trial, and say what that proves.
+
+    Example: wiretape replay run last --to eastus2 --to swedencentral
+    --vary session.audio.input.transcription.model=gpt-4o-transcribe,whisper-1
+    """
+    from replay.run_command import RunRequest, run
+
+    request = RunRequest(
+        sessions=sessions,
+        to=to,
+        vary=vary or [],
+        settings=settings or [],
+        trials=trials,
+        concurrency=concurrency,
+        speed=speed,
+        timeout_s=timeout,
+        seed=seed,
+        expect=expect.value if expect else None,
+    )
+    raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
+
+
+@app.command("simulate")
+def simulate_command(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCENARIO…]", help="What fails where; none: nothing fails.")
+    ] = None,
+    region: Annotated[list[str] | None, typer.Option("--region", help="A region to serve; may be repeated.")] = None,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT")] = "127.0.0.1:8900",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same ids.")] = 0,
+    separate_origins: Annotated[
+        bool, typer.Option("--separate-origins", help="Give each region a port of its own, from the first one on.")
+    ] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
+) -> None:
+    """Serve a simulated Realtime endpoint, with regions, that needs no key and no network."""
+    from replay.simulator.command import list_scenarios, run_simulator
+
+    if list_only:
+        for scenario in list_scenarios():
+            typer.echo(scenario)
+        return
+    run_simulator(scenarios or [], region or [], listen, seed, separate_origins)

@@ -1,0 +1,231 @@
+"""Play one trial: the client's side of a recorded session against a target, recorded as a session of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.exceptions import ConnectionClosed
+
+from capture.errors import EndpointRefused
+from capture.in_process import connect_recorded
+from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
+from capture.redaction import redact_url
+from replay.pacing import Pacing
+from replay.plan import Plan, parse_event
+from replay.player import WAIT_TIMEOUT_NS, Action, Diverged, Finished, Player, Send, WaitUntil
+from replay.rewrite import Change
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from capture.recorder import Recorder, SessionRecording
+    from capture.sealing import SealedSession
+    from capture.targets import Target
+
+_CARRIED_HEADERS = {"openai-beta", "openai-safety-identifier"}
+"""What a recorded client said about the protocol; everything else of its request is its own business."""
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_NORMAL_CLOSE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What a replay repeats of the recorded handshake."""
+
+    path_and_query: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    compression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A trial that is over, and its recording in the making."""
+
+    session_id: str
+    end_reason: str
+    divergences: int
+    sealed: Future[SealedSession]
+
+
+def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
+    """Read from a sessions row what to repeat of its handshake."""
+    url = urlsplit(session["url"] or "")
+    headers = {name.lower(): value for name, value in (session["request_headers"] or {}).items()}
+    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    return Upgrade(
+        path_and_query=url._replace(scheme="", netloc="").geturl(),
+        headers=tuple((name, value) for name, value in headers.items() if name in _CARRIED_HEADERS),
+        subprotocols=tuple(name for name in offered if name and not name.startswith(_KEY_SUBPROTOCOL)),
+        compression="deflate" if "permessage-deflate" in headers.get("sec-websocket-extensions", "") else None,
+    )
+
+
+async def play(
+    plan: Plan,
+    target: Target,
+    recorder: Recorder,
+    *,
+    replay: ReplayFacts,
+    upgrade: Upgrade,
+    speed: float = 1.0,
+    timeout_ns: int = WAIT_TIMEOUT_NS,
+) -> Played:
+    """Play a plan against a target and record it.
+
+    An endpoint that refuses the session is an outcome like others: it is recorded, nothing is raised.
+    """
+    url = target.request_url(upgrade.path_and_query)
+    facts = recorder.new_facts(
+        role="replayed",
+        target=target.name,
+        provider=target.provider,
+        region=target.region,
+        host=target.host,
+        url=redact_url(url),
+        replay=replay,
+    )
+    recording = recorder.start_session(facts)
+    trial = _Trial(plan, recording, Player(plan, speed=speed, timeout_ns=timeout_ns))
+    trial.note_url(upgrade.path_and_query, url)
+    headers = dict([*upgrade.headers, *target.headers.items(), *target.credential_headers()])
+    try:
+        async with connect_recorded(
+            url,
+            recording=recording,
+            headers=headers,
+            subprotocols=upgrade.subprotocols or None,
+            compression=upgrade.compression,
+        ) as connection:
+            await trial.run(connection)
+    except EndpointRefused as refusal:
+        trial.end_reason = f"refused: {refusal}"
+    return Played(recording.session_id, trial.end_reason, trial.divergences, trial.end())
+
+
+class _Trial:
+    def __init__(self, plan: Plan, recording: SessionRecording, player: Player) -> None:
+        self.end_reason = ""
+        self.divergences = 0
+        self._not_sent = plan.not_sent
+        self._recording = recording
+        self._player = player
+        self._pacing = Pacing()
+
+    async def run(self, connection: ClientConnection) -> None:
+        for expected in self._not_sent:
+            self._diverge(Diverged(0, "not_sent", expected, "", "left out"))
+        try:
+            await self._converse(connection)
+            await connection.close(_NORMAL_CLOSE)
+        except asyncio.CancelledError:
+            self._recording.end(self._session_end("interrupted", closed_by_us=True))
+            raise
+        self.end()
+
+    def note_url(self, recorded: str, url: str) -> None:
+        """Note that the target's URL names another model or deployment than the recorded one."""
+        before, after = urlsplit(recorded).query, urlsplit(redact_url(url)).query
+        if before != after:
+            self._rewrite(0, Change("model", "url", before, after))
+
+    def end(self) -> Future[SealedSession]:
+        return self._recording.end(self._session_end(self.end_reason))
+
+    async def _converse(self, connection: ClientConnection) -> None:
+        actions = self._player.tick(self._recording.now_ns())
+        while True:
+            wait_until_ns = None
+            for action in actions:
+                wait_until_ns = await self._perform(action, connection)
+            if wait_until_ns is None:
+                return
+            actions = await self._next_actions(connection, wait_until_ns)
+
+    async def _perform(self, action: Action, connection: ClientConnection) -> int | None:
+        match action:
+            case Send():
+                await self._send(action, connection)
+            case Diverged():
+                self._diverge(action)
+            case Finished():
+                self.end_reason = action.reason
+            case WaitUntil():
+                return action.at_ns
+        return None
+
+    async def _send(self, send: Send, connection: ClientConnection) -> None:
+        sent_ns = self._recording.now_ns()
+        if send.due_ns is not None:
+            self._pacing.note(send.due_ns, sent_ns)
+        for change in send.changes:
+            self._rewrite(send.step, change)
+        # That the endpoint is gone shows at the next receive.
+        with suppress(ConnectionClosed):
+            await connection.send(send.content)
+
+    async def _next_actions(self, connection: ClientConnection, wait_until_ns: int) -> list[Action]:
+        delay_s = max(0.0, (wait_until_ns - self._recording.now_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(delay_s):
+                # Cancelling recv loses nothing (websockets documents it), so one task serves both directions.
+                message = await connection.recv(decode=False)
+        except TimeoutError:
+            return self._player.tick(self._recording.now_ns())
+        except ConnectionClosed:
+            return self._player.disconnect()
+        now_ns = self._recording.now_ns()
+        event = _parse(message)
+        return self._player.tick(now_ns) if event is None else self._player.receive(now_ns, event)
+
+    def _diverge(self, divergence: Diverged) -> None:
+        self.divergences += 1
+        self._recording.fact(
+            Divergence(
+                offset_ns=self._recording.now_ns(),
+                step=divergence.step,
+                kind=divergence.kind,
+                expected=divergence.expected,
+                seen=divergence.seen,
+                action=divergence.action,
+            )
+        )
+
+    def _rewrite(self, step: int, change: Change) -> None:
+        self._recording.fact(
+            Rewrite(
+                offset_ns=self._recording.now_ns(),
+                step=step,
+                kind=change.kind,
+                path=change.path,
+                before=change.before,
+                after=change.after,
+            )
+        )
+
+    def _session_end(self, reason: str, *, closed_by_us: bool = False) -> SessionEnd:
+        punctuality = self._pacing.summary()
+        return SessionEnd(
+            offset_ns=self._recording.now_ns(),
+            closed_by="recorder" if closed_by_us else None,
+            end_reason=reason,
+            pacing_p50_us=punctuality.p50_us,
+            pacing_p99_us=punctuality.p99_us,
+            drift_us=punctuality.drift_us,
+        )
+
+
+def _parse(message: bytes) -> dict[str, Any] | None:
+    try:
+        event = msgspec.json.decode(message)
+    except msgspec.DecodeError:
+        # Lone surrogates and NaN: msgspec refuses what the standard library reads.
+        return parse_event(message)
+    return event if isinstance(event, dict) else None

@@ -1,0 +1,194 @@
+"""Compare the cells of a run with its baseline, and decide what each axis has to do with the failure.
+
+A cell is compared only if it differs from the baseline in one axis. *Implicated* means that the change lowers
+the failure rate (Fisher's exact test, one-sided), *ruled out* that even a drop to half of it is excluded
+(exact); all else is *open*. Trials that were throttled, refused, or failed in another way are no evidence on
+either side: they are not in n, and a cell with many of them decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from replay.runs import TARGET_AXIS, Axis, RunCell, TrialOutcome
+from replay.statistics import fisher_one_sided, halving_excluded, trials_to_decide, wilson
+
+Decision = Literal["implicated", "ruled_out", "open"]
+
+FAMILY_LEVEL = 0.05
+"""Chance of any wrong decision in a run, shared out evenly among its comparisons."""
+_NOT_COUNTED_AT_MOST = 1 / 5
+_TRANSCRIPTION_MODELS = ("audio.input.transcription.model", "input_audio_transcription.model")
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """What came of one cell."""
+
+    cell: str
+    target: str
+    region: str | None
+    values: dict[str, str]
+    """Axis -> value."""
+    baseline: bool
+    failed: int
+    """Trials in which the recording's failure came again."""
+    trials: int
+    """Trials that failed so or were ok: n."""
+    not_counted: int
+    """Trials that are not in n."""
+    low: float
+    high: float
+    """Wilson's 95 % interval of the failure rate."""
+    open_reason: str
+    """Why this cell decides nothing; empty where it may."""
+    session_ids: tuple[str, ...]
+
+    @property
+    def ratio(self) -> str:
+        """Failures of trials: `5/5`."""
+        return f"{self.failed}/{self.trials}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One cell against the baseline, from which it differs in one axis only."""
+
+    axis: str
+    value: str
+    cell: CellResult
+    p_implicated: float | None
+    """Fisher's exact test, one-sided: a small value says that the change lowers the rate."""
+    p_ruled_out: float | None
+    """Exact: a small value says that the change does not even halve the rate."""
+    level: float
+    """What a p has to stay under."""
+    decision: Decision
+    reason: str
+    """Why it is open; empty otherwise."""
+    trials_to_decide: int | None
+    """Trials a cell that would settle an open comparison if its rates stay; None: settled, or not within 200."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisDecision:
+    """What the comparisons along one axis say together."""
+
+    axis: str
+    label: str
+    """In words: `transcription model`."""
+    decision: Decision
+    comparisons: tuple[Comparison, ...]
+
+
+def short_path(path: str) -> str:
+    """Shorten a configuration path to what tells it from others: `transcription.model`."""
+    for prefix in ("session.audio.input.", "session.audio.", "session."):
+        if path.startswith(prefix):
+            return path.removeprefix(prefix)
+    return path
+
+
+def axis_label(axis: str) -> str:
+    """Name an axis in words."""
+    if axis.removeprefix("session.") in _TRANSCRIPTION_MODELS:
+        return "transcription model"
+    return axis if axis == TARGET_AXIS else short_path(axis)
+
+
+def tally(cell: RunCell) -> CellResult:
+    """Count a cell's trials."""
+    outcomes = Counter(trial.outcome for trial in cell.trials)
+    failed, trials = outcomes["failed"], outcomes["failed"] + outcomes["ok"]
+    low, high = wilson(failed, trials)
+    return CellResult(
+        cell=cell.cell,
+        target=cell.target,
+        region=cell.region,
+        values=cell.values,
+        baseline=cell.baseline,
+        failed=failed,
+        trials=trials,
+        not_counted=len(cell.trials) - trials,
+        low=low,
+        high=high,
+        open_reason=_open_reason(outcomes, len(cell.trials), trials),
+        session_ids=tuple(trial.session_id for trial in cell.trials),
+    )
+
+
+def decide(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> tuple[AxisDecision, ...]:
+    """Decide each axis that was varied."""
+    pairs = [(axis.axis, cell) for axis in axes for cell in cells if _differ_only_in(axis.axis, baseline, cell)]
+    # All trials were planned beforehand, so the baseline's count is not biased by having been waited for,
+    # and there is one look: the level is shared out among the comparisons alone.
+    level = FAMILY_LEVEL / max(1, len(pairs))
+    compared = [_compare(axis, baseline, cell, level) for axis, cell in pairs]
+    return tuple(_sum_up(axis.axis, tuple(c for c in compared if c.axis == axis.axis)) for axis in axes)
+
+
+def _open_reason(outcomes: Counter[TrialOutcome], made: int, counted: int) -> str:
+    if not made:
+        return "no trial was made"
+    if (made - counted) / made <= _NOT_COUNTED_AT_MOST:
+        return ""
+    names: dict[TrialOutcome, str] = {
+        "throttled": "throttled",
+        "not_run": "not run",
+        "failed_otherwise": "failed in another way",
+    }
+    parts = ", ".join(f"{outcomes[outcome]} {name}" for outcome, name in names.items() if outcomes[outcome])
+    return f"{made - counted} of {made} trials do not count ({parts})"
+
+
+def _differ_only_in(axis: str, baseline: CellResult, cell: CellResult) -> bool:
+    names = baseline.values.keys() | cell.values.keys()
+    return {name for name in names if baseline.values.get(name) != cell.values.get(name)} == {axis}
+
+
+def _compare(axis: str, baseline: CellResult, cell: CellResult, level: float) -> Comparison:
+    p_implicated = p_ruled_out = more = None
+    decision: Decision = "open"
+    reason = baseline.open_reason or cell.open_reason
+    if baseline.trials and cell.trials:
+        counts = (baseline.failed, baseline.trials, cell.failed, cell.trials)
+        p_implicated, p_ruled_out = fisher_one_sided(*counts), halving_excluded(*counts)
+        if not reason and p_implicated <= level:
+            decision = "implicated"
+        elif not reason and p_ruled_out <= level:
+            decision = "ruled_out"
+        elif not reason:
+            more = _trials_to_decide(baseline, cell, level)
+            reason = _too_few(more)
+    return Comparison(
+        axis=axis,
+        value=cell.values.get(axis, ""),
+        cell=cell,
+        p_implicated=p_implicated,
+        p_ruled_out=p_ruled_out,
+        level=level,
+        decision=decision,
+        reason=reason,
+        trials_to_decide=more,
+    )
+
+
+def _trials_to_decide(baseline: CellResult, cell: CellResult, level: float) -> int | None:
+    rates = baseline.failed / baseline.trials, cell.failed / cell.trials
+    return trials_to_decide(*rates, max(baseline.trials, cell.trials), level)
+
+
+def _too_few(more: int | None) -> str:
+    if more is None:
+        return "too few trials: not even 200 a cell would decide if these rates stay"
+    return f"too few trials: about {more} a cell would decide if these rates stay"
+
+
+def _sum_up(axis: str, comparisons: tuple[Comparison, ...]) -> AxisDecision:
+    found = {comparison.decision for comparison in comparisons}
+    # One value that lowers the rate is enough to implicate the axis; to rule it out takes all of them.
+    decision: Decision = "implicated" if "implicated" in found else "ruled_out" if found == {"ruled_out"} else "open"
+    return AxisDecision(axis, axis_label(axis), decision, comparisons)

@@ -1,0 +1,337 @@
+"""Replay recordings over targets x variations x trials, and keep the run's file up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+from capture.errors import UsageProblem
+from capture.recording.facts import ReplayFacts, TrialKind
+from capture.sealing import SealingFailed
+from replay.client import Played, Upgrade, play, read_upgrade
+from replay.comparison import short_path
+from replay.plan import Plan, adapt, make_plan
+from replay.player import WAIT_TIMEOUT_NS
+from replay.rewrite import check_paths
+from replay.runs import (
+    TARGET_AXIS,
+    Axis,
+    Run,
+    RunCell,
+    RunRecording,
+    Trial,
+    TrialOutcome,
+    encode_run,
+    new_run_id,
+    save_run,
+)
+
+if TYPE_CHECKING:
+    from capture.recorder import Recorder
+    from capture.recording.reader import Recording
+    from capture.recording.root import Root
+    from capture.targets import Target
+
+_OPTIONS = (
+    "session.audio.input.transcription.language",
+    "session.audio.input.transcription.prompt",
+    "session.audio.input.noise_reduction",
+    "session.audio.input.turn_detection.silence_duration_ms",
+    "session.input_audio_transcription.language",
+    "session.input_audio_noise_reduction",
+    "session.turn_detection.silence_duration_ms",
+)
+"""Options most likely to matter to a failure, the likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """One configuration path and the values it takes in turn."""
+
+    path: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording, ready to be replayed."""
+
+    recording: RunRecording
+    plan: Plan
+    upgrade: Upgrade
+    url: str
+    """The recorded URL, redacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One trial to play."""
+
+    cell: RunCell
+    source: Source
+    target: Target
+    plan: Plan
+    trial: int
+
+
+OnProgress = Callable[[Job, Trial | None], None]
+"""Called with None when a trial starts, and with its outcome when it is over."""
+
+
+def prepare(recording: Recording) -> Source:
+    """Read a recording and plan its replay."""
+    session = recording.session
+    plan = make_plan(recording.messages())
+    options = {path: value for path in _OPTIONS if (value := plan.setting(path)) is not None}
+    return Source(
+        recording=RunRecording(
+            session_id=session["session_id"],
+            outcome=session["outcome"],
+            failure_keys=list(session["failure_keys"] or ()),
+            target=session["target"],
+            region=session["region"],
+            model=session["model"] or session["model_echoed"],
+            transcription_model=session["transcription_model"] or session["transcription_model_echoed"],
+            dialect=session["dialect"],
+            options=options,
+        ),
+        plan=plan,
+        upgrade=read_upgrade(session),
+        url=session["url"] or "",
+    )
+
+
+def plan_run(
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    *,
+    variations: Sequence[Variation] = (),
+    settings: Mapping[str, Any] | None = None,
+    trials: int = 5,
+    seed: int = 0,
+    concurrency: int = 8,
+    speed: float = 1.0,
+) -> Run:
+    """Lay out a run: every recording over every target with every combination of the variations.
+
+    Raises `UsageProblem` for a path that a recorded session does not have, and for a target given twice.
+    """
+    settings = settings or {}
+    _check_targets(targets)
+    for source in sources:
+        check_paths([*settings, *(variation.path for variation in variations)], source.plan.configurations)
+    cells = [
+        cell for source in sources for cell in _cells_of(source, targets, variations=variations, settings=settings)
+    ]
+    started_at = datetime.now(UTC)
+    axes = [Axis(axis=TARGET_AXIS, values=[target.name for target in targets])]
+    axes += [Axis(axis=v.path, values=[as_text(value) for value in v.values]) for v in variations]
+    return Run(
+        run_id=new_run_id(started_at),
+        started_at=started_at,
+        recordings=[source.recording for source in sources],
+        axes=axes,
+        cells=cells,
+        trials=trials,
+        seed=seed,
+        concurrency=concurrency,
+        speed=speed,
+    )
+
+
+def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) -> list[Job]:
+    """Put a run's trials in order: in blocks of one trial a cell, each block shuffled by the run's seed.
+
+    What changes while the run lasts then meets all cells alike.
+    """
+    by_session = {source.recording.session_id: source for source in sources}
+    by_name = {target.name: target for target in targets}
+    order = random.Random(run.seed)  # noqa: S311 - an order of trials, repeatable, and no secret
+    plans = [adapt_for(cell, by_session[cell.session_id], by_name) for cell in run.cells]
+    jobs: list[Job] = []
+    for trial in range(1, run.trials + 1):
+        block = [
+            Job(cell, by_session[cell.session_id], by_name[cell.target], plan, trial)
+            for cell, plan in zip(run.cells, plans, strict=True)
+        ]
+        order.shuffle(block)
+        jobs += block
+    return jobs
+
+
+def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target]) -> Plan:
+    """Change a recording's plan to what one cell asks for."""
+    recorded = targets.get(source.recording.target or "")
+    return adapt(
+        source.plan,
+        cell.overrides,
+        recorded_models=recorded.transcription_models if recorded else {},
+        target_models=targets[cell.target].transcription_models,
+    )
+
+
+async def run_matrix(
+    run: Run,
+    jobs: Iterable[Job],
+    root: Root,
+    recorder: Recorder,
+    *,
+    timeout_ns: int = WAIT_TIMEOUT_NS,
+    on_progress: OnProgress = lambda _job, _trial: None,
+) -> None:
+    """Play the trials, so many at a time as the run says; the run's file is replaced after each.
+
+    Cancelled, it keeps what was done and marks the run interrupted.
+    """
+    save_run(root, run.run_id, encode_run(run))
+    slots, one_writer = asyncio.Semaphore(run.concurrency), asyncio.Lock()
+
+    async def save() -> None:
+        async with one_writer:
+            # Waiting for the disk would make the other trials late.
+            await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
+
+    async def play_job(job: Job) -> None:
+        async with slots:
+            on_progress(job, None)
+            played = await _play(job, run, recorder, timeout_ns)
+        trial = await _judge(job, played)
+        job.cell.trials.append(trial)
+        await save()
+        on_progress(job, trial)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+        run.status = "done"
+    finally:
+        run.status = "done" if run.status == "done" else "interrupted"
+        run.ended_at = datetime.now(UTC)
+        for cell in run.cells:
+            cell.trials.sort(key=lambda trial: trial.trial)
+        save_run(root, run.run_id, encode_run(run))
+
+
+async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int) -> Played:
+    facts = ReplayFacts(
+        run_id=run.run_id,
+        replay_of=job.source.recording.session_id,
+        cell=job.cell.cell,
+        trial=job.trial,
+        block=job.trial,
+        trial_kind=_kind(job.cell),
+        overrides=json.dumps(job.cell.overrides, ensure_ascii=False),
+        expected_failure_keys=job.source.recording.failure_keys,
+    )
+    return await play(
+        job.plan,
+        job.target,
+        recorder,
+        replay=facts,
+        upgrade=job.source.upgrade,
+        speed=run.speed,
+        timeout_ns=timeout_ns,
+    )
+
+
+async def _judge(job: Job, played: Played) -> Trial:
+    outcome: TrialOutcome = "not_run"
+    note = "" if played.end_reason == "completed" else played.end_reason
+    try:
+        sealed = await asyncio.wrap_future(played.sealed)
+        outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
+        # Without a failure, but cut short: what it would have come to is not known, so it must not count as ok.
+        outcome = "failed_otherwise" if outcome == "ok" and played.end_reason != "completed" else outcome
+        note = note or (sealed.first_error or "" if outcome == "failed_otherwise" else "")
+    except SealingFailed as failure:
+        note = str(failure)
+    return Trial(
+        trial=job.trial,
+        block=job.trial,
+        session_id=played.session_id,
+        outcome=outcome,
+        kind=_kind(job.cell),
+        note=note,
+    )
+
+
+def _kind(cell: RunCell) -> TrialKind:
+    return "baseline" if cell.baseline else "variation"
+
+
+def _check_targets(targets: Sequence[Target]) -> None:
+    names = [target.name for target in targets]
+    if not names:
+        raise UsageProblem("name at least one target with --to")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageProblem(f"target {', '.join(sorted(twice))} is given twice: for more trials use --trials")
+
+
+def _cells_of(
+    source: Source,
+    targets: Sequence[Target],
+    *,
+    variations: Sequence[Variation],
+    settings: Mapping[str, Any],
+) -> list[RunCell]:
+    cells = []
+    for target, values in product(targets, product(*(variation.values for variation in variations))):
+        varied = {variation.path: value for variation, value in zip(variations, values, strict=True)}
+        cells.append(
+            RunCell(
+                cell=" · ".join([target.name, *(f"{short_path(p)}={as_text(v)}" for p, v in varied.items())]),
+                session_id=source.recording.session_id,
+                target=target.name,
+                region=target.region,
+                model=target.model,
+                values={TARGET_AXIS: target.name, **{path: as_text(value) for path, value in varied.items()}},
+                overrides={**settings, **varied},
+            )
+        )
+    by_name = {target.name: target for target in targets}
+    _find_baseline(cells, source, by_name).baseline = True
+    return cells
+
+
+def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[str, Target]) -> RunCell:
+    # The cell that is the recording as it was; without one, the first that was asked for.
+    models = {model: name for name, model in _recorded_models(source, targets).items()}
+
+    def is_unchanged(cell: RunCell) -> bool:
+        recorded = {path: source.plan.setting(path) for path in cell.overrides}
+        return all(
+            as_text(models.get(was, was) if isinstance(was, str) else was) == as_text(cell.overrides[path])
+            for path, was in recorded.items()
+        )
+
+    unchanged = [cell for cell in cells if is_unchanged(cell)]
+    home = max(unchanged, key=lambda cell: _nearness(targets[cell.target], source), default=None)
+    return home if home is not None and _nearness(targets[home.target], source) else cells[0]
+
+
+def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
+    recorded = targets.get(source.recording.target or "")
+    return recorded.transcription_models if recorded else {}
+
+
+def _nearness(target: Target, source: Source) -> int:
+    """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
+    if target.name == source.recording.target:
+        return 3
+    asked = target.request_url(source.upgrade.path_and_query)
+    if source.url and asked.split("?")[0] == source.url.split("?")[0]:
+        return 2
+    return 1 if target.region and target.region == source.recording.region else 0
+
+
+def as_text(value: Any) -> str:
+    """Write a configuration value as on the command line: strings bare, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

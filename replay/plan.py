@@ -1,0 +1,243 @@
+"""Turn a recording into a plan: what the client sent, in its order, and what each send has to wait for.
+
+A plan's clock begins with the first message after the opening session.updates (with a caller: the first append).
+What only carries audio keeps its recorded time on that clock. What depends on the endpoint's doings (a
+response.create, a truncation, a tool's output) waits in addition for its counterpart in the new session, for
+where the client acted on something it had seen, the replay has to see it too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+from capture.realtime.configuration import ConfigurationTracker, get_path
+from replay.id_map import IdIndex
+from replay.progress import Progress
+from replay.rewrite import Change, compose_update, name_deployment, override, strings
+
+Json = dict[str, Any]
+WaitFor = Literal["session.created", "session.updated", "response.created", "response.done", "item", "response", "call"]
+
+APPEND = "input_audio_buffer.append"
+UPDATES = {"session.update", "transcription_session.update"}
+_AFTER_ANSWERS = {"conversation.item.create", "response.create"}
+
+
+class Message(Protocol):
+    """What a plan reads of a recorded message (`capture.recording.reader.RecordedMessage`)."""
+
+    @property
+    def offset_ns(self) -> int:
+        """Time since the session's start."""
+
+    @property
+    def sender(self) -> str:
+        """`client` or `server`."""
+
+    @property
+    def kind(self) -> str:
+        """`event`, `text`, `binary`, or a kind that is not replayed."""
+
+    @property
+    def type(self) -> str | None:
+        """Event type."""
+
+    @property
+    def content(self) -> str | bytes:
+        """The whole message."""
+
+    @property
+    def redacted(self) -> bool:
+        """Whether secrets were taken out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """Something that must have come about in the new session before a step is sent."""
+
+    kind: WaitFor
+    count: int = 0
+    """How often, for events that are counted."""
+    recorded_id: str = ""
+    """Whose counterpart must be known, for items, responses and calls."""
+
+    def __str__(self) -> str:
+        """Say what is waited for."""
+        if self.recorded_id:
+            return f"{self.kind} {self.recorded_id}"
+        return f"{self.kind} #{self.count}" if self.count > 1 else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One message to send."""
+
+    number: int
+    type: str | None
+    content: str | bytes
+    not_before_ns: int | None
+    """Time on the plan's clock; None sends as soon as `after` is met."""
+    after: tuple[Dependency, ...] = ()
+    references: tuple[str, ...] = ()
+    """Recorded ids in the message that the new session has others for."""
+    changes: tuple[Change, ...] = ()
+    """What was changed against the recording."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a player needs to know of a recording."""
+
+    steps: tuple[Step, ...]
+    ids: IdIndex
+    """The recorded ids by what they belong to."""
+    configuration: ConfigurationTracker
+    """The recorded session's configuration, asked and echoed."""
+    turns: int
+    """Audio turns that the recorded endpoint committed."""
+    duration_ns: int
+    """Length of the plan's clock at recorded speed."""
+    not_sent: tuple[str, ...] = ()
+    """What the recording holds of the client and a replay cannot send."""
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the client appends audio."""
+        return any(step.type == APPEND for step in self.steps)
+
+    @property
+    def configurations(self) -> list[Json]:
+        """The recorded configuration as trees with `session` at their top: asked, echoed."""
+        return [{"session": self.configuration.asked}, {"session": self.configuration.echoed}]
+
+    def setting(self, path: str, missing: object = None) -> object:
+        """Read the recorded value at a path such as `session.audio.input.transcription.model`; asked before echoed."""
+        asked, echoed = self.configurations
+        return get_path(asked, path, get_path(echoed, path, missing))
+
+
+def make_plan(messages: Iterable[Message]) -> Plan:
+    """Plan the replay of a recorded session's messages."""
+    planner = _Planner()
+    for message in messages:
+        planner.take(message)
+    return planner.finish()
+
+
+def adapt(
+    plan: Plan,
+    overrides: Mapping[str, Any],
+    *,
+    recorded_models: Mapping[str, str] | None = None,
+    target_models: Mapping[str, str] | None = None,
+) -> Plan:
+    """Change a plan's configuration for one cell: overrides, and the target's deployment names."""
+    updates = [step for step in plan.steps if step.type in UPDATES and isinstance(step.content, str)]
+    rewritten: dict[int, Step] = {}
+    texts = [str(step.content) for step in updates]
+    for step, (text, changes) in zip(updates, override(texts, overrides), strict=True):
+        named, more = name_deployment(text, recorded_models or {}, target_models or {})
+        rewritten[step.number] = replace(step, content=named, changes=(*step.changes, *changes, *more))
+    steps = tuple(rewritten.get(step.number, step) for step in plan.steps)
+    if overrides and not updates:
+        steps = (_inserted_update(plan, overrides), *(replace(step, number=step.number + 1) for step in steps))
+    return replace(plan, steps=steps)
+
+
+def _inserted_update(plan: Plan, overrides: Mapping[str, Any]) -> Step:
+    session_type = plan.configuration.echoed.get("type")
+    text, changes = compose_update(overrides, session_type if isinstance(session_type, str) else None)
+    return Step(0, "session.update", text, None, (Dependency("session.created"),), changes=tuple(changes))
+
+
+class _Planner:
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+        self._not_sent: list[str] = []
+        self._ids = IdIndex()
+        self._seen = Progress()
+        self._clock_zero_ns: int | None = None
+
+    def take(self, message: Message) -> None:
+        # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
+        bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
+        event = None if bulk else parse_event(message.content)
+        if message.sender == "client":
+            self._plan(message, event)
+        if event is not None:
+            self._ids.observe(message.sender, event)
+            self._seen.observe(message.sender, event)
+
+    def finish(self) -> Plan:
+        timed = [step.not_before_ns for step in self._steps if step.not_before_ns is not None]
+        return Plan(
+            steps=tuple(self._steps),
+            ids=self._ids,
+            configuration=self._seen.configuration,
+            turns=len(self._seen.commits),
+            duration_ns=max(timed, default=0),
+            not_sent=tuple(self._not_sent),
+        )
+
+    def _plan(self, message: Message, event: Json | None) -> None:
+        if message.kind not in ("event", "text", "binary"):
+            # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
+            if message.kind == "raw":
+                self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns} ns")
+            return
+        if message.redacted:
+            self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")
+        opening = message.type in UPDATES and self._clock_zero_ns is None
+        begins_clock = not opening and self._clock_zero_ns is None
+        if begins_clock:
+            self._clock_zero_ns = message.offset_ns
+        references = self._references(event) if event is not None and message.type not in UPDATES else ()
+        self._steps.append(
+            Step(
+                number=len(self._steps),
+                type=message.type,
+                content=message.content,
+                not_before_ns=None if opening else message.offset_ns - (self._clock_zero_ns or 0),
+                after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
+                references=references,
+            )
+        )
+
+    def _references(self, event: Json) -> tuple[str, ...]:
+        found = (text for _, text in strings(event) if text in self._ids.keys)
+        return tuple(dict.fromkeys(found))
+
+    def _dependencies(
+        self, event_type: str | None, event: Json, references: tuple[str, ...], *, begins_clock: bool
+    ) -> Iterable[Dependency]:
+        seen = self._seen
+        if not self._steps:
+            yield Dependency("session.created")
+        if seen.updates_answered and (begins_clock or event_type == "response.create"):
+            yield Dependency("session.updated", count=seen.updates_answered)
+        for recorded_id in references:
+            yield Dependency(_wait_for(self._ids.keys[recorded_id].kind), recorded_id=recorded_id)
+        if event_type in _AFTER_ANSWERS and not _is_out_of_band(event) and seen.responses_done and seen.is_idle:
+            yield Dependency("response.done", count=seen.responses_done)
+        if event_type == "response.cancel" and not references and seen.active_responses:
+            yield Dependency("response.created", count=seen.responses_begun)
+
+
+def _wait_for(kind: str) -> WaitFor:
+    return "response" if kind == "response" else "call" if kind == "call" else "item"
+
+
+def _is_out_of_band(event: Json) -> bool:
+    return get_path(event, "response.conversation") == "none"
+
+
+def parse_event(content: str | bytes) -> Json | None:
+    """Parse a message; None where it is no JSON object."""
+    try:
+        event = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None

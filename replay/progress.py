@@ -1,0 +1,166 @@
+"""Follow what an endpoint has done in a session so far, and what it still owes.
+
+The plan feeds it the recording, to see what the client had seen before it sent something; the player feeds it
+the new session, to know when the same has come about there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
+from capture.realtime.dialects import ga_name
+from replay.id_map import is_in_conversation
+
+Json = dict[str, Any]
+
+_FIRST_EVENTS = {"session.created", "transcription_session.created", "conversation.created"}
+_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+
+
+class Progress:
+    """Counts and open ends of one session; feed it the messages of both senders in order."""
+
+    def __init__(self) -> None:
+        self.configuration = ConfigurationTracker()
+        self.is_open = False
+        """Whether the endpoint has begun the session."""
+        self.updates_answered = 0
+        """session.update messages that were echoed or rejected."""
+        self.responses_begun = 0
+        """Responses of the conversation; those out of band are not counted."""
+        self.responses_done = 0
+        self.active_responses: set[str] = set()
+        """Responses begun and not done, out of band too."""
+        self.commits: list[str] = []
+        """Items of audio turns."""
+        self.speech_is_open = False
+        """Whether speech has started in audio that is not committed yet."""
+        self.audio_bytes: dict[str, int] = {}
+        """Audio received so far, by assistant item."""
+        self._updates_sent: list[str | None] = []
+        self._creates_unanswered: list[str | None] = []
+        self._answers_due: list[str] = []
+        self._transcriptions_due: list[str] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no response is being generated or asked for."""
+        return not self.active_responses and not self._creates_unanswered
+
+    def missing(self) -> list[str]:
+        """List the events that the endpoint still owes, each with what it belongs to."""
+        return [
+            *(f"transcription of {item}" for item in self._transcriptions_due),
+            *(f"response to {item}" for item in self._answers_due),
+            *("response.created for a response.create" for _ in self._creates_unanswered),
+            *(f"response.done of {response}" for response in sorted(self.active_responses)),
+        ]
+
+    def observe(self, sender: str, event: Json) -> None:
+        """Take one message in."""
+        self.configuration.observe(sender, event)
+        event_type = event.get("type")
+        if not isinstance(event_type, str):
+            return
+        event_type = ga_name(event_type)
+        if sender == "client":
+            self._observe_client(event_type, event)
+        elif event_type == "response.output_audio.delta":
+            self._observe_audio(event)
+        elif event_type.startswith("input_audio_buffer."):
+            self._observe_buffer(event_type, event)
+        elif event_type.startswith(_TRANSCRIPTION):
+            self._observe_transcription(event_type, event)
+        else:
+            self._observe_other(event_type, event)
+
+    def _observe_client(self, event_type: str, event: Json) -> None:
+        if event_type == "session.update":
+            self._updates_sent.append(_text(event.get("event_id")))
+        elif event_type == "response.create":
+            self._creates_unanswered.append(_text(event.get("event_id")))
+
+    def _observe_buffer(self, event_type: str, event: Json) -> None:
+        if event_type == "input_audio_buffer.speech_started":
+            self.speech_is_open = True
+            # The caller goes on talking: the endpoint may drop the answer that was due.
+            self._answers_due.clear()
+        elif event_type in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
+            self.speech_is_open = False
+            if event_type.endswith("committed") and isinstance(event.get("item_id"), str):
+                self._observe_commit(event["item_id"])
+
+    def _observe_commit(self, item_id: str) -> None:
+        self.commits.append(item_id)
+        detection = self._setting("audio.input.turn_detection")
+        answers = isinstance(detection, dict) and detection.get("create_response") is not False
+        if answers and self.configuration.echoed.get("type") != "transcription":
+            self._answers_due.append(item_id)
+        if self._setting("audio.input.transcription"):
+            self._transcriptions_due.append(item_id)
+
+    def _observe_transcription(self, event_type: str, event: Json) -> None:
+        if event_type.endswith((".completed", ".failed")) and event.get("item_id") in self._transcriptions_due:
+            self._transcriptions_due.remove(event["item_id"])
+
+    def _observe_audio(self, event: Json) -> None:
+        item_id, delta = event.get("item_id"), event.get("delta")
+        if isinstance(item_id, str) and isinstance(delta, str):
+            self.audio_bytes[item_id] = self.audio_bytes.get(item_id, 0) + _decoded_bytes(delta)
+
+    def _observe_other(self, event_type: str, event: Json) -> None:
+        if event_type in _FIRST_EVENTS:
+            self.is_open = True
+        elif event_type == "session.updated":
+            self._answer_update()
+        elif event_type == "response.created":
+            self._observe_response_begun(event)
+        elif event_type == "response.done":
+            self._observe_response_done(event)
+        elif event_type == "error":
+            self._observe_error(event)
+
+    def _observe_response_begun(self, event: Json) -> None:
+        response = event.get("response")
+        if not isinstance(response, dict):
+            return
+        self.active_responses.add(str(response.get("id")))
+        # No event tells which response.create made a response (protocol section 1.2): they are taken in order.
+        if self._creates_unanswered:
+            self._creates_unanswered.pop(0)
+        if is_in_conversation(response):
+            self.responses_begun += 1
+            self._answers_due[:1] = []
+
+    def _observe_response_done(self, event: Json) -> None:
+        response = event.get("response")
+        if isinstance(response, dict):
+            self.active_responses.discard(str(response.get("id")))
+            self.responses_done += is_in_conversation(response)
+
+    def _observe_error(self, event: Json) -> None:
+        culprit = _text(get_path(event, "error.event_id"))
+        param = _text(get_path(event, "error.param")) or ""
+        if culprit is not None and culprit in self._creates_unanswered:
+            self._creates_unanswered.remove(culprit)
+        elif self._updates_sent and (culprit in self._updates_sent if culprit else param.startswith("session")):
+            self._answer_update()
+        elif culprit is None and self._creates_unanswered:
+            self._creates_unanswered.pop(0)
+
+    def _answer_update(self) -> None:
+        self.updates_answered += 1
+        self._updates_sent[:1] = []
+
+    def _setting(self, path: str) -> object:
+        # Echoed before asked: an update that was rejected was asked and never came into force.
+        return read_setting(self.configuration.echoed or self.configuration.asked, path)
+
+
+def _decoded_bytes(encoded: str) -> int:
+    return len(encoded) * 3 // 4 - encoded.count("=", -2)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,158 @@
+"""Change what has to change in a recorded message before it is sent again, and say what was changed.
+
+Every function gives the message's text and the changes; a message without changes keeps its very bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from capture.errors import UsageProblem
+from capture.realtime.configuration import get_path, list_paths, set_path
+
+Json = dict[str, Any]
+
+TRANSCRIPTION_MODEL_PATHS = (
+    "session.audio.input.transcription.model",
+    "session.input_audio_transcription.model",
+)
+"""Where GA and beta sessions name their transcription model."""
+
+_MISSING = object()
+_NEAREST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing changed in a message."""
+
+    kind: str
+    """`override`, `deployment`, `id`, `clamp`, `inserted`, `trailing_silence`, or `model` (in the URL)."""
+    path: str
+    before: str
+    after: str
+    """`before` and `after` are JSON; for a URL its query."""
+
+
+def check_paths(paths: Iterable[str], configurations: Sequence[Json]) -> None:
+    """Check that each path exists in one of the configurations (objects with `session` at their top).
+
+    Raises `UsageProblem` with the nearest paths that do exist.
+    """
+    known = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
+    for path in paths:
+        if path in known:
+            continue
+        near = _nearest_paths(path, known)
+        hint = f"nearest are {', '.join(near)}" if near else "it was never configured"
+        raise UsageProblem(f"the recorded session has no {path!r}: {hint}")
+
+
+def override(updates: Sequence[str], overrides: Mapping[str, Any]) -> list[tuple[str, list[Change]]]:
+    """Put values into the configuration that a session's updates ask for.
+
+    `updates` are the texts of all session.update messages. A value replaces its path wherever an update names
+    it; a path that no update names goes into the first one.
+    """
+    events = [json.loads(text) for text in updates]
+    changes: list[list[Change]] = [[] for _ in events]
+    for path, value in overrides.items():
+        naming = [at for at, event in enumerate(events) if get_path(event, path, _MISSING) is not _MISSING]
+        for at in naming or range(min(1, len(events))):
+            before = get_path(events[at], path, _MISSING)
+            if before is _MISSING or not _same(before, value):
+                events[at] = set_path(events[at], path, value)
+                changes[at].append(Change("override", path, _json(before), _json(value)))
+    return [
+        (_json(event) if changed else text, changed)
+        for text, event, changed in zip(updates, events, changes, strict=True)
+    ]
+
+
+def compose_update(overrides: Mapping[str, Any], session_type: str | None) -> tuple[str, list[Change]]:
+    """Write a session.update that holds nothing but overrides, for a session that never sent one."""
+    event: Json = {"type": "session.update", "session": {"type": session_type} if session_type else {}}
+    for path, value in overrides.items():
+        event = set_path(event, path, value)
+    changes = [Change("inserted", path, "", _json(value)) for path, value in overrides.items()]
+    return _json(event), changes
+
+
+def name_deployment(
+    update: str, recorded_models: Mapping[str, str], target_models: Mapping[str, str]
+) -> tuple[str, list[Change]]:
+    """Name the transcription model as the target does.
+
+    `recorded_models` maps the recorded target's model ids to its deployment names, `target_models` the new one's.
+    """
+    model_ids = {deployment: model for model, deployment in recorded_models.items()}
+    event = json.loads(update)
+    for path in TRANSCRIPTION_MODEL_PATHS:
+        recorded = get_path(event, path)
+        if not isinstance(recorded, str):
+            continue
+        model = model_ids.get(recorded, recorded)
+        named = target_models.get(model, model)
+        if named != recorded:
+            return _json(set_path(event, path, named)), [Change("deployment", path, _json(recorded), _json(named))]
+    return update, []
+
+
+def strings(node: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """List every string of a parsed message with its path; an element of a list is `name[0]`."""
+    if isinstance(node, str):
+        yield path, node
+    elif isinstance(node, dict):
+        for name, child in node.items():
+            yield from strings(child, f"{path}.{name}" if path else name)
+    elif isinstance(node, list):
+        for position, child in enumerate(node):
+            yield from strings(child, f"{path}[{position}]")
+
+
+def substitute_ids(text: str, ids: Mapping[str, str]) -> tuple[str, list[Change]]:
+    """Put new ids in the place of recorded ones, wherever a whole string is one.
+
+    The text around them stays as it was, byte for byte.
+    """
+    changes = [
+        Change("id", path, _json(before), _json(ids[before]))
+        for path, before in strings(json.loads(text))
+        if ids.get(before, before) != before
+    ]
+    if not changes:
+        return text, []
+    # One pass: a seeded endpoint gives the same ids to other things, and a second pass would replace those too.
+    quoted = {_json(before): _json(after) for before, after in ids.items()}
+    pattern = re.compile("|".join(re.escape(before) for before in quoted))
+    return pattern.sub(lambda found: quoted[found.group()], text), changes
+
+
+def clamp_truncation(text: str, received_ms: float) -> tuple[str, list[Change]]:
+    """Keep a truncation within the audio that was received: endpoints refuse what lies beyond its end."""
+    event = json.loads(text)
+    asked_ms = event.get("audio_end_ms")
+    if not isinstance(asked_ms, int | float) or asked_ms <= received_ms:
+        return text, []
+    event["audio_end_ms"] = int(received_ms)
+    return _json(event), [Change("clamp", "audio_end_ms", _json(asked_ms), _json(int(received_ms)))]
+
+
+def _nearest_paths(path: str, known: list[str]) -> list[str]:
+    last = path.rsplit(".", 1)[-1]
+    same_ending = [candidate for candidate in known if candidate.rsplit(".", 1)[-1] == last]
+    return list(dict.fromkeys([*get_close_matches(path, known, n=_NEAREST), *same_ending]))[:_NEAREST]
+
+
+def _same(left: object, right: object) -> bool:
+    # True == 1 in Python, not in JSON.
+    return _json(left) == _json(right)
+
+
+def _json(value: object) -> str:
+    return "" if value is _MISSING else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,326 @@
+"""What `wiretape replay run` does: read the request, play the matrix, print the table and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from capture.errors import EndpointRefused, UsageProblem
+from capture.recorder import Recorder
+from capture.recording.reader import open_recording, resolve_session
+from capture.recording.root import Root, open_root
+from capture.targets import Target, load_targets, resolve_target
+from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
+from replay.runs import Run, RunCell, Trial
+from replay.verdict import CellResult, Verdict, read_verdicts
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+_ANSWER_S = 5
+"""Rough time for the last answer of a trial, for estimates."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """The command line, unread."""
+
+    sessions: list[str]
+    to: list[str]
+    vary: list[str]
+    settings: list[str]
+    trials: int = 5
+    concurrency: int = 8
+    speed: float = 1.0
+    timeout_s: float = 15.0
+    seed: int = 0
+    expect: Literal["ok", "failed"] | None = None
+
+
+def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
+    """Do what was asked; the exit status is 1 where a gate failed.
+
+    Raises `UsageProblem`, and `EndpointRefused` where no target took a single session.
+    """
+    root = open_root(recordings)
+    targets = find_targets(request.to)
+    sources = [prepare(open_recording(root, resolve_session(root, text))) for text in request.sessions]
+    _check_sources(sources)
+    planned = plan_run(
+        sources,
+        targets,
+        variations=[parse_variation(text) for text in request.vary],
+        settings=dict(parse_setting(text) for text in request.settings),
+        trials=request.trials,
+        seed=request.seed,
+        concurrency=request.concurrency,
+        speed=request.speed,
+    )
+    jobs = plan_jobs(planned, sources, targets)
+    if dry_run:
+        _print_plan(planned, sources, targets, as_json=as_json)
+        return 0
+    for target in targets:
+        # A missing key is the user's to fix, before the first trial and not in each.
+        target.credential_headers()
+    finished = _play(planned, jobs, root, request)
+    verdicts = read_verdicts(planned)
+    _print_result(planned, verdicts, as_json=as_json)
+    _raise_if_refused(planned)
+    if not finished:
+        return INTERRUPTED
+    return 0 if meets(planned, request.expect) else 1
+
+
+def find_targets(names: Sequence[str]) -> list[Target]:
+    """Resolve the names or URLs given with `--to`."""
+    known = load_targets()
+    return [resolve_target(name, known) for name in names]
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read `PATH=JSON`; what is no JSON is taken as a string.
+
+    Raises `UsageProblem` without a path.
+    """
+    path, separator, value = text.partition("=")
+    if not separator or not path.strip():
+        raise UsageProblem(f"{text!r} sets nothing: write PATH=VALUE, such as session.audio.output.voice=marin")
+    return path.strip(), _parse_value(value)
+
+
+def parse_variation(text: str) -> Variation:
+    """Read `PATH=A,B`: values are JSON, or bare strings.
+
+    Raises `UsageProblem` without a path or values, and for a value given twice.
+    """
+    path, separator, listed = text.partition("=")
+    if not separator or not path.strip() or not listed.strip():
+        raise UsageProblem(f"{text!r} varies nothing: write PATH=A,B with a path of the session's configuration")
+    try:
+        values = json.loads(f"[{listed}]")
+    except ValueError:
+        values = [_parse_value(value.strip()) for value in listed.split(",")]
+    if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
+        raise UsageProblem(f"{text!r} gives a value twice: for more trials use --trials")
+    return Variation(path.strip(), tuple(values))
+
+
+def meets(run: Run, expect: str | None) -> bool:
+    """Tell whether a run is what `--expect` asks for."""
+    outcomes = [trial.outcome for cell in run.cells for trial in cell.trials]
+    if expect == "ok":
+        return all(outcome == "ok" for outcome in outcomes)
+    return expect is None or "failed" in outcomes
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _check_sources(sources: Sequence[Source]) -> None:
+    ids = [source.recording.session_id for source in sources]
+    twice = {session_id for session_id in ids if ids.count(session_id) > 1}
+    if twice:
+        raise UsageProblem(f"recording {', '.join(sorted(twice))} is given twice: for more trials use --trials")
+
+
+def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest) -> bool:
+    timeout_ns = int(request.timeout_s * 1e9)
+    try:
+        with _Narrator(planned) as narrator, Recorder(root) as recorder:
+            asyncio.run(run_matrix(planned, jobs, root, recorder, timeout_ns=timeout_ns, on_progress=narrator.note))
+    except KeyboardInterrupt:
+        done, whole = planned.finished_trials, len(jobs)
+        _say(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")
+        return False
+    return True
+
+
+class _Narrator:
+    """Shows on stderr how far a run is: a bar on a terminal, two lines elsewhere."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._total = len(run.cells) * run.trials
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[failing]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._failed = 0
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Narrator:
+        self._console.print(
+            f"run {self._run.run_id}: {len(self._run.cells)} cells x {self._run.trials} trials,"
+            f" {self._run.concurrency} at a time",
+            highlight=False,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("replaying", total=self._total, failing="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def note(self, _job: Job, trial: Trial | None) -> None:
+        if trial is None or self._task is None:
+            return
+        self._failed += trial.outcome == "failed"
+        self._bar.update(self._task, advance=1, failing=f"{self._failed} failed" if self._failed else "")
+
+
+def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Target], *, as_json: bool) -> None:
+    by_session = {source.recording.session_id: source for source in sources}
+    by_name = {target.name: target for target in targets}
+    cells = [_describe_plan(cell, by_session[cell.session_id], by_name) for cell in planned.cells]
+    seconds = [by_session[cell.session_id].plan.duration_ns / 1e9 / planned.speed for cell in planned.cells]
+    audio_minutes = sum(seconds) * planned.trials / 60
+    minutes = (
+        (sum(seconds) + _ANSWER_S * len(cells))
+        * planned.trials
+        / min(planned.concurrency, len(cells) * planned.trials)
+        / 60
+    )
+    estimate = {
+        "sessions": len(cells) * planned.trials,
+        "sent_minutes": round(audio_minutes, 2),
+        "about_minutes": round(minutes, 2),
+    }
+    if as_json:
+        _print_json({"cells": cells, "estimate": estimate})
+        return
+    table = _table("cell", "recording", "messages", "changes against the recording")
+    for cell in cells:
+        changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in cell["changes"]]
+        name = f"{cell['cell']} (baseline)" if cell["baseline"] else cell["cell"]
+        table.add_row(name, cell["recording"], str(cell["messages"]), "\n".join(changes) or "none")
+    _out().print(table)
+    _say(
+        f"{estimate['sessions']} sessions, {estimate['sent_minutes']} minutes sent in all,"
+        f" about {estimate['about_minutes']} minutes; nothing was sent"
+    )
+
+
+def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target]) -> dict[str, Any]:
+    plan = adapt_for(cell, source, targets)
+    return {
+        "cell": cell.cell,
+        "recording": cell.session_id,
+        "target": cell.target,
+        "url": targets[cell.target].request_url(source.upgrade.path_and_query).split("?")[0],
+        "baseline": cell.baseline,
+        "messages": len(plan.steps),
+        "changes": [asdict(change) for step in plan.steps for change in step.changes],
+        "left_out": list(plan.not_sent),
+    }
+
+
+def _print_result(run: Run, verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(
+            {
+                "run_id": run.run_id,
+                "status": run.status,
+                "cells": [_as_json(cell) for cell in run.cells],
+                "verdicts": [
+                    {"session_id": v.session_id, "pattern": v.pattern, "sentence": v.sentence} for v in verdicts
+                ],
+            }
+        )
+        return
+    for verdict in verdicts:
+        console = _out()
+        if len(verdicts) > 1:
+            console.print(f"recording {verdict.session_id}", highlight=False)
+        console.print(_result_table(verdict))
+        console.print()
+        console.print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    _say(f"look further: wiretape analyze verdict {run.run_id}")
+
+
+def _as_json(cell: RunCell) -> dict[str, Any]:
+    return {
+        "cell": cell.cell,
+        "recording": cell.session_id,
+        "target": cell.target,
+        "region": cell.region,
+        "overrides": cell.overrides,
+        "baseline": cell.baseline,
+        "trials": [
+            {"trial": t.trial, "session_id": t.session_id, "outcome": t.outcome, "note": t.note} for t in cell.trials
+        ],
+    }
+
+
+def _result_table(verdict: Verdict) -> Table:
+    table = _table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions")
+    for cell in verdict.cells:
+        table.add_row(
+            _mark(cell),
+            f"{cell.cell} (baseline)" if cell.baseline else cell.cell,
+            cell.ratio,
+            f"{cell.low:.0%} to {cell.high:.0%}" if cell.trials else "",
+            str(cell.not_counted or ""),
+            _first_and_more(cell.session_ids),
+        )
+    return table
+
+
+def _mark(cell: CellResult) -> str:
+    if not cell.trials:
+        return "◐"
+    return "▲" if cell.failed else "●"
+
+
+def _first_and_more(session_ids: Sequence[str]) -> str:
+    if not session_ids:
+        return ""
+    return session_ids[0] + (f" +{len(session_ids) - 1}" if len(session_ids) > 1 else "")
+
+
+def _raise_if_refused(run: Run) -> None:
+    trials = [trial for cell in run.cells for trial in cell.trials]
+    if trials and all(trial.outcome == "not_run" for trial in trials):
+        reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
+        raise EndpointRefused("no target took a session:", "; ".join(reasons))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column in ("failed", "messages") else "left")
+    return table
+
+
+def _out() -> Console:
+    # Piped, a table is data for other programs: lines must not be broken at 80 columns.
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

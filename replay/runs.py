@@ -1,0 +1,160 @@
+"""One run of replay on disk: which cells, how many trials, what came of each; `runs/RUN.json` in a root."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from capture.errors import UsageProblem
+from capture.recording.facts import TrialKind
+from capture.recording.root import Root
+
+RUN_FORMAT_VERSION = 1
+TARGET_AXIS = "target"
+
+TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
+RunStatus = Literal["running", "done", "interrupted"]
+
+
+class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One replay."""
+
+    trial: int
+    """From 1, within its cell."""
+    block: int
+    """Trials of one block ran close together, in random order."""
+    session_id: str
+    outcome: TrialOutcome
+    kind: TrialKind = "variation"
+    note: str = ""
+    """Why it ended as it did, where the outcome does not say."""
+
+
+class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One target with one variation, for one recording."""
+
+    cell: str
+    """Its name, as in the column `sessions.cell`."""
+    session_id: str
+    """The recording that is replayed."""
+    target: str
+    region: str | None = None
+    model: str | None = None
+    """The target's realtime model, if the target sets one."""
+    values: dict[str, str] = {}
+    """Axis -> value, as text."""
+    overrides: dict[str, Any] = {}
+    """Configuration path -> value put in its place."""
+    baseline: bool = False
+    trials: list[Trial] = []
+
+
+class Axis(msgspec.Struct, kw_only=True):
+    """Something that the run varied."""
+
+    axis: str
+    """`target`, or a path of the session configuration."""
+    values: list[str]
+
+
+class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a verdict needs to know of a replayed recording."""
+
+    session_id: str
+    outcome: str = "ok"
+    failure_keys: list[str] = []
+    target: str | None = None
+    region: str | None = None
+    model: str | None = None
+    transcription_model: str | None = None
+    dialect: str | None = None
+    options: dict[str, Any] = {}
+    """Options of the recorded configuration that further runs could vary: path -> value."""
+
+
+class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A whole run: its plan and its progress."""
+
+    run_id: str
+    started_at: datetime
+    recordings: list[RunRecording]
+    axes: list[Axis]
+    cells: list[RunCell]
+    trials: int
+    """Trials planned for each cell."""
+    format_version: int = RUN_FORMAT_VERSION
+    status: RunStatus = "running"
+    ended_at: datetime | None = None
+    seed: int = 0
+    """Seed of the order within blocks."""
+    concurrency: int = 1
+    speed: float = 1.0
+
+    @property
+    def finished_trials(self) -> int:
+        """Trials that have an outcome."""
+        return sum(len(cell.trials) for cell in self.cells)
+
+
+def new_run_id(started_at: datetime) -> str:
+    """Make a sortable run id: `r`, UTC time to the second, 16 random bits."""
+    return f"r{started_at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def encode_run(run: Run) -> bytes:
+    """Encode a run as its file holds it."""
+    return msgspec.json.format(msgspec.json.encode(run), indent=1)
+
+
+def save_run(root: Root, run_id: str, encoded: bytes) -> None:
+    """Replace a run's file atomically."""
+    root.runs.mkdir(parents=True, exist_ok=True)
+    target = root.runs / f"{run_id}.json"
+    unfinished = target.with_suffix(".json.new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(encoded)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(target)
+
+
+def list_run_ids(root: Root) -> list[str]:
+    """List the runs of a root, oldest first."""
+    return sorted(path.stem for path in root.runs.glob("r*.json"))
+
+
+def load_run(root: Root, text: str) -> Run:
+    """Read a run by its id, a unique prefix, or `last`.
+
+    Raises `UsageProblem` where there is none, naming the nearest, or where its file cannot be read.
+    """
+    path = root.runs / f"{_resolve(root, text)}.json"
+    try:
+        run = msgspec.json.decode(Path(path).read_bytes(), type=Run)
+    except (msgspec.DecodeError, OSError) as error:
+        raise UsageProblem(f"{path} is no run that can be read: {error}") from error
+    if run.format_version > RUN_FORMAT_VERSION:
+        raise UsageProblem(f"{path} was written by a newer wiretape (format {run.format_version}): update wiretape")
+    return run
+
+
+def _resolve(root: Root, text: str) -> str:
+    known = list_run_ids(root)
+    if not known:
+        raise UsageProblem(f"there are no runs in {root.path}: make one with `wiretape replay run`")
+    if text == "last":
+        return known[-1]
+    matches = [run_id for run_id in known if run_id.startswith(text)] if text else known
+    if text in known or len(matches) == 1:
+        return text if text in known else matches[0]
+    if matches:
+        raise UsageProblem(f"{text!r} fits {len(matches)} runs: {', '.join(matches[-5:])}")
+    near = get_close_matches(text, known, n=3) or known[-3:]
+    raise UsageProblem(f"there is no run {text!r}; nearest are {', '.join(near)}")

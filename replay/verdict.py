@@ -1,0 +1,203 @@
+"""Read what a run proved: which axis is at fault, what is ruled out, what is open, what was not tested.
+
+Pure: a run with its outcomes in, a verdict out (the rules: docs/replay.md).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from capture.errors import UsageProblem
+from replay import wording
+from replay.comparison import AxisDecision, CellResult, axis_label, decide, short_path, tally
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
+from replay.runs import TARGET_AXIS, Axis, Run, RunRecording
+
+Pattern = Literal[
+    "one_axis",
+    "combination",
+    "not_in_these_axes",
+    "undecided",
+    "nothing_varied",
+    "not_reproduced",
+    "no_baseline",
+    "recording_did_not_fail",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTested:
+    """Something that a run leaves open by its design."""
+
+    what: str
+    command: str
+    """The command that would test it, capitals to be filled in; empty where there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run proved about one recording."""
+
+    run_id: str
+    session_id: str
+    pattern: Pattern
+    sentence: str
+    """For the ticket."""
+    cells: tuple[CellResult, ...]
+    """Counts with Wilson's 95 % interval."""
+    axes: tuple[AxisDecision, ...]
+    """Decisions with their exact tests."""
+    not_tested: tuple[NotTested, ...]
+
+
+def read_verdicts(run: Run) -> list[Verdict]:
+    """Give the verdict of each recording of a run."""
+    return [read_verdict(run, recording.session_id) for recording in run.recordings]
+
+
+def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
+    """Give the verdict on one recording of a run, on its first unless told otherwise.
+
+    Raises `UsageProblem` where the run did not replay that recording.
+    """
+    recording = _find_recording(run, session_id)
+    cells = [tally(cell) for cell in run.cells if cell.session_id == recording.session_id]
+    baseline = next((cell for cell in cells if cell.baseline), None)
+    axes = [axis for axis in run.axes if len(axis.values) > 1]
+    decisions = decide(baseline, cells, axes) if baseline is not None else ()
+    pattern = _read_pattern(recording, baseline, decisions)
+    not_tested = _list_not_tested(run, recording, baseline, cells)
+    return Verdict(
+        run_id=run.run_id,
+        session_id=recording.session_id,
+        pattern=pattern,
+        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested),
+        cells=tuple(cells),
+        axes=decisions,
+        not_tested=not_tested,
+    )
+
+
+def _find_recording(run: Run, session_id: str | None) -> RunRecording:
+    for recording in run.recordings:
+        if session_id in (None, recording.session_id):
+            return recording
+    raise UsageProblem(f"run {run.run_id} did not replay {session_id}")
+
+
+def _read_pattern(recording: RunRecording, baseline: CellResult | None, decisions: Sequence[AxisDecision]) -> Pattern:
+    if not recording.failure_keys:
+        return "recording_did_not_fail"
+    if baseline is None or baseline.open_reason:
+        return "no_baseline"
+    if not baseline.failed:
+        return "not_reproduced"
+    if not decisions:
+        return "nothing_varied"
+    found = [decision.decision for decision in decisions]
+    if "implicated" in found:
+        return "combination" if found.count("implicated") > 1 else "one_axis"
+    return "undecided" if "open" in found else "not_in_these_axes"
+
+
+def _say(
+    pattern: Pattern,
+    recording: RunRecording,
+    baseline: CellResult | None,
+    cells: Sequence[CellResult],
+    decisions: Sequence[AxisDecision],
+    axes: Sequence[Axis],
+    not_tested: Sequence[NotTested],
+) -> str:
+    if pattern == "recording_did_not_fail":
+        return wording.say_recording_was_ok(cells, axes)
+    if pattern == "no_baseline" or baseline is None:
+        return wording.say_no_baseline(baseline, axes)
+    if pattern == "not_reproduced":
+        return wording.say_not_reproduced(baseline, cells, axes)
+    results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes)
+    untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
+    if pattern == "nothing_varied":
+        return f"{results}: reproduced, and nothing was varied.{untested}"
+    conclusion = {
+        "one_axis": wording.say_one_axis,
+        "combination": wording.say_combination,
+        "not_in_these_axes": wording.say_not_in_these,
+        "undecided": wording.say_undecided,
+    }[pattern](decisions, baseline)
+    return f"{results}: {conclusion}{wording.say_elsewhere(baseline, cells, axes)}{untested}"
+
+
+def _list_not_tested(
+    run: Run, recording: RunRecording, baseline: CellResult | None, cells: Sequence[CellResult]
+) -> tuple[NotTested, ...]:
+    target = baseline.target if baseline is not None else (recording.target or "TARGET")
+    replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
+    trials = ["--trials", str(run.trials)]
+    varied = {axis.axis for axis in run.axes if len(axis.values) > 1}
+    models = {cell.model for cell in run.cells if cell.session_id == recording.session_id}
+    found: list[NotTested] = []
+    if TARGET_AXIS not in varied:
+        found.append(NotTested("other targets", _command(*replay, "--to", "ANOTHER_TARGET", *trials)))
+    if recording.transcription_model and not varied & set(TRANSCRIPTION_MODEL_PATHS):
+        path = TRANSCRIPTION_MODEL_PATHS[recording.dialect == "beta"]
+        values = f"{path}={recording.transcription_model},ANOTHER_MODEL"
+        found.append(NotTested("other transcription models", _command(*replay, "--vary", values, *trials)))
+    found.append(NotTested("other audio", _call_command(target, recording)))
+    found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
+    if len(models) < 2:
+        found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
+    found.append(NotTested("the dialect", ""))
+    region = baseline.region if baseline is not None else None
+    if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
+        what = f"another target in region {region} (without it the region is not told from the target)"
+        found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))
+    return tuple(found)
+
+
+def _call_command(target: str, recording: RunRecording) -> str:
+    words = ["wiretape", "capture", "call", "--to", target, "--audio", "OTHER_CLIP.flac"]
+    if recording.transcription_model:
+        words += ["--transcription", recording.transcription_model]
+    return _command(*words)
+
+
+def _options_command(replay: list[str], trials: list[str], recording: RunRecording, varied: set[str]) -> str:
+    for path, value in recording.options.items():
+        if path not in varied:
+            return _command(*replay, "--vary", f"{path}={_as_value(value)},{_contrast(value)}", *trials)
+    return ""
+
+
+def _contrast(value: Any) -> str:
+    # Dropping an option tells most; a number cannot be dropped, so it is doubled.
+    return _as_value(value * 2) if isinstance(value, int | float) and not isinstance(value, bool) else "null"
+
+
+def _as_value(value: Any) -> str:
+    # As `--vary` reads it: words bare, everything with a comma or a space in it as JSON.
+    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.-]*", value)
+    return value if is_word else msgspec.json.encode(value).decode()
+
+
+def _command(*words: str) -> str:
+    return shlex.join(words)
+
+
+__all__ = [
+    "AxisDecision",
+    "CellResult",
+    "NotTested",
+    "Pattern",
+    "Verdict",
+    "axis_label",
+    "read_verdict",
+    "read_verdicts",
+    "short_path",
+]

@@ -1,0 +1,209 @@
+"""Say in one plain sentence or two what a run proved: for the ticket, and never more than the rows show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from replay.comparison import AxisDecision, CellResult, axis_label, short_path
+from replay.runs import TARGET_AXIS, Axis
+from replay.statistics import CONFIDENCE, exact_upper_bound
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SYMPTOMS = {
+    "conversation.item.input_audio_transcription.failed": "transcription fails",
+    "absent:conversation.item.input_audio_transcription.completed": "transcription never ends",
+    "response.done": "the response fails",
+    "absent:response.created": "no response comes",
+    "absent:response.done": "the response never ends",
+    "handshake": "the connection is refused",
+    "absent:session.created": "the session never opens",
+    "close": "the connection breaks off",
+    "error": "the endpoint answers with an error",
+}
+_ALL_OF = {2: "both", 3: "all three", 4: "all four"}
+
+
+def symptom(failure_keys: Sequence[str]) -> str:
+    """Say what fails, by the first failure key."""
+    key = failure_keys[0] if failure_keys else ""
+    return _SYMPTOMS.get(key) or _SYMPTOMS.get(key.split("|")[0]) or f"it fails ({key})"
+
+
+def place(cell: CellResult, axes: Sequence[Axis]) -> str:
+    """Name a cell in a sentence: `at eastus2 with whisper-1`."""
+    settings = []
+    for axis in axes:
+        if axis.axis == TARGET_AXIS:
+            continue
+        value = cell.values.get(axis.axis, "")
+        is_model = axis_label(axis.axis) == "transcription model"
+        settings.append(value if is_model else f"{short_path(axis.axis)}={value}")
+    return f"at {cell.target}" + (f" with {_join(settings)}" if settings else "")
+
+
+def say_results(symptom_text: str, baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+    """State the counts, the baseline's first; without the full stop."""
+    nearest_first = sorted(cells, key=lambda cell: _distance(baseline, cell, axes))
+    others = [f"{cell.ratio} {place(cell, axes)}" for cell in nearest_first if not cell.baseline]
+    counts = "; " + ", ".join(others) if others else ""
+    return f"With this session {symptom_text} {place(baseline, axes)}, {baseline.ratio}{counts}"
+
+
+def say_not_reproduced(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+    """Say that the failure did not come again, and which rates that leaves possible."""
+    bound = exact_upper_bound(0, baseline.trials)
+    trials = _count(baseline.trials, "trial")
+    excludes = "excludes" if baseline.trials == 1 else "exclude"
+    said = (
+        f"Not reproduced: with this session the recorded failure did not come again {place(baseline, axes)},"
+        f" {baseline.ratio}; {trials} {excludes} a rate above {bound:.0%} ({CONFIDENCE:.0%}, exact one-sided)."
+    )
+    elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
+    if elsewhere:
+        return f"{said} It did come {_join(elsewhere)}: run again with that target first."
+    return f"{said} More trials or another time of day may show it."
+
+
+def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
+    """Say that nothing can be compared, and why."""
+    if baseline is None:
+        return "Open: the run has no baseline to compare with."
+    return f"Open: the baseline {place(baseline, axes)} decides nothing: {baseline.open_reason}."
+
+
+def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+    """Sum up a run of a recording that had no failure to look for."""
+    said = "The recorded session did not fail, so there is no failure to reproduce"
+    broken = [f"{cell.not_counted} {place(cell, axes)}" for cell in cells if cell.not_counted]
+    total = sum(cell.trials + cell.not_counted for cell in cells)
+    if not broken:
+        return f"{said}; none of {_count(total, 'replay')} failed either."
+    return f"{said}; of {_count(total, 'replay')} these did not end well: {_join(broken)}."
+
+
+def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude that one axis is at fault; what is ruled out or open beside it is said too."""
+    guilty = next(decision for decision in decisions if decision.decision == "implicated")
+    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}"
+    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    if cleared:
+        said += f" Ruled out: {_join(cleared)}."
+    return said + _say_open(decisions, baseline)
+
+
+def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude that the failure needs several things at once."""
+    needed = [decision for decision in decisions if decision.decision == "implicated"]
+    names = [_with_region(decision, baseline) for decision in needed]
+    alone = f"Neither {' nor '.join(names)}" if len(names) == 2 else f"None of {_join(names)}"
+    said = f"it takes {_ALL_OF.get(len(needed), f'all {len(needed)}')}. {alone} alone explains it."
+    partly = [d for d in needed if not _clears(d)]
+    if partly:
+        said += " " + " ".join(_effect(decision) for decision in partly)
+    return said + _say_open(decisions, baseline)
+
+
+def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude that nothing that was varied is at fault."""
+    names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
+    which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
+    return (
+        f"it is not in what was varied: {which} not help."
+        " Look at what the cells have in common: the audio, the client, the account, the service."
+    )
+
+
+def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude nothing, and say what is missing."""
+    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    ruled_out = f" Ruled out: {_join(cleared)}." if cleared else ""
+    return f"that decides nothing yet.{ruled_out}{_say_open(decisions, baseline)}"
+
+
+def say_elsewhere(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+    """Say where the same audio passes, and what happened to the cells that no comparison covers."""
+    others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
+    passing = [cell for cell in others if not cell.failed]
+    said = ""
+    if passing:
+        every = "the " if len(passing) == len(cells) - 1 else ""
+        count = "other cell" if len(passing) == 1 and every else _count_in_words(len(passing), "other cell")
+        said = f" The same audio passes in {every}{count}."
+    odd = [
+        f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
+    ]
+    return said + (f" With more than one thing changed it still fails {_join(odd)}." if odd and passing else "")
+
+
+def say_not_tested(topics: Sequence[str]) -> str:
+    """List what the run leaves open by its design."""
+    if not topics:
+        return ""
+    listed = _join(list(topics))
+    return f" {listed[0].upper()}{listed[1:]} {'was' if len(topics) == 1 else 'were'} not tested."
+
+
+def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
+    """Name an axis in a conclusion: a target is called a region only if two targets of one region agree."""
+    if decision.axis != TARGET_AXIS:
+        return decision.label
+    region = baseline.region
+    twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
+    others = [c for c in decision.comparisons if c.decision == "implicated"]
+    if region and twins and all(c.cell.region not in (None, region) for c in others):
+        return f"region {region}" if decision.decision == "implicated" else "region"
+    return f"target {baseline.target}" if decision.decision == "implicated" else "target"
+
+
+def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
+    if decision.axis != TARGET_AXIS or not baseline.region:
+        return f"the {decision.label}"
+    named = name_axis(decision, baseline)
+    return f"the {named}" if named.startswith("region") else f"the target (region {baseline.region})"
+
+
+def _clears(decision: AxisDecision) -> bool:
+    return all(not c.cell.failed for c in decision.comparisons if c.decision == "implicated")
+
+
+def _effect(decision: AxisDecision) -> str:
+    helping = [c for c in decision.comparisons if c.decision == "implicated"]
+    values = _join([c.value for c in helping])
+    if _clears(decision):
+        return f"Changing it to {values} clears the failure."
+    return f"Changing the {decision.label} to {values} lowers the rate to {_join([c.cell.ratio for c in helping])}."
+
+
+def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    said = ""
+    for decision in decisions:
+        open_ones = [c for c in decision.comparisons if c.decision == "open"]
+        if decision.decision == "open" and open_ones:
+            reasons = list(dict.fromkeys(c.reason for c in open_ones))
+            said += f" Open: the {name_axis(decision, baseline)} ({'; '.join(reasons)})."
+        elif decision.decision == "open":
+            said += f" Open: the {name_axis(decision, baseline)} (no cell differs from the baseline in it alone)."
+    return said
+
+
+def _distance(baseline: CellResult, cell: CellResult, axes: Sequence[Axis]) -> tuple[int, list[int]]:
+    # Cells that differ in one axis come first: they are what the conclusion rests on.
+    changed = _differences(baseline, cell)
+    return len(changed), [number for number, axis in enumerate(axes) if axis.axis in changed]
+
+
+def _differences(baseline: CellResult, cell: CellResult) -> set[str]:
+    return {axis for axis, value in cell.values.items() if baseline.values.get(axis) != value}
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _count_in_words(count: int, noun: str) -> str:
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,37 @@
+"""The replay verbs as they are mounted: help, options, and no heavy import on the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from replay.cli import app
+
+HEAVY = {"pyarrow", "numpy", "duckdb", "textual", "scipy", "websockets", "soundfile"}
+
+
+def test_importing_the_verbs_loads_nothing_heavy() -> None:
+    program = "import sys, replay.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True)
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("verb", ["run", "simulate"])
+def test_each_verb_explains_itself(verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "--help"])
+    assert shown.exit_code == 0
+
+
+def test_scenarios_are_listed() -> None:
+    shown = CliRunner().invoke(app, ["simulate", "--list"])
+    assert "transcription_model_path_failure" in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "last"], ["run", "last", "--to", "x", "--trials", "0"]])
+def test_what_is_missing_or_out_of_range_is_a_usage_error(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -1,0 +1,184 @@
+"""One trial against a real socket: real speech, recorded from the simulator and sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+
+from capture.recorder import Recorder
+from capture.recording.facts import ReplayFacts
+from capture.recording.reader import Recording, open_recording
+from capture.recording.root import Root
+from capture.targets import Target
+from replay.client import Played, Upgrade, play, read_upgrade
+from replay.plan import adapt, make_plan
+
+pytestmark = pytest.mark.slow
+
+MODEL = "session.audio.input.transcription.model"
+
+
+def facts_of(recording: Recording) -> ReplayFacts:
+    return ReplayFacts(
+        run_id="r1",
+        replay_of=recording.session_id,
+        cell="cell",
+        trial=1,
+        expected_failure_keys=recording.session["failure_keys"],
+    )
+
+
+async def replay(
+    recording: Recording, target: Target, recorder: Recorder, overrides: dict[str, Any] | None = None
+) -> tuple[Played, Recording]:
+    plan = adapt(make_plan(recording.messages()), overrides or {})
+    upgrade = read_upgrade(recording.session)
+    played = await play(plan, target, recorder, replay=facts_of(recording), upgrade=upgrade)
+    await asyncio.wrap_future(played.sealed)
+    return played, open_recording(recorder.root, played.session_id)
+
+
+def sent(recording: Recording) -> list[str | bytes]:
+    return [m.content for m in recording.messages() if m.sender == "client" and m.kind == "event"]
+
+
+async def test_a_replay_is_again_a_recording_and_sends_the_same_bytes(
+    simulate: Any, call: Any, recorder: Recorder
+) -> None:
+    async with simulate() as simulator:
+        eastus2, _ = simulator.targets("gpt-realtime")
+        recording = await call(eastus2, transcription="gpt-4o-transcribe")
+        played, again = await replay(recording, eastus2, recorder)
+    assert played.end_reason == "completed"
+    assert played.divergences == 0
+    assert sent(again) == sent(recording)
+    session = again.session
+    assert (session["role"], session["replay_of"], session["run_id"]) == ("replayed", recording.session_id, "r1")
+    assert (session["trial_outcome"], session["outcome"]) == ("failed", "failed")
+    assert (session["target"], session["region"], session["turns"]) == ("eastus2", "eastus2", 1)
+    assert (session["close_code"], session["closed_by"], session["end_reason"]) == (1000, "client", "completed")
+    assert session["failure_keys"] == recording.session["failure_keys"]
+    assert session["pacing_p50_us"] >= 0
+    assert session["complete"]
+
+
+async def test_what_a_cell_changes_is_recorded_and_nothing_else_is_changed(
+    simulate: Any, call: Any, recorder: Recorder
+) -> None:
+    async with simulate() as simulator:
+        eastus2, _ = simulator.targets("gpt-realtime")
+        recording = await call(eastus2, transcription="gpt-4o-transcribe")
+        smaller = dataclasses.replace(eastus2, model="gpt-realtime-mini")
+        _, again = await replay(recording, smaller, recorder, {MODEL: "whisper-1"})
+    assert again.session["model"] == "gpt-realtime-mini"
+    assert again.session["transcription_model_echoed"] == "whisper-1"
+    assert again.session["trial_outcome"] == "ok"
+    assert sent(again)[1:] == sent(recording)[1:]
+    rewrites = _rows(recorder.root, "rewrites", again.session_id)
+    assert [(row["kind"], row["path"], row["before"], row["after"]) for row in rewrites] == [
+        ("model", "url", "model=gpt-realtime", "model=gpt-realtime-mini"),
+        ("override", MODEL, '"gpt-4o-transcribe"', '"whisper-1"'),
+    ]
+
+
+async def test_a_manual_turn_waits_for_its_own_answer(simulate: Any, call: Any, recorder: Recorder) -> None:
+    async with simulate() as simulator:
+        _, sweden = simulator.targets("gpt-realtime")
+        recording = await call(sweden, transcription="whisper-1", turns="manual")
+        played, again = await replay(recording, sweden, recorder)
+    assert played.end_reason == "completed"
+    assert again.session["trial_outcome"] == "ok"
+    assert [json.loads(text)["type"] for text in sent(again)[-2:]] == ["input_audio_buffer.commit", "response.create"]
+
+
+async def test_a_recording_cut_off_in_the_middle_of_speech_is_closed_by_silence(
+    simulate: Any, call: Any, recorder: Recorder
+) -> None:
+    async with simulate() as simulator:
+        eastus2, _ = simulator.targets("gpt-realtime")
+        recording = await call(eastus2, transcription="gpt-4o-transcribe")
+        messages = [m for m in recording.messages() if m.sender == "server" or m.kind == "event"]
+        # Hung up in the middle of the question: nothing tells VAD that it is over.
+        plan = make_plan([m for m in messages if m.sender == "server" or m.seq <= _last_speech(messages)])
+        upgrade = read_upgrade(recording.session)
+        played = await play(plan, eastus2, recorder, replay=facts_of(recording), upgrade=upgrade)
+        await asyncio.wrap_future(played.sealed)
+    assert played.end_reason == "completed"
+    again = open_recording(recorder.root, played.session_id)
+    assert again.session["turns"] == 1
+    assert again.session["trial_outcome"] == "failed"
+    assert "trailing_silence" in [row["kind"] for row in _rows(recorder.root, "rewrites", played.session_id)]
+
+
+def _last_speech(messages: list[Any]) -> int:
+    appends = [m.seq for m in messages if m.type == "input_audio_buffer.append"]
+    return int(appends[-70])
+
+
+async def test_a_refused_handshake_is_an_outcome_that_is_recorded(script: Any, recorder: Recorder) -> None:
+    def refuse(connection: ServerConnection, _: Any) -> Any:
+        return connection.respond(429, "slow down\n")
+
+    async def never(_: ServerConnection) -> None:
+        raise AssertionError("the upgrade was refused")
+
+    plan = make_plan(script.server({"type": "session.created", "session": {}}).append(0).messages)
+    async with serve_websockets(never, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        target = Target(name="busy", url=f"ws://127.0.0.1:{port}/realtime")
+        facts = ReplayFacts(run_id="r1", replay_of="x", cell="busy", trial=1)
+        played = await play(plan, target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+        sealed = await asyncio.wrap_future(played.sealed)
+    assert "HTTP 429" in played.end_reason
+    assert "slow down" in played.end_reason
+    assert (sealed.handshake_status, sealed.trial_outcome) == (429, "throttled")
+
+
+async def test_an_endpoint_that_hangs_up_early_is_a_divergence(script: Any, recorder: Recorder) -> None:
+    async def hang_up(connection: ServerConnection) -> None:
+        await connection.send('{"type": "session.created", "session": {}}')
+        await connection.recv()
+        await connection.close(1011, "internal")
+
+    script.server({"type": "session.created", "session": {}}).append(0).append(60_000)
+    async with serve_websockets(hang_up, "127.0.0.1", 0) as server:
+        target = Target(name="frail", url=f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime")
+        facts = ReplayFacts(run_id="r1", replay_of="x", cell="frail", trial=1)
+        played = await play(make_plan(script.messages), target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+        sealed = await asyncio.wrap_future(played.sealed)
+    assert played.end_reason == "closed_by_endpoint"
+    assert sealed.trial_outcome == "failed_otherwise"
+    [row] = _rows(recorder.root, "divergences", played.session_id)
+    assert (row["kind"], row["expected"]) == ("closed_early", "1 more messages to send")
+
+
+def test_a_replay_repeats_of_the_handshake_what_is_about_the_protocol() -> None:
+    headers = {
+        "OpenAI-Beta": "realtime=v1",
+        "Authorization": "[redacted]",
+        "User-Agent": "x",
+        "Sec-WebSocket-Protocol": "realtime, openai-insecure-api-key.[redacted]",
+        "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
+    }
+    url = "wss://contoso.openai.azure.com/openai/v1/realtime?model=gpt-realtime"
+    upgrade = read_upgrade({"url": url, "request_headers": headers})
+    assert upgrade == Upgrade(
+        path_and_query="/openai/v1/realtime?model=gpt-realtime",
+        headers=(("openai-beta", "realtime=v1"),),
+        subprotocols=("realtime",),
+        compression="deflate",
+    )
+    assert read_upgrade({"url": None, "request_headers": None}) == Upgrade("")
+
+
+def _rows(root: Root, table: str, session_id: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(root.table_file(table, session_id), partitioning=None).to_pylist()
+    return rows

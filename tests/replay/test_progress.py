@@ -1,0 +1,106 @@
+"""What an endpoint has done so far, and what it still owes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from replay.progress import Progress
+
+Json = dict[str, Any]
+
+VAD = {"type": "server_vad"}
+COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_a"}
+DONE = {"type": "response.done", "response": {"id": "resp_a"}}
+CREATED = {"type": "response.created", "response": {"id": "resp_a"}}
+
+
+def echoed(detection: Json | None = VAD, transcription: Json | None = None, **session: Any) -> Json:
+    audio = {"input": {"turn_detection": detection, "transcription": transcription}}
+    return {"type": "session.updated", "session": {"type": "realtime", "audio": audio, **session}}
+
+
+def progress_of(*events: Json) -> Progress:
+    progress = Progress()
+    for event in events:
+        progress.observe("client" if event["type"] in ("response.create", "session.update") else "server", event)
+    return progress
+
+
+def test_a_session_is_open_once_the_endpoint_said_so() -> None:
+    assert not progress_of().is_open
+    assert progress_of({"type": "session.created", "session": {}}).is_open
+    assert progress_of({"type": "conversation.created"}).is_open
+
+
+def test_an_update_is_answered_by_its_echo_or_by_an_error_about_it() -> None:
+    update = {"type": "session.update", "session": {}, "event_id": "mine"}
+    assert progress_of(update).updates_answered == 0
+    assert progress_of(update, echoed()).updates_answered == 1
+    assert progress_of(update, {"type": "error", "error": {"event_id": "mine"}}).updates_answered == 1
+    unnamed = {"type": "session.update", "session": {}}
+    assert progress_of(unnamed, {"type": "error", "error": {"param": "session.voice"}}).updates_answered == 1
+    assert progress_of(unnamed, {"type": "error", "error": {"param": "item"}}).updates_answered == 0
+
+
+def test_a_committed_turn_is_owed_its_answer_and_its_transcription() -> None:
+    progress = progress_of(echoed(transcription={"model": "whisper-1"}), COMMITTED)
+    assert progress.missing() == ["transcription of item_a", "response to item_a"]
+    failed = {"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_a"}
+    for event in (failed, CREATED):
+        progress.observe("server", event)
+    assert progress.missing() == ["response.done of resp_a"]
+    progress.observe("server", DONE)
+    assert progress.missing() == []
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        echoed(detection=None),
+        echoed(detection={"type": "server_vad", "create_response": False}),
+        {"type": "session.updated", "session": {"type": "transcription", "audio": {"input": {"turn_detection": VAD}}}},
+    ],
+)
+def test_no_answer_is_owed_where_the_endpoint_does_not_answer_by_itself(configuration: Json) -> None:
+    assert progress_of(configuration, COMMITTED).missing() == []
+
+
+def test_an_answer_is_no_longer_owed_when_the_caller_goes_on_talking() -> None:
+    progress = progress_of(echoed(), COMMITTED, {"type": "input_audio_buffer.speech_started", "item_id": "item_b"})
+    assert progress.missing() == []
+    assert progress.speech_is_open
+
+
+def test_an_endpoint_is_idle_when_nothing_is_generated_or_asked_for() -> None:
+    create = {"type": "response.create", "event_id": "mine"}
+    assert not progress_of(create).is_idle
+    assert not progress_of(create, CREATED).is_idle
+    assert progress_of(create, CREATED, DONE).is_idle
+
+
+def test_a_refused_response_create_is_not_waited_for() -> None:
+    create = {"type": "response.create", "event_id": "mine"}
+    assert progress_of(create, {"type": "error", "error": {"event_id": "mine"}}).is_idle
+    assert progress_of({"type": "response.create"}, {"type": "error", "error": {}}).is_idle
+    assert not progress_of(create, {"type": "error", "error": {"event_id": "another"}}).is_idle
+
+
+def test_responses_out_of_band_are_open_ends_but_do_not_count() -> None:
+    out_of_band = {"type": "response.created", "response": {"id": "resp_x", "conversation_id": None}}
+    progress = progress_of(out_of_band)
+    assert progress.responses_begun == 0
+    assert progress.missing() == ["response.done of resp_x"]
+
+
+def test_beta_names_mean_the_same() -> None:
+    delta = {"type": "response.audio.delta", "item_id": "item_b", "delta": "AAAA"}
+    assert progress_of(delta, delta).audio_bytes == {"item_b": 6}
+
+
+@pytest.mark.parametrize("event", [{"type": 7}, {"type": "response.created"}, {"type": "error", "error": "no"}, {}])
+def test_odd_events_are_passed_over(event: Json) -> None:
+    progress = Progress()
+    progress.observe("server", event)
+    assert progress.missing() == []

@@ -1,0 +1,131 @@
+"""What is changed in a message before it is sent again, and what is left alone to the byte."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.errors import UsageProblem
+from replay.rewrite import (
+    Change,
+    check_paths,
+    clamp_truncation,
+    compose_update,
+    name_deployment,
+    override,
+    strings,
+    substitute_ids,
+)
+
+MODEL = "session.audio.input.transcription.model"
+UPDATE = (
+    '{"type":"session.update", "session":{"type":"realtime","audio":{"input":{"transcription":{"model":"whisper-1"}}}}}'
+)
+OTHER_UPDATE = '{"type": "session.update", "session": {"instructions": "Be brief — s\\u00ed."}}'
+
+
+def test_a_value_is_put_where_an_update_names_it_and_nowhere_else() -> None:
+    (first, first_changes), (second, second_changes) = override([OTHER_UPDATE, UPDATE], {MODEL: "gpt-4o-transcribe"})
+    assert (first, first_changes) == (OTHER_UPDATE, [])
+    assert json.loads(second)["session"]["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe"}
+    assert second_changes == [Change("override", MODEL, '"whisper-1"', '"gpt-4o-transcribe"')]
+
+
+def test_a_value_that_no_update_names_goes_into_the_first() -> None:
+    path = "session.audio.input.noise_reduction"
+    (first, changes), (second, _) = override([OTHER_UPDATE, UPDATE], {path: None})
+    assert json.loads(first)["session"]["audio"] == {"input": {"noise_reduction": None}}
+    assert changes == [Change("override", path, "", "null")]
+    assert second == UPDATE
+
+
+def test_the_value_that_stands_there_already_changes_no_byte() -> None:
+    assert override([UPDATE], {MODEL: "whisper-1"}) == [(UPDATE, [])]
+
+
+def test_true_is_not_one() -> None:
+    update = '{"type": "session.update", "session": {"speed": 1}}'
+    [(text, changes)] = override([update], {"session.speed": True})
+    assert json.loads(text)["session"]["speed"] is True
+    assert changes
+
+
+def test_a_session_that_never_sent_an_update_gets_one() -> None:
+    text, changes = compose_update({MODEL: "whisper-1"}, "realtime")
+    session = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    assert json.loads(text) == {"type": "session.update", "session": session}
+    assert [change.kind for change in changes] == ["inserted"]
+
+
+def test_a_path_that_was_never_configured_is_named_with_the_nearest_that_were() -> None:
+    asked = {"session": json.loads(UPDATE)["session"]}
+    with pytest.raises(UsageProblem, match=rf"no 'session\.audio\.input\.transcription\.modle': nearest are {MODEL}"):
+        check_paths(["session.audio.input.transcription.modle"], [asked, {}])
+    with pytest.raises(UsageProblem, match=MODEL):
+        check_paths(["model"], [asked])
+    with pytest.raises(UsageProblem, match="it was never configured"):
+        check_paths([MODEL], [{}])
+
+
+def test_a_path_counts_whether_it_was_asked_or_echoed() -> None:
+    check_paths(["session.voice", "session.speed"], [{"session": {"voice": "marin"}}, {"session": {"speed": None}}])
+
+
+def test_a_model_is_named_as_the_target_deploys_it() -> None:
+    text, changes = name_deployment(UPDATE, {}, {"whisper-1": "our-whisper"})
+    assert json.loads(text)["session"]["audio"]["input"]["transcription"]["model"] == "our-whisper"
+    assert changes == [Change("deployment", MODEL, '"whisper-1"', '"our-whisper"')]
+
+
+def test_a_recorded_deployment_name_is_led_back_to_its_model_first() -> None:
+    recorded = UPDATE.replace("whisper-1", "prod-whisper")
+    text, _ = name_deployment(recorded, {"whisper-1": "prod-whisper"}, {"whisper-1": "dr-whisper"})
+    assert "dr-whisper" in text
+    text, _ = name_deployment(recorded, {"whisper-1": "prod-whisper"}, {})
+    assert "whisper-1" in text
+
+
+def test_beta_sessions_name_their_model_elsewhere() -> None:
+    update = '{"type": "session.update", "session": {"input_audio_transcription": {"model": "whisper-1"}}}'
+    _, changes = name_deployment(update, {}, {"whisper-1": "our-whisper"})
+    assert changes[0].path == "session.input_audio_transcription.model"
+
+
+def test_ids_are_substituted_and_the_rest_stays_to_the_byte() -> None:
+    text = '{ "type":"conversation.item.truncate",  "item_id" : "item_a", "note": "item_a is \\u00e9" }'
+    substituted, changes = substitute_ids(text, {"item_a": "item_1"})
+    assert substituted == text.replace('"item_a"', '"item_1"')
+    assert changes == [Change("id", "item_id", '"item_a"', '"item_1"')]
+
+
+def test_ids_of_a_seeded_endpoint_that_trade_places_do_not_meet() -> None:
+    text = '{"previous_item_id": "item_1", "item": {"call_id": "item_2"}}'
+    substituted, _ = substitute_ids(text, {"item_1": "item_2", "item_2": "item_1"})
+    assert json.loads(substituted) == {"previous_item_id": "item_2", "item": {"call_id": "item_1"}}
+
+
+json_values = st.recursive(
+    st.text() | st.integers() | st.none(), lambda deeper: st.lists(deeper) | st.dictionaries(st.text(), deeper)
+)
+
+
+@given(json_values)
+def test_a_message_without_known_ids_keeps_every_byte(message: object) -> None:
+    text = json.dumps(message)
+    assert substitute_ids(text, {"item_Known0Id": "item_New0Id"}) == (text, [])
+
+
+def test_strings_are_listed_with_their_paths() -> None:
+    message = {"response": {"input": [{"type": "item_reference", "id": "item_a"}]}}
+    assert list(strings(message)) == [("response.input[0].type", "item_reference"), ("response.input[0].id", "item_a")]
+
+
+def test_a_truncation_stays_within_the_audio_that_came() -> None:
+    text = '{"type": "conversation.item.truncate", "audio_end_ms": 1200}'
+    assert clamp_truncation(text, 5000.0) == (text, [])
+    clamped, changes = clamp_truncation(text, 900.7)
+    assert json.loads(clamped)["audio_end_ms"] == 900
+    assert changes == [Change("clamp", "audio_end_ms", "1200", "900")]

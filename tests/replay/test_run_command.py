@@ -1,0 +1,212 @@
+"""`wiretape replay run`: what it reads, prints, and exits with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.errors import EndpointRefused, UsageProblem
+from capture.recording.root import Root
+from capture.targets import CONFIG_VARIABLE
+from replay.matrix import Variation
+from replay.run_command import RunRequest, meets, parse_setting, parse_variation, run
+from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
+
+MODEL = "session.audio.input.transcription.model"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("p=gpt-4o-transcribe,whisper-1", ("gpt-4o-transcribe", "whisper-1")),
+        ("p=500, 1000", (500, 1000)),
+        ("p=true,null", (True, None)),
+        ('p={"type": "near_field"},null', ({"type": "near_field"}, None)),
+        ("p=500,auto", (500, "auto")),
+        ("p=one", ("one",)),
+    ],
+)
+def test_values_of_a_variation_are_json_or_bare_words(text: str, values: tuple[Any, ...]) -> None:
+    assert parse_variation(text) == Variation("p", values)
+
+
+@pytest.mark.parametrize("text", ["", "path", "=a,b", "path="])
+def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="varies nothing"):
+        parse_variation(text)
+
+
+def test_a_value_given_twice_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="use --trials"):
+        parse_variation("p=a,b,a")
+
+
+def test_a_setting_is_json_or_a_bare_word() -> None:
+    assert parse_setting('session.prompt={"id": "x"}') == ("session.prompt", {"id": "x"})
+    assert parse_setting("session.voice=marin") == ("session.voice", "marin")
+    assert parse_setting("session.voice=") == ("session.voice", "")
+    with pytest.raises(UsageProblem, match="sets nothing"):
+        parse_setting("session.voice")
+
+
+def outcomes_of(*outcomes: TrialOutcome) -> Run:
+    trials = [Trial(trial=1, block=1, session_id="s", outcome=outcome) for outcome in outcomes]
+    cell = RunCell(cell="c", session_id="s", target="t", trials=trials)
+    return Run(run_id="r", started_at="", recordings=[], axes=[], cells=[cell], trials=1)  # type: ignore[arg-type]
+
+
+def test_gates() -> None:
+    assert meets(outcomes_of("failed", "not_run"), None)
+    assert meets(outcomes_of("ok", "ok"), "ok")
+    assert not meets(outcomes_of("ok", "throttled"), "ok")
+    assert meets(outcomes_of("ok", "failed"), "failed")
+    assert not meets(outcomes_of("ok", "failed_otherwise"), "failed")
+
+
+def test_an_unknown_session_and_an_unknown_target_are_refused(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root.path.parent)
+    with pytest.raises(UsageProblem, match="unknown target 'nowhere'"):
+        run(RunRequest(["last"], ["nowhere"], [], []), root.path, dry_run=False, as_json=False)
+    with pytest.raises(UsageProblem, match="no recordings in"):
+        run(RunRequest(["last"], ["ws://127.0.0.1:9"], [], []), root.path, dry_run=False, as_json=False)
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def write(simulator: Any) -> Path:
+        path = tmp_path / "wiretape.toml"
+        tables = [
+            f'[targets.{target.name}]\nurl = "{target.url}"\nmodel = "gpt-realtime"\nregion = "{target.region}"\n'
+            for target in simulator.targets("gpt-realtime")
+        ]
+        path.write_text("\n".join(tables))
+        monkeypatch.setenv(CONFIG_VARIABLE, str(path))
+        return path
+
+    return write
+
+
+COMMAND = """
+import sys
+from capture.errors import WiretapeError
+from replay.cli import app
+if __name__ == "__main__":
+    try:
+        app(["run", *sys.argv[1:]])
+    except WiretapeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+"""
+
+
+async def start(root: Root, *arguments: str) -> Any:
+    program = root.path.parent / "program.py"
+    program.write_text(COMMAND)
+    # A process of its own: sealing spawns another, and Ctrl-C is a signal to a process.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        *arguments,
+        "--recordings",
+        str(root.path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+@pytest.mark.slow
+async def test_it_prints_the_table_the_verdict_and_the_next_command(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        arguments = ["last", "--to", "eastus2", "--to", "swedencentral", "--trials", "4", "--expect", "failed"]
+        process = await start(root, *arguments)
+        out, err = await process.communicate()
+    stdout, stderr = out.decode(), err.decode()
+    assert process.returncode == 0, stderr
+    rows = [line.split() for line in stdout.splitlines()]
+    assert rows[1][:4] == ["▲", "eastus2", "(baseline)", "4/4"]
+    assert rows[2][:3] == ["●", "swedencentral", "0/4"]
+    assert "transcription fails at eastus2, 4/4; 0/4 at swedencentral: it is the target eastus2." in stdout
+    saved = load_run(root, "last")
+    assert f"look further: wiretape analyze verdict {saved.run_id}" in stderr
+
+
+@pytest.mark.slow
+async def test_json_says_the_same_and_a_gate_sets_the_exit_status(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        process = await start(root, "last", "--to", "eastus2", "--trials", "1", "--json", "--expect", "ok")
+        out, _ = await process.communicate()
+    assert process.returncode == 1
+    printed = json.loads(out)
+    [cell] = printed["cells"]
+    assert (printed["status"], cell["cell"], cell["trials"][0]["outcome"]) == ("done", "eastus2", "failed")
+    assert printed["verdicts"][0]["pattern"] == "nothing_varied"
+
+
+@pytest.mark.slow
+async def test_ctrl_c_keeps_what_was_done_and_says_so(simulate: Any, call: Any, configured: Any, root: Root) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        process = await start(root, "last", "--to", "eastus2", "--trials", "50", "--concurrency", "1")
+        await asyncio.wait_for(_until_one_trial_is_saved(root), 60)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    saved = load_run(root, "last")
+    assert saved.status == "interrupted"
+    assert f"{saved.finished_trials} of 50 trials were done and are kept in run {saved.run_id}" in err.decode()
+    assert not list(root.journal.glob("*.journal"))
+
+
+async def _until_one_trial_is_saved(root: Root) -> None:
+    # Another process writes the file: there is no event to await.
+    while True:
+        if any(root.runs.glob("*.json")) and load_run(root, "last").finished_trials:
+            return
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+async def test_a_dry_run_shows_the_changes_and_sends_nothing(
+    simulate: Any, call: Any, configured: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+    request = RunRequest(["last"], ["eastus2"], [f"{MODEL}=gpt-4o-transcribe,whisper-1"], [], trials=3)
+    assert run(request, root.path, dry_run=True, as_json=True) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
+    assert printed["estimate"]["sessions"] == 6
+    assert run(request, root.path, dry_run=True, as_json=False) == 0
+    shown = capsys.readouterr()
+    assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out
+    assert "nothing was sent" in shown.err
+    assert not root.runs.exists()
+
+
+@pytest.mark.slow
+async def test_when_no_target_takes_a_session_the_reason_is_an_error(simulate: Any, call: Any, root: Root) -> None:
+    async with simulate() as simulator:
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+    request = RunRequest(["last"], [simulator.url("eastus2")], [], [], trials=2)
+    with pytest.raises(EndpointRefused, match=r"no target took a session: .*cannot be reached"):
+        await asyncio.to_thread(run, request, root.path, dry_run=False, as_json=True)
+    assert [trial.outcome for trial in load_run(root, "last").cells[0].trials] == ["not_run", "not_run"]

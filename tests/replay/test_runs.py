@@ -1,0 +1,93 @@
+"""Runs on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from replay.runs import (
+    Axis,
+    Run,
+    RunCell,
+    RunRecording,
+    Trial,
+    encode_run,
+    list_run_ids,
+    load_run,
+    new_run_id,
+    save_run,
+)
+
+STARTED = datetime(2026, 11, 23, 1, 15, tzinfo=UTC)
+
+
+def make_run(run_id: str = "r20261123T011500-3f2a") -> Run:
+    trial = Trial(trial=1, block=1, session_id="20261123T011501-aaaaaaaa", outcome="failed", kind="baseline")
+    cell = RunCell(
+        cell="eastus2", session_id="s", target="eastus2", values={"target": "eastus2"}, baseline=True, trials=[trial]
+    )
+    return Run(
+        run_id=run_id,
+        started_at=STARTED,
+        recordings=[RunRecording(session_id="s", failure_keys=["error|x||"])],
+        axes=[Axis(axis="target", values=["eastus2"])],
+        cells=[cell],
+        trials=5,
+    )
+
+
+def keep(root: Root, *run_ids: str) -> None:
+    for run_id in run_ids:
+        save_run(root, run_id, encode_run(make_run(run_id)))
+
+
+def test_a_run_comes_back_as_it_was_saved(root: Root) -> None:
+    keep(root, "r20261123T011500-3f2a")
+    assert load_run(root, "r20261123T011500-3f2a") == make_run()
+    assert make_run().finished_trials == 1
+
+
+def test_a_run_is_plain_json_that_other_programs_read(root: Root) -> None:
+    keep(root, "r20261123T011500-3f2a")
+    path = root.runs / "r20261123T011500-3f2a.json"
+    assert json.loads(path.read_text())["cells"][0]["trials"][0]["outcome"] == "failed"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in root.runs.iterdir()] == [path.name]
+
+
+def test_run_ids_sort_by_time() -> None:
+    assert re.fullmatch(r"r20261123T011500-[0-9a-f]{4}", new_run_id(STARTED))
+
+
+def test_a_run_is_found_by_prefix_and_as_the_last(root: Root) -> None:
+    keep(root, "r20261123T011500-3f2a", "r20261123T021500-aaaa")
+    assert load_run(root, "r20261123T01").run_id == "r20261123T011500-3f2a"
+    assert load_run(root, "last").run_id == "r20261123T021500-aaaa"
+    assert list_run_ids(root) == ["r20261123T011500-3f2a", "r20261123T021500-aaaa"]
+
+
+def test_an_unknown_or_ambiguous_run_names_the_nearest(root: Root) -> None:
+    with pytest.raises(UsageProblem, match="there are no runs in"):
+        load_run(root, "last")
+    keep(root, "r20261123T011500-3f2a", "r20261123T021500-aaaa")
+    with pytest.raises(UsageProblem, match=r"no run 'r20261123T011500-3f2b'; nearest are r20261123T011500-3f2a"):
+        load_run(root, "r20261123T011500-3f2b")
+    with pytest.raises(UsageProblem, match="fits 2 runs"):
+        load_run(root, "r2026")
+
+
+def test_a_damaged_file_and_one_of_a_newer_format_are_refused_in_a_sentence(root: Root) -> None:
+    root.runs.mkdir(parents=True)
+    (root.runs / "r1.json").write_text('{"run_id": 7}')
+    with pytest.raises(UsageProblem, match=r"r1\.json is no run that can be read"):
+        load_run(root, "r1")
+    newer = make_run("r2")
+    newer.format_version = 2
+    save_run(root, "r2", encode_run(newer))
+    with pytest.raises(UsageProblem, match="newer wiretape"):
+        load_run(root, "r2")

@@ -1,0 +1,274 @@
+"""What a run proves, on hand-written matrices: one for each pattern that can come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from capture.errors import UsageProblem
+from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome
+from replay.verdict import Verdict, read_verdict, read_verdicts
+
+MODEL = "session.audio.input.transcription.model"
+SILENCE = "session.audio.input.turn_detection.silence_duration_ms"
+SESSION = "20261123T011500-4f3a9c12"
+TRANSCRIPTION_FAILED = (
+    "conversation.item.input_audio_transcription.failed|server_error||Input transcription failed for item 'item_…'."
+)
+OUTCOMES: dict[str, TrialOutcome] = {
+    "F": "failed",
+    ".": "ok",
+    "x": "failed_otherwise",
+    "t": "throttled",
+    "-": "not_run",
+}
+
+Matrix = Mapping[tuple[str, str], str]
+"""(target, transcription model) -> one letter a trial; the first cell is the baseline."""
+
+
+def run_of(matrix: Matrix, *, regions: Mapping[str, str] | None = None, failure_keys: list[str] | None = None) -> Run:
+    regions = regions or {}
+    cells = [
+        RunCell(
+            cell=f"{target} · transcription.model={model}",
+            session_id=SESSION,
+            target=target,
+            region=regions.get(target, target),
+            values={"target": target, MODEL: model},
+            baseline=number == 0,
+            trials=[
+                Trial(trial=at, block=at, session_id=f"{target}-{model}-{at}", outcome=OUTCOMES[letter])
+                for at, letter in enumerate(letters, start=1)
+            ],
+        )
+        for number, ((target, model), letters) in enumerate(matrix.items())
+    ]
+    return Run(
+        run_id="r20261123T011500-3f2a",
+        started_at=datetime(2026, 11, 23, 1, 15, tzinfo=UTC),
+        recordings=[
+            RunRecording(
+                session_id=SESSION,
+                outcome="failed",
+                failure_keys=[TRANSCRIPTION_FAILED] if failure_keys is None else failure_keys,
+                target="eastus2",
+                region="eastus2",
+                transcription_model="gpt-4o-transcribe",
+                dialect="ga",
+                options={SILENCE: 500},
+            )
+        ],
+        axes=[
+            Axis(axis="target", values=list(dict.fromkeys(target for target, _ in matrix))),
+            Axis(axis=MODEL, values=list(dict.fromkeys(model for _, model in matrix))),
+        ],
+        cells=cells,
+        trials=5,
+    )
+
+
+def verdict_of(matrix: Matrix, *, regions: Mapping[str, str] | None = None) -> Verdict:
+    return read_verdict(run_of(matrix, regions=regions))
+
+
+def decisions(verdict: Verdict) -> dict[str, str]:
+    return {axis.label: axis.decision for axis in verdict.axes}
+
+
+def square(failing: str, region_cured: str, model_cured: str, both_changed: str) -> Matrix:
+    return {
+        ("eastus2", "gpt-4o-transcribe"): failing,
+        ("swedencentral", "gpt-4o-transcribe"): region_cured,
+        ("eastus2", "whisper-1"): model_cured,
+        ("swedencentral", "whisper-1"): both_changed,
+    }
+
+
+def test_the_founding_incident_takes_both_the_region_and_the_model() -> None:
+    verdict = verdict_of(square("FFFFF", ".....", ".....", "....."))
+    assert verdict.pattern == "combination"
+    assert decisions(verdict) == {"target": "implicated", "transcription model": "implicated"}
+    assert verdict.sentence == (
+        "With this session transcription fails at eastus2 with gpt-4o-transcribe, 5/5;"
+        " 0/5 at swedencentral with gpt-4o-transcribe, 0/5 at eastus2 with whisper-1,"
+        " 0/5 at swedencentral with whisper-1: it takes both."
+        " Neither the target (region eastus2) nor the transcription model alone explains it."
+        " The same audio passes in the three other cells."
+        " Other audio, other options, the realtime model and the dialect were not tested."
+    )
+
+
+def test_what_was_not_tested_comes_with_the_command_that_would() -> None:
+    commands = {
+        topic.what: topic.command for topic in verdict_of(square("FFFFF", ".....", ".....", ".....")).not_tested
+    }
+    assert commands["other audio"] == (
+        "wiretape capture call --to eastus2 --audio OTHER_CLIP.flac --transcription gpt-4o-transcribe"
+    )
+    assert commands["other options"] == (
+        f"wiretape replay run {SESSION} --to eastus2 --vary {SILENCE}=500,1000 --trials 5"
+    )
+    assert commands["the realtime model"].endswith("--to eastus2 --to TARGET_WITH_ANOTHER_MODEL --trials 5")
+    assert commands["the dialect"] == ""
+    assert any("another target in region eastus2" in what for what in commands)
+
+
+def test_the_model_alone_is_at_fault_when_it_fails_in_every_region() -> None:
+    verdict = verdict_of(square("F" * 6, "F" * 6, "." * 6, "." * 6))
+    assert verdict.pattern == "one_axis"
+    assert decisions(verdict) == {"target": "ruled_out", "transcription model": "implicated"}
+    assert "it is the transcription model. Changing it to whisper-1 clears the failure." in verdict.sentence
+    assert "Ruled out: the target." in verdict.sentence
+    assert "The same audio passes in two other cells." in verdict.sentence
+
+
+def test_a_target_is_a_target_and_not_a_region_while_there_is_one_of_it() -> None:
+    verdict = verdict_of(square("F" * 6, "." * 6, "F" * 6, "." * 6))
+    assert "it is the target eastus2." in verdict.sentence
+    assert "it is the region" not in verdict.sentence
+
+
+def test_two_targets_of_one_region_that_agree_make_it_the_region() -> None:
+    model = "gpt-4o-transcribe"
+    matrix = {("contoso", model): "F" * 8, ("fabrikam", model): "F" * 8, ("sweden", model): "." * 8}
+    regions = {"contoso": "eastus2", "fabrikam": "eastus2", "sweden": "swedencentral"}
+    verdict = verdict_of(matrix, regions=regions)
+    assert verdict.pattern == "one_axis"
+    assert "it is the region eastus2. Changing it to sweden clears the failure." in verdict.sentence
+    assert not any("another target in region" in topic.what for topic in verdict.not_tested)
+
+
+def test_a_failure_in_every_cell_is_not_in_what_was_varied() -> None:
+    verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "F" * 8))
+    assert verdict.pattern == "not_in_these_axes"
+    assert decisions(verdict) == {"target": "ruled_out", "transcription model": "ruled_out"}
+    assert "it is not in what was varied: changing the target or the transcription model alone does not help" in (
+        verdict.sentence
+    )
+    assert "the audio, the client, the account, the service" in verdict.sentence
+
+
+def test_five_trials_are_too_few_to_rule_out_two_axes_and_the_verdict_says_how_many_would_do() -> None:
+    verdict = verdict_of(square("FFFFF", "FFFFF", "FFFFF", "FFFFF"))
+    assert verdict.pattern == "undecided"
+    assert decisions(verdict) == {"target": "open", "transcription model": "open"}
+    assert [comparison.trials_to_decide for axis in verdict.axes for comparison in axis.comparisons] == [6, 6]
+    assert "too few trials: about 6 a cell would decide if these rates stay" in verdict.sentence
+
+
+def test_two_trials_decide_nothing_however_clear_they_look() -> None:
+    verdict = verdict_of(square("FF", "..", "..", ".."))
+    assert verdict.pattern == "undecided"
+    assert {axis.decision for axis in verdict.axes} == {"open"}
+    assert "it takes both" not in verdict.sentence
+
+
+def test_a_failure_that_does_not_come_again_is_not_reproduced_and_says_what_that_excludes() -> None:
+    verdict = verdict_of(square(".....", ".....", ".....", "....."))
+    assert verdict.pattern == "not_reproduced"
+    assert "0/5; 5 trials exclude a rate above 45% (95%, exact one-sided)" in verdict.sentence
+    assert "another time of day" in verdict.sentence
+
+
+def test_a_failure_that_comes_elsewhere_only_is_said_to_be_there() -> None:
+    verdict = verdict_of(square(".....", "FF...", ".....", "....."))
+    assert verdict.pattern == "not_reproduced"
+    assert "It did come 2/5 at swedencentral with gpt-4o-transcribe" in verdict.sentence
+
+
+def test_a_flaky_failure_is_compared_as_a_rate() -> None:
+    verdict = verdict_of(square("F" * 14 + "." * 6, "F" * 13 + "." * 7, "." * 18 + "FF", "." * 20))
+    assert decisions(verdict)["transcription model"] == "implicated"
+    assert "Changing the transcription model to whisper-1 lowers the rate to 2/20." in verdict.sentence
+    assert "clears the failure" not in verdict.sentence
+
+
+def test_a_flaky_failure_with_few_trials_stays_open() -> None:
+    verdict = verdict_of(square("FFF..", ".F...", "..F..", "....."))
+    assert verdict.pattern == "undecided"
+    more = [comparison.trials_to_decide for axis in verdict.axes for comparison in axis.comparisons]
+    assert all(trials is not None and trials > 5 for trials in more)
+
+
+def test_throttled_trials_are_not_in_n_and_many_of_them_leave_a_cell_open() -> None:
+    verdict = verdict_of(square("FFFFFF", "..tttt", "......", "......"))
+    throttled = verdict.cells[1]
+    assert (throttled.failed, throttled.trials, throttled.not_counted) == (0, 2, 4)
+    assert throttled.open_reason == "4 of 6 trials do not count (4 throttled)"
+    assert decisions(verdict) == {"target": "open", "transcription model": "implicated"}
+    assert "Open: the target (4 of 6 trials do not count (4 throttled))." in verdict.sentence
+    assert "three other cells" not in verdict.sentence
+
+
+def test_another_failure_never_counts_as_reproduced() -> None:
+    verdict = verdict_of(square("FFFFF", "xxxxx", ".....", "....."))
+    assert verdict.cells[1].ratio == "0/0"
+    assert decisions(verdict)["target"] == "open"
+    assert "5 failed in another way" in verdict.cells[1].open_reason
+
+
+def test_one_trial_in_five_may_be_missing() -> None:
+    verdict = verdict_of(square("FFFFF", "....t", ".....", "....."))
+    assert verdict.cells[1].open_reason == ""
+    assert decisions(verdict)["target"] == "implicated"
+
+
+def test_a_baseline_that_could_not_be_tried_proves_nothing() -> None:
+    verdict = verdict_of(square("-----", ".....", ".....", "....."))
+    assert verdict.pattern == "no_baseline"
+    assert "5 of 5 trials do not count (5 not run)" in verdict.sentence
+
+
+def test_a_recording_that_did_not_fail_has_nothing_to_reproduce() -> None:
+    verdict = read_verdict(run_of(square(".....", "..x..", ".....", "....."), failure_keys=[]))
+    assert verdict.pattern == "recording_did_not_fail"
+    assert "of 20 replays these did not end well: 1 at swedencentral with gpt-4o-transcribe" in verdict.sentence
+
+
+def test_a_single_cell_reproduces_and_explains_nothing() -> None:
+    verdict = verdict_of({("eastus2", "gpt-4o-transcribe"): "FFFFF"})
+    assert verdict.pattern == "nothing_varied"
+    assert "5/5: reproduced, and nothing was varied" in verdict.sentence
+    assert {"other targets", "other transcription models"} <= {topic.what for topic in verdict.not_tested}
+
+
+def test_an_interrupted_run_decides_by_what_was_done() -> None:
+    verdict = verdict_of(square("FFFFF", "", ".....", ""))
+    assert decisions(verdict) == {"target": "open", "transcription model": "implicated"}
+    assert "Open: the target (no trial was made)." in verdict.sentence
+
+
+def test_a_cell_that_changes_two_things_is_never_compared() -> None:
+    matrix = {("eastus2", "gpt-4o-transcribe"): "FFFFF", ("swedencentral", "whisper-1"): "....."}
+    verdict = verdict_of(matrix)
+    assert verdict.pattern == "undecided"
+    assert "no cell differs from the baseline in it alone" in verdict.sentence
+
+
+def test_every_number_leads_to_its_sessions() -> None:
+    baseline = verdict_of(square("FFFFF", ".....", ".....", ".....")).cells[0]
+    assert baseline.session_ids == tuple(f"eastus2-gpt-4o-transcribe-{trial}" for trial in range(1, 6))
+
+
+def test_each_recording_of_a_run_has_its_own_verdict() -> None:
+    run = run_of(square("FFFFF", ".....", ".....", "....."))
+    assert [verdict.session_id for verdict in read_verdicts(run)] == [SESSION]
+    with pytest.raises(UsageProblem, match="did not replay other"):
+        read_verdict(run, "other")
+
+
+def test_an_option_is_offered_in_the_contrast_that_tells_most() -> None:
+    def offered(options: dict[str, object]) -> str:
+        run = run_of(square("FFFFF", ".....", ".....", "....."))
+        run.recordings[0].options = options
+        [topic] = [topic for topic in read_verdict(run).not_tested if topic.what == "other options"]
+        return topic.command
+
+    noise = "session.audio.input.noise_reduction"
+    assert f'--vary \'{noise}={{"type":"near_field"}},null\'' in offered({noise: {"type": "near_field"}, SILENCE: 500})
+    prompt = "session.audio.input.transcription.prompt"
+    assert f"--vary '{prompt}=\"Names: Ann, Bo\",null'" in offered({prompt: "Names: Ann, Bo"})
+    assert offered({MODEL: "varied already"}) == ""
