@@ -1,0 +1,267 @@
+"""`wiretape capture …`: record sessions, through a proxy or by placing a call, and keep the recordings whole."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from capture.call import CallPlan, CallProgress, CallResult
+    from capture.recording.root import Root
+    from capture.sealing import SealedSession
+    from capture.targets import Target
+
+app = typer.Typer(no_args_is_help=True, help="Record realtime sessions: through a proxy, or by placing a call.")
+
+Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+To = Annotated[str, typer.Option("--to", metavar="TARGET|URL", help="A target of wiretape.toml, or a URL.")]
+
+NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 1, 3
+"""Exit statuses of `recover`; 0 where all is recovered."""
+
+
+class TurnTaking(StrEnum):
+    """Who ends a turn."""
+
+    SERVER_VAD = "server_vad"
+    SEMANTIC_VAD = "semantic_vad"
+    MANUAL = "manual"
+
+
+@app.command("proxy")
+def proxy_command(
+    to: To,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:8765",
+    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag every session.")] = None,
+    recordings: Recordings = None,
+) -> None:
+    """Listen for clients, carry each of them to one target, and record every session.
+
+    Prints the address that clients connect to. Ctrl-C or SIGTERM closes live sessions and seals all of them.
+    Example: wiretape capture proxy --to wss://api.openai.com
+    """
+    import asyncio
+
+    from capture.proxy import run_proxy
+    from capture.recorder import Recorder
+    from capture.recording.root import open_root
+    from capture.targets import resolve_target
+
+    _narrate()
+    target, tags, root = resolve_target(to), dict(map(_parse_tag, tag or [])), open_root(recordings)
+    with Recorder(root) as recorder:
+        asyncio.run(run_proxy(target, recorder, listen=listen, tags=tags, on_listening=_print_line))
+
+
+@app.command("call")
+def call_command(
+    to: To,
+    audio: Annotated[Path, typer.Option("--audio", metavar="FILE", help="Speech: WAV, FLAC or OGG, any rate.")],
+    transcription: Annotated[
+        str | None, typer.Option("--transcription", metavar="MODEL", help="Have the input transcribed by this model.")
+    ] = None,
+    turns: Annotated[TurnTaking, typer.Option("--turns", help="Who ends a turn.")] = TurnTaking.SERVER_VAD,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=JSON", help="Further configuration: session.audio.output.voice=marin"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Realtime model; without one anywhere, gpt-realtime.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for what is due.")] = 30,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Place a call: say an audio file to a target at real time, wait for every answer, and record the session.
+
+    Prints the session's id. Exit status 1 where the endpoint refused the session.
+    Example: wiretape capture call --to ws://127.0.0.1:8900 --audio question.flac --transcription whisper-1
+    """
+    from capture.call import CallPlan, parse_setting
+    from capture.recording.root import open_root
+    from capture.targets import resolve_target
+
+    plan = CallPlan(
+        clip=audio,
+        transcription=transcription,
+        turns=turns.value,
+        settings=dict(map(parse_setting, settings or [])),
+        model=model,
+        timeout_s=timeout,
+    )
+    result = _place_call(resolve_target(to), plan, open_root(recordings))
+    _print_call(result, as_json=as_json)
+    raise typer.Exit(0 if result.began else 1)
+
+
+@app.command("recover")
+def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> None:
+    """Seal the sessions that a crash left in the journal.
+
+    Exit status 0: all recovered, or nothing was left; 3: recovered with loss; 1: none could be recovered.
+    """
+    from capture.recording.root import open_root
+
+    _narrate()
+    sealed, failed = _recover(open_root(recordings))
+    if as_json:
+        _print_json({"recovered": [_summary(one) for one in sealed], "failed": failed})
+    else:
+        for one in sealed:
+            _print_line(one.session_id)
+    if failed and not sealed:
+        raise typer.Exit(NOTHING_RECOVERED)
+    if failed or any(one.lost_bytes for one in sealed):
+        raise typer.Exit(RECOVERED_WITH_LOSS)
+
+
+@app.command("list")
+def list_command(recordings: Recordings = None, as_json: AsJson = False) -> None:
+    """List the recordings of a root, oldest first: id, start (UTC), target, outcome."""
+    from capture.recording.root import open_root
+
+    _narrate()
+    rows = list(_listed(open_root(recordings)))
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        _print_line("  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target", "outcome")))
+
+
+def _place_call(target: Target, plan: CallPlan, root: Root) -> CallResult:
+    import asyncio
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from capture.call import place_call
+    from capture.errors import EndpointRefused
+    from capture.recorder import Recorder
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    session_id, console = "", _console()
+    progress_bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with Recorder(root) as recorder, progress_bar as bar:
+        task = bar.add_task("calling", total=None)
+
+        def show(progress: CallProgress) -> None:
+            nonlocal session_id
+            session_id = progress.session_id
+            clip_ms = progress.clip_ms or None
+            bar.update(task, description=progress.phase, completed=progress.spoken_ms, total=clip_ms)
+
+        try:
+            return asyncio.run(place_call(target, plan, recorder, on_progress=show))
+        except EndpointRefused:
+            # Recorded all the same: the id is what the caller came for.
+            _print_line(session_id)
+            raise
+
+
+def _print_call(result: CallResult, *, as_json: bool) -> None:
+    if as_json:
+        told = {"notes": result.notes, "heard": result.heard, "answers": result.answers}
+        _print_json(_summary(result.sealed) | told)
+        return
+    sealed = result.sealed
+    for who, texts in (("heard", result.heard), ("answer", result.answers)):
+        for text in texts:
+            _tell(f"{who}: {text}")
+    for note in result.notes:
+        _tell(f"note: {note}")
+    first_error = f" · {sealed.first_error}" if sealed.first_error else ""
+    turns = "1 turn" if sealed.turns == 1 else f"{sealed.turns} turns"
+    _tell(f"{sealed.outcome} · {turns} · {sealed.duration_ms / 1000:.1f} s{first_error}")
+    _print_line(sealed.session_id)
+
+
+def _recover(root: Root) -> tuple[list[SealedSession], list[dict[str, str]]]:
+    from capture.sealing import Sealer, leftover_journals
+
+    sealer = Sealer(root)
+    sealed: list[SealedSession] = []
+    failed: list[dict[str, str]] = []
+    try:
+        for session_id, future in [(found, sealer.submit(found)) for found in leftover_journals(root)]:
+            try:
+                sealed.append(future.result())
+            except Exception as error:  # noqa: BLE001 - the other journals are to be recovered all the same
+                _tell(str(error))
+                failed.append({"session_id": session_id, "reason": str(error)})
+    finally:
+        sealer.close()
+    return sealed, failed
+
+
+def _listed(root: Root) -> Iterator[dict[str, Any]]:
+    from capture.errors import UsageProblem
+    from capture.recording.reader import list_session_ids, open_recording
+
+    for session_id in list_session_ids(root):
+        try:
+            session = open_recording(root, session_id).session
+        except UsageProblem as problem:
+            _tell(str(problem))
+            continue
+        started_at = session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield {
+            "session_id": session_id,
+            "started_at": started_at,
+            "target": session["target"],
+            "outcome": session["outcome"],
+        }
+
+
+def _parse_tag(text: str) -> tuple[str, str]:
+    from capture.errors import UsageProblem
+
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise UsageProblem(f"--tag takes KEY=VALUE, such as --tag team=voice, not {text!r}")
+    return name.strip(), value
+
+
+def _summary(sealed: SealedSession) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(sealed)
+
+
+def _narrate() -> None:
+    """Send the log to stderr, for people."""
+    import logging
+
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=_console(), show_path=False, show_level=False, markup=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+
+
+def _tell(text: str) -> None:
+    # Endpoints are quoted here: what they say must not steer the terminal.
+    _console().print("".join(c if c.isprintable() else "�" for c in text), markup=False, soft_wrap=True)
+
+
+def _console() -> Any:
+    import sys
+
+    from rich.console import Console
+
+    # A log file has no width to fold lines at.
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+def _print_line(text: str) -> None:
+    typer.echo(text)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

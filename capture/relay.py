@@ -1,0 +1,317 @@
+"""Carry clients to one target: read the request, address it, splice the connection once the upgrade stands.
+
+A connection goes through a gate at either end while HTTP is spoken. A 101 turns the two into a splice; any other
+answer, and any request that asks for no WebSocket, is one HTTP exchange, after which both ends close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import h11
+
+from capture.exchange import Exchange, Gate
+from capture.handshake import (
+    BadRequest,
+    RequestHead,
+    UpstreamRequest,
+    is_authorized,
+    parse_request,
+    parse_response,
+    plain_response,
+    rewrite_request,
+)
+from capture.recorder import Recorder, SessionRecording
+from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeResponse, Sender, SessionEnd
+from capture.redaction import redact_headers, redact_url
+from capture.sealing import SealedSession
+from capture.splice import Splice
+from capture.targets import Target
+
+SWITCHING_PROTOCOLS = 101
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RelayLimits:
+    """How long the relay waits for a peer."""
+
+    head_s: float = 10
+    """For a client's request head."""
+    connect_s: float = 10
+    """For the connection to the endpoint, TLS included."""
+    answer_s: float = 60
+    """For the endpoint's response head."""
+    linger_s: float = 5
+    """For the rest of one direction once the other has ended."""
+
+
+class _Unrecorded:
+    """Stands in for a recording that could not be started: the call goes on without it."""
+
+    def now_ns(self) -> int:
+        return 0
+
+    def http_body(self, sender: Sender, body: bytes) -> None: ...
+
+    def fact(self, fact: Fact) -> None: ...
+
+    def end(self, end: SessionEnd) -> Future[SealedSession] | None:  # noqa: ARG002 - as a recording has it
+        return None
+
+    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None: ...
+
+
+_Recording = SessionRecording | _Unrecorded
+
+
+class Relay:
+    """Carries every client that connects to one target, each in a task of the given group."""
+
+    def __init__(
+        self,
+        target: Target,
+        recorder: Recorder,
+        tasks: asyncio.TaskGroup,
+        *,
+        tags: Mapping[str, str] | None = None,
+        client_token: str | None = None,
+        limits: RelayLimits | None = None,
+        on_sealed: Callable[[Future[SealedSession]], None] | None = None,
+    ) -> None:
+        self.target = target
+        self.target_name = redact_url(target.name)
+        self.limits = limits or RelayLimits()
+        self.client_token = client_token
+        self._recorder = recorder
+        self._tasks = tasks
+        self._tags = dict(tags or {})
+        self._on_sealed = on_sealed
+        self._live: dict[_Connection, asyncio.Task[None]] = {}
+        # Honours SSL_CERT_FILE and SSL_CERT_DIR.
+        self.tls = ssl.create_default_context() if target.is_tls else None
+
+    def accept(self) -> asyncio.Protocol:
+        """Make the protocol of a client that connects; a server's protocol factory."""
+        return Gate(self._on_client)
+
+    def stop(self) -> None:
+        """Close every live connection, and let their tasks end."""
+        for connection, task in self._live.items():
+            if not connection.stop():
+                task.cancel()
+
+    def _on_client(self, client: Gate) -> None:
+        connection = _Connection(self, client)
+        task = self._tasks.create_task(connection.run(), name="wiretape connection")
+        self._live[connection] = task
+        task.add_done_callback(lambda _: self._live.pop(connection))
+
+    async def address(self, request: RequestHead) -> UpstreamRequest:
+        """Rewrite a client's request for the target; WiretapeError where the target's key is not to be had."""
+        target = self.target
+        # Asking Entra for a token is network I/O; reading the environment is not.
+        is_slow = target.auth == "entra"
+        credential = await asyncio.to_thread(target.credential_headers) if is_slow else target.credential_headers()
+        # The client token opens this proxy only; the endpoint never sees it.
+        return rewrite_request(request, target, credential, drop_credentials=self.client_token is not None)
+
+    def start_recording(self, url: str) -> _Recording:
+        """Begin a recording; a stand-in where that fails, because the call comes first."""
+        target = self.target
+        try:
+            facts = self._recorder.new_facts(
+                target=self.target_name,
+                provider=target.provider,
+                region=target.region,
+                host=target.host,
+                url=redact_url(url),
+                tags=self._tags,
+            )
+            return self._recorder.start_session(facts)
+        except Exception:  # noqa: BLE001 - whatever the fault, it is the recording's and not the call's
+            _log.exception("a session is not recorded: its journal cannot be opened")
+            return _Unrecorded()
+
+    def end_recording(self, recording: _Recording, end: SessionEnd) -> None:
+        """Hand a session over to sealing."""
+        sealed = recording.end(end)
+        if sealed is not None and self._on_sealed is not None:
+            sealed.add_done_callback(self._on_sealed)
+
+
+class _Connection:
+    """One client's connection, from its first byte to its end."""
+
+    def __init__(self, relay: Relay, client: Gate) -> None:
+        self._relay = relay
+        self._limits = relay.limits
+        self._client = client
+        self._server: Gate | None = None
+        self._splice: Splice | None = None
+        self._recording: _Recording = _Unrecorded()
+        self._last_words = b""
+        """An answer of our own, where the endpoint gives none."""
+
+    def stop(self) -> bool:
+        """Close both ends of a splice; False where there is none yet, and the task can simply be cancelled."""
+        if self._splice is not None:
+            self._splice.stop()
+        return self._splice is not None
+
+    async def run(self) -> None:
+        """Carry the client; whatever goes wrong with it, the others' calls go on."""
+        try:
+            await self._serve()
+            await self._client.finish(self._last_words)
+        except Exception:  # noqa: BLE001 - an error let out of here would end the group, and every call in it
+            _log.exception("a connection ended in a fault of the relay")
+        finally:
+            self._client.close()
+
+    async def _serve(self) -> None:
+        try:
+            request = await self._read_request()
+            upstream = await self._relay.address(request)
+        except BadRequest as problem:
+            self._answer(problem.status, problem.reason)
+        except ConnectionError:
+            self._client.close()
+        except Exception as problem:  # noqa: BLE001 - the others' calls go on
+            _log.error("a client could not be served: %s", problem)
+            self._answer(502, str(problem))
+        else:
+            await self._record(request, upstream)
+
+    async def _read_request(self) -> RequestHead:
+        try:
+            async with asyncio.timeout(self._limits.head_s):
+                request = parse_request(await self._client.head())
+        except TimeoutError as error:
+            raise BadRequest(408, f"no whole request head within {self._limits.head_s:g} s") from error
+        token = self._relay.client_token
+        if token is not None and not is_authorized(request, token):
+            raise BadRequest(401, "send the proxy's client token as your API key")
+        return request
+
+    async def _record(self, request: RequestHead, upstream: UpstreamRequest) -> None:
+        self._recording = self._relay.start_recording(upstream.url)
+        try:
+            end = await self._carry(request, upstream)
+        except asyncio.CancelledError:
+            end = self._end("the proxy was stopped", "recorder")
+            raise
+        except Exception as error:  # noqa: BLE001 - the others' calls go on
+            _log.exception("a connection broke in the relay")
+            end = self._end(f"the relay failed: {error!r}", "recorder")
+        finally:
+            self._relay.end_recording(self._recording, end)
+            if self._server is not None:
+                self._server.close()
+
+    async def _carry(self, request: RequestHead, upstream: UpstreamRequest) -> SessionEnd:
+        try:
+            server = self._server = await self._connect(upstream.url)
+        except OSError as error:
+            self._note_request(upstream.head, None)
+            reason = _reason(error, self._limits.connect_s)
+            return self._refuse(502, f"{self._relay.target_name} cannot be reached: {reason}")
+        self._note_request(upstream.head, server.remote_ip)
+        # Nobody waits for an answer once the client has gone.
+        self._client.on_lost = server.transport.abort
+        if request.is_upgrade:
+            return await self._upgrade(server, request, upstream.head)
+        return await self._exchange(server, request, upstream.head)
+
+    async def _connect(self, url: str) -> Gate:
+        tls = self._relay.tls
+        async with asyncio.timeout(self._limits.connect_s):
+            _, gate = await asyncio.get_running_loop().create_connection(
+                Gate,
+                urlsplit(url).hostname or "",
+                self._relay.target.port,
+                ssl=tls,
+                ssl_shutdown_timeout=self._limits.linger_s if tls else None,
+                happy_eyeballs_delay=0.25,
+            )
+        return gate
+
+    async def _upgrade(self, server: Gate, request: RequestHead, head: RequestHead) -> SessionEnd:
+        server.transport.write(head.encode())
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                answer = await server.head()
+            response = parse_response(answer)
+        except (OSError, ValueError, BadRequest) as error:
+            return self._no_answer(error)
+        if response.status != SWITCHING_PROTOCOLS:
+            server.held[:0] = answer
+            return await self._exchange(server, request, head, is_sent=True)
+        self._client.transport.write(answer)
+        self._note_response(response.status, response.headers)
+        self._client.on_lost = None
+        self._splice = Splice(self._client, server, self._recording, linger_s=self._limits.linger_s)
+        return await self._splice.run()
+
+    async def _exchange(
+        self, server: Gate, request: RequestHead, head: RequestHead, *, is_sent: bool = False
+    ) -> SessionEnd:
+        exchange = Exchange(self._client, server, self._recording, self._note_response)
+        try:
+            await exchange.run(request, head, is_sent=is_sent)
+        except (OSError, h11.ProtocolError) as error:
+            if exchange.is_answered:
+                return self._end(f"the exchange broke off: {error}", "network")
+            return self._no_answer(error)
+        return self._end("the endpoint refused the upgrade" if is_sent else None, "server")
+
+    def _no_answer(self, error: Exception) -> SessionEnd:
+        if self._client.lost:
+            return self._end("the client left before the endpoint had answered", "client")
+        status = 504 if isinstance(error, TimeoutError) else 502
+        reason = _reason(error, self._limits.answer_s)
+        return self._refuse(status, f"{self._relay.target_name} gave no answer: {reason}")
+
+    def _refuse(self, status: int, reason: str) -> SessionEnd:
+        self._answer(status, reason)
+        return self._end(reason, "network")
+
+    def _answer(self, status: int, reason: str) -> None:
+        self._last_words = plain_response(status, f"wiretape: {reason}")
+
+    def _end(self, reason: str | None, closed_by: ClosedBy) -> SessionEnd:
+        return SessionEnd(offset_ns=self._recording.now_ns(), closed_by=closed_by, end_reason=reason)
+
+    def _note_request(self, head: RequestHead, remote_ip: str | None) -> None:
+        self._recording.fact(
+            HandshakeRequest(
+                offset_ns=self._recording.now_ns(),
+                method=head.method,
+                path=redact_url(head.path),
+                headers=redact_headers(head.headers),
+                remote_ip=remote_ip,
+            )
+        )
+
+    def _note_response(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        self._recording.fact(
+            HandshakeResponse(
+                offset_ns=self._recording.now_ns(),
+                status=status,
+                headers=redact_headers(headers),
+                remote_ip=self._server.remote_ip if self._server else None,
+            )
+        )
+
+
+def _reason(error: Exception, waited_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"nothing came within {waited_s:g} s"
+    return str(error) or type(error).__name__

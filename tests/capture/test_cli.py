@@ -1,0 +1,152 @@
+"""`wiretape capture …` as it is typed: what is printed where, and with which exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from capture.audio import read_clip
+from capture.cli import app
+from capture.errors import EndpointRefused, UsageProblem
+from capture.recorder import Recorder
+from capture.recording.facts import SessionEnd
+from capture.recording.reader import list_session_ids
+from capture.recording.root import Root
+from capture.sealing import Sealer
+from replay.simulator import serve
+
+
+@pytest.fixture
+def word(question_clip: Path, tmp_path: Path) -> Path:
+    samples, rate = read_clip(question_clip)
+    path = tmp_path / "word.wav"
+    soundfile.write(path, samples[: rate * 6 // 10], rate)
+    return path
+
+
+@pytest.fixture
+def simulator_url() -> Iterator[str]:
+    """Serve the simulator on a loop of its own: the commands bring theirs."""
+    ready: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with serve([]) as simulator:
+            await ready.put(simulator.url("eastus2"))
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    yield asyncio.run_coroutine_threadsafe(ready.get(), loop).result(timeout=10)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(timeout=10)
+    loop.close()
+
+
+def leave_journal(root: Root) -> str:
+    """Leave what a crash leaves: a session's journal that nobody seals."""
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+        recording = recorder.start_session(recorder.new_facts(target="somewhere"))
+        recording.fact(SessionEnd(offset_ns=1))
+    return recording.session_id
+
+
+@pytest.fixture
+def run(root: Root, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(root.path))
+    # What a terminal would be told in colour is not the matter here.
+    monkeypatch.setenv("NO_COLOR", "1")
+    return CliRunner()
+
+
+def test_a_call_prints_its_id_alone_on_stdout(run: CliRunner, root: Root, simulator_url: str, word: Path) -> None:
+    asked = run.invoke(app, ["call", "--to", simulator_url, "--audio", str(word), "--turns", "manual"])
+    assert asked.exit_code == 0
+    [session_id] = list_session_ids(root)
+    assert asked.stdout == f"{session_id}\n"
+    assert "ok · 1 turn" in asked.stderr
+
+
+def test_a_call_in_json_says_what_was_heard(run: CliRunner, simulator_url: str, word: Path) -> None:
+    call = ["call", "--to", simulator_url, "--audio", str(word), "--turns", "manual", "--json"]
+    asked = run.invoke(app, [*call, "--transcription", "whisper-1", "--set", "session.audio.output.voice=marin"])
+    told = json.loads(asked.stdout)
+    assert (told["outcome"], told["turns"], told["notes"]) == ("ok", 1, [])
+    assert len(told["heard"]) == len(told["answers"]) == 1
+
+
+def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, word: Path) -> None:
+    asked = run.invoke(app, ["call", "--to", "ws://127.0.0.1:1", "--audio", str(word)])
+    assert isinstance(asked.exception, EndpointRefused)
+    assert asked.stdout.split() == list_session_ids(root)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["call", "--to", "nowhere", "--audio", "x.wav"], "unknown target 'nowhere'"),
+        (["call", "--to", "ws://h", "--audio", "no-such-file.wav"], "no audio file"),
+        (["call", "--to", "ws://h", "--audio", "x.wav", "--set", "nonsense"], "PATH=VALUE"),
+        (["proxy", "--to", "ws://h", "--tag", "nonsense"], "--tag"),
+        (["proxy", "--to", "ws://h", "--listen", "nonsense"], "HOST:PORT"),
+        (["proxy", "--to", "ws://h", "--listen", "0.0.0.0:0"], "WIRETAPE_CLIENT_TOKEN"),
+    ],
+)
+def test_misuse_is_one_sentence_that_says_what_to_do(run: CliRunner, arguments: list[str], said: str) -> None:
+    asked = run.invoke(app, arguments)
+    assert isinstance(asked.exception, UsageProblem)
+    assert said in str(asked.exception)
+    assert asked.stdout == ""
+
+
+def test_recover_seals_what_a_crash_left(run: CliRunner, root: Root) -> None:
+    session_id = leave_journal(root)
+    asked = run.invoke(app, ["recover"])
+    assert (asked.exit_code, asked.stdout) == (0, f"{session_id}\n")
+    assert list_session_ids(root) == [session_id]
+    assert run.invoke(app, ["recover", "--json"]).stdout == '{\n  "recovered": [],\n  "failed": []\n}\n'
+
+
+def test_recover_of_a_foreign_file_recovers_nothing(run: CliRunner, root: Root) -> None:
+    root.journal.mkdir(parents=True)
+    (root.journal / "20260101T000000-00000000.journal").write_bytes(b"this is no journal")
+    asked = run.invoke(app, ["recover", "--json"])
+    assert asked.exit_code == 1
+    assert [failed["session_id"] for failed in json.loads(asked.stdout)["failed"]] == ["20260101T000000-00000000"]
+
+
+def test_recover_with_loss_has_its_own_exit_status(run: CliRunner, root: Root) -> None:
+    leave_journal(root)
+    (root.journal / "20260101T000000-00000000.journal").write_bytes(b"this is no journal")
+    assert run.invoke(app, ["recover"]).exit_code == 3
+
+
+def test_list_gives_a_line_a_recording(run: CliRunner, root: Root) -> None:
+    assert run.invoke(app, ["list"]).stdout == ""
+    session_id = leave_journal(root)
+    run.invoke(app, ["recover"])
+    [line] = run.invoke(app, ["list"]).stdout.splitlines()
+    assert line.split()[0] == session_id
+    assert line.split()[2] == "somewhere"
+    [row] = json.loads(run.invoke(app, ["list", "--json"]).stdout)
+    assert row["session_id"] == session_id
+
+
+def test_list_passes_over_a_file_that_cannot_be_read_and_names_it(run: CliRunner, root: Root) -> None:
+    session_id = leave_journal(root)
+    run.invoke(app, ["recover"])
+    damaged = root.table_file("sessions", "20260101T000000-00000000")
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"this is no Parquet")
+    asked = run.invoke(app, ["list"])
+    assert asked.exit_code == 0
+    assert [line.split()[0] for line in asked.stdout.splitlines()] == [session_id]
+    assert "20260101T000000-00000000" in asked.stderr

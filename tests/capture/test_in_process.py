@@ -1,0 +1,222 @@
+"""A connection of our own, recorded through the tap: the same recording as the relay's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from capture.errors import EndpointRefused
+from capture.in_process import connect_recorded
+from capture.recorder import Recorder, SessionRecording
+from capture.recording.facts import SessionEnd
+from capture.recording.reader import Recording, open_recording
+from capture.recording.root import Root
+from capture.sealing import Sealer
+
+pytestmark = pytest.mark.codec
+
+SECRET = "s3cr3t-k3y-of-4-t3st"
+
+
+@pytest.fixture
+def recorder(root: Root) -> Recorder:
+    return Recorder(root, sealer=Sealer(root, in_process=True))
+
+
+def started(recorder: Recorder) -> SessionRecording:
+    return recorder.start_session(recorder.new_facts(target="endpoint"))
+
+
+def sealed(recorder: Recorder, recording: SessionRecording) -> Recording:
+    recorder.close()
+    return open_recording(recorder.root, recording.session_id)
+
+
+def contents(recording: Recording, sender: str, *kinds: str) -> list[str | bytes]:
+    messages = recording.messages()
+    return [message.content for message in messages if message.sender == sender and message.kind in kinds]
+
+
+@asynccontextmanager
+async def endpoint(handler: Any, **options: Any) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0, max_size=None, **options) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+
+
+@asynccontextmanager
+async def raw_endpoint(answer: bytes | None) -> AsyncIterator[str]:
+    """Serve one connection: read the request's head, give the answer; without one, stay silent."""
+    is_over = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is None:
+            await reader.read()
+        else:
+            writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+        is_over.set()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await is_over.wait()
+    server.close()
+
+
+async def echo(connection: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        async for message in connection:
+            await connection.send(message)
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_what_both_sides_saw_is_what_was_recorded(recorder: Recorder, compression: str | None) -> None:
+    messages: list[str | bytes] = ["", "{}", '{"type":"a"}', "x" * 70_000, b"\x00\xff", os.urandom(2 << 20)]
+    recording = started(recorder)
+    async with (
+        endpoint(echo) as origin,
+        connect_recorded(f"{origin}/v1/realtime", recording=recording, compression=compression) as connection,
+    ):
+        for message in messages:
+            await connection.send(message)
+            assert await connection.recv() == message
+    found = sealed(recorder, recording)
+    for sender in ("client", "server"):
+        assert contents(found, sender, "event", "text", "binary") == messages
+        assert contents(found, sender, "close") == [b"\x03\xe8"]
+    assert found.session["closed_by"] == "client"
+    assert found.session["complete"]
+
+
+async def test_a_message_that_comes_with_the_101_is_recorded(recorder: Recorder) -> None:
+    recording = started(recorder)
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send("welcome")
+
+    async with endpoint(greet) as origin, connect_recorded(origin, recording=recording) as connection:
+        assert await connection.recv() == "welcome"
+    assert contents(sealed(recorder, recording), "server", "text") == ["welcome"]
+
+
+async def test_the_handshake_is_recorded_without_its_secrets(recorder: Recorder, root: Root) -> None:
+    recording = started(recorder)
+    async with (
+        endpoint(echo, subprotocols=[Subprotocol("realtime")]) as origin,
+        connect_recorded(
+            f"{origin}/v1/realtime?model=m&api-key={SECRET}",
+            recording=recording,
+            headers=[("Authorization", f"Bearer {SECRET}"), ("X-Mine", "1")],
+            subprotocols=["realtime", f"openai-insecure-api-key.{SECRET}"],
+        ) as connection,
+    ):
+        assert connection.subprotocol == "realtime"
+    row = sealed(recorder, recording).session
+    assert row["handshake_status"] == 101
+    assert row["remote_ip"] == "127.0.0.1"
+    assert row["user_agent"].startswith("wiretape/")
+    assert row["request_headers"]["authorization"] == "[redacted]"
+    assert row["request_headers"]["x-mine"] == "1"
+    assert row["request_headers"]["sec-websocket-protocol"] == "realtime, openai-insecure-api-key.[redacted]"
+    assert not [path for path in root.path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+async def test_a_refused_upgrade_is_raised_with_status_and_body_and_recorded(recorder: Recorder) -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(403, "not from here")
+
+    recording = started(recorder)
+    async with endpoint(echo, process_request=refuse) as origin:
+        with pytest.raises(EndpointRefused) as refused:
+            async with connect_recorded(f"{origin}/v1/realtime?api-key={SECRET}", recording=recording):
+                pass
+    assert (refused.value.status, refused.value.body) == (403, "not from here")
+    assert "HTTP 403 Forbidden: not from here" in str(refused.value)
+    assert SECRET not in str(refused.value)
+    found = sealed(recorder, recording)
+    assert found.session["handshake_status"] == 403
+    assert contents(found, "server", "http") == ["not from here"]
+    assert found.session["outcome"] == "failed"
+
+
+async def test_a_redirect_is_a_refusal_and_carries_the_key_nowhere(recorder: Recorder) -> None:
+    asked: list[str] = []
+
+    async with endpoint(echo, process_request=lambda _, request: asked.append(request.path)) as elsewhere:
+
+        def redirect(connection: ServerConnection, _: Request) -> Response:
+            response = connection.respond(302, "")
+            response.headers["Location"] = elsewhere
+            return response
+
+        async with endpoint(echo, process_request=redirect) as origin:
+            with pytest.raises(EndpointRefused) as refused:
+                async with connect_recorded(origin, recording=started(recorder), headers={"api-key": SECRET}):
+                    pass
+    assert refused.value.status == 302
+    assert asked == []
+    recorder.close()
+
+
+async def test_an_endpoint_that_is_not_there_is_raised_and_recorded(recorder: Recorder) -> None:
+    recording = started(recorder)
+    with pytest.raises(EndpointRefused, match="cannot be reached"):
+        async with connect_recorded("ws://127.0.0.1:1/v1/realtime", recording=recording):
+            pass
+    row = sealed(recorder, recording).session
+    assert row["handshake_status"] is None
+    assert row["outcome"] == "failed"
+    assert "cannot be reached" in row["end_reason"]
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b""])
+async def test_an_endpoint_that_opens_no_websocket_is_raised(recorder: Recorder, answer: bytes) -> None:
+    async with raw_endpoint(answer) as origin:
+        with pytest.raises(EndpointRefused):
+            async with connect_recorded(origin, recording=started(recorder)):
+                pass
+    recorder.close()
+
+
+async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Recorder) -> None:
+    async with raw_endpoint(None) as origin:
+        with pytest.raises(EndpointRefused, match=r"gave no answer within 0\.05 s"):
+            async with connect_recorded(origin, recording=started(recorder), open_timeout_s=0.05):
+                pass
+    recorder.close()
+
+
+async def test_the_caller_may_end_the_recording_in_its_own_words(recorder: Recorder) -> None:
+    recording = started(recorder)
+    async with endpoint(echo) as origin, connect_recorded(origin, recording=recording) as connection:
+        await connection.close(4002, "enough")
+        recording.end(SessionEnd(offset_ns=recording.now_ns(), end_reason="all said", pacing_p50_us=12.5))
+    row = sealed(recorder, recording).session
+    assert (row["end_reason"], row["pacing_p50_us"], row["close_code"]) == ("all said", 12.5, 4002)
+
+
+async def test_an_interrupted_session_says_so(recorder: Recorder) -> None:
+    recording = started(recorder)
+
+    async def wait_for_ever(origin: str) -> None:
+        async with connect_recorded(origin, recording=recording) as connection:
+            await connection.send("hello")
+            await connection.recv()
+            await connection.recv()
+
+    async with endpoint(echo) as origin:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await wait_for_ever(origin)
+    row = sealed(recorder, recording).session
+    assert (row["closed_by"], row["end_reason"]) == ("recorder", "interrupted")

@@ -1,0 +1,201 @@
+"""Credentials in headers, URLs and messages: what reaches the disk instead of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.redaction import REDACTED, redact_headers, redact_message, redact_url
+
+SECRET = "s3cr3t-k3y-of-4-t3st"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "authorization",
+        "Proxy-Authorization",
+        "api-key",
+        "API-KEY",
+        "x-api-key",
+        "Cookie",
+        "Set-Cookie",
+    ],
+)
+def test_a_credential_header_keeps_its_name_and_loses_its_value(name: str) -> None:
+    assert redact_headers([(name, f"Bearer {SECRET}")]) == [(name, REDACTED)]
+
+
+def test_other_headers_stay_as_they_are_in_order() -> None:
+    headers = [
+        ("Host", "api.openai.com"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("x-ratelimit-remaining-tokens", "149984"),
+        ("OpenAI-Beta", "realtime=v1"),
+        ("X-Custom", "a, b"),
+    ]
+    assert redact_headers(headers) == headers
+
+
+def test_a_key_among_the_subprotocols_goes_and_the_others_stay() -> None:
+    offered = f"realtime, openai-insecure-api-key.{SECRET}.with.dots, openai-beta.realtime-v1"
+    [(_, value)] = redact_headers([("Sec-WebSocket-Protocol", offered)])
+    assert value == f"realtime, openai-insecure-api-key.{REDACTED}, openai-beta.realtime-v1"
+
+
+def test_a_redirect_that_repeats_the_query_key_is_redacted() -> None:
+    [(_, value)] = redact_headers([("Location", f"/v1/realtime?model=m&api-key={SECRET}")])
+    assert value == f"/v1/realtime?model=m&api-key={REDACTED}"
+
+
+@pytest.mark.parametrize(
+    "name", ["api-key", "api_key", "key", "Authorization", "access_token", "token", "sig", "%61pi-key", "API-Key"]
+)
+def test_a_key_in_a_query_is_redacted_and_the_rest_kept(name: str) -> None:
+    url = f"wss://host.example/openai/realtime?api-version=1&{name}={SECRET}&model=a%20b#part"
+    assert redact_url(url) == f"wss://host.example/openai/realtime?api-version=1&{name}={REDACTED}&model=a%20b#part"
+
+
+def test_a_password_before_the_host_is_redacted() -> None:
+    assert redact_url(f"wss://me:{SECRET}@host.example/v1") == f"wss://{REDACTED}@host.example/v1"
+
+
+@pytest.mark.parametrize(
+    "url", ["/v1/realtime?model=gpt-realtime", "wss://h:1/v1?call_id=rtc_1", "/", "", "/a?", "/a?b"]
+)
+def test_a_url_without_credentials_is_not_touched(url: str) -> None:
+    assert redact_url(url) == url
+
+
+MESSAGES_WITH_A_SECRET: dict[str, Any] = {
+    "beta session": {"type": "session.created", "session": {"client_secret": {"value": SECRET, "expires_at": 1}}},
+    "client secret as text": {"client_secret": SECRET},
+    "answer of client_secrets": {"value": f"ek_{SECRET}", "expires_at": 1, "session": {"type": "realtime"}},
+    "MCP authorization": {"session": {"tools": [{"type": "function"}, {"type": "mcp", "authorization": SECRET}]}},
+    "MCP headers": {"response": {"tools": [{"type": "mcp", "headers": {"X-Api-Key": SECRET, "Accept": "*/*"}}]}},
+    "nested MCP headers": {"session": {"tools": [{"type": "mcp", "headers": {"X": [SECRET]}}]}},
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES_WITH_A_SECRET)
+def test_a_secret_in_a_message_goes_and_all_other_bytes_stay(name: str) -> None:
+    text = json.dumps(MESSAGES_WITH_A_SECRET[name], indent=1)
+    redacted = redact_message(text)
+    assert redacted is not None
+    assert SECRET not in redacted
+    literal = f'"ek_{SECRET}"' if "ek_" in text else f'"{SECRET}"'
+    assert redacted.replace('"*/*"', f'"{REDACTED}"') == text.replace(literal, f'"{REDACTED}"').replace(
+        '"*/*"', f'"{REDACTED}"'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"input_audio_buffer.append","audio":"AAAA"}',
+        '{"type":"session.updated","session":{"tools":[{"type":"mcp","authorization":null,"server_url":"https://x"}]}}',
+        '{"session":{"tools":[{"parameters":{"properties":{"authorization":{"type":"string"},"headers":{}}}}]}}',
+        '{"type":"response.text.delta","delta":"my value is \\"value\\""}',
+        '{"value":"not a key"}',
+        "no JSON at all, but it says client_secret and tools and authorization",
+        "",
+    ],
+)
+def test_a_message_without_secrets_needs_no_copy(text: str) -> None:
+    assert redact_message(text) is None
+
+
+def test_a_key_spelled_with_escapes_hides_nothing() -> None:
+    text = '{"session":{"\\u0063lient_secret":{"v\\u0061lue":"' + SECRET + '"}}}'
+    assert redact_message(text) == '{"session":{"\\u0063lient_secret":{"v\\u0061lue":"[redacted]"}}}'
+
+
+def test_a_key_given_twice_hides_nothing() -> None:
+    once = f'"client_secret":{{"value":"{SECRET}"}}'
+    text = f"{{{once},{once}}}"
+    redacted = redact_message(text)
+    assert redacted is not None
+    assert SECRET not in redacted
+
+
+def test_a_secret_in_broken_json_goes_too() -> None:
+    assert redact_message('{"session":{"client_secret":{"value":"' + SECRET) == (
+        '{"session":{"client_secret":{"value":"[redacted]"'
+    )
+
+
+def test_a_secret_before_or_behind_long_audio_is_found() -> None:
+    audio = base64.b64encode(bytes(20_000)).decode()
+    for text in (
+        json.dumps({"client_secret": SECRET, "type": "response.output_audio.delta", "delta": audio}),
+        json.dumps({"type": "response.output_audio.delta", "delta": audio, "value": f"ek_{SECRET}"}),
+        json.dumps({"type": "x", "delta": audio, "client_secret": SECRET, "more": audio}),
+    ):
+        redacted = redact_message(text)
+        assert redacted is not None
+        assert SECRET not in redacted
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+secret_texts = st.text(min_size=1).map(lambda tail: f"S3CR3T{tail}")
+
+
+def places_of(secret: str) -> list[Any]:
+    return [
+        {"client_secret": {"value": secret}},
+        {"client_secret": secret},
+        {"tools": [{"authorization": secret}]},
+        {"tools": [None, {"headers": {"a": secret}}]},
+        {"value": f"ek_{secret}"},
+    ]
+
+
+@st.composite
+def objects_with_secrets(draw: st.DrawFn) -> tuple[Any, list[str]]:
+    """Draw a message with secrets at the places where the API has them, among other values; and the secrets."""
+    secrets = draw(st.lists(secret_texts, min_size=1, max_size=3))
+    holders = [draw(st.sampled_from(places_of(secret))) for secret in secrets]
+    noise = draw(st.dictionaries(st.text(), json_values, max_size=3))
+    return {**noise, "session": holders}, secrets
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in (key, *leaves(inner))]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in leaves(inner)]
+    return [value]
+
+
+@given(objects_with_secrets(), st.booleans(), st.sampled_from([None, 2]))
+def test_no_secret_survives_and_the_message_stays_json(
+    drawn: tuple[Any, list[str]], ascii_only: bool, indent: int | None
+) -> None:
+    message, secrets = drawn
+    redacted = redact_message(json.dumps(message, ensure_ascii=ascii_only, indent=indent))
+    assert redacted is not None
+    kept = [leaf for leaf in leaves(json.loads(redacted)) if isinstance(leaf, str)]
+    assert not [leaf for leaf in kept for secret in secrets if secret in leaf]
+
+
+@given(json_values)
+def test_any_json_passes_without_a_crash(value: Any) -> None:
+    text = json.dumps(value)
+    redacted = redact_message(text)
+    assert redacted is None or json.loads(redacted) is not None
+
+
+@given(st.text(alphabet='{}[]":,\\ abekvlutosind_u0'))
+def test_any_text_passes_without_a_crash(text: str) -> None:
+    redact_message(text)
+    redact_url(text)
