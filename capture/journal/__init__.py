@@ -1,0 +1,25 @@
+"""Journals: sessions in flight, on disk a moment after they happen; append-only, safe against a kill.
+
+- **records**: what a journal holds, and how it is encoded: bytes of either sender, facts, and gaps;
+- a **file** is one journal on disk: private, locked while it is written, cut back after a failed write;
+- the **writer** is one thread for all journals of a process; appending to a **journal** only fills a buffer;
+- the **reader** gives the records back, past a torn end and around damage, and never a wrong one.
+"""
+
+from capture.journal.file import is_locked
+from capture.journal.reader import JournalUnreadable, read_journal
+from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
+from capture.journal.writer import Journal, JournalWriter
+
+__all__ = [
+    "UNKNOWN_BYTES",
+    "Direction",
+    "Gap",
+    "Journal",
+    "JournalRecord",
+    "JournalUnreadable",
+    "JournalWriter",
+    "decode_gap",
+    "is_locked",
+    "read_journal",
+]

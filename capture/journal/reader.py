@@ -1,0 +1,100 @@
+"""Journals -> records: past a torn end, around damage, and never a wrong record."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from capture.errors import WiretapeError
+from capture.journal.records import (
+    CHUNK_LIMIT_BYTES,
+    FILE_HEAD,
+    RECORD_HEAD,
+    SENDERS,
+    UNKNOWN_BYTES,
+    VERSION,
+    Direction,
+    Gap,
+    JournalRecord,
+    checksum,
+)
+
+_DIRECTIONS = tuple(Direction)
+_SCAN_BYTES = 1 << 20
+# Where a record starts, offset_ns is under two years and the direction is known: a quick test for the search.
+_MAYBE_RECORD = re.compile(rb"(?s)(?=.{15}\x00[\x00-\x03])")
+
+
+class JournalUnreadable(WiretapeError):
+    """The file is no journal, or one of a version that is not known here."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        """Name the file and what to do with it."""
+        return f"{self.path} is no journal of version {VERSION}: read it with the wiretape that wrote it"
+
+
+def read_journal(path: Path) -> Iterator[JournalRecord]:
+    """Read a journal's records in their order, holding one at a time.
+
+    What a kill left of the last record is passed over. Where records are damaged, a gap of unknown size for
+    each sender stands in their place, because whose bytes they held is not known for sure, and reading goes
+    on at the next record that is sound. Raises `JournalUnreadable` for a file that is no journal of this
+    version.
+    """
+    with path.open("rb") as file:
+        if not FILE_HEAD.startswith(file.read(len(FILE_HEAD))):
+            raise JournalUnreadable(path)
+        size = os.fstat(file.fileno()).st_size
+        position, last_ns = len(FILE_HEAD), 0
+        while position < size:
+            record = _read_record(file, position, size)
+            if record is None:
+                position = _find_record(file, position + 1, size)
+                record = _read_record(file, position, size)
+                if record is None:
+                    return
+                yield from _damage(last_ns, record.offset_ns)
+            yield record
+            position += RECORD_HEAD.size + len(record.content)
+            last_ns = record.offset_ns
+
+
+def _read_record(file: BinaryIO, position: int, size: int) -> JournalRecord | None:
+    """Read the record at this position; None where none stands that is whole and sound."""
+    file.seek(position)
+    head = file.read(RECORD_HEAD.size)
+    if len(head) < RECORD_HEAD.size:
+        return None
+    length, crc, offset_ns, direction = RECORD_HEAD.unpack(head)
+    if direction >= len(_DIRECTIONS) or position + RECORD_HEAD.size + length > size:
+        return None
+    if length > CHUNK_LIMIT_BYTES and direction in SENDERS:
+        return None
+    content = file.read(length)
+    if len(content) < length or checksum(length, offset_ns, direction, content, position) != crc:
+        return None
+    return JournalRecord(_DIRECTIONS[direction], offset_ns, content)
+
+
+def _find_record(file: BinaryIO, position: int, size: int) -> int:
+    """Find the next sound record; where there is none, return the size."""
+    while position < size:
+        file.seek(position)
+        scanned = file.read(_SCAN_BYTES + RECORD_HEAD.size - 1)
+        for candidate in _MAYBE_RECORD.finditer(scanned):
+            if _read_record(file, position + candidate.start(), size) is not None:
+                return position + candidate.start()
+        position += _SCAN_BYTES
+    return size
+
+
+def _damage(from_ns: int, to_ns: int) -> Iterator[JournalRecord]:
+    for sender in SENDERS.values():
+        yield Gap(sender, from_ns, to_ns, UNKNOWN_BYTES, "the journal is damaged").record()

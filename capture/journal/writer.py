@@ -1,0 +1,306 @@
+"""The writer of a process's journals: appending fills a buffer, one thread empties it into the files."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
+from capture.journal.records import SENDERS, Direction, Gap, Unwritten, put_gaps
+from capture.recording.facts import Sender
+
+_log = logging.getLogger(__name__)
+
+_BATCH_RECORDS = BUFFERS_A_WRITE // 2
+# What a waiting record weighs besides its content: a flood of tiny chunks must not fill the memory either.
+_RECORD_WEIGHT = 200
+_TICKS_TO_REST = 25
+_RETRY_S = 1.0
+_BUFFER_FULL = "the buffer was full: the disk was too slow"
+_CLOSED = "the journal was closed"
+
+
+class JournalWriter:
+    """Writes the journals of this process: one thread, which wakes once a tick while there is work.
+
+    A process that forks keeps its journals to itself: in the child the writer is closed.
+    """
+
+    def __init__(self, folder: Path, *, tick_s: float = 0.02, buffer_limit_bytes: int = 64 << 20) -> None:
+        self.folder = folder
+        self.high_water_bytes = 0
+        """The most that ever waited to be written."""
+        self._tick_s = tick_s
+        self._limit_bytes = buffer_limit_bytes
+        self._calm_bytes = buffer_limit_bytes // 4
+        self._buffered_bytes = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._is_resting = False
+        self._empty_ticks = 0
+        self._is_closed = False
+        self._open: set[Journal] = set()
+        self._busy: list[Journal] = []
+        """Journals with something to write, or to be made or closed."""
+        self._failing: list[Journal] = []
+        """Journals with something that could not be written yet; the thread's own."""
+        self._thread: threading.Thread | None = None
+        _writers.add(self)
+
+    def open(self, name: str) -> Journal:
+        """Open `NAME.journal`: a file 0600 in a folder 0700, locked while it is open.
+
+        The call comes first: this never touches the disk, which may be slow or full. The thread makes the
+        file within a tick, and where it cannot, tries again with every write.
+        """
+        journal = Journal(self, self.folder / f"{name}.journal")
+        with self._lock:
+            if self._is_closed:
+                journal._abandon()
+                return journal
+            self._open.add(journal)
+            self._look_after(journal)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+        return journal
+
+    def close(self) -> None:
+        """Write everything, close all journals, stop the thread. Closing again does nothing."""
+        with self._lock:
+            self._is_closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._wake.set()
+            thread.join()
+            atexit.unregister(self.close)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wait_for_work()
+            self._write_all()
+        with self._lock:
+            left_open = list(self._open)
+        for journal in left_open:
+            journal.close()
+        self._write_all()
+
+    def _wait_for_work(self) -> None:
+        with self._lock:
+            self._wake.clear()
+            # Waking the thread costs the caller more than appending does: between the chunks of a call it
+            # ticks on by itself, and rests only when nothing has come for a while.
+            rests = self._empty_ticks >= _TICKS_TO_REST and not self._busy and not self._is_closed
+            self._is_resting = rests
+        if rests:
+            self._wake.wait(_RETRY_S if self._failing else None)
+            self._wake.clear()
+        # Nothing that was forwarded more than 100 ms before a kill -9 is lost: a record waits one tick, and
+        # for the writes before its own. A write a tick costs a fraction of a write a record.
+        if not self._is_closed:
+            self._wake.wait(self._tick_s)
+
+    def _write_all(self) -> None:
+        with self._lock:
+            busy, self._busy = self._busy, []
+        self._empty_ticks = 0 if busy else self._empty_ticks + 1
+        journals = dict.fromkeys(self._failing + busy)
+        self._failing = [journal for journal in journals if not journal._write()]
+
+    def _look_after(self, journal: Journal) -> None:
+        """Have the thread see to this journal, at once where the buffer fills up; the lock is held."""
+        self._busy.append(journal)
+        if self._is_resting or self._buffered_bytes > self._calm_bytes:
+            self._is_resting = False
+            self._wake.set()
+
+    def _account(self, weight: int) -> None:
+        with self._lock:
+            self.high_water_bytes = max(self.high_water_bytes, self._buffered_bytes)
+            self._buffered_bytes += weight
+
+    def _abandon(self) -> None:
+        self._lock = threading.Lock()  # the parent's may have been held when it forked
+        self._is_closed = True
+        self._thread = None
+        for journal in self._open:
+            journal._abandon()
+
+
+_writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
+
+
+def _abandon_in_child() -> None:
+    for writer in _writers:
+        writer._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_in_child)
+
+
+class Journal:
+    """One session's journal. Append from any thread: that never waits for the disk and never raises."""
+
+    def __init__(self, writer: JournalWriter, path: Path) -> None:
+        self.path = path
+        self.lost_bytes = 0
+        """Bytes that were appended and are not in the file."""
+        self.failure: str | None = None
+        """Why something was lost; None while nothing was."""
+        self._writer = writer
+        self._waiting: list[Unwritten] = []
+        self._gaps: dict[Sender, Gap] = {}
+        """Dropped since the last record that was accepted."""
+        self._takes_care = False
+        """The next record is to be dropped, or a gap comes before it."""
+        self._is_closed = False
+        self._is_finished = False
+        self._when_done: list[Callable[[], None]] = []
+        self._file = JournalFile(path)
+        self._to_retry: list[Unwritten] = []
+        """Facts and gaps that could not be written; the thread's own."""
+
+    def append(self, direction: Direction, offset_ns: int, content: bytes) -> None:
+        """Take one record, to be on disk about a tick later."""
+        writer = self._writer
+        weight = len(content) + _RECORD_WEIGHT
+        with writer._lock:
+            if self._takes_care or writer._buffered_bytes + weight > writer._calm_bytes:
+                self._append_with_care(direction, offset_ns, content)
+                return
+            writer._buffered_bytes += weight
+            if not self._waiting:
+                writer._busy.append(self)
+                if writer._is_resting:
+                    writer._is_resting = False
+                    writer._wake.set()
+            self._waiting.append((direction, offset_ns, content))
+
+    def close(self, done: Callable[[], None] | None = None) -> None:
+        """Let the file be closed after the last record; `done` is then called, on the writer's thread.
+
+        It is called even where the disk failed and there is no file: `lost_bytes` and `failure` tell.
+        """
+        with self._writer._lock:
+            if not self._is_closed:
+                self._push_gaps()
+                self._is_closed = self._takes_care = True
+                self._writer._look_after(self)
+            if not self._is_finished:
+                self._when_done += [done] if done else []
+                return
+        if done:
+            done()
+
+    def _append_with_care(self, direction: Direction, offset_ns: int, content: bytes) -> None:
+        writer = self._writer
+        is_full = writer._buffered_bytes + len(content) + _RECORD_WEIGHT > writer._limit_bytes
+        # The call comes first: when the buffer is full, because the disk is slow or gone, nobody waits for
+        # it. The content is dropped and counted, and a gap will stand in its place. Facts get in even then:
+        # they are few and small, and without them a session's bytes mean nothing.
+        if self._is_closed or (is_full and direction in SENDERS):
+            self._drop(direction, offset_ns, content)
+        else:
+            self._push_gaps()
+            self._push((direction, offset_ns, content))
+            writer._look_after(self)
+
+    def _drop(self, direction: Direction, offset_ns: int, content: bytes) -> None:
+        self.lost_bytes += len(content)
+        self.failure = _CLOSED if self._is_closed else _BUFFER_FULL
+        if not self._is_closed:
+            gap = Gap(SENDERS[direction], offset_ns, offset_ns, len(content), _BUFFER_FULL)
+            earlier = self._gaps.get(gap.sender)
+            self._gaps[gap.sender] = earlier.and_then(gap) if earlier else gap
+            self._takes_care = True
+
+    def _push_gaps(self) -> None:
+        for gap in self._gaps.values():
+            self._push(gap.record())
+        self._gaps.clear()
+        self._takes_care = self._is_closed
+
+    def _push(self, record: Unwritten) -> None:
+        self._waiting.append(record)
+        self._writer._buffered_bytes += _weigh([record])
+
+    def _write(self) -> bool:
+        """Write what waits, on the writer's thread; False while something has to be tried again."""
+        with self._writer._lock:
+            records, self._waiting = self._to_retry + self._waiting, []
+            is_closed = self._is_closed
+        self._to_retry = []
+        try:
+            self._store(records)
+        except OSError as problem:
+            self._to_retry = self._lose(records, problem.strerror or str(problem))
+        # A bug in the recorder must neither break a call nor stop the recording of the others: what this
+        # journal holds so far is sound, and nothing more goes into it.
+        except Exception as bug:  # noqa: BLE001
+            _log.exception("%s: the recorder failed", self.path.name)
+            self._file.refuse(f"the recorder failed: {bug!r}")
+            self._to_retry = self._lose(records, repr(bug))
+        if is_closed:
+            self._finish()
+        return is_closed or not self._to_retry
+
+    def _store(self, records: list[Unwritten]) -> None:
+        """Write the records and take them off the list, batch by batch: room in the buffer comes back."""
+        self._file.open()
+        while records:
+            batch = records[:_BATCH_RECORDS]
+            self._file.append(batch)
+            del records[:_BATCH_RECORDS]
+            self._writer._account(-_weigh(batch))
+
+    def _lose(self, records: Sequence[Unwritten], reason: str) -> list[Unwritten]:
+        """Give up the records' content; return what to try again: facts, and gaps where content was."""
+        to_retry, lost_bytes = put_gaps(records, reason)
+        self._writer._account(_weigh(to_retry) - _weigh(records))
+        self._note_loss(lost_bytes, reason)
+        return to_retry
+
+    def _note_loss(self, lost_bytes: int, reason: str) -> None:
+        with self._writer._lock:
+            is_news = self.failure is None
+            self.lost_bytes += lost_bytes
+            self.failure = reason
+        if is_news:
+            _log.warning("%s: recording falters, the call goes on: %s", self.path.name, reason)
+
+    def _finish(self) -> None:
+        self._writer._account(-_weigh(self._to_retry))
+        self._to_retry = []
+        if self._file.is_gone():
+            self._note_loss(self._file.content_bytes, REMOVED)
+        self._file.close()
+        with self._writer._lock:
+            self._is_finished = True
+            self._writer._open.discard(self)
+            when_done, self._when_done = self._when_done, []
+        # What could not be recorded is counted, and a line says so.
+        if self.lost_bytes:
+            _log.warning("%s: %d bytes were not recorded: %s", self.path.name, self.lost_bytes, self.failure)
+        for done in when_done:
+            self._tell(done)
+
+    def _tell(self, done: Callable[[], None]) -> None:
+        try:
+            done()
+        except Exception:  # noqa: BLE001 - the thread must live on, for the other sessions
+            _log.exception("%s: what was to follow its closing failed", self.path.name)
+
+    def _abandon(self) -> None:
+        self._is_closed = self._is_finished = self._takes_care = True
+        self._waiting, self._to_retry, self._when_done = [], [], []
+        self._file.abandon()
+
+
+def _weigh(records: Sequence[Unwritten]) -> int:
+    return sum([len(record[2]) for record in records]) + len(records) * _RECORD_WEIGHT
