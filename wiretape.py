@@ -29,13 +29,19 @@ app.add_typer(replay_app, name="replay")
 app.add_typer(analyze_app, name="analyze")
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"wiretape {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None: ...
 
 
 @app.command()
@@ -51,7 +57,7 @@ def demo(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit 0 when the work was done, 1 where an endpoint refused or a gate failed, 2 on misuse."""
+    """Run the command line; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused."""
     try:
         app(arguments, prog_name="wiretape")
     except WiretapeError as error:

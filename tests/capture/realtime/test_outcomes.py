@@ -13,6 +13,8 @@ from capture.realtime.configuration import ConfigurationTracker
 from capture.realtime.events import read_header
 from capture.realtime.outcomes import (
     ABSENT_AFTER_NS,
+    COMPLETED,
+    INTERRUPTED,
     OutcomeTracker,
     failure_key,
     is_throttling,
@@ -599,4 +601,19 @@ def test_a_failure_that_was_seen_outweighs_bytes_that_were_not(
 def test_a_trial_failed_only_if_the_recordings_failure_came_again(
     keys: list[str], expected: list[str], status: int | None, outcome: str
 ) -> None:
-    assert trial_outcome(keys, expected, status) == outcome
+    assert trial_outcome(keys, expected, status, COMPLETED) == outcome
+
+
+@pytest.mark.parametrize(
+    ("keys", "end_reason", "outcome"),
+    [
+        ([], "timed_out: missing transcription of item_1", "failed_otherwise"),
+        ([], "closed_by_endpoint", "failed_otherwise"),
+        ([], INTERRUPTED, "not_run"),
+        ([], None, "not_run"),
+        (["error|||"], INTERRUPTED, "failed_otherwise"),
+        ([FOUNDING_KEY], None, "failed"),
+    ],
+)
+def test_a_trial_that_was_cut_short_is_never_ok(keys: list[str], end_reason: str | None, outcome: str) -> None:
+    assert trial_outcome(keys, [FOUNDING_KEY], 101, end_reason) == outcome

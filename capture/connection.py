@@ -1,0 +1,182 @@
+"""Sum one connection up: who was connected to what, how it was opened, and how it closed; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from capture.recording.facts import (
+    ClosedBy,
+    Fact,
+    HandshakeRequest,
+    HandshakeResponse,
+    Sender,
+    SessionEnd,
+    SessionFacts,
+)
+
+Row = dict[str, Any]
+
+SWITCHING_PROTOCOLS = 101
+
+_NO_CLOSE_CODE, _NO_CLOSE_FRAME = 1005, 1006
+_REQUEST_IDS = frozenset({"x-request-id", "apim-request-id", "cf-ray"})
+
+
+class ConnectionSummary:
+    """Takes in a session's facts and close frames; gives the columns that describe the connection."""
+
+    def __init__(self, facts: SessionFacts) -> None:
+        self.facts = facts
+        """What is known before the journal tells."""
+        self.end: SessionEnd | None = None
+        """None where the recorder died before the session ended."""
+        self._request: HandshakeRequest | None = None
+        self._response: HandshakeResponse | None = None
+        self._sent_headers: dict[str, str] = {}
+        self._received_headers: dict[str, str] = {}
+        self._close_frames: dict[Sender, tuple[int, str]] = {}
+
+    def take_fact(self, fact: Fact) -> None:
+        """Take in what the recorder knows; other facts are passed over."""
+        match fact:
+            case SessionFacts():
+                self.facts = fact
+            case HandshakeRequest():
+                self._request, self._sent_headers = fact, _header_map(fact.headers)
+            case HandshakeResponse():
+                self._response, self._received_headers = fact, _header_map(fact.headers)
+            case SessionEnd():
+                self.end = fact
+
+    def observe_close(self, sender: Sender, content: bytes) -> None:
+        """Take in a close frame; only each sender's first one counts."""
+        code = int.from_bytes(content[:2], "big") if len(content) >= 2 else _NO_CLOSE_CODE
+        self._close_frames.setdefault(sender, (code, content[2:].decode("utf-8", "replace")))
+
+    @property
+    def status(self) -> int | None:
+        """HTTP status of the handshake; None where no answer came."""
+        return self._response.status if self._response else None
+
+    @property
+    def is_upgraded(self) -> bool:
+        """Whether it became a WebSocket."""
+        return self.status == SWITCHING_PROTOCOLS
+
+    @property
+    def is_answered_exchange(self) -> bool:
+        """Whether it was a plain request that was answered, and not an upgrade that was refused."""
+        wants_upgrade = self._request is None or "upgrade" in self._sent_headers
+        return not wants_upgrade and self.status is not None and 200 <= self.status < 400
+
+    @property
+    def http_method(self) -> str | None:
+        """Method of the request that opened it."""
+        return self._request.method if self._request else None
+
+    @property
+    def url(self) -> str:
+        """URL asked of the endpoint, redacted; empty where it is not known."""
+        return self.facts.url or ""
+
+    @property
+    def sent_headers(self) -> dict[str, str]:
+        """Headers of the request, redacted, by lower-case name."""
+        return self._sent_headers
+
+    @property
+    def asked_model(self) -> str | None:
+        """Model or deployment that the URL asks for."""
+        query = parse_qs(_split(self.url).query)
+        return next((query[name][0] for name in ("model", "deployment") if name in query), None)
+
+    def peer(self) -> Row:
+        """Tell who was at the other end."""
+        return {
+            "target": self.facts.target,
+            "provider": self.facts.provider or self._provider(),
+            "region": self.facts.region or self._region(),
+            "host": self._host(),
+            "remote_ip": self.facts.remote_ip or _remote_ip(self._response) or _remote_ip(self._request),
+            "url": self.facts.url,
+        }
+
+    def handshake(self) -> Row:
+        """Tell how it was opened."""
+        ids = {name: value for name, value in self._received_headers.items() if _is_request_id(name)}
+        return {
+            "handshake_status": self.status,
+            "request_headers": self._sent_headers,
+            "response_headers": self._received_headers,
+            "request_ids": ids,
+            "user_agent": self._sent_headers.get("user-agent"),
+        }
+
+    def close(self) -> Row:
+        """Tell how it closed: the one who closed says why, the other side's close frame is an echo of it."""
+        closed_by = self._closed_by()
+        code, reason = None, None
+        if self.is_upgraded:
+            frames = [frame for sender, frame in self._close_frames.items() if closed_by in (sender, "recorder")]
+            code, reason = frames[0] if frames else (_NO_CLOSE_FRAME, "")
+        return {
+            "closed_by": closed_by,
+            "close_code": code,
+            "close_reason": reason or None,
+            "end_reason": self.end.end_reason if self.end else None,
+        }
+
+    def _closed_by(self) -> ClosedBy | None:
+        told = self.end.closed_by if self.end else None
+        if told == "recorder":
+            return told
+        # A close frame says who ended the session; who let go of the connection first says it only without one.
+        if self._close_frames:
+            return next(iter(self._close_frames))
+        if told is not None or not self.is_upgraded:
+            return told
+        # A journal that stops without a word is the recorder's end, not the network's.
+        return "recorder" if self.end is None else "network"
+
+    def _host(self) -> str | None:
+        return self.facts.host or _split(self.url).hostname
+
+    def _provider(self) -> str:
+        if "x-wiretape-simulator" in self._received_headers:
+            return "simulator"
+        host = (self._host() or "").lower()
+        if host.endswith(".azure.com"):
+            return "azure"
+        return "openai" if host == "api.openai.com" else "other"
+
+    def _region(self) -> str | None:
+        # "East US 2" in the header is eastus2 everywhere else.
+        return self._received_headers.get("x-ms-region", "").replace(" ", "").lower() or None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _header_map(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Map lower-case names to values; a name given several times has its values joined, as HTTP allows."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
+    return joined
+
+
+def _is_request_id(name: str) -> bool:
+    return (
+        name in _REQUEST_IDS or name.startswith("openai-") or (name.startswith("x-ms-") and name.endswith("request-id"))
+    )
+
+
+def _remote_ip(head: HandshakeRequest | HandshakeResponse | None) -> str | None:
+    return head.remote_ip if head else None

@@ -1,0 +1,222 @@
+"""Read recordings back: which there are, and each one's messages and audio as they were sent."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
+
+from rapidfuzz import process
+
+from capture.audio import AudioFormat, AudioType
+from capture.errors import UsageProblem
+from capture.recording.audio_blocks import BlockDamaged, decode_block
+from capture.recording.facts import Sender
+from capture.recording.payload import restore_audio
+from capture.recording.root import Root
+from capture.recording.tables import Row, TableDamaged, list_ids, read_rows
+
+_log = logging.getLogger(__name__)
+_UP_TO_SECONDS = len("20260212T083055")
+_SHOWN_IDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """One message of a recording, its audio put back."""
+
+    seq: int
+    offset_ns: int
+    """From the session's start to the arrival of the message's last byte."""
+    sender: Sender
+    kind: str
+    type: str | None
+    content: str | bytes
+    """As it was sent: text where it is valid UTF-8 of the kinds event, text and http, else bytes."""
+    redacted: bool
+    """Whether a secret was taken out of the content."""
+    event_id: str | None
+    item_id: str | None
+    response_id: str | None
+    call_id: str | None
+    row: Row
+    """All columns of schema.EVENTS; the payload without its audio."""
+
+
+class Recording:
+    """A session on disk."""
+
+    def __init__(self, root: Root, session: Row) -> None:
+        self.root = root
+        self.session = session
+        """All columns of schema.SESSIONS; maps are dicts."""
+
+    @property
+    def session_id(self) -> str:
+        """The recording's id."""
+        return cast("str", self.session["session_id"])
+
+    def messages(self) -> Iterator[RecordedMessage]:
+        """Give the messages back in the order in which they came, one row group in memory at a time.
+
+        Raises `UsageProblem` where a file of the recording is missing or damaged.
+        """
+        tracks: dict[str, _TrackReader] = {}
+        for row in self._rows("events"):
+            track = row["audio_track"]
+            if track is not None and track not in tracks:
+                tracks[track] = _TrackReader(self._blocks(track))
+            content = self._content(row, tracks.get(track))
+            yield RecordedMessage(
+                seq=row["seq"],
+                offset_ns=row["offset_ns"],
+                sender=row["sender"],
+                kind=row["kind"],
+                type=row["type"],
+                content=content,
+                redacted=bool(row["redacted"]),
+                event_id=row["event_id"],
+                item_id=row["item_id"],
+                response_id=row["response_id"],
+                call_id=row["call_id"],
+                row=row,
+            )
+
+    def audio(self, track: str) -> list[tuple[AudioFormat, bytes]]:
+        """Give a track's audio as spans of one format each, in the order in which they were sent."""
+        blocks = groupby(self._blocks(track), key=_format_of)
+        try:
+            return [(found, b"".join(map(decode_block, span))) for found, span in blocks]
+        except BlockDamaged as damage:
+            raise self._unreadable(f"the audio of its track {track} is damaged: {damage}") from damage
+
+    def _blocks(self, track: str) -> Iterator[Row]:
+        return self._rows("audio", track=track)
+
+    def _rows(self, table: str, **only: str) -> Iterator[Row]:
+        try:
+            yield from read_rows(self.root, table, self.session_id, **only)
+        except TableDamaged as damage:
+            raise self._unreadable(str(damage)) from damage
+
+    def _content(self, row: Row, track: _TrackReader | None) -> str | bytes:
+        payload = row["payload"]
+        if payload is None:
+            return cast("bytes", row["payload_bytes"] or b"")
+        if track is None:
+            return cast("str", payload)
+        try:
+            audio = track.read(row["audio_start"], row["audio_bytes"])
+        except (EOFError, BlockDamaged) as problem:
+            raise self._unreadable(f"the audio of message {row['seq']} is missing or damaged") from problem
+        return restore_audio(payload, row["audio_at"], audio)
+
+    def _unreadable(self, reason: str) -> UsageProblem:
+        return UsageProblem(f"recording {self.session_id} cannot be read: {reason}")
+
+
+class _TrackReader:
+    """Gives spans of one track, asked for in ascending order, from as few decoded blocks as needed."""
+
+    def __init__(self, blocks: Iterator[Row]) -> None:
+        self._blocks = blocks
+        self._decoded: deque[tuple[int, bytes]] = deque()
+        self._end = 0
+
+    def read(self, start: int, length: int) -> bytes:
+        """Give the bytes of a span; raises `EOFError` where the track lacks them."""
+        while self._decoded and self._decoded[0][0] + len(self._decoded[0][1]) <= start:
+            self._decoded.popleft()
+        while self._end < start + length:
+            self._decode_next(start)
+        first = self._decoded[0][0]
+        audio = self._decoded[0][1] if len(self._decoded) == 1 else b"".join(piece for _, piece in self._decoded)
+        return audio[start - first : start - first + length]
+
+    def _decode_next(self, start: int) -> None:
+        block = next(self._blocks, None)
+        if block is None or block["start_byte"] != self._end:
+            raise EOFError
+        self._end = block["start_byte"] + block["bytes"]
+        if self._end > start:
+            self._decoded.append((block["start_byte"], decode_block(block)))
+
+
+def open_recording(root: Root, session_id: str) -> Recording:
+    """Open one recording by its whole id (`resolve_session` finds it).
+
+    Raises `UsageProblem` where there is none, or its sessions row cannot be read.
+    """
+    try:
+        rows = list(read_rows(root, "sessions", session_id))
+    except TableDamaged as damage:
+        raise UsageProblem(f"recording {session_id} cannot be read: {damage}") from damage
+    if not rows:
+        raise UsageProblem(f"there is no recording {session_id} in {root.path}")
+    return Recording(root, rows[0])
+
+
+def list_session_ids(root: Root) -> list[str]:
+    """List the ids of all recordings of a root, oldest first; files that are none of ours are passed over."""
+    return sorted(list_ids(root))
+
+
+def resolve_session(root: Root, text: str) -> str:
+    """Find the session that an id, a unique prefix of one, or `last` means.
+
+    Raises `UsageProblem` naming the nearest ids, or the candidates where several begin so.
+    """
+    ids = list_session_ids(root)
+    if not ids:
+        raise UsageProblem(_why_empty(root))
+    if text in ids:
+        return text
+    if text == "last":
+        return _last(root, ids)
+    matches = [session_id for session_id in ids if session_id.startswith(text)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageProblem(f"'{text}' begins {len(matches)} recordings: {_shorten(matches)}; give more of the id")
+    nearest = [found for found, _, _ in process.extract(text, ids, limit=3)]
+    raise UsageProblem(f"no recording matches '{text}' in {root.path}; nearest: {', '.join(nearest)}")
+
+
+def _last(root: Root, ids: list[str]) -> str:
+    # Ids sort by their second of start; within one second only the row tells which came last.
+    for _, same_second in groupby(reversed(ids), key=lambda session_id: session_id[:_UP_TO_SECONDS]):
+        rows = []
+        for session_id in same_second:
+            try:
+                rows.append(open_recording(root, session_id).session)
+            except UsageProblem as problem:
+                _log.warning("%s", problem)
+        if rows:
+            return cast("str", max(rows, key=_started)["session_id"])
+    raise UsageProblem(f"none of the {len(ids)} recordings in {root.path} can be read")
+
+
+def _started(session: Row) -> float:
+    return session["started_at"].timestamp() if session["started_at"] else 0.0
+
+
+def _why_empty(root: Root) -> str:
+    if root.path.exists() and not os.access(root.path, os.R_OK | os.X_OK):
+        return f"{root.path} cannot be read: check its permissions, or give another root with --recordings"
+    return (
+        f"there are no recordings in {root.path}: make one with `wiretape capture call` or `wiretape demo`,"
+        " or give another root with --recordings"
+    )
+
+
+def _shorten(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
+    return ", ".join(ids[:_SHOWN_IDS]) + more
+
+
+def _format_of(block: Row) -> AudioFormat:
+    return AudioFormat(cast("AudioType", block["format"]), block["rate"])

@@ -1,0 +1,136 @@
+"""Read one session's rows out of the tables of a root; files that are none of ours are passed over."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+
+Row = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+_OWN_FILE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+_UNREADABLE = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
+
+
+class TableDamaged(Exception):
+    """A session's own file cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Name the file and what is wrong with it."""
+        return f"{self.path}: {self.reason}"
+
+
+def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[Row]:
+    """Give a session's rows of one table in the order of the file, one row group in memory at a time.
+
+    They come from the session's own file, or from files that hold several sessions of its day. `only` are
+    values that further columns must have. Raises `TableDamaged`.
+    """
+    own = root.table_file(table, session_id)
+    if own.exists():
+        try:
+            yield from _rows_in(own, table, session_id=session_id, **only)
+        except _UNREADABLE as error:
+            raise TableDamaged(own, _brief(error)) from error
+        return
+    for path in sorted(own.parent.glob("*.parquet")):
+        if _OWN_FILE.fullmatch(path.stem):
+            continue
+        try:
+            yield from _rows_in(path, table, session_id=session_id, **only)
+        except _UNREADABLE as error:
+            # Another session's file, or nobody's: it must not take this one down.
+            _log.warning("%s is passed over: %s", path, _brief(error))
+
+
+def list_ids(root: Root) -> set[str]:
+    """Give the ids of all sessions of a root."""
+    ids: set[str] = set()
+    for path in root.table("sessions").glob("date=*/*.parquet"):
+        # Ten thousand files are listed in the time it takes to open a few: the name tells.
+        if _OWN_FILE.fullmatch(path.stem):
+            ids.add(path.stem)
+        else:
+            ids.update(_ids_in(path))
+    return ids
+
+
+def _ids_in(path: Path) -> list[str]:
+    try:
+        column = pq.read_table(path, columns=["session_id"], partitioning=None).column("session_id")
+        return [session_id for session_id in column.to_pylist() if isinstance(session_id, str)]
+    except _UNREADABLE as error:
+        _log.warning("%s is passed over: it is no sessions table (%s)", path, _brief(error))
+        return []
+
+
+def _rows_in(path: Path, table: str, **only: str) -> Iterator[Row]:
+    with pq.ParquetFile(path) as file:
+        if not pa.types.is_string(file.schema_arrow.field("session_id").type):
+            raise TypeError("its session_id is no text")
+        for number in range(file.num_row_groups):
+            if not _may_hold(file.metadata.row_group(number), only["session_id"]):
+                continue
+            group = file.read_row_group(number)
+            for name, value in only.items():
+                group = group.filter(pc.equal(group.column(name), value))
+            yield from _rows_of(_with_all_columns(group, TABLES[table]))
+
+
+def _may_hold(group: pq.RowGroupMetaData, session_id: str) -> bool:
+    columns = (group.column(number) for number in range(group.num_columns))
+    bounds = next(column.statistics for column in columns if column.path_in_schema == "session_id")
+    return bounds is None or not bounds.has_min_max or bool(bounds.min <= session_id <= bounds.max)
+
+
+def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
+    # Files of an older tool lack columns that were added since.
+    for field in schema:
+        if field.name not in group.column_names:
+            group = group.append_column(field, pa.nulls(len(group), field.type))
+    return group
+
+
+def _rows_of(group: pa.Table) -> Iterator[Row]:
+    names = group.column_names
+    columns = [_values(column) for column in group.columns]
+    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Give a column's values; ten times as fast as `to_pylist` where numpy has the same ones."""
+    kind = column.type
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return cast("list[Any]", column.to_numpy().tolist())
+    if pa.types.is_integer(kind):
+        numbers = pc.fill_null(column, 0).to_numpy().tolist()
+        if column.null_count:
+            return [n if valid else None for n, valid in zip(numbers, column.is_valid().to_numpy(), strict=True)]
+        return cast("list[Any]", numbers)
+    if pa.types.is_timestamp(kind):
+        instants = column.to_numpy().tolist()
+        return [at if at is None else at.replace(tzinfo=UTC) for at in instants]
+    return cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
+
+
+def _brief(error: Exception) -> str:
+    # Arrow goes on for lines; the first one says it.
+    return str(error).partition("\n")[0]

@@ -1,0 +1,149 @@
+"""Write one session's rows to Parquet, and commit them.
+
+Rows stream to temporary files by row group; a commit renames them, the sessions row last. A session without a
+sessions row does not exist for readers, so a crash at any point leaves either the whole recording or none; what
+is left over is overwritten when the session is sealed again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+
+Row = Mapping[str, Any]
+
+_GROUP_ROWS = 8192
+_GROUP_BYTES = 8 << 20
+_HEAVY_COLUMNS = {"payload", "payload_bytes", "data"}
+# Nothing repeats in these, so a dictionary would only be built and thrown away.
+_UNIQUE_COLUMNS = _HEAVY_COLUMNS | {"event_id", "seq", "offset_ns", "at", "audio_start"}
+# The sessions row is the commit: readers pass over everything that has none.
+_COMMIT_ORDER = ("audio", "events", "divergences", "rewrites", "sessions")
+
+
+class SessionWriter:
+    """Takes the rows of one session and commits them, or abandons them.
+
+    As a context manager it abandons what was not committed.
+    """
+
+    def __init__(self, root: Root, session_id: str) -> None:
+        self._root = root
+        self._session_id = session_id
+        self._tables: dict[str, _TableWriter] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abandon()
+
+    def add(self, table: str, row: Row) -> None:
+        """Take in a row of a table, without its session_id; events come ordered by seq, blocks by number."""
+        self._table(table).add(row)
+
+    def commit(self, session_row: Row) -> None:
+        """Make the recording visible: audio, events, divergences and rewrites, and then the sessions row."""
+        # A session without a single message still has an events file: readers need not ask why it is missing.
+        self._table("events")
+        self.add("sessions", session_row)
+        for name in _COMMIT_ORDER:
+            if name in self._tables:
+                self._tables[name].commit()
+                del self._tables[name]
+
+    def abandon(self) -> None:
+        """Drop what was not committed."""
+        while self._tables:
+            self._tables.popitem()[1].abandon()
+
+    def _table(self, name: str) -> _TableWriter:
+        if name not in self._tables:
+            path = self._root.table_file(name, self._session_id)
+            self._tables[name] = _TableWriter(path, TABLES[name], self._session_id)
+        return self._tables[name]
+
+
+class _TableWriter:
+    """One Parquet file in the making."""
+
+    def __init__(self, path: Path, schema: pa.Schema, session_id: str) -> None:
+        self._path = path
+        # Its name ends otherwise, and begins with a dot: neither `*.parquet` nor Spark or pyarrow take it up.
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._schema = schema
+        self._names: list[str] = schema.names
+        self._session_id = session_id
+        self._heavy = [name for name in schema.names if name in _HEAVY_COLUMNS]
+        self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = _create_private(self._temporary)
+        self._parquet = pq.ParquetWriter(
+            self._file,
+            schema,
+            compression="zstd",
+            use_dictionary=[name for name in schema.names if name not in _UNIQUE_COLUMNS],
+            # Nobody prunes on payloads, and bounds of them would repeat whole messages in the footer.
+            write_statistics=[name for name in schema.names if name not in _HEAVY_COLUMNS],
+        )
+
+    def add(self, row: Row) -> None:
+        self._rows.append(tuple(map(row.get, self._names)))
+        for name in self._heavy:
+            self._bytes += len(row.get(name) or "")
+        if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def commit(self) -> None:
+        self._flush()
+        self._parquet.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._temporary.replace(self._path)
+        _fsync_folder(self._path.parent)
+
+    def abandon(self) -> None:
+        with suppress(OSError, pa.ArrowException):
+            self._parquet.close()
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        # Turned and converted a column at a time: Arrow values made one by one cost more than all the rest.
+        columns = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
+        columns["session_id"] = (self._session_id,) * len(self._rows)
+        arrays = [pa.array(columns[field.name], field.type) for field in self._schema]
+        self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._rows.clear()
+        self._bytes = 0
+
+
+def _create_private(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    # A file left over from a crash keeps its mode when it is opened again.
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,222 @@
+"""Turn the records of one session's journal into the rows of a recording; pure: no files, no clock."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from capture.connection import SWITCHING_PROTOCOLS
+from capture.journal import Direction, JournalRecord, decode_gap
+from capture.realtime.audio_formats import AudioField, Track, audio_field
+from capture.realtime.events import EventHeader, read_header
+from capture.recording.audio_blocks import TrackWriter
+from capture.recording.facts import Divergence, Fact, HandshakeResponse, Rewrite, Sender, decode_fact
+from capture.recording.payload import cut_audio
+from capture.redaction import redact_message
+from capture.session_row import SessionSummary
+from capture.wire import WireDecoder, WireMessage
+
+Row = dict[str, Any]
+TableRow = tuple[str, Row]
+"""A table's name and a row of it, without its session_id."""
+
+_log = logging.getLogger(__name__)
+_SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
+
+
+class SessionRows:
+    """Takes a journal's records in their order; gives rows of events, audio, divergences and rewrites."""
+
+    def __init__(self, session_id: str) -> None:
+        self._summary = SessionSummary(session_id)
+        self._tracks: dict[Track, TrackWriter] = {}
+        self._decoders: dict[Sender, WireDecoder] = {}
+        self._held: list[JournalRecord] = []
+        self._ready: list[TableRow] = []
+        self._seq = 0
+        self._offset_ns = 0
+
+    def feed(self, record: JournalRecord) -> list[TableRow]:
+        """Take in one record; give the rows it completes."""
+        self._offset_ns = max(self._offset_ns, record.offset_ns)
+        if record.direction is Direction.FACT:
+            self._take_fact(record.content)
+        elif self._decoders:
+            self._take_wire(record)
+        else:
+            # Until the 101 is known nothing says what the bytes are; without one they are bodies.
+            self._held.append(record)
+        return self._take_ready()
+
+    def finish(self) -> list[TableRow]:
+        """Take in the end of the journal; give the last rows."""
+        for decoder in self._decoders.values():
+            for message in decoder.finish(self._offset_ns):
+                self._take_message(message)
+            self._summary.lost_bytes += decoder.lost_bytes
+            self._summary.undecodable_bytes += decoder.undecodable_bytes
+        if not self._decoders:
+            self._take_bodies()
+        for track in self._tracks.values():
+            self._ready += [("audio", block) for block in track.finish()]
+        return self._take_ready()
+
+    def session_row(self) -> Row:
+        """Sum the session up; call it after `finish`."""
+        played = {name: track.played_ms for name, track in self._tracks.items()}
+        return self._summary.row(
+            last_offset_ns=self._offset_ns,
+            audio_in_ms=played.get("client", 0.0),
+            audio_out_ms=played.get("server", 0.0),
+        )
+
+    def _take_ready(self) -> list[TableRow]:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _take_fact(self, content: bytes) -> None:
+        try:
+            fact: Fact = decode_fact(content)
+        except msgspec.DecodeError as error:
+            # A newer recorder's journal: what this version cannot read must not cost the session.
+            _log.warning("a record of the journal is passed over: %s", error)
+            return
+        self._summary.connection.take_fact(fact)
+        if isinstance(fact, Divergence | Rewrite):
+            table = "divergences" if isinstance(fact, Divergence) else "rewrites"
+            self._ready.append((table, msgspec.structs.asdict(fact)))
+        elif isinstance(fact, HandshakeResponse) and fact.status == SWITCHING_PROTOCOLS and not self._decoders:
+            self._upgrade(fact)
+
+    def _upgrade(self, response: HandshakeResponse) -> None:
+        headers = [value for name, value in response.headers if name.lower() == "sec-websocket-extensions"]
+        extensions = ", ".join(headers) or None
+        self._decoders = {sender: WireDecoder(sender, extensions) for sender in _SENDERS.values()}
+        held, self._held = self._held, []
+        for record in held:
+            self._take_wire(record)
+
+    def _take_wire(self, record: JournalRecord) -> None:
+        if record.direction is Direction.GAP:
+            gap = decode_gap(record.content)
+            self._summary.take_gap(gap)
+            messages = self._decoders[gap.sender].gap(gap.bytes, record.offset_ns)
+        else:
+            messages = self._decoders[_SENDERS[record.direction]].feed(record.content, record.offset_ns)
+        for message in messages:
+            self._take_message(message)
+
+    def _take_bodies(self) -> None:
+        for record in self._held:
+            if record.direction is Direction.GAP:
+                gap = decode_gap(record.content)
+                self._summary.take_gap(gap)
+                self._summary.lost_bytes += max(gap.bytes, 0)
+        for direction, sender in _SENDERS.items():
+            pieces = [record for record in self._held if record.direction is direction]
+            if pieces:
+                body = b"".join(piece.content for piece in pieces)
+                self._take_body(WireMessage(sender, "raw", body, len(body), pieces[-1].offset_ns))
+
+    def _take_body(self, message: WireMessage) -> None:
+        row = self._row(message)
+        row["kind"] = "http"
+        if message.sender == "client":
+            row["http_method"] = self._summary.connection.http_method
+        text = _utf8(message.content)
+        if text is None:
+            row["payload_bytes"] = message.content
+        else:
+            header = read_header(text)
+            row |= _header_columns(header) if header is not None else {}
+            _put_text(row, text)
+            if message.sender == "server":
+                self._summary.observe_answer(header, row["payload"])
+        self._ready.append(("events", row))
+
+    def _take_message(self, message: WireMessage) -> None:
+        row = self._row(message)
+        text = _utf8(message.content) if message.kind == "text" else None
+        if text is None:
+            row["payload_bytes"] = message.content
+            if message.kind == "close":
+                self._summary.connection.observe_close(message.sender, message.content)
+        else:
+            self._take_text(message, text, row)
+        self._ready.append(("events", row))
+
+    def _take_text(self, message: WireMessage, text: str, row: Row) -> None:
+        header = read_header(text)
+        if header is None:
+            _put_text(row, text)
+            return
+        row["kind"] = "event"
+        row |= _header_columns(header)
+        self._summary.observe(message.sender, header, text, message.offset_ns)
+        field = audio_field(message.sender, header.type, text)
+        if field is None:
+            _put_text(row, text)
+        else:
+            self._take_audio(message.sender, field, text, row)
+
+    def _take_audio(self, sender: Sender, field: AudioField, text: str, row: Row) -> None:
+        """Move the audio of a message to its track, and put what is left into its row."""
+        left, cut = cut_audio(text, field.value)
+        _put_text(row, left)
+        if row["redacted"]:
+            # Taking a secret out moves the place where the audio was.
+            row["payload"], cut = cut_audio(redact_message(text) or text, field.value)
+        if cut is None:
+            return
+        track = self._tracks.get(field.track)
+        if track is None:
+            track = self._tracks[field.track] = TrackWriter(field.track)
+        row["audio_at"], row["audio_track"] = cut.at, field.track
+        row["audio_start"], row["audio_bytes"] = track.position, len(cut.audio)
+        for block in track.feed(cut.audio, self._summary.formats[sender]):
+            self._ready.append(("audio", block))
+
+    def _row(self, message: WireMessage) -> Row:
+        seq, self._seq = self._seq, self._seq + 1
+        return {
+            "seq": seq,
+            "offset_ns": message.offset_ns,
+            "at": self._summary.connection.facts.started_at_us + message.offset_ns // 1000,
+            "sender": message.sender,
+            "kind": message.kind,
+            "wire_bytes": message.wire_bytes,
+            "pinned": False,
+            "redacted": False,
+        }
+
+
+def _put_text(row: Row, text: str) -> None:
+    redacted = redact_message(text)
+    row["payload"] = text if redacted is None else redacted
+    row["redacted"] = redacted is not None
+
+
+def _utf8(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _header_columns(header: EventHeader) -> Row:
+    return {
+        "type": header.type,
+        "event_id": header.event_id,
+        "item_id": header.item_id,
+        "previous_item_id": header.previous_item_id,
+        "response_id": header.response_id,
+        "call_id": header.call_id,
+        "content_index": header.content_index,
+        "output_index": header.output_index,
+        "error_type": header.error_type,
+        "error_code": header.error_code,
+        "error_message": header.error_message,
+        "error_param": header.error_param,
+    }

@@ -1,0 +1,234 @@
+"""Seal sessions that have ended: journal -> rows -> Parquet, in a process of its own; then the journal goes.
+
+Importing this is cheap: the recorder of a call does, and only the sealer's process loads pyarrow and numpy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, Self
+
+from capture.errors import UsageProblem, WiretapeError
+from capture.journal import is_locked, read_journal
+from capture.recording.root import Root
+
+_log = logging.getLogger(__name__)
+_ATTEMPTS = 2
+_NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSession:
+    """A session that is now a recording: the columns of its row that say how it went."""
+
+    session_id: str
+    handshake_status: int | None
+    outcome: str
+    failure_keys: tuple[str, ...]
+    trial_outcome: str | None
+    """None where the session is no replay."""
+    turns: int
+    events_sent: int
+    events_received: int
+    audio_in_ms: float
+    audio_out_ms: float
+    duration_ms: float
+    errors: int
+    first_error: str | None
+    complete: bool
+    lost_bytes: int
+
+    @classmethod
+    def from_row(cls, session_id: str, row: Mapping[str, Any]) -> Self:
+        """Take the fields from a row of the sessions table."""
+        columns: dict[str, Any] = {field.name: row.get(field.name) for field in fields(cls)}
+        columns |= {"session_id": session_id, "failure_keys": tuple(row["failure_keys"])}
+        return cls(**columns)
+
+
+class SealingFailed(WiretapeError):
+    """A session's journal could not be made a recording; what was recorded is still in the journal."""
+
+    def __init__(self, session_id: str, reason: str, kept_in: Path | None) -> None:
+        super().__init__(session_id, reason, kept_in)
+        self.session_id = session_id
+        self.reason = reason
+        self.kept_in = kept_in
+        """Where the journal is now; None where there is none."""
+
+    def __str__(self) -> str:
+        """Name the session, the reason, and where its journal is."""
+        kept = f"; its journal is kept in {self.kept_in}" if self.kept_in else ""
+        return f"session {self.session_id} could not be sealed: {self.reason}{kept}"
+
+
+def seal(root_path: Path, session_id: str) -> SealedSession:
+    """Write the recording of a session from its journal, then remove the journal.
+
+    May be called again after a crash at any point, and for a session that is sealed already. Waits while
+    another process seals the same session. Raises `SealingFailed` where there is no journal.
+    """
+    root = Root(root_path)
+    journal = root.journal_of(session_id)
+    with _claimed(journal):
+        sealed = _find_sealed(root, session_id)
+        if sealed is None:
+            if not journal.exists():
+                raise SealingFailed(session_id, "it has no journal", None)
+            sealed = _write_recording(root, session_id, journal)
+        # The sessions row is on disk: from here on the journal is only a copy.
+        journal.unlink(missing_ok=True)
+    return sealed
+
+
+def leftover_journals(root: Root) -> list[str]:
+    """List the sessions whose journals nobody writes or seals: what a crash left behind."""
+    return sorted(path.stem for path in root.journal.glob("*.journal") if not is_locked(path))
+
+
+class Sealer:
+    """Seals sessions one after another, in a process of its own that starts with the first of them.
+
+    A session that takes the process down, or fails otherwise, is tried once more in a fresh process; then its
+    journal goes to quarantine and its future holds a `SealingFailed`.
+    """
+
+    def __init__(self, root: Root, *, in_process: bool = False) -> None:
+        """Take the root; `in_process` seals in a thread instead, for short runs."""
+        self._root = root
+        self._in_process = in_process
+        # Waiting, retrying and starting processes is this thread's work: `submit` must not hold up a call.
+        self._dispatcher = ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix="sealer",
+            initializer=None if in_process else _block_interrupts,
+        )
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, session_id: str) -> Future[SealedSession]:
+        """Have a session sealed whose journal is closed; returns at once."""
+        return self._dispatcher.submit(self._seal, session_id)
+
+    def close(self) -> None:
+        """Wait until everything submitted is sealed, and end the process."""
+        self._dispatcher.shutdown(wait=True)
+        self._drop_pool()
+
+    def _seal(self, session_id: str) -> SealedSession:
+        problem: Exception | None = None
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._attempt(session_id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
+                _log.warning("sealing %s failed (attempt %d): %r", session_id, attempt, error)
+                problem = error
+                self._drop_pool()
+        raise self._give_up(session_id, problem) from problem
+
+    def _attempt(self, session_id: str) -> SealedSession:
+        if self._in_process:
+            return seal(self._root.path, session_id)
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                max_workers=1,
+                # A fork would copy the locks and sockets of a process that is busy with calls.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_worker,
+            )
+        return self._pool.submit(seal, self._root.path, session_id).result()
+
+    def _give_up(self, session_id: str, problem: Exception | None) -> SealingFailed:
+        if isinstance(problem, SealingFailed):
+            return problem
+        journal = self._root.journal_of(session_id)
+        died = "the sealer died, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
+        if isinstance(problem, OSError):
+            # The disk's fault and not the journal's: it stays where the next start finds it.
+            return SealingFailed(session_id, died, journal)
+        kept_in = self._root.quarantine / journal.name
+        kept_in.parent.mkdir(parents=True, exist_ok=True)
+        journal.replace(kept_in)
+        return SealingFailed(session_id, died, kept_in)
+
+    def _drop_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+
+
+def _write_recording(root: Root, session_id: str, journal: Path) -> SealedSession:
+    from capture.recording.writer import SessionWriter
+    from capture.rows import SessionRows
+
+    rows = SessionRows(session_id)
+    with SessionWriter(root, session_id) as writer:
+        for record in read_journal(journal):
+            for table, row in rows.feed(record):
+                writer.add(table, row)
+        for table, row in rows.finish():
+            writer.add(table, row)
+        session_row = rows.session_row()
+        writer.commit(session_row)
+    return SealedSession.from_row(session_id, session_row)
+
+
+def _find_sealed(root: Root, session_id: str) -> SealedSession | None:
+    if not root.table_file("sessions", session_id).exists():
+        return None
+    from capture.recording.reader import open_recording
+
+    try:
+        return SealedSession.from_row(session_id, open_recording(root, session_id).session)
+    except UsageProblem:
+        # Damaged since: while its journal is there it can be written anew.
+        return None
+
+
+@contextmanager
+def _claimed(journal: Path) -> Iterator[None]:
+    """Hold the journal's lock, as its writer did: others then leave the session alone."""
+    try:
+        descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _block_interrupts() -> None:
+    # Ctrl-C goes to the whole terminal group. Processes inherit this thread's mask, so the sealer is deaf to
+    # it from its first instruction on: what has ended is sealed before the command exits. The tracker that
+    # multiprocessing starts first unblocks the signal again, hence the order.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _begin_worker() -> None:
+    # Calls go before recordings, on the CPU too.
+    os.nice(_NICENESS)
+    threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the process that started this one: killed, it could not tell its sealer to go."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # A recording half written is written again from its journal.
+        os._exit(1)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from capture.journal import Direction, JournalWriter
+from capture.recording.facts import (
+    Fact,
+    HandshakeRequest,
+    HandshakeResponse,
+    Sender,
+    SessionEnd,
+    SessionFacts,
+    encode_fact,
+)
+from capture.recording.root import Root
+
+SESSION_ID = "20260212T083055-4f3a9c12"
+STARTED_AT_US = 1_770_885_055_000_000  # 2026-02-12 08:30:55 UTC
+CHUNK_NS = 20_000_000
+
+
+@pytest.fixture
+def write_journal(root: Root) -> Callable[..., str]:
+    """Give a function that writes a journal as a recorder would.
+
+    It takes (sender, text of a message, or bytes as they go over the wire) pairs, 20 ms apart.
+    """
+
+    def write(
+        said: Sequence[tuple[Sender, str | bytes]] = (),
+        *,
+        session_id: str = SESSION_ID,
+        status: int = 101,
+        end: SessionEnd | None = None,
+    ) -> str:
+        facts: list[Fact] = [
+            SessionFacts(
+                session_id=session_id, started_at_us=STARTED_AT_US, url="wss://example.azure.com/openai/v1/realtime"
+            ),
+            HandshakeRequest(offset_ns=0, method="GET", path="/openai/v1/realtime", headers=[("Upgrade", "websocket")]),
+            HandshakeResponse(offset_ns=0, status=status, headers=[("x-ms-region", "East US 2")]),
+        ]
+        ended_ns = len(said) * CHUNK_NS
+        writer = JournalWriter(root.journal, tick_s=0.001)
+        journal = writer.open(session_id)
+        for fact in facts:
+            journal.append(Direction.FACT, 0, encode_fact(fact))
+        for number, (sender, content) in enumerate(said):
+            direction = Direction.CLIENT if sender == "client" else Direction.SERVER
+            on_wire = content if isinstance(content, bytes) else _frame(sender, content)
+            journal.append(direction, number * CHUNK_NS, on_wire)
+        journal.append(Direction.FACT, ended_ns, encode_fact(end or SessionEnd(offset_ns=ended_ns, closed_by="client")))
+        journal.close()
+        writer.close()
+        return session_id
+
+    return write
+
+
+def _frame(sender: Sender, text: str) -> bytes:
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=sender == "client")

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from capture.audio import PCM16_24K, AudioFormat
+from capture.recording.audio_blocks import SILENT_DBFS, TrackWriter, decode_block, measure
+
+ULAW = AudioFormat("audio/pcmu", 8000)
+ALAW = AudioFormat("audio/pcma", 8000)
+PCM16_8K = AudioFormat("audio/pcm", 8000)
+SECOND = 48_000
+Row = dict[str, Any]
+
+
+def tone(seconds: float, *, level: float = 0.5, rate: int = 24_000) -> NDArray[np.int16]:
+    at = np.arange(int(seconds * rate)) / rate
+    return np.rint(np.sin(2 * np.pi * 440 * at) * level * 32767).astype(np.int16)
+
+
+def noise(seconds: float, *, level: float = 0.5) -> NDArray[np.int16]:
+    return np.rint(np.random.default_rng(1).uniform(-1, 1, int(seconds * 24_000)) * level * 32767).astype(np.int16)
+
+
+def write(chunks: list[tuple[bytes, AudioFormat]]) -> list[Row]:
+    track = TrackWriter("client")
+    rows = [row for chunk, audio_format in chunks for row in track.feed(chunk, audio_format)]
+    return rows + list(track.finish())
+
+
+def joined(rows: list[Row]) -> bytes:
+    return b"".join(map(decode_block, rows))
+
+
+def test_a_track_is_cut_every_ten_seconds() -> None:
+    audio = tone(25).tobytes()
+    rows = write([(audio[at : at + 960], PCM16_24K) for at in range(0, len(audio), 960)])
+    assert [(row["block"], row["start_byte"], row["bytes"]) for row in rows] == [
+        (0, 0, 10 * SECOND),
+        (1, 10 * SECOND, 10 * SECOND),
+        (2, 20 * SECOND, 5 * SECOND),
+    ]
+    assert {row["codec"] for row in rows} == {"flac"}
+    assert sum(len(row["data"]) for row in rows) < len(audio) / 2
+    assert joined(rows) == audio
+
+
+def test_blocks_do_not_heed_where_messages_end() -> None:
+    audio = tone(21).tobytes()
+    rows = write([(audio, PCM16_24K)])
+    assert [row["bytes"] for row in rows] == [10 * SECOND, 10 * SECOND, SECOND]
+    assert joined(rows) == audio
+
+
+def test_an_odd_last_byte_gets_a_block_of_its_own() -> None:
+    audio = tone(1).tobytes() + b"\x7f"
+    rows = write([(audio, PCM16_24K)])
+    assert [(row["codec"], row["bytes"], row["start_byte"]) for row in rows] == [
+        ("flac", SECOND, 0),
+        ("raw", 1, SECOND),
+    ]
+    assert "rms_dbfs" not in rows[1]
+    assert joined(rows) == audio
+
+
+def test_odd_chunks_go_on_where_the_last_one_stopped() -> None:
+    audio = tone(1).tobytes()
+    rows = write([(audio[:961], PCM16_24K), (audio[961:], PCM16_24K)])
+    assert [row["codec"] for row in rows] == ["flac"]
+    assert joined(rows) == audio
+
+
+def test_a_change_of_format_ends_a_block() -> None:
+    rows = write([(b"\x01\x02\x03", PCM16_24K), (b"\x7f" * 5, ULAW), (b"\x04" * 3, ALAW), (b"\0" * 4, PCM16_8K)])
+    assert [(row["start_byte"], row["bytes"], row["format"], row["rate"], row["codec"]) for row in rows] == [
+        (0, 3, "audio/pcm", 24_000, "raw"),
+        (3, 5, "audio/pcmu", 8000, "raw"),
+        (8, 3, "audio/pcma", 8000, "raw"),
+        (11, 4, "audio/pcm", 8000, "raw"),
+    ]
+    assert joined(rows) == b"\x01\x02\x03" + b"\x7f" * 5 + b"\x04" * 3 + b"\0" * 4
+
+
+def test_flac_that_is_no_smaller_is_not_kept() -> None:
+    audio = noise(0.02, level=1).tobytes()
+    (row,) = write([(audio, PCM16_24K)])
+    assert row["codec"] == "raw"
+    assert row["data"] == audio
+
+
+def test_g711_stays_as_it_is() -> None:
+    audio = bytes(range(256)) * 100
+    for audio_format in (ULAW, ALAW):
+        assert {row["codec"] for row in write([(audio, audio_format)])} == {"raw"}
+        assert joined(write([(audio, audio_format)])) == audio
+
+
+def test_no_audio_makes_no_block() -> None:
+    assert write([]) == []
+    assert write([(b"", PCM16_24K)]) == []
+
+
+@given(
+    chunks=st.lists(
+        st.tuples(
+            st.binary(max_size=60) | st.integers(1, 30_000).map(lambda n: b"\1\2" * n),
+            st.sampled_from(
+                (PCM16_24K, PCM16_8K, ULAW, ALAW, AudioFormat("audio/pcm", 1000), AudioFormat("audio/pcm", 384_000))
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_every_track_comes_back_byte_for_byte(chunks: list[tuple[bytes, AudioFormat]]) -> None:
+    rows = write(chunks)
+    assert joined(rows) == b"".join(chunk for chunk, _ in chunks)
+    assert [row["block"] for row in rows] == list(range(len(rows)))
+    assert [row["start_byte"] for row in rows] == [sum(row["bytes"] for row in rows[:n]) for n in range(len(rows))]
+    assert all(row["bytes"] for row in rows)
+
+
+def test_a_track_knows_where_it_is_and_how_long_it_plays() -> None:
+    track = TrackWriter("server")
+    list(track.feed(b"\0" * SECOND, PCM16_24K))
+    list(track.feed(b"\0" * 4000, ULAW))
+    assert track.position == SECOND + 4000
+    assert track.played_ms == 1500
+
+
+def test_levels_are_relative_to_full_scale() -> None:
+    measures = measure(tone(1, level=1.0), 24_000)
+    assert measures["rms_dbfs"] == pytest.approx(-3.01, abs=0.01)
+    assert measures["peak"] == pytest.approx(1.0, abs=0.001)
+    assert measures["dc_offset"] == pytest.approx(0, abs=1e-3)
+    assert measure(np.full(480, -32768, np.int16), 24_000)["rms_dbfs"] == pytest.approx(0)
+    assert measure(np.full(480, -32768, np.int16), 24_000)["peak"] == 1.0
+
+
+def test_digital_silence_has_a_level_to_compute_with() -> None:
+    measures = measure(np.zeros(480, np.int16), 24_000)
+    assert measures["rms_dbfs"] == SILENT_DBFS
+    quietest = np.zeros(240_000, np.int16)
+    quietest[0] = 1
+    assert measure(quietest, 24_000)["rms_dbfs"] > SILENT_DBFS
+
+
+def test_clipping_and_offset_are_counted() -> None:
+    samples = np.clip(tone(1).astype(np.int32) * 4 + 1000, -32768, 32767).astype(np.int16)
+    measures = measure(samples, 24_000)
+    assert measures["clipped"] == int((np.abs(samples.astype(int)) >= 32767).sum()) > 0
+    assert measure(np.full(480, 3277, np.int16), 24_000)["dc_offset"] == pytest.approx(0.1, abs=0.001)
+
+
+def test_speech_stands_out_of_the_noise_and_silence_is_what_nobody_hears() -> None:
+    talking = np.concatenate([noise(2, level=0.003), tone(1, level=0.2), np.zeros(24_000, np.int16)])
+    measures = measure(talking, 24_000)
+    assert measures["speech_ms"] == pytest.approx(1000, abs=20)
+    assert measures["silence_ms"] == pytest.approx(1000, abs=20)
+
+
+def test_a_short_tail_counts_by_its_length() -> None:
+    assert measure(tone(0.03), 24_000)["speech_ms"] == pytest.approx(30)
+    assert measure(np.zeros(7, np.int16), 8000)["silence_ms"] == pytest.approx(7 / 8)
+
+
+def test_chunks_sent_twice_are_counted_but_not_silence() -> None:
+    voice, silence = tone(0.02).tobytes(), b"\0" * 960
+    (row,) = write([(chunk, PCM16_24K) for chunk in (voice, voice, silence, silence, silence, voice)])
+    assert row["duplicated_chunks"] == 1
+    (row,) = write([(chunk, ULAW) for chunk in (b"\xff" * 160, b"\xff" * 160, bytes(range(160)), bytes(range(160)))])
+    assert row["duplicated_chunks"] == 1
+
+
+def test_speech_from_a_file_is_found(shared: Any) -> None:
+    import soundfile
+
+    samples, rate = soundfile.read(shared / "audio" / "hib_count_24k.wav", dtype="int16")
+    measures = measure(samples, rate)
+    length_ms = len(samples) / rate * 1000
+    assert 0.5 * length_ms < measures["speech_ms"] < length_ms

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from capture.recording.root import Root
+from capture.recording.schema import EVENTS, SESSIONS
+from capture.recording.tables import TableDamaged, list_ids, read_rows
+from capture.recording.writer import SessionWriter
+
+SESSION_ID = "20260212T083055-4f3a9c12"
+OTHER_ID = "20260212T090000-00000001"
+
+
+def save(root: Root, session_id: str, events: list[dict[str, Any]], session: dict[str, Any] | None = None) -> None:
+    with SessionWriter(root, session_id) as writer:
+        for event in events:
+            writer.add("events", event)
+        writer.commit(session or {})
+
+
+def test_values_have_the_types_of_python(root: Root) -> None:
+    event = {
+        "seq": 0,
+        "offset_ns": 2**40,
+        "at": 1_770_885_055_000_001,
+        "sender": "client",
+        "content_index": None,
+        "payload_bytes": b"\xff",
+        "pinned": True,
+    }
+    later = {"seq": 1, "offset_ns": 2**40, "content_index": 7, "pinned": None, "at": None}
+    save(root, SESSION_ID, [event, later])
+    first, second = read_rows(root, "events", SESSION_ID)
+    assert first == dict.fromkeys(EVENTS.names) | event | {
+        "session_id": SESSION_ID,
+        "at": datetime(2026, 2, 12, 8, 30, 55, 1, tzinfo=UTC),
+    }
+    assert second == dict.fromkeys(EVENTS.names) | later | {"session_id": SESSION_ID}
+    assert type(first["seq"]) is int
+    assert type(first["pinned"]) is bool
+
+
+def test_maps_lists_and_structs_come_as_dicts_and_lists(root: Root) -> None:
+    gap = {"sender": "client", "from_ns": 1, "to_ns": 2, "bytes": None, "reason": "slow disk"}
+    session = {"tags": {"a": "b"}, "failure_keys": ["error|x|y|z"], "gaps": [gap], "duration_ms": 1.5}
+    save(root, SESSION_ID, [], session)
+    (row,) = read_rows(root, "sessions", SESSION_ID)
+    assert row == dict.fromkeys(SESSIONS.names) | session | {"session_id": SESSION_ID}
+
+
+def test_rows_are_found_in_files_of_several_sessions(root: Root) -> None:
+    save(root, SESSION_ID, [{"seq": n, "offset_ns": 0, "kind": "event"} for n in range(5)])
+    save(root, OTHER_ID, [{"seq": n, "offset_ns": 0, "kind": "ping"} for n in range(5)])
+    own = [root.table_file("events", session_id) for session_id in (SESSION_ID, OTHER_ID)]
+    merged = pa.concat_tables([pq.read_table(path, partitioning=None) for path in own])
+    pq.write_table(merged, own[0].with_name("compacted-0.parquet"), row_group_size=3)
+    for path in own:
+        path.unlink()
+    assert [row["seq"] for row in read_rows(root, "events", SESSION_ID)] == [0, 1, 2, 3, 4]
+    assert {row["kind"] for row in read_rows(root, "events", OTHER_ID)} == {"ping"}
+    assert list(read_rows(root, "events", OTHER_ID, kind="event")) == []
+
+
+def test_a_damaged_file_of_the_session_is_an_error_that_names_it(root: Root) -> None:
+    save(root, SESSION_ID, [])
+    root.table_file("events", SESSION_ID).write_bytes(b"nothing at all")
+    with pytest.raises(TableDamaged, match=SESSION_ID):
+        list(read_rows(root, "events", SESSION_ID))
+
+
+def test_ids_come_from_names_and_from_files_of_several_sessions(root: Root, caplog: pytest.LogCaptureFixture) -> None:
+    save(root, SESSION_ID, [])
+    save(root, OTHER_ID, [])
+    other = root.table_file("sessions", OTHER_ID)
+    other.rename(other.with_name("compacted-0.parquet"))
+    pq.write_table(pa.table({"someone": ["else"]}), other.with_name("alien.parquet"))
+    assert list_ids(root) == {SESSION_ID, OTHER_ID}
+    assert "alien.parquet is passed over: it is no sessions table" in caplog.text
