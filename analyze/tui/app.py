@@ -1,0 +1,109 @@
+"""The app: modes, keys that work everywhere, and which screen follows which message."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from analyze.tui.palette import ScreenCommands
+from analyze.tui.screens.diff import DiffScreen
+from analyze.tui.screens.failures import FailuresScreen
+from analyze.tui.screens.help import HelpScreen
+from analyze.tui.screens.session import SessionScreen
+from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.source import RootSource, Source
+from analyze.tui.tones import DARK_THEME, LIGHT_THEME
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+
+
+class WiretapeApp(App[None]):
+    """Sessions and Failures side by side; Session and Diff above them."""
+
+    TITLE = "wiretape"
+    CSS = """
+    ScrollView {
+        scrollbar-color: $foreground 30%;
+        scrollbar-color-hover: $foreground 50%;
+        scrollbar-color-active: $foreground 60%;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+    }
+    """
+    COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
+    ]
+
+    def __init__(self, source: Source, *, start: str | None = None, light: bool = False) -> None:
+        super().__init__()
+        self.source = source
+        self._start = start
+        self._light = light
+        self.add_mode("sessions", lambda: SessionsScreen(source))
+        self.add_mode("failures", lambda: FailuresScreen(source))
+
+    def on_mount(self) -> None:
+        """Take the theme and go to the first screen; `start` names a session, or `failures`."""
+        self.register_theme(DARK_THEME)
+        self.register_theme(LIGHT_THEME)
+        self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
+        self.switch_mode("failures" if self._start == "failures" else "sessions")
+        if self._start not in (None, "sessions", "failures"):
+            self.open_session(self._start)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Keep of Textual's own commands what has no key here: themes, screenshot, quit."""
+        kept = ("Theme", "Screenshot", "Quit")
+        return [command for command in super().get_system_commands(screen) if command.title in kept]
+
+    def action_help(self) -> None:
+        """Show the keys of the current screen."""
+        self.push_screen(HelpScreen(self.screen))
+
+    def on_sessions_screen_session_chosen(self, message: SessionsScreen.SessionChosen) -> None:
+        """Open a session."""
+        self.open_session(message.session_id)
+
+    def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
+        """Compare two marked sessions."""
+        self.open_diff(message.left_id, message.right_id)
+
+    def on_session_screen_diff_chosen(self, message: SessionScreen.DiffChosen) -> None:
+        """Compare the open session with another."""
+        self.open_diff(message.left_id, message.right_id)
+
+    def open_session(self, session_id: str) -> None:
+        """Open a session."""
+        self.push_screen(SessionScreen(self.source, session_id))
+
+    def open_diff(self, left_id: str, right_id: str) -> None:
+        """Compare two sessions."""
+        self.push_screen(DiffScreen(self.source, left_id, right_id))
+
+    async def on_failures_screen_cell_opened(self, message: FailuresScreen.CellOpened) -> None:
+        """List the sessions of a cell."""
+        await self.switch_mode("sessions")
+        if isinstance(self.screen, SessionsScreen):
+            self.screen.narrow(message.filter_text, message.session_ids, message.name)
+
+
+def run(root: Root, *, start: str | None = None) -> None:
+    """Show a root until the user leaves; `start` names a session to open, or `failures`.
+
+    Raises `UsageProblem` where there is no terminal to show it in.
+    """
+    # Textual draws on stderr and reads keys from stdin; without either it would wait for ever.
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
+    source = RootSource(root)
+    try:
+        WiretapeApp(source, start=start).run()
+    finally:
+        source.close()

@@ -1,0 +1,162 @@
+"""Lines: runs of text with a tone; never markup, never a control character."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from rich.cells import cell_len, set_cell_size
+
+from analyze.plain_text import visible
+from analyze.tui.tones import Tone
+
+
+class Run(NamedTuple):
+    """A stretch of text that means one thing."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+Line: TypeAlias = tuple[Run, ...]
+
+ELLIPSIS = "…"
+
+
+def text(content: str, tone: Tone = "plain") -> Line:
+    """Make a line of one run, from text of any origin."""
+    return (Run(visible(content), tone),)
+
+
+def join(parts: Iterable[Line], separator: str = "  ", tone: Tone = "muted") -> Line:
+    """Put lines one after the other, leaving out empty ones."""
+    runs: list[Run] = []
+    for part in parts:
+        if not width_of(part):
+            continue
+        if runs:
+            runs.append(Run(separator, tone))
+        runs.extend(part)
+    return tuple(runs)
+
+
+def width_of(line: Line) -> int:
+    """Count the cells of a line."""
+    return sum(cell_len(run.text) for run in line)
+
+
+def plain(line: Line) -> str:
+    """Give the text of a line without its tones."""
+    return "".join(run.text for run in line)
+
+
+def fit(line: Line, width: int) -> Line:
+    """Cut a line to a width, with an ellipsis where something is lost."""
+    if width_of(line) <= width:
+        return line
+    kept: list[Run] = []
+    room = width - 1
+    for run in line:
+        cells = cell_len(run.text)
+        if cells > room:
+            kept.append(Run(set_cell_size(run.text, room) if room > 0 else "", run.tone))
+            break
+        kept.append(run)
+        room -= cells
+    last = kept[-1].tone if kept else "plain"
+    return (*kept, Run(ELLIPSIS, last)) if width > 0 else ()
+
+
+def fit_end(line: Line, width: int) -> Line:
+    """Cut a line to a width at its front: for what says most at its end."""
+    if width_of(line) <= width:
+        return line
+    kept: list[Run] = []
+    room = width - 1
+    for run in reversed(line):
+        content = run.text
+        while content and cell_len(content) > room:
+            content = content[1:]
+        kept.append(Run(content, run.tone))
+        room -= cell_len(content)
+        if content != run.text:
+            break
+    return (Run(ELLIPSIS, kept[-1].tone), *reversed(kept)) if width > 0 else ()
+
+
+def pad(line: Line, width: int, align: Literal["left", "right"] = "left") -> Line:
+    """Cut or fill a line to exactly a width."""
+    line = fit(line, width)
+    blank = Run(" " * (width - width_of(line)))
+    if not blank.text:
+        return line
+    return (*line, blank) if align == "left" else (blank, *line)
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Put one line at each end of a width; the left one gives way."""
+    room = width - width_of(right) - 1
+    if room <= 0:
+        return fit(right, width)
+    return (*pad(left, room), Run(" "), *right)
+
+
+def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
+    """Break a line after `width` cells; what continues is indented."""
+    indent = min(indent, width // 2)
+    broken: list[Line] = []
+    current: list[Run] = []
+    room = width
+    for run in line:
+        rest = run.text
+        if room < cell_len(rest) <= width - indent and " " not in rest and current:
+            # A word of its own goes to the next line whole.
+            broken.append(tuple(current))
+            current, room = [Run(" " * indent)] if indent else [], width - indent
+        while cell_len(rest) > room:
+            head, rest = _split(rest, room)
+            broken.append((*current, Run(head, run.tone)))
+            current = [Run(" " * indent)] if indent else []
+            room = width - indent
+        current.append(Run(rest, run.tone))
+        room -= cell_len(rest)
+    return [*broken, tuple(current)]
+
+
+def _split(content: str, cells: int) -> tuple[str, str]:
+    # A wide character that would stand across the edge goes to the next line; a whole line always takes one.
+    end = min(len(content), max(cells, 0))
+    while end > 1 and cell_len(content[:end]) > cells:
+        end -= 1
+    # Between words where there are some; a token without a space is broken anywhere.
+    if content[end : end + 1] == " ":
+        return content[:end], content[end + 1 :]
+    space = content.rfind(" ", end // 2, end)
+    end = space + 1 if space > 0 else end
+    return content[:end], content[end:]
+
+
+def lit(line: Line, needle: str) -> Line:
+    """Light up every place where a text occurs, whatever its case; tones elsewhere stay."""
+    if not needle:
+        return line
+    pattern = re.compile(re.escape(needle), re.IGNORECASE)
+    runs: list[Run] = []
+    for run in line:
+        at = 0
+        for match in pattern.finditer(run.text):
+            runs += [Run(run.text[at : match.start()], run.tone), Run(match[0], "found")]
+            at = match.end()
+        runs.append(Run(run.text[at:], run.tone))
+    return tuple(run for run in runs if run.text)
+
+
+def columns(parts: Sequence[tuple[Line, int]], gap: str = "  ") -> Line:
+    """Set lines beside each other, each cut or filled to its width."""
+    runs: list[Run] = []
+    for position, (part, width) in enumerate(parts):
+        if position:
+            runs.append(Run(gap, "pale"))
+        runs.extend(pad(part, width))
+    return tuple(runs)

@@ -1,0 +1,68 @@
+"""A message's text as lines: JSON laid out with its tokens as they came, anything else as it is."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from analyze.answers import EventDetail, TimelineRow
+from analyze.plain_text import visible
+from analyze.tui.lines import Line, Run, lit, text
+from analyze.tui.tones import Tone
+
+SHOWN_CHARACTERS = 100_000
+"""More of one message is not shown: nobody reads it here, and it would hold up the screen."""
+_TOKEN = re.compile(
+    r'(?P<live>"(?:[^"\\]|\\.)*"(?=\s*:))|(?P<ok>"(?:[^"\\]|\\.)*"?)|(?P<incomplete>-?\d[\d.eE+-]*|true|false|null)'
+)
+_TONES: dict[str, Tone] = {"live": "live", "ok": "ok", "incomplete": "incomplete"}
+
+
+def event_lines(event: EventDetail, row: TimelineRow | None = None, needle: str = "") -> list[Line]:
+    """Lay out one event: what it is, its facts, what failed, its payload; `needle` is lit where it occurs."""
+    facts = f"seq {event.seq} · +{event.offset_ms:,.1f} ms · {event.at:%H:%M:%S.%f}"[:-3]
+    lines = [
+        text(event.type or f"({event.kind})", "strong"),
+        (Run(facts, "muted"), Run(" · ", "muted"), Run(event.sender, event.sender)),
+        text(f"{event.kind} · {event.wire_bytes:,} bytes on the wire", "muted"),
+    ]
+    if event.redacted:
+        lines.append(text("secrets in this message were taken out before it was stored", "incomplete"))
+    if row is not None and row.count > 1:
+        lines.append(text(f"the first of {row.count} in a row, seq {row.first_seq} to {row.last_seq}", "muted"))
+    if row is not None and row.error:
+        lines.append((Run("▲ ", "failed"), *text(row.error, "failed")))
+    return [*lines, (), *(lit(line, needle) for line in payload_lines(event.payload))]
+
+
+def payload_lines(payload: str) -> list[Line]:
+    """Lay out a payload; JSON is indented, its numbers and strings stay as they were written."""
+    shown, rest = payload[:SHOWN_CHARACTERS], len(payload) - SHOWN_CHARACTERS
+    laid_out = _indented(payload) if rest <= 0 else None
+    lines = [text(line) for line in shown.split("\n")] if laid_out is None else _coloured(laid_out)
+    if rest > 0:
+        lines.append(text(f"… {rest:,} more characters", "muted"))
+    return lines
+
+
+def _indented(payload: str) -> str | None:
+    try:
+        return msgspec.json.format(payload, indent=2)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+
+
+def _coloured(json_text: str) -> list[Line]:
+    return [_coloured_line(line) for line in json_text.split("\n")]
+
+
+def _coloured_line(line: str) -> Line:
+    runs: list[Run] = []
+    at = 0
+    for match in _TOKEN.finditer(line):
+        tone = _TONES[match.lastgroup or "live"]
+        runs += [Run(visible(line[at : match.start()]), "muted"), Run(visible(match[0]), tone)]
+        at = match.end()
+    runs.append(Run(visible(line[at:]), "muted"))
+    return tuple(run for run in runs if run.text)

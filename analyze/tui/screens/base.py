@@ -1,0 +1,72 @@
+"""What all screens share: a source, questions asked in threads, one place for what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from textual.screen import Screen
+
+from analyze.tui.lines import ELLIPSIS, Line, Run, text
+from analyze.tui.source import Source
+from analyze.tui.widgets.frame import TopLine
+from analyze.tui.widgets.painted import Block
+from capture.errors import WiretapeError
+
+Answer = TypeVar("Answer")
+ResultT = TypeVar("ResultT")
+_ROOT_CELLS = 32
+log = logging.getLogger(__name__)
+
+
+class SourceScreen(Screen[ResultT]):
+    """A screen that asks a source; its last question of a kind is the only one that counts."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def ask(self, question: Callable[[], Answer], answered: Callable[[Answer], None], *, kind: str) -> None:
+        """Ask in a thread, then hand the answer to the screen; a newer question of the kind takes its place."""
+
+        async def work() -> None:
+            try:
+                answer = await asyncio.to_thread(question)
+            # Whatever a query raises is a sentence on the screen, never the end of the program.
+            except Exception as problem:
+                log.debug("a question failed", exc_info=True)
+                self.complain(sentence_of(problem))
+            else:
+                answered(answer)
+
+        self.run_worker(work(), group=kind, exclusive=True)
+
+    def complain(self, sentence: str) -> None:
+        """Show what went wrong until something works; an empty sentence takes it away."""
+        notice = self.query_one("#notice", Block)
+        notice.lines = ((Run(" ▲ ", "failed"), *text(sentence, "failed")),) if sentence else ()
+
+    def hint(self, sentence: str) -> None:
+        """Say in passing why a key did nothing."""
+        self.notify(sentence, timeout=3, markup=False)
+
+    def place(self, *parts: Line) -> None:
+        """Say in the first line where this is."""
+        self.query_one(TopLine).lines = (text(root_name(self.source.root.path)), *parts)
+
+
+def root_name(path: Path) -> str:
+    """Write a root's path; the end says most, so the front of a long one gives way."""
+    name = f"{path}/"
+    return name if len(name) <= _ROOT_CELLS else ELLIPSIS + name[-_ROOT_CELLS + 1 :]
+
+
+def sentence_of(problem: Exception) -> str:
+    """Give the one line that an error is shown as."""
+    words = " ".join(str(problem).split())
+    if isinstance(problem, WiretapeError):
+        return words
+    return f"this could not be read ({type(problem).__name__}: {words[:300]})"

@@ -1,0 +1,95 @@
+"""Pick the session that another one is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from analyze.answers import SessionSummary
+from analyze.tui.lines import text
+from analyze.tui.screens.base import SourceScreen
+from analyze.tui.session_list import COLUMNS
+from analyze.tui.source import Source
+from analyze.tui.widgets.filter_bar import FilterBar
+from analyze.tui.widgets.frame import KeyLine, TopLine
+from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.virtual_table import VirtualTable
+
+
+def nearness(session: SessionSummary, other: SessionSummary) -> int:
+    """Rank how closely another session is related: 0 the same recording replayed, up to 3 unrelated."""
+    origin = session.replay_of or session.session_id
+    if origin in (other.session_id, other.replay_of):
+        return 0
+    if session.run_id is not None and session.run_id == other.run_id:
+        return 1
+    return 2 if session.model == other.model else 3
+
+
+class PickScreen(SourceScreen[str | None]):
+    """The other sessions, related ones first; gives back the id of the one that was picked."""
+
+    CSS_PATH = "pick.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "pick", "compare"),
+        Binding("slash", "filter", "filter"),
+        Binding("escape,q", "dismiss(None)", "back"),
+    ]
+
+    def __init__(self, source: Source, session: SessionSummary) -> None:
+        super().__init__(source)
+        self.session = session
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield TopLine()
+        yield FilterBar("filter", "region:swedencentral outcome:ok")
+        yield Block(id="notice")
+        yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text="reading …")
+        yield KeyLine()
+
+    @property
+    def table(self) -> VirtualTable[SessionSummary]:
+        """The list."""
+        return self.query_one(VirtualTable)
+
+    def on_mount(self) -> None:
+        """Show all other sessions."""
+        self.place(text(self.session.session_id), text("compare with …", "strong"))
+        self.table.focus()
+        self._read("")
+
+    def _read(self, filter_text: str) -> None:
+        self.ask(lambda: self.source.sessions(filter_text), self._show, kind="sessions")
+
+    def _show(self, rows: Sequence[SessionSummary]) -> None:
+        self.complain("")
+        others = [row for row in rows if row.session_id != self.session.session_id]
+        self.query_one(FilterBar).found = text(f" {len(others):,} ", "muted")
+        self.table.empty_text = "no other session"
+        self.table.show(sorted(others, key=lambda other: nearness(self.session, other)))
+
+    @on(FilterBar.Typed)
+    def _filter(self, event: FilterBar.Typed) -> None:
+        self._read(event.content)
+        if event.accepted:
+            self.table.focus()
+
+    @on(FilterBar.Left)
+    def _leave_filter(self) -> None:
+        self.table.focus()
+
+    @on(RowList.Opened)
+    def action_pick(self) -> None:
+        """Give back the session under the cursor."""
+        if self.table.current is not None:
+            self.dismiss(self.table.current.session_id)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(FilterBar).enter()

@@ -1,0 +1,244 @@
+"""One session: what failed leads, then levels, turns, and every event with its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+
+from analyze.answers import EventDetail, SessionDetail, TimelineRow
+from analyze.tui.lines import text
+from analyze.tui.payload import event_lines
+from analyze.tui.screens.base import SourceScreen
+from analyze.tui.screens.command import CommandScreen, replay_command
+from analyze.tui.screens.configuration import ConfigurationScreen
+from analyze.tui.screens.pick import PickScreen
+from analyze.tui.source import Source
+from analyze.tui.widgets.frame import KeyLine, TopLine
+from analyze.tui.widgets.levels import BINS, Levels, marks_of
+from analyze.tui.widgets.line_view import LineView
+from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.search_bar import SearchBar
+from analyze.tui.widgets.session_head import SessionHead
+from analyze.tui.widgets.timeline import Timeline
+from analyze.tui.widgets.turn_bars import TurnBars
+
+
+class SessionScreen(SourceScreen[None]):
+    """Everything about one session, on one time axis."""
+
+    CSS_PATH = "session.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it without ClassVar
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "next_error(1)", "next error", tooltip="Go to the next event that failed"),
+        Binding("N", "next_error(-1)", "Error before", show=False),
+        Binding("enter", "unfold", "unfold", tooltip="Unfold a run of events, or open the event"),
+        Binding("j", "search", "search", tooltip="Search in the payloads"),
+        Binding("J", "next_match", "Next match", show=False),
+        Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
+        Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
+        Binding("w", "wav", "wav", tooltip="Write the audio of both sides as WAV files"),
+        Binding("r", "replay", "replay", tooltip="Show and copy the command that replays this session"),
+        Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
+        Binding("q,escape", "back", "back"),
+    ]
+
+    class DiffChosen(Message):
+        """The session shall be compared with another."""
+
+        def __init__(self, left_id: str, right_id: str) -> None:
+            super().__init__()
+            self.left_id = left_id
+            self.right_id = right_id
+
+    def __init__(self, source: Source, session_id: str) -> None:
+        super().__init__(source)
+        self.session_id = session_id
+        self.detail: SessionDetail | None = None
+        self.rows: Sequence[TimelineRow] = ()
+
+    def compose(self) -> ComposeResult:
+        """Lay out the screen."""
+        yield TopLine()
+        yield SessionHead()
+        yield Block(id="notice")
+        yield Levels()
+        yield TurnBars()
+        with Horizontal(id="events"):
+            yield Timeline()
+            yield LineView(id="detail")
+        yield SearchBar()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Ask for everything at once; each part shows when its answer comes."""
+        self.place(text(self.session_id))
+        self.timeline.focus()
+        source, session_id = self.source, self.session_id
+        self.ask(lambda: source.session(session_id), self._show_session, kind="session")
+        self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
+        self.ask(
+            lambda: (source.levels(session_id, "client", BINS), source.levels(session_id, "server", BINS)),
+            lambda levels: self.query_one(Levels).show_levels(*levels),
+            kind="levels",
+        )
+
+    @property
+    def timeline(self) -> Timeline:
+        """The events."""
+        return self.query_one(Timeline)
+
+    def _show_session(self, detail: SessionDetail) -> None:
+        self.detail = detail
+        self.query_one(SessionHead).show(detail)
+        self.query_one(TurnBars).show(detail.turns)
+        self._mark_levels()
+
+    def _show_timeline(self, rows: Sequence[TimelineRow]) -> None:
+        self.rows = rows
+        self.timeline.empty_text = "no events"
+        self.timeline.show_rows(rows)
+        self._mark_levels()
+
+    def _mark_levels(self) -> None:
+        if self.detail is not None and self.rows:
+            marks = marks_of(self.detail.turns, self.rows)
+            self.query_one(Levels).show_marks(marks, self.detail.summary.duration_ms or 0.0)
+
+    @on(RowList.Moved)
+    def _show_event(self) -> None:
+        entry = self.timeline.current
+        if entry is None:
+            return
+        row, needle = entry.row, self.query_one(SearchBar).needle
+
+        def show(events: Sequence[EventDetail]) -> None:
+            lines = [line for event in events for line in event_lines(event, row, needle)]
+            self.query_one("#detail", LineView).show(lines)
+
+        self.query_one(TurnBars).follow(row.offset_ms)
+        self.ask(lambda: self.source.events(self.session_id, row.first_seq, row.first_seq), show, kind="event")
+
+    def action_next_error(self, step: int) -> None:
+        """Go to the next event that failed, or the one before."""
+        way = "after" if step > 0 else "before"
+        if not self.timeline.go_to_error(step):
+            self.hint(f"no failure {way} this event")
+
+    @on(RowList.Opened)
+    def action_unfold(self) -> None:
+        """Unfold or fold a run; open the detail of a single event."""
+        entry = self.timeline.current
+        if entry is None:
+            return
+        if entry.unfolded:
+            self.timeline.fold(entry.row)
+        elif entry.row.count > 1:
+            self._unfold(entry.row)
+        else:
+            self.add_class("-reading")
+            self.query_one("#detail").focus()
+
+    def _unfold(self, run: TimelineRow, seq: int | None = None) -> None:
+        def show(rows: Sequence[TimelineRow]) -> None:
+            events = [row for row in rows if _belongs(row, run)]
+            self.timeline.unfold(run, events)
+            if seq is not None:
+                self.timeline.go_to_seq(seq)
+
+        self.ask(lambda: self.source.timeline(self.session_id, fold=False), show, kind="unfold")
+
+    def action_search(self) -> None:
+        """Type what to look for."""
+        self.add_class("-searching")
+        self.query_one(SearchBar).enter()
+
+    @on(SearchBar.Typed)
+    def _search(self, event: SearchBar.Typed) -> None:
+        needle = event.content.casefold()
+        if not event.accepted or not needle or not self.rows:
+            return
+        last_seq = max(row.last_seq for row in self.rows)
+
+        def find() -> list[int]:
+            events = self.source.events(self.session_id, 0, last_seq)
+            return [found.seq for found in events if needle in found.payload.casefold()]
+
+        def show(matches: Sequence[int]) -> None:
+            self.query_one(SearchBar).show_matches(matches)
+            if matches:
+                self.timeline.focus()
+                self.action_next_match()
+
+        self.ask(find, show, kind="search")
+
+    @on(SearchBar.Left)
+    def _leave_search(self) -> None:
+        self.timeline.focus()
+        if not self.query_one(SearchBar).needle:
+            self.remove_class("-searching")
+
+    def action_next_match(self) -> None:
+        """Go to the next event that holds what was searched for; after the last, to the first."""
+        entry = self.timeline.current
+        seq = self.query_one(SearchBar).next_after(entry.row.first_seq) if entry is not None else None
+        if seq is None:
+            return
+        run = next((row for row in self.rows if row.first_seq <= seq <= row.last_seq and row.count > 1), None)
+        if run is not None and not self.timeline.holds(seq):
+            self._unfold(run, seq)
+        else:
+            self.timeline.go_to_seq(seq)
+            self._show_event()
+
+    def action_configuration(self) -> None:
+        """Show what was asked for beside what was echoed."""
+        if self.detail is not None:
+            self.app.push_screen(ConfigurationScreen(self.detail))
+
+    def action_diff(self) -> None:
+        """Pick a session to compare this one with."""
+
+        def picked(session_id: str | None) -> None:
+            if session_id is not None:
+                self.post_message(self.DiffChosen(self.session_id, session_id))
+
+        if self.detail is not None:
+            self.app.push_screen(PickScreen(self.source, self.detail.summary), picked)
+
+    def action_wav(self) -> None:
+        """Write the audio to the current folder."""
+
+        def written(paths: Sequence[Path]) -> None:
+            self.notify("\n".join(str(path) for path in paths), title="Written", markup=False)
+
+        self.ask(lambda: self.source.write_wav(self.session_id, Path.cwd()), written, kind="wav")
+
+    def action_replay(self) -> None:
+        """Show and copy the command that replays this session."""
+        if self.detail is not None:
+            self.app.push_screen(CommandScreen(replay_command(self.detail.summary, self.source.root)))
+
+    def action_back(self) -> None:
+        """Leave the detail, then the search, then the screen."""
+        if self.has_class("-reading"):
+            self.remove_class("-reading")
+            self.timeline.focus()
+        elif self.has_class("-searching"):
+            self.query_one(SearchBar).clear()
+            self.remove_class("-searching")
+            self._show_event()
+        else:
+            self.app.pop_screen()
+
+
+def _belongs(row: TimelineRow, run: TimelineRow) -> bool:
+    same = (row.sender, row.kind, row.type) == (run.sender, run.kind, run.type)
+    return same and run.first_seq <= row.first_seq <= run.last_seq

@@ -1,0 +1,146 @@
+"""The list of sessions: its columns, how it is read, and what it sums up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyze.answers import SessionSummary
+from analyze.tui.figures import clock, failure_name, mark, milliseconds, seconds
+from analyze.tui.lines import Line, Run, join, text
+from analyze.tui.source import Source
+from analyze.tui.widgets.virtual_table import Column
+
+
+def _run_name(session: SessionSummary) -> Line:
+    if session.run_id is None:
+        return ()
+    trial = f"·{session.trial}" if session.trial is not None else ""
+    return text(f"{session.run_id[-4:]}{trial}", "muted")
+
+
+def _finding(session: SessionSummary) -> Line:
+    if session.failure_keys:
+        return text(failure_name(session.failure_keys[0]), "failed" if session.outcome == "failed" else "muted")
+    return text("bytes lost or no end seen", "incomplete") if session.outcome == "incomplete" else ()
+
+
+def _words(value: str | None) -> Line:
+    return text(value or "")
+
+
+COLUMNS: tuple[Column[SessionSummary], ...] = (
+    Column("", lambda row: (mark(row.outcome),), 1, 1),
+    Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order=lambda row: row.started_at),
+    Column("target", lambda row: _words(row.target), 12, 26, order=lambda row: row.target or ""),
+    Column("region", lambda row: _words(row.region), 10, 16, 6, order=lambda row: row.region or ""),
+    Column("model", lambda row: _words(row.model), 12, 24, 3, order=lambda row: row.model or ""),
+    Column(
+        "transcription",
+        lambda row: _words(row.transcription_model),
+        12,
+        26,
+        order=lambda row: row.transcription_model or "",
+    ),
+    Column("turns", lambda row: text(str(row.turns)), 5, 6, 5, align="right", order=lambda row: row.turns),
+    Column(
+        "dur s",
+        lambda row: text(seconds(row.duration_ms)),
+        5,
+        9,
+        2,
+        align="right",
+        order=lambda row: row.duration_ms or 0.0,
+    ),
+    Column(
+        "1st audio ms",
+        lambda row: text(milliseconds(row.first_audio_ms)),
+        12,
+        13,
+        1,
+        align="right",
+        order=lambda row: row.first_audio_ms or 0.0,
+    ),
+    Column("failure", _finding, 16, 60, order=lambda row: (row.errors, row.first_error or ""), elastic=True),
+    Column("run", _run_name, 6, 12, 4, order=lambda row: (row.run_id or "", row.trial or 0)),
+)
+
+
+NEWEST_FIRST = ("started UTC", True)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionList:
+    """An answer of the source, ready to be shown."""
+
+    rows: Sequence[SessionSummary]
+    total: int
+    """Sessions in the root, whatever the filter."""
+    live: int
+    """Sessions in flight."""
+    unreadable: Mapping[Path, str]
+    """Files that were left out, with the reason."""
+    cut: bool
+    """Only the newest were read."""
+    tally: Line
+    """What the rows sum up to: regions, outcomes, failures."""
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed."""
+        return sum(row.outcome == "failed" for row in self.rows)
+
+
+def read_list(
+    source: Source,
+    filter_text: str,
+    *,
+    order: tuple[str, bool],
+    only: frozenset[str] | None = None,
+    limit: int | None = None,
+) -> SessionList:
+    """Ask for sessions, keep those of `only` where it is given, and sort them."""
+    total = source.session_count()
+    rows: Sequence[SessionSummary] = source.sessions(filter_text, limit=limit)
+    cut = limit is not None and len(rows) >= limit
+    if only is not None:
+        rows = [row for row in rows if row.session_id in only]
+    # The source gives the newest first already: the usual order costs nothing.
+    rows = rows if order == NEWEST_FIRST else sort(rows, order)
+    return SessionList(rows, total, source.live_count(), source.unreadable(), cut, tally(rows))
+
+
+def sort(rows: Iterable[SessionSummary], order: tuple[str, bool]) -> list[SessionSummary]:
+    """Sort by the column of a name; equal rows stay newest first."""
+    name, descending = order
+    by = next((column.order for column in COLUMNS if column.name == name and column.order), None)
+    newest_first = sorted(rows, key=lambda row: (row.started_at, row.session_id), reverse=True)
+    return newest_first if by is None else sorted(newest_first, key=by, reverse=descending)
+
+
+def tally(rows: Sequence[SessionSummary]) -> Line:
+    """Count outcomes, failed sessions by region, and failures, in one line."""
+    outcomes = Counter(row.outcome for row in rows)
+    regions = Counter(row.region or row.target or "unknown" for row in rows if row.outcome == "failed")
+    failures = Counter(failure_name(row.failure_keys[0]) for row in rows if row.failure_keys)
+    marks = [
+        (mark(outcome), Run(f" {outcomes[outcome]:,}"))
+        for outcome in ("failed", "ok", "incomplete")
+        if outcomes[outcome]
+    ]
+    failed_in = [(*text(f"{region} "), Run(f"{count:,}", "failed")) for region, count in regions.most_common(3)]
+    named = [(*text(f"{name} "), Run(f"{count:,}", "failed")) for name, count in failures.most_common(2)]
+    return join(
+        [
+            _labelled("outcome", join(marks)),
+            _labelled("failed in", join(failed_in, " · ")),
+            _labelled("failure", join(named, " · ")),
+        ],
+        "    ",
+    )
+
+
+def _labelled(label: str, counts: Line) -> Line:
+    return (Run(f"{label} ", "muted"), *counts) if counts else ()

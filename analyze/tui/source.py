@@ -1,0 +1,202 @@
+"""Where the screens get their answers: a root behind a lock, or whatever a test puts in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+
+if TYPE_CHECKING:
+    from analyze.answers import (
+        EventDetail,
+        FailureMatrix,
+        RunSummary,
+        SessionDetail,
+        SessionDiff,
+        SessionSummary,
+        TimelineRow,
+    )
+    from analyze.queries import Queries
+    from analyze.store import Store
+    from replay.verdict import Verdict
+
+
+class Source(Protocol):
+    """The questions that the screens ask; called from worker threads, never from the screen's own."""
+
+    @property
+    def root(self) -> Root:
+        """The root that is shown."""
+        ...
+
+    def live_count(self) -> int:
+        """Count the sessions in flight."""
+        ...
+
+    def reload(self) -> None:
+        """Look at the root afresh before the next answer."""
+        ...
+
+    def unreadable(self) -> dict[Path, str]:
+        """Name the files that were left out so far, with the reason."""
+        ...
+
+    def session_count(self) -> int:
+        """Count all sessions."""
+        ...
+
+    def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
+        """List sessions, newest first."""
+        ...
+
+    def session(self, session_id: str) -> SessionDetail:
+        """Give one session."""
+        ...
+
+    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
+        """Give a session's events in order."""
+        ...
+
+    def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
+        """Give messages as they were stored."""
+        ...
+
+    def levels(self, session_id: str, track: str, bins: int) -> list[float]:
+        """Give the peak level of a track over the session's time."""
+        ...
+
+    def diff(self, left_id: str, right_id: str) -> SessionDiff:
+        """Set two sessions side by side."""
+        ...
+
+    def failures(self, by: Sequence[str]) -> FailureMatrix:
+        """Count failures over two dimensions."""
+        ...
+
+    def runs(self) -> list[RunSummary]:
+        """List runs of replay, newest first."""
+        ...
+
+    def verdict(self, run_id: str) -> Verdict:
+        """Say what a run proved."""
+        ...
+
+    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
+        """Write each track of a session as a WAV file and name the files."""
+        ...
+
+
+class RootSource:
+    """A root on disk; opens its store with the first question and answers one question at a time."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        # A DuckDB connection must not be used by two threads at once, and the screens ask from many.
+        self._lock = Lock()
+        self._store: Store | None = None
+
+    @property
+    def root(self) -> Root:
+        """The root that is shown."""
+        return self._root
+
+    @contextmanager
+    def _queries(self) -> Iterator[Queries]:
+        from analyze.queries import Queries
+        from analyze.store import open_store
+
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self._root)
+            yield Queries(self._store)
+
+    def close(self) -> None:
+        """Close the store; the next question opens it again."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def reload(self) -> None:
+        """Look at the root afresh before the next answer."""
+        self.close()
+
+    def unreadable(self) -> dict[Path, str]:
+        """Name the files that were left out so far, with the reason."""
+        with self._queries() as queries:
+            return dict(queries.store.unreadable)
+
+    def live_count(self) -> int:
+        """Count the journals that a recorder holds open."""
+        from capture.journal import is_locked
+
+        return sum(is_locked(path) for path in self._root.journal.glob("*.journal"))
+
+    def session_count(self) -> int:
+        """Count all sessions."""
+        with self._queries() as queries:
+            return queries.session_count()
+
+    def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
+        """List sessions, newest first."""
+        with self._queries() as queries:
+            return queries.sessions(filter, limit=limit)
+
+    def session(self, session_id: str) -> SessionDetail:
+        """Give one session."""
+        with self._queries() as queries:
+            return queries.session(session_id)
+
+    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
+        """Give a session's events in order."""
+        with self._queries() as queries:
+            return queries.timeline(session_id, fold=fold)
+
+    def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
+        """Give messages as they were stored."""
+        with self._queries() as queries:
+            return queries.events(session_id, first_seq, last_seq)
+
+    def levels(self, session_id: str, track: str, bins: int) -> list[float]:
+        """Give the peak level of a track over the session's time."""
+        with self._queries() as queries:
+            return queries.levels(session_id, track, bins)
+
+    def diff(self, left_id: str, right_id: str) -> SessionDiff:
+        """Set two sessions side by side."""
+        with self._queries() as queries:
+            return queries.diff(left_id, right_id)
+
+    def failures(self, by: Sequence[str]) -> FailureMatrix:
+        """Count failures over two dimensions."""
+        with self._queries() as queries:
+            return queries.failures(by)
+
+    def runs(self) -> list[RunSummary]:
+        """List runs of replay, newest first."""
+        with self._queries() as queries:
+            return queries.runs()
+
+    def verdict(self, run_id: str) -> Verdict:
+        """Say what a run proved."""
+        with self._queries() as queries:
+            return queries.verdict(run_id)
+
+    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
+        """Write each track of a session as a WAV file and name the files."""
+        from analyze.wav import write_track
+        from capture.recording.reader import open_recording
+
+        recording = open_recording(self._root, session_id)
+        tracks = [track for track in ("client", "server") if recording.audio(track)]
+        if not tracks:
+            raise UsageProblem(f"session {session_id} has no audio to write")
+        paths = {track: folder / f"{session_id}-{track}.wav" for track in tracks}
+        for track, path in paths.items():
+            write_track(recording, track, path)
+        return list(paths.values())

@@ -1,0 +1,1 @@
+"""One widget a file; attributes go down, messages come up."""

@@ -1,0 +1,105 @@
+"""The first and the last line of every screen: where I am, and the keys that work here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from textual import events
+from textual.binding import Binding
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.strip import Strip
+
+from analyze.tui.lines import Line, Run, join, spread, text, width_of
+from analyze.tui.widgets.painted import Block, Painted
+
+TABS = ("Sessions", "Failures")
+_KEY_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+def screen_keys(screen: Screen[Any]) -> Iterator[tuple[Binding, str]]:
+    """Give the keys that the screen itself answers to, with what they do in full; moving about is not among them."""
+    # Shown keys first: where two keys do the same, the shown one stands for both.
+    for active in sorted(screen.active_bindings.values(), key=lambda active: not active.binding.show):
+        binding = active.binding
+        own = active.node is screen and not binding.action.startswith(("app.focus", "screen."))
+        if own and binding.description and not binding.system:
+            yield binding, active.tooltip or binding.description
+
+
+def key_name(binding: Binding) -> str:
+    """Write a key as it stands on a keyboard."""
+    return binding.key_display or _KEY_NAMES.get(binding.key, binding.key)
+
+
+class TopLine(Block):
+    """Product, place and counts on the left; the two main screens on the right, the current one lit."""
+
+    tab: reactive[str] = reactive("")
+    """Name of the current main screen; empty on others."""
+
+    def lines_at(self, width: int) -> Sequence[Line]:
+        """Set the place at the left and the tabs at the right."""
+        tabs = join([text(name, "strong" if name == self.tab else "muted") for name in TABS], "   ")
+        place = (Run(" wiretape", "live"), Run("  "), *join(self.lines, " · "))
+        return [spread(place, (*tabs, Run("   ? ", "muted")), width)]
+
+
+class KeyLine(Painted):
+    """The keys that work here, as many as fit; each can be clicked."""
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; width: 1fr; dock: bottom; }
+    """
+
+    def on_mount(self) -> None:
+        """Follow what has the focus."""
+        self.screen.bindings_updated_signal.subscribe(self, self._keys_changed)
+
+    def _keys_changed(self, screen: Screen[object]) -> None:
+        del screen
+        self.refresh()
+
+    def keys(self) -> list[tuple[str, str, str]]:
+        """Give key, how it is written, and what it does: the focused widget's first, then as the screen lists them."""
+        declared = [binding.action for binding in self.screen.BINDINGS if isinstance(binding, Binding)]
+        shown: dict[str, tuple[str, str, str]] = {}
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled:
+                shown.setdefault(binding.action, (binding.key, key_name(binding), binding.description))
+        ordered = sorted(shown, key=lambda action: declared.index(action) if action in declared else -1)
+        return [shown[action] for action in ordered]
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the keys."""
+        del y
+        width = self.size.width
+        runs = [run for _, part in self._parts(width) for run in part]
+        return self.strip_of((Run(" "), *runs[:-1]), width)
+
+    def _parts(self, width: int) -> list[tuple[str, Line]]:
+        parts: list[tuple[str, Line]] = [
+            (key, (Run(written, "strong"), Run(f" {description}", "muted"), Run(" · ", "pale")))
+            for key, written, description in self.keys()
+        ]
+        # The last two are help and the way out: those before them give way.
+        while len(parts) > 2 and sum(width_of(part) for _, part in parts) - 3 > width - 2:
+            del parts[-3]
+        return parts
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        left = 1
+        for key, part in self._parts(self.size.width):
+            left += width_of(part)
+            if event.x < left:
+                self.app.simulate_key(key)
+                return

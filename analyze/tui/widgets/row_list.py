@@ -1,0 +1,166 @@
+"""A list of any length with a cursor; only the rows in sight are ever drawn."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from analyze.tui.lines import Line, text
+from analyze.tui.tones import cursor_style
+from analyze.tui.widgets.painted import Painted
+
+
+class RowList(ScrollView, Painted, can_focus=True):
+    """Rows drawn one line each, on demand; subclasses say how many there are and what each shows."""
+
+    DEFAULT_CSS = """
+    RowList {
+        height: 1fr; width: 1fr;
+        overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(-1)", "First", show=False),
+        Binding("end,G", "edge(1)", "Last", show=False),
+    ]
+
+    HEADING_LINES: ClassVar[int] = 1
+    """1 with a heading, 0 without."""
+
+    cursor = reactive(0, repaint=False)
+    """Index of the row under the cursor."""
+    empty_text = reactive("")
+    """Shown where there are no rows."""
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        def __init__(self, row_list: RowList) -> None:
+            super().__init__()
+            self.row_list = row_list
+
+        @property
+        def control(self) -> RowList:
+            """The list, for selectors."""
+            return self.row_list
+
+        def can_replace(self, message: Message) -> bool:
+            """Let a flood of moves become one."""
+            return isinstance(message, RowList.Moved) and message.row_list is self.row_list
+
+    class Opened(Message):
+        """A row was clicked while the cursor stood on it."""
+
+        def __init__(self, row_list: RowList) -> None:
+            super().__init__()
+            self.row_list = row_list
+
+        @property
+        def control(self) -> RowList:
+            """The list, for selectors."""
+            return self.row_list
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def row_at(self, index: int, width: int) -> Line:
+        """Give the line of one row."""
+        raise NotImplementedError
+
+    def heading(self, width: int) -> Line:
+        """Give the line that stays above the rows."""
+        raise NotImplementedError
+
+    def rows_changed(self, cursor: int = 0) -> None:
+        """Take note that rows came, went or changed, and put the cursor on one of them."""
+        self.virtual_size = Size(1, max(1, self.row_count + self.HEADING_LINES))
+        self.cursor = cursor
+        self.refresh()
+        self.show_cursor()
+        self.post_message(self.Moved(self))
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a row."""
+        return max(0, min(cursor, self.row_count - 1))
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Draw the two rows anew and bring the cursor into sight."""
+        self._refresh_row(before)
+        self._refresh_row(now)
+        self.show_cursor()
+        self.post_message(self.Moved(self))
+
+    def _refresh_row(self, index: int) -> None:
+        y = index + self.HEADING_LINES - self.scroll_offset.y
+        self.refresh(Region(0, y, self.scrollable_size.width, 1))
+
+    def show_cursor(self) -> None:
+        """Scroll as little as brings the cursor into sight."""
+        height = self.size.height - self.HEADING_LINES
+        top = self.scroll_offset.y
+        if height <= 0:
+            return
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight when the height changes."""
+        self.show_cursor()
+
+    def on_focus(self) -> None:
+        """Draw the cursor as the one that keys move."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Draw the cursor paler."""
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the heading or the row that stands at line `y` of the widget."""
+        width = self.scrollable_size.width
+        if not self.row_count and y == self.HEADING_LINES:
+            return self.strip_of(text(f"  {self.empty_text}", "muted"), width)
+        if y < self.HEADING_LINES:
+            return self.strip_of(self.heading(width), width)
+        index = self.scroll_offset.y + y - self.HEADING_LINES
+        if index >= self.row_count:
+            return self.strip_of((), width)
+        on_cursor = index == self.cursor
+        ground = cursor_style(self.app.current_theme.dark, self.has_focus) if on_cursor else None
+        return self.strip_of(self.row_at(index, width), width, ground)
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self.cursor += rows
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is in sight."""
+        self.cursor += pages * max(1, self.size.height - self.HEADING_LINES - 1)
+
+    def action_edge(self, side: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self.cursor = 0 if side < 0 else self.row_count - 1
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the click was; on the row under the cursor it opens."""
+        index = self.scroll_offset.y + event.y - self.HEADING_LINES
+        if event.y < self.HEADING_LINES or not 0 <= index < self.row_count:
+            return
+        if index == self.cursor:
+            self.post_message(self.Opened(self))
+        self.cursor = index

@@ -1,0 +1,42 @@
+"""Search in the payloads of a session: what was typed, and where it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analyze.tui.figures import counted
+from analyze.tui.lines import text
+from analyze.tui.widgets.filter_bar import FilterBar
+
+
+class SearchBar(FilterBar):
+    """A text field that remembers the events which hold its text."""
+
+    DEFAULT_CSS = """
+    SearchBar { height: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__("search", "text in payloads · enter finds, J goes to the next")
+        self._matches: Sequence[int] = ()
+
+    @property
+    def needle(self) -> str:
+        """What was searched for and found; empty where nothing was."""
+        return self.content if self._matches else ""
+
+    def show_matches(self, matches: Sequence[int]) -> None:
+        """Take the sequence numbers of the events that hold the text."""
+        self._matches = matches
+        self.found = text(f" {counted(len(matches), 'event')} ", "muted" if matches else "failed")
+
+    def clear(self) -> None:
+        """Forget what was found."""
+        self._matches = ()
+        self.found = ()
+
+    def next_after(self, seq: int) -> int | None:
+        """Give the next match behind an event; after the last, the first."""
+        if not self._matches:
+            return None
+        return next((match for match in self._matches if match > seq), self._matches[0])

@@ -1,0 +1,166 @@
+"""A table of any length: columns fold by width, and only the rows in sight are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from rich.cells import cell_len
+
+from analyze.tui.lines import Line, Run, fit_end, pad, width_of
+from analyze.tui.widgets.row_list import RowList
+
+RowT = TypeVar("RowT")
+
+GAP = 2
+COMFORT = 3
+_MEASURED_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Column(Generic[RowT]):
+    """One column: what it shows, how wide, and how long it stays when the width runs out."""
+
+    name: str
+    cell: Callable[[RowT], Line]
+    least: int
+    """Narrowest useful width, in cells."""
+    most: int
+    """Widest useful width; it takes no more than its contents need."""
+    fold: int = 0
+    """The highest goes first when the width runs out; 0 stays. From `COMFORT` on it goes as soon as others are cut."""
+    align: Literal["left", "right"] = "left"
+    order: Callable[[RowT], Any] | None = None
+    """What to sort by; None for a column that is not sorted by."""
+    keep: Literal["start", "end"] = "start"
+    """Which end of its contents stays when they are cut."""
+    elastic: bool = False
+    """Sentences: it takes what is left, and nothing folds to show it whole."""
+
+
+def lay_out(columns: Sequence[Column[RowT]], wanted: Sequence[int], width: int) -> list[tuple[Column[RowT], int]]:
+    """Choose the columns that fit a width and share out what is left of it.
+
+    `wanted` is how wide each column's contents are; a column that can fold and has none is left out.
+    """
+    kept = [
+        (column, min(max(want, column.least), column.most))
+        for column, want in zip(columns, wanted, strict=True)
+        if want or not column.fold
+    ]
+    while foldable := [entry for entry in kept if entry[0].fold]:
+        last = max(foldable, key=lambda entry: entry[0].fold)
+        if _needed(kept, comfortable=last[0].fold >= COMFORT) <= width:
+            break
+        kept.remove(last)
+    widths = [column.least for column, _ in kept]
+    spare = width - _needed(kept, comfortable=False)
+    # Short contents are shown whole before long ones get anything: a name that is cut is worth less than a sentence.
+    for position in sorted(range(len(kept)), key=lambda at: kept[at][1]):
+        more = min(kept[position][1] - widths[position], max(spare, 0))
+        widths[position] += more
+        spare -= more
+    return [(column, have) for (column, _), have in zip(kept, widths, strict=True)]
+
+
+def _needed(entries: Sequence[tuple[Column[Any], int]], *, comfortable: bool) -> int:
+    cells = sum(want if comfortable and not column.elastic else column.least for column, want in entries)
+    return cells + GAP * (len(entries) - 1)
+
+
+def _cut(column: Column[RowT], row: RowT, cells: int) -> Line:
+    line = column.cell(row)
+    return fit_end(line, cells) if column.keep == "end" else line
+
+
+def _beside(cells: Sequence[tuple[Line, int, Literal["left", "right"]]]) -> Line:
+    runs: list[Run] = []
+    for position, (line, width, align) in enumerate(cells):
+        runs += [Run(" " * GAP)] * (position > 0)
+        runs += pad(line, width, align)
+    return tuple(runs)
+
+
+class VirtualTable(RowList, Generic[RowT]):
+    """Rows of one type under columns; it knows which rows are marked and which column sorts them."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column[RowT]],
+        *,
+        key: Callable[[RowT], Hashable],
+        empty_text: str = "",
+        id: str | None = None,  # noqa: A002 - Textual's word
+    ) -> None:
+        super().__init__(id=id)
+        self.set_reactive(RowList.empty_text, empty_text)
+        self._columns = tuple(columns)
+        self._key = key
+        self._wanted = tuple(column.least for column in columns)
+        self._layouts: dict[int, list[tuple[Column[RowT], int]]] = {}
+        self.rows: Sequence[RowT] = ()
+        self.marked: tuple[Hashable, ...] = ()
+        self.sorted_by: tuple[str, bool] | None = None
+        """Name of the column and whether it descends; shown in the heading."""
+
+    def show(self, rows: Sequence[RowT], *, keep_cursor: bool = True) -> None:
+        """Show other rows; the cursor stays on the row with its key where that is still there."""
+        kept = self._key(self.current) if keep_cursor and self.current is not None else None
+        self.rows = rows
+        self._measure()
+        found = (at for at, row in enumerate(rows) if self._key(row) == kept)
+        self.rows_changed(0 if kept is None else next(found, 0))
+
+    def mark(self, keys: Sequence[Hashable]) -> None:
+        """Show which rows are marked, numbered in the order given."""
+        self.marked = tuple(keys)
+        self.refresh()
+
+    @property
+    def current(self) -> RowT | None:
+        """The row under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    def shown_columns(self, width: int | None = None) -> list[tuple[Column[RowT], int]]:
+        """Give the columns that fit, with their widths."""
+        width = self.scrollable_size.width if width is None else width
+        if width not in self._layouts:
+            self._layouts[width] = lay_out(self._columns, self._wanted, width - GAP)
+        return self._layouts[width]
+
+    def heading(self, width: int) -> Line:
+        """Name the columns, with units, and the order of the rows."""
+        shown = [(self._title(column), cells, column.align) for column, cells in self.shown_columns(width)]
+        return (Run(" " * GAP), *_beside(shown))
+
+    def _title(self, column: Column[RowT]) -> Line:
+        if self.sorted_by is None or self.sorted_by[0] != column.name:
+            return (Run(column.name, "muted"),)
+        return (Run(column.name + ("▾" if self.sorted_by[1] else "▴"), "strong"),)
+
+    def row_at(self, index: int, width: int) -> Line:
+        """Set one row in its columns, after the cursor's sign and the mark's number."""
+        row = self.rows[index]
+        shown = [(_cut(column, row, cells), cells, column.align) for column, cells in self.shown_columns(width)]
+        return (Run("›" if index == self.cursor else " ", "strong"), self._mark_of(row), *_beside(shown))
+
+    def _mark_of(self, row: RowT) -> Run:
+        if not self.marked or (key := self._key(row)) not in self.marked:
+            return Run(" ")
+        return Run(str(self.marked.index(key) + 1)[-1], "changed")
+
+    def _measure(self) -> None:
+        # Some rows stand for all: measuring 100,000 would cost more than drawing them.
+        sample = self.rows[:: len(self.rows) // _MEASURED_ROWS + 1]
+        contents = [max((width_of(column.cell(row)) for row in sample), default=1) for column in self._columns]
+        self._wanted = tuple(
+            max(cells, cell_len(column.name) + 1) if cells else 0
+            for cells, column in zip(contents, self._columns, strict=True)
+        )
+        self._layouts.clear()

@@ -1,0 +1,381 @@
+"""A source that holds made-up answers: fixed ids, fixed times, a hostile payload, the founding incident."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from textual.app import App
+
+from analyze.answers import (
+    DiffRow,
+    EventDetail,
+    FailureMatrix,
+    LatencyDelta,
+    MatrixCell,
+    PathChange,
+    RunSummary,
+    SessionDetail,
+    SessionDiff,
+    SessionSummary,
+    TimelineRow,
+    TranscriptDiff,
+    Turn,
+)
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from replay.statistics import wilson
+from replay.verdict import Verdict
+
+# pytest-textual-snapshot 1.0.0 sets the name that syrupy had before 5; without this the pictures end in `.raw`.
+SVGImageExtension.file_extension = "svg"
+
+FIRST_AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
+FAILURE_KEY = (
+    "conversation.item.input_audio_transcription.failed|server_error|null|"
+    "Input transcription failed for item '<id>'. Please try again."
+)
+SENTENCE = (
+    "It takes both: gpt-4o-transcribe at eastus2 fails 5/5; each change alone clears it (0/5, 0/5). "
+    "The same audio passes in every other cell; other audio, options and dialect were not tested."
+)
+HOSTILE = "\x1b[31mred\x1b[0m [bold]not bold[/bold] \u202egnp.exe"
+
+
+def make_session(
+    number: int, *, region: str, transcription: str, failed: bool, replayed: bool = True
+) -> SessionSummary:
+    return SessionSummary(
+        session_id=f"20260212T0830{55 - number:02d}-{0x4F3A9C12 + number:08x}",
+        started_at=FIRST_AT - timedelta(seconds=number),
+        role="replayed" if replayed else "captured",
+        target=region,
+        provider="simulator",
+        region=region,
+        model="gpt-realtime",
+        transcription_model=transcription,
+        dialect="ga",
+        turns=1,
+        duration_ms=9812.0 + number * 3,
+        first_audio_ms=598.0 + number * 7,
+        outcome="failed" if failed else "ok",
+        errors=int(failed),
+        first_error="Input transcription failed" if failed else None,
+        failure_keys=(FAILURE_KEY,) if failed else (),
+        complete=True,
+        run_id="r20260212T083000-7c1d" if replayed else None,
+        cell=f"{region} · transcription.model={transcription}" if replayed else None,
+        trial=number % 5 + 1 if replayed else None,
+        trial_outcome=("failed" if failed else "ok") if replayed else None,
+        replay_of="20260212T083035-4f3a9c26" if replayed else None,
+        tags={},
+    )
+
+
+def make_sessions() -> list[SessionSummary]:
+    cells = [(r, t) for r in ("eastus2", "swedencentral") for t in ("gpt-4o-transcribe", "whisper-1")]
+    replayed = [
+        make_session(number, region=region, transcription=model, failed=(region, model) == cells[0])
+        for number, (region, model) in enumerate(cell for cell in cells for _ in range(5))
+    ]
+    captured = make_session(20, region="eastus2", transcription="gpt-4o-transcribe", failed=True, replayed=False)
+    cut_off = replace(replayed[7], outcome="incomplete", complete=False, first_audio_ms=None, duration_ms=1203.0)
+    return [*replayed[:7], cut_off, *replayed[8:], captured]
+
+
+TURN = Turn(
+    number=1,
+    item_id="item_D81pQ",
+    speech_started_ms=780.0,
+    speech_stopped_ms=3260.0,
+    committed_ms=3402.1,
+    first_audio_ms=3871.0,
+    response_done_ms=6181.0,
+    transcribed_ms=3914.6,
+    response_id="resp_D81pR",
+    response_status="completed",
+    transcription="failed",
+    transcript=None,
+    answer="Your order left the warehouse this morning.",
+)
+
+
+def row(seq: int, offset_ms: float, sender: str, event_type: str, summary: str = "", **more: object) -> TimelineRow:
+    fields: dict[str, object] = {
+        "first_seq": seq,
+        "last_seq": seq,
+        "offset_ms": offset_ms,
+        "sender": sender,
+        "kind": "event",
+        "type": event_type,
+        "count": 1,
+        "audio_ms": None,
+        "error": None,
+        "item_id": None,
+        "response_id": None,
+        "summary": summary,
+    }
+    return TimelineRow(**(fields | more))  # type: ignore[arg-type]
+
+
+FAILED = "conversation.item.input_audio_transcription.failed"
+TIMELINE = [
+    row(0, 0.4, "server", "session.created", "gpt-realtime"),
+    row(1, 1.9, "client", "session.update", "transcription gpt-4o-transcribe"),
+    row(2, 4.0, "server", "session.updated"),
+    row(3, 20.3, "client", "input_audio_buffer.append", last_seq=9, count=7, audio_ms=140.0),
+    row(10, 780.0, "server", "input_audio_buffer.speech_started", "at 0.8 s"),
+    row(11, 800.2, "client", "input_audio_buffer.append", last_seq=60, count=50, audio_ms=1000.0),
+    row(61, 3260.0, "server", "input_audio_buffer.speech_stopped"),
+    row(62, 3402.1, "server", "input_audio_buffer.committed", "item_D81pQ"),
+    row(63, 3402.9, "server", "conversation.item.added", "user · " + HOSTILE),
+    row(64, 3871.0, "server", "response.output_audio.delta", last_seq=105, count=41, audio_ms=2310.0),
+    row(106, 3914.6, "server", FAILED, error="server_error: Input transcription failed for item 'item_D81pQ'."),
+    row(107, 6181.0, "server", "response.done", "completed · 212 tokens"),
+    row(108, 6182.0, "server", "rate_limits.updated"),
+    row(109, 9800.0, "client", "", "1000", kind="close", type=None),
+]
+
+
+def make_event(seq: int) -> EventDetail:
+    folded = next(row for row in TIMELINE if row.first_seq <= seq <= row.last_seq)
+    payload: dict[str, object] = {"type": folded.type, "event_id": f"event_{seq:04d}"}
+    if folded.type == FAILED:
+        payload["item_id"] = "item_D81pQ"
+        payload["error"] = {"type": "server_error", "code": None, "message": "Input transcription failed for item."}
+    if folded.type == "conversation.item.added":
+        payload["item"] = {"role": "user", "content": [{"type": "input_text", "text": HOSTILE}]}
+    if folded.audio_ms:
+        payload["audio"] = "«0.02 s of audio»"
+    return EventDetail(
+        seq=seq,
+        offset_ms=folded.offset_ms + 20.0 * (seq - folded.first_seq),
+        at=FIRST_AT + timedelta(milliseconds=folded.offset_ms + 20.0 * (seq - folded.first_seq)),
+        sender=folded.sender,
+        kind=folded.kind,
+        type=folded.type,
+        payload=json.dumps(payload, ensure_ascii=False),
+        wire_bytes=1301,
+        redacted=folded.type == "session.update",
+    )
+
+
+def unfolded(folded: TimelineRow) -> list[TimelineRow]:
+    return [
+        replace(folded, first_seq=seq, last_seq=seq, count=1, audio_ms=20.0, offset_ms=make_event(seq).offset_ms)
+        for seq in range(folded.first_seq, folded.last_seq + 1)
+    ]
+
+
+def make_cell(row_name: str, column: str, sessions: Sequence[SessionSummary], not_counted: int = 0) -> MatrixCell:
+    failed = sum(session.outcome == "failed" for session in sessions)
+    low, high = wilson(failed, len(sessions))
+    ids = tuple(session.session_id for session in sessions)
+    return MatrixCell(row_name, column, failed, len(sessions), low, high, not_counted, ids)
+
+
+def make_matrix(by: Sequence[str], sessions: Sequence[SessionSummary]) -> FailureMatrix:
+    def value(session: SessionSummary, name: str) -> str:
+        return str(getattr(session, name, None) or "–")
+
+    counted = [session for session in sessions if session.outcome != "incomplete"]
+    rows = tuple(sorted({value(session, by[0]) for session in sessions}))
+    columns = tuple(sorted({value(session, by[1]) for session in sessions}))
+    cells = {
+        (r, c): make_cell(r, c, [s for s in counted if (value(s, by[0]), value(s, by[1])) == (r, c)])
+        for r in rows
+        for c in columns
+    }
+    return FailureMatrix(
+        by=tuple(by),
+        rows=rows,
+        columns=columns,
+        cells=cells,
+        row_totals={r: make_cell(r, "all", [s for s in counted if value(s, by[0]) == r]) for r in rows},
+        column_totals={c: make_cell("all", c, [s for s in counted if value(s, by[1]) == c]) for c in columns},
+        total=make_cell("all", "all", counted, len(sessions) - len(counted)),
+    )
+
+
+@dataclass
+class FakeSource:
+    """Answers from memory; keeps what it was asked."""
+
+    root: Root
+    listed: list[SessionSummary]
+    live: int = 0
+    failing: dict[str, Exception] = field(default_factory=dict)
+    """Questions that raise, by name."""
+    foreign: dict[Path, str] = field(default_factory=dict)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def _note(self, *question: object) -> None:
+        self.asked.append(question)
+        if problem := self.failing.get(str(question[0])):
+            raise problem
+
+    def live_count(self) -> int:
+        return self.live
+
+    def reload(self) -> None:
+        self._note("reload")
+
+    def unreadable(self) -> dict[Path, str]:
+        return self.foreign
+
+    def session_count(self) -> int:
+        self._note("session_count")
+        return len(self.listed)
+
+    def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002
+        self._note("sessions", filter, limit)
+        terms = [term.partition(":") for term in filter.split()]
+        for name, _, _ in terms:
+            if self.listed and not hasattr(self.listed[0], name):
+                raise UsageProblem(f"sessions have no field {name!r} to filter by; nearest are region, role")
+        found = [s for s in self.listed if all(str(getattr(s, name)) == wanted for name, _, wanted in terms)]
+        return found[:limit]
+
+    def session(self, session_id: str) -> SessionDetail:
+        self._note("session", session_id)
+        summary = next(session for session in self.listed if session.session_id == session_id)
+        asked = {"audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}}, "instructions": "Be brief."}
+        echoed = {
+            "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}, "output": {"voice": "marin"}},
+            "instructions": "Be brief and kind.",
+        }
+        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), ())
+
+    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
+        self._note("timeline", session_id, fold)
+        return TIMELINE if fold else [single for folded in TIMELINE for single in unfolded(folded)]
+
+    def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
+        self._note("events", session_id, first_seq, last_seq)
+        return [make_event(seq) for seq in range(first_seq, last_seq + 1)]
+
+    def levels(self, session_id: str, track: str, bins: int) -> list[float]:
+        self._note("levels", session_id, track, bins)
+        begin, end = (0.08, 0.33) if track == "client" else (0.4, 0.63)
+        loud = range(int(begin * bins), int(end * bins))
+        return [0.005 * 2 ** (7 * abs(math.sin(at / 9))) if at in loud else 0.0 for at in range(bins)]
+
+    def diff(self, left_id: str, right_id: str) -> SessionDiff:
+        self._note("diff", left_id, right_id)
+        left, right = self.session(left_id).summary, self.session(right_id).summary
+        completed = row(106, 3950.0, "server", FAILED.replace("failed", "completed"), "Where is my order?")
+        changed = PathChange("session.audio.input.transcription.model", '"gpt-4o-transcribe"', '"whisper-1"')
+        rows = (
+            *(DiffRow("=", None, r, r, (), None, None) for r in (TIMELINE[0],)),
+            DiffRow("≠", None, TIMELINE[1], TIMELINE[1], (changed,), None, None),
+            *(DiffRow("=", 1, r, r, (), 10.0, 14.0) for r in TIMELINE[2:10]),
+            DiffRow("-", 1, TIMELINE[10], None, (), 654.6, None),
+            DiffRow("+", 1, None, completed, (), None, 690.0),
+            *(DiffRow("=", 1, r, r, (), 10.0, 14.0) for r in TIMELINE[11:13]),
+        )
+        return SessionDiff(
+            left=left,
+            right=right,
+            rows=rows,
+            configuration_asked=(changed,),
+            configuration_echoed=(),
+            latencies=(
+                LatencyDelta("first_audio", 1, 611.0, 733.0),
+                LatencyDelta("commit", 1, 142.0, 141.0),
+                LatencyDelta("transcription", 1, 512.5, None),
+            ),
+            transcripts=(
+                TranscriptDiff(1, "user", None, "Where is my order?", (("+", "Where is my order?"),)),
+                TranscriptDiff(
+                    1,
+                    "assistant",
+                    "Your order left the warehouse this morning.",
+                    "Your parcel left the warehouse today.",
+                    (
+                        ("=", "Your"),
+                        ("-", "order"),
+                        ("+", "parcel"),
+                        ("=", "left the warehouse"),
+                        ("-", "this morning."),
+                        ("+", "today."),
+                    ),
+                ),
+            ),
+        )
+
+    def failures(self, by: Sequence[str]) -> FailureMatrix:
+        self._note("failures", *by)
+        return make_matrix(by, self.listed)
+
+    def runs(self) -> list[RunSummary]:
+        self._note("runs")
+        replayed = [session for session in self.listed if session.run_id]
+        if not replayed:
+            return []
+        origin = tuple({session.replay_of for session in replayed if session.replay_of})
+        return [RunSummary(str(replayed[0].run_id), FIRST_AT, origin, 4, len(replayed), 5, 14, 1)]
+
+    def verdict(self, run_id: str) -> Verdict:
+        self._note("verdict", run_id)
+        return Verdict(run_id, "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+
+    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
+        self._note("write_wav", session_id, folder)
+        return [folder / f"{session_id}-{track}.wav" for track in ("client", "server")]
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    """The founding incident: one captured session, 20 replays in four cells, one of them cut off."""
+    return FakeSource(Root(Path("recordings")), make_sessions())
+
+
+@pytest.fixture
+def empty_source() -> FakeSource:
+    return FakeSource(Root(Path("recordings")), [])
+
+
+@pytest.fixture
+def many_sessions() -> Callable[[int], FakeSource]:
+    """Make a source of any number of sessions."""
+
+    def make(count: int) -> FakeSource:
+        some = make_sessions()
+        listed = [
+            replace(some[number % len(some)], session_id=f"20260212T083055-{number:08x}") for number in range(count)
+        ]
+        return FakeSource(Root(Path("recordings")), listed)
+
+    return make
+
+
+@pytest.fixture
+def shown() -> Callable[[App[None]], str]:
+    """Read the text on the screen."""
+
+    def read(app: App[None]) -> str:
+        return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+    return read
+
+
+@pytest.fixture
+def turn() -> Turn:
+    return TURN
+
+
+@pytest.fixture
+def timeline() -> list[TimelineRow]:
+    return TIMELINE
+
+
+@pytest.fixture
+def hostile() -> str:
+    """Text that would colour the terminal, be read as markup, and turn round its letters."""
+    return HOSTILE

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.base import root_name, sentence_of
+from analyze.tui.screenshot import press, settle
+from capture.errors import UsageProblem
+
+QUESTIONS = {
+    "sessions": (),
+    "session_count": (),
+    "session": ("enter",),
+    "timeline": ("enter",),
+    "events": ("enter",),
+    "levels": ("enter",),
+    "diff": ("space", "d"),
+    "failures": ("f",),
+    "runs": ("f",),
+    "verdict": ("f",),
+    "write_wav": ("enter", "w"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_a_question_that_fails_is_a_sentence_on_the_screen(
+    source: Any, shown: Callable[[App[None]], str], question: str
+) -> None:
+    source.failing[question] = UsageProblem(f"the {question} cannot be read: run `wiretape capture recover`")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *QUESTIONS[question])
+        assert f"▲ the {question} cannot be read: run `wiretape capture recover`" in shown(app)
+        assert "Traceback" not in shown(app)
+
+
+async def test_what_went_wrong_goes_away_when_it_works_again(source: Any, shown: Callable[[App[None]], str]) -> None:
+    source.failing["sessions"] = UsageProblem("not now")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "▲ not now" in shown(app)
+        source.failing.clear()
+        await press(pilot, "f5")
+        assert "▲ not now" not in shown(app)
+
+
+def test_an_error_that_is_not_ours_names_its_kind_in_one_line() -> None:
+    assert sentence_of(ValueError("bad\n  magic")) == "this could not be read (ValueError: bad magic)"
+
+
+def test_a_long_root_shows_its_end() -> None:
+    assert root_name(Path("recordings")) == "recordings/"
+    assert root_name(Path("/srv/voice/production/eastus2/recordings")) == "…/production/eastus2/recordings/"

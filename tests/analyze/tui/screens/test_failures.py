@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.failures import FailuresScreen, cell_filter
+from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screenshot import press, settle
+
+Shown = Callable[[App[None]], str]
+
+
+@pytest.fixture
+def app(source: Any) -> WiretapeApp:
+    return WiretapeApp(source, start="failures")
+
+
+async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "transcription model \\ region │ eastus2" in shown(app)
+        assert "6/6   61–100 %" in shown(app)
+        assert "verdict   It takes both: gpt-4o-transcribe at eastus2 fails 5/5" in shown(app)
+
+
+async def test_the_cursor_starts_on_the_worst_cell_and_moves_both_ways(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "gpt-4o-transcribe × eastus2  6 of 6 failed · 61–100 %" in shown(app)
+        await press(pilot, "right", "down")
+        assert "whisper-1 × swedencentral  0 of 5 failed" in shown(app)
+        await press(pilot, "down", "right", "right")
+        assert "all × all  6 of 20 failed · 15–52 % · 1 not counted" in shown(app)
+
+
+async def test_enter_lists_the_sessions_of_the_cell_by_a_filter(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, SessionsScreen)
+        assert app.screen.filter_text == "transcription_model:gpt-4o-transcribe region:eastus2"
+        assert app.screen.filter_text in shown(app)
+        assert len(app.screen.table.rows) == 6
+
+
+async def test_a_cell_that_no_filter_can_name_is_listed_by_its_ids(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, FailuresScreen)
+        wanted = tuple(row.session_id for row in source.listed[:2])
+        screen.post_message(FailuresScreen.CellOpened(None, wanted, "– × eastus2"))
+        await settle(pilot)
+        assert isinstance(app.screen, SessionsScreen)
+        assert tuple(row.session_id for row in app.screen.table.rows) == wanted
+        assert "– × eastus2 · 2 of 21" in shown(app)
+        await press(pilot, "escape")
+        assert len(app.screen.table.rows) == 21
+
+
+async def test_x_and_y_change_the_dimensions(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "x")
+        assert "transcription model \\ model" in shown(app)
+        await press(pilot, "y")
+        assert "region \\ model" in shown(app)
+
+
+async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
+    app = WiretapeApp(empty_source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "no sessions that failed or passed" in shown(app)
+        await press(pilot, "enter", "down", "right")
+        assert isinstance(app.screen, FailuresScreen)
+
+
+@pytest.mark.parametrize(
+    ("values", "filter_text"),
+    [
+        ({"region": "eastus2", "model": "gpt-realtime"}, "region:eastus2 model:gpt-realtime"),
+        ({"region": "eastus2", "model": "all"}, "region:eastus2"),
+        ({"cell": "eastus2 · model=a"}, "'cell:eastus2 · model=a'"),
+        ({"region": "–"}, None),
+        ({"model": "a,b"}, None),
+        ({"model": "gpt*"}, None),
+    ],
+)
+def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:
+    assert cell_filter(values) == filter_text

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.pick import PickScreen, nearness
+from analyze.tui.screenshot import press, settle
+
+
+def test_relatives_come_first(source: Any) -> None:
+    replayed, captured = source.listed[0], source.listed[20]
+    origin = replace(captured, session_id=replayed.replay_of)
+    elsewhere = replace(captured, session_id="20260101T000000-00000000")
+    stranger = replace(elsewhere, model="gpt-other")
+    same_run = replace(replayed, replay_of="another")
+    assert [nearness(replayed, other) for other in (origin, source.listed[3], same_run, elsewhere, stranger)] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+    ]
+
+
+async def test_the_session_itself_is_not_among_them(source: Any, shown: Callable[[App[None]], str]) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "d")
+        screen = app.screen
+        assert isinstance(screen, PickScreen)
+        assert len(screen.table.rows) == 20
+        await pilot.press("slash", *"region:swedencentral")
+        await press(pilot, "enter")
+        assert len(screen.table.rows) == 10
+        await pilot.press("slash", "space", *"nope:1")
+        await press(pilot, "enter")
+        assert "▲ sessions have no field" in shown(app)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.configuration import ConfigurationScreen
+from analyze.tui.screens.diff import DiffScreen
+from analyze.tui.screens.pick import PickScreen
+from analyze.tui.screens.session import SessionScreen
+from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screenshot import press, settle
+
+Shown = Callable[[App[None]], str]
+
+
+def session(app: WiretapeApp) -> SessionScreen:
+    assert isinstance(app.screen, SessionScreen)
+    return app.screen
+
+
+@pytest.fixture
+def app(source: Any) -> WiretapeApp:
+    return WiretapeApp(source, start=source.listed[0].session_id)
+
+
+async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lines = shown(app).split("\n")
+        assert lines[1].startswith(" ▲ 20260212T083055-4f3a9c12  eastus2 · gpt-realtime · gpt-4o-transcribe · ga")
+        assert lines[1].rstrip().endswith("9.8 s · 1 turn")
+        assert lines[2].startswith(" ▲ conversation.item.input_audio_transcription.failed  server_error")
+
+
+async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        client, marks, server = shown(app).split("\n")[3:6]
+        assert client.startswith(" client ▁▁▁")
+        assert server.startswith(" server ▁▁▁")
+        assert "├" in marks
+        assert "speech" in marks
+        assert "✕ transcription" in marks
+        # The failure at 3,914.6 ms of 9,812 ms stands above the same moment of the server's strip.
+        assert marks.index("✕") == 8 + int(3914.6 / 9812.0 * 111)
+        assert "end of speech ─ 142 → commit" in shown(app)
+        assert "✕ transcript failed 512" in shown(app)
+
+
+async def test_n_goes_to_the_failure_and_the_detail_follows(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "n")
+        current = session(app).timeline.current
+        assert current is not None
+        assert current.row.error
+        assert '"code": null' in shown(app)
+        await press(pilot, "n")
+        assert "no failure after this event" in shown(app)
+
+
+async def test_enter_unfolds_a_run_and_folds_it_again(app: WiretapeApp) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        folded = len(session(app).timeline.rows)
+        await press(pilot, "down", "down", "down", "enter")
+        assert len(session(app).timeline.rows) == folded + 7
+        await press(pilot, "enter")
+        assert len(session(app).timeline.rows) == folded
+
+
+async def test_below_100_columns_the_detail_opens_over_the_timeline(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert '"type": "session.created"' not in shown(app)
+        await press(pilot, "enter")
+        assert '"type": "session.created"' in shown(app)
+        assert "speech_stopped" not in shown(app)
+        await press(pilot, "escape")
+        assert "speech_stopped" in shown(app)
+        assert session(app).timeline.has_focus
+
+
+async def test_search_goes_through_the_payloads_and_unfolds_what_it_finds(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("j", *"event_007")
+        await press(pilot, "enter")
+        assert "10 events" in shown(app)
+        current = session(app).timeline.current
+        assert current is not None
+        assert (current.inside, current.row.first_seq) == (True, 70)
+        await press(pilot, "J")
+        assert session(app).timeline.current.row.first_seq == 71  # type: ignore[union-attr]
+        await press(pilot, "escape")
+        assert not session(app).has_class("-searching")
+        assert ("events", session(app).session_id, 0, 109) in source.asked
+
+
+async def test_a_search_that_finds_nothing_says_so(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("j", *"whale")
+        await press(pilot, "enter")
+        assert "0 events" in shown(app)
+        await press(pilot, "escape")
+        assert session(app).timeline.has_focus
+
+
+async def test_a_hostile_payload_is_shown_escaped(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(200, 50)) as pilot:
+        await settle(pilot)
+        await press(pilot, *["down"] * 8)
+        assert r"[31mred" in shown(app)
+        assert "[bold]not bold[/bold]" in shown(app)
+        assert r"\u202e" in shown(app)
+        assert not {"\x1b", "\u202e"} & set(shown(app))
+
+
+async def test_c_shows_the_configuration(app: WiretapeApp) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "c")
+        assert isinstance(app.screen, ConfigurationScreen)
+        await press(pilot, "q")
+        assert isinstance(app.screen, SessionScreen)
+
+
+async def test_d_compares_with_a_session_that_is_picked(app: WiretapeApp, source: Any) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "d")
+        assert isinstance(app.screen, PickScreen)
+        await press(pilot, "down", "enter")
+        assert isinstance(app.screen, DiffScreen)
+        assert app.screen.left_id == source.listed[0].session_id
+        await press(pilot, "escape", "d", "escape")
+        assert isinstance(app.screen, SessionScreen)
+
+
+async def test_w_writes_both_tracks_to_the_current_folder(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "w")
+        assert ("write_wav", session(app).session_id, Path.cwd()) in source.asked
+        assert "Written" in shown(app)
+
+
+async def test_r_shows_the_command_and_copies_it(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "r")
+        command = "wiretape replay run 20260212T083055-4f3a9c12 --to eastus2 --trials 5"
+        assert command in shown(app)
+        assert app.clipboard == command
+
+
+async def test_q_goes_back(app: WiretapeApp) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "q")
+        assert isinstance(app.screen, SessionsScreen)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.diff import DiffScreen
+from analyze.tui.screens.session import SessionScreen
+from analyze.tui.screens.sessions import FIRST_PAGE, SessionsScreen
+from analyze.tui.screenshot import press, settle
+from analyze.tui.widgets.filter_bar import FilterBar
+
+Shown = Callable[[App[None]], str]
+
+
+def sessions(app: WiretapeApp) -> SessionsScreen:
+    assert isinstance(app.screen, SessionsScreen)
+    return app.screen
+
+
+async def test_the_filter_is_asked_for_and_counted(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "21 of 21 · 6 failed" in shown(app)
+        await pilot.press("slash", *"outcome:failed")
+        await press(pilot, "enter")
+        assert "6 of 21 · 6 failed" in shown(app)
+        assert sessions(app).table.has_focus
+        await press(pilot, "escape")
+        assert "21 of 21" in shown(app)
+
+
+async def test_a_filter_counts_after_a_pause_too(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        sessions(app).query_one(FilterBar).post_message(
+            FilterBar.Typed(sessions(app).query_one(FilterBar), "region:swedencentral", accepted=False)
+        )
+        await settle(pilot)
+        assert len(sessions(app).table.rows) == 10
+        assert not sessions(app).query_one(FilterBar).has_focus
+
+
+async def test_a_filter_that_does_not_read_keeps_the_list(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("slash", *"nope:1")
+        await press(pilot, "enter")
+        assert "▲ sessions have no field 'nope' to filter by" in shown(app)
+        assert len(sessions(app).table.rows) == 21
+
+
+async def test_sorting_goes_through_the_columns_in_sight(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "started UTC▾" in shown(app)
+        await press(pilot, "s")
+        assert "target▴" in shown(app)
+        assert [row.target for row in sessions(app).table.rows][:11] == ["eastus2"] * 11
+        await press(pilot, "S")
+        assert "target▾" in shown(app)
+        assert next(iter(sessions(app).table.rows)).target == "swedencentral"
+
+
+async def test_two_marks_are_compared_in_their_order(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "down", "down", "space", "home", "space", "end", "d")
+        assert isinstance(app.screen, DiffScreen)
+        wanted = source.listed[2].session_id, source.listed[0].session_id
+        assert (app.screen.left_id, app.screen.right_id) == wanted
+
+
+async def test_one_mark_is_compared_with_the_current(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "space", "d")
+        assert isinstance(app.screen, DiffScreen)
+        assert app.screen.right_id == source.listed[1].session_id
+
+
+async def test_a_third_mark_takes_the_place_of_the_first(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "space", "space", "space")
+        assert sessions(app).marked == [source.listed[1].session_id, source.listed[2].session_id]
+        await press(pilot, "escape")
+        assert sessions(app).marked == []
+
+
+async def test_nothing_marked_says_how(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "d")
+        assert "mark a session with space" in shown(app)
+
+
+async def test_a_click_on_the_current_row_opens_it(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.click(sessions(app).table, offset=(10, 4))
+        await settle(pilot)
+        assert sessions(app).table.cursor == 3
+        await pilot.click(sessions(app).table, offset=(10, 4))
+        await settle(pilot)
+        assert isinstance(app.screen, SessionScreen)
+        assert app.screen.session_id == source.listed[3].session_id
+
+
+async def test_an_empty_root_says_how_to_record(empty_source: Any, shown: Shown) -> None:
+    app = WiretapeApp(empty_source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "No recordings yet in recordings/" in shown(app)
+        assert "wiretape demo" in shown(app)
+        assert "wiretape capture proxy --to" in shown(app)
+        await press(pilot, "enter", "d", "space", "r", "s")
+        assert isinstance(app.screen, SessionsScreen)
+
+
+async def test_f5_finds_what_was_recorded_since(empty_source: Any, source: Any, shown: Shown) -> None:
+    app = WiretapeApp(empty_source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        empty_source.listed = source.listed
+        await press(pilot, "f5")
+        assert "21 sessions" in shown(app)
+        assert ("reload",) in empty_source.asked
+
+
+async def test_sessions_in_flight_are_counted(source: Any, shown: Shown) -> None:
+    source.live = 3
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "◌ 3 live" in shown(app)
+
+
+async def test_a_large_root_shows_its_newest_sessions_first(many_sessions: Callable[[int], Any]) -> None:
+    many = many_sessions(FIRST_PAGE * 20)
+    app = WiretapeApp(many)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        limits = [question[2] for question in many.asked if question[0] == "sessions"]
+        assert limits == [FIRST_PAGE, None]
+        assert len(sessions(app).table.rows) == FIRST_PAGE * 20
+        await press(pilot, "end")
+        assert sessions(app).table.cursor == FIRST_PAGE * 20 - 1
+
+
+async def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(source: Any, shown: Shown) -> None:
+    source.foreign = {Path("sessions/a.parquet"): "no Parquet file", Path("sessions/b.parquet"): "cut off"}
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "▲ left out: a.parquet (no Parquet file), and 1 other file" in shown(app)
+        assert len(sessions(app).table.rows) == 21
+
+
+async def test_hostile_names_are_shown_escaped(source: Any, shown: Shown, hostile: str) -> None:
+    source.listed[0] = replace(source.listed[0], target=hostile, failure_keys=(f"error|{hostile}||",))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await settle(pilot)
+        assert r"\x1b[31mred\x1b[0m" in shown(app)
+        assert "\x1b" not in shown(app)
+        await press(pilot, "r")
+        assert "\x1b" not in shown(app)

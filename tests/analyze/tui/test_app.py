@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from analyze.tui import app as app_module
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.diff import DiffScreen
+from analyze.tui.screens.failures import FailuresScreen
+from analyze.tui.screens.help import HelpScreen
+from analyze.tui.screens.session import SessionScreen
+from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screenshot import press, settle
+from analyze.tui.source import RootSource, Source
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+
+
+async def test_keys_lead_from_screen_to_screen_and_back(source: Source) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        visited = [type(app.screen)]
+        for key in ("enter", "q", "f", "tab", "question_mark", "escape", "space", "d", "escape"):
+            await press(pilot, key)
+            visited.append(type(app.screen))
+    assert visited == [
+        SessionsScreen,
+        SessionScreen,
+        SessionsScreen,
+        FailuresScreen,
+        SessionsScreen,
+        HelpScreen,
+        SessionsScreen,
+        SessionsScreen,
+        DiffScreen,
+        SessionsScreen,
+    ]
+
+
+async def test_q_leaves_from_a_main_screen(source: Source) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test() as pilot:
+        await press(pilot, "q")
+    assert app.return_code == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "screen"),
+    [(None, SessionsScreen), ("failures", FailuresScreen), ("20260212T083055-4f3a9c12", SessionScreen)],
+)
+async def test_it_starts_where_it_is_told(source: Source, start: str | None, screen: type) -> None:
+    app = WiretapeApp(source, start=start)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        assert type(app.screen) is screen
+
+
+async def test_the_light_theme_can_be_asked_for(source: Source) -> None:
+    app = WiretapeApp(source, light=True)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        assert not app.current_theme.dark
+
+
+@pytest.mark.parametrize("size", [(40, 10), (100, 30)])
+async def test_every_screen_draws_at_every_size(
+    source: Source, shown: Callable[[App[None]], str], size: tuple[int, int]
+) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for key in ("enter", "n", "enter", "escape", "c", "escape", "j", "escape", "escape", "escape", "f", "tab", "r"):
+            await press(pilot, key)
+            assert all(len(line) <= size[0] for line in shown(app).split("\n"))
+
+
+async def test_a_real_root_is_shown(
+    root: Root, failed_session: str, ok_session: str, shown: Callable[[App[None]], str]
+) -> None:
+    source = RootSource(root)
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "2 sessions" in shown(app)
+        await press(pilot, "down", "enter", "n")
+        assert failed_session in shown(app)
+        assert "Input transcription failed for item" in shown(app)
+        await press(pilot, "escape", "space", "up", "d")
+        assert '"gpt-4o-transcribe" → "whisper-1"' in shown(app)
+        await press(pilot, "escape", "f")
+        assert "1/1" in shown(app)
+    source.close()
+
+
+def test_run_closes_its_source(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Any] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(WiretapeApp, "run", lambda _: None)
+    monkeypatch.setattr(RootSource, "close", lambda self: closed.append(self.root))
+    app_module.run(root)
+    assert closed == [root]
+
+
+def test_without_a_terminal_it_says_what_to_do_instead(root: Root) -> None:
+    with pytest.raises(UsageProblem, match="needs a terminal: ask a question instead, such as `wiretape analyze"):
+        app_module.run(root)
+
+
+@pytest.mark.parametrize("path", sorted(Path(app_module.__file__).parent.rglob("*.tcss")), ids=lambda path: path.name)
+def test_every_style_rule_starts_with_the_name_of_its_screen(path: Path) -> None:
+    rules = [part.split("{")[0] for part in path.read_text().split("}") if "{" in part]
+    selectors = [selector.strip() for rule in rules for selector in rule.split(",")]
+    screen = f"{path.stem.title()}Screen"
+    assert selectors
+    assert [selector for selector in selectors if not selector.startswith(screen)] == []

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from analyze.tui import figures
+from analyze.tui.lines import plain
+
+
+def test_numbers_have_thousands_separators_and_nothing_where_there_is_no_value() -> None:
+    assert [figures.milliseconds(2310.4), figures.milliseconds(None)] == ["2,310", ""]
+    assert [figures.seconds(9812.0), figures.seconds(None)] == ["9.8", ""]
+
+
+@pytest.mark.parametrize(("value_ms", "written"), [(20.0, "20 ms"), (999.0, "999 ms"), (2310.0, "2.31 s")])
+def test_a_length_takes_the_unit_that_shows_it(value_ms: float, written: str) -> None:
+    assert figures.length(value_ms) == written
+
+
+def test_a_time_has_its_day() -> None:
+    assert figures.clock(datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)) == "02-12 08:30:55"
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "right_ms", "written"),
+    [(611.0, 733.0, "+122 ms (1.2x)"), (100.0, 50.0, "-50 ms (0.5x)"), (None, 5.0, ""), (0.0, 5.0, "+5 ms")],
+)
+def test_a_change_says_by_how_much(left_ms: float | None, right_ms: float | None, written: str) -> None:
+    assert plain(figures.change(left_ms, right_ms)) == written
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("conversation.item.input_audio_transcription.failed|server_error||Input …", "transcription server_error"),
+        ("error|invalid_request_error|invalid_value|Invalid value", "invalid_value"),
+        ("error|invalid_request_error||Invalid value", "invalid_request_error"),
+        ("response.done|server_error|rate_limit_exceeded|…", "response rate_limit_exceeded"),
+        ("absent:response.done", "absent:response.done"),
+    ],
+)
+def test_a_failure_is_named_by_what_failed_and_its_code(key: str, name: str) -> None:
+    assert figures.failure_name(key) == name
+
+
+def test_every_outcome_has_a_sign_of_its_own() -> None:
+    signs = [figures.mark(outcome).text for outcome in ("ok", "failed", "incomplete", "live")]
+    assert signs == ["●", "▲", "◐", "◌"]
+    assert figures.mark("never heard of").text == "·"
+
+
+def test_plural() -> None:
+    assert [figures.counted(1, "turn"), figures.counted(1204, "session")] == ["1 turn", "1,204 sessions"]

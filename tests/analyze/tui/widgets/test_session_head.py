@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from analyze.tui.lines import plain
+from analyze.tui.widgets.session_head import SHOWN_FAILURES, SessionHead
+
+
+def drawn(source: Any, width: int = 120, **changed: Any) -> list[str]:
+    detail = source.session(source.listed[0].session_id)
+    head = SessionHead()
+    head._detail = replace(detail, summary=replace(detail.summary, **changed))
+    return [plain(line).rstrip() for line in head.lines_at(width)]
+
+
+def test_the_facts_stand_above_the_failures(source: Any) -> None:
+    facts, failure = drawn(source)
+    assert facts.startswith(" ▲ 20260212T083055-4f3a9c12  eastus2 · gpt-realtime · gpt-4o-transcribe · ga · sess_D81pA")
+    assert facts.endswith("9.8 s · 1 turn")
+    assert failure.startswith(" ▲ conversation.item.input_audio_transcription.failed  server_error")
+
+
+def test_a_region_is_named_where_the_target_does_not(source: Any) -> None:
+    assert " · eastus2 · ga" in drawn(source, target="azure-prod")[0]
+
+
+def test_a_session_without_failures_has_one_line(source: Any) -> None:
+    assert len(drawn(source, failure_keys=(), outcome="ok")) == 1
+
+
+def test_of_many_failures_some_are_counted(source: Any) -> None:
+    keys = tuple(f"error|kind|code_{n}|message" for n in range(SHOWN_FAILURES + 2))
+    assert drawn(source, failure_keys=keys)[-1] == "   and 2 more failures"

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analyze.answers import TimelineRow
+from analyze.tui.lines import plain
+from analyze.tui.widgets.timeline import event_name, event_words, sender_sign, shorten_type
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("session.created", "session.created"),
+        ("conversation.item.input_audio_transcription.failed", "…input_audio_transcription.failed"),
+        ("response.output_audio_transcript.delta", "…output_audio_transcript.delta"),
+        ("conversation.item.input_audio_transcription.completed", "…audio_transcription.completed"),
+    ],
+)
+def test_a_long_type_loses_its_front_between_words(name: str, short: str) -> None:
+    assert shorten_type(name) == short
+
+
+def test_the_way_of_a_message_is_a_sign_and_a_colour(timeline: list[TimelineRow]) -> None:
+    server, client = timeline[0], timeline[1]
+    assert [sender_sign(row)[0] for row in (client, server)] == [("▸", "client"), ("◂", "server")]
+
+
+def test_a_run_says_how_many_and_how_long(timeline: list[TimelineRow]) -> None:
+    assert plain(event_words(timeline[9])) == "× 41  2.31 s"
+    assert plain(event_words(timeline[3])) == "× 7  140 ms"
+
+
+def test_a_failure_says_what_failed(timeline: list[TimelineRow]) -> None:
+    failed = timeline[10]
+    assert plain(event_words(failed)).startswith("server_error: Input transcription failed")
+    assert event_name(failed)[0].tone == "failed"
+
+
+def test_a_message_without_a_type_is_named_by_its_kind(timeline: list[TimelineRow]) -> None:
+    assert plain(event_name(timeline[-1])) == "(close)"
+
+
+def test_a_hostile_type_is_shown_escaped(timeline: list[TimelineRow], hostile: str) -> None:
+    assert "\x1b" not in plain(event_name(replace(timeline[0], type=hostile)))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.app import App, ComposeResult
+
+from analyze.tui.lines import text
+from analyze.tui.session_list import COLUMNS
+from analyze.tui.widgets.virtual_table import Column, VirtualTable, lay_out
+
+Shown = Callable[[App[None]], str]
+
+
+def column(name: str, least: int, most: int, fold: int = 0, **more: Any) -> Column[str]:
+    return Column(name, text, least, most, fold, **more)
+
+
+def names(columns: list[tuple[Column[Any], int]]) -> list[str]:
+    return [column.name for column, _ in columns]
+
+
+def test_what_folds_first_goes_first() -> None:
+    columns = [column("a", 10, 10), column("b", 10, 10, 2), column("c", 10, 10, 1)]
+    assert names(lay_out(columns, [10, 10, 10], 34)) == ["a", "b", "c"]
+    assert names(lay_out(columns, [10, 10, 10], 33)) == ["a", "c"]
+    assert names(lay_out(columns, [10, 10, 10], 12)) == ["a"]
+
+
+def test_a_column_of_comfort_goes_before_others_are_cut() -> None:
+    columns = [column("target", 5, 20), column("region", 8, 8, 3)]
+    assert names(lay_out(columns, [20, 8], 29)) == ["target"]
+    assert names(lay_out(columns, [20, 8], 30)) == ["target", "region"]
+
+
+def test_short_contents_are_whole_before_long_ones_grow() -> None:
+    columns = [column("sentence", 5, 60), column("name", 5, 20)]
+    assert [width for _, width in lay_out(columns, [60, 12], 40)] == [26, 12]
+
+
+def test_a_column_without_contents_is_left_out_where_it_can_fold() -> None:
+    assert names(lay_out([column("a", 5, 5), column("run", 5, 5, 1)], [5, 0], 80)) == ["a"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 120, 200])
+def test_the_columns_of_the_sessions_fit(width: int) -> None:
+    laid_out = lay_out(COLUMNS, [1, 14, 13, 13, 12, 17, 6, 6, 13, 26, 6], width - 2)
+    used = sum(cells for _, cells in laid_out) + 2 * (len(laid_out) - 1)
+    assert used <= width - 2 or width < 80
+
+
+class TableApp(App[None]):
+    def __init__(self, rows: list[str]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def compose(self) -> ComposeResult:
+        columns = [
+            Column[str]("name", text, 8, 20, order=str),
+            Column[str]("size", lambda row: text(str(len(row))), 4, 6),
+        ]
+        yield VirtualTable(columns, key=str, empty_text="nothing here")
+
+    def on_mount(self) -> None:
+        table = self.query_one(VirtualTable)
+        table.focus()
+        table.show(self.rows)
+
+
+async def test_only_what_is_in_sight_is_drawn(shown: Shown) -> None:
+    app = TableApp([f"row {n}" for n in range(100_000)])
+    began = time.process_time()
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        assert "row 0" in shown(app)
+        await pilot.press("end")
+        await pilot.pause()
+        assert "row 99999" in shown(app)
+        assert "row 99990" not in shown(app)
+        await pilot.press("pageup")
+        await pilot.pause()
+        assert "row 99991" in shown(app)
+    # DataTable needs 8 s of CPU for as many rows: the margin is wide, the difference in kind is not.
+    assert time.process_time() - began < 5
+
+
+async def test_the_heading_stays_and_the_cursor_has_a_sign(shown: Shown) -> None:
+    app = TableApp([f"row {n}" for n in range(50)])
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.press("end", "up")
+        await pilot.pause()
+        lines = shown(app).split("\n")
+        assert lines[0].split() == ["name", "size"]
+        assert [line for line in lines if line.startswith("›")] == [lines[8]]
+        assert "row 48" in lines[8]
+
+
+async def test_the_cursor_stays_on_its_row_when_rows_come(shown: Shown) -> None:
+    app = TableApp(["a", "b", "c"])
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.press("down")
+        table = app.query_one(VirtualTable)
+        table.show(["x", "y", *app.rows])
+        assert table.current == "b"
+        table.show(["c"])
+        assert table.current == "c"
+
+
+async def test_marks_are_numbered_in_their_order(shown: Shown) -> None:
+    app = TableApp(["a", "b", "c"])
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.query_one(VirtualTable).mark(["c", "a"])
+        await pilot.pause()
+        lines = shown(app).split("\n")
+        assert (lines[1][1], lines[2][1], lines[3][1]) == ("2", " ", "1")
+
+
+async def test_without_rows_it_says_why(shown: Shown) -> None:
+    app = TableApp([])
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.press("down", "end", "pageup")
+        assert "nothing here" in shown(app)
+        assert app.query_one(VirtualTable).current is None
