@@ -18,13 +18,15 @@ from websockets.exceptions import ConnectionClosed
 from capture.audio import PCM16_24K, AudioFormat, clip_as
 from capture.errors import UsageProblem
 from capture.in_process import connect_recorded
+from capture.pacing import Pacing
 from capture.realtime.audio_formats import parse_format
-from capture.realtime.configuration import ConfigurationTracker, get_path, merge, read_setting, set_path
+from capture.realtime.configuration import get_path, read_setting, set_path
+from capture.realtime.events import parse_event
+from capture.realtime.progress import Progress
 from capture.recorder import Recorder, SessionRecording
-from capture.recording.facts import SessionEnd
+from capture.recording.facts import Sender, SessionEnd
 from capture.redaction import redact_url
 from capture.sealing import SealedSession
-from capture.splice import LagHistogram
 from capture.targets import Target
 
 Turns = Literal["server_vad", "semantic_vad", "manual"]
@@ -33,7 +35,6 @@ Json = dict[str, Any]
 DEFAULT_MODEL = "gpt-realtime"
 
 _CHUNK_MS = 20
-_TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _UPDATE_ID, _RESPONSE_ID = "call_session_update", "call_response_create"
 
 
@@ -127,17 +128,6 @@ def call_url(target: Target, model: str | None = None) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}model={model or DEFAULT_MODEL}"
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Read `PATH=JSON`; what is no JSON is taken as a string. Raises `UsageProblem` without a path."""
-    path, separator, value = text.partition("=")
-    if not separator or not path.strip():
-        raise UsageProblem(f"{text!r} sets nothing: write PATH=VALUE, such as session.audio.output.voice=marin")
-    try:
-        return path.strip(), json.loads(value)
-    except ValueError:
-        return path.strip(), value
-
-
 def session_update(target: Target, plan: CallPlan) -> Json:
     """Compose the session.update of a call, in the GA shape."""
     audio_input: Json = {
@@ -171,102 +161,49 @@ def _asked_format(update: Json) -> AudioFormat:
     return known
 
 
-class _Owed:
-    """What the endpoint has done in a call, and what it still owes; pure."""
+class _Endpoint:
+    """What the endpoint has done in a call, what it still owes, and what it said; pure."""
 
-    def __init__(self, update: Json) -> None:
-        self._update = update
-        self.configuration = ConfigurationTracker()
-        self.began = False
-        self.update_answered = False
+    def __init__(self) -> None:
+        self.progress = Progress()
         self.rejection: str | None = None
-        self.turns = 0
-        self.is_speech_open = False
+        """Why it rejected the session.update."""
         self.heard: list[str] = []
         self.answers: list[str] = []
-        self._responses_due = 0
-        self._active_responses: list[str] = []
-        self._transcriptions_due: list[str] = []
 
     @property
-    def is_manual(self) -> bool:
-        return self.configuration.turn_detection == "none"
+    def has_answered_update(self) -> bool:
+        return self.rejection is not None or self.progress.updates_answered > 0
+
+    @property
+    def takes_manual_turns(self) -> bool:
+        return self.progress.configuration.turn_detection == "none"
 
     def missing(self) -> list[str]:
         """List what is due and has not come."""
         return [
-            *(["a turn: the endpoint heard no speech in the clip"] if not self.turns else []),
-            *(["the end of the speech that it heard begin"] if self.is_speech_open else []),
-            *(f"the transcription of {item}" for item in self._transcriptions_due),
-            *("the response to a turn" for _ in range(self._responses_due)),
-            *(f"response.done of {response}" for response in self._active_responses),
+            *([] if self.progress.commits else ["a turn: the endpoint heard no speech in the clip"]),
+            *(["the end of the speech that it heard begin"] if self.progress.speech_is_open else []),
+            *self.progress.missing(),
         ]
 
-    def response_asked(self) -> None:
-        """Count a response.create."""
-        self._responses_due += 1
-
-    def observe(self, event: Json) -> None:
-        """Take an event of the endpoint in."""
-        self.configuration.observe("server", event)
-        event_type = str(event.get("type"))
-        if event_type in ("session.created", "session.updated"):
-            self.began = True
-            if event_type == "session.updated" and not self.update_answered:
-                self.update_answered = True
-                # Only now: what is asked and rejected is never in force.
-                self.configuration.observe("client", self._update)
-        elif event_type.startswith("input_audio_buffer."):
-            self._observe_turn(event_type, event)
-        elif event_type.startswith(_TRANSCRIPTION):
-            self._observe_transcription(event_type, event)
-        elif event_type in ("response.created", "response.done"):
-            self._observe_response(event_type, event)
+    def observe(self, sender: Sender, event: Json) -> None:
+        """Take in what was said, by either side."""
+        event_type = event.get("type")
+        if event_type == "error":
+            self._observe_error(event)
+        elif event_type == "conversation.item.input_audio_transcription.completed":
+            self.heard.append(str(event.get("transcript")))
         elif event_type in ("response.output_audio_transcript.done", "response.output_text.done"):
             self.answers.append(str(event.get("transcript") or event.get("text") or ""))
-        elif event_type == "error":
-            self._observe_error(event)
-
-    def _observe_turn(self, event_type: str, event: Json) -> None:
-        if event_type.endswith("speech_started"):
-            self.is_speech_open = True
-        elif event_type.endswith("committed"):
-            self.is_speech_open = False
-            self.turns += 1
-            if self._setting("audio.input.transcription"):
-                self._transcriptions_due.append(str(event.get("item_id")))
-            detection = self._setting("audio.input.turn_detection")
-            answers = isinstance(detection, dict) and detection.get("create_response") is not False
-            if answers and not self.configuration.is_transcription_session:
-                self._responses_due += 1
-
-    def _observe_transcription(self, event_type: str, event: Json) -> None:
-        if event_type.endswith((".completed", ".failed")):
-            with suppress(ValueError):
-                self._transcriptions_due.remove(str(event.get("item_id")))
-        if event_type.endswith(".completed"):
-            self.heard.append(str(event.get("transcript")))
-
-    def _observe_response(self, event_type: str, event: Json) -> None:
-        response_id = str(get_path(event, "response.id"))
-        if event_type == "response.created":
-            self._responses_due = max(self._responses_due - 1, 0)
-            self._active_responses.append(response_id)
-        elif response_id in self._active_responses:
-            self._active_responses.remove(response_id)
+        self.progress.observe(sender, event)
 
     def _observe_error(self, event: Json) -> None:
         culprit = get_path(event, "error.event_id")
         # Some endpoints do not say which event was wrong: until the update is answered, it is the suspect.
-        if culprit == _UPDATE_ID or (culprit is None and self.began and not self.update_answered):
-            self.update_answered = True
+        is_suspect = culprit is None and self.progress.is_open and not self.has_answered_update
+        if culprit == _UPDATE_ID or is_suspect:
             self.rejection = str(get_path(event, "error.message"))
-        elif culprit == _RESPONSE_ID:
-            self._responses_due = max(self._responses_due - 1, 0)
-
-    def _setting(self, path: str) -> object:
-        configuration = self.configuration
-        return read_setting(merge(configuration.asked, configuration.echoed), path)
 
 
 class _Call:
@@ -285,19 +222,24 @@ class _Call:
         self._spoken = spoken
         self._recording = recording
         self._on_progress = on_progress
-        self._owed = _Owed(update)
+        self._endpoint = _Endpoint()
         self._changed = asyncio.Event()
         self._is_closed = False
         self._notes: list[str] = []
-        self._lateness = LagHistogram()
-        self._drift_us: float | None = None
+        self._pacing = Pacing()
 
     def tell(self, phase: str, spoken_ms: float = 0, clip_ms: float = 0) -> None:
         self._on_progress(CallProgress(self._recording.session_id, phase, spoken_ms, clip_ms))
 
     def result(self, sealed: SealedSession) -> CallResult:
-        owed = self._owed
-        return CallResult(sealed, tuple(self._notes), owed.began, tuple(owed.heard), tuple(owed.answers))
+        endpoint = self._endpoint
+        return CallResult(
+            sealed,
+            notes=tuple(self._notes),
+            began=endpoint.progress.is_open,
+            heard=tuple(endpoint.heard),
+            answers=tuple(endpoint.answers),
+        )
 
     async def run(self, connection: ClientConnection) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -308,22 +250,23 @@ class _Call:
                 said = f"{connection.close_code} {connection.close_reason or ''}".rstrip()
                 self._notes.append(f"the endpoint closed the connection: {said}")
             await connection.close()
+        punctuality = self._pacing.summary()
         self._recording.end(
             SessionEnd(
                 offset_ns=self._recording.now_ns(),
                 end_reason="; ".join(self._notes) or "the call was over",
-                pacing_p50_us=self._lateness.quantile_us(0.5),
-                pacing_p99_us=self._lateness.quantile_us(0.99),
-                drift_us=self._drift_us,
+                pacing_p50_us=punctuality.p50_us,
+                pacing_p99_us=punctuality.p99_us,
+                drift_us=punctuality.drift_us,
             )
         )
 
     async def _listen(self, connection: ClientConnection) -> None:
         try:
             async for message in connection:
-                event = _parse(message)
+                event = parse_event(message)
                 if event is not None:
-                    self._owed.observe(event)
+                    self._endpoint.observe("server", event)
                     self._changed.set()
         except ConnectionClosed:
             pass
@@ -332,33 +275,37 @@ class _Call:
             self._changed.set()
 
     async def _converse(self, connection: ClientConnection) -> None:
-        if not await self._until(lambda: self._owed.began, self._plan.answer_timeout_s):
+        endpoint = self._endpoint
+        if not await self._until(lambda: endpoint.progress.is_open, self._plan.answer_timeout_s):
             self._notes.append("no session.created came")
             return
-        await connection.send(json.dumps(self._update))
-        if not await self._until(lambda: self._owed.update_answered, self._plan.answer_timeout_s):
+        await self._send(connection, self._update)
+        if not await self._until(lambda: endpoint.has_answered_update, self._plan.answer_timeout_s):
             self._notes.append("the session.update was not answered")
-        if self._owed.rejection is not None:
-            self._notes.append(f"the session.update was rejected: {self._owed.rejection}")
+        if endpoint.rejection is not None:
+            self._notes.append(f"the session.update was rejected: {endpoint.rejection}")
         await self._speak(connection)
-        if self._owed.is_manual:
+        if endpoint.takes_manual_turns:
             await self._end_turn(connection)
-            await self._until(lambda: not self._owed.missing(), self._plan.timeout_s)
-        self._notes += [f"did not come within {self._plan.timeout_s:g} s: {due}" for due in self._owed.missing()]
+            await self._until(lambda: not endpoint.missing(), self._plan.timeout_s)
+        self._notes += [f"did not come within {self._plan.timeout_s:g} s: {due}" for due in endpoint.missing()]
 
     async def _end_turn(self, connection: ClientConnection) -> None:
         self.tell("waiting for the answer")
-        await connection.send(json.dumps({"type": "input_audio_buffer.commit"}))
-        if not self._owed.configuration.is_transcription_session:
-            self._owed.response_asked()
-            await connection.send(json.dumps({"type": "response.create", "event_id": _RESPONSE_ID}))
+        await self._send(connection, {"type": "input_audio_buffer.commit"})
+        if not self._endpoint.progress.configuration.is_transcription_session:
+            await self._send(connection, {"type": "response.create", "event_id": _RESPONSE_ID})
+
+    async def _send(self, connection: ClientConnection, event: Json) -> None:
+        self._endpoint.observe("client", event)
+        await connection.send(json.dumps(event))
 
     async def _speak(self, connection: ClientConnection) -> None:
         """Send what the microphone gives, each piece at its own time."""
-        started_s = asyncio.get_running_loop().time()
+        started_ns = self._recording.now_ns()
         for number, chunk in enumerate(self._microphone()):
             # Absolute deadlines: a piece that was late does not make the next one late.
-            await self._sleep_until(started_s + number * _CHUNK_MS / 1000)
+            await self._sleep_until(started_ns + number * _CHUNK_MS * 1_000_000)
             await connection.send(_append(chunk))
 
     def _microphone(self) -> Iterator[bytes]:
@@ -369,33 +316,31 @@ class _Call:
         for start in range(0, len(clip), len(silence)):
             self.tell("speaking", audio_format.milliseconds(start), clip_ms)
             yield clip[start : start + len(silence)]
-        if self._owed.is_manual:
+        if self._endpoint.takes_manual_turns:
             return
         self.tell("listening", clip_ms, clip_ms)
         sent_ms, enough_ms = 0.0, self._silence_needed_ms()
-        while sent_ms < enough_ms or (self._owed.missing() and sent_ms < self._plan.timeout_s * 1000):
+        while sent_ms < enough_ms or (self._endpoint.missing() and sent_ms < self._plan.timeout_s * 1000):
             yield silence
             sent_ms += _CHUNK_MS
 
     def _silence_needed_ms(self) -> float:
         # The last words are a turn once the endpoint has waited its own silence out.
-        waits = read_setting(self._owed.configuration.echoed, "audio.input.turn_detection.silence_duration_ms")
+        echoed = self._endpoint.progress.configuration.echoed
+        waits = read_setting(echoed, "audio.input.turn_detection.silence_duration_ms")
         least = float(self._plan.trailing_silence_ms)
         return max(least, waits + 700.0) if isinstance(waits, int | float) else least
 
-    async def _sleep_until(self, due_s: float) -> None:
-        clock = asyncio.get_running_loop()
-        await asyncio.sleep(due_s - clock.time())
-        late_us = max(clock.time() - due_s, 0.0) * 1e6
-        self._lateness.add(int(late_us * 1000))
-        self._drift_us = late_us
+    async def _sleep_until(self, due_ns: int) -> None:
+        await asyncio.sleep((due_ns - self._recording.now_ns()) / 1e9)
+        self._pacing.note(due_ns, self._recording.now_ns())
 
     def _format_in_force(self) -> AudioFormat:
-        if self._owed.rejection is None:
+        if self._endpoint.rejection is None:
             return _asked_format(self._update)
         # The rejected update set no format: speak the endpoint's own, or what nearly all of them take.
-        echoed = self._owed.configuration.input_format
-        return echoed if echoed in self._spoken else PCM16_24K
+        echoed = parse_format(read_setting(self._endpoint.progress.configuration.echoed, "audio.input.format"))
+        return echoed if echoed is not None and echoed in self._spoken else PCM16_24K
 
     async def _until(self, reached: Callable[[], bool], timeout_s: float) -> bool:
         with suppress(TimeoutError):
@@ -408,11 +353,3 @@ class _Call:
 
 def _append(chunk: bytes) -> str:
     return f'{{"type":"input_audio_buffer.append","audio":"{pybase64.b64encode_as_string(chunk)}"}}'
-
-
-def _parse(message: str | bytes) -> Json | None:
-    try:
-        event = json.loads(message)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None

@@ -83,7 +83,8 @@ def call_command(
     Prints the session's id. Exit status 1 where the endpoint refused the session.
     Example: wiretape capture call --to ws://127.0.0.1:8900 --audio question.flac --transcription whisper-1
     """
-    from capture.call import CallPlan, parse_setting
+    from capture.arguments import parse_setting
+    from capture.call import CallPlan
     from capture.recording.root import open_root
     from capture.targets import resolve_target
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
+from capture.arguments import parse_listen
 from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.redaction import redact_url
@@ -110,15 +111,6 @@ def _seal_leftovers(recorder: Recorder) -> None:
     for session_id in leftover_journals(recorder.root):
         _log.info("sealing %s, left behind by an earlier run", session_id)
         recorder.seal(session_id).add_done_callback(_report)
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`."""
-    host, _, port = listen.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not port.isdecimal() or int(port) > 65535:
-        raise UsageProblem(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}, not {listen!r}")
-    return host, int(port)
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -17,6 +18,7 @@ from capture.errors import UsageProblem
 from capture.redaction import redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
+_ENTRA_SCOPE = "https://ai.azure.com/.default"
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -83,11 +85,12 @@ class Target:
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.
 
-        Raises `UsageProblem` where the key's variable is not set.
+        Raises `UsageProblem` where the key's variable is not set, or Entra gives no token; asking it for one is
+        network I/O.
         """
         environ = os.environ if environ is None else environ
         if self.auth == "entra":
-            return [("Authorization", f"Bearer {_entra_token()}")]
+            return [("Authorization", f"Bearer {_entra_token(self.name)}")]
         if self.api_key_env is None:
             return []
         key = environ.get(self.api_key_env, "").strip()
@@ -190,10 +193,29 @@ def _with_model(query: str, model: str | None) -> str:
     return "&".join([f"{name}={quote(model, safe='')}", *kept])
 
 
-def _entra_token() -> str:
+def _entra_token(target_name: str) -> str:
     try:
-        from azure.identity import DefaultAzureCredential
+        return _entra_tokens()()
     except ImportError as error:
         raise UsageProblem("auth = \"entra\" needs azure-identity: pip install 'wiretape[entra]'") from error
-    token: str = DefaultAzureCredential().get_token("https://ai.azure.com/.default").token
-    return token
+    except Exception as error:
+        # Each of azure-identity's sources of tokens fails in ways of its own.
+        raise UsageProblem(
+            f"target {target_name} gets no token from Entra: sign in with `az login`, or set AZURE_TENANT_ID,"
+            f" AZURE_CLIENT_ID and AZURE_CLIENT_SECRET ({_reason(error)})"
+        ) from error
+
+
+@cache
+def _entra_tokens() -> Callable[[], str]:
+    """Make the source of tokens: one for the process, as it keeps its token until shortly before it expires."""
+    from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+
+    tokens: Callable[[], str] = get_bearer_token_provider(DefaultAzureCredential(), _ENTRA_SCOPE)
+    return tokens
+
+
+def _reason(error: Exception) -> str:
+    # What azure-identity tried and where it looked fills a page; a line with an Entra error code is the cause.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if "AADSTS" in line), lines[0])

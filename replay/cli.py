@@ -84,7 +84,7 @@ def simulate_command(
     from replay.simulator.command import list_scenarios, run_simulator
 
     if list_only:
-        for scenario in list_scenarios():
-            typer.echo(scenario)
+        for name, summary in list_scenarios():
+            typer.echo(f"{name}\t{summary}")
         return
     run_simulator(scenarios or [], region or [], listen, seed, separate_origins)

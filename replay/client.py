@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
 from websockets.exceptions import ConnectionClosed
 
-from capture.errors import EndpointRefused
+from capture.errors import WiretapeError
 from capture.in_process import connect_recorded
+from capture.pacing import Pacing
+from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import redact_url
-from replay.pacing import Pacing
-from replay.plan import Plan, parse_event
+from replay.plan import Plan
 from replay.player import WAIT_TIMEOUT_NS, Action, Diverged, Finished, Player, Send, WaitUntil
 from replay.rewrite import Change
 
@@ -33,6 +33,7 @@ _CARRIED_HEADERS = {"openai-beta", "openai-safety-identifier"}
 """What a recorded client said about the protocol; everything else of its request is its own business."""
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _NORMAL_CLOSE = 1000
+_INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ async def play(
 ) -> Played:
     """Play a plan against a target and record it.
 
-    An endpoint that refuses the session is an outcome like others: it is recorded, nothing is raised.
+    An endpoint that refuses the session, or a credential that is not to be had, is an outcome like others: it is
+    recorded, nothing is raised.
     """
     url = target.request_url(upgrade.path_and_query)
     facts = recorder.new_facts(
@@ -95,8 +97,10 @@ async def play(
     recording = recorder.start_session(facts)
     trial = _Trial(plan, recording, Player(plan, speed=speed, timeout_ns=timeout_ns))
     trial.note_url(upgrade.path_and_query, url)
-    headers = dict([*upgrade.headers, *target.headers.items(), *target.credential_headers()])
     try:
+        # Renewing a token is network I/O, and other trials have sends that are due.
+        credential = await asyncio.to_thread(target.credential_headers)
+        headers = dict([*upgrade.headers, *target.headers.items(), *credential])
         async with connect_recorded(
             url,
             recording=recording,
@@ -105,14 +109,16 @@ async def play(
             compression=upgrade.compression,
         ) as connection:
             await trial.run(connection)
-    except EndpointRefused as refusal:
+    except WiretapeError as refusal:
         trial.end_reason = f"refused: {refusal}"
-    return Played(recording.session_id, trial.end_reason, trial.divergences, trial.end())
+    finally:
+        sealed = trial.end()
+    return Played(recording.session_id, trial.end_reason, trial.divergences, sealed)
 
 
 class _Trial:
     def __init__(self, plan: Plan, recording: SessionRecording, player: Player) -> None:
-        self.end_reason = ""
+        self.end_reason = _INTERRUPTED
         self.divergences = 0
         self._not_sent = plan.not_sent
         self._recording = recording
@@ -126,7 +132,7 @@ class _Trial:
             await self._converse(connection)
             await connection.close(_NORMAL_CLOSE)
         except asyncio.CancelledError:
-            self._recording.end(self._session_end("interrupted", closed_by_us=True))
+            self._recording.end(self._session_end(_INTERRUPTED, closed_by_us=True))
             raise
         self.end()
 
@@ -182,7 +188,7 @@ class _Trial:
         except ConnectionClosed:
             return self._player.disconnect()
         now_ns = self._recording.now_ns()
-        event = _parse(message)
+        event = parse_event(message)
         return self._player.tick(now_ns) if event is None else self._player.receive(now_ns, event)
 
     def _diverge(self, divergence: Diverged) -> None:
@@ -220,12 +226,3 @@ class _Trial:
             pacing_p99_us=punctuality.p99_us,
             drift_us=punctuality.drift_us,
         )
-
-
-def _parse(message: bytes) -> dict[str, Any] | None:
-    try:
-        event = msgspec.json.decode(message)
-    except msgspec.DecodeError:
-        # Lone surrogates and NaN: msgspec refuses what the standard library reads.
-        return parse_event(message)
-    return event if isinstance(event, dict) else None

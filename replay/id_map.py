@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from capture.realtime.events import is_in_conversation
+
 Json = dict[str, Any]
 
 _ADDED = {"conversation.item.added", "conversation.item.created", "response.output_item.added"}
@@ -90,11 +92,6 @@ class IdMap:
         """Say in words what a recorded id belongs to: `user audio 2 (item_x)`."""
         key = self._recorded.keys.get(recorded_id)
         return recorded_id if key is None else f"{key.kind} {key.role} #{key.ordinal + 1} ({recorded_id})"
-
-
-def is_in_conversation(response: Json) -> bool:
-    """Tell a response of the conversation from one out of band, whose conversation_id is null."""
-    return "conversation_id" not in response or response["conversation_id"] is not None
 
 
 def _object(event: Json, name: str) -> Json:

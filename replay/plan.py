@@ -8,14 +8,14 @@ where the client acted on something it had seen, the replay has to see it too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from capture.realtime.configuration import ConfigurationTracker, get_path
+from capture.realtime.events import parse_event
+from capture.realtime.progress import Progress
 from replay.id_map import IdIndex
-from replay.progress import Progress
 from replay.rewrite import Change, compose_update, name_deployment, override, strings
 
 Json = dict[str, Any]
@@ -232,12 +232,3 @@ def _wait_for(kind: str) -> WaitFor:
 
 def _is_out_of_band(event: Json) -> bool:
     return get_path(event, "response.conversation") == "none"
-
-
-def parse_event(content: str | bytes) -> Json | None:
-    """Parse a message; None where it is no JSON object."""
-    try:
-        event = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None

@@ -13,10 +13,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from capture.realtime.events import parse_event
 from capture.realtime.outcomes import ABSENT_AFTER_NS
+from capture.realtime.progress import Progress
 from replay.id_map import IdMap
-from replay.plan import APPEND, Dependency, Plan, Step, parse_event
-from replay.progress import Progress
+from replay.plan import APPEND, Dependency, Plan, Step
 from replay.rewrite import Change, clamp_truncation, substitute_ids
 
 Json = dict[str, Any]

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from capture.arguments import parse_setting, parse_value
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording, resolve_session
@@ -89,17 +90,6 @@ def find_targets(names: Sequence[str]) -> list[Target]:
     return [resolve_target(name, known) for name in names]
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Read `PATH=JSON`; what is no JSON is taken as a string.
-
-    Raises `UsageProblem` without a path.
-    """
-    path, separator, value = text.partition("=")
-    if not separator or not path.strip():
-        raise UsageProblem(f"{text!r} sets nothing: write PATH=VALUE, such as session.audio.output.voice=marin")
-    return path.strip(), _parse_value(value)
-
-
 def parse_variation(text: str) -> Variation:
     """Read `PATH=A,B`: values are JSON, or bare strings.
 
@@ -111,7 +101,7 @@ def parse_variation(text: str) -> Variation:
     try:
         values = json.loads(f"[{listed}]")
     except ValueError:
-        values = [_parse_value(value.strip()) for value in listed.split(",")]
+        values = [parse_value(value.strip()) for value in listed.split(",")]
     if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
         raise UsageProblem(f"{text!r} gives a value twice: for more trials use --trials")
     return Variation(path.strip(), tuple(values))
@@ -123,13 +113,6 @@ def meets(run: Run, expect: str | None) -> bool:
     if expect == "ok":
         return all(outcome == "ok" for outcome in outcomes)
     return expect is None or "failed" in outcomes
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _check_sources(sources: Sequence[Source]) -> None:

@@ -4,5 +4,6 @@
 - **dialects** tells GA from beta and others, and names events in both;
 - **audio formats** reads the session's formats, and where audio sits in a message;
 - **configuration** follows what was asked by session.update and echoed by the endpoint;
+- **progress** follows what the endpoint has done and still owes, while a session lasts;
 - **outcomes** turns a session's events into failure keys.
 """

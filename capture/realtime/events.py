@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+Json = dict[str, Any]
+
 _LARGEST_INDEX = 2**31 - 1
 
 
@@ -110,9 +112,32 @@ def read_header(text: str) -> EventHeader | None:
     return header
 
 
+def parse_event(message: str | bytes) -> Json | None:
+    """Parse a whole message; None where it is no JSON object, or nested too deeply to be read."""
+    try:
+        event = msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _parse_leniently(message)
+    return event if isinstance(event, dict) else None
+
+
+def is_in_conversation(response: Json) -> bool:
+    """Tell a response of the conversation from one out of band, whose conversation_id is null."""
+    return "conversation_id" not in response or response["conversation_id"] is not None
+
+
 def storable(text: str) -> str:
     """Replace lone surrogates, which JSON can carry and UTF-8 columns cannot; payloads keep their escapes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _parse_leniently(message: str | bytes) -> Json | None:
+    # Lone surrogates and NaN: msgspec refuses what the standard library reads.
+    try:
+        event = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _read_leniently(text: str) -> EventHeader | None:
@@ -143,22 +168,22 @@ def _read_leniently(text: str) -> EventHeader | None:
     )
 
 
-def _object(event: dict[str, Any], name: str) -> dict[str, Any]:
+def _object(event: Json, name: str) -> dict[str, Any]:
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _text(event: dict[str, Any], name: str) -> str | None:
+def _text(event: Json, name: str) -> str | None:
     value = event.get(name)
     return storable(value) if isinstance(value, str) else None
 
 
-def _code(error: dict[str, Any]) -> str | None:
+def _code(error: Json) -> str | None:
     # Gateways give the HTTP status of what they asked, as a number.
     value = error.get("code")
     return str(value) if type(value) is int else _text(error, "code")
 
 
-def _index(event: dict[str, Any], name: str) -> int | None:
+def _index(event: Json, name: str) -> int | None:
     value = event.get(name)
     return value if type(value) is int and 0 <= value <= _LARGEST_INDEX else None

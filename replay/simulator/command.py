@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 
+from capture.arguments import parse_listen
 from capture.errors import UsageProblem
 from replay.simulator.endpoint import REGIONS, serve
 from replay.simulator.scenario import list_scenarios, load_scenario
@@ -37,11 +38,3 @@ def run_simulator(scenarios: list[str], regions: list[str], listen: str, seed: i
             await stop.wait()
 
     asyncio.run(run())
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Read HOST:PORT; raises `UsageProblem`."""
-    host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65535:
-        raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8766, not {listen!r}")
-    return host.strip("[]") or "127.0.0.1", int(port)

@@ -14,7 +14,7 @@ import soundfile
 from websockets.asyncio.server import ServerConnection, serve
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as, read_clip
-from capture.call import CallPlan, CallProgress, CallResult, call_url, parse_setting, place_call, session_update
+from capture.call import CallPlan, CallProgress, CallResult, call_url, place_call, session_update
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
@@ -127,19 +127,6 @@ def test_a_setting_outside_the_session_is_refused_by_name(path: str) -> None:
         session_update(Target("t", "wss://h"), CallPlan(Path("clip"), settings={path: 1}))
 
 
-@pytest.mark.parametrize(
-    ("text", "setting"),
-    [
-        ("session.a=1", ("session.a", 1)),
-        ('session.a={"b":null}', ("session.a", {"b": None})),
-        ("session.a=marin", ("session.a", "marin")),
-        ("session.a=x=y", ("session.a", "x=y")),
-    ],
-)
-def test_a_setting_is_json_or_else_text(text: str, setting: tuple[str, Any]) -> None:
-    assert parse_setting(text) == setting
-
-
 async def test_what_cannot_be_spoken_is_refused_before_anything_is_recorded(
     recorder: Recorder, word: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +163,7 @@ async def test_a_call_speaks_the_clip_and_waits_for_everything(recorder: Recorde
     appends = [message for message in recording.messages() if message.type == "input_audio_buffer.append"]
     assert {message.row["audio_bytes"] for message in appends} == {20 * 48}
     assert recording.session["pacing_p50_us"] is not None
+    assert recording.session["drift_us"] is not None
     assert recording.session["end_reason"] == "the call was over"
     assert (recording.session["closed_by"], recording.session["close_code"]) == ("client", 1000)
     assert progress[0].phase == "connecting"

@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from capture.errors import UsageProblem
-from capture.proxy import parse_listen, run_proxy, serve_proxy
+from capture.proxy import run_proxy, serve_proxy
 from capture.recorder import Recorder
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
@@ -44,25 +44,6 @@ async def refuses(recorder: Recorder, target: Target = NOWHERE, listen: str = "1
         async with serve_proxy(target, recorder, listen=listen):
             pass
     return str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("listen", "address"),
-    [
-        ("127.0.0.1:8765", ("127.0.0.1", 8765)),
-        ("[::1]:80", ("::1", 80)),
-        (":9000", ("127.0.0.1", 9000)),
-        ("9000", ("127.0.0.1", 9000)),
-    ],
-)
-def test_an_address_is_read(listen: str, address: tuple[str, int]) -> None:
-    assert parse_listen(listen) == address
-
-
-@pytest.mark.parametrize("listen", ["", "localhost", "h:http", "h:65536", "h:-1"])
-def test_an_address_without_a_port_is_refused(listen: str) -> None:
-    with pytest.raises(UsageProblem, match="HOST:PORT"):
-        parse_listen(listen)
 
 
 async def test_only_loopback_is_served_without_a_client_token(recorder: Recorder) -> None:

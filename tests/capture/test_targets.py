@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import UsageProblem
-from capture.targets import CONFIG_VARIABLE, Target, load_targets, resolve_target
+from capture.targets import CONFIG_VARIABLE, Target, _entra_tokens, load_targets, resolve_target
 
 CONFIGURATION = """
 [targets.azure-eastus2]
@@ -172,24 +173,73 @@ def test_the_processs_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPat
     assert target.credential_headers() == [("Authorization", "Bearer secret")]
 
 
-def test_entra_asks_for_a_token_of_azures_ai_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Credential:
-        def get_token(self, scope: str) -> SimpleNamespace:
-            return SimpleNamespace(token=f"token for {scope}")
+class Credential:
+    """Stands in for azure-identity's credential, which asks the network."""
 
-    monkeypatch.setitem(sys.modules, "azure", ModuleType("azure"))
+    made = 0
+    failure: Exception | None = None
+
+    def __init__(self) -> None:
+        type(self).made += 1
+
+    def get_token(self, scope: str) -> SimpleNamespace:
+        if self.failure is not None:
+            raise self.failure
+        return SimpleNamespace(token=f"token for {scope}")
+
+
+@pytest.fixture
+def credential(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Credential]]:
+    """Put a stand-in in the place of azure-identity, and forget it afterwards."""
     identity = ModuleType("azure.identity")
     identity.DefaultAzureCredential = Credential  # type: ignore[attr-defined]
+    identity.get_bearer_token_provider = lambda made, scope: lambda: made.get_token(scope).token  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "azure", ModuleType("azure"))
     monkeypatch.setitem(sys.modules, "azure.identity", identity)
-    target = Target(name="t", url="wss://x.openai.azure.com", auth="entra")
-    assert target.credential_headers({}) == [("Authorization", "Bearer token for https://ai.azure.com/.default")]
+    monkeypatch.setattr(Credential, "made", 0)
+    _entra_tokens.cache_clear()
+    yield Credential
+    _entra_tokens.cache_clear()
 
 
-def test_entra_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+ENTRA = Target(name="azure-eu", url="wss://x.openai.azure.com", auth="entra")
+
+
+def test_entra_asks_for_a_token_of_azures_ai_services(credential: type[Credential]) -> None:
+    assert ENTRA.credential_headers({}) == [("Authorization", "Bearer token for https://ai.azure.com/.default")]
+
+
+def test_one_credential_serves_every_connection_to_every_target(credential: type[Credential]) -> None:
+    for name in ("eu", "us", "eu"):
+        Target(name=name, url="wss://x.openai.azure.com", auth="entra").credential_headers({})
+    assert credential.made == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no credential was found\nAttempted credentials:\n\tEnvironmentCredential: none", "no credential was found"),
+        ("failed\n\tEnvironmentCredential: AADSTS7000215: Invalid client secret", "AADSTS7000215"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_a_token_that_entra_refuses_says_how_to_sign_in(
+    credential: type[Credential], monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    monkeypatch.setattr(credential, "failure", RuntimeError(said))
+    with pytest.raises(
+        UsageProblem, match=rf"target azure-eu gets no token from Entra: .*`az login`.*{told}"
+    ) as problem:
+        ENTRA.credential_headers({})
+    assert "\n" not in str(problem.value)
+
+
+def test_entra_without_its_package_says_what_to_install(
+    credential: type[Credential], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "azure.identity", None)
-    target = Target(name="t", url="wss://x.openai.azure.com", auth="entra")
     with pytest.raises(UsageProblem, match=r"pip install 'wiretape\[entra\]'"):
-        target.credential_headers({})
+        ENTRA.credential_headers({})
 
 
 # wiretape.toml

@@ -30,6 +30,9 @@ def test_each_verb_explains_itself(verb: str) -> None:
 def test_scenarios_are_listed() -> None:
     shown = CliRunner().invoke(app, ["simulate", "--list"])
     assert "transcription_model_path_failure" in shown.stdout
+    listed = dict(line.split("\t") for line in shown.stdout.splitlines())
+    assert list(listed) == sorted(listed)
+    assert listed["healthy"].startswith("Nothing fails")
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "last"], ["run", "last", "--to", "x", "--trials", "0"]])

@@ -140,6 +140,34 @@ async def test_a_refused_handshake_is_an_outcome_that_is_recorded(script: Any, r
     assert (sealed.handshake_status, sealed.trial_outcome) == (429, "throttled")
 
 
+async def test_a_credential_that_is_not_to_be_had_is_an_outcome_that_is_recorded(
+    script: Any, recorder: Recorder
+) -> None:
+    plan = make_plan(script.server({"type": "session.created", "session": {}}).append(0).messages)
+    target = Target(name="locked", url="ws://127.0.0.1:9/realtime", api_key_env="WIRETAPE_TEST_NO_SUCH_KEY")
+    facts = ReplayFacts(run_id="r1", replay_of="x", cell="locked", trial=1)
+    played = await play(plan, target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+    sealed = await asyncio.wrap_future(played.sealed)
+    assert played.end_reason.startswith("refused: target locked needs its key")
+    assert (sealed.handshake_status, sealed.trial_outcome) == (None, "not_run")
+
+
+async def test_what_is_no_json_does_not_disturb_a_replay(script: Any, recorder: Recorder) -> None:
+    async def mumble(connection: ServerConnection) -> None:
+        await connection.send('{"type": "session.created", "session": {}}')
+        for message in ("no json", "[]", b"\xff\xfe", '{"type": 7}', '{"type": "error", "error": null}'):
+            await connection.send(message)
+        await connection.wait_closed()
+
+    plan = make_plan(script.server({"type": "session.created", "session": {}}).client({"type": "x"}).messages)
+    async with serve_websockets(mumble, "127.0.0.1", 0) as server:
+        target = Target(name="odd", url=f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime")
+        facts = ReplayFacts(run_id="r1", replay_of="x", cell="odd", trial=1)
+        played = await play(plan, target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+        await asyncio.wrap_future(played.sealed)
+    assert played.end_reason == "completed"
+
+
 async def test_an_endpoint_that_hangs_up_early_is_a_divergence(script: Any, recorder: Recorder) -> None:
     async def hang_up(connection: ServerConnection) -> None:
         await connection.send('{"type": "session.created", "session": {}}')

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capture.realtime.progress import Progress
 from replay.id_map import IdIndex
 from replay.plan import Dependency, Plan, Step, make_plan
 from replay.player import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS, Diverged, Finished, Player, Send, WaitUntil
-from replay.progress import Progress
 
 Json = dict[str, Any]
 

@@ -17,7 +17,7 @@ from capture.errors import EndpointRefused, UsageProblem
 from capture.recording.root import Root
 from capture.targets import CONFIG_VARIABLE
 from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_setting, parse_variation, run
+from replay.run_command import RunRequest, meets, parse_variation, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
 
 MODEL = "session.audio.input.transcription.model"
@@ -47,14 +47,6 @@ def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
 def test_a_value_given_twice_is_refused() -> None:
     with pytest.raises(UsageProblem, match="use --trials"):
         parse_variation("p=a,b,a")
-
-
-def test_a_setting_is_json_or_a_bare_word() -> None:
-    assert parse_setting('session.prompt={"id": "x"}') == ("session.prompt", {"id": "x"})
-    assert parse_setting("session.voice=marin") == ("session.voice", "marin")
-    assert parse_setting("session.voice=") == ("session.voice", "")
-    with pytest.raises(UsageProblem, match="sets nothing"):
-        parse_setting("session.voice")
 
 
 def outcomes_of(*outcomes: TrialOutcome) -> Run:
@@ -199,6 +191,18 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
     shown = capsys.readouterr()
     assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out
     assert "nothing was sent" in shown.err
+    assert not root.runs.exists()
+
+
+@pytest.mark.slow
+async def test_a_path_the_recording_never_had_is_refused_with_the_nearest(simulate: Any, call: Any, root: Root) -> None:
+    async with simulate() as simulator:
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+    misspelt = MODEL.replace("model", "modle")
+    for vary, settings in (([f"{misspelt}=a,b"], []), ([], [f"{misspelt}=a"])):
+        request = RunRequest(["last"], [simulator.url("eastus2")], vary, settings)
+        with pytest.raises(UsageProblem, match=rf"the recorded session has no '{misspelt}': nearest are {MODEL}"):
+            run(request, root.path, dry_run=False, as_json=False)
     assert not root.runs.exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capture.realtime.events import EventHeader, read_header, storable
+from capture.realtime.events import EventHeader, is_in_conversation, parse_event, read_header, storable
 
 FIELDS = [field.name for field in dataclasses.fields(EventHeader)]
 NESTED_TOO_DEEPLY = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
@@ -216,3 +216,35 @@ def test_every_message_of_a_real_session_has_its_ids(wire_log: Any) -> None:
         assert found.event_id == message.event.get("event_id")
         if message.event["type"].startswith("response.output_audio"):
             assert None not in (found.response_id, found.item_id, found.content_index)
+
+
+# Whole messages
+
+
+def test_a_whole_message_is_parsed_as_text_or_as_bytes() -> None:
+    assert parse_event('{"type": "x", "n": 1}') == parse_event(b'{"type": "x", "n": 1}') == {"type": "x", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        ('{"delta": "\\ud83d"}', {"delta": "\ud83d"}),
+        ('{"delta": "\ud83d"}', {"delta": "\ud83d"}),
+        ('{"n": 1e999}', {"n": float("inf")}),
+    ],
+)
+def test_what_only_the_standard_library_reads_is_read(message: str, event: dict[str, Any]) -> None:
+    assert parse_event(message) == event
+
+
+@pytest.mark.parametrize(
+    "message", ["", "no json", "[]", "7", "null", b"\xff\xfe", b'{"a": "\xff"}', NESTED_TOO_DEEPLY]
+)
+def test_what_is_no_json_object_is_no_event(message: str | bytes) -> None:
+    assert parse_event(message) is None
+
+
+def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
+    assert not is_in_conversation({"conversation_id": None})
+    assert is_in_conversation({"conversation_id": "conv_1"})
+    assert is_in_conversation({})

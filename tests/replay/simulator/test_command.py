@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from replay.simulator.command import list_scenarios, parse_listen, run_simulator
+from replay.simulator.command import list_scenarios, run_simulator
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,15 +40,6 @@ def test_scenarios_are_listed_with_a_line_each() -> None:
     assert dict(list_scenarios())["healthy"].startswith("Nothing fails")
 
 
-@pytest.mark.parametrize(
-    ("listen", "address"),
-    [("127.0.0.1:8766", ("127.0.0.1", 8766)), (":0", ("127.0.0.1", 0)), ("[::1]:80", ("::1", 80))],
-)
-def test_reads_where_to_listen(listen: str, address: tuple[str, int]) -> None:
-    assert parse_listen(listen) == address
-
-
-@pytest.mark.parametrize("listen", ["8766", "localhost", "localhost:http", "localhost:70000"])
-def test_refuses_what_is_no_address(listen: str) -> None:
+def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(UsageProblem, match="HOST:PORT"):
-        parse_listen(listen)
+        run_simulator([], [], "localhost:http", 0, separate_origins=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from replay.progress import Progress
+from capture.realtime.progress import Progress
 
 Json = dict[str, Any]
 
@@ -32,6 +32,7 @@ def test_a_session_is_open_once_the_endpoint_said_so() -> None:
     assert not progress_of().is_open
     assert progress_of({"type": "session.created", "session": {}}).is_open
     assert progress_of({"type": "conversation.created"}).is_open
+    assert progress_of(echoed()).is_open
 
 
 def test_an_update_is_answered_by_its_echo_or_by_an_error_about_it() -> None:
@@ -61,6 +62,7 @@ def test_a_committed_turn_is_owed_its_answer_and_its_transcription() -> None:
         echoed(detection=None),
         echoed(detection={"type": "server_vad", "create_response": False}),
         {"type": "session.updated", "session": {"type": "transcription", "audio": {"input": {"turn_detection": VAD}}}},
+        {"type": "transcription_session.updated", "session": {"turn_detection": VAD}},
     ],
 )
 def test_no_answer_is_owed_where_the_endpoint_does_not_answer_by_itself(configuration: Json) -> None:

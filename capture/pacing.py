@@ -1,7 +1,9 @@
-"""Measure how punctually a replay sent what was due at a time."""
+"""Measure how punctually a call or a replay sent what was due at a time."""
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _DRIFT_WINDOW = 25
@@ -22,7 +24,7 @@ class Pacing:
     """Collects each send's deviation from its absolute deadline."""
 
     def __init__(self) -> None:
-        self._deviations_us: list[float] = []
+        self._deviations_us = array("d")
 
     def note(self, due_ns: int, sent_ns: int) -> None:
         """Take in one send; positive deviations are late."""
@@ -38,6 +40,6 @@ class Pacing:
         return Punctuality(_quantile(absolute, 0.5), _quantile(absolute, 0.99), drift)
 
 
-def _quantile(values: list[float], share: float) -> float:
+def _quantile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replay.pacing import Pacing, Punctuality
+from capture.pacing import Pacing, Punctuality
 
 
 def test_nothing_due_gives_nothing() -> None:

@@ -1,7 +1,7 @@
 """Follow what an endpoint has done in a session so far, and what it still owes.
 
-The plan feeds it the recording, to see what the client had seen before it sent something; the player feeds it
-the new session, to know when the same has come about there.
+Who waits for an endpoint asks here: a call, before it hangs up; a replay's player, before it sends what depends on
+something; a replay's plan asks a recording, to see what the client had seen before it sent something.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
-from replay.id_map import is_in_conversation
+from capture.realtime.events import is_in_conversation
 
 Json = dict[str, Any]
 
@@ -95,7 +95,7 @@ class Progress:
         self.commits.append(item_id)
         detection = self._setting("audio.input.turn_detection")
         answers = isinstance(detection, dict) and detection.get("create_response") is not False
-        if answers and self.configuration.echoed.get("type") != "transcription":
+        if answers and not self.configuration.is_transcription_session:
             self._answers_due.append(item_id)
         if self._setting("audio.input.transcription"):
             self._transcriptions_due.append(item_id)
@@ -113,6 +113,7 @@ class Progress:
         if event_type in _FIRST_EVENTS:
             self.is_open = True
         elif event_type == "session.updated":
+            self.is_open = True
             self._answer_update()
         elif event_type == "response.created":
             self._observe_response_begun(event)
