@@ -232,6 +232,10 @@ class Journal:
 
     def _write(self) -> bool:
         """Write what waits, on the writer's thread; False while something has to be tried again."""
+        if self._is_finished:
+            # It may be on the thread's list once more, from an append just before its closing. Its file may be
+            # sealed and gone by now, and must not be made anew.
+            return True
         with self._writer._lock:
             records, self._waiting = self._to_retry + self._waiting, []
             is_closed = self._is_closed

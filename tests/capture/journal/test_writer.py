@@ -152,6 +152,31 @@ def test_closing_the_writer_writes_and_closes_everything(tmp_path: Path) -> None
     assert closed == ["at once"]
 
 
+def test_a_journal_that_is_closed_and_sealed_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = JournalWriter(tmp_path, tick_s=0.2)
+    first, second = writer.open("first"), writer.open("second")
+    sealed = threading.Event()
+    writev = os.writev
+
+    def seal() -> None:
+        second.path.unlink()
+        sealed.set()
+
+    def end_the_second_while_the_first_is_written(descriptor: int, buffers: Sequence[bytes]) -> int:
+        monkeypatch.setattr(os, "writev", writev)
+        second.append(CLIENT, 1, b"the last words")
+        second.close(seal)
+        return writev(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", end_the_second_while_the_first_is_written)
+    assert sealed.wait(10)
+    first.append(CLIENT, 2, b"the call goes on")
+    writer.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["first.journal"]
+    assert second.failure is None
+
+
 def test_what_comes_after_the_close_is_counted(writer: JournalWriter) -> None:
     journal = writer.open("session")
     close(journal)
