@@ -1,0 +1,51 @@
+"""The committed sample: small, readable without our code, and a whole story."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow.dataset as ds
+import pytest
+
+from capture.recording.root import Root
+from capture.recording.schema import AUDIO, EVENTS, SESSIONS
+from replay.runs import load_run
+from replay.verdict import read_verdict
+
+SAMPLE = Path(__file__).parents[1] / "recordings"
+RUN = "r20261123T024533-ef60"
+# Recordings of one's own may lie beside the sample.
+MADE_AT = "20261123T0245"
+
+
+def test_the_sample_stays_small() -> None:
+    tracked = [file for table in ("sessions", "events", "audio") for file in SAMPLE.glob(f"{table}/*/{MADE_AT}*")]
+    assert sum(file.stat().st_size for file in tracked) < 2_000_000
+
+
+def test_plain_duckdb_reads_it() -> None:
+    with duckdb.connect() as connection:
+        counted = connection.execute(
+            "SELECT region, transcription_model, count(*) FILTER (trial_outcome = 'failed'), count(*)"
+            " FROM read_parquet(?) WHERE role = 'replayed' GROUP BY ALL ORDER BY ALL",
+            [f"{SAMPLE}/sessions/*/{MADE_AT}*.parquet"],
+        ).fetchall()
+    assert counted == [
+        ("eastus2", "gpt-4o-transcribe", 5, 5),
+        ("eastus2", "whisper-1", 0, 5),
+        ("swedencentral", "gpt-4o-transcribe", 0, 5),
+        ("swedencentral", "whisper-1", 0, 5),
+    ]
+
+
+@pytest.mark.parametrize(("table", "schema"), [("sessions", SESSIONS), ("events", EVENTS), ("audio", AUDIO)])
+def test_plain_pyarrow_reads_it_with_the_contracts_columns(table: str, schema: object) -> None:
+    files = sorted(str(file) for file in SAMPLE.glob(f"{table}/*/{MADE_AT}*.parquet"))
+    assert ds.dataset(files).schema.equals(schema)
+
+
+def test_its_run_has_a_verdict() -> None:
+    verdict = read_verdict(load_run(Root(SAMPLE), RUN))
+    assert verdict.pattern == "combination"
+    assert "it takes both" in verdict.sentence
