@@ -1,0 +1,116 @@
+"""Set two sessions side by side: which event of one answers which of the other; pure.
+
+Turns anchor the alignment: turn k is compared with turn k, so that an extra event early on cannot shift what comes
+after. Within a turn the alignment has the fewest insertions and deletions there can be.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import groupby, zip_longest
+from typing import Any
+
+from rapidfuzz.distance import Indel
+
+from capture.realtime.outcomes import mask_message
+
+Pair = tuple[int | None, int | None]
+"""Index on the left, index on the right; None where there is no counterpart."""
+
+MASK = "…"
+
+_VOLATILE = {"obfuscation", "expires_at", "created_at", "remaining", "reset_seconds", "id"}
+_VOLATILE_ENDINGS = ("_id", "_at")
+
+
+def align(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
+    """Align two sequences of tokens with the fewest insertions and deletions.
+
+    Tokens that were left over on both sides are paired where they are equal: events that may overtake each other
+    (a transcription and an answer) are still the same events.
+    """
+    numbers: dict[Hashable, int] = {}
+    lefts = [numbers.setdefault(token, len(numbers)) for token in left]
+    rights = [numbers.setdefault(token, len(numbers)) for token in right]
+    pairs: list[Pair] = []
+    for is_equal, group in groupby(Indel.opcodes(lefts, rights), key=lambda operation: operation.tag == "equal"):
+        operations = list(group)
+        on_left = [i for each in operations for i in range(each.src_start, each.src_end)]
+        on_right = [j for each in operations for j in range(each.dest_start, each.dest_end)]
+        pairs.extend(zip(on_left, on_right, strict=True) if is_equal else _one_sided(on_left, on_right))
+    return _pair_overtaken(pairs, lefts, rights)
+
+
+def align_by_turn(left: Sequence[Sequence[Hashable]], right: Sequence[Sequence[Hashable]]) -> list[Pair]:
+    """Align two sessions given as tokens by turn (the first entry: before the first turn).
+
+    Gives indexes into all tokens of a session, end to end.
+    """
+    pairs: list[Pair] = []
+    left_start = right_start = 0
+    for left_turn, right_turn in zip_longest(left, right, fillvalue=()):
+        pairs.extend(
+            (None if i is None else i + left_start, None if j is None else j + right_start)
+            for i, j in align(left_turn, right_turn)
+        )
+        left_start += len(left_turn)
+        right_start += len(right_turn)
+    return pairs
+
+
+def _one_sided(lefts: Sequence[int], rights: Sequence[int]) -> Iterator[Pair]:
+    yield from ((i, None) for i in lefts)
+    yield from ((None, j) for j in rights)
+
+
+def _pair_overtaken(pairs: list[Pair], lefts: list[int], rights: list[int]) -> list[Pair]:
+    waiting: defaultdict[int, deque[int]] = defaultdict(deque)
+    for i, j in pairs:
+        if i is None and j is not None:
+            waiting[rights[j]].append(j)
+    partners = {i: waiting[lefts[i]].popleft() for i, j in pairs if i is not None and j is None and waiting[lefts[i]]}
+    taken = set(partners.values())
+    return [
+        (i, partners.get(i)) if i is not None and j is None else (i, j)
+        for i, j in pairs
+        if not (i is None and j in taken)
+    ]
+
+
+def masked(node: Any, name: str = "") -> Any:
+    """Replace what differs from one session to the next: ids, times, obfuscation, ids inside messages."""
+    if isinstance(node, dict):
+        return {key: masked(child, key) for key, child in node.items()}
+    if isinstance(node, list):
+        return [masked(child, name) for child in node]
+    if node is None:
+        return None
+    if name in _VOLATILE or name.endswith(_VOLATILE_ENDINGS):
+        return MASK
+    return mask_message(node) if name == "message" and isinstance(node, str) else node
+
+
+def differences(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """List the places where two JSON values differ as (path, left, right), in the order of the left.
+
+    `ABSENT` stands for a place that one side does not have; the path of a list's entry is `tools[0].name`.
+    """
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in [*left, *(name for name in right if name not in left)]:
+            place = f"{path}.{name}" if path else str(name)
+            yield from differences(left.get(name, ABSENT), right.get(name, ABSENT), place)
+    elif isinstance(left, list) and isinstance(right, list):
+        for index, (a, b) in enumerate(zip_longest(left, right, fillvalue=ABSENT)):
+            yield from differences(a, b, f"{path}[{index}]")
+    elif left != right or type(left) is not type(right):
+        yield path, left, right
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Any = _Absent()
+"""No value at all, as opposed to null."""

@@ -1,0 +1,244 @@
+"""`wiretape analyze …`: browse recordings in a terminal, or ask one question on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from analyze.queries import Queries
+    from capture.recording.root import Root
+
+app = typer.Typer(help="Browse recordings in a terminal; or, with a command, ask one question.")
+
+Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, a unique prefix, or `last`.")]
+Filter = Annotated[
+    str, typer.Argument(metavar="[FILTER]", help="Such as 'region:eastus2 outcome:failed since:2h whisper*'.")
+]
+
+
+class Track(StrEnum):
+    """Whose audio."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@app.callback(invoke_without_command=True)
+def browse(context: typer.Context, recordings: Recordings = None) -> None:
+    """Browse recordings in a terminal; or, with a command, ask one question."""
+    # `wiretape analyze --recordings ROOT sessions` means the same as the option behind the command.
+    context.obj = recordings
+    if context.invoked_subcommand is None:
+        from analyze.tui.app import run
+        from capture.recording.root import open_root
+
+        run(open_root(recordings))
+
+
+@app.command("sessions")
+def sessions_command(
+    context: typer.Context,
+    filter: Filter = "",  # noqa: A002 - its word
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions, newest first."""
+    from analyze.printing.listing import sessions_table
+    from analyze.printing.page import narrate, page, print_all, print_json
+
+    with _asking(context, recordings) as queries:
+        total = _count_or_explain(queries)
+        found = queries.sessions(filter, limit=limit)
+        if as_json:
+            print_json(found)
+            return
+        if found:
+            print_all(sessions_table(found, page().width))
+        narrate(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
+
+
+@app.command("show")
+def show_command(
+    context: typer.Context,
+    session: Session,
+    every: Annotated[bool, typer.Option("--all", help="One line an event: streams are not folded.")] = False,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one session: facts, turns with latencies, timeline with errors in place, what is missing."""
+    from analyze.printing.page import print_all, print_json
+    from analyze.printing.session import session_json, session_page
+
+    with _asking(context, recordings) as queries:
+        session_id = queries.resolve(session)
+        detail, timeline = queries.session(session_id), queries.timeline(session_id, fold=not every)
+        if as_json:
+            print_json(session_json(detail, timeline))
+        else:
+            print_all(session_page(detail, timeline))
+
+
+@app.command("diff")
+def diff_command(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="A", help="The session to compare with: its lines are marked -.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other session: its lines are marked +.")],
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set two sessions side by side: configuration, latencies, words, events; ids and times masked."""
+    from analyze.printing.comparison import diff_json, diff_page
+    from analyze.printing.page import print_all, print_json
+
+    with _asking(context, recordings) as queries:
+        diff = queries.diff(queries.resolve(first), queries.resolve(second))
+        if as_json:
+            print_json(diff_json(diff))
+        else:
+            print_all(diff_page(diff))
+
+
+@app.command("failures")
+def failures_command(
+    context: typer.Context,
+    filter: Filter = "",  # noqa: A002 - its word
+    by: Annotated[
+        str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
+    ] = "region,transcription_model",
+    run: Annotated[str | None, typer.Option("--run", help="Sessions of this run only: id, prefix, or `last`.")] = None,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count failures over one or two dimensions: k of n with Wilson's 95 % interval."""
+    from analyze.printing.listing import matrix_json, matrix_table
+    from analyze.printing.page import narrate, print_all, print_json
+
+    with _asking(context, recordings) as queries:
+        _count_or_explain(queries)
+        matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter, run_id=run)
+        if as_json:
+            print_json(matrix_json(matrix))
+            return
+        if matrix.rows:
+            print_all(matrix_table(matrix))
+        counted = matrix.total.trials
+        narrate(f"{matrix.total.failed:,} of {counted:,} sessions failed, {matrix.total.not_counted:,} not counted")
+
+
+@app.command("verdict")
+def verdict_command(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique prefix, or `last`.")] = "last",
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run of replay proved: which axis is at fault, what is ruled out, what was not tested."""
+    from analyze.printing.page import print_json
+    from capture.recording.root import open_root
+    from replay.runs import load_run
+    from replay.verdict import read_verdicts
+
+    root = open_root(_root_of(context, recordings))
+    if as_json:
+        print_json(read_verdicts(load_run(root, run)))
+    else:
+        print_verdict(root, run)
+
+
+@app.command("sql")
+def sql_command(
+    context: typer.Context,
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN, in DuckDB's dialect.")],
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Ask in SQL.
+
+    Tables: sessions, events, audio, tracks, items, responses, transcriptions, turns, latencies, errors.
+    """
+    from analyze.printing.result import print_csv, print_records, print_table
+    from capture.errors import UsageProblem
+
+    if as_json and as_csv:
+        raise UsageProblem("--json and --csv cannot both be printed: choose one")
+    with _asking(context, recordings) as queries:
+        result = queries.store.console(statement)
+        if as_json:
+            print_records(result)
+        elif as_csv:
+            print_csv(result)
+        else:
+            print_table(result)
+
+
+@app.command("audio")
+def audio_command(
+    context: typer.Context,
+    session: Session,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.wav", help="Where to write it.")],
+    track: Annotated[Track, typer.Option("--track", help="What was sent, or what came back.")] = Track.CLIENT,
+    recordings: Recordings = None,
+) -> None:
+    """Write one track of a session as a WAV file."""
+    from analyze.printing.page import narrate
+    from analyze.wav import write_track
+    from capture.recording.reader import open_recording, resolve_session
+    from capture.recording.root import open_root
+
+    root = open_root(_root_of(context, recordings))
+    recording = open_recording(root, resolve_session(root, session))
+    duration_ms = write_track(recording, track.value, output)
+    narrate(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
+
+
+def print_verdict(root: Root, run: str) -> None:
+    """Print what a run proved of each session it replayed; `run` is an id, a unique prefix, or `last`."""
+    from analyze.printing.decision import verdict_page
+    from analyze.printing.page import print_all
+    from replay.runs import load_run
+    from replay.verdict import read_verdicts
+
+    print_all(*(verdict_page(verdict) for verdict in read_verdicts(load_run(root, run))))
+
+
+@contextmanager
+def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries]:
+    """Open the root for one command; name on stderr what had to be left out."""
+    from analyze.printing.page import narrate
+    from analyze.queries import Queries
+    from analyze.store import open_store
+    from capture.recording.root import open_root
+
+    with open_store(open_root(_root_of(context, recordings))) as store:
+        try:
+            yield Queries(store)
+        finally:
+            for path, reason in store.unreadable.items():
+                narrate(f"left out {path}: {reason}")
+
+
+def _root_of(context: typer.Context, recordings: Path | None) -> Path | None:
+    before_command: Any = context.obj
+    return recordings or before_command
+
+
+def _count_or_explain(queries: Queries) -> int:
+    from capture.errors import UsageProblem
+
+    total = queries.session_count()
+    if not total:
+        raise UsageProblem(
+            f"no recordings in {queries.store.root.path} yet; record one with:"
+            " wiretape capture call --to TARGET --audio FILE (or see `wiretape demo`)"
+        )
+    return total

@@ -1,0 +1,182 @@
+"""Read what people type to pick sessions: `region:eastus2 outcome:failed since:2h whisper*`.
+
+Terms are separated by spaces, all must hold; quotes keep spaces together. `field:value` compares without regard to
+case, `*` stands for anything, `a,b` for either, `-` in front for the opposite; numbers take `>`, `>=`, `<`, `<=`.
+`since:` and `until:` take a span (`90s`, `30m`, `2h`, `7d`) or a UTC time; `tag:name=value` looks at tags; a bare
+word is looked for in every text of the session.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from capture.errors import UsageProblem
+
+TEXT_FIELDS = (
+    "session_id",
+    "role",
+    "target",
+    "provider",
+    "region",
+    "host",
+    "url",
+    "dialect",
+    "model",
+    "model_echoed",
+    "transcription_model",
+    "transcription_model_echoed",
+    "voice",
+    "turn_detection",
+    "input_format",
+    "output_format",
+    "server_session_id",
+    "conversation_key",
+    "user_agent",
+    "close_reason",
+    "closed_by",
+    "end_reason",
+    "run_id",
+    "replay_of",
+    "cell",
+    "trial_kind",
+    "trial_outcome",
+    "first_error",
+    "outcome",
+)
+NUMBER_FIELDS = (
+    "duration_ms",
+    "handshake_status",
+    "close_code",
+    "block",
+    "trial",
+    "events_sent",
+    "events_received",
+    "turns",
+    "audio_in_ms",
+    "audio_out_ms",
+    "input_tokens",
+    "output_tokens",
+    "errors",
+    "lost_bytes",
+)
+ALIASES = {
+    "session": "session_id",
+    "transcription": "transcription_model",
+    "run": "run_id",
+    "error": "first_error",
+    "duration": "duration_ms",
+    "close": "close_code",
+    "status": "handshake_status",
+}
+_OTHER_FIELDS = ("failure", "tag", "complete", "since", "until")
+
+_TERM = re.compile(r"(-?)([A-Za-z_]+):(.*)", re.DOTALL)
+_NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d+(?:\.\d+)?)")
+_SPAN = re.compile(r"(\d+)([smhd])")
+_SPAN_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+_Condition = tuple[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """A condition on the rows of the sessions view."""
+
+    sql: str
+    """What stands behind WHERE, with `?` for each parameter."""
+    params: tuple[Any, ...]
+
+
+def read_filter(text: str, *, now: datetime | None = None) -> SessionFilter:
+    """Read a filter; empty text matches every session.
+
+    Raises `UsageProblem` naming the term that does not read.
+    """
+    try:
+        terms = shlex.split(text)
+    except ValueError as error:
+        raise UsageProblem(f"the filter {text!r} does not read: {error}") from error
+    conditions = [_read_term(term, now or datetime.now(UTC)) for term in terms]
+    sql = " AND ".join(f"({sql})" for sql, _ in conditions) or "TRUE"
+    return SessionFilter(sql, tuple(param for _, params in conditions for param in params))
+
+
+def _read_term(term: str, now: datetime) -> _Condition:
+    match = _TERM.fullmatch(term)
+    if match is None:
+        return _anywhere(term)
+    minus, name, value = match.groups()
+    sql, params = _read_field(ALIASES.get(name.lower(), name.lower()), value, now)
+    # NULL is no match, so it is a match of the opposite.
+    return (f"NOT COALESCE({sql}, FALSE)", params) if minus else (sql, params)
+
+
+def _read_field(name: str, value: str, now: datetime) -> _Condition:
+    if name in TEXT_FIELDS:
+        return _any_of(name, value)
+    if name in NUMBER_FIELDS:
+        return _number(name, value)
+    if name in ("since", "until"):
+        return f"started_at {'>=' if name == 'since' else '<='} ?", [_read_time(value, now)]
+    if name == "complete":
+        return "complete = ?", [value.lower() in ("true", "yes", "1")]
+    if name == "failure":
+        return "list_bool_or(list_transform(failure_keys, lambda key: key ILIKE ? ESCAPE '\\'))", [_pattern(value)]
+    if name == "tag":
+        return _tag(value)
+    known = [*TEXT_FIELDS, *NUMBER_FIELDS, *ALIASES, *_OTHER_FIELDS]
+    nearest = get_close_matches(name, known, n=3) or ["region", "model", "outcome"]
+    raise UsageProblem(f"sessions have no field {name!r} to filter by; nearest are {', '.join(nearest)}")
+
+
+def _any_of(name: str, value: str) -> _Condition:
+    choices = value.split(",")
+    sql = " OR ".join(f"{name} ILIKE ? ESCAPE '\\'" for _ in choices)
+    return f"COALESCE({sql}, FALSE)", [_pattern(choice) for choice in choices]
+
+
+def _number(name: str, value: str) -> _Condition:
+    match = _NUMBER.fullmatch(value)
+    if match is None:
+        raise UsageProblem(f"{name}:{value} does not read: give a number, such as {name}:3 or {name}:>3")
+    return f"{name} {match[1] or '='} ?", [float(match[2])]
+
+
+def _tag(value: str) -> _Condition:
+    name, _, wanted = value.partition("=")
+    # Absent tags give NULL in one version of DuckDB and an empty list in another; both mean no match.
+    if not wanted:
+        return "list_contains(map_keys(tags), ?)", [name]
+    return "CAST(tags[?] AS VARCHAR) ILIKE ? ESCAPE '\\'", [name, _pattern(wanted)]
+
+
+def _anywhere(word: str) -> _Condition:
+    pattern = _pattern(f"*{word}*")
+    texts = ", ".join(TEXT_FIELDS)
+    keys = "array_to_string(failure_keys, ' ')"
+    tags = "CAST(tags AS VARCHAR)"
+    return f"CONCAT_WS(' ', {texts}, {keys}, {tags}) ILIKE ? ESCAPE '\\'", [pattern]
+
+
+def _pattern(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
+
+
+def _read_time(value: str, now: datetime) -> datetime:
+    """Read a span back from now or a UTC time, as a naive UTC time, which is what the views hold."""
+    span = _SPAN.fullmatch(value)
+    if span is not None:
+        return (now - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})).astimezone(UTC).replace(tzinfo=None)
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise UsageProblem(
+            f"{value!r} is no time: give a span such as 2h, or a UTC time such as 2026-02-12T08:30"
+        ) from None
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at

@@ -1,0 +1,73 @@
+"""Measure how loud a track is over a session's time, as it would have been heard; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.audio import AudioFormat
+
+_PIECE_MS = 10.0
+
+
+def peak_levels(
+    spans: Sequence[tuple[AudioFormat, bytes]],
+    chunks: Sequence[Mapping[str, Any]],
+    duration_ms: float,
+    bins: int,
+) -> list[float]:
+    """Give the peak (0..1) in each of `bins` equal stretches of the session.
+
+    `spans` is the track, `chunks` the messages that carried it (`offset_ms`, `audio_start`, `audio_bytes`). A chunk
+    plays when it arrives, or after the chunk before it: answers come faster than they are spoken.
+    """
+    levels = np.zeros(bins)
+    if not chunks or duration_ms <= 0 or bins <= 0:
+        return levels.tolist()
+    peaks, starts = _pieces(spans)
+    plays_at_ms = _play_times(chunks, spans, starts)
+    places = np.floor(plays_at_ms / duration_ms * bins).astype(np.int64)
+    inside = (places >= 0) & (places < bins)
+    np.maximum.at(levels, places[inside], peaks[inside])
+    return [float(level) for level in levels]
+
+
+def _pieces(spans: Sequence[tuple[AudioFormat, bytes]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Give the peak of each 10 ms of the track, and the byte where it starts."""
+    peaks: list[NDArray[np.float64]] = []
+    starts: list[NDArray[np.int64]] = []
+    at_byte = 0
+    for audio_format, audio in spans:
+        samples = np.abs(audio_format.decode(audio).astype(np.int32))
+        edges = np.arange(0, len(samples), max(1, int(audio_format.rate * _PIECE_MS / 1000)))
+        if len(edges):
+            peaks.append(np.maximum.reduceat(samples, edges) / 32768)
+            starts.append(at_byte + edges * audio_format.bytes_per_sample)
+        at_byte += len(audio)
+    if not peaks:
+        return np.zeros(0), np.zeros(0, dtype=np.int64)
+    return np.concatenate(peaks), np.concatenate(starts)
+
+
+def _play_times(
+    chunks: Sequence[Mapping[str, Any]], spans: Sequence[tuple[AudioFormat, bytes]], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the time at which each piece plays."""
+    ends_bytes = np.cumsum([0, *(len(audio) for _, audio in spans)])
+    ends_ms = np.cumsum([0.0, *(audio_format.milliseconds(len(audio)) for audio_format, audio in spans)])
+    chunk_starts = np.array([chunk["audio_start"] for chunk in chunks])
+    chunk_ends = chunk_starts + np.array([chunk["audio_bytes"] for chunk in chunks])
+    # Where a chunk, and a piece, would stand if the track played without a pause.
+    chunk_starts_ms = np.interp(chunk_starts, ends_bytes, ends_ms)
+    lengths_ms = np.interp(chunk_ends, ends_bytes, ends_ms) - chunk_starts_ms
+    plays_at_ms = np.zeros(len(chunks))
+    free_at_ms = 0.0
+    for number, chunk in enumerate(chunks):
+        plays_at_ms[number] = max(free_at_ms, chunk["offset_ms"])
+        free_at_ms = plays_at_ms[number] + lengths_ms[number]
+    owner = np.clip(np.searchsorted(chunk_starts, starts, side="right") - 1, 0, len(chunks) - 1)
+    times: NDArray[np.float64] = plays_at_ms[owner] + np.interp(starts, ends_bytes, ends_ms) - chunk_starts_ms[owner]
+    return times

@@ -1,0 +1,85 @@
+"""Count failures over one or two dimensions, with Wilson's interval; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from analyze.answers import FailureMatrix, MatrixCell
+from analyze.filters import ALIASES, NUMBER_FIELDS, TEXT_FIELDS
+from capture.errors import UsageProblem
+from replay.statistics import wilson
+
+ALL = "all"
+"""Label of totals, and of the only column where one dimension was asked for."""
+
+
+def dimension_sql(name: str) -> str:
+    """Give the expression that a dimension stands for: a column of the sessions view, or `tag:NAME`.
+
+    Raises `UsageProblem` naming the nearest dimensions.
+    """
+    if name.startswith("tag:"):
+        quoted = name.removeprefix("tag:").replace("'", "''")
+        return f"tags['{quoted}']"
+    column = ALIASES.get(name, name)
+    if column in TEXT_FIELDS or column in NUMBER_FIELDS or column == "date":
+        return column
+    known = [*TEXT_FIELDS, *ALIASES]
+    nearest = get_close_matches(name, known, n=3) or ["region", "model", "transcription_model", "target"]
+    raise UsageProblem(f"failures cannot be counted by {name!r}; nearest are {', '.join(nearest)}")
+
+
+def count_failures(by: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> FailureMatrix:
+    """Count sessions given as `label_0`, `label_1` (where there are two dimensions), `outcome`, `session_id`."""
+    if not 1 <= len(by) <= 2:
+        raise UsageProblem("failures are counted by one or two dimensions, such as --by region,transcription_model")
+    cells: defaultdict[tuple[str, str], _Tally] = defaultdict(_Tally)
+    row_totals: defaultdict[str, _Tally] = defaultdict(_Tally)
+    column_totals: defaultdict[str, _Tally] = defaultdict(_Tally)
+    total = _Tally()
+    for session in rows:
+        row, column = session["label_0"], session.get("label_1", ALL)
+        for tally in (cells[row, column], row_totals[row], column_totals[column], total):
+            tally.add(session["session_id"], session["outcome"])
+    return FailureMatrix(
+        by=tuple(by),
+        rows=tuple(sorted(row_totals)),
+        columns=tuple(sorted(column_totals)),
+        cells={(row, column): tally.cell(row, column) for (row, column), tally in sorted(cells.items())},
+        row_totals={row: tally.cell(row, ALL) for row, tally in sorted(row_totals.items())},
+        column_totals={column: tally.cell(ALL, column) for column, tally in sorted(column_totals.items())},
+        total=total.cell(ALL, ALL),
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one cell."""
+
+    failed: int = 0
+    ok: int = 0
+    session_ids: list[str] = field(default_factory=list)
+
+    def add(self, session_id: str, outcome: str | None) -> None:
+        self.session_ids.append(session_id)
+        # Incomplete, throttled, not run, failed otherwise: they say nothing of the failure and are not in n.
+        self.failed += outcome == "failed"
+        self.ok += outcome == "ok"
+
+    def cell(self, row: str, column: str) -> MatrixCell:
+        trials = self.failed + self.ok
+        low, high = wilson(self.failed, trials)
+        return MatrixCell(
+            row=row,
+            column=column,
+            failed=self.failed,
+            trials=trials,
+            low=low,
+            high=high,
+            not_counted=len(self.session_ids) - trials,
+            session_ids=tuple(self.session_ids),
+        )

@@ -1,0 +1,23 @@
+"""Make text that came over the wire safe to show: it may hold anything."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls, line separators, direction overrides, zero-width characters, lone surrogates.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Show characters that act or hide as escapes: `\x1b`, `\u202e`, `\n`."""
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut text to a length in characters, with an ellipsis where it was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def escape_unseen(json_text: str) -> str:
+    r"""Escape such characters in JSON text, where `\u001b` means the same; its own line breaks stay."""
+    return _UNSEEN.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", json_text)

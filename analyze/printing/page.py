@@ -1,0 +1,103 @@
+"""The page that answers are printed on: stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from math import isfinite
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analyze.plain_text import escape_unseen, visible
+
+_PIPED_WIDTH = 200
+
+MARKS = {"ok": ("●", "green"), "failed": ("▲", "red"), "incomplete": ("◐", "yellow")}
+"""A sign and a colour for each outcome: the colour is never alone."""
+
+
+def page() -> Console:
+    """Open stdout; colours and the terminal's width only where it is a terminal."""
+    # Piped, a table is for other programs: its lines are not broken at 80 columns.
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, emoji=False, markup=False)
+
+
+def narrate(line: str) -> None:
+    """Say something about the work on stderr."""
+    Console(stderr=True, highlight=False, emoji=False, markup=False).print(visible(line), soft_wrap=True)
+
+
+def print_all(*parts: RenderableType) -> None:
+    """Print tables and texts one below the other."""
+    console = page()
+    for part in parts:
+        # Running text breaks between words on a terminal, and not at all in a pipe.
+        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; characters that act on a terminal are escaped."""
+    text = json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(escape_unseen(text) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(name): _plain(child) for name, child in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(child) for child in value]
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """Make an empty table; the columns of `right` hold numbers."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    numbers = set(right)
+    for column in columns:
+        made.add_column(column, overflow="fold", justify="right" if column in numbers else "left")
+    return made
+
+
+def cell(value: object, style: str = "") -> Text:
+    """Make a cell of something that came over the wire; empty where there is nothing."""
+    return Text("" if value is None else visible(str(value)), style=style)
+
+
+def mark(outcome: str) -> Text:
+    """Give the sign of an outcome."""
+    sign, style = MARKS.get(outcome, ("·", "dim"))
+    return Text(sign, style=style)
+
+
+def milliseconds(value: float | None) -> str:
+    """Write milliseconds without decimals."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+def seconds(value_ms: float | None) -> str:
+    """Write milliseconds as seconds."""
+    return "" if value_ms is None else f"{value_ms / 1000:,.1f}"
+
+
+def shares(low: float, high: float) -> str:
+    """Write an interval of shares."""
+    return f"{low * 100:.0f}–{high * 100:.0f} %"
+
+
+def heading(text: str) -> Text:
+    """Make the line above a part of the page."""
+    return Text(f"\n{text}", style="bold")

@@ -1,0 +1,59 @@
+"""What a SQL statement gave: a table, JSON records or CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Any
+
+from rich.text import Text
+
+from analyze.plain_text import shorten, visible
+from analyze.printing.page import cell, print_all, print_json, table
+from analyze.store import ConsoleResult
+
+_CELL_LENGTH = 300
+
+
+def print_table(result: ConsoleResult) -> None:
+    """Print a result as a table; long values are cut."""
+    if result.columns and result.columns[0] == "explain_key":
+        print_all(*(Text(str(row[1])) for row in result.rows))
+        return
+    numbers = {
+        column
+        for at, column in enumerate(result.columns)
+        if all(isinstance(row[at], (int, float)) or row[at] is None for row in result.rows)
+    }
+    made = table(*(visible(column) for column in result.columns), right={visible(column) for column in numbers})
+    for row in result.rows:
+        made.add_row(*(_cell(value) for value in row))
+    print_all(made)
+
+
+def print_records(result: ConsoleResult) -> None:
+    """Print a result as a JSON array of objects."""
+    print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+
+
+def print_csv(result: ConsoleResult) -> None:
+    """Print a result as CSV; an empty field is NULL."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(result.columns)
+    for row in result.rows:
+        writer.writerow([_csv_field(value) for value in row])
+
+
+def _cell(value: Any) -> Text:
+    if value is None:
+        return Text("NULL", style="dim")
+    if isinstance(value, (bytes, bytearray)):
+        return Text(f"«{len(value):,} bytes»", style="dim")
+    return cell(shorten(str(value), _CELL_LENGTH))
+
+
+def _csv_field(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).hex()
+    # On a terminal a recorded text must not act; in a file it must be what was recorded.
+    return visible(value) if isinstance(value, str) and sys.stdout.isatty() else value

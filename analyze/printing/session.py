@@ -1,0 +1,182 @@
+"""One session: what it was, what happened when, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analyze.answers import SessionDetail, TimelineRow, Turn
+from analyze.diff import LATENCIES
+from analyze.plain_text import visible
+from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
+
+_TYPE_LENGTH = 40
+_ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
+
+
+def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Group:
+    """Lay out a session: facts, turns, timeline, what is missing."""
+    parts: list[RenderableType] = [_title(detail), _facts(detail)]
+    if detail.turns:
+        parts += [heading("turns (ms from the end of speech; transcription from the commit)")]
+        parts += [_turns(detail.turns), *(line for turn in detail.turns for line in _said(turn))]
+    parts += [heading("timeline"), timeline_table(timeline)]
+    missing = list(what_is_missing(detail))
+    if missing:
+        parts += [heading("missing"), *(Text(f"  {line}", style="yellow") for line in missing)]
+    return Group(*parts)
+
+
+def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> dict[str, Any]:
+    """Give a session as JSON."""
+    return {
+        "session": detail.row,
+        "configuration_asked": detail.configuration_asked,
+        "configuration_echoed": detail.configuration_echoed,
+        "turns": [turn_json(turn) for turn in detail.turns],
+        "audio": detail.audio,
+        "missing": list(what_is_missing(detail)),
+        "timeline": timeline,
+    }
+
+
+def turn_json(turn: Turn) -> dict[str, Any]:
+    """Give a turn with its latencies as JSON."""
+    latencies = {f"{name.replace(' ', '_')}_latency_ms": getattr(turn, attribute) for name, attribute in LATENCIES}
+    return asdict(turn) | latencies
+
+
+def what_is_missing(detail: SessionDetail) -> Iterator[str]:
+    """Name what should have come and did not, and what the recording lost."""
+    for turn in detail.turns:
+        if turn.transcription == "missing":
+            yield f"turn {turn.number}: a transcription was asked for; it neither completed nor failed"
+        if turn.response_id is None:
+            yield f"turn {turn.number}: no answer"
+        elif turn.response_done_ms is None:
+            yield f"turn {turn.number}: the answer never ended"
+    for key in detail.summary.failure_keys:
+        if key.startswith("absent:"):
+            yield f"{visible(key.removeprefix('absent:'))} never came"
+    lost = detail.row.get("lost_bytes") or 0
+    if lost:
+        yield f"{lost:,} bytes were forwarded but not recorded"
+    undecodable = detail.row.get("undecodable_bytes") or 0
+    if undecodable:
+        yield f"{undecodable:,} bytes could not be decoded"
+
+
+def _title(detail: SessionDetail) -> Text:
+    summary = detail.summary
+    title = mark(summary.outcome)
+    title.append(f" {summary.session_id}", style="bold")
+    turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
+    title.append(f"  {summary.outcome} · {summary.role} · {seconds(summary.duration_ms) or '?'} s · {turns}")
+    return title
+
+
+def _facts(detail: SessionDetail) -> Table:
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, words in _fact_lines(detail):
+        said = " · ".join(str(word) for word in words if word not in (None, ""))
+        if said:
+            made.add_row(f"  {name}", cell(said, "red" if name == "failed" else ""))
+    return made
+
+
+def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]:
+    row, summary = detail.row, detail.summary
+    yield "started", (f"{summary.started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC",)
+    yield "target", (summary.target, summary.provider, summary.region, summary.dialect, row["host"])
+    yield "model", (summary.model, _echo(summary.model, row["model_echoed"]), row["voice"])
+    echoed = _echo(summary.transcription_model, row["transcription_model_echoed"])
+    yield "transcription", (summary.transcription_model, echoed)
+    yield "turn detection", (row["turn_detection"],)
+    yield "ids", (row["server_session_id"], *(f"{k} {v}" for k, v in (row["request_ids"] or {}).items()))
+    status = row["handshake_status"]
+    yield "handshake", (f"HTTP {status}" if status not in (None, 101) else None,)
+    close_code = f"code {row['close_code']}" if row["close_code"] is not None else None
+    closed_by = f"by {row['closed_by']}" if row["closed_by"] else None
+    yield "closed", (close_code, row["close_reason"], closed_by, row["end_reason"])
+    yield "replay", _replay_words(detail)
+    yield "tags", [f"{name}={value}" for name, value in summary.tags.items()]
+    for track in detail.audio:
+        loudness = None if track.rms_dbfs is None else f"{track.rms_dbfs:.0f} dBFS" if track.peak else "silence"
+        measures = (f"{seconds(track.duration_ms)} s", f"{track.format} {track.rate} Hz", loudness)
+        clipped = f"{track.clipped} samples clipped" if track.clipped else None
+        yield f"audio {track.track}", (*measures, f"speech {seconds(track.speech_ms)} s", clipped)
+    for key in summary.failure_keys:
+        yield "failed", [part for part in key.split("|") if part]
+
+
+def _echo(asked: str | None, echoed: str | None) -> str | None:
+    return f"echoed as {echoed}" if echoed is not None and echoed != asked else None
+
+
+def _replay_words(detail: SessionDetail) -> Sequence[object]:
+    summary = detail.summary
+    if summary.run_id is None:
+        return ()
+    trial = f"trial {summary.trial}: {summary.trial_outcome or '?'}"
+    return (f"of {summary.replay_of}", f"run {summary.run_id}", summary.cell, trial)
+
+
+def _turns(turns: Sequence[Turn]) -> Table:
+    numbers = [name for name, _ in LATENCIES]
+    made = table("turn", *numbers, "", right=("turn", *numbers))
+    for turn in turns:
+        latencies = [milliseconds(getattr(turn, attribute)) for _, attribute in LATENCIES]
+        made.add_row(str(turn.number), *latencies, _state(turn))
+    return made
+
+
+def _state(turn: Turn) -> Text:
+    """Name what went wrong with a turn; empty where nothing did."""
+    words = [f"✕ transcription {turn.transcription}" if turn.transcription in ("failed", "missing") else ""]
+    if turn.response_status not in (None, "completed"):
+        words.append(f"response {visible(turn.response_status)}")
+    return Text(" · ".join(filter(None, words)), style="red")
+
+
+def _said(turn: Turn) -> Iterator[Text]:
+    for who, words in (("user", turn.transcript), ("assistant", turn.answer)):
+        if words:
+            line = Text(f"   {turn.number}  {who} ", style="dim")
+            yield line.append(f"“{visible(words)}”", style="default")
+
+
+def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
+    """Lay out a timeline: when, who, what."""
+    made = table("+ms", "", "event", "", right=("+ms",))
+    made.columns[2].no_wrap = True
+    for row in timeline:
+        arrow, style = _ARROWS.get(row.sender, ("?", ""))
+        made.add_row(f"{row.offset_ms:,.1f}", Text(arrow, style=style), event_words(row), detail_words(row))
+    return made
+
+
+def event_words(row: TimelineRow) -> Text:
+    """Name a row's event: its type, how many were folded, how much audio they carried."""
+    words = cell(_short_type(row.type or row.kind), "red" if row.error else "")
+    if row.count > 1:
+        words.append(f" × {row.count}", style="dim")
+    if row.audio_ms is not None:
+        words.append(f"  {row.audio_ms / 1000:.2f} s", style="dim")
+    return words
+
+
+def _short_type(event_type: str) -> str:
+    """Leave out the first words of the longest types: the last ones tell what happened."""
+    return event_type if len(event_type) <= _TYPE_LENGTH else "…" + event_type.split(".", 2)[-1]
+
+
+def detail_words(row: TimelineRow) -> Text:
+    """Say what a row tells: its error, else its summary."""
+    return Text(f"✕ {row.error}", style="red") if row.error else Text(row.summary, style="dim")

@@ -1,0 +1,47 @@
+-- Responses: one row a response of the endpoint, in either dialect.
+
+CREATE OR REPLACE VIEW responses AS
+SELECT
+    session_id,                                                                     -- its session
+    response_id,                                                                    -- id of the response
+    MIN(CASE WHEN type = 'response.created' THEN offset_ms END) AS created_ms,      -- announced
+    MIN(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
+        THEN offset_ms END) AS first_audio_ms,                                      -- first audio of the answer
+    MAX(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
+        THEN offset_ms END) AS last_audio_ms,                                       -- last audio of the answer
+    SUM(CASE WHEN audio_track = 'server' THEN audio_bytes END) AS audio_bytes,      -- audio of the answer
+    MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,            -- over; NULL: never
+    MAX(CASE WHEN type = 'response.done'
+        THEN get_json_object(payload, '$.response.status') END) AS status,          -- completed, cancelled, failed, incomplete
+    MAX(CASE WHEN type = 'response.done'
+        THEN get_json_object(payload, '$.response.status_details.reason')
+        END) AS status_reason,                                                      -- turn_detected, content_filter, …
+    MAX(CASE WHEN type = 'response.done' THEN error_type END) AS error_type,        -- of a failed response
+    MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,        -- the same
+    MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,  -- the same
+    MAX(CASE WHEN type = 'response.done'
+        THEN CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)
+        END) AS input_tokens,                                                       -- tokens read
+    MAX(CASE WHEN type = 'response.done'
+        THEN CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)
+        END) AS output_tokens,                                                      -- tokens made
+    -- An answer that was cut off has no done event: then the deltas tell how far it came.
+    COALESCE(
+        STRING_AGG(CASE
+            WHEN type IN ('response.output_audio_transcript.done', 'response.audio_transcript.done')
+                THEN get_json_object(payload, '$.transcript')
+            WHEN type IN ('response.output_text.done', 'response.text.done')
+                THEN get_json_object(payload, '$.text')
+        END, ' ' ORDER BY seq),
+        STRING_AGG(CASE
+            WHEN type IN (
+                'response.output_audio_transcript.delta', 'response.audio_transcript.delta',
+                'response.output_text.delta', 'response.text.delta'
+            ) THEN get_json_object(payload, '$.delta')
+        END, '' ORDER BY seq)
+    ) AS answer                                                                     -- what was said or written
+FROM events
+WHERE response_id IS NOT NULL
+    AND sender = 'server'
+    AND type LIKE 'response.%'
+GROUP BY session_id, response_id;

@@ -1,0 +1,126 @@
+-- Turns: one row a user turn with its transcription and its answer. A turn is a committed stretch of speech, or a
+-- written message that was answered.
+
+-- The few events that turns are counted by; the windows below run over these only. Ranges and equalities, because
+-- DuckDB pushes those into the scan of a file, and a list of types it does not: that is ten times faster.
+CREATE OR REPLACE VIEW _turn_marks AS
+SELECT
+    session_id,
+    seq,
+    offset_ms,
+    item_id,
+    NULL AS response_id,
+    CASE type
+        WHEN 'input_audio_buffer.speech_started' THEN 'speech_started'
+        WHEN 'input_audio_buffer.speech_stopped' THEN 'speech_stopped'
+        WHEN 'input_audio_buffer.committed' THEN 'committed'
+        WHEN 'input_audio_buffer.commit' THEN 'commit'
+    END AS mark
+FROM events
+WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.speech_stopped'
+UNION ALL
+SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
+FROM events
+WHERE type = 'response.created'
+UNION ALL
+-- An item with a call_id is a tool's output: it goes on with the turn that called the tool.
+SELECT session_id, seq, offset_ms, item_id, NULL AS response_id, 'message' AS mark
+FROM events
+WHERE type = 'conversation.item.create' AND call_id IS NULL;
+
+-- What came before and what comes next, in one pass; times only grow, so the latest one is the greatest.
+CREATE OR REPLACE VIEW _turn_order AS
+SELECT
+    *,
+    MAX(CASE WHEN mark = 'committed' THEN offset_ms END) OVER before AS last_committed_ms,
+    MAX(CASE WHEN mark = 'response' THEN offset_ms END) OVER before AS last_response_ms,
+    MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
+    MAX(CASE WHEN mark = 'speech_started' THEN offset_ms END) OVER before AS last_speech_started_ms,
+    MAX(CASE WHEN mark = 'speech_stopped' THEN offset_ms END) OVER before AS last_speech_stopped_ms,
+    FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'response') THEN mark END IGNORE NULLS) OVER after
+        AS next_mark
+FROM _turn_marks
+WHERE mark IS NOT NULL
+WINDOW
+    before AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING);
+
+-- Which marks open a turn: each commit; and of the messages before a response the last one, unless speech was
+-- committed there too (then the messages are context that the client gave along). What came before the commit before
+-- belongs to that one.
+CREATE OR REPLACE VIEW _turn_openings AS
+SELECT
+    session_id,
+    seq,
+    offset_ms,
+    item_id,
+    response_id,
+    mark,
+    mark = 'committed' OR (
+        mark = 'message'
+        AND next_mark = 'response'
+        AND COALESCE(last_committed_ms, -1) <= COALESCE(last_response_ms, -1)
+    ) AS opens,
+    CASE WHEN last_asked_ms > COALESCE(last_committed_ms, -1) THEN last_asked_ms END AS asked_ms,
+    CASE WHEN last_speech_started_ms > COALESCE(last_committed_ms, -1) THEN last_speech_started_ms
+        END AS speech_started_ms,
+    CASE WHEN last_speech_stopped_ms > COALESCE(last_committed_ms, -1) THEN last_speech_stopped_ms
+        END AS speech_stopped_ms
+FROM _turn_order;
+
+-- From the mark that opens it to the next one, everything belongs to a turn.
+CREATE OR REPLACE VIEW _turn_parts AS
+SELECT
+    *,
+    COUNT(CASE WHEN opens THEN 1 END) OVER (PARTITION BY session_id ORDER BY seq) AS turn
+FROM _turn_openings
+WHERE opens OR mark = 'response';
+
+-- A turn with tool calls has several responses: the first audio of any, the status of the last.
+CREATE OR REPLACE VIEW _turn_answers AS
+SELECT
+    p.session_id,
+    p.turn,
+    MAX(CASE WHEN p.opens THEN p.mark END) AS opened_by,
+    MAX(CASE WHEN p.opens THEN p.item_id END) AS item_id,
+    MAX(CASE WHEN p.opens THEN p.offset_ms END) AS opened_ms,
+    MAX(CASE WHEN p.opens THEN p.asked_ms END) AS asked_ms,
+    MAX(CASE WHEN p.opens THEN p.speech_started_ms END) AS speech_started_ms,
+    MAX(CASE WHEN p.opens THEN p.speech_stopped_ms END) AS speech_stopped_ms,
+    MIN(r.first_audio_ms) AS first_audio_ms,
+    MAX(r.done_ms) AS response_done_ms,
+    MAX_BY(r.response_id, p.seq) AS response_id,
+    MAX_BY(r.status, p.seq) AS response_status,
+    STRING_AGG(r.answer, ' ' ORDER BY p.seq) AS answer
+FROM _turn_parts AS p
+LEFT JOIN responses AS r
+    ON p.mark = 'response' AND r.session_id = p.session_id AND r.response_id = p.response_id
+WHERE p.turn > 0
+GROUP BY p.session_id, p.turn;
+
+CREATE OR REPLACE VIEW turns AS
+SELECT
+    p.session_id,                                           -- its session
+    p.turn,                                                 -- counts from 1
+    CASE WHEN p.opened_by = 'committed' THEN 'speech' ELSE 'text' END AS turn_kind,     -- speech or text
+    p.item_id,                                              -- the user's item; NULL where a message was given none
+    p.speech_started_ms,                                    -- the endpoint heard speech begin
+    p.speech_stopped_ms,                                    -- the endpoint heard speech end
+    CASE WHEN p.opened_by = 'committed' THEN p.asked_ms ELSE p.opened_ms END AS asked_ms,   -- the client ended the turn
+    CASE WHEN p.opened_by = 'committed' THEN p.opened_ms END AS committed_ms,           -- the endpoint took the speech in
+    p.first_audio_ms,                                       -- first audio of the answer
+    p.response_done_ms,                                     -- end of the answer
+    p.response_id,                                          -- last response of the turn
+    p.response_status,                                      -- its status
+    p.answer,                                               -- what the assistant said or wrote
+    CASE
+        WHEN t.state IN ('completed', 'failed') THEN t.state
+        WHEN p.opened_by = 'committed' AND COALESCE(s.transcription_model, s.transcription_model_echoed) IS NOT NULL
+            THEN 'missing'
+    END AS transcription,                                   -- completed, failed or missing; NULL: not asked for
+    t.ended_ms AS transcribed_ms,                           -- the transcription completed or failed
+    t.transcript                                            -- what the user said
+FROM _turn_answers AS p
+INNER JOIN _sessions AS s ON s.session_id = p.session_id
+LEFT JOIN transcriptions AS t
+    ON t.session_id = p.session_id AND t.item_id = p.item_id AND t.content_index = 0;

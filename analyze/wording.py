@@ -1,0 +1,161 @@
+"""Say in a few words what an event tells, where its type does not; pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from analyze.plain_text import shorten, visible
+from capture.recording.facts import Sender
+
+Json = dict[str, Any]
+
+_SUMMARY_LENGTH = 200
+_DEEPEST = 100
+"""Levels of a message that are walked through; a tool's JSON schema is the deepest thing that is sane."""
+
+
+class Event(NamedTuple):
+    """The columns of the timeline view: an event, or a stretch of audio between two other events."""
+
+    seq: int
+    last_seq: int
+    events: int
+    """How many were joined."""
+    offset_ms: float
+    sender: Sender
+    kind: str
+    type: str | None
+    item_id: str | None
+    response_id: str | None
+    error_type: str | None
+    error_code: str | None
+    error_message: str | None
+    payload: str | None
+    payload_bytes: bytes | None
+    audio_track: str | None
+    audio_start: int | None
+    audio_bytes: int | None
+    wire_bytes: int | None
+
+
+def error_of(event: Event) -> str | None:
+    """Say what failed in one line; None where nothing did."""
+    parts = [part for part in (event.error_type, event.error_code, event.error_message) if part]
+    if parts:
+        return visible(" · ".join(parts))
+    failed = event.type == "error" or (event.type or "").endswith(".failed")
+    return "failed, without saying why" if failed else None
+
+
+def summary_of(events: Sequence[Event]) -> str:
+    """Sum up the events of one row; characters that act or hide are escaped."""
+    return shorten(visible(_summary_of(events)), _SUMMARY_LENGTH)
+
+
+def _summary_of(events: Sequence[Event]) -> str:
+    first = events[0]
+    if first.kind == "close":
+        return _close_words(first.payload_bytes or b"")
+    if first.kind in ("ping", "pong"):
+        return ""
+    if first.kind != "event":
+        return f"{first.wire_bytes or 0:,} bytes"
+    if first.audio_track is not None:
+        return ""
+    event_type = first.type or ""
+    if event_type.endswith(".delta"):
+        return "".join(_delta_of(event) for event in events)
+    return _words(event_type, parse_payload(first.payload))
+
+
+def _close_words(content: bytes) -> str:
+    if len(content) < 2:
+        return "no code"
+    (code,) = struct.unpack("!H", content[:2])
+    reason = content[2:].decode("utf-8", "replace")
+    return f"{code} {reason}".rstrip()
+
+
+class _Delta(msgspec.Struct):
+    delta: str = ""
+
+
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+
+
+def _delta_of(event: Event) -> str:
+    try:
+        return _decode_delta(event.payload or "{}").delta
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return ""
+
+
+def parse_payload(payload: str | None) -> Json:
+    """Parse a message's text; an empty object where it is no JSON object, or nested too deeply to walk through."""
+    text = payload or "{}"
+    try:
+        parsed = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return {}
+    if not isinstance(parsed, dict) or (text.count("{") + text.count("[") > _DEEPEST and _is_too_deep(parsed)):
+        return {}
+    return parsed
+
+
+def _is_too_deep(parsed: Json) -> bool:
+    level: list[Any] = [parsed]
+    for _ in range(_DEEPEST):
+        branches = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [child for branch in branches for child in branch if isinstance(child, (dict, list))]
+    return bool(level)
+
+
+def _words(event_type: str, event: Json) -> str:
+    """Say in a few words what an event tells, where its type does not."""
+    if isinstance(event.get("transcript"), str):
+        return f"“{event['transcript']}”"
+    if isinstance(event.get("text"), str):
+        return f"“{event['text']}”"
+    if event_type.endswith("function_call_arguments.done"):
+        return f"{event.get('name', '')}({event.get('arguments', '')})"
+    for name, words in (("session", _session_words), ("response", _response_words), ("item", _item_words)):
+        if isinstance(event.get(name), dict):
+            return words(event[name])
+    if isinstance(event.get("rate_limits"), list):
+        limits = [limit for limit in event["rate_limits"] if isinstance(limit, dict)]
+        return " · ".join(f"{limit.get('remaining')} {limit.get('name')} left" for limit in limits)
+    return " · ".join(f"{name} {event[name]}" for name in ("audio_start_ms", "audio_end_ms") if name in event)
+
+
+def _session_words(session: Json) -> str:
+    audio = session.get("audio") if isinstance(session.get("audio"), dict) else {}
+    heard = audio.get("input") if isinstance(audio, dict) and isinstance(audio.get("input"), dict) else {}
+    transcription = (heard or {}).get("transcription") or session.get("input_audio_transcription")
+    words = [session.get("id"), session.get("model")]
+    if isinstance(transcription, dict):
+        words.append(f"transcription {transcription.get('model', 'on')}")
+    return " · ".join(str(word) for word in words if word)
+
+
+def _response_words(response: Json) -> str:
+    details = response.get("status_details")
+    usage = response.get("usage")
+    words = [response.get("status")]
+    if isinstance(details, dict):
+        words.append(details.get("reason"))
+    if isinstance(usage, dict) and usage:
+        words.append(f"{usage.get('input_tokens', 0)} tokens in, {usage.get('output_tokens', 0)} out")
+    return " · ".join(str(word) for word in words if word)
+
+
+def _item_words(item: Json) -> str:
+    content = item.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    texts = [str(part.get("text") or part.get("transcript") or "") for part in parts]
+    said = " ".join(text for text in texts if text) or str(item.get("output") or "")
+    words = [item.get("role") or item.get("type"), item.get("name"), f"“{said}”" if said else None]
+    return " · ".join(str(word) for word in words if word)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from analyze.printing.decision import verdict_page
+from replay.comparison import AxisDecision, CellResult, Comparison
+from replay.verdict import NotTested, Verdict
+from tests.analyze.printing.conftest import Lines
+
+
+def result(cell: str, failed: int, trials: int, *, baseline: bool = False, open_reason: str = "") -> CellResult:
+    ids = tuple(f"20260212T08300{number}-0000000a" for number in range(trials))
+    return CellResult(cell, "eastus2", "eastus2", {}, baseline, failed, trials, 0, 0.2, 1.0, open_reason, ids)
+
+
+def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
+    whisper = result("eastus2 · whisper-1", 0, 5)
+    comparison = Comparison("model", "whisper-1", whisper, 0.004, 1.0, 0.05, "implicated", "", None)
+    verdict = Verdict(
+        run_id="r1",
+        session_id="20260212T083055-0000000a",
+        pattern="one_axis",
+        sentence="Transcription fails with gpt-4o-transcribe.",
+        cells=(
+            result("eastus2 · gpt-4o-transcribe", 5, 5, baseline=True),
+            whisper,
+            result("x", 0, 0, open_reason="429"),
+        ),
+        axes=(AxisDecision("model", "transcription model", "implicated", (comparison,)),),
+        not_tested=(NotTested("other audio", "wiretape replay run OTHER"), NotTested("the account", "")),
+    )
+    shown = lines(verdict_page(verdict), 100)
+    assert shown[:2] == ["run r1 · replay of 20260212T083055-0000000a", "Transcription fails with gpt-4o-transcribe."]
+    table = [line.split() for line in shown[4:9]]
+    assert table[1][-5:] == ["5/5", "20–100", "%", "20260212T083000-0000000a", "+4"]
+    assert table[1][:5] == ["▲", "eastus2", "·", "gpt-4o-transcribe", "(baseline)"]
+    assert table[2][:5] == ["●", "eastus2", "·", "whisper-1", "0/5"]
+    assert table[4] == ["open:", "429"]
+    assert "transcription model  whisper-1  0/5     0.004         1            0.05   implicated" in shown
+    assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account"]

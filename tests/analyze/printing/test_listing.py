@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from analyze.printing.listing import matrix_json, matrix_table, sessions_table
+from analyze.queries import Queries
+from tests.analyze.printing.conftest import Lines
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_sessions_fit_the_terminal(
+    width: int, failed_session: str, ok_session: str, queries: Queries, lines: Lines
+) -> None:
+    header, *rows = lines(sessions_table(queries.sessions(), width), width)
+    assert [row.split()[1] for row in rows] == [ok_session, failed_session]
+    assert ("model" in header) == (width == 120)
+    assert rows[0].split()[3] == "whisper-1"
+
+
+def test_a_matrix_with_its_totals(failed_session: str, ok_session: str, queries: Queries, lines: Lines) -> None:
+    matrix = queries.failures(["region", "transcription_model"])
+    shown = lines(matrix_table(matrix), 100)
+    assert [line.split()[0] for line in shown] == ["region", "eastus2", "swedencentral", "all"]
+    assert shown[-1].split()[-4:] == ["▲", "1/2", "9–91", "%"]
+    assert matrix_json(matrix)["total"]["failed"] == 1
+
+
+def test_one_dimension_has_one_column(failed_session: str, queries: Queries, lines: Lines) -> None:
+    header, row = lines(matrix_table(queries.failures(["region"])), 80)
+    assert header.split() == ["region", "all"]
+    assert row.split() == ["eastus2", "▲", "1/1", "21–100", "%"]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from rich.text import Text
+
+from analyze.printing.page import cell, mark, milliseconds, page, print_all, print_json, seconds, shares, table
+
+
+@dataclass(frozen=True)
+class Answer:
+    at: datetime
+    found: tuple[float, ...]
+    raw: bytes
+
+
+def test_json_holds_what_json_has_no_word_for(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"answer": Answer(datetime(2026, 2, 12, tzinfo=UTC), (1.5, float("nan"), float("inf")), b"\x00\xff")})
+    assert json.loads(capsys.readouterr().out) == {
+        "answer": {"at": "2026-02-12T00:00:00+00:00", "found": [1.5, None, None], "raw": "00ff"}
+    }
+
+
+def test_a_pipe_gets_neither_colours_nor_broken_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    made = table("a", "b")
+    made.add_row(cell("x" * 90), Text("y" * 60, style="red"))
+    print_all(made, Text("word " * 60, style="bold"))
+    _, row, words = capsys.readouterr().out.splitlines()
+    assert row.split() == ["x" * 90, "y" * 60]
+    assert len(words.split()) == 60
+
+
+def test_a_page_in_a_pipe_is_wide() -> None:
+    assert page().width == 200
+
+
+def test_numbers() -> None:
+    assert (milliseconds(1234.6), milliseconds(None)) == ("1,235", "")
+    assert (seconds(9840.0), seconds(None)) == ("9.8", "")
+    assert shares(0.206549, 1.0) == "21–100 %"
+
+
+def test_marks_are_signs_first() -> None:
+    assert [mark(outcome).plain for outcome in ("ok", "failed", "incomplete", "?")] == ["●", "▲", "◐", "·"]

@@ -1,0 +1,268 @@
+"""The commands as a user types them: what goes to stdout, what to stderr, and with which exit status."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import wave
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wiretape
+from analyze.cli import app
+from capture.recording.root import Root
+from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
+from tests.analyze.conftest import FAILED_KEY, Trace
+
+Analyze = Callable[..., tuple[int, str, str]]
+"""Takes arguments; gives exit status, stdout, stderr."""
+
+
+@pytest.fixture
+def analyze(root: Root, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Analyze:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(root.path))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            wiretape.main(["analyze", *arguments])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_sessions(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("sessions")
+    header, newest, oldest = out.splitlines()
+    assert status == 0
+    assert header.split()[:3] == ["session", "target", "transcription"]
+    assert newest.split() == ["●", ok_session, "azure-sweden", "whisper-1", "1", "1.2", "722", "gpt-realtime"]
+    assert oldest.split()[:2] == ["▲", failed_session]
+    assert "2 of 2 sessions" in err
+
+
+def test_sessions_filtered_and_limited(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    assert failed_session in analyze("sessions", "region:eastus2")[1]
+    assert ok_session not in analyze("sessions", "region:eastus2")[1]
+    found = json.loads(analyze("sessions", "--json", "--limit", "1")[1])
+    assert [session["session_id"] for session in found] == [ok_session]
+    assert found[0]["started_at"] == "2026-02-12T08:31:55+00:00"
+    assert analyze("sessions", "region:nowhere")[:2] == (0, "")
+
+
+def test_show(failed_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("show", "last")
+    assert (status, err) == (0, "")
+    assert f"▲ {failed_session}  failed · captured · 1.0 s · 1 turn" in out
+    assert "input_audio_buffer.append × 5  0.10 s" in out
+    assert "✕ server_error · Input transcription failed for item 'item_u1'." in out
+    assert "✕ transcription failed" in out
+    assert "assistant “Sunny, all day.”" in out
+    assert out.count("input_audio_buffer.append") == 1
+    assert analyze("show", "last", "--all")[1].count("input_audio_buffer.append") == 5
+
+
+def test_show_as_json(failed_session: str, analyze: Analyze) -> None:
+    shown = json.loads(analyze("show", failed_session, "--json")[1])
+    assert shown["session"]["session_id"] == failed_session
+    assert shown["turns"][0]["first_audio_latency_ms"] == 600.0
+    assert shown["configuration_asked"]["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe"}
+    assert [row["type"] for row in shown["timeline"] if row["error"]] == [
+        "conversation.item.input_audio_transcription.failed"
+    ]
+
+
+def test_diff(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, _ = analyze("diff", failed_session, "last")
+    assert status == 0
+    assert 'audio.input.transcription.model  "gpt-4o-transcribe"  "whisper-1"' in out
+    assert "+122 ms (1.2x)" in out
+    assert "turn 1 assistant: Sunny, [-all-] {+most of the+} day." in out
+    assert "12 events alike: append … output_audio.delta" in out
+    diff = json.loads(analyze("diff", failed_session, "last", "--json")[1])
+    assert diff["configuration_asked"] == [
+        {"path": "audio.input.transcription.model", "left": '"gpt-4o-transcribe"', "right": '"whisper-1"'}
+    ]
+    assert diff["latencies"][1] == {
+        "name": "first audio",
+        "turn": 1,
+        "left_ms": 600.0,
+        "right_ms": 722.0,
+        "delta_ms": 122.0,
+        "ratio": pytest.approx(1.203, abs=0.001),
+    }
+
+
+def test_failures(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("failures", "--by", "region,transcription_model")
+    assert status == 0
+    assert out.splitlines()[1].split() == ["eastus2", "▲", "1/1", "21–100", "%", "▲", "1/1", "21–100", "%"]
+    assert "1 of 2 sessions failed, 0 not counted" in err
+    matrix = json.loads(analyze("failures", "region:eastus2", "--by", "region", "--json")[1])
+    assert matrix["total"]["wilson_95"] == [pytest.approx(0.2065, abs=0.001), 1.0]
+    assert matrix["cells"][0]["session_ids"] == [failed_session]
+
+
+@pytest.fixture
+def run_id(root: Root, failed_session: str) -> str:
+    """Write a run of two cells of five trials: gpt-4o-transcribe failed, whisper-1 did not."""
+    path = "session.audio.input.transcription.model"
+    run = Run(
+        run_id="r20260212T090000-abcd",
+        started_at=datetime(2026, 2, 12, 9, tzinfo=UTC),
+        recordings=[RunRecording(session_id=failed_session, outcome="failed", failure_keys=[FAILED_KEY])],
+        axes=[Axis(axis=path, values=["gpt-4o-transcribe", "whisper-1"])],
+        cells=[],
+        trials=5,
+    )
+    outcomes: tuple[tuple[str, TrialOutcome], ...] = (("gpt-4o-transcribe", "failed"), ("whisper-1", "ok"))
+    for at, (model, outcome) in enumerate(outcomes):
+        cell = RunCell(
+            cell=f"eastus2 · {model}",
+            session_id=failed_session,
+            target="eastus2",
+            region="eastus2",
+            values={"target": "eastus2", path: model},
+            baseline=at == 0,
+        )
+        for number in range(5):
+            session_id = f"20260212T09000{number}-0000000{at}"
+            cell.trials.append(Trial(trial=number + 1, block=number, session_id=session_id, outcome=outcome))
+            columns = {"run_id": run.run_id, "cell": cell.cell, "trial_outcome": outcome, "role": "replayed"}
+            Trace(session_id, columns | {"transcription_model": model}).write(root)
+        run.cells.append(cell)
+    save_run(root, run.run_id, encode_run(run))
+    return run.run_id
+
+
+def test_verdict(run_id: str, failed_session: str, analyze: Analyze) -> None:
+    status, out, _ = analyze("verdict", "r2026")
+    assert status == 0
+    assert f"run {run_id} · replay of {failed_session}" in out
+    assert re.search(r"▲ +eastus2 · gpt-4o-transcribe \(baseline\) +5/5", out)
+    assert "0/5" in out
+    assert "not tested" in out
+    (verdict,) = json.loads(analyze("verdict", "--json")[1])
+    assert [(cell["failed"], cell["trials"]) for cell in verdict["cells"]] == [(5, 5), (0, 5)]
+
+
+def test_failures_of_one_run(run_id: str, analyze: Analyze) -> None:
+    matrix = json.loads(analyze("failures", "--by", "transcription_model", "--run", "last", "--json")[1])
+    assert {cell["row"]: (cell["failed"], cell["trials"]) for cell in matrix["cells"]} == {
+        "gpt-4o-transcribe": (5, 5),
+        "whisper-1": (0, 5),
+    }
+
+
+def test_sql(failed_session: str, analyze: Analyze) -> None:
+    statement = "SELECT sender, COUNT(*) AS n, NULL AS x FROM events GROUP BY sender ORDER BY sender"
+    status, out, err = analyze("sql", statement)
+    assert (status, err) == (0, "")
+    assert [line.split() for line in out.splitlines()] == [
+        ["sender", "n", "x"],
+        ["client", "7", "NULL"],
+        ["server", "13", "NULL"],
+    ]
+    assert json.loads(analyze("sql", statement, "--json")[1])[0] == {"sender": "client", "n": 7, "x": None}
+    assert list(csv.reader(io.StringIO(analyze("sql", statement, "--csv")[1])))[1:] == [
+        ["client", "7", ""],
+        ["server", "13", ""],
+    ]
+
+
+def test_sql_errors_are_one_sentence_and_its_place(failed_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("sql", "SELECT * FROM evnts")
+    assert (status, out) == (2, "")
+    assert err.startswith("wiretape: this SQL cannot be run: Catalog Error: Table with name evnts does not exist!")
+    statement, place = err.splitlines()[1:]
+    assert statement == "  SELECT * FROM evnts"
+    # One version of the engine marks the word, another its first letter.
+    assert place.rstrip("^") == " " * len("  SELECT * FROM ")
+
+
+def test_audio(failed_session: str, analyze: Analyze, tmp_path: Path) -> None:
+    path = tmp_path / "server.wav"
+    status, out, err = analyze("audio", "last", "--track", "server", "-o", str(path))
+    assert (status, out) == (0, "")
+    assert "0.0 s of the server's audio in" in err
+    with wave.open(str(path)) as sound:
+        assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (24_000, 1, 960)
+
+
+@pytest.mark.parametrize("command", [["sessions"], ["failures"], ["show", "last"], ["diff", "a", "b"], ["verdict"]])
+def test_an_empty_root_says_how_to_record(command: list[str], analyze: Analyze) -> None:
+    status, out, err = analyze(*command)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "wiretape capture call" in err or "wiretape replay run" in err
+
+
+def test_a_damaged_file_is_named_while_the_rest_works(root: Root, failed_session: str, analyze: Analyze) -> None:
+    damaged = root.table_file("sessions", "20260212T090000-00000bad")
+    damaged.write_bytes(b"no parquet")
+    status, out, err = analyze("sessions")
+    assert status == 0
+    assert failed_session in out
+    assert f"left out {damaged}: no readable Parquet file" in err
+
+
+def test_a_root_may_be_named_before_or_behind_the_command(
+    failed_session: str, root: Root, analyze: Analyze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WIRETAPE_RECORDINGS")
+    assert failed_session in analyze("--recordings", str(root.path), "sessions")[1]
+    assert failed_session in analyze("sessions", "--recordings", str(root.path))[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["show", "20260212T083O55"], "nearest: 20260212T083055-0000000a"),
+        (["sessions", "regoin:x"], "no field 'regoin'"),
+        (["failures", "--by", "regoin"], "cannot be counted by 'regoin'"),
+        (["sql", "SELECT 1", "--json", "--csv"], "choose one"),
+        (["sql", "DROP VIEW sessions"], "only one SELECT or EXPLAIN at a time"),
+        (["audio", "last", "-o", "/nonexistent/x.wav"], "/nonexistent/x.wav cannot be written: No such file"),
+        (["verdict", "r1"], "there are no runs in"),
+    ],
+)
+def test_misuse_is_one_sentence_and_exit_status_2(
+    arguments: list[str], complaint: str, failed_session: str, analyze: Analyze
+) -> None:
+    status, out, err = analyze(*arguments)
+    assert (status, out) == (2, "")
+    assert complaint in err
+    assert "Traceback" not in err
+
+
+def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) -> None:
+    evil = "\x1b]0;owned\x07 [bold red]not bold[/] \u202e\x9b2J"
+    columns: dict[str, Any] = {
+        "target": evil,
+        "transcription_model": evil,
+        "failure_keys": [evil],
+        "tags": [(evil, evil)],
+    }
+    trace = Trace(columns=columns | {"region": evil})
+    trace.server(0, evil, error={"message": evil}, transcript=evil)
+    trace.text("client", 1, json.dumps({"type": "session.update", "session": {"type": evil}}))
+    trace.write(root)
+    commands = (["sessions"], ["show", "last"], ["diff", "last", "last"], ["failures"], ["sql", "FROM events"])
+    for command in (*commands, *([*each, "--json"] for each in commands)):
+        status, out, err = analyze(*command)
+        assert status == 0
+        assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(out + err), command
+    assert "[bold red]not bold[/]" in analyze("sessions")[1]
+
+
+def test_help_names_every_command(analyze: Analyze) -> None:
+    _, out, _ = analyze("--help")
+    for command in app.registered_commands:
+        assert command.name is not None
+        assert command.name in out

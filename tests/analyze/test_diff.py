@@ -1,0 +1,118 @@
+"""The founding incident beside the same call with another transcription model, which worked."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyze.answers import PathChange, SessionDiff
+from analyze.diff import changes, diff_words
+from analyze.queries import Queries
+from analyze.store import open_store
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace, configure, spoken_turn
+
+MODEL = "audio.input.transcription.model"
+
+
+@pytest.fixture
+def diff(failed_session: str, ok_session: str, queries: Queries) -> SessionDiff:
+    return queries.diff(failed_session, ok_session)
+
+
+def test_the_configuration_differs_in_one_place_asked_and_echoed(diff: SessionDiff) -> None:
+    change = PathChange(MODEL, '"gpt-4o-transcribe"', '"whisper-1"')
+    assert diff.configuration_asked == (change,)
+    assert diff.configuration_echoed == (change,)
+
+
+def test_latencies_as_deltas(diff: SessionDiff) -> None:
+    first_audio = next(each for each in diff.latencies if each.name == "first audio")
+    assert (first_audio.turn, first_audio.left_ms, first_audio.right_ms) == (1, 600.0, 722.0)
+    assert first_audio.delta_ms == 122.0
+    assert first_audio.ratio == pytest.approx(1.203, abs=0.001)
+
+
+def test_words_of_both_sides(diff: SessionDiff) -> None:
+    user, assistant = diff.transcripts
+    assert (user.who, user.left, user.words) == ("user", None, (("+", "what is the weather"),))
+    assert assistant.words == (("=", "Sunny,"), ("-", "all"), ("+", "most of the"), ("=", "day."))
+
+
+def test_events_are_aligned_with_ids_and_times_masked(diff: SessionDiff) -> None:
+    sides = [(row, row.left or row.right) for row in diff.rows]
+    told = [(row.marker, row.turn, side.type) for row, side in sides if side is not None]
+    assert told == [
+        ("=", None, "session.created"),
+        ("≠", None, "session.update"),
+        ("≠", None, "session.updated"),
+        ("=", None, "input_audio_buffer.append"),
+        ("=", 1, "input_audio_buffer.speech_started"),
+        ("=", 1, "input_audio_buffer.speech_stopped"),
+        ("=", 1, "input_audio_buffer.committed"),
+        ("=", 1, "conversation.item.added"),
+        ("=", 1, "response.created"),
+        ("=", 1, "response.output_audio.delta"),
+        ("≠", 1, "response.output_audio_transcript.delta"),
+        ("-", 1, "conversation.item.input_audio_transcription.failed"),
+        ("+", 1, "conversation.item.input_audio_transcription.completed"),
+        ("≠", 1, "response.output_audio_transcript.done"),
+        ("=", 1, "response.done"),
+        ("=", 1, None),
+    ]
+
+
+def test_latencies_of_events_count_from_the_end_of_speech(diff: SessionDiff) -> None:
+    (first_audio,) = [row for row in diff.rows if row.left and row.left.type == "response.output_audio.delta"]
+    assert (first_audio.latency_left_ms, first_audio.latency_right_ms) == (600.0, 722.0)
+
+
+def test_a_session_does_not_differ_from_itself(failed_session: str, queries: Queries) -> None:
+    diff = queries.diff(failed_session, failed_session)
+    assert {row.marker for row in diff.rows} == {"="}
+    assert not diff.configuration_asked
+    assert {each.delta_ms for each in diff.latencies} == {0.0}
+
+
+def test_other_ids_and_pieces_of_a_stream_are_no_difference(root: Root) -> None:
+    ids = []
+    for number, item in enumerate(("item_a", "item_b")):
+        trace = Trace(f"20260212T08300{number}-0000000a")
+        configure(trace)
+        spoken_turn(trace, 100 + number, item=item, response=f"resp_{number}")
+        # One chunk more or less is timing.
+        for extra in range(number * 3):
+            trace.client(900 + extra, "input_audio_buffer.append", audio="AAAA")
+        ids.append(trace.write(root))
+    with open_store(root) as store:
+        rows = Queries(store).diff(*ids).rows
+    assert {row.marker for row in rows if row.left} == {"="}
+
+
+def test_the_second_session_has_a_turn_more(root: Root, failed_session: str) -> None:
+    longer = Trace("20260212T083300-0000000f")
+    configure(longer)
+    spoken_turn(longer, 20, transcript=None)
+    spoken_turn(longer, 2000, item="item_u2", response="resp_2")
+    longer.write(root)
+    with open_store(root) as store:
+        diff = Queries(store).diff(failed_session, longer.session_id)
+    assert {row.marker for row in diff.rows if row.turn == 2} == {"+"}
+    assert [(each.left_ms, each.delta_ms) for each in diff.latencies if each.turn == 2] == [(None, None)] * 4
+
+
+def test_values_absent_on_one_side() -> None:
+    assert changes({"a": None}, {"b": [1]}) == (PathChange("a", "null", None), PathChange("b", None, "[1]"))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "words"),
+    [
+        ("", "", []),
+        ("a b", "a b", [("=", "a b")]),
+        ("a b c", "a x c", [("=", "a"), ("-", "b"), ("+", "x"), ("=", "c")]),
+        ("", "hello there", [("+", "hello there")]),
+        ("a  b\n", "a b", [("=", "a b")]),
+    ],
+)
+def test_words(left: str, right: str, words: list[tuple[str, str]]) -> None:
+    assert list(diff_words(left, right)) == words

@@ -1,0 +1,94 @@
+"""The filter language, asked of two sessions: A failed in eastus2, B passed in swedencentral."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from analyze.filters import read_filter
+from analyze.queries import Queries
+from analyze.store import open_store
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace
+
+
+@pytest.fixture
+def two_sessions(root: Root) -> Root:
+    failed = {"failure_keys": ["error|server_error||no"], "first_error": "100% gone", "outcome": "failed", "errors": 2}
+    Trace("20260212T083000-0000000a", failed | {"tags": [("team", "voice"), ("demo", "")]}).write(root)
+    ok = {"region": "swedencentral", "transcription_model": "whisper-1", "target": "azure sweden", "complete": False}
+    Trace("20260213T083000-0000000b", ok).write(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "AB"),
+        ("region:eastus2", "A"),
+        ("region:EASTUS2", "A"),
+        ("region:east*", "A"),
+        ("region:east", ""),
+        ("region:eastus2,swedencentral", "AB"),
+        ("region:*us*,sw*", "AB"),
+        ("-region:eastus2", "B"),
+        ("-transcription:whisper*", "A"),
+        ("transcription:whisper-1 outcome:ok", "B"),
+        ("outcome:failed region:swedencentral", ""),
+        ("'target:azure sweden'", "B"),
+        ("errors:2", "A"),
+        ("errors:>1", "A"),
+        ("errors:<=1", "B"),
+        ("failure:*server_error*", "A"),
+        ("-failure:*", "B"),
+        ("tag:team", "A"),
+        ("tag:team=voice", "A"),
+        ("tag:team=v*", "A"),
+        ("tag:team=other", ""),
+        ("tag:nothing=x", ""),
+        ("complete:true", "A"),
+        ("complete:no", "B"),
+        ("since:2026-02-13", "B"),
+        ("until:2026-02-12T09:00", "A"),
+        ("since:2026-02-13T10:30:00+02:00", "B"),
+        ("whisper", "B"),
+        ("server_error", "A"),
+        ("voice", "A"),
+        ("100%", "A"),
+        ("1_0", ""),
+        ("nothing", ""),
+    ],
+)
+def test_what_a_filter_finds(text: str, found: str, two_sessions: Root) -> None:
+    with open_store(two_sessions) as store:
+        ids = [session.session_id[-1].upper() for session in Queries(store).sessions(text)]
+    assert "".join(sorted(ids)) == found
+
+
+def test_a_span_counts_back_from_now() -> None:
+    now = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
+    assert read_filter("since:90m", now=now).params == (datetime(2026, 2, 12, 7, 0),)  # noqa: DTZ001 - as the views
+    assert read_filter("since:7d", now=now).params == (datetime(2026, 2, 5, 8, 30),)  # noqa: DTZ001
+
+
+def test_words_never_become_sql() -> None:
+    hostile = "x' OR 1=1 --"
+    found = read_filter(f'region:"{hostile}"')
+    assert hostile not in found.sql
+    assert found.params == (hostile,)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("regoin:eastus2", "no field 'regoin' to filter by; nearest are region"),
+        ("turns:many", "turns:many does not read: give a number"),
+        ("since:yesterday", "'yesterday' is no time: give a span such as 2h"),
+        ("'unclosed", "does not read: No closing quotation"),
+    ],
+)
+def test_what_does_not_read_is_named(text: str, complaint: str) -> None:
+    with pytest.raises(UsageProblem, match=complaint):
+        read_filter(text)

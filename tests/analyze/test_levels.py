@@ -1,0 +1,41 @@
+"""How loud a track is over the session's time."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from analyze.levels import peak_levels
+from capture.audio import PCM16_24K, AudioFormat
+from tests.analyze.conftest import tone
+
+LOUD = base64.b64decode(tone(100, 0.5))
+
+
+def chunk(offset_ms: float, start: int, length: int) -> dict[str, float]:
+    return {"offset_ms": offset_ms, "audio_start": start, "audio_bytes": length}
+
+
+def test_audio_is_heard_when_it_arrives() -> None:
+    levels = peak_levels([(PCM16_24K, LOUD)], [chunk(500, 0, 4800)], 1000, 10)
+    assert levels == pytest.approx([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0], abs=0.01)
+
+
+def test_audio_that_comes_faster_than_it_plays_is_heard_one_after_the_other() -> None:
+    chunks = [chunk(0, 0, 4800), chunk(1, 4800, 4800), chunk(2, 9600, 4800)]
+    levels = peak_levels([(PCM16_24K, LOUD * 3)], chunks, 500, 5)
+    assert levels == pytest.approx([0.5, 0.5, 0.5, 0, 0], abs=0.01)
+
+
+def test_a_track_may_change_its_format() -> None:
+    ulaw = AudioFormat("audio/pcmu", 8000)
+    spans = [(PCM16_24K, PCM16_24K.silence(100)), (ulaw, ulaw.encode(PCM16_24K.decode(LOUD)[::3]))]
+    chunks = [chunk(0, 0, 4800), chunk(100, 4800, 800)]
+    assert peak_levels(spans, chunks, 250, 5) == pytest.approx([0, 0, 0.5, 0.5, 0], abs=0.02)
+
+
+@pytest.mark.parametrize(("duration_ms", "bins", "length"), [(0, 3, 3), (100, 0, 0)])
+def test_nothing_to_measure(duration_ms: float, bins: int, length: int) -> None:
+    assert peak_levels([(PCM16_24K, LOUD)], [chunk(0, 0, 4800)], duration_ms, bins) == [0.0] * length
+    assert peak_levels([], [], 100, 2) == [0.0, 0.0]

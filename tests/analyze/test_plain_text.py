@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+
+from analyze.plain_text import escape_unseen, shorten, visible
+
+
+def test_characters_that_act_on_a_terminal_are_shown() -> None:
+    assert visible("a\x1b[31mb\x9b0m\r\nc") == r"a\x1b[31mb\x9b0m\r\nc"
+
+
+def test_characters_that_hide_or_turn_text_are_shown() -> None:
+    assert visible("a\u202eb\u200bc\ufeff") == r"a\u202eb\u200bc\ufeff"
+
+
+def test_other_text_stays_as_it_is() -> None:
+    assert visible("“Grüße, 東京” [bold]") == "“Grüße, 東京” [bold]"
+
+
+def test_shorten_says_that_it_cut() -> None:
+    assert (shorten("abcdef", 6), shorten("abcdefg", 6)) == ("abcdef", "abcde…")
+
+
+def test_escaped_json_means_the_same() -> None:
+    value = {"said": "a\x9b\u202e\u2028\x7f"}
+    text = escape_unseen(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(text) == value
+    assert text.isascii()
+    assert text.count("\n") == 2

@@ -1,0 +1,392 @@
+"""Each view over a tiny trace: what goes in, what comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyze.store import VIEWS, Store, open_store
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+from tests.analyze.conftest import Trace, configure, spoken_turn, tone
+
+Row = dict[str, Any]
+
+TRANSCRIPTION_FAILED = "conversation.item.input_audio_transcription.failed"
+
+
+def ask(root: Root, view: str, columns: str, order: str = "ALL") -> list[Row]:
+    with open_store(root) as store:
+        return store.rows(f"SELECT {columns} FROM {view} ORDER BY {order}")  # noqa: S608 - the test's own words
+
+
+def test_sessions_holds_every_column_of_the_format(failed_session: str, store: Store) -> None:
+    (row,) = store.rows("SELECT * FROM sessions")
+    assert row.keys() == {*TABLES["sessions"].names, "date"}
+    assert row["session_id"] == failed_session
+    assert str(row["started_at"]) == "2026-02-12 08:30:55"
+
+
+def test_events_holds_every_column_of_the_format(failed_session: str, store: Store) -> None:
+    first, *_ = store.rows("SELECT * FROM events ORDER BY seq")
+    assert first.keys() == {*TABLES["events"].names, "date", "offset_ms"}
+    assert (first["session_id"], first["type"], first["offset_ms"]) == (failed_session, "session.created", 0.0)
+
+
+def test_events_without_a_sessions_row_are_ignored(root: Root, failed_session: str) -> None:
+    uncommitted = Trace("20260212T090000-0000000c")
+    spoken_turn(uncommitted)
+    uncommitted.write(root, committed=False)
+    assert ask(root, "events", "DISTINCT session_id") == [{"session_id": failed_session}]
+    assert ask(root, "audio", "DISTINCT session_id") == [{"session_id": failed_session}]
+
+
+def test_events_of_a_shared_file_need_their_sessions_row_too(root: Root, failed_session: str) -> None:
+    own = root.table_file("events", failed_session)
+    own.rename(own.with_name("compacted-0.parquet"))
+    root.table_file("sessions", failed_session).unlink()
+    assert ask(root, "events", "*") == []
+
+
+def test_timeline_joins_the_pieces_of_audio_between_other_events(root: Root) -> None:
+    trace = Trace()
+    for number in range(3):
+        trace.client(20 * number, "input_audio_buffer.append", audio=tone(20))
+        trace.server(20 * number + 1, "response.output_audio.delta", response_id="resp_1", delta=tone(10))
+    trace.server(60, "rate_limits.updated", rate_limits=[])
+    trace.client(70, "input_audio_buffer.append", audio=tone(20))
+    trace.write(root)
+    columns = "seq, last_seq, events, offset_ms, type, audio_start, audio_bytes, payload IS NULL AS is_joined"
+    assert [tuple(row.values()) for row in ask(root, "timeline", columns, order="seq")] == [
+        (0, 4, 3, 0.0, "input_audio_buffer.append", 0, 2880, True),
+        (1, 5, 3, 1.0, "response.output_audio.delta", 0, 1440, True),
+        (6, 6, 1, 60.0, "rate_limits.updated", None, None, False),
+        (7, 7, 1, 70.0, "input_audio_buffer.append", 2880, 960, True),
+    ]
+
+
+def test_audio_tells_how_long_a_block_plays(failed_session: str, store: Store) -> None:
+    rows = store.rows("SELECT track, block, bytes, duration_ms FROM audio ORDER BY track")
+    assert rows == [
+        {"track": "client", "block": 0, "bytes": 4800, "duration_ms": 100.0},
+        {"track": "server", "block": 0, "bytes": 1920, "duration_ms": 40.0},
+    ]
+
+
+def test_tracks_add_up_powers_not_decibels(root: Root) -> None:
+    trace = Trace()
+    for number in range(1000):
+        trace.client(20 * number, "input_audio_buffer.append", audio=tone(20, 0.5 if number < 500 else 0.05))
+    trace.write(root)
+    (row,) = ask(root, "tracks", "bytes, duration_ms, rms_dbfs")
+    assert (row["bytes"], row["duration_ms"]) == (960_000, 20_000.0)
+    # Half the time at -9 dBFS, half at -29: a hundredth of the power, so 3 dB less in all.
+    assert row["rms_dbfs"] == pytest.approx(-12.0, abs=0.1)
+
+
+def test_tracks_know_silence(root: Root) -> None:
+    trace = Trace()
+    trace.client(0, "input_audio_buffer.append", audio=tone(20, 0.0))
+    trace.write(root)
+    assert ask(root, "tracks", "ROUND(rms_dbfs) AS rms_dbfs, peak") == [{"rms_dbfs": -150.0, "peak": 0.0}]
+
+
+@pytest.mark.parametrize(
+    ("joined", "done"),
+    [("conversation.item.added", "conversation.item.done"), ("conversation.item.created", None)],
+    ids=["ga", "beta"],
+)
+def test_items_in_either_dialect(root: Root, joined: str, done: str | None) -> None:
+    trace = Trace()
+    user = {"id": "item_u", "type": "message", "role": "user", "status": "completed"}
+    call = {"id": "item_c", "type": "function_call", "name": "weather", "call_id": "call_1", "status": "completed"}
+    trace.server(10, "input_audio_buffer.committed", item_id="item_u")
+    trace.server(11, joined, item=user)
+    if done:
+        trace.server(12, done, item=user)
+    trace.server(20, joined, item=call, previous_item_id="item_u")
+    trace.server(30, "response.output_item.done", item=call, response_id="resp_1")
+    trace.write(root)
+    columns = "item_id, item_type, role, tool, call_id, previous_item_id, response_id, added_ms, done_ms"
+    assert ask(root, "items", columns, order="added_ms") == [
+        {
+            "item_id": "item_u",
+            "item_type": "message",
+            "role": "user",
+            "tool": None,
+            "call_id": None,
+            "previous_item_id": None,
+            "response_id": None,
+            "added_ms": 11.0,
+            "done_ms": 12.0 if done else None,
+        },
+        {
+            "item_id": "item_c",
+            "item_type": "function_call",
+            "role": None,
+            "tool": "weather",
+            "call_id": "call_1",
+            "previous_item_id": "item_u",
+            "response_id": "resp_1",
+            "added_ms": 20.0,
+            "done_ms": 30.0,
+        },
+    ]
+
+
+@pytest.mark.parametrize("audio", ["output_audio", "audio"], ids=["ga", "beta"])
+def test_responses_in_either_dialect(root: Root, audio: str) -> None:
+    trace = Trace()
+    trace.server(10, "response.created", response={"id": "resp_1", "status": "in_progress"})
+    trace.server(20, f"response.{audio}.delta", response_id="resp_1", item_id="item_a", delta=tone(20))
+    trace.server(30, f"response.{audio}.delta", response_id="resp_1", item_id="item_a", delta=tone(20))
+    trace.server(31, f"response.{audio}_transcript.delta", response_id="resp_1", item_id="item_a", delta="Sun")
+    trace.server(32, f"response.{audio}_transcript.done", response_id="resp_1", item_id="item_a", transcript="Sunny.")
+    usage = {"input_tokens": 7, "output_tokens": 9}
+    trace.server(40, "response.done", response={"id": "resp_1", "status": "completed", "usage": usage})
+    trace.write(root)
+    (row,) = ask(root, "responses", "* EXCLUDE (session_id)")
+    assert row == {
+        "response_id": "resp_1",
+        "created_ms": 10.0,
+        "first_audio_ms": 20.0,
+        "last_audio_ms": 30.0,
+        "audio_bytes": 1920,
+        "done_ms": 40.0,
+        "status": "completed",
+        "status_reason": None,
+        "error_type": None,
+        "error_code": None,
+        "error_message": None,
+        "input_tokens": 7,
+        "output_tokens": 9,
+        "answer": "Sunny.",
+    }
+
+
+def test_a_response_that_was_cut_off_says_how_far_it_came(root: Root) -> None:
+    trace = Trace()
+    trace.server(10, "response.created", response={"id": "resp_1"})
+    for offset_ms, word in ((20, "The"), (21, " sun")):
+        trace.server(offset_ms, "response.output_audio_transcript.delta", response_id="resp_1", delta=word)
+    details = {"reason": "turn_detected"}
+    trace.server(30, "response.done", response={"id": "resp_1", "status": "cancelled", "status_details": details})
+    trace.write(root)
+    columns = "answer, status, status_reason, first_audio_ms"
+    assert ask(root, "responses", columns) == [
+        {"answer": "The sun", "status": "cancelled", "status_reason": "turn_detected", "first_audio_ms": None}
+    ]
+
+
+def test_a_failed_response_keeps_its_error(root: Root) -> None:
+    trace = Trace()
+    trace.server(10, "response.created", response={"id": "resp_1"})
+    error = {"type": "server_error", "code": None, "message": "The server had an error"}
+    failed = {"id": "resp_1", "status": "failed", "status_details": {"type": "failed", "error": error}}
+    trace.server(20, "response.done", response=failed)
+    trace.write(root)
+    columns = "status, error_type, error_code, error_message"
+    assert ask(root, "responses", columns) == [
+        {"status": "failed", "error_type": "server_error", "error_code": None, "error_message": error["message"]}
+    ]
+
+
+def test_transcriptions_complete_fail_or_stay_partial(root: Root) -> None:
+    trace, name = Trace(), "conversation.item.input_audio_transcription"
+    error = {"type": "server_error", "code": "DeploymentNotFound", "message": "no"}
+    trace.server(10, f"{name}.delta", item_id="item_1", content_index=0, delta="hel")
+    trace.server(20, f"{name}.completed", item_id="item_1", content_index=0, transcript="hello")
+    trace.server(30, f"{name}.failed", item_id="item_2", content_index=0, error=error)
+    trace.server(40, f"{name}.delta", item_id="item_3", content_index=0, delta="by")
+    # xAI completes again and again, with growing text.
+    trace.server(50, f"{name}.completed", item_id="item_4", content_index=0, transcript="Hello?")
+    trace.server(60, f"{name}.completed", item_id="item_4", content_index=0, transcript="Hello, my name is")
+    trace.write(root)
+    columns = "item_id, state, ended_ms, completions, transcript, error_code"
+    assert [tuple(row.values()) for row in ask(root, "transcriptions", columns, order="item_id")] == [
+        ("item_1", "completed", 20.0, 1, "hello", None),
+        ("item_2", "failed", 30.0, 0, None, "DeploymentNotFound"),
+        ("item_3", "partial", None, 0, None, None),
+        ("item_4", "completed", 60.0, 2, "Hello, my name is", None),
+    ]
+
+
+def test_turns_under_voice_detection(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken_turn(trace, 1000)
+    spoken_turn(trace, 3000, item="item_u2", response="resp_2", transcript=None, answer="Bye.")
+    trace.write(root)
+    first, second = ask(root, "turns", "* EXCLUDE (session_id)", order="turn")
+    assert first == {
+        "turn": 1,
+        "turn_kind": "speech",
+        "item_id": "item_u1",
+        "speech_started_ms": 1030.0,
+        "speech_stopped_ms": 1100.0,
+        "asked_ms": None,
+        "committed_ms": 1110.0,
+        "first_audio_ms": 1700.0,
+        "response_done_ms": 1730.0,
+        "response_id": "resp_1",
+        "response_status": "completed",
+        "answer": "Sunny, all day.",
+        "transcription": "completed",
+        "transcribed_ms": 1710.0,
+        "transcript": "what is the weather",
+    }
+    assert (second["turn"], second["transcription"], second["transcript"]) == (2, "failed", None)
+    assert (second["response_id"], second["answer"], second["transcribed_ms"]) == ("resp_2", "Bye.", 3710.0)
+
+
+def test_a_manual_turn_ends_when_the_client_commits(root: Root) -> None:
+    trace = Trace()
+    trace.client(100, "input_audio_buffer.commit")
+    trace.server(130, "input_audio_buffer.committed", item_id="item_1")
+    trace.client(131, "response.create")
+    trace.server(150, "response.created", response={"id": "resp_1"})
+    trace.client(900, "input_audio_buffer.commit")
+    trace.server(940, "input_audio_buffer.committed", item_id="item_2")
+    trace.write(root)
+    columns = "turn, asked_ms, committed_ms, speech_stopped_ms, response_id, transcription"
+    assert [tuple(row.values()) for row in ask(root, "turns", columns, order="turn")] == [
+        (1, 100.0, 130.0, None, "resp_1", None),
+        (2, 900.0, 940.0, None, None, None),
+    ]
+
+
+def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.server(120, "response.done", response={"id": "resp_1", "status": "completed"})
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
+    trace.client(130, "conversation.item.create", item=output)
+    trace.client(131, "response.create")
+    trace.server(140, "response.created", response={"id": "resp_2"})
+    trace.server(150, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    trace.server(160, "response.done", response={"id": "resp_2", "status": "completed"})
+    trace.write(root)
+    columns = "turn, response_id, first_audio_ms, response_done_ms"
+    assert ask(root, "turns", columns) == [
+        {"turn": 1, "response_id": "resp_2", "first_audio_ms": 150.0, "response_done_ms": 160.0}
+    ]
+
+
+def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) -> None:
+    trace = Trace()
+    for offset_ms, role in ((10, "user"), (11, "assistant"), (12, "user")):
+        item = {"id": f"item_{offset_ms}", "type": "message", "role": role, "content": []}
+        trace.client(offset_ms, "conversation.item.create", item=item)
+    trace.client(13, "response.create")
+    trace.server(20, "response.created", response={"id": "resp_1"})
+    trace.write(root)
+    columns = "turn, turn_kind, item_id, asked_ms, committed_ms, response_id"
+    assert ask(root, "turns", columns) == [
+        {
+            "turn": 1,
+            "turn_kind": "text",
+            "item_id": "item_12",
+            "asked_ms": 12.0,
+            "committed_ms": None,
+            "response_id": "resp_1",
+        }
+    ]
+
+
+def test_context_given_along_with_speech_opens_no_turn(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    context = {"id": "item_2", "type": "message", "role": "system", "content": []}
+    trace.client(110, "conversation.item.create", item=context)
+    trace.client(111, "response.create")
+    trace.server(120, "response.created", response={"id": "resp_1"})
+    trace.write(root)
+    assert ask(root, "turns", "turn, item_id, response_id") == [
+        {"turn": 1, "item_id": "item_1", "response_id": "resp_1"}
+    ]
+
+
+def test_a_transcription_that_never_came_is_missing(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.write(root)
+    assert ask(root, "turns", "transcription") == [{"transcription": "missing"}]
+
+
+def test_latencies_count_from_the_end_of_speech(failed_session: str, store: Store) -> None:
+    rows = store.rows("SELECT turn, name, latency_ms FROM latencies ORDER BY name")
+    assert [tuple(row.values()) for row in rows] == [
+        (1, "commit", 10.0),
+        (1, "first_audio", 600.0),
+        (1, "response", 630.0),
+        (1, "transcription", 600.0),
+    ]
+
+
+def test_errors_of_every_kind(root: Root, failed_session: str) -> None:
+    trace = Trace("20260212T083100-0000000d")
+    error = {"type": "invalid_request_error", "code": "unknown_parameter", "message": "no", "param": "session.voice"}
+    trace.server(10, "error", error=error)
+    trace.server(20, "mcp_list_tools.failed", item_id="item_m")
+    failed = {"id": "resp_1", "status": "failed", "status_details": {"error": {"type": "server_error"}}}
+    trace.server(30, "response.done", response=failed)
+    trace.server(40, "response.done", response={"id": "resp_2", "status": "completed"})
+    trace.write(root)
+    columns = "session_id, offset_ms, type, error_type, error_code, error_param, item_id, response_id"
+    assert [tuple(row.values()) for row in ask(root, "errors", columns, order="session_id, seq")] == [
+        (failed_session, 730.0, TRANSCRIPTION_FAILED, "server_error", None, None, "item_u1", None),
+        (trace.session_id, 10.0, "error", "invalid_request_error", "unknown_parameter", "session.voice", None, None),
+        (trace.session_id, 20.0, "mcp_list_tools.failed", None, None, None, "item_m", None),
+        (trace.session_id, 30.0, "response.done", "server_error", None, None, None, "resp_1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "payload", ['{"type": "response.done", "x": NaN}', r'{"type": "response.done", "x": "\ud800"}']
+)
+def test_text_that_is_no_json_for_the_engine_gives_null_not_an_error(root: Root, payload: str) -> None:
+    trace = Trace()
+    trace.text("server", 10, payload)
+    trace.events[0]["response_id"] = "resp_1"
+    trace.write(root)
+    assert ask(root, "responses", "response_id, status") == [{"response_id": "resp_1", "status": None}]
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if not view.startswith("_")])
+def test_every_public_column_says_what_it_is(view: str, store: Store) -> None:
+    text = (files("analyze") / "sql" / "views" / f"{view}.sql").read_text()
+    for public in re.findall(r"VIEW ([a-z]\w*) AS", text):
+        names = [row["column_name"] for row in store.rows(f"DESCRIBE {public}")]
+        commented = "\n".join(line for line in text.splitlines() if "--" in line)
+        assert names, public
+        for name in names:
+            assert re.search(rf"\b{name}\b.*--\s*\S", commented), f"{public}.{name} has no comment"
+
+
+def test_real_wire_logs_of_every_server(root: Root, shared: Path) -> None:
+    logs = sorted((shared / "fixtures").glob("*.jsonl"))
+    assert logs
+    for number, log in enumerate(logs):
+        trace = Trace(f"20260212T0900{number:02}-000000ff", {"tags": [("log", log.stem)]})
+        for offset_ms, line in enumerate(log.read_text().splitlines()):
+            message = json.loads(line)
+            event = message["data"]
+            say = trace.client if message["direction"] == "sent" else trace.server
+            say(float(offset_ms), event.pop("type"), **{k: v for k, v in event.items() if k != "event_id"})
+        trace.write(root)
+    columns = "turn_kind, transcription, response_status, answer, first_audio_ms IS NOT NULL AS spoken"
+    turns = ask(root, "turns JOIN sessions USING (session_id)", f"tags['log'] AS log, {columns}")
+    assert {row["log"] for row in turns} == {log.stem for log in logs}
+    assert {row["response_status"] for row in turns} == {"completed"}
+    assert all(row["answer"] for row in turns)
+    spoken = [row for row in turns if "server_vad" in row["log"]]
+    assert len(spoken) == 4
+    assert all(row["turn_kind"] == "speech" and row["spoken"] for row in spoken)
+    assert {row["transcription"] for row in spoken} == {"completed"}
