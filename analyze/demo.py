@@ -6,6 +6,7 @@ import asyncio
 import sys
 import tempfile
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,10 @@ async def _record_and_replay(root: Root, recorder: Recorder, narration: Console,
             session_id = await _record(targets[0], recorder, progress)
             run = await _replay(session_id, targets, root, recorder, progress, trials)
     narration.print(f"recorded {session_id}, replayed as run {run.run_id}: {root.path}")
+    narration.print(
+        "The two regions are gone with the demo; to go on with them: wiretape replay simulate"
+        f" {SCENARIO}, and name them as targets in wiretape.toml (README)."
+    )
     return run
 
 
@@ -73,7 +78,9 @@ async def _record(target: Target, recorder: Recorder, progress: Progress) -> str
     sealed: asyncio.Future[SealedSession] = loop.create_future()
 
     def pass_on(done: Future[SealedSession]) -> None:
-        loop.call_soon_threadsafe(_copy_result, done, sealed)
+        # The loop is gone where the demo was stopped before its call was sealed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_copy_result, done, sealed)
 
     plan = CallPlan(clip=clip_path(QUESTION), transcription=TRANSCRIPTION_MODELS[0])
     # The caller's own recording is not what the demo is about: it goes with the folder.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-# C0 and C1 controls, line separators, direction overrides, zero-width characters, lone surrogates.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+# C0 and C1 controls, soft hyphen, line separators, marks of direction and annotation, zero-width characters, lone
+# surrogates, tag characters: each acts on a terminal, or hides text from the reader.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 def visible(text: str) -> str:
@@ -20,4 +25,4 @@ def shorten(text: str, length: int) -> str:
 
 def escape_unseen(json_text: str) -> str:
     r"""Escape such characters in JSON text, where `\u001b` means the same; its own line breaks stay."""
-    return _UNSEEN.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", json_text)
+    return _UNSEEN.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], json_text)

@@ -68,6 +68,5 @@ def _chance(value: float | None) -> str:
 
 def _not_tested(topic: NotTested) -> Text:
     line = Text(f"  {visible(topic.what)}")
-    if topic.command:
-        line.append(f"\n    {visible(topic.command)}", style="dim")
+    line.append(f"\n    {visible(topic.command)}" if topic.command else "  (no command does that yet)", style="dim")
     return line

@@ -11,6 +11,7 @@ def test_characters_that_act_on_a_terminal_are_shown() -> None:
 
 def test_characters_that_hide_or_turn_text_are_shown() -> None:
     assert visible("a\u202eb\u200bc\ufeff") == r"a\u202eb\u200bc\ufeff"
+    assert visible("so\xadft \u061c \ufff9 \U000e0041") == r"so\xadft \u061c \ufff9 \U000e0041"
 
 
 def test_other_text_stays_as_it_is() -> None:
@@ -22,7 +23,7 @@ def test_shorten_says_that_it_cut() -> None:
 
 
 def test_escaped_json_means_the_same() -> None:
-    value = {"said": "a\x9b\u202e\u2028\x7f"}
+    value = {"said": "a\x9b\u202e\u2028\x7f\U000e0041"}
     text = escape_unseen(json.dumps(value, ensure_ascii=False, indent=1))
     assert json.loads(text) == value
     assert text.isascii()

@@ -1,0 +1,43 @@
+"""The documentation names every command, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import wiretape
+
+HOME = Path(__file__).parents[1]
+PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
+LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+def commands(group: TyperGroup, path: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}"
+
+
+def front_door() -> TyperGroup:
+    group = get_command(wiretape.app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+@pytest.mark.parametrize("command", list(commands(front_door(), "wiretape")))
+def test_every_command_is_in_the_docs(command: str) -> None:
+    said = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert command in said
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
