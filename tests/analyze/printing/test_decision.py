@@ -35,4 +35,4 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
     assert table[2][:5] == ["●", "eastus2", "·", "whisper-1", "0/5"]
     assert table[4] == ["open:", "429"]
     assert "transcription model  whisper-1  0/5     0.004         1            0.05   implicated" in shown
-    assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account"]
+    assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account  (no command does that yet)"]
