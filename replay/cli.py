@@ -42,6 +42,7 @@ def run_command(
         Expectation | None,
         typer.Option(help="Exit 1 unless every trial is ok, or unless the failure comes again at least once."),
     ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials as JUnit XML too.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
 ) -> None:
@@ -63,6 +64,7 @@ def run_command(
         timeout_s=timeout,
         seed=seed,
         expect=expect.value if expect else None,
+        junit=junit,
     )
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 

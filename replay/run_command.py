@@ -20,6 +20,7 @@ from capture.recorder import Recorder
 from capture.recording.reader import open_recording, resolve_session
 from capture.recording.root import Root, open_root
 from capture.targets import Target, load_targets, resolve_target
+from replay.junit import write_junit
 from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
 from replay.runs import Run, RunCell, Trial
 from replay.verdict import CellResult, Verdict, read_verdicts
@@ -47,6 +48,7 @@ class RunRequest:
     timeout_s: float = 15.0
     seed: int = 0
     expect: Literal["ok", "failed"] | None = None
+    junit: Path | None = None
 
 
 def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
@@ -76,6 +78,8 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
         # A missing key is the user's to fix, before the first trial and not in each.
         target.credential_headers()
     finished = _play(planned, jobs, root, request)
+    if request.junit is not None:
+        write_junit(planned, request.junit)
     verdicts = read_verdicts(planned)
     _print_result(planned, verdicts, as_json=as_json)
     _raise_if_refused(planned)

@@ -1,0 +1,57 @@
+"""Write a run as JUnit XML, so that a CI system shows each trial: a cell is a suite, a trial a test case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from capture.errors import UsageProblem
+from replay.runs import Run, RunCell, Trial
+
+_SIGNS = {"failed": "failure", "failed_otherwise": "error", "throttled": "skipped", "not_run": "skipped"}
+
+
+def write_junit(run: Run, path: Path) -> None:
+    """Write the file; raises `UsageProblem` where that is impossible."""
+    try:
+        path.write_bytes(to_junit(run))
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def to_junit(run: Run) -> bytes:
+    """Turn a run into XML: failed is a failure, failed otherwise an error, throttled and not run are skipped."""
+    suites = ET.Element("testsuites", name=run.run_id)
+    for cell in run.cells:
+        _add_suite(suites, cell)
+    ET.indent(suites)
+    document: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _add_suite(suites: ET.Element, cell: RunCell) -> None:
+    signs = [_SIGNS.get(trial.outcome) for trial in cell.trials]
+    suite = ET.SubElement(
+        suites,
+        "testsuite",
+        name=_printable(cell.cell),
+        tests=str(len(signs)),
+        failures=str(signs.count("failure")),
+        errors=str(signs.count("error")),
+        skipped=str(signs.count("skipped")),
+    )
+    for trial in cell.trials:
+        _add_case(suite, cell, trial)
+
+
+def _add_case(suite: ET.Element, cell: RunCell, trial: Trial) -> None:
+    name = f"trial {trial.trial} ({trial.session_id})"
+    case = ET.SubElement(suite, "testcase", classname=_printable(cell.cell), name=name)
+    sign = _SIGNS.get(trial.outcome)
+    if sign is not None:
+        ET.SubElement(case, sign, message=_printable(trial.note or trial.outcome.replace("_", " ")))
+
+
+def _printable(text: str) -> str:
+    # Endpoints' words may hold what XML cannot.
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from capture.errors import UsageProblem
+from replay.junit import to_junit, write_junit
+from replay.runs import Run, RunCell, Trial, TrialOutcome
+
+
+def run_of(*outcomes: TrialOutcome, note: str = "") -> Run:
+    trials = [
+        Trial(trial=number, block=number, session_id=f"s{number}", outcome=outcome, note=note)
+        for number, outcome in enumerate(outcomes, 1)
+    ]
+    cell = RunCell(cell="eastus2 · transcription.model=whisper-1", session_id="s0", target="eastus2", trials=trials)
+    return Run(
+        run_id="r1", started_at=datetime(2026, 2, 12, tzinfo=UTC), recordings=[], axes=[], cells=[cell], trials=5
+    )
+
+
+def test_each_trial_is_a_test_case_with_its_outcome() -> None:
+    suites = ET.fromstring(to_junit(run_of("failed", "ok", "failed_otherwise", "throttled", "not_run")))  # noqa: S314 - ours
+    (suite,) = suites
+    assert suite.get("name") == "eastus2 · transcription.model=whisper-1"
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["5", "1", "1", "2"]
+    assert [[sign.tag for sign in case] for case in suite] == [["failure"], [], ["error"], ["skipped"], ["skipped"]]
+    assert suite[0].get("name") == "trial 1 (s1)"
+
+
+def test_an_endpoints_words_cannot_break_the_file() -> None:
+    suites = ET.fromstring(to_junit(run_of("failed_otherwise", note='<x a="\x00\x1b&\ud800">')))  # noqa: S314 - ours
+    (error,) = suites.iter("error")
+    assert error.get("message") == '<x a="\ufffd\ufffd&\ufffd">'
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="cannot be written"):
+        write_junit(run_of("ok"), tmp_path / "no" / "folder.xml")
