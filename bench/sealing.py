@@ -1,7 +1,8 @@
 """Measure sealing: a session of ten minutes -> Parquet, its size, and how fast it is read back.
 
 Run `python bench/sealing.py [--quick] [--json FILE]`. CPU seconds are this process's own; sizes are compared with
-the same messages as JSON lines, gzip and zstd, and with bare FLAC files of the two tracks.
+the same messages as JSON lines, gzip and zstd, and with bare FLAC files of the two tracks. What those files and
+websockets' own `Frame.parse` of the same frames cost is measured in the same run: machines differ, ratios less.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,7 @@ import pybase64
 import soundfile
 from numpy.typing import NDArray
 from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
 from capture.audio import read_clip
 from capture.journal import Direction, JournalWriter
@@ -35,6 +38,7 @@ CLIPS = Path(__file__).parents[1] / "replay" / "simulator" / "clips"
 CHUNK_MS, DELTA_MS, RATE = 20, 100, 24_000
 CYCLE_MS = 10_000
 """One turn: the question, a pause, the answer."""
+Result = TypeVar("Result")
 
 
 def main() -> int:
@@ -58,17 +62,23 @@ def measure(root: Root, minutes: int) -> dict[str, float]:
     # The sealer's process lives as long as the proxy: its imports are not part of a session's price.
     open_recording(root, seal(root.path, write_journal(root, messages[:100])).session_id)
     session_id = write_journal(root, messages)
-    before_s = time.process_time()
-    seal(root.path, session_id)
-    seal_s = time.process_time() - before_s
+    seal_s, _ = cpu_s(lambda: seal(root.path, session_id))
+    audio = [sent(track) for track in tracks(minutes)]
+    flac_s, flacs = cpu_s(lambda: [flac(track) for track in audio])
+    decode_s, _ = cpu_s(lambda: [soundfile.read(io.BytesIO(encoded), dtype="int16") for encoded in flacs])
+    frames = [(sender, frame(sender, text)) for sender, _, text in messages]
+    parse_s, _ = cpu_s(lambda: [parse(*encoded) for encoded in frames])
     lines = b"".join(json_line(*message) for message in messages)
     return {
         "messages": len(messages),
         "json_lines_mb": len(lines) / 1e6,
         "gzip_mb": len(gzip.compress(lines, 6)) / 1e6,
         "zstd_mb": len(pa.compress(lines, codec="zstd", asbytes=True)) / 1e6,
-        "flac_mb": sum(len(flac(track)) for track in tracks(minutes)) / 1e6,
+        "flac_mb": sum(map(len, flacs)) / 1e6,
         "recording_mb": sum(file.stat().st_size for file in root.path.rglob(f"{session_id}.parquet")) / 1e6,
+        "flac_encode_s": flac_s,
+        "flac_decode_s": decode_s,
+        "frame_parse_s": parse_s,
         "seal_cpu_s": seal_s,
         **read_back(root, session_id),
     }
@@ -76,17 +86,21 @@ def measure(root: Root, minutes: int) -> dict[str, float]:
 
 def read_back(root: Root, session_id: str) -> dict[str, float]:
     """Time reading all messages with their audio, and the events' typed columns alone."""
-    before_s = time.process_time()
-    for _ in open_recording(root, session_id).messages():
-        pass
-    whole_s = time.process_time() - before_s
+    whole_s, _ = cpu_s(lambda: deque(open_recording(root, session_id).messages(), maxlen=0))
     import pyarrow.parquet as pq
 
     events = root.table_file("events", session_id)
     pq.read_table(events, columns=["seq"])
+    typed = ["seq", "offset_ns", "sender", "type", "item_id", "error_code"]
+    events_s, _ = cpu_s(lambda: pq.read_table(events, columns=typed))
+    return {"read_cpu_s": whole_s, "events_cpu_s": events_s}
+
+
+def cpu_s(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Do the work; return the CPU seconds it took, and what it gave."""
     before_s = time.process_time()
-    pq.read_table(events, columns=["seq", "offset_ns", "sender", "type", "item_id", "error_code"])
-    return {"read_cpu_s": whole_s, "events_cpu_s": time.process_time() - before_s}
+    result = work()
+    return time.process_time() - before_s, result
 
 
 def report(figures: dict[str, float], minutes: int) -> list[str]:
@@ -108,7 +122,9 @@ def report(figures: dict[str, float], minutes: int) -> list[str]:
     print(
         f"{minutes} min: {figures['recording_mb']:.2f} MB, {smaller:.1f} x smaller than JSON lines,"
         f" {figures['recording_mb'] / figures['flac_mb']:.3f} x bare FLAC; sealed in {figures['seal_cpu_s']:.2f} s CPU,"
-        f" read in {figures['read_cpu_s']:.2f} s; " + (f"MISSED: {', '.join(missed)}" if missed else "all targets met")
+        f" {figures['seal_cpu_s'] / (figures['flac_encode_s'] + figures['frame_parse_s']):.1f} x FLAC and Frame.parse;"
+        f" read in {figures['read_cpu_s']:.2f} s, {figures['read_cpu_s'] / figures['flac_decode_s']:.1f} x FLAC; "
+        + (f"MISSED: {', '.join(missed)}" if missed else "all targets met")
     )
     return missed
 
@@ -170,12 +186,28 @@ def write_journal(root: Root, messages: list[tuple[str, int, str]]) -> str:
     for fact in facts:
         journal.append(Direction.FACT, 0, encode_fact(fact))
     for sender, offset_ns, text in messages:
-        frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=sender == "client")
-        journal.append(Direction.CLIENT if sender == "client" else Direction.SERVER, offset_ns, frame)
+        journal.append(Direction.CLIENT if sender == "client" else Direction.SERVER, offset_ns, frame(sender, text))
     journal.append(Direction.FACT, messages[-1][1], encode_fact(SessionEnd(offset_ns=messages[-1][1])))
     journal.close()
     writer.close()
     return session_id
+
+
+def frame(sender: str, text: str) -> bytes:
+    """Frame a message as its sender does."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=sender == "client")
+
+
+def parse(sender: str, encoded: bytes) -> Frame:
+    """Parse a frame with websockets alone."""
+    reader = StreamReader()
+    reader.feed_data(encoded)
+    parsing = Frame.parse(reader.read_exact, mask=sender == "client")
+    try:
+        next(parsing)
+    except StopIteration as parsed:
+        return cast("Frame", parsed.value)
+    raise AssertionError("the frame is not whole")
 
 
 def json_line(sender: str, offset_ns: int, text: str) -> bytes:
@@ -183,11 +215,16 @@ def json_line(sender: str, offset_ns: int, text: str) -> bytes:
     return f'{{"t":{offset_ns},"dir":"{sender}","event":{text}}}\n'.encode()
 
 
+def sent(track: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Leave out the silence between answers, which was never sent."""
+    pieces = track.reshape(-1, DELTA_MS * RATE // 1000)
+    return pieces[pieces.any(axis=1)].ravel()
+
+
 def flac(samples: NDArray[np.int16]) -> bytes:
-    """Compress a track as one FLAC file; silence that was never sent is no part of it."""
+    """Compress samples as one FLAC file."""
     buffer = io.BytesIO()
-    sent = samples.reshape(-1, DELTA_MS * RATE // 1000)
-    soundfile.write(buffer, sent[sent.any(axis=1)].ravel(), RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 

@@ -23,7 +23,8 @@ TableRow = tuple[str, Row]
 """A table's name and a row of it, without its session_id."""
 
 _log = logging.getLogger(__name__)
-_SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
+_SENDERS: tuple[Sender, Sender] = ("client", "server")
+"""By their direction; looked up for every message, and hashing an enum is slow."""
 
 
 class SessionRows:
@@ -93,7 +94,7 @@ class SessionRows:
     def _upgrade(self, response: HandshakeResponse) -> None:
         headers = [value for name, value in response.headers if name.lower() == "sec-websocket-extensions"]
         extensions = ", ".join(headers) or None
-        self._decoders = {sender: WireDecoder(sender, extensions) for sender in _SENDERS.values()}
+        self._decoders = {sender: WireDecoder(sender, extensions) for sender in _SENDERS}
         held, self._held = self._held, []
         for record in held:
             self._take_wire(record)
@@ -114,15 +115,14 @@ class SessionRows:
                 gap = decode_gap(record.content)
                 self._summary.take_gap(gap)
                 self._summary.lost_bytes += max(gap.bytes, 0)
-        for direction, sender in _SENDERS.items():
-            pieces = [record for record in self._held if record.direction is direction]
+        for direction, sender in enumerate(_SENDERS):
+            pieces = [record for record in self._held if record.direction == direction]
             if pieces:
                 body = b"".join(piece.content for piece in pieces)
                 self._take_body(WireMessage(sender, "raw", body, len(body), pieces[-1].offset_ns))
 
     def _take_body(self, message: WireMessage) -> None:
-        row = self._row(message)
-        row["kind"] = "http"
+        row = self._row(message) | {"kind": "http"}
         if message.sender == "client":
             row["http_method"] = self._summary.connection.http_method
         text = _utf8(message.content)
@@ -130,7 +130,8 @@ class SessionRows:
             row["payload_bytes"] = message.content
         else:
             header = read_header(text)
-            row |= _header_columns(header) if header is not None else {}
+            if header is not None:
+                _put_header(row, header)
             _put_text(row, text)
             if message.sender == "server":
                 self._summary.observe_answer(header, row["payload"])
@@ -153,7 +154,7 @@ class SessionRows:
             _put_text(row, text)
             return
         row["kind"] = "event"
-        row |= _header_columns(header)
+        _put_header(row, header)
         self._summary.observe(message.sender, header, text, message.offset_ns)
         field = audio_field(message.sender, header.type, text)
         if field is None:
@@ -205,18 +206,16 @@ def _utf8(content: bytes) -> str | None:
         return None
 
 
-def _header_columns(header: EventHeader) -> Row:
-    return {
-        "type": header.type,
-        "event_id": header.event_id,
-        "item_id": header.item_id,
-        "previous_item_id": header.previous_item_id,
-        "response_id": header.response_id,
-        "call_id": header.call_id,
-        "content_index": header.content_index,
-        "output_index": header.output_index,
-        "error_type": header.error_type,
-        "error_code": header.error_code,
-        "error_message": header.error_message,
-        "error_param": header.error_param,
-    }
+def _put_header(row: Row, header: EventHeader) -> None:
+    row["type"] = header.type
+    row["event_id"] = header.event_id
+    row["item_id"] = header.item_id
+    row["previous_item_id"] = header.previous_item_id
+    row["response_id"] = header.response_id
+    row["call_id"] = header.call_id
+    row["content_index"] = header.content_index
+    row["output_index"] = header.output_index
+    row["error_type"] = header.error_type
+    row["error_code"] = header.error_code
+    row["error_message"] = header.error_message
+    row["error_param"] = header.error_param

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -40,7 +40,7 @@ _ITEM_CARRIERS = {
 }
 
 
-class AudioField(NamedTuple):
+class AudioField(msgspec.Struct, frozen=True, gc=False):
     """A base64 value inside a message, and the track its audio belongs to."""
 
     track: Track

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import NamedTuple
 
+import msgspec
 import pybase64
 
 _BEGINNING = 32
 _COLON = re.compile(r"[ \t\r\n]*:")
 
 
-class AudioCut(NamedTuple):
+class AudioCut(msgspec.Struct, frozen=True, gc=False):
     """Audio taken out of a message."""
 
     at: int

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from typing import cast
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import groupby, starmap
+from typing import Any, cast
 
+import msgspec
 from rapidfuzz import process
 
 from capture.audio import AudioFormat, AudioType
@@ -18,15 +19,14 @@ from capture.recording.audio_blocks import BlockDamaged, decode_block
 from capture.recording.facts import Sender
 from capture.recording.payload import restore_audio
 from capture.recording.root import Root
-from capture.recording.tables import Row, TableDamaged, list_ids, read_rows
+from capture.recording.tables import Row, RowGroup, RowView, TableDamaged, list_ids, read_groups, read_rows
 
 _log = logging.getLogger(__name__)
 _UP_TO_SECONDS = len("20260212T083055")
 _SHOWN_IDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedMessage:
+class RecordedMessage(msgspec.Struct, frozen=True):
     """One message of a recording, its audio put back."""
 
     seq: int
@@ -43,8 +43,14 @@ class RecordedMessage:
     item_id: str | None
     response_id: str | None
     call_id: str | None
-    row: Row
+    row: Mapping[str, Any]
     """All columns of schema.EVENTS; the payload without its audio."""
+
+
+# In the order of the message's fields.
+_HEAD_COLUMNS = ("seq", "offset_ns", "sender", "kind", "type")
+_ID_COLUMNS = ("event_id", "item_id", "response_id", "call_id")
+_CONTENT_COLUMNS = ("seq", "payload", "payload_bytes", "audio_track", "audio_at", "audio_start", "audio_bytes")
 
 
 class Recording:
@@ -66,25 +72,11 @@ class Recording:
         Raises `UsageProblem` where a file of the recording is missing or damaged.
         """
         tracks: dict[str, _TrackReader] = {}
-        for row in self._rows("events"):
-            track = row["audio_track"]
-            if track is not None and track not in tracks:
-                tracks[track] = _TrackReader(self._blocks(track))
-            content = self._content(row, tracks.get(track))
-            yield RecordedMessage(
-                seq=row["seq"],
-                offset_ns=row["offset_ns"],
-                sender=row["sender"],
-                kind=row["kind"],
-                type=row["type"],
-                content=content,
-                redacted=bool(row["redacted"]),
-                event_id=row["event_id"],
-                item_id=row["item_id"],
-                response_id=row["response_id"],
-                call_id=row["call_id"],
-                row=row,
-            )
+        try:
+            for group in read_groups(self.root, "events", self.session_id):
+                yield from self._messages_of(group, tracks)
+        except TableDamaged as damage:
+            raise self._unreadable(str(damage)) from damage
 
     def audio(self, track: str) -> list[tuple[AudioFormat, bytes]]:
         """Give a track's audio as spans of one format each, in the order in which they were sent."""
@@ -94,26 +86,36 @@ class Recording:
         except BlockDamaged as damage:
             raise self._unreadable(f"the audio of its track {track} is damaged: {damage}") from damage
 
-    def _blocks(self, track: str) -> Iterator[Row]:
-        return self._rows("audio", track=track)
+    def _messages_of(self, group: RowGroup, tracks: dict[str, _TrackReader]) -> Iterator[RecordedMessage]:
+        fields = (
+            *map(group.column, _HEAD_COLUMNS),
+            self._contents(group, tracks),
+            map(bool, group.column("redacted")),
+            *map(group.column, _ID_COLUMNS),
+            map(partial(RowView, group), range(len(group))),
+        )
+        return starmap(RecordedMessage, zip(*fields, strict=True))
 
-    def _rows(self, table: str, **only: str) -> Iterator[Row]:
+    def _contents(self, group: RowGroup, tracks: dict[str, _TrackReader]) -> Iterator[str | bytes]:
+        for seq, payload, other, track, at, start, length in zip(*map(group.column, _CONTENT_COLUMNS), strict=True):
+            if payload is None:
+                yield other or b""
+            elif track is None:
+                yield payload
+            else:
+                if track not in tracks:
+                    tracks[track] = _TrackReader(self._blocks(track))
+                try:
+                    audio = tracks[track].read(start, length)
+                except (EOFError, BlockDamaged) as problem:
+                    raise self._unreadable(f"the audio of message {seq} is missing or damaged") from problem
+                yield restore_audio(payload, at, audio)
+
+    def _blocks(self, track: str) -> Iterator[Row]:
         try:
-            yield from read_rows(self.root, table, self.session_id, **only)
+            yield from read_rows(self.root, "audio", self.session_id, track=track)
         except TableDamaged as damage:
             raise self._unreadable(str(damage)) from damage
-
-    def _content(self, row: Row, track: _TrackReader | None) -> str | bytes:
-        payload = row["payload"]
-        if payload is None:
-            return cast("bytes", row["payload_bytes"] or b"")
-        if track is None:
-            return cast("str", payload)
-        try:
-            audio = track.read(row["audio_start"], row["audio_bytes"])
-        except (EOFError, BlockDamaged) as problem:
-            raise self._unreadable(f"the audio of message {row['seq']} is missing or damaged") from problem
-        return restore_audio(payload, row["audio_at"], audio)
 
     def _unreadable(self, reason: str) -> UsageProblem:
         return UsageProblem(f"recording {self.session_id} cannot be read: {reason}")

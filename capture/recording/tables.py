@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any, cast
@@ -36,7 +36,61 @@ class TableDamaged(Exception):
         return f"{self.path}: {self.reason}"
 
 
-def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[Row]:
+class RowGroup:
+    """Rows that lie together in a file, column by column."""
+
+    def __init__(self, path: Path, table: pa.Table) -> None:
+        self._path = path
+        self._table = table
+        self._columns: dict[str, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in the order of the file."""
+        return cast("list[str]", self._table.column_names)
+
+    def column(self, name: str) -> list[Any]:
+        """Give a column's values, made when they are first asked for.
+
+        Raises `TableDamaged`, and `KeyError` where there is no such column.
+        """
+        if name not in self._columns:
+            stored = self._table.column(name)
+            try:
+                self._columns[name] = _values(stored)
+            except _UNREADABLE as error:
+                raise TableDamaged(self._path, _brief(error)) from error
+        return self._columns[name]
+
+    def rows(self) -> Iterator[Row]:
+        """Give the rows, each with all its columns."""
+        names = self.names
+        return (dict(zip(names, row, strict=True)) for row in zip(*map(self.column, names), strict=True))
+
+
+class RowView(Mapping[str, Any]):
+    """One row of a group: costs next to nothing until a column is asked for."""
+
+    __slots__ = ("_group", "_index")
+
+    def __init__(self, group: RowGroup, index: int) -> None:
+        self._group = group
+        self._index = index
+
+    def __getitem__(self, name: str) -> Any:
+        return self._group.column(name)[self._index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._group.names)
+
+    def __len__(self) -> int:
+        return len(self._group.names)
+
+
+def read_groups(root: Root, table: str, session_id: str, **only: str) -> Iterator[RowGroup]:
     """Give a session's rows of one table in the order of the file, one row group in memory at a time.
 
     They come from the session's own file, or from files that hold several sessions of its day. `only` are
@@ -44,19 +98,22 @@ def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[
     """
     own = root.table_file(table, session_id)
     if own.exists():
-        try:
-            yield from _rows_in(own, table, session_id=session_id, **only)
-        except _UNREADABLE as error:
-            raise TableDamaged(own, _brief(error)) from error
+        yield from _groups_in(own, table, session_id=session_id, **only)
         return
     for path in sorted(own.parent.glob("*.parquet")):
         if _OWN_FILE.fullmatch(path.stem):
             continue
         try:
-            yield from _rows_in(path, table, session_id=session_id, **only)
-        except _UNREADABLE as error:
+            yield from _groups_in(path, table, session_id=session_id, **only)
+        except TableDamaged as damage:
             # Another session's file, or nobody's: it must not take this one down.
-            _log.warning("%s is passed over: %s", path, _brief(error))
+            _log.warning("%s is passed over: %s", path, damage.reason)
+
+
+def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[Row]:
+    """Give the rows of `read_groups` one by one."""
+    for group in read_groups(root, table, session_id, **only):
+        yield from group.rows()
 
 
 def list_ids(root: Root) -> set[str]:
@@ -80,17 +137,20 @@ def _ids_in(path: Path) -> list[str]:
         return []
 
 
-def _rows_in(path: Path, table: str, **only: str) -> Iterator[Row]:
-    with pq.ParquetFile(path) as file:
-        if not pa.types.is_string(file.schema_arrow.field("session_id").type):
-            raise TypeError("its session_id is no text")
-        for number in range(file.num_row_groups):
-            if not _may_hold(file.metadata.row_group(number), only["session_id"]):
-                continue
-            group = file.read_row_group(number)
-            for name, value in only.items():
-                group = group.filter(pc.equal(group.column(name), value))
-            yield from _rows_of(_with_all_columns(group, TABLES[table]))
+def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
+    try:
+        with pq.ParquetFile(path) as file:
+            if not pa.types.is_string(file.schema_arrow.field("session_id").type):
+                raise TypeError("its session_id is no text")
+            for number in range(file.num_row_groups):
+                if not _may_hold(file.metadata.row_group(number), only["session_id"]):
+                    continue
+                group = file.read_row_group(number)
+                for name, value in only.items():
+                    group = group.filter(pc.equal(group.column(name), value))
+                yield RowGroup(path, _with_all_columns(group, TABLES[table]))
+    except _UNREADABLE as error:
+        raise TableDamaged(path, _brief(error)) from error
 
 
 def _may_hold(group: pq.RowGroupMetaData, session_id: str) -> bool:
@@ -105,12 +165,6 @@ def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.name not in group.column_names:
             group = group.append_column(field, pa.nulls(len(group), field.type))
     return group
-
-
-def _rows_of(group: pa.Table) -> Iterator[Row]:
-    names = group.column_names
-    columns = [_values(column) for column in group.columns]
-    return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from capture.recording.root import Root
-from capture.recording.schema import TABLES
+from capture.recording.schema import SESSIONS, TABLES
 
 Row = Mapping[str, Any]
 
@@ -84,24 +84,17 @@ class _TableWriter:
         # Its name ends otherwise, and begins with a dot: neither `*.parquet` nor Spark or pyarrow take it up.
         self._temporary = path.with_name(f".{path.name}.tmp")
         self._schema = schema
-        self._names: list[str] = schema.names
+        self._row_type = pa.struct(list(schema))
         self._session_id = session_id
         self._heavy = [name for name in schema.names if name in _HEAVY_COLUMNS]
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[Row] = []
         self._bytes = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = _create_private(self._temporary)
-        self._parquet = pq.ParquetWriter(
-            self._file,
-            schema,
-            compression="zstd",
-            use_dictionary=[name for name in schema.names if name not in _UNIQUE_COLUMNS],
-            # Nobody prunes on payloads, and bounds of them would repeat whole messages in the footer.
-            write_statistics=[name for name in schema.names if name not in _HEAVY_COLUMNS],
-        )
+        self._parquet = pq.ParquetWriter(self._file, schema, compression="zstd", **_tuning(schema))
 
     def add(self, row: Row) -> None:
-        self._rows.append(tuple(map(row.get, self._names)))
+        self._rows.append(row)
         for name in self._heavy:
             self._bytes += len(row.get(name) or "")
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
@@ -125,13 +118,25 @@ class _TableWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        # Turned and converted a column at a time: Arrow values made one by one cost more than all the rest.
-        columns = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
-        columns["session_id"] = (self._session_id,) * len(self._rows)
-        arrays = [pa.array(columns[field.name], field.type) for field in self._schema]
-        self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        # All at once: rows turned into columns by Python cost more than everything else done here.
+        columns = pa.array(self._rows, self._row_type).flatten()
+        place = self._schema.get_field_index("session_id")
+        columns[place] = pa.repeat(self._session_id, len(self._rows))
+        self._parquet.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         self._rows.clear()
         self._bytes = 0
+
+
+def _tuning(schema: pa.Schema) -> dict[str, Any]:
+    if schema is SESSIONS:
+        # One row of seventy columns: bounds, dictionaries and a second copy of the schema would be most of the
+        # file, and lists read thousands of such files.
+        return {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    return {
+        "use_dictionary": [name for name in schema.names if name not in _UNIQUE_COLUMNS],
+        # Nobody prunes on payloads, and bounds of them would repeat whole messages in the footer.
+        "write_statistics": [name for name in schema.names if name not in _HEAVY_COLUMNS],
+    }
 
 
 def _create_private(path: Path) -> BinaryIO:

@@ -9,7 +9,7 @@ import pytest
 
 from capture.recording.root import Root
 from capture.recording.schema import EVENTS, SESSIONS
-from capture.recording.tables import TableDamaged, list_ids, read_rows
+from capture.recording.tables import RowView, TableDamaged, list_ids, read_groups, read_rows
 from capture.recording.writer import SessionWriter
 
 SESSION_ID = "20260212T083055-4f3a9c12"
@@ -81,3 +81,24 @@ def test_ids_come_from_names_and_from_files_of_several_sessions(root: Root, capl
     pq.write_table(pa.table({"someone": ["else"]}), other.with_name("alien.parquet"))
     assert list_ids(root) == {SESSION_ID, OTHER_ID}
     assert "alien.parquet is passed over: it is no sessions table" in caplog.text
+
+
+def test_a_view_of_a_row_reads_as_the_row_does(root: Root) -> None:
+    save(root, SESSION_ID, [{"seq": n, "offset_ns": 0, "kind": "event"} for n in range(3)])
+    (group,) = read_groups(root, "events", SESSION_ID)
+    assert len(group) == 3
+    assert [dict(RowView(group, index)) for index in range(3)] == list(group.rows())
+    assert len(RowView(group, 0)) == len(EVENTS.names)
+    assert RowView(group, 2).get("seq") == 2
+    assert RowView(group, 2).get("no such column") is None
+
+
+def test_a_column_that_cannot_be_read_is_an_error_when_it_is_asked_for(root: Root) -> None:
+    save(root, SESSION_ID, [])
+    no_text = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+    columns = {"session_id": pa.array([SESSION_ID]), "seq": pa.array([7]), "payload": no_text}
+    pq.write_table(pa.table(columns), root.table_file("events", SESSION_ID))
+    (group,) = read_groups(root, "events", SESSION_ID)
+    assert group.column("seq") == [7]
+    with pytest.raises(TableDamaged, match=SESSION_ID):
+        group.column("payload")
