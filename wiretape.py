@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +58,9 @@ def demo(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused."""
+    """Run the command line; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
+    # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app(arguments, prog_name="wiretape")
     except WiretapeError as error:
@@ -69,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
+        # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(130)
 
 

@@ -159,9 +159,10 @@ def _place_call(target: Target, plan: CallPlan, root: Root) -> CallResult:
 
         try:
             return asyncio.run(place_call(target, plan, recorder, on_progress=show))
-        except EndpointRefused:
+        except (EndpointRefused, KeyboardInterrupt):
             # Recorded all the same: the id is what the caller came for.
-            _print_line(session_id)
+            if session_id:
+                _print_line(session_id)
             raise
 
 

@@ -21,6 +21,7 @@ from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeRespons
 from capture.redaction import redact_headers, redact_url
 
 USER_AGENT = f"wiretape/{__version__}"
+_GOING_AWAY = 1001
 
 
 @asynccontextmanager
@@ -43,7 +44,12 @@ async def connect_recorded(
     try:
         connection = await _open(url, recording, headers, subprotocols, compression, open_timeout_s)
         async with connection:
-            yield connection
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                # Left to `websockets` it would be 1011, as if something had failed here.
+                await connection.close(_GOING_AWAY)
+                raise
     except asyncio.CancelledError:
         closed_by, end_reason = "recorder", "interrupted"
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+import os
 import platform
 import time
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from capture.errors import UsageProblem
 from capture.journal import Direction, Journal, JournalWriter
 from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
@@ -32,6 +34,8 @@ class Recorder:
     """
 
     def __init__(self, root: Root, *, sealer: Sealer | None = None) -> None:
+        """Take the root; raises `UsageProblem` where it cannot be written to."""
+        _check_writable(root)
         self.root = root
         self._journals = JournalWriter(root.journal)
         self._sealer = sealer or Sealer(root)
@@ -65,8 +69,10 @@ class Recorder:
 
     def close(self) -> None:
         """Flush the journals and wait for sealing; sessions that were not ended stay in the journal."""
-        self._journals.close()
-        self._sealer.close()
+        try:
+            self._journals.close()
+        finally:
+            self._sealer.close()
 
     def seal(self, session_id: str) -> Future[SealedSession]:
         """Have an ended session sealed, in the sealer's own process."""
@@ -133,6 +139,17 @@ class SessionRecording:
         except Exception as error:  # noqa: BLE001 - the writer thread must live on; the journal is still there
             _log.warning("session %s could not be sealed yet: %s", self.session_id, error)
             sealed.set_exception(error)
+
+
+def _check_writable(root: Root) -> None:
+    # Once calls go on, a disk that fails must not stop them. A wrong folder is told before the first one.
+    folders = (root.journal, *root.journal.parents)
+    nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageProblem(
+            f"no recordings can be written to {root.path}: {nearest} is"
+            f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings"
+        )
 
 
 def _chain(source: Future[SealedSession], sink: Future[SealedSession]) -> None:

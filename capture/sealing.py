@@ -116,23 +116,33 @@ class Sealer:
             initializer=None if in_process else _block_interrupts,
         )
         self._pool: ProcessPoolExecutor | None = None
+        self._is_abandoned = False
 
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         return self._dispatcher.submit(self._seal, session_id)
 
     def close(self) -> None:
-        """Wait until everything submitted is sealed, and end the process."""
-        self._dispatcher.shutdown(wait=True)
-        self._drop_pool()
+        """Wait until everything submitted is sealed, and end the process.
+
+        Interrupted (a second Ctrl-C), it ends at once: what is not sealed stays in the journal for `recover`.
+        """
+        try:
+            self._dispatcher.shutdown(wait=True)
+            self._drop_pool()
+        except KeyboardInterrupt:
+            self._abandon()
+            raise
 
     def _seal(self, session_id: str) -> SealedSession:
         problem: Exception | None = None
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._attempt(session_id)
+                if not self._is_abandoned:
+                    return self._attempt(session_id)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
-                _log.warning("sealing %s failed (attempt %d): %r", session_id, attempt, error)
+                if not self._is_abandoned:
+                    _log.warning("sealing %s failed (attempt %d): %r", session_id, attempt, error)
                 problem = error
                 self._drop_pool()
         raise self._give_up(session_id, problem) from problem
@@ -149,10 +159,18 @@ class Sealer:
             )
         return self._pool.submit(seal, self._root.path, session_id).result()
 
+    def _abandon(self) -> None:
+        self._is_abandoned = True
+        # Left alone it could outlive an exit that is interrupted once more, and the exit would wait for it.
+        for process in multiprocessing.active_children():
+            process.kill()
+
     def _give_up(self, session_id: str, problem: Exception | None) -> SealingFailed:
         if isinstance(problem, SealingFailed):
             return problem
         journal = self._root.journal_of(session_id)
+        if self._is_abandoned:
+            return SealingFailed(session_id, "it was interrupted", journal)
         died = "the sealer died, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
         if isinstance(problem, OSError):
             # The disk's fault and not the journal's: it stays where the next start finds it.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CARRIED_HEADERS = {"openai-beta", "openai-safety-identifier"}
 """What a recorded client said about the protocol; everything else of its request is its own business."""
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
-_NORMAL_CLOSE = 1000
+_NORMAL_CLOSE, _GOING_AWAY = 1000, 1001
 _INTERRUPTED = "interrupted"
 
 
@@ -132,6 +132,8 @@ class _Trial:
             await self._converse(connection)
             await connection.close(_NORMAL_CLOSE)
         except asyncio.CancelledError:
+            # Before the recording ends, so that the goodbye is in it.
+            await connection.close(_GOING_AWAY)
             self._recording.end(self._session_end(_INTERRUPTED, closed_by_us=True))
             raise
         self.end()

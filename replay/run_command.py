@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +18,7 @@ from rich.table import Table
 from capture.arguments import parse_setting, parse_value
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
-from capture.recording.reader import open_recording, resolve_session
+from capture.recording.reader import list_session_ids, open_recording, resolve_session
 from capture.recording.root import Root, open_root
 from capture.targets import Target, load_targets, resolve_target
 from replay.junit import write_junit
@@ -58,7 +59,7 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     """
     root = open_root(recordings)
     targets = find_targets(request.to)
-    sources = [prepare(open_recording(root, resolve_session(root, text))) for text in request.sessions]
+    sources = [prepare(open_recording(root, find_recording(root, text))) for text in request.sessions]
     _check_sources(sources)
     planned = plan_run(
         sources,
@@ -86,6 +87,20 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     if not finished:
         return INTERRUPTED
     return 0 if meets(planned, request.expect) else 1
+
+
+def find_recording(root: Root, text: str) -> str:
+    """Resolve an id, a unique prefix, or `last`: here the newest session that is no replay itself.
+
+    A second `replay run last` means the same call as the first, and not one of the trials in between.
+    """
+    if text == "last":
+        for session_id in reversed(list_session_ids(root)):
+            # One that cannot be read is no candidate.
+            with suppress(UsageProblem):
+                if open_recording(root, session_id).session["role"] != "replayed":
+                    return session_id
+    return resolve_session(root, text)
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:
@@ -159,9 +174,12 @@ class _Narrator:
 
     def __enter__(self) -> _Narrator:
         self._console.print(
-            f"run {self._run.run_id}: {len(self._run.cells)} cells x {self._run.trials} trials,"
+            f"run {self._run.run_id} of {', '.join(recording.session_id for recording in self._run.recordings)}:"
+            f" {_count(len(self._run.cells), 'cell')} x {_count(self._run.trials, 'trial')},"
             f" {self._run.concurrency} at a time",
             highlight=False,
+            # Lines of a log are not broken; a terminal breaks them itself.
+            soft_wrap=True,
         )
         self._bar.start()
         self._task = self._bar.add_task("replaying", total=self._total, failing="")
@@ -175,6 +193,10 @@ class _Narrator:
             return
         self._failed += trial.outcome == "failed"
         self._bar.update(self._task, advance=1, failing=f"{self._failed} failed" if self._failed else "")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Target], *, as_json: bool) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -41,6 +43,25 @@ def test_the_demo_names_the_combination_and_leaves_nothing_but_recordings(root: 
     (verdict,) = json.loads(listed.stdout)
     assert verdict["pattern"] == "combination"
     assert {(cell["failed"], cell["trials"]) for cell in verdict["cells"]} == {(5, 5), (0, 5)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_demo_leaves_recordings_that_are_whole(root: Root, tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "wiretape", "demo", "--plain", "--recordings", str(root.path)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as demo:
+        # Another process writes the run: there is no event to await.
+        while not any(root.runs.glob("*.json")):
+            time.sleep(0.05)
+        demo.send_signal(number)
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert "Traceback" not in said
+    assert "not recorded" not in said
+    assert list(root.journal.iterdir()) == []
+    sessions = pq.read_table(root.table("sessions")).to_pylist()
+    assert {session["lost_bytes"] for session in sessions} == {0}
+    assert {session["end_reason"] for session in sessions if session["role"] == "replayed"} <= {"interrupted"}
 
 
 def wiretape(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -220,3 +220,4 @@ async def test_an_interrupted_session_says_so(recorder: Recorder) -> None:
                 await wait_for_ever(origin)
     row = sealed(recorder, recording).session
     assert (row["closed_by"], row["end_reason"]) == ("recorder", "interrupted")
+    assert (row["close_code"], row["outcome"], row["lost_bytes"]) == (1001, "ok", 0)

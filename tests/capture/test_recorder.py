@@ -12,6 +12,7 @@ from concurrent.futures import Future
 import pytest
 from websockets.frames import Frame, Opcode
 
+from capture.errors import UsageProblem
 from capture.journal import read_journal
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import Divergence, HandshakeResponse, SessionEnd
@@ -49,6 +50,19 @@ def talk(recording: SessionRecording) -> None:
     recording.bytes("server", frame("server", CREATED))
     recording.bytes("client", frame("client", UPDATE))
     recording.bytes("client", close_frame(1000))
+
+
+@pytest.mark.parametrize("inside", ["", "deeper/still"])
+def test_a_root_that_cannot_be_written_is_told_before_the_first_call(root: Root, inside: str) -> None:
+    root.path.parent.mkdir(exist_ok=True)
+    root.path.touch()
+    with pytest.raises(UsageProblem, match=f"{root.path} is no folder; give another root"):
+        Recorder(Root(root.path / inside))
+
+
+def test_a_root_begins_with_the_first_session(root: Root) -> None:
+    with Recorder(root):
+        assert not root.path.exists()
 
 
 def test_a_session_becomes_a_recording(recorder: Recorder, root: Root) -> None:
@@ -193,11 +207,10 @@ def test_a_journal_folder_that_vanishes_breaks_no_call(recorder: Recorder, root:
     assert following.end().result(timeout=60).complete
 
 
-def test_a_root_that_cannot_be_written_breaks_no_call(tmp_path_factory: pytest.TempPathFactory) -> None:
-    blocked = tmp_path_factory.mktemp("blocked") / "root"
-    blocked.write_text("a file stands where the folder should be")
-    root = Root(blocked)
+def test_a_root_that_can_no_longer_be_written_breaks_no_call(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = Root(tmp_path_factory.mktemp("blocked") / "root")
     with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+        root.path.write_text("a file stands where the folder should be")
         recording = begin(recorder)
         talk(recording)
         with pytest.raises(SealingFailed):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import multiprocessing
 import os
 import select
 import signal
@@ -7,7 +9,9 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,6 +300,30 @@ def test_ctrl_c_does_not_reach_the_sealer(root: Root, write_journal: Write) -> N
     write_journal(SAID, session_id=OTHER_ID)
     assert _run(INTERRUPTED, root, SESSION_ID, OTHER_ID) == 0
     assert list_session_ids(root) == [SESSION_ID, OTHER_ID]
+
+
+def test_a_second_ctrl_c_leaves_the_rest_to_recover(
+    root: Root, write_journal: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    sealer = Sealer(root)
+    journal = root.journal_of(write_journal(SAID))
+    with journal.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)  # sealing waits for it, for as long as it takes
+        waiting, queued = sealer.submit(SESSION_ID), sealer.submit(write_journal(SAID, session_id=OTHER_ID))
+        while not multiprocessing.active_children():
+            time.sleep(0.01)
+        with monkeypatch.context() as pressed, pytest.raises(KeyboardInterrupt):
+            pressed.setattr(ThreadPoolExecutor, "shutdown", interrupt)
+            sealer.close()
+        for future in (waiting, queued):
+            with pytest.raises(SealingFailed, match="it was interrupted"):
+                future.result(timeout=60)
+    sealer.close()
+    assert not multiprocessing.active_children()
+    assert leftover_journals(root) == [SESSION_ID, OTHER_ID]
 
 
 ORPHANED = """

@@ -161,10 +161,24 @@ async def test_ctrl_c_keeps_what_was_done_and_says_so(simulate: Any, call: Any, 
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
     assert process.returncode == 130, err.decode()
+    assert "not recorded" not in err.decode()
     saved = load_run(root, "last")
     assert saved.status == "interrupted"
     assert f"{saved.finished_trials} of 50 trials were done and are kept in run {saved.run_id}" in err.decode()
     assert not list(root.journal.glob("*.journal"))
+
+
+@pytest.mark.slow
+async def test_last_is_the_last_call_and_not_a_trial_of_it(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        recording = await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        for _ in range(2):
+            process = await start(root, "last", "--to", "eastus2", "--trials", "1")
+            _, err = await process.communicate()
+            assert f" of {recording.session_id}: 1 cell x 1 trial, 8 at a time" in err.decode()
 
 
 async def _until_one_trial_is_saved(root: Root) -> None:
