@@ -204,11 +204,11 @@ def audio_command(
 def print_verdict(root: Root, run: str) -> None:
     """Print what a run proved of each session it replayed; `run` is an id, a unique prefix, or `last`."""
     from analyze.printing.decision import verdict_page
-    from analyze.printing.page import print_all
+    from analyze.printing.page import page, print_all
     from replay.runs import load_run
     from replay.verdict import read_verdicts
 
-    print_all(*(verdict_page(verdict) for verdict in read_verdicts(load_run(root, run))))
+    print_all(*(verdict_page(verdict, page().width) for verdict in read_verdicts(load_run(root, run))))
 
 
 @contextmanager

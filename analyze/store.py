@@ -317,6 +317,7 @@ def open_store(root: Root) -> Store:
         raise UsageProblem(f"{root.path} is a file: name the folder that holds recordings") from None
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
+    root.check_readable()
     return Store(root)
 
 

@@ -96,7 +96,7 @@ def call_command(
         model=model,
         timeout_s=timeout,
     )
-    result = _place_call(resolve_target(to), plan, open_root(recordings))
+    result = _place_call(resolve_target(to), plan, open_root(recordings), as_json=as_json)
     _print_call(result, as_json=as_json)
     raise typer.Exit(0 if result.began else 1)
 
@@ -128,7 +128,10 @@ def list_command(recordings: Recordings = None, as_json: AsJson = False) -> None
     from capture.recording.root import open_root
 
     _narrate()
-    rows = list(_listed(open_root(recordings)))
+    root = open_root(recordings)
+    rows = list(_listed(root))
+    if not rows:
+        _tell(f"no recordings in {root.path} yet")
     if as_json:
         _print_json(rows)
         return
@@ -136,7 +139,7 @@ def list_command(recordings: Recordings = None, as_json: AsJson = False) -> None
         _print_line("  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target", "outcome")))
 
 
-def _place_call(target: Target, plan: CallPlan, root: Root) -> CallResult:
+def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) -> CallResult:
     import asyncio
 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -161,7 +164,9 @@ def _place_call(target: Target, plan: CallPlan, root: Root) -> CallResult:
             return asyncio.run(place_call(target, plan, recorder, on_progress=show))
         except (EndpointRefused, KeyboardInterrupt):
             # Recorded all the same: the id is what the caller came for.
-            if session_id:
+            if session_id and as_json:
+                _print_json({"session_id": session_id})
+            elif session_id:
                 _print_line(session_id)
             raise
 

@@ -222,7 +222,7 @@ class _Connection:
         except OSError as error:
             self._note_request(upstream.head, None)
             reason = _reason(error, self._limits.connect_s)
-            return self._refuse(502, f"{self._relay.target_name} cannot be reached: {reason}")
+            return self._refuse(502, f"cannot be reached: {reason}")
         self._note_request(upstream.head, server.remote_ip)
         # Nobody waits for an answer once the client has gone.
         self._client.on_lost = server.transport.abort
@@ -277,10 +277,11 @@ class _Connection:
             return self._end("the client left before the endpoint had answered", "client")
         status = 504 if isinstance(error, TimeoutError) else 502
         reason = _reason(error, self._limits.answer_s)
-        return self._refuse(status, f"{self._relay.target_name} gave no answer: {reason}")
+        return self._refuse(status, f"gave no answer: {reason}")
 
     def _refuse(self, status: int, reason: str) -> SessionEnd:
-        self._answer(status, reason)
+        self._answer(status, f"{self._relay.target_name} {reason}")
+        # Without the target's name: the same failure has one key wherever it happens.
         return self._end(reason, "network")
 
     def _answer(self, status: int, reason: str) -> None:

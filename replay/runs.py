@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from capture.recording.facts import TrialKind
 from capture.recording.root import Root
 
 RUN_FORMAT_VERSION = 1
+_RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
 TARGET_AXIS = "target"
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
@@ -127,7 +129,8 @@ def save_run(root: Root, run_id: str, encoded: bytes) -> None:
 
 def list_run_ids(root: Root) -> list[str]:
     """List the runs of a root, oldest first."""
-    return sorted(path.stem for path in root.runs.glob("r*.json"))
+    root.check_readable()
+    return sorted(path.stem for path in root.runs.glob("r*.json") if _RUN_ID.fullmatch(path.stem))
 
 
 def load_run(root: Root, text: str) -> Run:

@@ -16,23 +16,30 @@ from replay.verdict import NotTested, Verdict
 _DECISIONS = {"implicated": "red", "ruled_out": "green", "open": "yellow"}
 
 
-def verdict_page(verdict: Verdict) -> Group:
-    """Lay out a verdict: one sentence for the ticket, then what it rests on."""
+_WIDE = 100
+"""Columns of a terminal from which on the cells' sessions have room."""
+
+
+def verdict_page(verdict: Verdict, width: int) -> Group:
+    """Lay out a verdict for so many columns: one sentence for the ticket, then what it rests on."""
     parts: list[RenderableType] = [
         Text(f"run {verdict.run_id} · replay of {verdict.session_id}", style="dim"),
         Text(visible(verdict.sentence), style="bold"),
         heading("cells (Wilson's 95 % interval)"),
-        _cells(verdict.cells),
+        _cells(verdict.cells, with_sessions=width >= _WIDE),
     ]
     if verdict.axes:
-        parts += [heading("axes (exact tests, one-sided)"), _axes(verdict.axes)]
+        parts += [heading(f"axes (exact tests, one-sided{_level(verdict.axes)})"), _axes(verdict.axes)]
     if verdict.not_tested:
-        parts += [heading("not tested"), *map(_not_tested, verdict.not_tested)]
+        parts.append(heading("not tested"))
+        for topic in verdict.not_tested:
+            parts += _not_tested(topic)
     return Group(*parts)
 
 
-def _cells(cells: Sequence[CellResult]) -> Table:
-    made = table("", "cell", "failed", "interval", "sessions", right=("failed", "interval"))
+def _cells(cells: Sequence[CellResult], *, with_sessions: bool) -> Table:
+    columns = ("", "cell", "failed", "interval", *(("sessions",) if with_sessions else ()))
+    made = table(*columns, right=("failed", "interval"))
     for each in cells:
         sign, style = ("◐", "yellow") if not each.trials else ("▲", "red") if each.failed else ("●", "green")
         name = cell(each.cell)
@@ -40,7 +47,8 @@ def _cells(cells: Sequence[CellResult]) -> Table:
         counted = Text(each.ratio, style=style)
         counted.append(f" +{each.not_counted} not counted" if each.not_counted else "", style="yellow")
         interval = shares(each.low, each.high) if each.trials else ""
-        made.add_row(Text(sign, style=style), name, counted, interval, _first_and_more(each.session_ids))
+        sessions = (_first_and_more(each.session_ids),) if with_sessions else ()
+        made.add_row(Text(sign, style=style), name, counted, interval, *sessions)
         if each.open_reason:
             made.add_row("", Text(f"  open: {visible(each.open_reason)}", style="yellow"))
     return made
@@ -52,21 +60,34 @@ def _first_and_more(session_ids: Sequence[str]) -> str:
 
 
 def _axes(axes: Sequence[AxisDecision]) -> Table:
-    made = table("axis", "instead", "failed", "p implicated", "p ruled out", "level", "decision")
+    made = table("axis", "instead", "failed", "p implicated", "p ruled out", "decision")
+    for column in made.columns:
+        # Narrow, the heads of the tests break between their words, and no name breaks at all.
+        column.no_wrap = column.header in ("axis", "instead")
+        column.min_width = max(map(len, str(column.header).split()))
+    made.columns[-1].min_width = len("implicated")
     for axis in axes:
         for each in axis.comparisons:
             decision = Text(each.decision.replace("_", " "), style=_DECISIONS[each.decision])
             decision.append(f": {visible(each.reason)}" if each.reason else "", style="dim")
-            tests = (_chance(each.p_implicated), _chance(each.p_ruled_out), _chance(each.level))
+            tests = (_chance(each.p_implicated), _chance(each.p_ruled_out))
             made.add_row(cell(axis.label), cell(each.value), each.cell.ratio, *tests, decision)
     return made
+
+
+def _level(axes: Sequence[AxisDecision]) -> str:
+    # All comparisons of a run share one level.
+    levels = {_chance(each.level) for axis in axes for each in axis.comparisons}
+    return f", level {', '.join(sorted(levels))}" if levels else ""
 
 
 def _chance(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}"
 
 
-def _not_tested(topic: NotTested) -> Text:
-    line = Text(f"  {visible(topic.what)}")
-    line.append(f"\n    {visible(topic.command)}" if topic.command else "  (no command does that yet)", style="dim")
-    return line
+def _not_tested(topic: NotTested) -> list[Text]:
+    what = Text(f"  {visible(topic.what)}")
+    if not topic.command:
+        return [what.append("  (no command does that yet)", style="dim")]
+    # One line however narrow the terminal: it is there to be copied.
+    return [what, Text(f"    {visible(topic.command)}", style="dim", no_wrap=True, overflow="ignore")]

@@ -38,7 +38,7 @@ def print_all(*parts: RenderableType) -> None:
     console = page()
     for part in parts:
         # Running text breaks between words on a terminal, and not at all in a pipe.
-        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal)
+        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal, crop=False)
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -164,6 +163,7 @@ def open_recording(root: Root, session_id: str) -> Recording:
 
 def list_session_ids(root: Root) -> list[str]:
     """List the ids of all recordings of a root, oldest first; files that are none of ours are passed over."""
+    root.check_readable()
     return sorted(list_ids(root))
 
 
@@ -207,8 +207,6 @@ def _started(session: Row) -> float:
 
 
 def _why_empty(root: Root) -> str:
-    if root.path.exists() and not os.access(root.path, os.R_OK | os.X_OK):
-        return f"{root.path} cannot be read: check its permissions, or give another root with --recordings"
     return (
         f"there are no recordings in {root.path}: make one with `wiretape capture call` or `wiretape demo`,"
         " or give another root with --recordings"

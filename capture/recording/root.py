@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from capture.errors import UsageProblem
+
 ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
 
 
@@ -31,6 +33,12 @@ class Root:
     def runs(self) -> Path:
         """One JSON file a run of replay."""
         return self.path / "runs"
+
+    def check_readable(self) -> None:
+        """Raise `UsageProblem` where a folder of the root is there and cannot be read: it must not look empty."""
+        for folder in (self.path, self.journal, self.runs, self.table("sessions"), self.table("events")):
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                raise UsageProblem(f"{folder} cannot be read: check its permissions, or give another root")
 
     def journal_of(self, session_id: str) -> Path:
         """Name the journal of a session in flight."""

@@ -83,11 +83,18 @@ def test_an_unknown_or_ambiguous_run_names_the_nearest(root: Root) -> None:
 
 def test_a_damaged_file_and_one_of_a_newer_format_are_refused_in_a_sentence(root: Root) -> None:
     root.runs.mkdir(parents=True)
-    (root.runs / "r1.json").write_text('{"run_id": 7}')
-    with pytest.raises(UsageProblem, match=r"r1\.json is no run that can be read"):
-        load_run(root, "r1")
-    newer = make_run("r2")
+    damaged, newer_id = "r20261123T011500-0001", "r20261123T011500-0002"
+    (root.runs / f"{damaged}.json").write_text('{"run_id": 7}')
+    with pytest.raises(UsageProblem, match=rf"{damaged}\.json is no run that can be read"):
+        load_run(root, damaged)
+    newer = make_run(newer_id)
     newer.format_version = 2
-    save_run(root, "r2", encode_run(newer))
+    save_run(root, newer_id, encode_run(newer))
     with pytest.raises(UsageProblem, match="newer wiretape"):
-        load_run(root, "r2")
+        load_run(root, newer_id)
+
+
+def test_a_file_that_is_no_run_is_never_the_last(root: Root) -> None:
+    keep(root, "r20261123T011500-3f2a")
+    (root.runs / "rotten.json").write_text("{bad")
+    assert load_run(root, "last").run_id == "r20261123T011500-3f2a"

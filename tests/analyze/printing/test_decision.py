@@ -27,12 +27,12 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
         axes=(AxisDecision("model", "transcription model", "implicated", (comparison,)),),
         not_tested=(NotTested("other audio", "wiretape replay run OTHER"), NotTested("the account", "")),
     )
-    shown = lines(verdict_page(verdict), 100)
+    shown = lines(verdict_page(verdict, 100), 100)
     assert shown[:2] == ["run r1 · replay of 20260212T083055-0000000a", "Transcription fails with gpt-4o-transcribe."]
     table = [line.split() for line in shown[4:9]]
     assert table[1][-5:] == ["5/5", "20–100", "%", "20260212T083000-0000000a", "+4"]
     assert table[1][:5] == ["▲", "eastus2", "·", "gpt-4o-transcribe", "(baseline)"]
     assert table[2][:5] == ["●", "eastus2", "·", "whisper-1", "0/5"]
     assert table[4] == ["open:", "429"]
-    assert "transcription model  whisper-1  0/5     0.004         1            0.05   implicated" in shown
+    assert "transcription model  whisper-1  0/5     0.004         1            implicated" in shown
     assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account  (no command does that yet)"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from capture.errors import UsageProblem
 from capture.recording.root import ROOT_VARIABLE, Root, new_session_id, open_root
 
 SESSION_ID = "20260212T083055-4f3a9c12"
@@ -51,3 +53,12 @@ def test_session_ids_sort_by_time() -> None:
     ids = [new_session_id(start + timedelta(seconds=second)) for second in range(5)]
     assert ids == sorted(ids)
     assert new_session_id() > ids[0] or datetime.now(UTC) < start
+
+
+def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.table("sessions").mkdir(parents=True)
+    root.check_readable()
+    # Tests may run as root, whom no permission stops.
+    monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
+    with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
+        root.check_readable()

@@ -215,8 +215,25 @@ async def test_a_client_that_leaves_in_the_middle_disturbs_nobody() -> None:
             assert json.loads(await socket.recv())["type"] == "session.created"
 
 
-async def test_a_port_probe_leaves_one_quiet_line(caplog: pytest.LogCaptureFixture) -> None:
+class Listener(logging.Handler):
+    """Wakes a test when a line is logged that holds these words."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.heard = asyncio.Event()
+        self._words = words
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._words in record.getMessage():
+            self.heard.set()
+
+
+async def test_a_port_probe_leaves_one_quiet_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO)
+    listener = Listener("handshake failed")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers, listener])
     async with serve([HEALTHY]) as simulator:
         port = int(simulator.origin.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -224,6 +241,8 @@ async def test_a_port_probe_leaves_one_quiet_line(caplog: pytest.LogCaptureFixtu
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()
+        # The endpoint hangs up first and tells of it afterwards.
+        await asyncio.wait_for(listener.heard.wait(), 30)
 
     failed = [record for record in caplog.records if "handshake failed" in record.message]
     assert [(record.levelname, record.exc_info) for record in failed] == [("INFO", None)]

@@ -34,6 +34,7 @@ def by_type(events: list[Event], *event_types: str) -> list[Event]:
     return [event for event in events if event["type"] in event_types]
 
 
+@pytest.mark.usefixtures("shared")
 def test_the_oracle_of_these_tests_is_strict(check_event: Callable[[Event], None]) -> None:
     committed = {"type": "input_audio_buffer.committed", "event_id": "e", "previous_item_id": None, "item_id": "i"}
 
