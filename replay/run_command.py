@@ -139,6 +139,11 @@ def _check_sources(sources: Sequence[Source]) -> None:
     twice = {session_id for session_id in ids if ids.count(session_id) > 1}
     if twice:
         raise UsageProblem(f"recording {', '.join(sorted(twice))} is given twice: for more trials use --trials")
+    for source in sources:
+        if not source.plan.steps:
+            raise UsageProblem(
+                f"recording {source.recording.session_id} holds no message of its client: there is nothing to replay"
+            )
 
 
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest) -> bool:

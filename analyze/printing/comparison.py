@@ -116,7 +116,7 @@ def _events_table(rows: Sequence[DiffRow]) -> Table:
 
 def _equal_words(rows: Sequence[DiffRow]) -> str:
     events = sum(row.left.count for row in rows if row.left)
-    names = [(row.left.type or row.left.kind).split(".", 1)[-1] for row in rows if row.left]
+    names = [row.left.type or row.left.kind for row in rows if row.left]
     ends = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
     return f"{events:,} event{'' if events == 1 else 's'} alike: {visible(ends)}"
 

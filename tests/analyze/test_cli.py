@@ -84,7 +84,7 @@ def test_diff(failed_session: str, ok_session: str, analyze: Analyze) -> None:
     assert 'audio.input.transcription.model  "gpt-4o-transcribe"  "whisper-1"' in out
     assert "+122 ms (1.2x)" in out
     assert "turn 1 assistant: Sunny, [-all-] {+most of the+} day." in out
-    assert "12 events alike: append … output_audio.delta" in out
+    assert "12 events alike: input_audio_buffer.append … " in out
     diff = json.loads(analyze("diff", failed_session, "last", "--json")[1])
     assert diff["configuration_asked"] == [
         {"path": "audio.input.transcription.model", "left": '"gpt-4o-transcribe"', "right": '"whisper-1"'}

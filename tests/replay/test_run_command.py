@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from capture.call import CallPlan, place_call
 from capture.errors import EndpointRefused, UsageProblem
+from capture.recorder import Recorder
 from capture.recording.root import Root
-from capture.targets import CONFIG_VARIABLE
+from capture.sealing import Sealer
+from capture.targets import CONFIG_VARIABLE, Target
 from replay.matrix import Variation
 from replay.run_command import RunRequest, meets, parse_variation, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
@@ -218,6 +221,17 @@ async def test_a_path_the_recording_never_had_is_refused_with_the_nearest(simula
         with pytest.raises(UsageProblem, match=rf"the recorded session has no '{misspelt}': nearest are {MODEL}"):
             run(request, root.path, dry_run=False, as_json=False)
     assert not root.runs.exists()
+
+
+async def test_a_recording_without_a_message_of_its_client_has_nothing_to_replay(
+    root: Root, question_clip: Path
+) -> None:
+    nowhere = Target(name="nowhere", url="ws://127.0.0.1:1")
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder, pytest.raises(EndpointRefused):
+        await place_call(nowhere, CallPlan(clip=question_clip), recorder)
+    request = RunRequest(["last"], [nowhere.url], [], [])
+    with pytest.raises(UsageProblem, match="holds no message of its client: there is nothing to replay"):
+        run(request, root.path, dry_run=False, as_json=False)
 
 
 @pytest.mark.slow

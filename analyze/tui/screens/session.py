@@ -158,7 +158,11 @@ class SessionScreen(SourceScreen[None]):
     def action_search(self) -> None:
         """Type what to look for."""
         self.add_class("-searching")
-        self.query_one(SearchBar).enter()
+        bar = self.query_one(SearchBar)
+        # A new search replaces the last one: its text is short, and seldom the beginning of the next.
+        bar.clear()
+        bar.fill("")
+        bar.enter()
 
     @on(SearchBar.Typed)
     def _search(self, event: SearchBar.Typed) -> None:

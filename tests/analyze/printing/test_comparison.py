@@ -32,14 +32,15 @@ words
 
 events
    turn  - ms  + ms  event
-=                    1 event alike: created
+=                    1 event alike: session.created
 ≠           5     5  session.update
                        session.audio.input.transcription.model:
                      "gpt-4o-transcribe" → "whisper-1"
 ≠          10    10  session.updated
                        session.audio.input.transcription.model:
                      "gpt-4o-transcribe" → "whisper-1"
-=                    12 events alike: append … output_audio.delta
+=                    12 events alike: input_audio_buffer.append …
+                     response.output_audio.delta
 ≠     1   721   843  response.output_audio_transcript.delta
                        text: "Sunny, all day." → "Sunny, most of the day."
 -     1   730        …input_audio_transcription.failed  server_error · Input
@@ -47,7 +48,7 @@ events
 +     1         852  …input_audio_transcription.completed  “what is the weather”
 ≠     1   740   862  response.output_audio_transcript.done
                        transcript: "Sunny, all day." → "Sunny, most of the day."
-=                    2 events alike: done … close
+=                    2 events alike: response.done … close
 """
 
 

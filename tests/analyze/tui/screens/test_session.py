@@ -99,6 +99,9 @@ async def test_search_goes_through_the_payloads_and_unfolds_what_it_finds(
         assert (current.inside, current.row.first_seq) == (True, 70)
         await press(pilot, "J")
         assert session(app).timeline.current.row.first_seq == 71  # type: ignore[union-attr]
+        await pilot.press("j", *"event_0071")
+        await press(pilot, "enter")
+        assert "1 event" in shown(app)
         await press(pilot, "escape")
         assert not session(app).has_class("-searching")
         assert ("events", session(app).session_id, 0, 109) in source.asked
