@@ -60,7 +60,7 @@ def demo(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
     # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
     try:
         app(arguments, prog_name="wiretape")
     except WiretapeError as error:
@@ -75,6 +75,13 @@ def main(arguments: list[str] | None = None) -> None:
         # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(130)
+
+
+def _end_as_ctrl_c_does(*_: object) -> None:
+    # Commands that a script starts in the background are born deaf to Ctrl-C, and not to SIGTERM.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _complain(error: Any) -> None:
