@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from capture.connection import ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
-from capture.realtime.events import EventHeader
+from capture.realtime.events import EventHeader, parse_event
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
 from capture.recording.schema import FORMAT_VERSION
@@ -69,7 +68,7 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
-        event = _parse(text) if event_type in _READ_WHOLE else None
+        event = parse_event(text) if event_type in _READ_WHOLE else None
         if event is not None:
             self._configure(sender, event)
         self._dialects.observe(event_type, event)
@@ -215,14 +214,6 @@ def _start_by_id(session_id: str) -> int:
     except ValueError:
         return 0
     return int(started_at.timestamp()) * 1_000_000
-
-
-def _parse(text: str) -> Row | None:
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _gap_row(gap: Gap) -> Row:
