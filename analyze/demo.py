@@ -18,6 +18,7 @@ from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
+from capture.relay import RecordingPolicy
 from capture.sealing import SealedSession
 from capture.targets import Target
 from replay.matrix import Job, Variation, plan_jobs, plan_run, prepare, run_matrix
@@ -85,8 +86,8 @@ async def _record(target: Target, recorder: Recorder, progress: Progress) -> str
     plan = CallPlan(clip=clip_path(QUESTION), transcription=TRANSCRIPTION_MODELS[0])
     # The caller's own recording is not what the demo is about: it goes with the folder.
     with tempfile.TemporaryDirectory() as scratch, Recorder(Root(Path(scratch))) as callers:
-        tags = {"demo": SCENARIO}
-        async with serve_proxy(target, recorder, listen="127.0.0.1:0", tags=tags, on_sealed=pass_on) as origin:
+        policy = RecordingPolicy(tags={"demo": SCENARIO})
+        async with serve_proxy(target, recorder, listen="127.0.0.1:0", policy=policy, on_sealed=pass_on) as origin:
             await place_call(Target(name="proxy", url=origin), plan, callers, on_progress=tell)
     session_id = (await sealed).session_id
     progress.update(bar, description="call eastus2 through the proxy: recorded", total=1, completed=1)

@@ -51,12 +51,14 @@ def proxy_command(
     from capture.proxy import run_proxy
     from capture.recorder import Recorder
     from capture.recording.root import open_root
+    from capture.relay import RecordingPolicy
     from capture.targets import resolve_target
 
     _narrate()
-    target, tags, root = resolve_target(to), dict(map(_parse_tag, tag or [])), open_root(recordings)
+    target, root = resolve_target(to), open_root(recordings)
+    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])))
     with Recorder(root) as recorder:
-        asyncio.run(run_proxy(target, recorder, listen=listen, tags=tags, on_listening=_print_line))
+        asyncio.run(run_proxy(target, recorder, listen=listen, policy=policy, on_listening=_print_line))
 
 
 @app.command("call")

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
@@ -15,7 +15,7 @@ from capture.arguments import parse_listen
 from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.redaction import redact_url
-from capture.relay import Relay, RelayLimits
+from capture.relay import RecordingPolicy, Relay, RelayLimits
 from capture.sealing import SealedSession, leftover_journals
 from capture.targets import Target
 
@@ -31,7 +31,7 @@ async def serve_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
-    tags: Mapping[str, str] | None = None,
+    policy: RecordingPolicy | None = None,
     client_token: str | None = None,
     limits: RelayLimits | None = None,
     on_sealed: Callable[[Future[SealedSession]], None] | None = None,
@@ -46,7 +46,13 @@ async def serve_proxy(
     problem: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         relay = Relay(
-            target, recorder, tasks, tags=tags, client_token=client_token, limits=limits, on_sealed=on_sealed or _report
+            target,
+            recorder,
+            tasks,
+            policy=policy,
+            client_token=client_token,
+            limits=limits,
+            on_sealed=on_sealed or _report,
         )
         try:
             server = await _listen(relay, listen)
@@ -85,7 +91,7 @@ async def run_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
-    tags: Mapping[str, str] | None = None,
+    policy: RecordingPolicy | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `on_listening` gets the origin that clients connect to.
@@ -97,7 +103,7 @@ async def run_proxy(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     token = os.environ.get(CLIENT_TOKEN_VARIABLE) or None
-    async with serve_proxy(target, recorder, listen=listen, tags=tags, client_token=token) as origin:
+    async with serve_proxy(target, recorder, listen=listen, policy=policy, client_token=token) as origin:
         _seal_leftovers(recorder)
         _log.info("%s is recorded; clients connect to %s", redact_url(target.name), origin)
         on_listening(origin)

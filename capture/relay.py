@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import h11
@@ -28,7 +28,7 @@ from capture.handshake import (
     rewrite_request,
 )
 from capture.recorder import Recorder, SessionRecording
-from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeResponse, Sender, SessionEnd
+from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeResponse, KeepRule, Sender, SessionEnd
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
 from capture.splice import Splice
@@ -51,6 +51,17 @@ class RelayLimits:
     """For the endpoint's response head."""
     linger_s: float = 5
     """For the rest of one direction once the other has ended."""
+
+
+@dataclass(frozen=True)
+class RecordingPolicy:
+    """What holds for every session of a proxy."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    keep_rule: KeepRule | None = None
+    redact: Sequence[str] = ()
+    is_strict: bool = False
+    """End a call of which something could not be recorded, where otherwise the call comes first."""
 
 
 class _Unrecorded:
@@ -81,7 +92,7 @@ class Relay:
         recorder: Recorder,
         tasks: asyncio.TaskGroup,
         *,
-        tags: Mapping[str, str] | None = None,
+        policy: RecordingPolicy | None = None,
         client_token: str | None = None,
         limits: RelayLimits | None = None,
         on_sealed: Callable[[Future[SealedSession]], None] | None = None,
@@ -92,7 +103,7 @@ class Relay:
         self.client_token = client_token
         self._recorder = recorder
         self._tasks = tasks
-        self._tags = dict(tags or {})
+        self._policy = policy or RecordingPolicy()
         self._on_sealed = on_sealed
         self._live: dict[_Connection, asyncio.Task[None]] = {}
         # Honours SSL_CERT_FILE and SSL_CERT_DIR.
@@ -133,7 +144,9 @@ class Relay:
                 region=target.region,
                 host=target.host,
                 url=redact_url(url),
-                tags=self._tags,
+                tags=dict(self._policy.tags),
+                keep_rule=self._policy.keep_rule,
+                redact=list(self._policy.redact),
             )
             return self._recorder.start_session(facts)
         except Exception:  # noqa: BLE001 - whatever the fault, it is the recording's and not the call's

@@ -28,6 +28,18 @@ class ReplayFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Failure keys of the replayed recording; sealing derives `trial_outcome` from them."""
 
 
+class KeepRule(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What sealing keeps of a session; it stands in the journal, so that a recovery keeps the same."""
+
+    keep: Literal["all", "failed", "sample"] = "all"
+    """`failed` and `sample` drop sessions that went well, `sample` all but a share of them."""
+    sample: float = 1.0
+    """Share of the sessions that went well which `sample` keeps, 0 to 1."""
+    pre_s: float | None = None
+    """Seconds kept before each failure; None, as in `post_s`, keeps sessions whole."""
+    post_s: float | None = None
+
+
 class SessionFacts(msgspec.Struct, kw_only=True, omit_defaults=True, tag="session"):
     """Identity and destination of a session; the first record of its journal."""
 
@@ -47,6 +59,9 @@ class SessionFacts(msgspec.Struct, kw_only=True, omit_defaults=True, tag="sessio
     conversation_key: str | None = None
     tags: dict[str, str] = {}
     replay: ReplayFacts | None = None
+    keep_rule: KeepRule | None = None
+    redact: list[str] = []
+    """What else must not be kept, as `--redact` names it."""
 
 
 class HandshakeRequest(msgspec.Struct, kw_only=True, omit_defaults=True, tag="request"):

@@ -22,7 +22,7 @@ from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.relay import RelayLimits
+from capture.relay import RecordingPolicy, RelayLimits
 from capture.sealing import Sealer
 from capture.targets import Target
 
@@ -467,7 +467,7 @@ async def test_the_row_says_where_the_call_went_and_how_the_relay_did(recorder: 
     async with endpoint(echo) as bare:
         target = Target("eastus2", bare.url, model="gpt-realtime", region="eastus2", provider="azure")
         async with (
-            relayed(target, recorder, tags={"team": "voice"}) as origin,
+            relayed(target, recorder, policy=RecordingPolicy(tags={"team": "voice"})) as origin,
             connect(f"{origin}/openai/v1/realtime?model=theirs", user_agent_header="their client") as client,
         ):
             await client.send("{}")
