@@ -39,6 +39,9 @@ def proxy_command(
     to: To,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:8765",
     tag: Annotated[list[str] | None, typer.Option("--tag", metavar="K=V", help="Tag every session.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End a call that cannot be recorded whole; otherwise the call comes first.")
+    ] = False,
     recordings: Recordings = None,
 ) -> None:
     """Listen for clients, carry each of them to one target, and record every session.
@@ -56,7 +59,7 @@ def proxy_command(
 
     _narrate()
     target, root = resolve_target(to), open_root(recordings)
-    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])))
+    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])), is_strict=strict)
     with Recorder(root) as recorder:
         asyncio.run(run_proxy(target, recorder, listen=listen, policy=policy, on_listening=_print_line))
 

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from capture.errors import UsageProblem
+from capture.frames import FrameCursor
 from capture.journal import Direction, Journal, JournalWriter
 from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
@@ -63,9 +65,13 @@ class Recorder:
             **known,
         )
 
-    def start_session(self, facts: SessionFacts) -> SessionRecording:
-        """Open the journal of a session, with its facts as the first record."""
-        return SessionRecording(facts, self._journals.open(facts.session_id), self)
+    def start_session(self, facts: SessionFacts, *, on_loss: Callable[[str], None] | None = None) -> SessionRecording:
+        """Open the journal of a session, with its facts as the first record.
+
+        `on_loss` gets the reason when something is not recorded, once, on any thread; it must return at once and
+        leave the recording alone.
+        """
+        return SessionRecording(facts, self._journals.open(facts.session_id, on_loss=on_loss), self)
 
     def close(self) -> None:
         """Flush the journals and wait for sealing; sessions that were not ended stay in the journal."""
@@ -88,6 +94,7 @@ class SessionRecording:
         self._recorder = recorder
         self._started_ns = time.monotonic_ns()
         self._sealed: Future[SealedSession] | None = None
+        self._frames: dict[Sender, FrameCursor] = {"client": FrameCursor(), "server": FrameCursor()}
         self._journal.append(Direction.FACT, 0, encode_fact(facts))
 
     @property
@@ -104,14 +111,20 @@ class SessionRecording:
         """Read the session's clock: nanoseconds since its start, monotonic."""
         return time.monotonic_ns() - self._started_ns
 
+    def may_send(self, sender: Sender) -> bool:
+        """Whether a frame could be sent in this sender's name: none of its own is in progress, or was its last."""
+        frames = self._frames[sender]
+        return frames.is_between_frames and not frames.has_closed
+
     def bytes(self, sender: Sender, chunk: builtins.bytes, offset_ns: int | None = None) -> None:
-        """Take a copy of bytes that went over the wire after the 101 (or the body of a plain exchange)."""
-        self._journal.append(_DIRECTIONS[sender], self.now_ns() if offset_ns is None else offset_ns, chunk)
+        """Take a copy of bytes that went over the wire after the 101."""
+        frame_at = self._frames[sender].advance(chunk)
+        self._journal.append(_DIRECTIONS[sender], self.now_ns() if offset_ns is None else offset_ns, chunk, frame_at)
 
     def http_body(self, sender: Sender, body: builtins.bytes) -> None:
         """Take the body of a plain HTTP exchange or of a refused upgrade; sealing makes it one `http` row."""
         if body:
-            self.bytes(sender, body)
+            self._journal.append(_DIRECTIONS[sender], self.now_ns(), body)
 
     def fact(self, fact: Fact) -> None:
         """Note something about the session."""

@@ -79,6 +79,9 @@ class _Unrecorded:
 
     def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None: ...
 
+    def may_send(self, sender: Sender) -> bool:  # noqa: ARG002 - as a recording has it
+        return False
+
 
 _Recording = SessionRecording | _Unrecorded
 
@@ -134,8 +137,11 @@ class Relay:
         # The client token opens this proxy only; the endpoint never sees it.
         return rewrite_request(request, target, credential, drop_credentials=self.client_token is not None)
 
-    def start_recording(self, url: str) -> _Recording:
-        """Begin a recording; a stand-in where that fails, because the call comes first."""
+    def start_recording(self, url: str, on_loss: Callable[[str], None]) -> _Recording:
+        """Begin a recording; a stand-in where that fails, because the call comes first.
+
+        Where the policy is strict, `on_loss` gets the reason when something is not recorded, on the loop.
+        """
         target = self.target
         try:
             facts = self._recorder.new_facts(
@@ -148,10 +154,22 @@ class Relay:
                 keep_rule=self._policy.keep_rule,
                 redact=list(self._policy.redact),
             )
-            return self._recorder.start_session(facts)
-        except Exception:  # noqa: BLE001 - whatever the fault, it is the recording's and not the call's
+            return self._recorder.start_session(facts, on_loss=self._to_loop(on_loss))
+        except Exception as fault:  # noqa: BLE001 - it is the recording's and not the call's
             _log.exception("a session is not recorded: its journal cannot be opened")
+            if self._policy.is_strict:
+                on_loss(f"its journal cannot be opened: {fault}")
             return _Unrecorded()
+
+    def _to_loop(self, on_loss: Callable[[str], None]) -> Callable[[str], None] | None:
+        if not self._policy.is_strict:
+            return None
+        loop = asyncio.get_running_loop()
+
+        def tell(reason: str) -> None:
+            loop.call_soon_threadsafe(on_loss, reason)
+
+        return tell
 
     def end_recording(self, recording: _Recording, end: SessionEnd) -> None:
         """Hand a session over to sealing."""
@@ -170,6 +188,8 @@ class _Connection:
         self._server: Gate | None = None
         self._splice: Splice | None = None
         self._recording: _Recording = _Unrecorded()
+        self._loss: str | None = None
+        """Why a strict recorder lets this call go no further."""
         self._last_words = b""
         """An answer of our own, where the endpoint gives none."""
 
@@ -214,8 +234,14 @@ class _Connection:
             raise BadRequest(401, "send the proxy's client token as your API key")
         return request
 
+    def _end_unrecorded(self, reason: str) -> None:
+        """End the call because the recording has a loss and the policy is strict."""
+        self._loss = reason
+        if self._splice is not None:
+            self._splice.stop(f"strict: it could not be recorded: {reason}")
+
     async def _record(self, request: RequestHead, upstream: UpstreamRequest) -> None:
-        self._recording = self._relay.start_recording(upstream.url)
+        self._recording = self._relay.start_recording(upstream.url, self._end_unrecorded)
         try:
             end = await self._carry(request, upstream)
         except asyncio.CancelledError:
@@ -267,8 +293,12 @@ class _Connection:
         if response.status != SWITCHING_PROTOCOLS:
             server.held[:0] = answer
             return await self._exchange(server, request, head, is_sent=True)
-        self._client.transport.write(answer)
         self._note_response(response.status, response.headers)
+        if self._loss is not None:
+            reason = f"strict: it could not be recorded: {self._loss}"
+            self._answer(503, reason)
+            return self._end(reason, "recorder")
+        self._client.transport.write(answer)
         self._client.on_lost = None
         self._splice = Splice(self._client, server, self._recording, linger_s=self._limits.linger_s)
         return await self._splice.run()

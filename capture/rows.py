@@ -103,7 +103,8 @@ class SessionRows:
         if record.direction is Direction.GAP:
             gap = decode_gap(record.content)
             self._summary.take_gap(gap)
-            messages = self._decoders[gap.sender].gap(gap.bytes, record.offset_ns)
+            decoder = self._decoders[gap.sender]
+            messages = decoder.gap(gap.bytes, record.offset_ns, ends_at_frame=gap.ends_at_frame)
         else:
             messages = self._decoders[_SENDERS[record.direction]].feed(record.content, record.offset_ns)
         for message in messages:

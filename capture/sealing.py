@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from capture.errors import UsageProblem, WiretapeError
-from capture.journal import is_locked, read_journal
+from capture.journal import forget_counts, is_locked, read_journal, taken_bytes, with_losses
 from capture.recording.root import Root
 
 _log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
             sealed = _write_recording(root, session_id, journal)
         # The sessions row is on disk: from here on the journal is only a copy.
         journal.unlink(missing_ok=True)
+        forget_counts(journal)
     return sealed
 
 
@@ -192,7 +193,7 @@ def _write_recording(root: Root, session_id: str, journal: Path) -> SealedSessio
 
     rows = SessionRows(session_id)
     with SessionWriter(root, session_id) as writer:
-        for record in read_journal(journal):
+        for record in with_losses(read_journal(journal), taken_bytes(journal)):
             for table, row in rows.feed(record):
                 writer.add(table, row)
         for table, row in rows.finish():

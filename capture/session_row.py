@@ -218,6 +218,7 @@ def _start_by_id(session_id: str) -> int:
 
 def _gap_row(gap: Gap) -> Row:
     row = msgspec.structs.asdict(gap)
+    del row["ends_at_frame"]
     return row | {"bytes": None if gap.bytes == UNKNOWN_BYTES else gap.bytes}
 
 

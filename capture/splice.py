@@ -10,10 +10,13 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
+from websockets.frames import Close, CloseCode, Frame, Opcode
+
 from capture.recording.facts import ClosedBy, Sender, SessionEnd
 
 _log = logging.getLogger(__name__)
 
+_GOING_AWAY = Frame(Opcode.CLOSE, Close(CloseCode.GOING_AWAY, "the recorder stops").serialize())
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -25,6 +28,9 @@ class Tap(Protocol):
 
     def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None:
         """Take a piece that one end sent."""
+
+    def may_send(self, sender: Sender) -> bool:
+        """Whether a frame could be sent in this sender's name."""
 
 
 class End(Protocol):
@@ -231,12 +237,22 @@ class Splice:
             timer.cancel()
         return self._end()
 
-    def stop(self) -> None:
-        """Close both ends because the recorder stops."""
-        self._note("recorder", "the proxy was stopped")
+    def stop(self, reason: str = "the proxy was stopped") -> None:
+        """Close both ends on behalf of the recorder: with a close frame 1001 wherever no other frame is cut by it.
+
+        That frame is nobody's message: it is not recorded.
+        """
+        self._note("recorder", reason)
         for side in (self.client, self.server):
+            if self._may_say_goodbye(side):
+                # Each end hears it in the other's name: only clients mask.
+                side.transport.write(_GOING_AWAY.serialize(mask=side.sender == "server"))
             _close(side.transport)
             self._timers.append(self._loop.call_later(self._linger_s, side.transport.abort))
+
+    def _may_say_goodbye(self, side: Side) -> bool:
+        peer = side.peer
+        return not (side.transport.is_closing() or peer.eof or peer.lost) and self.tap.may_send(peer.sender)
 
     def note_end(self, sender: Sender, error: Exception | None) -> None:
         """Note who let go of the connection first; the close frames tell who ended the session."""

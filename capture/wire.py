@@ -95,6 +95,8 @@ class WireDecoder:
         self._unfinished: _Unfinished | None = None
         self._out_of_step = False
         """Where the next frame starts is not known, or no frame may follow."""
+        self._has_ended = False
+        """No frame may follow: after a close, a violation of the protocol, or the end of the stream."""
 
     def feed(self, chunk: bytes, offset_ns: int) -> list[WireMessage]:
         """Take bytes in pieces of any size; give what they complete."""
@@ -109,16 +111,23 @@ class WireDecoder:
             return []
         return self._decode(offset_ns)
 
-    def gap(self, byte_count: int, offset_ns: int) -> list[WireMessage]:  # noqa: ARG002  # called as feed is
+    def gap(
+        self,
+        byte_count: int,
+        offset_ns: int,  # noqa: ARG002 - called as feed is
+        *,
+        ends_at_frame: bool = False,
+    ) -> list[WireMessage]:
         """Note that `byte_count` bytes are missing here; a negative count: nobody knows how many.
 
-        A gap that ends within the frame it starts in costs that frame's message and no more. Any other gap
-        may have swallowed frame headers: all that follows is `raw`.
+        A gap that ends within the frame it starts in costs that frame's message and no more. Of a gap that is
+        known to end at a frame, decoding goes on behind it. Any other may have swallowed frame headers: all that
+        follows is `raw`.
         """
         if byte_count == 0:
             return []
         self.lost_bytes += max(byte_count, 0)
-        if self._out_of_step:
+        if self._has_ended or (self._out_of_step and not ends_at_frame):
             return []
         left_bytes = self._lose_frame_in_progress()
         # A gap never yields a wrong message: decoding goes on only where the end of the frame is known for
@@ -127,14 +136,23 @@ class WireDecoder:
             self._skip_bytes = left_bytes - byte_count
             return []
         self._skip_bytes = 0
-        self._out_of_step = True
         self._lose_unfinished()
         self._unfinished = None
+        self._out_of_step = not ends_at_frame
+        if ends_at_frame:
+            self._resume()
         return []
 
     def finish(self, offset_ns: int) -> list[WireMessage]:
         """Give what is left when the stream ends: an unfinished message, a part of a frame."""
         return self._give_up(offset_ns)
+
+    def _resume(self) -> None:
+        """Go on at a frame behind a gap that took whole frames, nobody knows which."""
+        if self._inflater is not None:
+            self._inflater.lose_message()
+        # Fragments that come now may belong to a message whose start is missing.
+        self._unfinished = _Unfinished(int(Opcode.TEXT), compressed=False, is_hit=True)
 
     def _skip(self, chunk: bytes) -> bytes:
         skipped = min(self._skip_bytes, len(chunk))
@@ -202,7 +220,7 @@ class WireDecoder:
         if header.opcode == _CLOSE:
             messages += self._interrupt()
             # Nothing may follow a close (RFC 6455, 5.5.1): what does is kept, and is no message.
-            self._out_of_step = True
+            self._out_of_step = self._has_ended = True
         kind = _KINDS[header.opcode]
         return [*messages, WireMessage(self.sender, kind, content, header.frame_bytes, offset_ns)]
 
@@ -224,7 +242,7 @@ class WireDecoder:
 
     def _give_up(self, offset_ns: int) -> list[WireMessage]:
         messages = self._interrupt()
-        self._out_of_step = True
+        self._out_of_step = self._has_ended = True
         rest = bytes(self._buffer)
         self._buffer.clear()
         if rest:

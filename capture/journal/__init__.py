@@ -3,9 +3,11 @@
 - **records**: what a journal holds, and how it is encoded: bytes of either sender, facts, and gaps;
 - a **file** is one journal on disk: private, locked while it is written, cut back after a failed write;
 - the **writer** is one thread for all journals of a process; appending to a **journal** only fills a buffer;
+- **counters** tell after a kill how many bytes had been taken, so that what was not yet written is counted;
 - the **reader** gives the records back, past a torn end and around damage, and never a wrong one.
 """
 
+from capture.journal.counters import forget_counts, taken_bytes, with_losses
 from capture.journal.file import is_locked
 from capture.journal.reader import JournalUnreadable, read_journal
 from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
@@ -20,6 +22,9 @@ __all__ = [
     "JournalUnreadable",
     "JournalWriter",
     "decode_gap",
+    "forget_counts",
     "is_locked",
     "read_journal",
+    "taken_bytes",
+    "with_losses",
 ]

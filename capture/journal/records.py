@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -53,8 +53,9 @@ class JournalRecord(NamedTuple):
     content: bytes
 
 
-Unwritten = tuple[Direction, int, bytes]
-"""A record on its way to the file: a plain tuple, because one is made for every chunk of every call."""
+Unwritten = tuple[Direction, int, bytes, int]
+"""A record on its way to the file, and the index in its content at which the first frame starts (negative: none
+does). A plain tuple, because one is made for every chunk of every call."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -68,14 +69,20 @@ class Gap(msgspec.Struct, frozen=True):
     bytes: int
     """How many; `UNKNOWN_BYTES` where the journal itself is damaged: what follows is then out of step."""
     reason: str
+    ends_at_frame: bool = False
+    """The next bytes of this sender begin a WebSocket frame: only whole frames are missing, and the rest of one."""
 
     def record(self) -> JournalRecord:
         """Make the record that stands where the bytes are missing."""
         return JournalRecord(Direction.GAP, self.to_ns, msgspec.json.encode(self))
 
+    def unwritten(self) -> Unwritten:
+        """Make that record as it goes to the file."""
+        return (*self.record(), 0)
+
     def and_then(self, later: Gap) -> Gap:
         """Join two gaps of one sender between which nothing was recorded."""
-        return Gap(self.sender, self.from_ns, later.to_ns, self.bytes + later.bytes, self.reason)
+        return Gap(self.sender, self.from_ns, later.to_ns, self.bytes + later.bytes, self.reason, later.ends_at_frame)
 
 
 def decode_gap(content: bytes) -> Gap:
@@ -86,7 +93,7 @@ def decode_gap(content: bytes) -> Gap:
 def encode_records(records: Iterable[Unwritten], position: int) -> tuple[list[bytes], int]:
     """Encode records to stand at this position of the file: heads and contents in turns; and the new end."""
     buffers: list[bytes] = []
-    for direction, offset_ns, content in records:
+    for direction, offset_ns, content, _ in records:
         # A clock that ran backwards must not cost the record.
         start_ns = max(offset_ns, 0)
         for piece in _pieces(direction, content) if len(content) > CHUNK_LIMIT_BYTES else (content,):
@@ -104,27 +111,64 @@ def checksum(length: int, offset_ns: int, direction: int, content: bytes, positi
     return zlib.crc32(content, zlib.crc32(head, position & 0xFFFFFFFF))
 
 
-def put_gaps(records: Sequence[Unwritten], reason: str) -> tuple[list[Unwritten], int]:
-    """Put one gap a sender in place of all its content; facts stay. Returns also how many bytes went."""
-    gaps: dict[Sender, Gap] = {}
-    places: list[Unwritten | Sender] = []
-    lost_bytes = 0
-    for record in records:
-        direction, offset_ns, content = record
+class OpenGaps:
+    """Gaps that nothing has ended yet, one a sender: what comes next is dropped up to the start of a frame."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[Sender, Gap] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._gaps)
+
+    def drop(self, direction: Direction, offset_ns: int, size: int, reason: str) -> None:
+        """Note bytes that will not be recorded."""
+        self._join(Gap(SENDERS[direction], offset_ns, offset_ns, size, reason))
+
+    def resume(self, record: Unwritten) -> list[Unwritten]:
+        """Give what is to be written of a record: what goes before the start of a frame joins the gap.
+
+        A gap that a frame ends stands before the record.
+        """
+        direction, offset_ns, content, frame_at = record
         if direction is Direction.FACT:
-            places.append(record)
-            continue
+            return [record]
         if direction is Direction.GAP:
-            gap = decode_gap(content)
-        else:
-            gap = Gap(SENDERS[direction], offset_ns, offset_ns, len(content), reason)
-            lost_bytes += len(content)
-        if gap.sender in gaps:
-            gaps[gap.sender] = gaps[gap.sender].and_then(gap)
-        else:
-            gaps[gap.sender] = gap
-            places.append(gap.sender)
-    return [gaps[place].record() if isinstance(place, str) else place for place in places], lost_bytes
+            return self._resume_at_gap(decode_gap(content))
+        gap = self._gaps.get(SENDERS[direction])
+        if gap is None:
+            return [record]
+        if frame_at < 0:
+            self.drop(direction, offset_ns, len(content), gap.reason)
+            return []
+        if frame_at:
+            self.drop(direction, offset_ns, frame_at, gap.reason)
+        gap = msgspec.structs.replace(self._gaps.pop(gap.sender), ends_at_frame=True)
+        return [gap.unwritten(), (direction, offset_ns, content[frame_at:], 0)]
+
+    def close(self) -> list[Unwritten]:
+        """Give the gaps that no frame ended any more."""
+        records = [gap.unwritten() for gap in self._gaps.values()]
+        self._gaps.clear()
+        return records
+
+    def lose(self, record: Unwritten, reason: str) -> int:
+        """Note a record that could not be written; give how many bytes went. A fact is not for dropping."""
+        direction, offset_ns, content, _ = record
+        if direction is Direction.GAP:
+            self._join(decode_gap(content))
+            return 0
+        self.drop(direction, offset_ns, len(content), reason)
+        return len(content)
+
+    def _resume_at_gap(self, gap: Gap) -> list[Unwritten]:
+        if gap.sender not in self._gaps:
+            return [gap.unwritten()]
+        self._join(gap)
+        return [self._gaps.pop(gap.sender).unwritten()] if gap.ends_at_frame else []
+
+    def _join(self, gap: Gap) -> None:
+        earlier = self._gaps.get(gap.sender)
+        self._gaps[gap.sender] = earlier.and_then(gap) if earlier else gap
 
 
 def _pieces(direction: Direction, content: bytes) -> list[bytes]:

@@ -7,12 +7,14 @@ import logging
 import os
 import threading
 import weakref
+from array import array
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from capture.journal.counters import CounterPage, Counts, sweep_counts
 from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
-from capture.journal.records import SENDERS, Direction, Gap, Unwritten, put_gaps
-from capture.recording.facts import Sender
+from capture.journal.records import SENDERS, Direction, OpenGaps, Unwritten
 
 _log = logging.getLogger(__name__)
 
@@ -50,19 +52,26 @@ class JournalWriter:
         self._failing: list[Journal] = []
         """Journals with something that could not be written yet; the thread's own."""
         self._thread: threading.Thread | None = None
+        self._counters: CounterPage | None = None
+        sweep_counts(folder)
         _writers.add(self)
 
-    def open(self, name: str) -> Journal:
+    def open(self, name: str, *, on_loss: Callable[[str], None] | None = None) -> Journal:
         """Open `NAME.journal`: a file 0600 in a folder 0700, locked while it is open.
+
+        `on_loss` gets the reason when something is not recorded, once, on any thread, maybe with the writer's lock
+        held: it must return at once, and leave the journal alone.
 
         The call comes first: this never touches the disk, which may be slow or full. The thread makes the
         file within a tick, and where it cannot, tries again with every write.
         """
-        journal = Journal(self, self.folder / f"{name}.journal")
+        journal = Journal(self, self.folder / f"{name}.journal", on_loss)
         with self._lock:
             if self._is_closed:
                 journal._abandon()
                 return journal
+            self._counters = self._counters or CounterPage(self.folder)
+            journal._slot, journal._counts = self._counters.take_slot(name)
             self._open.add(journal)
             self._look_after(journal)
             if self._thread is None:
@@ -80,6 +89,9 @@ class JournalWriter:
             self._wake.set()
             thread.join()
             atexit.unregister(self.close)
+        with self._lock:
+            if self._counters is not None:
+                self._counters.close()
 
     def _run(self) -> None:
         while not self._is_closed:
@@ -131,6 +143,9 @@ class JournalWriter:
         self._thread = None
         for journal in self._open:
             journal._abandon()
+        if self._counters is not None:
+            self._counters.abandon()
+            self._counters = None
 
 
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
@@ -147,32 +162,41 @@ os.register_at_fork(after_in_child=_abandon_in_child)
 class Journal:
     """One session's journal. Append from any thread: that never waits for the disk and never raises."""
 
-    def __init__(self, writer: JournalWriter, path: Path) -> None:
+    def __init__(self, writer: JournalWriter, path: Path, on_loss: Callable[[str], None] | None = None) -> None:
         self.path = path
         self.lost_bytes = 0
         """Bytes that were appended and are not in the file."""
         self.failure: str | None = None
         """Why something was lost; None while nothing was."""
         self._writer = writer
+        self._on_loss = on_loss
         self._waiting: list[Unwritten] = []
-        self._gaps: dict[Sender, Gap] = {}
+        self._dropped = OpenGaps()
         """Dropped since the last record that was accepted."""
         self._takes_care = False
-        """The next record is to be dropped, or a gap comes before it."""
+        """The next record is to be dropped, or may have a gap before it."""
         self._is_closed = False
         self._is_finished = False
         self._when_done: list[Callable[[], None]] = []
         self._file = JournalFile(path)
         self._to_retry: list[Unwritten] = []
-        """Facts and gaps that could not be written; the thread's own."""
+        """Facts that could not be written; the thread's own."""
+        self._unwritten = OpenGaps()
+        """What could not be written; the thread's own."""
+        self._slot = -1
+        self._counts: Counts = _uncounted()
 
-    def append(self, direction: Direction, offset_ns: int, content: bytes) -> None:
-        """Take one record, to be on disk about a tick later."""
+    def append(self, direction: Direction, offset_ns: int, content: bytes, frame_at: int = 0) -> None:
+        """Take one record, to be on disk about a tick later.
+
+        `frame_at` is the index in the content at which the first WebSocket frame starts; negative: none does.
+        """
         writer = self._writer
         weight = len(content) + _RECORD_WEIGHT
         with writer._lock:
+            self._counts[direction] += len(content)
             if self._takes_care or writer._buffered_bytes + weight > writer._calm_bytes:
-                self._append_with_care(direction, offset_ns, content)
+                self._append_with_care((direction, offset_ns, content, frame_at))
                 return
             writer._buffered_bytes += weight
             if not self._waiting:
@@ -180,7 +204,7 @@ class Journal:
                 if writer._is_resting:
                     writer._is_resting = False
                     writer._wake.set()
-            self._waiting.append((direction, offset_ns, content))
+            self._waiting.append((direction, offset_ns, content, frame_at))
 
     def close(self, done: Callable[[], None] | None = None) -> None:
         """Let the file be closed after the last record; `done` is then called, on the writer's thread.
@@ -189,7 +213,7 @@ class Journal:
         """
         with self._writer._lock:
             if not self._is_closed:
-                self._push_gaps()
+                self._push(self._dropped.close())
                 self._is_closed = self._takes_care = True
                 self._writer._look_after(self)
             if not self._is_finished:
@@ -198,37 +222,29 @@ class Journal:
         if done:
             done()
 
-    def _append_with_care(self, direction: Direction, offset_ns: int, content: bytes) -> None:
+    def _append_with_care(self, record: Unwritten) -> None:
         writer = self._writer
+        direction, offset_ns, content, _ = record
         is_full = writer._buffered_bytes + len(content) + _RECORD_WEIGHT > writer._limit_bytes
         # The call comes first: when the buffer is full, because the disk is slow or gone, nobody waits for
-        # it. The content is dropped and counted, and a gap will stand in its place. Facts get in even then:
-        # they are few and small, and without them a session's bytes mean nothing.
-        if self._is_closed or (is_full and direction in SENDERS):
-            self._drop(direction, offset_ns, content)
+        # it. The content is dropped and counted, up to the start of a frame, and a gap will stand in its place.
+        # Facts get in even then: they are few and small, and without them a session's bytes mean nothing.
+        if self._is_closed:
+            self._note_loss(len(content), _CLOSED)
+        elif is_full and direction in SENDERS:
+            self._dropped.drop(direction, offset_ns, len(content), _BUFFER_FULL)
+            self._takes_care = True
+            self._note_loss(len(content), _BUFFER_FULL)
         else:
-            self._push_gaps()
-            self._push((direction, offset_ns, content))
+            accepted = self._dropped.resume(record)
+            self._takes_care = bool(self._dropped)
+            self._push(accepted)
+            self._note_loss(_content_bytes([record]) - _content_bytes(accepted), _BUFFER_FULL)
             writer._look_after(self)
 
-    def _drop(self, direction: Direction, offset_ns: int, content: bytes) -> None:
-        self.lost_bytes += len(content)
-        self.failure = _CLOSED if self._is_closed else _BUFFER_FULL
-        if not self._is_closed:
-            gap = Gap(SENDERS[direction], offset_ns, offset_ns, len(content), _BUFFER_FULL)
-            earlier = self._gaps.get(gap.sender)
-            self._gaps[gap.sender] = earlier.and_then(gap) if earlier else gap
-            self._takes_care = True
-
-    def _push_gaps(self) -> None:
-        for gap in self._gaps.values():
-            self._push(gap.record())
-        self._gaps.clear()
-        self._takes_care = self._is_closed
-
-    def _push(self, record: Unwritten) -> None:
-        self._waiting.append(record)
-        self._writer._buffered_bytes += _weigh([record])
+    def _push(self, records: list[Unwritten]) -> None:
+        self._waiting += records
+        self._writer._buffered_bytes += _weigh(records)
 
     def _write(self) -> bool:
         """Write what waits, on the writer's thread; False while something has to be tried again."""
@@ -237,22 +253,33 @@ class Journal:
             # sealed and gone by now, and must not be made anew.
             return True
         with self._writer._lock:
-            records, self._waiting = self._to_retry + self._waiting, []
+            records, self._waiting = self._waiting, []
             is_closed = self._is_closed
-        self._to_retry = []
+        if self._unwritten or self._to_retry:
+            records = self._take_up(records, is_last=is_closed)
         try:
             self._store(records)
         except OSError as problem:
-            self._to_retry = self._lose(records, problem.strerror or str(problem))
+            self._lose(records, problem.strerror or str(problem))
         # A bug in the recorder must neither break a call nor stop the recording of the others: what this
         # journal holds so far is sound, and nothing more goes into it.
         except Exception as bug:  # noqa: BLE001
             _log.exception("%s: the recorder failed", self.path.name)
             self._file.refuse(f"the recorder failed: {bug!r}")
-            self._to_retry = self._lose(records, repr(bug))
+            self._lose(records, repr(bug))
         if is_closed:
             self._finish()
-        return is_closed or not self._to_retry
+        return is_closed or not (self._to_retry or self._unwritten)
+
+    def _take_up(self, records: list[Unwritten], *, is_last: bool) -> list[Unwritten]:
+        """Put facts that could not be written before the records, and gaps where the records go on."""
+        resumed = [piece for record in records for piece in self._unwritten.resume(record)]
+        resumed += self._unwritten.close() if is_last else []
+        with self._writer._lock:
+            self._writer._buffered_bytes += _weigh(resumed) - _weigh(records)
+            self._note_loss(_content_bytes(records) - _content_bytes(resumed), self.failure or "")
+        taken_up, self._to_retry = self._to_retry + resumed, []
+        return taken_up
 
     def _store(self, records: list[Unwritten]) -> None:
         """Write the records and take them off the list, batch by batch: room in the buffer comes back."""
@@ -263,29 +290,40 @@ class Journal:
             del records[:_BATCH_RECORDS]
             self._writer._account(-_weigh(batch))
 
-    def _lose(self, records: Sequence[Unwritten], reason: str) -> list[Unwritten]:
-        """Give up the records' content; return what to try again: facts, and gaps where content was."""
-        to_retry, lost_bytes = put_gaps(records, reason)
-        self._writer._account(_weigh(to_retry) - _weigh(records))
-        self._note_loss(lost_bytes, reason)
-        return to_retry
-
-    def _note_loss(self, lost_bytes: int, reason: str) -> None:
+    def _lose(self, records: Sequence[Unwritten], reason: str) -> None:
+        """Give up the records' content; facts are tried again, and a gap will stand where content was."""
+        lost_bytes = 0
+        for record in records:
+            if record[0] is Direction.FACT:
+                self._to_retry.append(record)
+            else:
+                lost_bytes += self._unwritten.lose(record, reason)
+        self._writer._account(_weigh(self._to_retry) - _weigh(records))
         with self._writer._lock:
-            is_news = self.failure is None
-            self.lost_bytes += lost_bytes
-            self.failure = reason
-        if is_news:
+            self._note_loss(lost_bytes, reason, even_if_nothing=True)
+
+    def _note_loss(self, lost_bytes: int, reason: str, *, even_if_nothing: bool = False) -> None:
+        """Count what is lost; the lock is held."""
+        if not lost_bytes and not even_if_nothing:
+            return
+        is_news = self.failure is None
+        self.lost_bytes += lost_bytes
+        self.failure = reason
+        if is_news and not self._is_closed:
             _log.warning("%s: recording falters, the call goes on: %s", self.path.name, reason)
+            if self._on_loss is not None:
+                self._tell(partial(self._on_loss, reason))
 
     def _finish(self) -> None:
         self._writer._account(-_weigh(self._to_retry))
         self._to_retry = []
-        if self._file.is_gone():
-            self._note_loss(self._file.content_bytes, REMOVED)
+        is_gone = self._file.is_gone()
         self._file.close()
         with self._writer._lock:
+            if is_gone:
+                self._note_loss(self._file.content_bytes, REMOVED)
             self._is_finished = True
+            self._release_counts()
             self._writer._open.discard(self)
             when_done, self._when_done = self._when_done, []
         # What could not be recorded is counted, and a line says so.
@@ -294,16 +332,30 @@ class Journal:
         for done in when_done:
             self._tell(done)
 
+    def _release_counts(self) -> None:
+        self._counts = _uncounted()
+        if self._writer._counters is not None:
+            self._writer._counters.free_slot(self._slot)
+
     def _tell(self, done: Callable[[], None]) -> None:
         try:
             done()
         except Exception:  # noqa: BLE001 - the thread must live on, for the other sessions
-            _log.exception("%s: what was to follow its closing failed", self.path.name)
+            _log.exception("%s: what waited for it failed", self.path.name)
 
     def _abandon(self) -> None:
         self._is_closed = self._is_finished = self._takes_care = True
         self._waiting, self._to_retry, self._when_done = [], [], []
+        self._counts = _uncounted()
         self._file.abandon()
+
+
+def _uncounted() -> Counts:
+    return array("Q", bytes(8 * len(Direction)))
+
+
+def _content_bytes(records: Sequence[Unwritten]) -> int:
+    return sum(len(content) for direction, _, content, _ in records if direction in SENDERS)
 
 
 def _weigh(records: Sequence[Unwritten]) -> int:

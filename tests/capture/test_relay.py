@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 import trustme
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
+from websockets.frames import Close, CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -504,9 +507,67 @@ async def test_a_live_call_is_closed_and_sealed_when_the_proxy_stops(recorder: R
             client: ClientConnection = await connect(f"{origin}/v1/realtime")
             await client.send("hello")
             await client.recv()
-        with pytest.raises(ConnectionClosedError):
+        with pytest.raises(ConnectionClosedOK) as closed:
             await client.recv()
+    assert closed.value.rcvd == Close(CloseCode.GOING_AWAY, "the recorder stops")
     [recording] = recordings(recorder)
     assert contents(recording, "client", "text") == ["hello"]
     assert recording.session["closed_by"] == "recorder"
     assert recording.session["end_reason"] == "the proxy was stopped"
+
+
+class FullDisk:
+    """Stands in for `os.writev`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.was_hit = threading.Event()
+        monkeypatch.setattr(os, "writev", self.refuse)
+
+    def refuse(self, *_: object) -> int:
+        self.was_hit.set()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_strict_recorder_lets_no_call_begin_that_it_cannot_record(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+
+    async def hear_of_the_disk_first(_: ServerConnection, __: Request) -> None:
+        await asyncio.to_thread(disk.was_hit.wait, 10)
+        await asyncio.sleep(0.1)
+
+    async with (
+        endpoint(echo, process_request=hear_of_the_disk_first) as target,
+        relayed(target, recorder, policy=RecordingPolicy(is_strict=True)) as origin,
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(origin)
+    assert refused.value.response.status_code == 503
+    assert b"strict: it could not be recorded: No space left" in (refused.value.response.body or b"")
+
+
+async def test_a_strict_recorder_ends_the_call_that_it_can_record_no_further(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        endpoint(echo) as target,
+        relayed(target, recorder, policy=RecordingPolicy(is_strict=True)) as origin,
+    ):
+        async with connect(origin) as client:
+            await client.send("recorded")
+            assert await client.recv() == "recorded"
+            FullDisk(monkeypatch)
+            with pytest.raises(ConnectionClosedOK):
+                while True:
+                    await client.send("not recorded")
+                    await client.recv()
+        monkeypatch.undo()
+        async with connect(origin) as client:
+            await client.send("there is room again")
+            assert await client.recv() == "there is room again"
+    ended = {recording.session["end_reason"]: recording.session for recording in recordings(recorder)}
+    cut_short = ended["strict: it could not be recorded: No space left on device"]
+    assert (cut_short["outcome"], cut_short["closed_by"], cut_short["complete"]) == ("incomplete", "recorder", False)
+    assert cut_short["lost_bytes"] > 0
+    assert sorted(session["outcome"] for session in ended.values()) == ["incomplete", "ok"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from capture.journal import Direction, JournalWriter
+from capture.journal import Direction, JournalWriter, taken_bytes
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
@@ -363,6 +363,48 @@ def test_a_journal_that_ends_in_a_refusal_is_sealed(root: Root, write_journal: W
     sealed = seal(root.path, SESSION_ID)
     assert (sealed.outcome, sealed.handshake_status) == ("failed", 503)
     assert texts(root) == ["busy"]
+
+
+KILLED_WHILE_THE_DISK_STALLED = """
+    import os, signal, sys, threading
+    from pathlib import Path
+    import capture.journal.file
+    from capture.recorder import Recorder
+    from capture.recording.facts import HandshakeResponse
+    from capture.recording.root import Root
+
+    if __name__ == "__main__":
+        recorder = Recorder(Root(Path(sys.argv[1])))
+        session = recorder.start_session(recorder.new_facts())
+        session.fact(HandshakeResponse(offset_ns=0, status=101, headers=[]))
+        session.bytes("server", bytes([0x81, 2]) + b"hi")
+        while b"hi" not in (session._journal.path.read_bytes() if session._journal.path.exists() else b""):
+            pass
+        stalled = threading.Event()
+        def stall(*_):
+            stalled.set()
+            threading.Event().wait()
+        capture.journal.file.os.writev = stall
+        session.bytes("server", bytes(1000))
+        stalled.wait()
+        session.bytes("client", bytes(500))
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no shared memory to count in")  # noqa: S108
+def test_what_a_stalled_disk_cost_a_killed_recorder_is_counted(root: Root) -> None:
+    root.path.parent.mkdir(exist_ok=True)
+    assert _run(KILLED_WHILE_THE_DISK_STALLED, root) == -signal.SIGKILL
+    [session_id] = leftover_journals(root)
+
+    sealed = seal(root.path, session_id)
+
+    assert texts(root, session_id) == ["hi"]
+    assert (sealed.outcome, sealed.complete, sealed.lost_bytes) == ("incomplete", False, 1500)
+    gaps = open_recording(root, session_id).session["gaps"]
+    assert {(gap["sender"], gap["bytes"]) for gap in gaps} == {("client", 500), ("server", 1000)}
+    assert taken_bytes(root.journal_of(session_id)) == {}
 
 
 def _run(script: str, root: Root, *arguments: str) -> int:

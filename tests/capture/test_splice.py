@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
 from capture.exchange import Gate
+from capture.frames import FrameCursor
 from capture.recording.facts import Sender, SessionEnd
 from capture.splice import LagHistogram, Splice
 
@@ -26,6 +28,12 @@ class Copies:
 
     pieces: list[tuple[Sender, bytes]] = field(default_factory=list)
     is_broken: bool = False
+    frames: dict[Sender, FrameCursor] = field(
+        default_factory=lambda: {"client": FrameCursor(), "server": FrameCursor()}
+    )
+
+    def may_send(self, sender: Sender) -> bool:
+        return self.frames[sender].is_between_frames and not self.frames[sender].has_closed
 
     def now_ns(self) -> int:
         return 1_000 + len(self.pieces)
@@ -38,6 +46,7 @@ class Copies:
         if self.is_broken:
             raise OSError("disk full")
         self.pieces.append((sender, chunk))
+        self.frames[sender].advance(chunk)
 
 
 @dataclass
@@ -196,15 +205,37 @@ async def test_a_broken_recorder_does_not_break_the_call(caplog: pytest.LogCaptu
     ]
 
 
-async def test_stopping_ends_both_sides_and_says_who_did_it() -> None:
+FRAME = Frame(Opcode.TEXT, b"last words")
+
+
+async def test_stopping_ends_both_sides_with_a_close_frame_and_says_who_did_it() -> None:
+    to_client, to_server = FRAME.serialize(mask=False), FRAME.serialize(mask=True)
     async with spliced() as pair, asyncio.timeout(10):
-        await pair.server.send(b"last words")
-        assert await pair.client.reader.readexactly(10) == b"last words"
+        await pair.server.send(to_client)
+        await pair.client.send(to_server)
+        assert await pair.client.reader.readexactly(len(to_client)) == to_client
+        assert await pair.server.reader.readexactly(len(to_server)) == to_server
+        pair.splice.stop()
+        closed = [await pair.client.reader.read(), await pair.server.reader.read()]
+        end = await pair.ended
+    assert closed[0] == b"\x88\x14\x03\xe9the recorder stops"
+    assert (closed[1][:2], len(closed[1])) == (b"\x88\x94", 2 + 4 + 20)
+    assert (end.closed_by, end.end_reason) == ("recorder", "the proxy was stopped")
+    # What the recorder says is no message of either end.
+    assert pair.copies.pieces == [("server", to_client), ("client", to_server)]
+
+
+async def test_stopping_cuts_no_frame_and_follows_no_close() -> None:
+    closing = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False)
+    async with spliced() as pair, asyncio.timeout(10):
+        await pair.server.send(closing)
+        await pair.client.send(b"\x81\xfe\x05\x14half a frame")
+        assert await pair.client.reader.readexactly(4) == closing
+        assert await pair.server.reader.readexactly(16)
         pair.splice.stop()
         assert await pair.client.reader.read() == b""
         assert await pair.server.reader.read() == b""
-        end = await pair.ended
-    assert (end.closed_by, end.end_reason) == ("recorder", "the proxy was stopped")
+        await pair.ended
 
 
 async def test_a_client_that_is_gone_does_not_keep_a_quiet_endpoint_open() -> None:

@@ -14,6 +14,9 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
 
 from capture import wire
+from capture.frames import FrameCursor
+from capture.journal import Direction, decode_gap
+from capture.journal.records import OpenGaps, Unwritten
 from capture.recording.facts import Sender
 from capture.wire import WireDecoder, WireKind, WireMessage
 
@@ -543,3 +546,61 @@ def test_a_gap_of_nothing_is_none() -> None:
     decoder = server.decoder()
 
     assert told(decoder.feed(message[:3], 0) + decoder.gap(0, 0) + decoder.feed(message[3:], 0)) == [("text", b"whole")]
+
+
+@given(endpoints, scripts, places, st.sets(st.integers(0, 30)))
+def test_behind_a_gap_that_ends_at_a_frame_decoding_goes_on(
+    endpoint: Endpoint, script: list[Message], places: list[int], missing: set[int]
+) -> None:
+    frames = endpoint.send(script)
+    sent = [frame.completes for frame in frames if frame.completes]
+    cursor, gaps = FrameCursor(), OpenGaps()
+    decoder = endpoint.decoder()
+    decoded: list[WireMessage] = []
+    records: list[Unwritten] = []
+    for number, piece in enumerate(cut(b"".join(frame.encoded for frame in frames), places)):
+        frame_at = cursor.advance(piece)
+        if number in missing:
+            gaps.drop(Direction.CLIENT, 0, len(piece), "slow disk")
+        else:
+            records += gaps.resume((Direction.CLIENT, 0, piece, frame_at))
+    for direction, _, content, _ in records + gaps.close():
+        if direction is Direction.GAP:
+            gap = decode_gap(content)
+            decoded += decoder.gap(gap.bytes, 0, ends_at_frame=gap.ends_at_frame)
+        else:
+            decoded += decoder.feed(content, 0)
+    decoded += decoder.finish(0)
+
+    later = iter(sent)
+    whole = [(m.kind, m.content) for m in decoded if m.kind != "raw"]
+    assert all(message in later for message in whole)
+    if "no_context_takeover" in (endpoint.header or "no_context_takeover"):
+        assert decoder.undecodable_bytes == 0
+
+
+def test_a_gap_of_whole_frames_costs_just_those() -> None:
+    client = Endpoint("client")
+    first, lost, fragment = client.text("first"), client.text("lost"), client.text("next")
+    decoder = client.decoder()
+    decoded = decoder.feed(first, 0) + decoder.gap(len(lost), 0, ends_at_frame=True) + decoder.feed(fragment, 0)
+    assert told(decoded) == [("text", b"first"), ("text", b"next")]
+    assert (decoder.lost_bytes, decoder.undecodable_bytes) == (len(lost), 0)
+
+
+def test_the_rest_of_a_message_whose_start_is_missing_is_lost_with_it() -> None:
+    start = Frame(Opcode.TEXT, b"the start", fin=False).serialize(mask=False)
+    rest = Frame(Opcode.CONT, b" and the end").serialize(mask=False)
+    server = Endpoint("server")
+    decoder = server.decoder()
+    decoded = decoder.gap(len(start), 0, ends_at_frame=True) + decoder.feed(rest + server.text("next"), 0)
+    assert told(decoded) == [("text", b"next")]
+    assert (decoder.lost_bytes, decoder.undecodable_bytes) == (len(start) + len(rest), 0)
+
+
+def test_after_a_close_no_gap_opens_the_stream_again() -> None:
+    server = Endpoint("server")
+    decoder = server.decoder()
+    decoder.feed(Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False), 0)
+    decoded = decoder.gap(5, 0, ends_at_frame=True) + decoder.feed(server.text("after the close"), 0)
+    assert [message.kind for message in decoded] == ["raw"]

@@ -49,7 +49,7 @@ def test_a_file_that_is_not_there_is_not_locked(path: Path) -> None:
 
 
 def test_a_journal_that_exists_is_never_written_over(file: JournalFile, path: Path) -> None:
-    file.append([(Direction.CLIENT, 0, b"first")])
+    file.append([(Direction.CLIENT, 0, b"first", 0)])
 
     with pytest.raises(FileExistsError, match="exists already"):
         JournalFile(path).open()
@@ -60,7 +60,7 @@ def test_a_journal_that_exists_is_never_written_over(file: JournalFile, path: Pa
 def test_more_buffers_than_one_write_takes(file: JournalFile, path: Path) -> None:
     sent = [b"%d" % number for number in range(5_000)]
 
-    file.append([(Direction.CLIENT, number, content) for number, content in enumerate(sent)])
+    file.append([(Direction.CLIENT, number, content, 0) for number, content in enumerate(sent)])
 
     assert contents(path) == sent
     assert file.content_bytes == sum(map(len, sent))
@@ -74,13 +74,13 @@ def test_a_write_that_takes_a_part_goes_on_with_the_rest(
 
     monkeypatch.setattr(os, "writev", write_a_little)
 
-    file.append([(Direction.CLIENT, 1, b"one"), (Direction.CLIENT, 2, b"two")])
+    file.append([(Direction.CLIENT, 1, b"one", 0), (Direction.CLIENT, 2, b"two", 0)])
 
     assert contents(path) == [b"one", b"two"]
 
 
 def test_a_failed_write_leaves_nothing_behind(file: JournalFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.append([(Direction.CLIENT, 1, b"before")])
+    file.append([(Direction.CLIENT, 1, b"before", 0)])
     size = path.stat().st_size
 
     def write_a_part_and_fail(descriptor: int, buffers: Sequence[bytes]) -> int:
@@ -89,10 +89,10 @@ def test_a_failed_write_leaves_nothing_behind(file: JournalFile, path: Path, mon
 
     with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
         full.setattr(os, "writev", write_a_part_and_fail)
-        file.append([(Direction.CLIENT, 2, b"lost")])
+        file.append([(Direction.CLIENT, 2, b"lost", 0)])
 
     assert path.stat().st_size == size
-    file.append([(Direction.CLIENT, 3, b"after")])
+    file.append([(Direction.CLIENT, 3, b"after", 0)])
     assert contents(path) == [b"before", b"after"]
 
 
@@ -110,9 +110,9 @@ def test_what_cannot_be_cut_back_costs_readers_a_search(
     with monkeypatch.context() as broken, pytest.raises(OSError, match="Input/output"):
         broken.setattr(os, "writev", write_a_part_and_fail)
         broken.setattr(os, "ftruncate", fail)
-        file.append([(Direction.CLIENT, 2, b"lost")])
+        file.append([(Direction.CLIENT, 2, b"lost", 0)])
 
-    file.append([(Direction.CLIENT, 3, b"after")])
+    file.append([(Direction.CLIENT, 3, b"after", 0)])
 
     assert [record.direction.name for record in read_journal(path)] == ["GAP", "GAP", "CLIENT"]
 
@@ -124,7 +124,7 @@ def test_a_removed_file_is_noticed(file: JournalFile, path: Path) -> None:
     assert file.is_gone()
     with pytest.raises(FileNotFoundError, match="was removed"):
         for number in range(100):
-            file.append([(Direction.CLIENT, number, b"into nowhere")])
+            file.append([(Direction.CLIENT, number, b"into nowhere", 0)])
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

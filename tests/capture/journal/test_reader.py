@@ -15,7 +15,7 @@ CLIENT, SERVER, FACT = Direction.CLIENT, Direction.SERVER, Direction.FACT
 
 
 def encode(records: Sequence[JournalRecord]) -> bytes:
-    buffers, _ = encode_records(records, len(FILE_HEAD))
+    buffers, _ = encode_records([(*record, 0) for record in records], len(FILE_HEAD))
     return FILE_HEAD + b"".join(buffers)
 
 

@@ -209,7 +209,7 @@ def test_what_follows_a_close_may_fail_without_harm(writer: JournalWriter, caplo
     close(second)
 
     assert told(second.path) == [(CLIENT, b"still recorded")]
-    assert "what was to follow its closing failed" in caplog.text
+    assert "what waited for it failed" in caplog.text
 
 
 def test_a_resting_writer_wakes_up(writer: JournalWriter) -> None:
@@ -243,8 +243,8 @@ def test_while_the_disk_stalls_nobody_waits_and_a_gap_stands_for_what_was_droppe
 
     stored = list(read_journal(journal.path))
     assert [record.offset_ns for record in stored if record.direction in (CLIENT, SERVER)] == [1, *accepted]
-    assert [record.direction.name for record in stored[-3:]] == ["GAP", "GAP", "FACT"]
-    assert {decode_gap(record.content) for record in stored[-3:-1]} == {
+    assert [record.direction.name for record in stored[-3:]] == ["FACT", "GAP", "GAP"]
+    assert {decode_gap(record.content) for record in stored[-2:]} == {
         Gap("server", 10, 20, 6_000, "the buffer was full: the disk was too slow"),
         Gap("client", 11, 21, 6_000, "the buffer was full: the disk was too slow"),
     }
@@ -254,7 +254,7 @@ def test_while_the_disk_stalls_nobody_waits_and_a_gap_stands_for_what_was_droppe
     assert writer._buffered_bytes == 0
 
 
-def test_a_gap_comes_before_the_next_chunk_of_its_session_and_in_no_other(tmp_path: Path, disk: Disk) -> None:
+def test_a_gap_ends_at_the_next_frame_of_its_sender_and_no_other_is_hit(tmp_path: Path, disk: Disk) -> None:
     writer = JournalWriter(tmp_path, tick_s=0.001, buffer_limit_bytes=2_000)
     hit, spared = writer.open("hit"), writer.open("spared")
     disk.stall()
@@ -265,12 +265,14 @@ def test_a_gap_comes_before_the_next_chunk_of_its_session_and_in_no_other(tmp_pa
     close(spared)
 
     hit.append(SERVER, 3, b"accepted again")
-    hit.append(CLIENT, 4, b"and again")
+    hit.append(CLIENT, 4, b"the rest of the frame", frame_at=-1)
+    hit.append(CLIENT, 5, b"its end|and the next", frame_at=8)
     close(hit)
     writer.close()
 
-    lost = Gap("client", 2, 2, 5_000, "the buffer was full: the disk was too slow")
-    assert told(hit.path) == [(GAP, lost), (SERVER, b"accepted again"), (CLIENT, b"and again")]
+    lost = Gap("client", 2, 5, 5_000 + 21 + 8, "the buffer was full: the disk was too slow", ends_at_frame=True)
+    assert told(hit.path) == [(SERVER, b"accepted again"), (GAP, lost), (CLIENT, b"and the next")]
+    assert hit.lost_bytes == lost.bytes
     assert told(spared.path) == [(CLIENT, b"spared")]
 
 
@@ -318,13 +320,46 @@ def test_on_a_full_disk_content_is_lost_and_facts_and_gaps_are_written_later(
     assert told(journal.path) == [
         (FACT, b"who"),
         (CLIENT, b"kept"),
-        (GAP, Gap("client", 2, 4, 12, "No space left on device")),
         (FACT, b"what"),
+        (GAP, Gap("client", 2, 4, 12, "No space left on device", ends_at_frame=True)),
         (CLIENT, b"kept"),
     ]
     assert journal.lost_bytes == 12
     assert "recording falters, the call goes on: No space left on device" in caplog.text
     assert writer._buffered_bytes == 0
+
+
+def test_after_a_failed_write_recording_goes_on_at_the_start_of_a_frame(writer: JournalWriter, disk: Disk) -> None:
+    losses: list[str] = []
+    journal = writer.open("session", on_loss=losses.append)
+    disk.works = False
+    journal.append(CLIENT, 1, b"lost")
+    catch_up(writer)
+    disk.works = True
+    journal.append(CLIENT, 2, b"rest of a frame", frame_at=-1)
+    catch_up(writer)
+    journal.append(CLIENT, 3, b"rest|frame", frame_at=5)
+    close(journal)
+
+    lost = Gap("client", 1, 3, 4 + 15 + 5, "No space left on device", ends_at_frame=True)
+    assert told(journal.path) == [(GAP, lost), (CLIENT, b"frame")]
+    assert journal.lost_bytes == lost.bytes
+    assert losses == ["No space left on device"]
+    assert writer._buffered_bytes == 0
+
+
+def test_a_full_buffer_is_told_at_once(tmp_path: Path, disk: Disk) -> None:
+    writer = JournalWriter(tmp_path, tick_s=0.001, buffer_limit_bytes=2_000)
+    losses: list[str] = []
+    journal = writer.open("session", on_loss=losses.append)
+    disk.stall()
+    journal.append(CLIENT, 1, b"waits")
+    assert disk.is_waiting.wait(30)
+    for at in range(2, 5):
+        journal.append(CLIENT, at, bytes(1_000))
+    assert losses == ["the buffer was full: the disk was too slow"]
+    disk.goes_on.set()
+    writer.close()
 
 
 def test_a_disk_that_stays_full_does_not_hold_up_the_close(writer: JournalWriter, disk: Disk) -> None:
@@ -454,7 +489,7 @@ def test_a_full_disk_in_earnest(tmp_path: Path) -> None:
     assert child.returncode == 0
     assert " ".join(failure) == "File too large"
 
-    *kept, gap, after = told(tmp_path / "session.journal")
+    *kept, after, gap = told(tmp_path / "session.journal")
     assert kept == [(CLIENT, b"%06d" % number * 500) for number in range(len(kept))]
     assert after == (SERVER, b"there is room again")
     assert isinstance(gap[1], Gap)
