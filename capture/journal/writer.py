@@ -33,7 +33,7 @@ class JournalWriter:
     A process that forks keeps its journals to itself: in the child the writer is closed.
     """
 
-    def __init__(self, folder: Path, *, tick_s: float = 0.02, buffer_limit_bytes: int = 64 << 20) -> None:
+    def __init__(self, folder: Path, *, tick_s: float = 0.04, buffer_limit_bytes: int = 64 << 20) -> None:
         self.folder = folder
         self.high_water_bytes = 0
         """The most that ever waited to be written."""
