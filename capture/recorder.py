@@ -17,7 +17,7 @@ import msgspec
 
 from capture.errors import UsageProblem
 from capture.frames import FrameCursor
-from capture.journal import Direction, Journal, JournalWriter
+from capture.journal import UNKNOWN_BYTES, Direction, Gap, Journal, JournalWriter
 from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
 from capture.sealing import SealedSession, Sealer
@@ -129,6 +129,13 @@ class SessionRecording:
     def fact(self, fact: Fact) -> None:
         """Note something about the session."""
         self._journal.append(Direction.FACT, self.now_ns(), encode_fact(fact))
+
+    def lose_track(self, reason: str) -> None:
+        """Note that from here on bytes of both senders are missing, nobody knows how many."""
+        now_ns = self.now_ns()
+        for sender in _DIRECTIONS:
+            gap = Gap(sender, now_ns, now_ns, UNKNOWN_BYTES, reason)
+            self._journal.append(Direction.GAP, now_ns, gap.record().content)
 
     def end(self, end: SessionEnd | None = None) -> Future[SealedSession]:
         """End the session, once: its journal is closed and then sealed. The future holds the sealed session."""
