@@ -1,0 +1,206 @@
+"""The sealer of a program that is not ours: a process that runs none of that program's code.
+
+`multiprocessing` starts a process by importing the program's main module into it, and with it whatever that module
+does when it is imported: place calls. This one imports Wiretape and nothing else. It ends when its input does, so
+that whatever becomes of the program, it never stays behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from capture.recording.root import Root
+from capture.sealing import SealedSession, Sealer, leftover_journals, seal
+
+_log = logging.getLogger(__name__)
+
+_HOME = str(Path(__file__).parents[1])
+# The package that this process runs, wherever that came from; all else is found as usual.
+_PROGRAM = f"""
+import sys
+sys.path.insert(0, {_HOME!r})
+import capture
+sys.path.append(sys.path.pop(0))
+from capture.sealer_process import work
+work(sys.argv[1])
+"""
+_READY = b"ready\n"
+_NICENESS = 10
+
+_Submitted = tuple[str, Future[SealedSession]]
+
+
+class SealerProcess(Sealer):
+    """Seals sessions one after another; begins with what an earlier run left in the journal.
+
+    Works while the interpreter exits too, when executors no longer do.
+    """
+
+    def __init__(self, root: Root, *, close_within_s: float) -> None:
+        """Take the root; `close` waits so long and then leaves the rest to the process, which outlives this one."""
+        super().__init__(root)
+        self._close_within_s = close_within_s
+        self._submitted: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
+        self._thread.start()
+
+    def submit(self, session_id: str) -> Future[SealedSession]:
+        """Have a session sealed whose journal is closed; returns at once."""
+        sealed: Future[SealedSession] = Future()
+        self._submitted.put((session_id, sealed))
+        return sealed
+
+    def close(self) -> None:
+        """Wait for what was submitted, up to the time given; then hand over the rest and return."""
+        self._submitted.put(None)
+        with suppress(KeyboardInterrupt):
+            self._thread.join(self._close_within_s)
+        if self._thread.is_alive():
+            self._hand_over()
+
+    def forget(self) -> None:
+        """Let go of the process, in a forked child: its input must end with the parent, and not with the child."""
+        worker, self._worker = self._worker, None
+        if worker is not None and worker.stdin is not None:
+            worker.stdin.close()
+
+    def _run(self) -> None:
+        left_behind = self._leftovers()
+        # It stands before the first session ends: an interpreter that exits may start no process any more.
+        with suppress(OSError):
+            self._worker = self._start()
+        for session_id in left_behind:
+            _log.info("sealing %s, left behind by an earlier run", session_id)
+            self._seal_into(Future(), session_id)
+        while (submitted := self._submitted.get()) is not None:
+            session_id, sealed = submitted
+            self._seal_into(sealed, session_id)
+        self._drop_pool()
+
+    def _leftovers(self) -> list[str]:
+        try:
+            return leftover_journals(self._root)
+        except OSError:
+            return []
+
+    def _seal_into(self, sealed: Future[SealedSession], session_id: str) -> None:
+        try:
+            sealed.set_result(self._seal(session_id))
+        except Exception as error:  # noqa: BLE001 - the next session must be sealed
+            _log.warning("%s", error)
+            sealed.set_exception(error)
+
+    def _attempt(self, session_id: str) -> SealedSession:
+        worker = self._worker = self._worker or self._start()
+        try:
+            _input(worker).write(f"{session_id}\n".encode())
+        except BrokenPipeError as error:
+            raise BrokenProcessPool(str(error)) from error
+        answer = _read_line(worker)
+        if not answer:
+            raise BrokenProcessPool("the sealer died")
+        result = pickle.loads(base64.b64decode(answer))  # noqa: S301 - from our own process
+        if isinstance(result, Exception):
+            raise result
+        sealed: SealedSession = result
+        return sealed
+
+    def _drop_pool(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            _end(worker)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
+        worker = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, str(self._root.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            # Ctrl-C goes to the whole terminal group; what has ended is to be sealed all the same.
+            start_new_session=True,
+        )
+        if _read_line(worker) != _READY:
+            worker.kill()
+            _end(worker)
+            # No fault of a session's: they stay in the journal.
+            raise OSError(f"{sys.executable} starts no sealer; run `wiretape capture recover`")
+        return worker
+
+    def _hand_over(self) -> None:
+        # What the thread still fails with now is no fault of a session's.
+        self._is_abandoned = True
+        worker = self._worker
+        with suppress(queue.Empty, OSError):
+            while worker is not None:
+                submitted = self._submitted.get_nowait()
+                if submitted is not None:
+                    _input(worker).write(f"{submitted[0]}\n".encode())
+        if worker is not None:
+            with suppress(OSError):
+                _input(worker).close()
+
+
+def work(root: str) -> None:
+    """Seal the sessions whose ids come as lines on stdin, and answer each with a line; the process's main."""
+    answers = os.dup(1)
+    # What else prints must not pass for an answer.
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Calls go before recordings, on the CPU too.
+    os.nice(_NICENESS)
+    _write(answers, _READY)
+    for line in sys.stdin:
+        _write(answers, base64.b64encode(_pickled(_result(Path(root), line.strip()))) + b"\n")
+
+
+def _result(root: Path, session_id: str) -> SealedSession | Exception:
+    try:
+        return seal(root, session_id)
+    except Exception as error:  # noqa: BLE001 - who asked for it judges it
+        return error
+
+
+def _pickled(result: SealedSession | Exception) -> bytes:
+    try:
+        return pickle.dumps(result)
+    except Exception:  # noqa: BLE001 - an error may hold anything
+        return pickle.dumps(RuntimeError(repr(result)))
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    # The program may be gone; what it handed over is sealed all the same.
+    with suppress(BrokenPipeError):
+        os.write(descriptor, line)
+
+
+def _input(worker: subprocess.Popen[bytes]) -> IO[bytes]:
+    if worker.stdin is None:
+        raise BrokenProcessPool("the sealer takes nothing")
+    return worker.stdin
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    _input(worker).close()
+    worker.wait()
+    if worker.stdout is not None:
+        worker.stdout.close()
+
+
+def _read_line(worker: subprocess.Popen[bytes]) -> bytes:
+    # Unbuffered: a thread that is stopped at the exit of the interpreter must hold no buffer's lock.
+    return worker.stdout.readline() if worker.stdout is not None else b""

@@ -1,0 +1,98 @@
+"""The sealer beside a program: sealed sessions, a process that dies, one that cannot start, and the program's end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from capture.recording.reader import list_session_ids
+from capture.recording.root import Root
+from capture.sealer_process import SealerProcess
+from capture.sealing import SealingFailed
+
+Write = Callable[..., str]
+OTHER_ID = "20260212T083056-00000002"
+
+
+@pytest.fixture
+def sealer(root: Root) -> Iterator[SealerProcess]:
+    sealer = SealerProcess(root, close_within_s=60)
+    yield sealer
+    sealer.close()
+
+
+def test_a_session_is_sealed_in_another_process(sealer: SealerProcess, root: Root, write_journal: Write) -> None:
+    session_id = write_journal([("server", '{"type":"session.created"}')])
+    sealed = sealer.submit(session_id).result()
+    assert (sealed.session_id, sealed.outcome, sealed.events_received) == (session_id, "ok", 1)
+    assert list_session_ids(root) == [session_id]
+    assert not root.journal_of(session_id).exists()
+
+
+def test_what_an_earlier_run_left_is_sealed_first(root: Root, write_journal: Write) -> None:
+    session_id = write_journal()
+    SealerProcess(root, close_within_s=60).close()
+    assert list_session_ids(root) == [session_id]
+
+
+def test_what_is_no_session_is_told_and_the_next_is_sealed(sealer: SealerProcess, write_journal: Write) -> None:
+    with pytest.raises(SealingFailed, match="it has no journal"):
+        sealer.submit(OTHER_ID).result()
+    assert sealer.submit(write_journal()).result().outcome == "ok"
+
+
+def test_a_journal_that_cannot_be_sealed_goes_to_quarantine(root: Root) -> None:
+    root.journal.mkdir(parents=True)
+    root.journal_of(OTHER_ID).write_bytes(b"this is no journal at all")
+    SealerProcess(root, close_within_s=60).close()
+    assert [path.stem for path in root.quarantine.iterdir()] == [OTHER_ID]
+
+
+def test_a_process_that_was_killed_is_replaced(sealer: SealerProcess, write_journal: Write) -> None:
+    sealer.submit(write_journal()).result()
+    assert sealer._worker is not None
+    os.kill(sealer._worker.pid, signal.SIGKILL)
+    sealer._worker.wait()
+    assert sealer.submit(write_journal(session_id=OTHER_ID)).result().session_id == OTHER_ID
+
+
+def test_where_no_process_can_start_sessions_stay_in_the_journal(
+    root: Root, write_journal: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    sealer = SealerProcess(root, close_within_s=60)
+    session_id = write_journal()
+    with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
+        sealer.submit(session_id).result()
+    sealer.close()
+    assert root.journal_of(session_id).exists()
+
+
+def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_journal: Write) -> None:
+    sealer = SealerProcess(root, close_within_s=60)
+    sealer.submit(write_journal()).result()
+    worker = sealer._worker
+    assert worker is not None
+    sealer._close_within_s = 0
+    other = sealer.submit(write_journal(session_id=OTHER_ID))
+    sealer.close()
+    # It works on although nobody listens any more, and then goes.
+    assert worker.wait(60) == 0
+    assert OTHER_ID in list_session_ids(root)
+    assert other is not None
+
+
+# Python 3.12 warns of it; programs do it all the same.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_lets_go_of_the_process(sealer: SealerProcess, write_journal: Write) -> None:
+    sealer.submit(write_journal()).result()
+    child = os.fork()
+    if child == 0:
+        sealer.forget()
+        os._exit(0 if sealer._worker is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sealer.submit(write_journal(session_id=OTHER_ID)).result().session_id == OTHER_ID
