@@ -1,0 +1,210 @@
+"""Record the connections that a program makes by itself: `from capture import record`."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
+from websockets.headers import build_host
+from websockets.uri import WebSocketURI
+
+from capture.recorder import Recorder, SessionRecording
+from capture.recording.facts import KeepRule
+from capture.recording.root import Root, open_root
+from capture.redaction import redact_url
+from capture.sealer_process import SealerProcess
+from capture.sealing import SealedSession
+from capture.tap import Tap, TappedConnection, TappedSyncConnection
+
+_log = logging.getLogger(__name__)
+
+EXIT_WAIT_S = 2.0
+"""How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
+CONTEXT_WAIT_S = 60.0
+"""How long `with record(…)` waits."""
+
+
+def record(
+    root: Path | str | None = None,
+    *,
+    tags: Mapping[str, str] | None = None,
+    target: str | None = None,
+    conversation_key: str | None = None,
+    keep: KeepRule | None = None,
+    redact: Sequence[str] = (),
+) -> ConnectionRecorder:
+    """Give a `create_connection` for `connect` of `websockets`: what connects through it is recorded.
+
+    Every connection is a session of its own in the root (else `$WIRETAPE_RECORDINGS`, else `./recordings`), and
+    bears the tags; `target` names the endpoint, else its URL does. Nothing that fails here reaches a connection:
+    one that cannot be recorded works all the same, and an error is logged.
+    """
+    facts: dict[str, Any] = {
+        "target": target,
+        "tags": {str(name): str(value) for name, value in (tags or {}).items()},
+        "conversation_key": conversation_key,
+        "keep_rule": keep,
+        "redact": list(redact),
+    }
+    return ConnectionRecorder(open_root(Path(root) if root is not None else None), facts)
+
+
+class ConnectionRecorder:
+    """Makes connections with a tap. As a context manager it waits until what has ended by then is sealed."""
+
+    def __init__(self, root: Root, facts: Mapping[str, Any]) -> None:
+        self.root = Root(root.path.absolute())
+        self._facts = facts
+        self._unsealed: set[Future[SealedSession]] = set()
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Make a connection of `websockets.asyncio` or `websockets.sync`, as `connect` there asks for one.
+
+        Raises TypeError where it is anything else that asks.
+        """
+        first, second = (*arguments, None, None)[:2]
+        if isinstance(first, ClientProtocol):
+            return TappedConnection(*arguments, tap=self._tap(first), **options)
+        if isinstance(second, ClientProtocol) and hasattr(first, "sendall"):
+            return TappedSyncConnection(*arguments, tap=self._tap(second), **options)
+        raise TypeError("record() is a create_connection for websockets.asyncio.client and websockets.sync.client")
+
+    def patch_websockets(self, url_part: str = "/realtime") -> Patch:
+        """Record where no `create_connection` can be given: every connection to a URL that holds this part.
+
+        Holds for `websockets.asyncio.client.connect` in the whole process, from now until `undo`.
+        """
+        return Patch(self, url_part)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until every session that has ended is sealed; False where the time was too short."""
+        return not wait(set(self._unsealed), timeout_s).not_done
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.wait(CONTEXT_WAIT_S):
+            _log.warning("sealing takes longer than %g s; it goes on", CONTEXT_WAIT_S)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    def _tap(self, protocol: ClientProtocol) -> Tap:
+        return Tap(lambda: self._begin(protocol.uri), self._keep_until_sealed)
+
+    def _begin(self, uri: WebSocketURI) -> SessionRecording:
+        recorder = _shared_recorder(self.root)
+        host = build_host(uri.host, uri.port, uri.secure)
+        url = redact_url(f"{'wss' if uri.secure else 'ws'}://{host}{uri.resource_name}")
+        known = {**self._facts, "target": self._facts["target"] or url.partition("?")[0]}
+        recording = recorder.start_session(recorder.new_facts(host=uri.host, url=url, **known))
+        _log.info("recording %s as %s", known["target"], recording.session_id)
+        return recording
+
+    def _keep_until_sealed(self, sealed: Future[SealedSession]) -> None:
+        self._unsealed.add(sealed)
+        sealed.add_done_callback(self._unsealed.discard)
+
+
+_recorders: dict[Root, tuple[Recorder, SealerProcess]] = {}
+"""One for each root: a journal has one writer in a process."""
+_recorders_lock = threading.Lock()
+
+
+def close_recorders() -> None:
+    """Write the journals out and wait for sealing, up to `EXIT_WAIT_S`; later connections begin anew.
+
+    Called at the exit of the interpreter. Sessions that have not ended stay in the journal, for `recover`.
+    """
+    with _recorders_lock:
+        closing = list(_recorders.values())
+        _recorders.clear()
+    for recorder, _ in closing:
+        recorder.close()
+
+
+def _shared_recorder(root: Root) -> Recorder:
+    with _recorders_lock:
+        if root not in _recorders:
+            sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
+            _recorders[root] = (Recorder(root, sealer=sealer), sealer)
+        return _recorders[root][0]
+
+
+def _begin_anew_in_child() -> None:
+    global _recorders_lock
+    # The parent's may have been held when it forked.
+    _recorders_lock = threading.Lock()
+    for _, sealer in _recorders.values():
+        sealer.forget()
+    _recorders.clear()
+
+
+atexit.register(close_recorders)
+os.register_at_fork(after_in_child=_begin_anew_in_child)
+
+
+class Patch:
+    """A change of `websockets.asyncio.client.connect` that can be undone; as a context manager it undoes itself.
+
+    A connection for which the program gives a `create_connection` of its own is left alone. Of several patches that
+    match a URL, the latest records.
+    """
+
+    def __init__(self, recorder: ConnectionRecorder, url_part: str) -> None:
+        self.recorder = recorder
+        self.url_part = url_part
+        with _patches_lock:
+            _patches.append(self)
+            setattr(connect, "__init__", _patched_init)  # noqa: B010 - mypy takes no assignment to a method
+
+    def undo(self) -> None:
+        """Leave later connections alone; those that stand are recorded to their end. Undoing again does nothing."""
+        with _patches_lock:
+            if self in _patches:
+                _patches.remove(self)
+            # Whoever has patched it after us holds ours, which does nothing without patches.
+            if not _patches and connect.__init__ is _patched_init:
+                setattr(connect, "__init__", _original_init)  # noqa: B010 - as above
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.undo()
+
+
+_patches: list[Patch] = []
+_patches_lock = threading.Lock()
+_original_init: Callable[..., None] = connect.__init__
+
+
+@wraps(_original_init)
+def _patched_init(self: connect, *arguments: Any, **options: Any) -> None:
+    uri = arguments[0] if arguments else options.get("uri")
+    if options.get("create_connection") is None and isinstance(uri, str):
+        matching = [patch for patch in _patches if patch.url_part in uri]
+        if matching:
+            options["create_connection"] = matching[-1].recorder
+    _original_init(self, *arguments, **options)

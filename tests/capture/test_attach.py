@@ -1,0 +1,303 @@
+"""`record()`: connections of a program's own, recorded by a process that runs none of that program's code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import websockets
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Request, Response
+from websockets.sync.client import connect as connect_in_thread
+
+from capture import record
+from capture.attach import close_recorders
+from capture.recording.reader import Recording, list_session_ids, open_recording
+from capture.recording.root import Root
+from capture.sealing import leftover_journals
+
+pytestmark = pytest.mark.codec
+
+SECRET = "s3cr3t-k3y-of-4-t3st"
+MESSAGES: list[str | bytes] = ["", '{"type":"a"}', "x" * 70_000, b"\x00\xff", os.urandom(1 << 20)]
+
+
+@pytest.fixture(autouse=True)
+def _recorders_end_with_the_test() -> Iterator[None]:
+    yield
+    close_recorders()
+
+
+@asynccontextmanager
+async def endpoint(handler: Any = None, **options: Any) -> AsyncIterator[str]:
+    async with serve(handler or echo, "127.0.0.1", 0, max_size=None, **options) as server:
+        yield f"127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+
+
+async def echo(connection: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        async for message in connection:
+            await connection.send(message)
+
+
+async def say_hello(url: str, **options: Any) -> None:
+    async with connect(url, **options) as connection:
+        await connection.send("hello")
+        assert await connection.recv() == "hello"
+
+
+def only_recording(root: Root) -> Recording:
+    (session_id,) = list_session_ids(root)
+    return open_recording(root, session_id)
+
+
+def contents(recording: Recording, sender: str) -> list[str | bytes]:
+    kinds = ("event", "text", "binary")
+    return [message.content for message in recording.messages() if message.sender == sender and message.kind in kinds]
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_every_message_is_in_the_recording(root: Root, compression: str | None) -> None:
+    async with endpoint() as host, record(root.path, tags={"call": "c-1"}, conversation_key="k-1") as tap:
+        url = f"ws://{host}/v1/realtime?model=m&api-key={SECRET}"
+        async with connect(url, create_connection=tap, compression=compression, max_size=None) as connection:  # type: ignore[arg-type]
+            for message in MESSAGES:
+                await connection.send(message)
+                assert await connection.recv() == message
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == MESSAGES
+    session = found.session
+    assert session["url"] == f"ws://{host}/v1/realtime?model=m&api-key=[redacted]"
+    assert (session["target"], session["host"]) == (f"ws://{host}/v1/realtime", "127.0.0.1")
+    assert (dict(session["tags"]), session["conversation_key"]) == ({"call": "c-1"}, "k-1")
+    assert (session["close_code"], session["closed_by"], session["complete"]) == (1000, "client", True)
+    assert (session["relay_lag_p50_us"], session["backpressure_client_ms"]) == (None, None)
+    assert not [path for path in root.path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_a_connection_with_threads_is_recorded_the_same(root: Root, compression: str | None) -> None:
+    def converse(url: str) -> None:
+        with connect_in_thread(url, create_connection=tap, compression=compression, max_size=None) as connection:  # type: ignore[arg-type]
+            for message in MESSAGES:
+                connection.send(message)
+                assert connection.recv() == message
+
+    async with endpoint() as host, record(root.path, target="mine") as tap:
+        await asyncio.to_thread(converse, f"ws://{host}/v1/realtime")
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == MESSAGES
+    assert (found.session["close_code"], found.session["closed_by"], found.session["target"]) == (
+        1000,
+        "client",
+        "mine",
+    )
+
+
+@pytest.mark.parametrize("threads", [False, True])
+async def test_inside_tls(root: Root, threads: bool) -> None:
+    authority = trustme.CA()
+    server_tls, client_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server_tls)
+    authority.configure_trust(client_tls)
+
+    def converse(url: str) -> None:
+        with connect_in_thread(url, create_connection=tap, ssl=client_tls) as connection:  # type: ignore[arg-type]
+            connection.send("hello")
+            assert connection.recv() == "hello"
+
+    async with endpoint(ssl=server_tls) as host, record(root.path) as tap:
+        if threads:
+            await asyncio.to_thread(converse, f"wss://{host}/v1/realtime")
+        else:
+            await say_hello(f"wss://{host}/v1/realtime", create_connection=tap, ssl=client_tls)
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["url"], found.session["remote_ip"]) == (f"wss://{host}/v1/realtime", "127.0.0.1")
+
+
+def test_on_uvloop(root: Root) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def converse() -> None:
+        async with endpoint() as host, record(root.path) as tap:
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(converse())
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+
+
+async def test_a_refused_upgrade_is_recorded_with_its_body(root: Root) -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(403, "not from here")
+
+    async with endpoint(process_request=refuse) as host, record(root.path) as tap:
+        with pytest.raises(InvalidStatus):
+            await connect(f"ws://{host}/v1/realtime", create_connection=tap)  # type: ignore[arg-type]
+    found = only_recording(root)
+    assert (found.session["handshake_status"], found.session["outcome"]) == (403, "failed")
+    assert [message.content for message in found.messages()] == ["not from here"]
+
+
+async def test_a_server_that_vanishes_is_said(root: Root) -> None:
+    async def vanish(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.transport.abort()
+
+    async with endpoint(vanish) as host, record(root.path) as tap:
+        with pytest.raises(ConnectionClosed):
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    session = only_recording(root).session
+    assert (session["close_code"], session["closed_by"]) == (1006, "server")
+    assert session["end_reason"] == "end of stream from the server"
+
+
+async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.path.parent.mkdir(exist_ok=True)
+    root.path.touch()
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
+
+
+async def test_one_record_may_serve_many_connections_at_once(root: Root) -> None:
+    async def converse(url: str, number: int) -> None:
+        async with connect(url, create_connection=tap) as connection:  # type: ignore[arg-type]
+            await connection.send(f"I am {number}")
+            await connection.recv()
+
+    async with endpoint() as host, record(root.path) as tap, asyncio.TaskGroup() as tasks:
+        for number in range(5):
+            tasks.create_task(converse(f"ws://{host}/v1/realtime", number))
+    said = [contents(open_recording(root, session_id), "client") for session_id in list_session_ids(root)]
+    assert sorted(said) == [[f"I am {number}"] for number in range(5)]
+
+
+async def test_a_patch_records_what_matches_until_it_is_undone(root: Root) -> None:
+    original = connect.__init__
+
+    async def ping(url: str, connect: Any = connect) -> None:
+        async with connect(url) as connection:
+            await connection.send(url)
+            await connection.recv()
+
+    async with endpoint() as host, record(root.path) as tap:
+        with tap.patch_websockets():
+            await ping(f"ws://{host}/v1/realtime?n=1")
+            await ping(f"ws://{host}/v1/realtime?n=2", websockets.connect)
+            await ping(f"ws://{host}/v1/listen")
+        await ping(f"ws://{host}/v1/realtime?n=3")
+    assert connect.__init__ is original
+    urls = [open_recording(root, session_id).session["url"] for session_id in list_session_ids(root)]
+    assert sorted(urls) == [f"ws://{host}/v1/realtime?n={number}" for number in (1, 2)]
+
+
+async def test_of_several_patches_the_latest_records(root: Root, tmp_path: Path) -> None:
+    original = connect.__init__
+    other = Root(tmp_path / "other")
+    async with endpoint() as host, record(root.path) as tap, record(other.path) as other_tap:
+        first, second = tap.patch_websockets(), other_tap.patch_websockets()
+        async with connect(f"ws://{host}/v1/realtime"):
+            first.undo()
+            first.undo()
+            second.undo()
+    assert connect.__init__ is original
+    assert (len(list_session_ids(root)), len(list_session_ids(other))) == (0, 1)
+
+
+def test_what_is_no_create_connection_of_websockets_is_told() -> None:
+    with pytest.raises(TypeError, match=r"websockets\.asyncio\.client and websockets\.sync\.client"):
+        record()(object(), object())
+
+
+PROGRAM = """
+import asyncio, sys
+from websockets.asyncio.client import connect
+from capture import record
+
+print("the program runs", flush=True)
+
+async def call():
+    async with connect(sys.argv[1], create_connection=record(sys.argv[2])) as connection:
+        await connection.send("hello")
+        await connection.recv()
+        {middle}
+
+asyncio.run(call())
+"""
+
+
+FORKING_PROGRAM = """
+import os, sys
+from websockets.sync.client import connect
+from capture import record
+
+def call():
+    with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as connection:
+        connection.send("hello")
+        connection.recv()
+
+call()
+child = os.fork()
+call()
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
+    # No `if __name__ == "__main__"`: a script of three lines has none.
+    script = tmp_path / "program.py"
+    script.write_text(program.format(middle=middle))
+    async with endpoint() as host:
+        arguments = [sys.executable, str(script), f"ws://{host}/v1/realtime", str(root.path)]
+        process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+        said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+async def test_a_program_that_just_ends_is_run_once_and_leaves_its_recording(root: Root, tmp_path: Path) -> None:
+    code, said = await run(tmp_path, root)
+    assert (code, said) == (0, "the program runs\n")
+    async with asyncio.timeout(20):
+        while not list_session_ids(root):  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    assert contents(only_recording(root), "client") == ["hello"]
+
+
+async def test_a_session_that_was_open_at_the_exit_is_sealed_when_the_next_program_records(
+    root: Root, tmp_path: Path
+) -> None:
+    await run(
+        tmp_path, root, middle="import os; from capture.attach import close_recorders; close_recorders(); os._exit(9)"
+    )
+    assert list_session_ids(root) == []
+    (left,) = leftover_journals(root)
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    sessions = {found: open_recording(root, found).session for found in list_session_ids(root)}
+    assert len(sessions) == 2
+    assert (sessions[left]["complete"], sessions[left]["outcome"]) == (False, "incomplete")
+
+
+async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: Path) -> None:
+    assert (await run(tmp_path, root, program=FORKING_PROGRAM))[0] == 0
+    async with asyncio.timeout(20):
+        while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
+            await asyncio.sleep(0.02)
+    assert leftover_journals(root) == []
