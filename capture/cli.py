@@ -42,6 +42,10 @@ def proxy_command(
     strict: Annotated[
         bool, typer.Option("--strict", help="End a call that cannot be recorded whole; otherwise the call comes first.")
     ] = False,
+    conversation_tag: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The tag that joins one call's sockets; clients send it in a header."),
+    ] = "conversation",
     recordings: Recordings = None,
 ) -> None:
     """Listen for clients, carry each of them to one target, and record every session.
@@ -59,7 +63,7 @@ def proxy_command(
 
     _narrate()
     target, root = resolve_target(to), open_root(recordings)
-    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])), is_strict=strict)
+    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])), conversation_tag=conversation_tag, is_strict=strict)
     with Recorder(root) as recorder:
         asyncio.run(run_proxy(target, recorder, listen=listen, policy=policy, on_listening=_print_line))
 

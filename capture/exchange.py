@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import h11
 
-from capture.handshake import HEAD_LIMIT, RequestHead, take_head
+from capture.handshake import HEAD_LIMIT, RequestHead, ResponseHead, parse_response, take_head
 from capture.recording.facts import Sender
 
 
@@ -82,9 +83,11 @@ class Gate(asyncio.Protocol):
 
     async def head(self) -> bytes:
         """Wait for a whole HTTP head; ConnectionError where the peer leaves before."""
-        while (head := take_head(self.held)) is None:
+        searched = 0
+        while (head := take_head(self.held, searched)) is None:
             if self.eof or self.lost:
                 raise ConnectionError("the connection ended before a whole HTTP head came")
+            searched = len(self.held)
             await self._change()
         return head
 
@@ -130,6 +133,33 @@ class Gate(asyncio.Protocol):
         await self._changed.wait()
 
 
+async def final_head(server: Gate, client: Gate) -> tuple[bytes, ResponseHead]:
+    """Wait for the head that answers an upgrade; hints that come ahead of it go to the client.
+
+    Raises ConnectionError, ValueError or `BadRequest` where none comes that can be read.
+    """
+    while True:
+        answer = await server.head()
+        response = parse_response(answer)
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS or response.status >= HTTPStatus.OK:
+            return answer, response
+        client.transport.write(answer)
+
+
+async def keep_body(client: Gate, asked: RequestHead, tap: BodyTap, *, within_s: float) -> None:
+    """Record the body of a request that goes nowhere, as far as it comes in time; `asked` is its head."""
+    inbound = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
+    inbound.receive_data(asked.encode())
+    inbound.next_event()
+    # Who waits for a 100 Continue sends nothing before it, and shall not.
+    if inbound.they_are_waiting_for_100_continue:
+        return
+    with contextlib.suppress(h11.RemoteProtocolError, TimeoutError):
+        async with asyncio.timeout(within_s):
+            while isinstance(event := await _next_event(inbound, client), h11.Data):
+                tap.http_body("client", bytes(event.data))
+
+
 class Exchange:
     """One request and its answer: no second request passes, whatever the bytes say."""
 
@@ -172,16 +202,15 @@ class Exchange:
     async def _upload(self) -> None:
         try:
             while True:
-                event = self._inbound.next_event()
-                if event is h11.NEED_DATA:
-                    self._inbound.receive_data(await self._client.read())
-                elif isinstance(event, h11.Data):
+                event = await _next_event(self._inbound, self._client)
+                if isinstance(event, h11.Data):
                     self._tap.http_body("client", bytes(event.data))
                     await self._server.write(self._outbound.send(event))
                 else:
                     # The end of the body; what follows on this connection is nobody's.
                     if isinstance(event, h11.EndOfMessage):
-                        await self._server.write(self._outbound.send(event))
+                        # Without trailers: they would be headers that no rewriting has seen.
+                        await self._server.write(self._outbound.send(h11.EndOfMessage()))
                     return
         except h11.RemoteProtocolError:
             # The body broke off: the endpoint must not take what there is for the whole.
@@ -189,10 +218,9 @@ class Exchange:
 
     async def _download(self) -> None:
         while True:
-            event = self._outbound.next_event()
-            if event is h11.NEED_DATA:
-                self._outbound.receive_data(await self._server.read())
-                continue
+            event = await _next_event(self._outbound, self._server)
+            if event is h11.PAUSED:
+                raise h11.RemoteProtocolError("the endpoint speaks another protocol")
             if isinstance(event, h11.Data):
                 self._tap.http_body("server", bytes(event.data))
             elif isinstance(event, h11.Response):
@@ -212,6 +240,13 @@ class Exchange:
             headers=[*kept, (b"Connection", b"close")],
             reason=answer.reason,
         )
+
+
+async def _next_event(connection: h11.Connection, gate: Gate) -> h11.Event | type[h11.PAUSED]:
+    """Give the next event of one end, and read what it takes."""
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        connection.receive_data(await gate.read())
+    return cast("h11.Event | type[h11.PAUSED]", event)
 
 
 def _as_h11(head: RequestHead) -> h11.Request:

@@ -1,27 +1,34 @@
-"""HTTP heads, pure: read a request or an answer, rewrite a request for its target, say who may call."""
+"""HTTP heads, pure: read a request or an answer, rewrite a request for its target."""
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from urllib.parse import unquote, unquote_plus, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import h11
 
 from capture.redaction import is_credential_name
+from capture.tagging import is_tag_header
 from capture.targets import Target
 
 HEAD_LIMIT = 64 << 10
 """Bytes a request or response head may have."""
 
+KEY_SUBPROTOCOL = "openai-insecure-api-key."
+"""Begins the subprotocol in which browsers, which can set no headers, send their key."""
+
 Headers = Sequence[tuple[str, str]]
 
 _LINE_END = re.compile(r"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+# What only some HTTP/1.1 parsers take for the end of a line, or for its continuation.
+_ODD_LINES = re.compile(rb"(?<!\r)\n|\n[ \t]")
+_AUTHORITY = re.compile(r"(?:https?|wss?)://[^/?#]+(?=[/?]|$)", re.IGNORECASE)
+# A tunnel to anywhere; and an echo of the request, the target's key in it.
+_UNSERVED_METHODS = frozenset({"CONNECT", "TRACE"})
 # Of one connection only (RFC 9110, 7.6.1): a forwarded plain exchange names its own.
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
 
@@ -83,12 +90,13 @@ class UpstreamRequest:
     head: RequestHead
 
 
-def take_head(buffer: bytearray) -> bytes | None:
+def take_head(buffer: bytearray, searched: int = 0) -> bytes | None:
     """Take a whole head, blank line included, off the front of the buffer; None while it is not all there.
 
+    `searched` bytes were there the last time: a head that comes byte by byte is not searched anew with each.
     Raises `BadRequest` with status 431 over `HEAD_LIMIT` bytes.
     """
-    end = _HEAD_END.search(buffer)
+    end = _HEAD_END.search(buffer, max(searched - 3, 0))
     if (end.end() if end else len(buffer)) > HEAD_LIMIT:
         raise BadRequest(431, f"the head is over {HEAD_LIMIT >> 10} KiB")
     if end is None:
@@ -100,6 +108,8 @@ def take_head(buffer: bytearray) -> bytes | None:
 
 def parse_request(head: bytes) -> RequestHead:
     """Read a client's request head; `BadRequest` where it is no HTTP/1.1 request that can be forwarded."""
+    if _ODD_LINES.search(head):
+        raise BadRequest(400, "lines of a request head end with CR LF, and none is folded")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
     try:
         connection.receive_data(head)
@@ -110,9 +120,15 @@ def parse_request(head: bytes) -> RequestHead:
         raise BadRequest(400, "no HTTP/1.1 request")
     if request.http_version != b"1.1":
         raise BadRequest(505, "only HTTP/1.1 is spoken here")
+    method = request.method.decode("latin-1")
+    if method in _UNSERVED_METHODS:
+        raise BadRequest(405, f"{method} is not served here")
     path = _origin_form(request.target.decode("latin-1"))
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw_items()]
-    parsed = RequestHead(request.method.decode("latin-1"), path, headers)
+    parsed = RequestHead(method, path, headers)
+    # h11 goes by one of the two, and what comes after us might go by the other (RFC 9112, 6.1).
+    if _has(headers, "transfer-encoding") and _has(headers, "content-length"):
+        raise BadRequest(400, "a request body has either a length or chunks")
     # A body would be a place to hide a second request that no rewriting sees.
     if parsed.is_upgrade and parsed.has_body:
         raise BadRequest(400, "an upgrade request takes no body")
@@ -137,6 +153,12 @@ def header_values(headers: Headers, name: str) -> list[str]:
     return [value for known, value in headers if known.lower() == name]
 
 
+def query_pairs(path: str) -> list[tuple[str, str, str]]:
+    """Split a path's query into (name, `=` or nothing, value), all as they were spelled."""
+    query = path.partition("?")[2]
+    return [pair.partition("=") for pair in query.split("&")] if query else []
+
+
 def rewrite_request(
     request: RequestHead,
     target: Target,
@@ -150,42 +172,22 @@ def rewrite_request(
     the target has none the client's passes, unless `drop_credentials`. An upgrade goes to the target's URL, any
     other request to the target's origin with the client's own path.
     """
-    replaced = bool(credential) or drop_credentials or _holds_credential(target)
+    replaced = bool(credential) or drop_credentials or holds_credential(target)
     path = _without_credentials(request.path) if replaced else request.path
-    url = target.request_url(path) if request.is_upgrade else _origin_url(target, path)
-    parts = urlsplit(url)
+    # The target's own authority, whatever the client's path looks like; and the path as it came.
+    url = target.request_url(path) if request.is_upgrade else f"{target.origin}{path}"
     headers = _client_headers(request, replaced=replaced, replaced_names={name.lower() for name in target.headers})
-    headers = [(name, parts.netloc if name.lower() == "host" else value) for name, value in headers]
+    headers = [(name, urlsplit(target.url).netloc if name.lower() == "host" else value) for name, value in headers]
     if not request.is_upgrade:
         # One exchange a connection, so that no second request slips past this rewriting.
         headers = [pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP] + [("Connection", "close")]
-    path_and_query = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    head = replace(request, path=path_and_query, headers=[*headers, *credential, *target.headers.items()])
-    return UpstreamRequest(url, head)
+    headers += [*credential, *target.headers.items()]
+    return UpstreamRequest(url, replace(request, path=url.removeprefix(target.origin), headers=headers))
 
 
-def client_credentials(request: RequestHead) -> list[str]:
-    """List every key that a client's request holds, wherever it may stand."""
-    bearer = [value.removeprefix("Bearer ").strip() for value in header_values(request.headers, "authorization")]
-    keys = header_values(request.headers, "api-key") + header_values(request.headers, "x-api-key")
-    subprotocols = [
-        token.strip().removeprefix(_KEY_SUBPROTOCOL)
-        for value in header_values(request.headers, "sec-websocket-protocol")
-        for token in value.split(",")
-        if token.strip().startswith(_KEY_SUBPROTOCOL)
-    ]
-    query = [
-        unquote(value).removeprefix("Bearer ")
-        for name, _, value in _query_pairs(request.path)
-        if is_credential_name(unquote_plus(name))
-    ]
-    return bearer + keys + subprotocols + query
-
-
-def is_authorized(request: RequestHead, client_token: str) -> bool:
-    """Tell whether a client's request holds the token, compared in constant time."""
-    expected = client_token.encode()
-    return any(hmac.compare_digest(key.encode("utf-8", "replace"), expected) for key in client_credentials(request))
+def holds_credential(target: Target) -> bool:
+    """Tell whether a target's URL holds a key."""
+    return any(is_credential_name(unquote_plus(name)) for name, _, _ in query_pairs(target.request_url()))
 
 
 def plain_response(status: int, text: str) -> bytes:
@@ -200,7 +202,7 @@ def plain_response(status: int, text: str) -> bytes:
 
 
 def _client_headers(request: RequestHead, *, replaced: bool, replaced_names: set[str]) -> list[tuple[str, str]]:
-    headers = [pair for pair in request.headers if pair[0].lower() not in replaced_names]
+    headers = [pair for pair in request.headers if pair[0].lower() not in replaced_names and not is_tag_header(pair[0])]
     if not replaced:
         return headers
     kept = (_without_key_subprotocol(pair) for pair in headers if not _is_credential_header(pair[0]))
@@ -208,20 +210,20 @@ def _client_headers(request: RequestHead, *, replaced: bool, replaced_names: set
 
 
 def _is_credential_header(name: str) -> bool:
-    return name.lower() in ("authorization", "api-key", "x-api-key")
+    return name.lower() in ("authorization", "proxy-authorization", "api-key", "x-api-key")
 
 
 def _without_key_subprotocol(pair: tuple[str, str]) -> tuple[str, str] | None:
     name, value = pair
-    if name.lower() != "sec-websocket-protocol" or _KEY_SUBPROTOCOL not in value:
+    if name.lower() != "sec-websocket-protocol" or KEY_SUBPROTOCOL not in value:
         return pair
     # `realtime` stays: the endpoint picks it, and a browser refuses an answer that picks none it offered.
-    kept = [token for token in value.split(",") if not token.strip().startswith(_KEY_SUBPROTOCOL)]
+    kept = [token for token in value.split(",") if not token.strip().startswith(KEY_SUBPROTOCOL)]
     return (name, ",".join(kept).strip()) if kept else None
 
 
 def _without_credentials(path: str) -> str:
-    pairs = _query_pairs(path)
+    pairs = query_pairs(path)
     if not any(is_credential_name(unquote_plus(name)) for name, _, _ in pairs):
         return path
     kept = "&".join("".join(pair) for pair in pairs if not is_credential_name(unquote_plus(pair[0])))
@@ -229,29 +231,15 @@ def _without_credentials(path: str) -> str:
     return f"{bare}?{kept}" if kept else bare
 
 
-def _query_pairs(path: str) -> list[tuple[str, str, str]]:
-    query = path.partition("?")[2]
-    return [pair.partition("=") for pair in query.split("&")] if query else []
-
-
-def _holds_credential(target: Target) -> bool:
-    return any(is_credential_name(unquote_plus(name)) for name, _, _ in _query_pairs(target.request_url()))
-
-
-def _origin_url(target: Target, path: str) -> str:
-    parts = urlsplit(target.url)
-    return f"{parts.scheme}://{parts.netloc}{path}"
-
-
 def _origin_form(target: str) -> str:
     """Reduce an absolute request target to path and query; the authority is the target's, never the client's."""
-    if target.startswith("/"):
-        return target
-    parts = urlsplit(target)
-    if parts.scheme not in ("http", "https", "ws", "wss"):
+    path = _AUTHORITY.sub("", target, count=1) if _AUTHORITY.match(target) else target
+    if path.startswith("/"):
+        return path
+    # Anything else ("http:@elsewhere/", "*") would be read as a part of the authority it is put behind.
+    if path == target:
         raise BadRequest(400, "the request target must be a path")
-    path = parts.path or "/"
-    return f"{path}?{parts.query}" if parts.query else path
+    return f"/{path}"
 
 
 def _has(headers: Iterable[tuple[str, str]], name: str) -> bool:

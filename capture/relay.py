@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import h11
 
-from capture.exchange import Exchange, Gate
+from capture.admission import WaitingRoom, is_authorized, refuse_web_pages
+from capture.exchange import Exchange, Gate, final_head, keep_body
 from capture.handshake import (
     BadRequest,
     RequestHead,
     UpstreamRequest,
-    is_authorized,
+    holds_credential,
     parse_request,
-    parse_response,
     plain_response,
     rewrite_request,
 )
@@ -32,6 +32,7 @@ from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeR
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
 from capture.splice import Splice
+from capture.tagging import conversation_key, merge_tags, read_tags
 from capture.targets import Target
 
 SWITCHING_PROTOCOLS = 101
@@ -51,6 +52,9 @@ class RelayLimits:
     """For the endpoint's response head."""
     linger_s: float = 5
     """For the rest of one direction once the other has ended."""
+    waiting: int = 128
+    """Clients without a whole request that are waited for; beyond, those that came `waiting_s` ago are dropped."""
+    waiting_s: float = 1
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class RecordingPolicy:
     """What holds for every session of a proxy."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
+    conversation_tag: str = "conversation"
+    """Name of the tag that the sockets of one call share."""
     keep_rule: KeepRule | None = None
     redact: Sequence[str] = ()
     is_strict: bool = False
@@ -109,6 +115,7 @@ class Relay:
         self._policy = policy or RecordingPolicy()
         self._on_sealed = on_sealed
         self._live: dict[_Connection, asyncio.Task[None]] = {}
+        self._waiting: WaitingRoom[_Connection] = WaitingRoom(self.limits.waiting, self.limits.waiting_s)
         # Honours SSL_CERT_FILE and SSL_CERT_DIR.
         self.tls = ssl.create_default_context() if target.is_tls else None
 
@@ -127,6 +134,13 @@ class Relay:
         task = self._tasks.create_task(connection.run(), name="wiretape connection")
         self._live[connection] = task
         task.add_done_callback(lambda _: self._live.pop(connection))
+        overdue = self._waiting.enter(connection, asyncio.get_running_loop().time())
+        if overdue is not None:
+            overdue.drop()
+
+    def has_come(self, connection: _Connection) -> None:
+        """Note that a client's request has come, or that it need not come any more."""
+        self._waiting.leave(connection)
 
     async def address(self, request: RequestHead) -> UpstreamRequest:
         """Rewrite a client's request for the target; WiretapeError where the target's key is not to be had."""
@@ -134,23 +148,27 @@ class Relay:
         # Asking Entra for a token is network I/O; reading the environment is not.
         is_slow = target.auth == "entra"
         credential = await asyncio.to_thread(target.credential_headers) if is_slow else target.credential_headers()
+        if self.client_token is None and (credential or holds_credential(target)):
+            refuse_web_pages(request)
         # The client token opens this proxy only; the endpoint never sees it.
         return rewrite_request(request, target, credential, drop_credentials=self.client_token is not None)
 
-    def start_recording(self, url: str, on_loss: Callable[[str], None]) -> _Recording:
+    def start_recording(self, url: str, request: RequestHead, on_loss: Callable[[str], None]) -> _Recording:
         """Begin a recording; a stand-in where that fails, because the call comes first.
 
         Where the policy is strict, `on_loss` gets the reason when something is not recorded, on the loop.
         """
         target = self.target
         try:
+            tags = self._tags(request)
             facts = self._recorder.new_facts(
                 target=self.target_name,
                 provider=target.provider,
                 region=target.region,
                 host=target.host,
                 url=redact_url(url),
-                tags=dict(self._policy.tags),
+                tags=tags,
+                conversation_key=conversation_key(tags, self._policy.conversation_tag),
                 keep_rule=self._policy.keep_rule,
                 redact=list(self._policy.redact),
             )
@@ -170,6 +188,12 @@ class Relay:
             loop.call_soon_threadsafe(on_loss, reason)
 
         return tell
+
+    def _tags(self, request: RequestHead) -> dict[str, str]:
+        given = read_tags(request.headers)
+        if given.refused:
+            _log.warning("tags of a request were not taken: %s", "; ".join(given.refused[:5]))
+        return merge_tags(self._policy.tags, given.tags)
 
     def end_recording(self, recording: _Recording, end: SessionEnd) -> None:
         """Hand a session over to sealing."""
@@ -199,6 +223,10 @@ class _Connection:
             self._splice.stop()
         return self._splice is not None
 
+    def drop(self) -> None:
+        """Let go of a client that is not served yet."""
+        self._client.transport.abort()
+
     async def run(self) -> None:
         """Carry the client; whatever goes wrong with it, the others' calls go on."""
         try:
@@ -207,6 +235,7 @@ class _Connection:
         except Exception:  # noqa: BLE001 - an error let out of here would end the group, and every call in it
             _log.exception("a connection ended in a fault of the relay")
         finally:
+            self._relay.has_come(self)
             self._client.close()
 
     async def _serve(self) -> None:
@@ -221,6 +250,7 @@ class _Connection:
             _log.error("a client could not be served: %s", problem)
             self._answer(502, str(problem))
         else:
+            self._relay.has_come(self)
             await self._record(request, upstream)
 
     async def _read_request(self) -> RequestHead:
@@ -241,7 +271,7 @@ class _Connection:
             self._splice.stop(f"strict: it could not be recorded: {reason}")
 
     async def _record(self, request: RequestHead, upstream: UpstreamRequest) -> None:
-        self._recording = self._relay.start_recording(upstream.url, self._end_unrecorded)
+        self._recording = self._relay.start_recording(upstream.url, request, self._end_unrecorded)
         try:
             end = await self._carry(request, upstream)
         except asyncio.CancelledError:
@@ -260,6 +290,7 @@ class _Connection:
             server = self._server = await self._connect(upstream.url)
         except OSError as error:
             self._note_request(upstream.head, None)
+            await keep_body(self._client, request, self._recording, within_s=self._limits.linger_s)
             reason = _reason(error, self._limits.connect_s)
             return self._refuse(502, f"cannot be reached: {reason}")
         self._note_request(upstream.head, server.remote_ip)
@@ -286,8 +317,7 @@ class _Connection:
         server.transport.write(head.encode())
         try:
             async with asyncio.timeout(self._limits.answer_s):
-                answer = await server.head()
-            response = parse_response(answer)
+                answer, response = await final_head(server, self._client)
         except (OSError, ValueError, BadRequest) as error:
             return self._no_answer(error)
         if response.status != SWITCHING_PROTOCOLS:

@@ -54,6 +54,12 @@ class Target:
         return urlsplit(self.url).hostname or ""
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port, as the URL has them."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
     def port(self) -> int:
         """Port to connect to."""
         parts = urlsplit(self.url)
@@ -73,14 +79,15 @@ class Target:
         """
         ours = urlsplit(self.url)
         # Not parsed as a URL: a client's path may look like another host ("//…"), or be nonsense.
-        their_path, _, their_query = _ORIGIN.sub("", path_and_query).partition("?")
-        path = ours.path if ours.path.strip("/") else their_path or "/"
+        their_path, mark, their_query = _ORIGIN.sub("", path_and_query).partition("?")
+        path = ours.path if ours.path.strip("/") else their_path
         query = ours.query or _with_model(their_query, self.model)
         if self.query:
             names = {name.lower() for name in self.query}
             kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
             query = "&".join([*kept, urlencode(self.query)])
-        return urlunsplit((ours.scheme, ours.netloc, path, query, ""))
+        # An empty query is one, too.
+        return f"{self.origin}{path if path.startswith('/') else '/' + path}{'?' if query or mark else ''}{query}"
 
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.

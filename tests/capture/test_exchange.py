@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import h11
 import pytest
 
-from capture.exchange import Exchange, Gate
+from capture.exchange import Exchange, Gate, final_head, keep_body
 from capture.handshake import RequestHead, parse_request
 from capture.recording.facts import Sender
 
@@ -148,6 +148,41 @@ async def test_a_client_that_breaks_off_takes_its_request_back() -> None:
         with pytest.raises(h11.RemoteProtocolError):
             await exchange.run(request, request)
     assert not exchange.is_answered
+
+
+async def test_an_endpoint_that_speaks_another_protocol_is_an_error() -> None:
+    async with ends() as at:
+        request = parse_request(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        at.endpoint[1].write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        with pytest.raises(h11.RemoteProtocolError):
+            await at.exchange().run(request, request)
+
+
+async def test_the_answer_to_an_upgrade_comes_behind_its_hints() -> None:
+    hints, answer = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+    async with ends() as at:
+        at.endpoint[1].write(hints + hints + answer + b"\x88\x00")
+        head, response = await final_head(at.server, at.client)
+        assert (head, response.status, bytes(at.server.held)) == (answer, 101, b"\x88\x00")
+        assert await at.caller[0].readexactly(2 * len(hints)) == hints + hints
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "kept"),
+    [
+        ("Content-Length: 5", b"helloGET /next", b"hello"),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\nnonsense\r\n", b"abc"),
+        ("Content-Length: 50", b"half", b"half"),
+        ("Content-Length: 5\r\nExpect: 100-continue", b"", b""),
+        ("X: no body", b"", b""),
+    ],
+)
+async def test_the_body_of_a_request_that_goes_nowhere_is_told(framing: str, body: bytes, kept: bytes) -> None:
+    async with ends() as at:
+        at.caller[1].write(body)
+        await keep_body(at.client, post(framing), at.heard, within_s=0.1 if kept == b"half" else 10)
+    assert at.heard.bodies["client"] == kept
 
 
 async def test_a_gate_holds_a_bounded_amount_and_reads_on_when_asked() -> None:
