@@ -54,6 +54,8 @@ class SealerProcess(Sealer):
         super().__init__(root)
         self._close_within_s = close_within_s
         self._submitted: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._unsealed: dict[str, None] = {}
+        """Submitted and not answered yet, in their order."""
         self._worker: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
         self._thread.start()
@@ -61,6 +63,7 @@ class SealerProcess(Sealer):
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         sealed: Future[SealedSession] = Future()
+        self._unsealed[session_id] = None
         self._submitted.put((session_id, sealed))
         return sealed
 
@@ -89,7 +92,11 @@ class SealerProcess(Sealer):
         while (submitted := self._submitted.get()) is not None:
             session_id, sealed = submitted
             self._seal_into(sealed, session_id)
-        self._drop_pool()
+            self._unsealed.pop(session_id, None)
+        if not self._is_abandoned:
+            self._drop_pool()
+        elif self._worker is not None and self._worker.stdout is not None:
+            self._worker.stdout.close()
 
     def _leftovers(self) -> list[str]:
         try:
@@ -142,17 +149,17 @@ class SealerProcess(Sealer):
         return worker
 
     def _hand_over(self) -> None:
+        # The first of them may have been handed over already: a session sealed again is sealed once.
+        left, worker = list(self._unsealed), self._worker
         # What the thread still fails with now is no fault of a session's.
         self._is_abandoned = True
-        worker = self._worker
-        with suppress(queue.Empty, OSError):
-            while worker is not None:
-                submitted = self._submitted.get_nowait()
-                if submitted is not None:
-                    _input(worker).write(f"{submitted[0]}\n".encode())
-        if worker is not None:
-            with suppress(OSError):
-                _input(worker).close()
+        if worker is None:
+            return
+        # A thread that has just sealed the last of them has closed the input itself.
+        with suppress(OSError, ValueError):
+            for session_id in left:
+                _input(worker).write(f"{session_id}\n".encode())
+            _input(worker).close()
 
 
 def work(root: str) -> None:
