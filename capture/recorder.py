@@ -19,7 +19,7 @@ from capture.errors import UsageProblem
 from capture.frames import FrameCursor
 from capture.journal import UNKNOWN_BYTES, Direction, Gap, Journal, JournalWriter
 from capture.masking import NO_MASKS, Masks, clean_fact, masks_of
-from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
+from capture.recording.facts import Fact, HandshakeResponse, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
 from capture.sealing import SealedSession, Sealer
 
@@ -133,6 +133,8 @@ class SessionRecording:
 
     def fact(self, fact: Fact) -> None:
         """Note something about the session."""
+        if isinstance(fact, HandshakeResponse) and self.facts.redact:
+            fact = msgspec.structs.replace(fact, redact=self.facts.redact)
         # What is not to be kept of heads and reasons is known by now: it never reaches the disk.
         self._journal.append(Direction.FACT, self.now_ns(), encode_fact(clean_fact(fact, self._masks)))
 

@@ -99,8 +99,10 @@ class SessionRows:
         elif isinstance(fact, Divergence | Rewrite):
             table = "divergences" if isinstance(fact, Divergence) else "rewrites"
             self._ready.append((table, msgspec.structs.asdict(fact)))
-        elif isinstance(fact, HandshakeResponse) and fact.status == SWITCHING_PROTOCOLS and not self._decoders:
-            self._upgrade(fact)
+        elif isinstance(fact, HandshakeResponse):
+            self._masks = self._masks or masks_of(fact.redact)
+            if fact.status == SWITCHING_PROTOCOLS and not self._decoders:
+                self._upgrade(fact)
 
     def _upgrade(self, response: HandshakeResponse) -> None:
         headers = [value for name, value in response.headers if name.lower() == "sec-websocket-extensions"]

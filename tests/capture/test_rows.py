@@ -379,3 +379,9 @@ def test_a_key_that_the_endpoint_repeats_is_in_no_column() -> None:
     [row], summary = session(server(told))
     assert row["error_message"] == "Incorrect API key provided: [redacted]. Try again."
     assert "Sup3rs3cret" not in str(row) + str(summary)
+
+
+def test_a_journal_that_lost_its_first_record_still_knows_what_must_not_be_kept() -> None:
+    switched = HandshakeResponse(offset_ns=5, status=101, headers=[], redact=["transcripts"])
+    tables, _ = unroll(fact(switched), server(TRANSCRIBED))
+    assert [row["redacted"] for row in tables["events"]] == [True]
