@@ -11,7 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from capture.recording.root import Root
 
 HOME = Path(__file__).parents[1]
 LIVE = "the session is live"
+RECOVER = [sys.executable, "-m", "wiretape", "capture", "recover", "--recordings"]
 
 # Made up, each of its own: what is found tells where it came from.
 IN_HEADS = {
@@ -146,8 +147,11 @@ async def hold_session(head: bytes, reader: asyncio.StreamReader, writer: asynci
     writer.write(b"".join(protocol.data_to_send()))
     while chunk := await reader.read(65536):
         protocol.receive_data(chunk)
-        if any(isinstance(event, Frame) and event.data == b"bye" for event in protocol.events_received()):
-            protocol.send_close(3000, f"key {IN_MESSAGES['close reason']}")
+        for said in (event.data for event in protocol.events_received() if isinstance(event, Frame)):
+            if said == b"bye":
+                protocol.send_close(3000, f"key {IN_MESSAGES['close reason']}")
+            elif b"conversation.item.create" in said:
+                protocol.send_text(bytes(said).replace(b".create", b".added"))
         writer.write(b"".join(protocol.data_to_send()))
         if protocol.close_expected():
             break
@@ -163,15 +167,22 @@ async def endpoint() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def proxy(root: Root, log: Path, to: str, **environment: str) -> AsyncIterator[str]:
+async def proxy(
+    root: Root,
+    log: Path,
+    to: str,
+    *options: str,
+    end: signal.Signals = signal.SIGTERM,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[str]:
     """Run the real command, as loosely as an operator may start it; give the address it prints."""
     command = [sys.executable, "-m", "wiretape", "capture", "proxy", "--to", to, "--listen", "127.0.0.1:0"]
-    command += ["--recordings", str(root.path), "--tag", f"note={IN_HEADS['tag header']}"]
+    command += ["--recordings", str(root.path), "--tag", f"note={IN_HEADS['tag header']}", *options]
     with log.open("ab") as told:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=HOME,
-            env=os.environ | {"PYTHONASYNCIODEBUG": "1", "PYTHONPATH": str(HOME)} | environment,
+            env=os.environ | {"PYTHONASYNCIODEBUG": "1", "PYTHONPATH": str(HOME)} | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=told,
             umask=0,
@@ -179,7 +190,7 @@ async def proxy(root: Root, log: Path, to: str, **environment: str) -> AsyncIter
     assert process.stdout is not None
     try:
         yield (await process.stdout.readline()).decode().strip()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(end)
         await process.wait()
     finally:
         if process.returncode is None:
@@ -326,7 +337,7 @@ async def test_no_planted_secret_is_anywhere_when_all_is_sealed(root: Root, tmp_
             # Not on the way to a ws:// target on loopback, and no business of the recording either way.
             "HTTPS_PROXY": f"http://me:{IN_HEADS['userinfo']}@127.0.0.1:1",
         }
-        async with proxy(root, log, "keyed", **environment) as origin:
+        async with proxy(root, log, "keyed", environment=environment) as origin:
             await ask_for_an_ephemeral_key(origin)
             headers = {"Authorization": f"Bearer {IN_HEADS['client token']}"}
             with pytest.raises(InvalidStatus):
@@ -353,3 +364,23 @@ def look_everywhere(root: Root, folder: Path) -> None:
     # The proxy was started with a umask of 0.
     assert not any(path.stat().st_mode & 0o077 for path in root.path.rglob("*") if path.is_file())
     assert stat.S_IMODE(root.journal.stat().st_mode) == 0o700
+
+
+@pytest.mark.slow
+async def test_a_recovery_takes_out_what_the_killed_proxy_was_told_to(root: Root, log: Path) -> None:
+    words = {"typed": "my name is Zoe Planted", "caller": "caller-planted-42"}
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": words["typed"]}]}
+    options = ("--redact", "transcripts", "--redact", "/caller-planted-[0-9]+/")
+    async with endpoint() as port:
+        async with proxy(root, log, f"ws://127.0.0.1:{port}", *options, end=signal.SIGKILL) as origin:
+            url, subprotocols = f"{origin}/v1/realtime?user={words['caller']}", [Subprotocol("realtime")]
+            client = await connect(url, subprotocols=subprotocols, compression=None, proxy=None)
+            await client.send(json.dumps({"type": "conversation.item.create", "item": item}))
+            await until_written(root, words["typed"])
+            assert found_in(journals(root), {"caller": words["caller"]}) == []
+        await client.wait_closed()
+    assert journals(root)
+    await asyncio.to_thread(subprocess.run, [*RECOVER, str(root.path)], cwd=HOME, capture_output=True, check=False)
+    places = everything_on_disk(root.path)
+    assert found_in(places, words) == []
+    assert any(("x" * len(words["typed"])).encode() in content for content in places.values())
