@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from capture.errors import UsageProblem
+from capture.masking import masks_of
+
+_PATIENCE_CPU_S = 1.0
+# What regular expressions that backtrack without end are known to fail on.
+_PROBES = tuple(
+    piece * (500 // len(piece)) + end for piece in ("a", "1", " ", "a ", "a.", "1-", "ab1 ") for end in "!@"
+)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -30,3 +41,34 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def parse_redactions(texts: Sequence[str]) -> list[str]:
+    """Read the values of `--redact`: `transcripts,audio`, the name of a pattern, or `/REGEX/`.
+
+    Only names are split at commas: a regular expression may hold some. Raises `UsageProblem` for what is none
+    of these, and for an expression that would not come to an end.
+    """
+    rules: list[str] = []
+    for text in texts:
+        rules += [text] if text.startswith("/") else [part.strip() for part in text.split(",") if part.strip()]
+    for rule in rules:
+        masks = masks_of([rule])
+        for pattern in masks.patterns:
+            _check_ends(rule, pattern)
+    return list(dict.fromkeys(rules))
+
+
+def _check_ends(rule: str, pattern: re.Pattern[str]) -> None:
+    def give_up(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        raise UsageProblem(f"--redact {rule} takes too long to search: avoid repeats within repeats, as in (a+)+")
+
+    # The `re` module looks for signals while it searches, and has no time limit of its own.
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_CPU_S)
+    try:
+        for probe in _PROBES:
+            pattern.search(probe)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from capture.audio import PCM16_24K, AudioFormat, clip_as
 from capture.errors import UsageProblem
 from capture.in_process import connect_recorded
+from capture.masking import MASK, masks_of
 from capture.pacing import Pacing
 from capture.realtime.audio_formats import parse_format
 from capture.realtime.configuration import get_path, read_setting, set_path
@@ -25,7 +26,7 @@ from capture.realtime.events import parse_event
 from capture.realtime.progress import Progress
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import Sender, SessionEnd
-from capture.redaction import redact_url
+from capture.redaction import redact_text, redact_url
 from capture.sealing import SealedSession
 from capture.targets import Target
 
@@ -56,6 +57,8 @@ class CallPlan:
     timeout_s: float = 30
     """How long to wait for what is due once the clip has been spoken."""
     answer_timeout_s: float = 10
+    redact: Sequence[str] = ()
+    """What must not be kept of the call, as `--redact` names it."""
     """How long to wait for session.created and session.updated."""
 
 
@@ -107,6 +110,7 @@ async def place_call(
         region=target.region,
         host=target.host,
         url=redact_url(url),
+        redact=list(plan.redact),
     )
     headers = [*target.credential_headers(), *target.headers.items()]
     recording = recorder.start_session(facts)
@@ -203,7 +207,7 @@ class _Endpoint:
         # Some endpoints do not say which event was wrong: until the update is answered, it is the suspect.
         is_suspect = culprit is None and self.progress.is_open and not self.has_answered_update
         if culprit == _UPDATE_ID or is_suspect:
-            self.rejection = str(get_path(event, "error.message"))
+            self.rejection = redact_text(str(get_path(event, "error.message")))
 
 
 class _Call:
@@ -237,9 +241,14 @@ class _Call:
             sealed,
             notes=tuple(self._notes),
             began=endpoint.progress.is_open,
-            heard=tuple(endpoint.heard),
-            answers=tuple(endpoint.answers),
+            heard=tuple(map(self._told, endpoint.heard)),
+            answers=tuple(map(self._told, endpoint.answers)),
         )
+
+    def _told(self, text: str) -> str:
+        # What is printed ends in files too.
+        masks = masks_of(self._plan.redact)
+        return MASK * len(text) if masks.transcripts else masks.plain(text)
 
     async def run(self, connection: ClientConnection) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -247,7 +256,7 @@ class _Call:
             with suppress(ConnectionClosed):
                 await self._converse(connection)
             if connection.close_code is not None:
-                said = f"{connection.close_code} {connection.close_reason or ''}".rstrip()
+                said = redact_text(f"{connection.close_code} {connection.close_reason or ''}".rstrip())
                 self._notes.append(f"the endpoint closed the connection: {said}")
             await connection.close()
         punctuality = self._pacing.summary()

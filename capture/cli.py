@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Record realtime sessions: through a proxy, or by placing a call.")
 
 Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
+Redact = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redact",
+        metavar="WHAT",
+        help="Not to be kept, with its length left: transcripts, audio, emails, phones, cards or /REGEX/; repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 To = Annotated[str, typer.Option("--to", metavar="TARGET|URL", help="A target of wiretape.toml, or a URL.")]
 
@@ -46,6 +54,7 @@ def proxy_command(
         str,
         typer.Option(metavar="NAME", help="The tag that joins one call's sockets; clients send it in a header."),
     ] = "conversation",
+    redact: Redact = None,
     recordings: Recordings = None,
 ) -> None:
     """Listen for clients, carry each of them to one target, and record every session.
@@ -55,6 +64,7 @@ def proxy_command(
     """
     import asyncio
 
+    from capture.arguments import parse_redactions
     from capture.proxy import run_proxy
     from capture.recorder import Recorder
     from capture.recording.root import open_root
@@ -63,7 +73,12 @@ def proxy_command(
 
     _narrate()
     target, root = resolve_target(to), open_root(recordings)
-    policy = RecordingPolicy(tags=dict(map(_parse_tag, tag or [])), conversation_tag=conversation_tag, is_strict=strict)
+    policy = RecordingPolicy(
+        tags=dict(map(_parse_tag, tag or [])),
+        redact=parse_redactions(redact or []),
+        conversation_tag=conversation_tag,
+        is_strict=strict,
+    )
     with Recorder(root) as recorder:
         asyncio.run(run_proxy(target, recorder, listen=listen, policy=policy, on_listening=_print_line))
 
@@ -84,6 +99,7 @@ def call_command(
         str | None, typer.Option("--model", help="Realtime model; without one anywhere, gpt-realtime.")
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for what is due.")] = 30,
+    redact: Redact = None,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,7 +108,7 @@ def call_command(
     Prints the session's id. Exit status 1 where the endpoint refused the session.
     Example: wiretape capture call --to ws://127.0.0.1:8900 --audio question.flac --transcription whisper-1
     """
-    from capture.arguments import parse_setting
+    from capture.arguments import parse_redactions, parse_setting
     from capture.call import CallPlan
     from capture.recording.root import open_root
     from capture.targets import resolve_target
@@ -104,6 +120,7 @@ def call_command(
         settings=dict(map(parse_setting, settings or [])),
         model=model,
         timeout_s=timeout,
+        redact=parse_redactions(redact or []),
     )
     result = _place_call(resolve_target(to), plan, open_root(recordings), as_json=as_json)
     _print_call(result, as_json=as_json)

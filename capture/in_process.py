@@ -17,7 +17,7 @@ from capture import __version__
 from capture.errors import EndpointRefused
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd
-from capture.redaction import redact_url
+from capture.redaction import redact_text, redact_url
 from capture.tap import Tap, TappedConnection
 
 USER_AGENT = f"wiretape/{__version__}"
@@ -89,7 +89,8 @@ async def _open(
             redact_url(url),
             f"refused the session with HTTP {status} {_phrase(status)}".rstrip(),
             status=status,
-            body=bytes(body).decode("utf-8", "replace"),
+            # Endpoints repeat the key that they refuse, and this is printed.
+            body=redact_text(bytes(body).decode("utf-8", "replace")),
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error

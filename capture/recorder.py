@@ -11,14 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
 
 from capture.errors import UsageProblem
 from capture.frames import FrameCursor
 from capture.journal import UNKNOWN_BYTES, Direction, Gap, Journal, JournalWriter
-from capture.recording.facts import Fact, Sender, SessionEnd, SessionFacts, encode_fact
+from capture.masking import NO_MASKS, Masks, clean_fact, masks_of
+from capture.recording.facts import Fact, HandshakeResponse, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
 from capture.sealing import SealedSession, Sealer
 
@@ -69,9 +70,12 @@ class Recorder:
         """Open the journal of a session, with its facts as the first record.
 
         `on_loss` gets the reason when something is not recorded, once, on any thread; it must return at once and
-        leave the recording alone.
+        leave the recording alone. Raises `UsageProblem` where `facts.redact` has a rule that cannot be applied.
         """
-        return SessionRecording(facts, self._journals.open(facts.session_id, on_loss=on_loss), self)
+        # Before the journal is made: a rule that cannot be applied must not leave one behind.
+        masks = masks_of(facts.redact)
+        cleaned = cast("SessionFacts", clean_fact(facts, masks))
+        return SessionRecording(cleaned, self._journals.open(facts.session_id, on_loss=on_loss), self, masks)
 
     def close(self) -> None:
         """Flush the journals and wait for sealing; sessions that were not ended stay in the journal."""
@@ -88,7 +92,8 @@ class Recorder:
 class SessionRecording:
     """One session being recorded. None of its methods raises or waits: the call comes first."""
 
-    def __init__(self, facts: SessionFacts, journal: Journal, recorder: Recorder) -> None:
+    def __init__(self, facts: SessionFacts, journal: Journal, recorder: Recorder, masks: Masks = NO_MASKS) -> None:
+        self._masks = masks
         self.facts = facts
         self._journal = journal
         self._recorder = recorder
@@ -128,7 +133,10 @@ class SessionRecording:
 
     def fact(self, fact: Fact) -> None:
         """Note something about the session."""
-        self._journal.append(Direction.FACT, self.now_ns(), encode_fact(fact))
+        if isinstance(fact, HandshakeResponse) and self.facts.redact:
+            fact = msgspec.structs.replace(fact, redact=self.facts.redact)
+        # What is not to be kept of heads and reasons is known by now: it never reaches the disk.
+        self._journal.append(Direction.FACT, self.now_ns(), encode_fact(clean_fact(fact, self._masks)))
 
     def lose_track(self, reason: str) -> None:
         """Note that from here on bytes of both senders are missing, nobody knows how many."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from urllib.parse import unquote_plus
+
+from capture.literals import Edit, Literal, Path, Span, apply_edits, decoded, literals, merged, spelled
 
 REDACTED = "[redacted]"
 """Stands where a secret stood."""
@@ -27,13 +28,17 @@ def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _redact_header(name: str, value: str) -> str:
     if name == "sec-websocket-protocol":
-        return _SECRET_SUBPROTOCOL.sub(rf"\1.{REDACTED}", value)
+        return redact_text(_SECRET_SUBPROTOCOL.sub(rf"\1.{REDACTED}", value))
     if name in _URL_HEADERS:
         return redact_url(value)
     # Sec-WebSocket-Key is a nonce of the handshake, no credential.
-    if name in _SECRET_HEADERS or (name.endswith(_SECRET_HEADER_ENDS) and name != "sec-websocket-key"):
-        return REDACTED
-    return value
+    if name == "sec-websocket-key":
+        return value
+    return REDACTED if _is_secret_header(name) else redact_text(value)
+
+
+def _is_secret_header(name: str) -> bool:
+    return name in _SECRET_HEADERS or name.endswith(_SECRET_HEADER_ENDS)
 
 
 def redact_url(url: str) -> str:
@@ -41,7 +46,7 @@ def redact_url(url: str) -> str:
     head, mark, fragment = _USERINFO.sub(rf"\1{REDACTED}@", url).partition("#")
     path, question, query = head.partition("?")
     pairs = "&".join(_redact_pair(pair) for pair in query.split("&"))
-    return f"{path}{question}{pairs}{mark}{fragment}"
+    return redact_text(f"{path}{question}{pairs}{mark}{fragment}")
 
 
 def is_credential_name(query_name: str) -> bool:
@@ -55,97 +60,177 @@ def _redact_pair(pair: str) -> str:
     return f"{name}={REDACTED}" if equals and is_credential_name(unquote_plus(name)) else pair
 
 
-# One token of JSON text. A string that never ends runs to the end of the text: broken JSON may hold a secret too.
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s"{}\[\]:,]++', re.DOTALL)
-_LITERALS_THAT_STAY = frozenset({"null", "true", "false"})
-# A key may be spelled with escapes; every letter of the keys below is ASCII, so only these escapes matter.
-_ASCII_ESCAPE = "\\u00"
+# --- free text: secrets that are told by their shape ----------------------------------------------------------
 
-_Path = list[str | None]
-"""Keys from the top of a message to a value; None stands for a place in an array."""
+_VALUE = r"[^\s\"'<>,;&#()\[\]{}]"
+# Of each shape the group is the secret. Endpoints echo keys with their middle starred out; those go too.
+_SHAPES = (
+    # OpenAI: keys and ephemeral keys.
+    re.compile(r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_*…-]{16,})"),
+    re.compile(r"(?<![A-Za-z0-9])(ek_[A-Za-z0-9_*…-]{12,})"),
+    # A JSON Web Token: Entra's.
+    re.compile(r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"),
+    # Azure: keys of about 84 characters have this mark in their middle; those of 32 have no shape of their own.
+    re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{40,56}JQQJ99[A-Za-z0-9]{20,32})(?![A-Za-z0-9])"),
+    re.compile(r"\b[Bb]earer(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{8,})"),
+    # "Incorrect API key provided: …", "api-key: …": what follows looks like a key and not like a word.
+    re.compile(
+        r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?[\"']?\s*[:=]\s*[\"']?"
+        rf"((?=[^\s]*[0-9*]){_VALUE}{{8,}}(?<![.:!?]))",
+        re.IGNORECASE,
+    ),
+    re.compile(r"openai-insecure-api-key\.([^,\s\"']+)"),
+    re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^/?#@\s\"'<>]{1,512})@"),
+)
+_QUERY_PAIR = re.compile(rf"[?&]([A-Za-z0-9_%.~-]{{1,64}})=({_VALUE}+)")
+# One of these stands in every text that has a shape: looked for first, because it costs next to nothing.
+_HINTS = (
+    "sk-",
+    "ek_",
+    "eyJ",
+    "JQQJ",
+    "earer",
+    "://",
+    ":\\/",
+    "uthorization",
+    "oken",
+    "ecret",
+    "key",
+    "Key",
+    "KEY",
+    "ookie",
+)
+
+
+def redact_text(text: str) -> str:
+    """Put `[redacted]` in place of what has the shape of a secret in a text for people: a message, a reason."""
+    if not _hints_at_secret(text):
+        return text
+    return apply_edits(text, [(start, end, REDACTED) for start, end in _shapes_in(text)])
+
+
+def _hints_at_secret(text: str) -> bool:
+    for hint in _HINTS:
+        if hint in text:
+            return True
+    return "=" in text
+
+
+def _shapes_in(text: str) -> list[Span]:
+    spans = [match.span(1) for shape in _SHAPES for match in shape.finditer(text)]
+    spans += [pair.span(2) for pair in _QUERY_PAIR.finditer(text) if is_credential_name(unquote_plus(pair[1]))]
+    return [(start, end) for start, end in merged(spans) if REDACTED not in text[start - 1 : end + 1]]
+
+
+# --- messages -------------------------------------------------------------------------------------------------
+
+_LITERALS_THAT_STAY = frozenset({"null", "true", "false"})
+# Keys of JSON whose value is a credential wherever they stand, in lower case.
+_SECRET_KEYS = frozenset({"authorization", "api-key", "api_key", "apikey", "x-api-key", "access_token"})
+# A key may be spelled with escapes; every letter of the keys is ASCII, so only these escapes matter.
+_ASCII_ESCAPE = "\\u00"
+_BEGINS_JSON = frozenset({"{", "[", '"'})
 
 
 def redact_message(text: str) -> str | None:
     """Put `"[redacted]"` in place of every secret in a message; None when it holds none.
 
-    Secrets are `client_secret` and its `value`, the `authorization` and the `headers` of a tool (MCP), and a
-    `value` that is an ephemeral key (`ek_…`). Only the secret's own literal changes; the text around it stays
-    as it was sent, also where it is no valid JSON.
+    Secrets are `client_secret` and its `value`, the `authorization` and the `headers` of a tool (MCP), what is
+    called `api_key` or `authorization` elsewhere, and whatever has the shape of a key. Only the secret's own
+    characters change; the text around it stays as it was sent, also where it is no valid JSON.
     """
+    edits = secret_edits(text)
+    return apply_edits(text, edits) if edits else None
+
+
+def secret_edits(text: str) -> list[Edit]:
+    """List what `redact_message` replaces."""
     if not _may_hold_secret(text):
-        return None
-    pieces: list[str] = []
-    kept_to = 0
-    for start, end in _secret_spans(text):
-        pieces += (text[kept_to:start], f'"{REDACTED}"')
-        kept_to = end
-    if not pieces:
-        return None
-    return "".join((*pieces, text[kept_to:]))
+        return []
+    edits = [edit for literal in literals(text) for edit in _edits_in(text, literal)]
+    if text.lstrip()[:1] in _BEGINS_JSON:
+        return edits
+    taken = [(start, end) for start, end, _ in edits]
+    loose = [span for span in _shapes_in(text) if not any(_overlap(span, other) for other in taken)]
+    return sorted([*edits, *((start, end, REDACTED) for start, end in loose)])
 
 
-# A flat message longer than this is audio: what lies between its head and its tail is one base64 value.
-_HEAD, _TAIL = 300, 100
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def redact_bytes(content: bytes) -> bytes | None:
+    """Put as many `x` in place of every secret in bytes that are no text message; None when they hold none.
+
+    Compressed bytes, and those of a client's frames that are still masked, cannot be searched.
+    """
+    # latin-1 reads any bytes, one character each; secrets are ASCII.
+    text = content.decode("latin-1")
+    edits = secret_edits(text)
+    spans = merged([(start, end) for start, end, _ in edits] + _shapes_in(text) + _loose_secrets_in(text))
+    if not spans:
+        return None
+    return apply_edits(text, [(start, end, "x" * (end - start)) for start, end in spans]).encode("latin-1")
+
+
+# In a piece of a message nothing tells the path to a value; its key alone has to do.
+_LOOSE_SECRETS = (
+    re.compile(r'"client_secret"\s*:\s*"([^"]+)"'),
+    re.compile(r'"client_secret"\s*:\s*\{[^{}]{0,200}?"value"\s*:\s*"([^"]+)"'),
+    re.compile(r'"(?:authorization|api[-_]key|x-api-key)"\s*:\s*"([^"]+)"', re.IGNORECASE),
+)
+
+
+def _loose_secrets_in(text: str) -> list[Span]:
+    if not _hints_at_secret(text):
+        return []
+    return [match.span(1) for shape in _LOOSE_SECRETS for match in shape.finditer(text)]
 
 
 def _may_hold_secret(text: str) -> bool:
-    """Rule out nearly every message in about a microsecond: single characters are found at memory speed."""
-    if text.find("{", 1) < 0 and "\\" not in text:
-        length = len(text)
-        if length > _HEAD + _TAIL and text.find('"', _HEAD, length - _TAIL) < 0:
-            text = text[:_HEAD] + text[length - _TAIL :]
-        return '"value"' in text or '"client_secret"' in text
-    return "ek_" in text or '"client_secret"' in text or '"tools"' in text or _ASCII_ESCAPE in text
+    """Rule out nearly every message in about a microsecond: short strings are found at memory speed."""
+    return '"value"' in text or 'tools"' in text or _ASCII_ESCAPE in text or _hints_at_secret(text)
 
 
-def _secret_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Find where secret literals start and end, by their path; keys given twice count twice."""
-    path: _Path = []
-    key: str | None = None
-    for token in _TOKEN.finditer(text):
-        literal = token.group()
-        if literal in ("{", "["):
-            path.append(key)
-            key = None
-        elif literal in ("}", "]"):
-            if path:
-                path.pop()
-            key = None
-        elif literal == ",":
-            key = None
-        elif literal == ":":
-            continue
-        elif literal[0] == '"' and _is_key(text, token.end()):
-            key = _plain(literal)
-        elif literal not in _LITERALS_THAT_STAY and _is_secret([*path, key], literal):
-            yield token.span()
+def _edits_in(text: str, literal: Literal) -> list[Edit]:
+    body = text[literal.start : literal.end]
+    if not literal.is_key and _is_secret(literal, body):
+        # Whatever was no string becomes one.
+        return [(literal.start, literal.end, REDACTED if literal.is_string else f'"{REDACTED}"')]
+    if not literal.is_string or not _may_have_shape(body):
+        return []
+    found = spelled(body, _shapes_in(decoded(body)))
+    return [(literal.start + start, literal.start + end, REDACTED) for start, end in found]
 
 
-_COLON = re.compile(r"\s*:")
+def _may_have_shape(body: str) -> bool:
+    return "\\" in body or _hints_at_secret(body)
 
 
-def _is_key(text: str, end: int) -> bool:
-    return _COLON.match(text, end) is not None
-
-
-def _is_secret(path: _Path, literal: str) -> bool:
+def _is_secret(literal: Literal, body: str) -> bool:
+    if (not body and literal.is_string) or (not literal.is_string and body in _LITERALS_THAT_STAY):
+        return False
+    path = literal.path
     if "client_secret" in path:
         below = [key for key in path[path.index("client_secret") + 1 :] if key is not None]
         return not below or below[0] == "value"
-    if path[-1] == "value" and _plain(literal).startswith("ek_"):
+    name = path[-1]
+    if name is not None and name.lower() in _SECRET_KEYS:
         return True
+    if name == "value" and decoded(body).startswith("ek_"):
+        return True
+    if name is not None and "headers" in path and _is_secret_header(name.lower()):
+        return True
+    return _is_of_tool(path)
+
+
+def _is_of_tool(path: Path) -> bool:
     for depth, key in enumerate(path):
-        if key == "tools" and path[depth + 2 : depth + 3] in (["authorization"], ["headers"]):
+        # An override is told by its whole path: session.tools.
+        if (
+            key is not None
+            and key.rpartition(".")[2] == "tools"
+            and path[depth + 2 : depth + 3] in (["authorization"], ["headers"])
+        ):
             return True
     return False
-
-
-def _plain(literal: str) -> str:
-    """Read a JSON string literal, as far as it is one."""
-    if "\\" not in literal:
-        return literal.strip('"')
-    try:
-        value = json.loads(literal, strict=False)
-    except ValueError:
-        return literal.strip('"')
-    return str(value)

@@ -279,7 +279,8 @@ class _Connection:
             raise
         except Exception as error:  # noqa: BLE001 - the others' calls go on
             _log.exception("a connection broke in the relay")
-            end = self._end(f"the relay failed: {error!r}", "recorder")
+            # Not its repr: that of a UnicodeError holds the whole request head.
+            end = self._end(f"the relay failed: {type(error).__name__}: {error}", "recorder")
         finally:
             self._relay.end_recording(self._recording, end)
             if self._server is not None:

@@ -9,12 +9,14 @@ import msgspec
 
 from capture.connection import SWITCHING_PROTOCOLS
 from capture.journal import Direction, JournalRecord, decode_gap
-from capture.realtime.audio_formats import AudioField, Track, audio_field
+from capture.literals import apply_edits, moved
+from capture.masking import MASK, NO_MASKS, masks_of
+from capture.realtime.audio_formats import Track, audio_field
 from capture.realtime.events import EventHeader, read_header
 from capture.recording.audio_blocks import TrackWriter
-from capture.recording.facts import Divergence, Fact, HandshakeResponse, Rewrite, Sender, decode_fact
+from capture.recording.facts import Divergence, Fact, HandshakeResponse, Rewrite, Sender, SessionFacts, decode_fact
 from capture.recording.payload import cut_audio
-from capture.redaction import redact_message
+from capture.redaction import redact_bytes, redact_text, secret_edits
 from capture.session_row import SessionSummary
 from capture.wire import WireDecoder, WireMessage
 
@@ -25,6 +27,9 @@ TableRow = tuple[str, Row]
 _log = logging.getLogger(__name__)
 _SENDERS: tuple[Sender, Sender] = ("client", "server")
 """By their direction; looked up for every message, and hashing an enum is slow."""
+
+
+_CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
 class SessionRows:
@@ -38,6 +43,7 @@ class SessionRows:
         self._ready: list[TableRow] = []
         self._seq = 0
         self._offset_ns = 0
+        self._masks = NO_MASKS
 
     def feed(self, record: JournalRecord) -> list[TableRow]:
         """Take in one record; give the rows it completes."""
@@ -67,11 +73,13 @@ class SessionRows:
     def session_row(self) -> Row:
         """Sum the session up; call it after `finish`."""
         played = {name: track.played_ms for name, track in self._tracks.items()}
-        return self._summary.row(
+        row = self._summary.row(
             last_offset_ns=self._offset_ns,
             audio_in_ms=played.get("client", 0.0),
             audio_out_ms=played.get("server", 0.0),
         )
+        # Last of all: the outcome is judged by what was said, whatever is kept of it.
+        return self._masks.columns(row)
 
     def _take_ready(self) -> list[TableRow]:
         ready, self._ready = self._ready, []
@@ -85,11 +93,16 @@ class SessionRows:
             _log.warning("a record of the journal is passed over: %s", error)
             return
         self._summary.connection.take_fact(fact)
-        if isinstance(fact, Divergence | Rewrite):
+        if isinstance(fact, SessionFacts):
+            # From the journal, so that a recovery in another year takes the same things out.
+            self._masks = masks_of(fact.redact)
+        elif isinstance(fact, Divergence | Rewrite):
             table = "divergences" if isinstance(fact, Divergence) else "rewrites"
             self._ready.append((table, msgspec.structs.asdict(fact)))
-        elif isinstance(fact, HandshakeResponse) and fact.status == SWITCHING_PROTOCOLS and not self._decoders:
-            self._upgrade(fact)
+        elif isinstance(fact, HandshakeResponse):
+            self._masks = self._masks or masks_of(fact.redact)
+            if fact.status == SWITCHING_PROTOCOLS and not self._decoders:
+                self._upgrade(fact)
 
     def _upgrade(self, response: HandshakeResponse) -> None:
         headers = [value for name, value in response.headers if name.lower() == "sec-websocket-extensions"]
@@ -128,57 +141,80 @@ class SessionRows:
             row["http_method"] = self._summary.connection.http_method
         text = _utf8(message.content)
         if text is None:
-            row["payload_bytes"] = message.content
+            self._put_bytes(row, message.content)
         else:
-            header = read_header(text)
-            if header is not None:
-                _put_header(row, header)
-            _put_text(row, text)
+            header = _read(text)
             if message.sender == "server":
-                self._summary.observe_answer(header, row["payload"])
+                self._summary.observe_answer(header, redact_text(text))
+            self._put_text(row, text, header)
         self._ready.append(("events", row))
 
     def _take_message(self, message: WireMessage) -> None:
         row = self._row(message)
         text = _utf8(message.content) if message.kind == "text" else None
         if text is None:
-            row["payload_bytes"] = message.content
+            self._put_bytes(row, message.content)
             if message.kind == "close":
-                self._summary.connection.observe_close(message.sender, message.content)
+                self._summary.connection.observe_close(message.sender, row["payload_bytes"])
         else:
             self._take_text(message, text, row)
         self._ready.append(("events", row))
 
     def _take_text(self, message: WireMessage, text: str, row: Row) -> None:
-        header = read_header(text)
+        header = _read(text)
         if header is None:
-            _put_text(row, text)
+            self._put_text(row, text, None)
             return
         row["kind"] = "event"
-        _put_header(row, header)
         self._summary.observe(message.sender, header, text, message.offset_ns)
         field = audio_field(message.sender, header.type, text)
-        if field is None:
-            _put_text(row, text)
-        else:
-            self._take_audio(message.sender, field, text, row)
+        left, cut = (text, None) if field is None else cut_audio(text, field.value)
+        at = self._put_text(row, left, header, at=cut.at if cut else 0)
+        if field is not None and cut is not None:
+            row["audio_at"] = at
+            self._take_audio(message.sender, field.track, cut.audio, row)
 
-    def _take_audio(self, sender: Sender, field: AudioField, text: str, row: Row) -> None:
-        """Move the audio of a message to its track, and put what is left into its row."""
-        left, cut = cut_audio(text, field.value)
-        _put_text(row, left)
-        if row["redacted"]:
-            # Taking a secret out moves the place where the audio was.
-            row["payload"], cut = cut_audio(redact_message(text) or text, field.value)
-        if cut is None:
-            return
-        track = self._tracks.get(field.track)
+    def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
+        """Move the audio of a message to its track."""
+        track = self._tracks.get(name)
         if track is None:
-            track = self._tracks[field.track] = TrackWriter(field.track)
-        row["audio_at"], row["audio_track"] = cut.at, field.track
-        row["audio_start"], row["audio_bytes"] = track.position, len(cut.audio)
-        for block in track.feed(cut.audio, self._summary.formats[sender]):
+            track = self._tracks[name] = TrackWriter(name, silences=self._masks.audio)
+        row["audio_track"], row["audio_start"], row["audio_bytes"] = name, track.position, len(audio)
+        row["redacted"] |= self._masks.audio
+        for block in track.feed(audio, self._summary.formats[sender]):
             self._ready.append(("audio", block))
+
+    def _put_text(self, row: Row, text: str, header: EventHeader | None, *, at: int = 0) -> int:
+        """Put a text and its header into a row without what must not be kept; tell where `at` is now."""
+        edits = secret_edits(text)
+        if edits:
+            text, at, row["redacted"] = apply_edits(text, edits), moved(at, edits), True
+        if header is not None:
+            _put_header(row, header)
+        if self._masks:
+            text, at = self._mask(row, text, header, at)
+        row["payload"] = text
+        return at
+
+    def _mask(self, row: Row, text: str, header: EventHeader | None, at: int) -> tuple[str, int]:
+        masks, sender = self._masks, row["sender"]
+        row |= masks.columns(row)
+        if header is None:
+            # An endpoint's refusal is evidence; any other text of unknown structure may be what somebody said.
+            is_refusal = row["kind"] == "http" and sender == "server" and (self._summary.connection.status or 0) >= 400
+            masked = masks.plain(text) if is_refusal or not masks.hides_unreadable else MASK * len(text)
+        else:
+            edits = masks.message_edits(text, header.type, self._summary.formats[sender])
+            masked, at = apply_edits(text, edits), moved(at, edits)
+        row["redacted"] |= masked != text
+        return masked, at
+
+    def _put_bytes(self, row: Row, content: bytes) -> None:
+        is_control = row["kind"] in _CONTROL_KINDS
+        kept = redact_bytes(content) or content
+        kept = self._masks.matches_in(kept) if is_control else self._masks.content(kept)
+        row["payload_bytes"] = kept
+        row["redacted"] = kept != content
 
     def _row(self, message: WireMessage) -> Row:
         seq, self._seq = self._seq, self._seq + 1
@@ -194,10 +230,12 @@ class SessionRows:
         }
 
 
-def _put_text(row: Row, text: str) -> None:
-    redacted = redact_message(text)
-    row["payload"] = text if redacted is None else redacted
-    row["redacted"] = redacted is not None
+def _read(text: str) -> EventHeader | None:
+    header = read_header(text)
+    if header is not None and header.error_message is not None:
+        # Before anything is derived from it: endpoints repeat the key that they refuse.
+        header.error_message = redact_text(header.error_message)
+    return header
 
 
 def _utf8(content: bytes) -> str | None:

@@ -143,7 +143,8 @@ class Sealer:
                     return self._attempt(session_id)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
                 if not self._is_abandoned:
-                    _log.warning("sealing %s failed (attempt %d): %r", session_id, attempt, error)
+                    # Not its repr: that of a UnicodeError holds the whole text, and with it what was said.
+                    _log.warning("sealing %s failed (attempt %d): %s", session_id, attempt, _told(error))
                 problem = error
                 self._drop_pool()
         raise self._give_up(session_id, problem) from problem
@@ -185,6 +186,10 @@ class Sealer:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
             self._pool = None
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _write_recording(root: Root, session_id: str, journal: Path) -> SealedSession:

@@ -103,6 +103,9 @@ class Target:
         key = environ.get(self.api_key_env, "").strip()
         if not key:
             raise UsageProblem(f"target {self.name} needs its key: set the environment variable {self.api_key_env}")
+        if not (key.isascii() and key.isprintable()):
+            # Errors further on would quote it.
+            raise UsageProblem(f"the key in {self.api_key_env} has a character that no header can hold: copy it anew")
         # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
         auth = self.auth or ("api-key" if self.host.endswith(".azure.com") else "bearer")
         return [("api-key", key)] if auth == "api-key" else [("Authorization", f"Bearer {key}")]

@@ -47,8 +47,10 @@ class BlockDamaged(Exception):
 class TrackWriter:
     """Turns the chunks of one track into finished blocks."""
 
-    def __init__(self, track: str) -> None:
+    def __init__(self, track: str, *, silences: bool = False) -> None:
+        """Take the track's name; `silences` keeps as much silence in place of the audio, and its measures."""
         self.track = track
+        self._silences = silences
         self.position = 0
         """Bytes taken in so far: where the next chunk starts in the track."""
         self.played_ms = 0.0
@@ -101,6 +103,8 @@ class TrackWriter:
     def _rows(self, block: bytes, start_byte: int, audio_format: AudioFormat) -> list[AudioRow]:
         measures = measure(audio_format.decode(block), audio_format.rate)
         measures["duplicated_chunks"], self._duplicated_chunks = self._duplicated_chunks, 0
+        if self._silences:
+            block = audio_format.silence(1)[:1] * len(block)
         whole = len(block) - len(block) % audio_format.bytes_per_sample
         flac = _encode_flac(block[:whole], audio_format)
         if flac is None:

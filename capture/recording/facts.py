@@ -81,6 +81,8 @@ class HandshakeResponse(msgspec.Struct, kw_only=True, omit_defaults=True, tag="r
     status: int
     headers: list[tuple[str, str]]
     remote_ip: str | None = None
+    redact: list[str] = []
+    """What the session's own record says of it, once more: damage to one of them must not uncover everything."""
 
 
 class Divergence(msgspec.Struct, kw_only=True, omit_defaults=True, tag="divergence"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from capture.arguments import parse_listen, parse_setting
+from capture.arguments import parse_listen, parse_redactions, parse_setting
 from capture.errors import UsageProblem
 
 
@@ -48,3 +49,24 @@ def test_an_address_is_read(listen: str, address: tuple[str, int]) -> None:
 def test_an_address_without_a_port_is_refused(listen: str) -> None:
     with pytest.raises(UsageProblem, match="HOST:PORT"):
         parse_listen(listen)
+
+
+def test_what_must_not_be_kept_is_read_from_words_and_expressions() -> None:
+    given = ["transcripts,audio", "emails", r"/\d{3,4}/", "audio"]
+    assert parse_redactions(given) == ["transcripts", "audio", "emails", r"/\d{3,4}/"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("transcript", "transcripts, audio"),
+        ("audio,video", "'video'"),
+        ("/(/", "no regular expression"),
+        ("/unfinished", "between slashes"),
+        ("/(a+)+$/", "takes too long"),
+        (r"/(\w+\s?)*:/", "takes too long"),
+    ],
+)
+def test_a_redaction_that_cannot_be_applied_is_told_before_anything_is_recorded(text: str, said: str) -> None:
+    with pytest.raises(UsageProblem, match=re.escape(said)):
+        parse_redactions([text])

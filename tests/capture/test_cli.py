@@ -17,7 +17,7 @@ from capture.cli import app
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
 from capture.recording.facts import SessionEnd
-from capture.recording.reader import list_session_ids
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from replay.simulator import serve
@@ -97,6 +97,8 @@ def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, w
         (["call", "--to", "ws://h", "--audio", "x.wav", "--set", "nonsense"], "PATH=VALUE"),
         (["proxy", "--to", "ws://h", "--tag", "nonsense"], "--tag"),
         (["proxy", "--to", "ws://h", "--listen", "nonsense"], "HOST:PORT"),
+        (["proxy", "--to", "ws://h", "--redact", "speech"], "transcripts, audio"),
+        (["call", "--to", "ws://h", "--audio", "x.wav", "--redact", "/(/"], "no regular expression"),
         (["proxy", "--to", "ws://h", "--listen", "0.0.0.0:0"], "WIRETAPE_CLIENT_TOKEN"),
     ],
 )
@@ -105,6 +107,20 @@ def test_misuse_is_one_sentence_that_says_what_to_do(run: CliRunner, arguments: 
     assert isinstance(asked.exception, UsageProblem)
     assert said in str(asked.exception)
     assert asked.stdout == ""
+
+
+def test_a_call_keeps_its_length_and_not_its_words(run: CliRunner, root: Root, simulator_url: str, word: Path) -> None:
+    call = ["call", "--to", simulator_url, "--audio", str(word), "--turns", "manual", "--json"]
+    asked = run.invoke(app, [*call, "--transcription", "whisper-1", "--redact", "transcripts,audio"])
+    told = json.loads(asked.stdout)
+    recording = open_recording(root, told["session_id"])
+    texts = [str(message.content) for message in recording.messages()]
+    assert (told["outcome"], told["audio_in_ms"] > 500) == ("ok", True)
+    for said in [*told["heard"], *told["answers"]]:
+        assert set(said) == {"x"}
+        assert [text for text in texts if f'"{said}"' in text]
+    for track in ("client", "server"):
+        assert {sample for _, audio in recording.audio(track) for sample in audio} == {0}
 
 
 def test_recover_seals_what_a_crash_left(run: CliRunner, root: Root) -> None:

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from capture.errors import UsageProblem
 from capture.journal import read_journal
 from capture.recorder import Recorder, SessionRecording
-from capture.recording.facts import Divergence, HandshakeResponse, SessionEnd
+from capture.recording.facts import Divergence, HandshakeResponse, SessionEnd, decode_fact
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, SealingFailed
@@ -233,3 +233,23 @@ def test_sealing_in_a_process_of_its_own(root: Root) -> None:
         ended = recording.end()
     assert ended.done(), "closing waits until every ended session is sealed"
     assert ended.result().complete
+
+
+def test_what_must_not_be_kept_stands_in_the_journal_twice_and_is_gone_from_its_heads(root: Root) -> None:
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+        recording = recorder.start_session(recorder.new_facts(redact=["/Zoë/"], tags={"caller": "Zoë"}))
+        recording.fact(HandshakeResponse(offset_ns=0, status=101, headers=[("X-Caller", "Zoë")]))
+    facts = [decode_fact(record.content) for record in read_journal(root.journal_of(recording.session_id))]
+    assert [getattr(one, "redact", None) for one in facts] == [["/Zoë/"], ["/Zoë/"]]
+    journal = root.journal_of(recording.session_id).read_bytes()
+    assert journal.count("Zoë".encode()) == 2
+    assert b"xxx" in journal
+
+
+def test_a_rule_that_cannot_be_applied_starts_no_journal(root: Root) -> None:
+    with (
+        Recorder(root, sealer=Sealer(root, in_process=True)) as recorder,
+        pytest.raises(UsageProblem, match="--redact"),
+    ):
+        recorder.start_session(recorder.new_facts(redact=["of a newer version"]))
+    assert not list(root.path.rglob("*.journal"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.redaction import REDACTED, redact_headers, redact_message, redact_url
+from capture.redaction import REDACTED, redact_bytes, redact_headers, redact_message, redact_text, redact_url
 
 SECRET = "s3cr3t-k3y-of-4-t3st"
 
@@ -126,7 +126,7 @@ def test_a_key_given_twice_hides_nothing() -> None:
 
 def test_a_secret_in_broken_json_goes_too() -> None:
     assert redact_message('{"session":{"client_secret":{"value":"' + SECRET) == (
-        '{"session":{"client_secret":{"value":"[redacted]"'
+        '{"session":{"client_secret":{"value":"[redacted]'
     )
 
 
@@ -199,3 +199,69 @@ def test_any_json_passes_without_a_crash(value: Any) -> None:
 def test_any_text_passes_without_a_crash(text: str) -> None:
     redact_message(text)
     redact_url(text)
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------
+
+TOLD_WITH_A_SECRET = {
+    "an OpenAI key": ("no sk-proj-{} here", "S3cr3tOfSixteenOrMore"),
+    "starred out": ("Incorrect API key provided: {}. Look it up.", "S3cr3t-*****89ab"),
+    "a bearer": ("got Bearer {}", "S3cr3t.with~odd+signs/="),
+    "a query": ("cannot reach wss://h/v1?model=m&api-key={}&x=1", "S3cr3t"),
+    "userinfo": ("via http://{}@proxy.example:3128", "me:S3cr3t"),
+    "a header": ("sent api-key: {}", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+    "nested JSON": ('{{"Authorization": "{}"}}', "S3cr3t-of-2"),
+    "a subprotocol": ("offered realtime, openai-insecure-api-key.{}", "S3cr3t"),
+    "Azure's": ("key {}", "S3cr3t" + "a1B2" * 10 + "zzzzzzJQQJ99" + "BCDEFGHJ" * 3 + "xy"),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_WITH_A_SECRET)
+def test_what_has_the_shape_of_a_secret_goes_out_of_any_text(name: str) -> None:
+    told, secret = TOLD_WITH_A_SECRET[name]
+    text = told.format(secret)
+    for spelled in (json.dumps({"message": text}), json.dumps({"message": text}).replace("/", "\\/")):
+        redacted = redact_message(spelled)
+        assert redacted is not None
+        assert secret not in json.loads(redacted)["message"]
+        assert REDACTED in json.loads(redacted)["message"]
+    assert secret not in redact_text(text)
+    covered = redact_bytes(text.encode())
+    assert covered is not None
+    assert (secret.encode() in covered, len(covered)) == (False, len(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a task-oriented-assistant-for-everybody",
+        "the week_of_the_long_summer_holidays",
+        "Invalid API key: please check it",
+        "the bearer of good news",
+        "https://example.com/path?page=2&item=3",
+        "key=value",
+    ],
+)
+def test_words_are_no_secrets(text: str) -> None:
+    assert redact_text(text) == text
+    assert redact_message(json.dumps({"text": text})) is None
+    assert redact_bytes(text.encode()) is None
+
+
+@given(st.sampled_from(sorted(TOLD_WITH_A_SECRET)))
+def test_what_is_redacted_is_not_redacted_again(name: str) -> None:
+    told, secret = TOLD_WITH_A_SECRET[name]
+    once = redact_text(told.format(secret))
+    assert redact_text(once) == once
+    assert redact_message(json.dumps({"message": once})) is None
+
+
+def test_a_piece_of_a_message_is_searched_by_its_keys() -> None:
+    piece = b'\x81\x7e"client_secret":{"expires_at":1,"value":"hush"},"authorization":"quiet"'
+    covered = redact_bytes(piece)
+    assert covered == piece.replace(b"hush", b"xxxx").replace(b"quiet", b"xxxxx")
+
+
+@given(st.binary())
+def test_any_bytes_pass_and_keep_their_length(content: bytes) -> None:
+    assert len(redact_bytes(content) or content) == len(content)

@@ -9,6 +9,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from capture.journal import Direction, Gap, JournalRecord
+from capture.recording.audio_blocks import decode_block
 from capture.recording.facts import (
     Divergence,
     Fact,
@@ -284,3 +285,103 @@ def test_real_sessions_are_read_event_by_event(shared: Any) -> None:
         assert [row["type"] for row in rows] == [json.loads(text)["type"] for _, text in said], path.name
         assert summary["complete"], path.name
         assert summary["events_sent"] + summary["events_received"] == len(said), path.name
+
+
+# --- what is not kept -----------------------------------------------------------------------------------------
+
+
+def redacting(*rules: str) -> JournalRecord:
+    return fact(SessionFacts(session_id=SESSION_ID, started_at_us=START.started_at_us, redact=list(rules)))
+
+
+TRANSCRIBED = '{"type":"conversation.item.input_audio_transcription.completed","transcript":"I am Zo\\u00eb"}'
+FAILED = '{"type":"error","error":{"type":"server_error","code":"x","message":"Zoë is unknown"}}'
+
+
+def test_a_transcript_that_must_not_be_kept_leaves_its_length() -> None:
+    tables, _ = unroll(redacting("transcripts"), fact(SWITCHED), server(TRANSCRIBED), server(FAILED))
+    [said, failed] = tables["events"]
+    assert (said["payload"], said["redacted"]) == (TRANSCRIBED.replace("I am Zo\\u00eb", "x" * 8), True)
+    assert (failed["payload"], failed["redacted"]) == (FAILED, False)
+
+
+def test_silenced_audio_keeps_its_place_its_length_and_its_measures() -> None:
+    spoken = (b"\x00\x40\x00\xc0" * 480) + b"\x01"
+    append = json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(spoken).decode()})
+    (kept, _), (silenced, summary) = (
+        unroll(redacting(*rules), fact(SWITCHED), client(append)) for rules in ([], ["audio"])
+    )
+    assert silenced["events"] == [kept["events"][0] | {"redacted": True}]
+    [block, rest] = silenced["audio"]
+    assert decode_block(block) + decode_block(rest) == bytes(len(spoken))
+    measures = ("rms_dbfs", "peak", "clipped", "dc_offset", "speech_ms", "silence_ms", "duplicated_chunks", "bytes")
+    assert [block[name] for name in measures] == [kept["audio"][0][name] for name in measures]
+    assert summary["audio_in_ms"] == len(spoken) / 48
+
+
+@pytest.mark.parametrize("rule", ["transcripts", "audio"])
+def test_what_cannot_be_read_keeps_its_length_alone_where_speech_must_go(rule: str) -> None:
+    said = b"who knows"
+    tables, _ = unroll(
+        redacting(rule),
+        fact(SWITCHED),
+        client(said, opcode=Opcode.BINARY),
+        client(said),
+        client(b"who\xffknows"),
+        server(b"alive", opcode=Opcode.PING),
+    )
+    assert [
+        (row["kind"], row.get("payload", row.get("payload_bytes")), row["redacted"]) for row in tables["events"]
+    ] == [
+        ("binary", bytes(9), True),
+        ("text", "x" * 9, True),
+        ("text", bytes(9), True),
+        ("ping", b"alive", False),
+    ]
+
+
+def test_a_pattern_goes_out_of_payloads_columns_and_the_session() -> None:
+    close = server(b"\x0b\xb8" + "bye Zoë".encode(), opcode=Opcode.CLOSE)
+    tables, summary = unroll(redacting("/Zoë/"), fact(SWITCHED), server(TRANSCRIBED), server(FAILED), close)
+    said, failed, closed = tables["events"]
+    assert said["payload"] == TRANSCRIBED.replace("Zo\\u00eb", "xxx")
+    assert (failed["payload"], failed["error_message"]) == (FAILED.replace("Zoë", "xxx"), "xxx is unknown")
+    assert closed["payload_bytes"] == b"\x0b\xb8bye xxxx"
+    assert summary["outcome"] == "failed"
+    assert "Zoë" not in str(summary)
+    assert summary["failure_keys"][0] == "error|server_error|x|xxx is unknown"
+
+
+def test_audio_goes_back_where_it_was_behind_what_was_taken_out() -> None:
+    append = '{"note":"Zo\\u00eb sk-planted-0123456789abcdef","type":"input_audio_buffer.append","audio":"AQIDBA=="}'
+    tables, _ = unroll(redacting("/Zoë/"), fact(SWITCHED), client(append))
+    [row] = tables["events"]
+    assert row["payload"] == '{"note":"xxx [redacted]","type":"input_audio_buffer.append","audio":""}'
+    assert row["payload"][: row["audio_at"]].endswith('"audio":"')
+
+
+def test_an_upgrade_that_was_refused_keeps_its_words() -> None:
+    refused = HandshakeResponse(offset_ns=1, status=503, headers=[])
+    body = JournalRecord(Direction.SERVER, 1, b"overloaded")
+    tables, _ = unroll(redacting("transcripts"), fact(REQUEST), fact(refused), body, fact(ENDED))
+    assert [row["payload"] for row in tables["events"]] == ["overloaded"]
+
+
+def test_a_key_in_bytes_that_cannot_be_read_is_covered() -> None:
+    key = b"sk-planted-0123456789abcdef"
+    tables, _ = unroll(fact(START), fact(SWITCHED), client(b"\xff " + key, opcode=Opcode.BINARY))
+    [row] = tables["events"]
+    assert (row["payload_bytes"], row["redacted"]) == (b"\xff " + b"x" * len(key), True)
+
+
+def test_a_key_that_the_endpoint_repeats_is_in_no_column() -> None:
+    told = json.dumps({"type": "error", "error": {"message": "Incorrect API key provided: Sup3rs3cret. Try again."}})
+    [row], summary = session(server(told))
+    assert row["error_message"] == "Incorrect API key provided: [redacted]. Try again."
+    assert "Sup3rs3cret" not in str(row) + str(summary)
+
+
+def test_a_journal_that_lost_its_first_record_still_knows_what_must_not_be_kept() -> None:
+    switched = HandshakeResponse(offset_ns=5, status=101, headers=[], redact=["transcripts"])
+    tables, _ = unroll(fact(switched), server(TRANSCRIBED))
+    assert [row["redacted"] for row in tables["events"]] == [True]

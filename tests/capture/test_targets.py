@@ -365,3 +365,9 @@ def test_an_unknown_name_without_a_file_says_that_there_is_none() -> None:
 def test_a_url_that_leads_nowhere_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem):
         resolve_target(text, {})
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_being_quoted() -> None:
+    with pytest.raises(UsageProblem, match="the key in KEY has a character") as refused:
+        Target(name="eu", url="ws://h", api_key_env="KEY").credential_headers({"KEY": "sk-pl\u00e4nted\u2026"})
+    assert "nted" not in str(refused.value)
