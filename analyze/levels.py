@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.audio import AudioFormat
+from capture.recording.reader import TrackSpan
 
 _PIECE_MS = 10.0
 
 
 def peak_levels(
-    spans: Sequence[tuple[AudioFormat, bytes]],
+    spans: Sequence[TrackSpan],
     chunks: Sequence[Mapping[str, Any]],
     duration_ms: float,
     bins: int,
@@ -35,39 +35,51 @@ def peak_levels(
     return [float(level) for level in levels]
 
 
-def _pieces(spans: Sequence[tuple[AudioFormat, bytes]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _pieces(spans: Sequence[TrackSpan]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Give the peak of each 10 ms of the track, and the byte where it starts."""
     peaks: list[NDArray[np.float64]] = []
     starts: list[NDArray[np.int64]] = []
-    at_byte = 0
-    for audio_format, audio in spans:
+    for start_byte, audio_format, audio in spans:
         samples = np.abs(audio_format.decode(audio).astype(np.int32))
         edges = np.arange(0, len(samples), max(1, int(audio_format.rate * _PIECE_MS / 1000)))
         if len(edges):
             peaks.append(np.maximum.reduceat(samples, edges) / 32768)
-            starts.append(at_byte + edges * audio_format.bytes_per_sample)
-        at_byte += len(audio)
+            starts.append(start_byte + edges * audio_format.bytes_per_sample)
     if not peaks:
         return np.zeros(0), np.zeros(0, dtype=np.int64)
     return np.concatenate(peaks), np.concatenate(starts)
 
 
+def _edges(spans: Sequence[TrackSpan]) -> tuple[list[int], list[float]]:
+    """Give the bytes at which spans begin and end, and where these stand if the spans played without a pause."""
+    edges_bytes: list[int] = []
+    edges_ms: list[float] = []
+    at_ms = 0.0
+    for start_byte, audio_format, audio in spans:
+        if not edges_bytes or start_byte > edges_bytes[-1]:
+            edges_bytes.append(start_byte)
+            edges_ms.append(at_ms)
+        at_ms += audio_format.milliseconds(len(audio))
+        edges_bytes.append(start_byte + len(audio))
+        edges_ms.append(at_ms)
+    return edges_bytes, edges_ms
+
+
 def _play_times(
-    chunks: Sequence[Mapping[str, Any]], spans: Sequence[tuple[AudioFormat, bytes]], starts: NDArray[np.int64]
+    chunks: Sequence[Mapping[str, Any]], spans: Sequence[TrackSpan], starts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Give the time at which each piece plays."""
-    ends_bytes = np.cumsum([0, *(len(audio) for _, audio in spans)])
-    ends_ms = np.cumsum([0.0, *(audio_format.milliseconds(len(audio)) for audio_format, audio in spans)])
+    edges_bytes, edges_ms = _edges(spans)
     chunk_starts = np.array([chunk["audio_start"] for chunk in chunks])
     chunk_ends = chunk_starts + np.array([chunk["audio_bytes"] for chunk in chunks])
-    # Where a chunk, and a piece, would stand if the track played without a pause.
-    chunk_starts_ms = np.interp(chunk_starts, ends_bytes, ends_ms)
-    lengths_ms = np.interp(chunk_ends, ends_bytes, ends_ms) - chunk_starts_ms
+    # Where a chunk, and a piece, would stand in such a track.
+    chunk_starts_ms = np.interp(chunk_starts, edges_bytes, edges_ms)
+    lengths_ms = np.interp(chunk_ends, edges_bytes, edges_ms) - chunk_starts_ms
     plays_at_ms = np.zeros(len(chunks))
     free_at_ms = 0.0
     for number, chunk in enumerate(chunks):
         plays_at_ms[number] = max(free_at_ms, chunk["offset_ms"])
         free_at_ms = plays_at_ms[number] + lengths_ms[number]
     owner = np.clip(np.searchsorted(chunk_starts, starts, side="right") - 1, 0, len(chunks) - 1)
-    times: NDArray[np.float64] = plays_at_ms[owner] + np.interp(starts, ends_bytes, ends_ms) - chunk_starts_ms[owner]
+    times: NDArray[np.float64] = plays_at_ms[owner] + np.interp(starts, edges_bytes, edges_ms) - chunk_starts_ms[owner]
     return times

@@ -159,7 +159,7 @@ class Queries:
             [session_id, track],
             only=[session_id],
         )
-        return peak_levels(recording.audio(track), chunks, recording.session["duration_ms"] or 0.0, bins)
+        return peak_levels(recording.spans(track), chunks, recording.session["duration_ms"] or 0.0, bins)
 
     def diff(self, left_id: str, right_id: str) -> SessionDiff:
         """Set two sessions side by side."""

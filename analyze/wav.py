@@ -13,6 +13,7 @@ from capture.recording.reader import Recording
 def write_track(recording: Recording, track: str, path: Path) -> float:
     """Write one track (`client`, `server` or `other`) as 16-bit PCM; give its length in milliseconds.
 
+    Of a session that was not kept whole the spans are joined: an hour of silence in place of a hole helps nobody.
     Raises `UsageProblem` where the session has no such audio or the file cannot be written.
     """
     spans = recording.audio(track)

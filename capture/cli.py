@@ -54,6 +54,14 @@ def proxy_command(
         str,
         typer.Option(metavar="NAME", help="The tag that joins one call's sockets; clients send it in a header."),
     ] = "conversation",
+    keep: Annotated[
+        str,
+        typer.Option(metavar="all|failed|sample:P", help="Which sessions to keep; failed ones always are."),
+    ] = "all",
+    pre: Annotated[
+        float | None, typer.Option(metavar="S", help="Of long failed sessions keep S seconds before each failure.")
+    ] = None,
+    post: Annotated[float | None, typer.Option(metavar="S", help="And S seconds after it.")] = None,
     redact: Redact = None,
     recordings: Recordings = None,
 ) -> None:
@@ -65,6 +73,7 @@ def proxy_command(
     import asyncio
 
     from capture.arguments import parse_redactions
+    from capture.keeping import parse_keep
     from capture.proxy import run_proxy
     from capture.recorder import Recorder
     from capture.recording.root import open_root
@@ -77,6 +86,7 @@ def proxy_command(
         tags=dict(map(_parse_tag, tag or [])),
         redact=parse_redactions(redact or []),
         conversation_tag=conversation_tag,
+        keep_rule=parse_keep(keep, pre, post),
         is_strict=strict,
     )
     with Recorder(root) as recorder:
@@ -141,11 +151,75 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
         _print_json({"recovered": [_summary(one) for one in sealed], "failed": failed})
     else:
         for one in sealed:
-            _print_line(one.session_id)
+            if one.kept == "none":
+                _tell(f"{one.session_id} {one.outcome}: not kept, as the proxy's --keep says")
+            else:
+                _print_line(one.session_id)
     if failed and not sealed:
         raise typer.Exit(NOTHING_RECOVERED)
     if failed or any(one.lost_bytes for one in sealed):
         raise typer.Exit(RECOVERED_WITH_LOSS)
+
+
+@app.command("prune")
+def prune_command(
+    older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Recordings that began longer ago: 30d, 12h, 2w.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The oldest ones, while all take more: 50G, 500M.")
+    ] = None,
+    journals_older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Journals in quarantine or abandoned; 7d where nothing else is said."),
+    ] = None,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Spare sessions that failed or are incomplete.")
+    ] = False,
+    include_runs: Annotated[
+        bool, typer.Option("--include-runs", help="Take sessions too that a run of replay names.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove recordings by age or size, oldest first, and journals past their age. Prints the sessions' ids.
+
+    Example: wiretape capture prune --older-than 30d --max-bytes 50G --keep-failed --dry-run
+    """
+    from capture.errors import UsageProblem
+    from capture.pruning import (
+        JOURNALS_OLDER_THAN,
+        PruneRule,
+        parse_age,
+        parse_size,
+        plan_pruning,
+        prune,
+        sum_up,
+        summary,
+    )
+    from capture.recording.root import open_root
+
+    _narrate()
+    if not (older_than or max_bytes or journals_older_than):
+        raise UsageProblem("say what is to go: --older-than AGE, --max-bytes SIZE or --journals-older-than AGE")
+    rule = PruneRule(
+        older_than=parse_age(older_than) if older_than else None,
+        max_bytes=parse_size(max_bytes) if max_bytes else None,
+        keep_failed=keep_failed,
+        include_runs=include_runs,
+        journals_older_than=parse_age(journals_older_than) if journals_older_than else JOURNALS_OLDER_THAN,
+    )
+    plan = plan_pruning(open_root(recordings), rule)
+    if not dry_run:
+        prune(plan)
+    if as_json:
+        _print_json({"dry_run": dry_run} | summary(plan))
+        return
+    for removal in plan.recordings:
+        _print_line(removal.name)
+    for line in sum_up(plan, dry_run=dry_run):
+        _tell(line)
 
 
 @app.command("list")

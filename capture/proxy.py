@@ -22,6 +22,8 @@ from capture.targets import Target
 CLIENT_TOKEN_VARIABLE = "WIRETAPE_CLIENT_TOKEN"  # noqa: S105 - a variable's name, no token
 DEFAULT_LISTEN = "127.0.0.1:8765"
 
+_KEPT_AS = {"whole": "", "window": " · windows around its failures kept", "none": " · not kept"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -140,4 +142,5 @@ def _report(done: Future[SealedSession]) -> None:
         return
     sealed = done.result()
     turns = "1 turn" if sealed.turns == 1 else f"{sealed.turns} turns"
-    _log.info("%s %s · %s · %.1f s", sealed.session_id, sealed.outcome, turns, sealed.duration_ms / 1000)
+    seconds = sealed.duration_ms / 1000
+    _log.info("%s %s · %s · %.1f s%s", sealed.session_id, sealed.outcome, turns, seconds, _KEPT_AS[sealed.kept])

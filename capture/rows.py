@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from capture.connection import SWITCHING_PROTOCOLS
 from capture.journal import Direction, JournalRecord, decode_gap
+from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
 from capture.masking import MASK, NO_MASKS, masks_of
 from capture.realtime.audio_formats import Track, audio_field
@@ -33,10 +35,14 @@ _CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
 class SessionRows:
-    """Takes a journal's records in their order; gives rows of events, audio, divergences and rewrites."""
+    """Takes a journal's records in their order; gives rows of events, audio, divergences and rewrites.
 
-    def __init__(self, session_id: str) -> None:
+    With `windows` it gives only the messages inside them, and the pinned ones; the session is summed up whole.
+    """
+
+    def __init__(self, session_id: str, windows: Sequence[Window] | None = None) -> None:
         self._summary = SessionSummary(session_id)
+        self._filter = None if windows is None else WindowFilter(windows)
         self._tracks: dict[Track, TrackWriter] = {}
         self._decoders: dict[Sender, WireDecoder] = {}
         self._held: list[JournalRecord] = []
@@ -77,9 +83,15 @@ class SessionRows:
             last_offset_ns=self._offset_ns,
             audio_in_ms=played.get("client", 0.0),
             audio_out_ms=played.get("server", 0.0),
+            left_out=self._filter,
         )
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
+
+    @property
+    def decision(self) -> Decision:
+        """What to keep of the session, by its rule; read it after `session_row`."""
+        return self._summary.decision
 
     def _take_ready(self) -> list[TableRow]:
         ready, self._ready = self._ready, []
@@ -158,7 +170,17 @@ class SessionRows:
                 self._summary.connection.observe_close(message.sender, row["payload_bytes"])
         else:
             self._take_text(message, text, row)
-        self._ready.append(("events", row))
+        if self._keeps(row):
+            self._ready.append(("events", row))
+        elif self._filter is not None:
+            self._filter.leave_out(row)
+
+    def _keeps(self, row: Row) -> bool:
+        """Tell whether a row is kept, and mark it where only its kind keeps it."""
+        if self._filter is None or self._filter.is_inside(row):
+            return True
+        row["pinned"] = self._filter.is_pinned(row)
+        return bool(row["pinned"])
 
     def _take_text(self, message: WireMessage, text: str, row: Row) -> None:
         header = _read(text)
@@ -181,8 +203,10 @@ class SessionRows:
             track = self._tracks[name] = TrackWriter(name, silences=self._masks.audio)
         row["audio_track"], row["audio_start"], row["audio_bytes"] = name, track.position, len(audio)
         row["redacted"] |= self._masks.audio
-        for block in track.feed(audio, self._summary.formats[sender]):
-            self._ready.append(("audio", block))
+        audio_format = self._summary.formats[sender]
+        kept = self._keeps(row)
+        blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
+        self._ready += [("audio", block) for block in blocks]
 
     def _put_text(self, row: Row, text: str, header: EventHeader | None, *, at: int = 0) -> int:
         """Put a text and its header into a row without what must not be kept; tell where `at` is now."""

@@ -11,27 +11,36 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
 
 from capture.errors import UsageProblem, WiretapeError
-from capture.journal import forget_counts, is_locked, read_journal, taken_bytes, with_losses
+from capture.journal import Direction, forget_counts, is_locked, read_journal, taken_bytes, with_losses
+from capture.keeping import Kept, Window, has_windows
+from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root
+
+if TYPE_CHECKING:
+    from capture.rows import Row, SessionRows
 
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 2
 _NICENESS = 10
+_FIRST_RECORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSession:
-    """A session that is now a recording: the columns of its row that say how it went."""
+    """A session that is now a recording, or was not kept: the columns of its row that say how it went."""
 
     session_id: str
     handshake_status: int | None
@@ -49,6 +58,8 @@ class SealedSession:
     first_error: str | None
     complete: bool
     lost_bytes: int
+    kept: Kept = "whole"
+    """`none`: by its keep rule nothing is left of it, and there is no recording."""
 
     @classmethod
     def from_row(cls, session_id: str, row: Mapping[str, Any]) -> Self:
@@ -75,7 +86,7 @@ class SealingFailed(WiretapeError):
 
 
 def seal(root_path: Path, session_id: str) -> SealedSession:
-    """Write the recording of a session from its journal, then remove the journal.
+    """Write the recording of a session from its journal, if its rule keeps it; then remove the journal.
 
     May be called again after a crash at any point, and for a session that is sealed already. Waits while
     another process seals the same session. Raises `SealingFailed` where there is no journal.
@@ -88,7 +99,7 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
             if not journal.exists():
                 raise SealingFailed(session_id, "it has no journal", None)
             sealed = _write_recording(root, session_id, journal)
-        # The sessions row is on disk: from here on the journal is only a copy.
+        # The sessions row is on disk, or not wanted there: from here on the journal is only a copy.
         journal.unlink(missing_ok=True)
         forget_counts(journal)
     return sealed
@@ -196,16 +207,48 @@ def _write_recording(root: Root, session_id: str, journal: Path) -> SealedSessio
     from capture.recording.writer import SessionWriter
     from capture.rows import SessionRows
 
-    rows = SessionRows(session_id)
+    rows = SessionRows(session_id, _windows(session_id, journal))
     with SessionWriter(root, session_id) as writer:
-        for record in with_losses(read_journal(journal), taken_bytes(journal)):
-            for table, row in rows.feed(record):
-                writer.add(table, row)
-        for table, row in rows.finish():
-            writer.add(table, row)
-        session_row = rows.session_row()
-        writer.commit(session_row)
+        session_row = _feed(rows, journal, writer.add)
+        if session_row["kept"] != "none":
+            writer.commit(session_row)
     return SealedSession.from_row(session_id, session_row)
+
+
+def _windows(session_id: str, journal: Path) -> Sequence[Window] | None:
+    """Find the windows to keep of a session; None keeps everything."""
+    if not has_windows(_keep_rule(journal)):
+        return None
+    from capture.rows import SessionRows
+
+    # Where the failures are shows at the end only. Reading the journal twice is what keeps the memory flat.
+    survey = SessionRows(session_id, windows=())
+    _feed(survey, journal, lambda _table, _row: None)
+    return survey.decision.windows
+
+
+def _feed(rows: SessionRows, journal: Path, take: Callable[[str, Row], None]) -> Row:
+    """Feed a whole journal; give the session's row."""
+    for record in with_losses(read_journal(journal), taken_bytes(journal)):
+        for table, row in rows.feed(record):
+            take(table, row)
+    for table, row in rows.finish():
+        take(table, row)
+    return rows.session_row()
+
+
+def _keep_rule(journal: Path) -> KeepRule | None:
+    # The facts of a session begin its journal. Where they are damaged everything is kept.
+    for record in islice(read_journal(journal), _FIRST_RECORDS):
+        if record.direction is not Direction.FACT:
+            continue
+        try:
+            fact = decode_fact(record.content)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(fact, SessionFacts):
+            return fact.keep_rule
+    return None
 
 
 def _find_sealed(root: Root, session_id: str) -> SealedSession | None:

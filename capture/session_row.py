@@ -11,6 +11,7 @@ from capture import __version__
 from capture.audio import PCM16_24K, AudioFormat
 from capture.connection import ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
+from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
 from capture.realtime.events import EventHeader, parse_event
@@ -44,12 +45,15 @@ class SessionSummary:
     """Takes in everything that is known of one session; gives its row."""
 
     def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
         self.connection = ConnectionSummary(SessionFacts(session_id=session_id, started_at_us=_start_by_id(session_id)))
         self.configuration = ConfigurationTracker()
         self.formats: dict[Sender, AudioFormat] = {"client": PCM16_24K, "server": PCM16_24K}
         """Format of each sender's audio, as the session stands."""
         self.lost_bytes = 0
         self.undecodable_bytes = 0
+        self.decision: Decision = WHOLE
+        """What its rule keeps of the session; known once its row was asked for."""
         self._outcomes = OutcomeTracker(self.configuration)
         self._dialects = DialectDetector()
         self._gaps: list[Gap] = []
@@ -83,8 +87,10 @@ class SessionSummary:
         said = found.error_message or text.strip()[:_SHOWN_BODY_CHARACTERS]
         self._refusal = (found.error_type or found.error_code, said)
 
-    def row(self, *, last_offset_ns: int, audio_in_ms: float, audio_out_ms: float) -> Row:
-        """Give the row of the sessions table, without its session_id."""
+    def row(
+        self, *, last_offset_ns: int, audio_in_ms: float, audio_out_ms: float, left_out: WindowFilter | None = None
+    ) -> Row:
+        """Give the row of the sessions table, without its session_id; `left_out` is what windows did not keep."""
         end = self.connection.end
         ended_ns = end.offset_ns if end else last_offset_ns
         close = self.connection.close()
@@ -100,6 +106,13 @@ class SessionSummary:
             "input_tokens": self._tokens.get("input_tokens"),
             "output_tokens": self._tokens.get("output_tokens"),
         }
+        self.decision = self._decide(row["outcome"], ended_ns)
+        row["kept"] = self.decision.kept
+        if left_out is not None:
+            # Nothing of it is lost: neither `complete` nor `lost_bytes` nor the outcome knows of these gaps.
+            row["gaps"] += [_gap_row(gap) for gap in left_out.gaps(ended_ns)]
+        elif self.decision.kept == "window":
+            row["kept"] = "whole"
         return {name: _storable(value) for name, value in row.items()}
 
     def _configure(self, sender: Sender, event: Row) -> None:
@@ -136,6 +149,17 @@ class SessionSummary:
             error_type, said = self._refusal
             self._outcomes.refuse(self.connection.status, error_type, said or end.end_reason or "")
 
+    def _decide(self, outcome: str, ended_ns: int) -> Decision:
+        facts = self.connection.facts
+        return decide(
+            facts.keep_rule,
+            session_id=self._session_id,
+            role=facts.role,
+            outcome=outcome,
+            failure_offsets_ns=self._outcomes.failure_offsets_ns,
+            duration_ns=ended_ns,
+        )
+
     @property
     def _is_whole(self) -> bool:
         return not (self._gaps or self.lost_bytes or self.undecodable_bytes)
@@ -147,7 +171,6 @@ class SessionSummary:
             "tool_version": __version__,
             "recorder_id": facts.recorder_id or None,
             "role": facts.role,
-            "kept": "whole",
             "started_at": facts.started_at_us,
             "ended_at": facts.started_at_us + ended_ns // 1000,
             "duration_ms": ended_ns / 1e6,

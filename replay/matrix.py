@@ -88,7 +88,7 @@ OnProgress = Callable[[Job, Trial | None], None]
 def prepare(recording: Recording) -> Source:
     """Read a recording and plan its replay."""
     session = recording.session
-    plan = make_plan(recording.messages())
+    plan = make_plan(recording.messages(), session["gaps"] or ())
     options = {path: value for path in _OPTIONS if (value := plan.setting(path)) is not None}
     return Source(
         recording=RunRecording(

@@ -4,6 +4,9 @@ A plan's clock begins with the first message after the opening session.updates (
 What only carries audio keeps its recorded time on that clock. What depends on the endpoint's doings (a
 response.create, a truncation, a tool's output) waits in addition for its counterpart in the new session, for
 where the client acted on something it had seen, the replay has to see it too.
+
+Of a recording that was cut to windows the pinned configuration and items go first, as soon as they may; the clock
+begins with the window, and does not wait through what was left out.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from capture.realtime.events import parse_event
 from capture.realtime.progress import Progress
 from replay.id_map import IdIndex
 from replay.rewrite import Change, compose_update, name_deployment, override, strings
+from replay.window import WindowScope
 
 Json = dict[str, Any]
 WaitFor = Literal["session.created", "session.updated", "response.created", "response.done", "item", "response", "call"]
@@ -52,6 +56,10 @@ class Message(Protocol):
     @property
     def redacted(self) -> bool:
         """Whether secrets were taken out."""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it lies outside the windows that were kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +127,9 @@ class Plan:
         return get_path(asked, path, get_path(echoed, path, missing))
 
 
-def make_plan(messages: Iterable[Message]) -> Plan:
-    """Plan the replay of a recorded session's messages."""
-    planner = _Planner()
+def make_plan(messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = ()) -> Plan:
+    """Plan the replay of a recorded session's messages; `gaps` is the column of its row."""
+    planner = _Planner(gaps)
     for message in messages:
         planner.take(message)
     return planner.finish()
@@ -154,19 +162,52 @@ def _inserted_update(plan: Plan, overrides: Mapping[str, Any]) -> Step:
 
 
 class _Planner:
-    def __init__(self) -> None:
+    def __init__(self, gaps: Iterable[Mapping[str, Any]]) -> None:
         self._steps: list[Step] = []
-        self._not_sent: list[str] = []
         self._ids = IdIndex()
         self._seen = Progress()
+        self._scope = WindowScope(gaps, self._ids)
+        self._not_sent = list(self._scope.not_sent)
+        self._pinned: list[tuple[Message, Json | None]] = []
         self._clock_zero_ns: int | None = None
+        self._is_resuming = False
 
     def take(self, message: Message) -> None:
         # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
         bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
         event = None if bulk else parse_event(message.content)
+        if not self._scope.is_cut:
+            self._follow(message, event)
+        elif message.is_pinned:
+            # Held until a window comes: what is pinned behind the last one, nothing that is sent depends on.
+            self._pinned.append((message, event))
+        else:
+            self._flush_pinned()
+            self._take_cut(message, event, pinned=False)
+
+    def _flush_pinned(self) -> None:
+        pinned, self._pinned = self._pinned, []
+        for message, event in pinned:
+            self._take_cut(message, event, pinned=True)
+
+    def _take_cut(self, message: Message, event: Json | None, *, pinned: bool) -> None:
+        if event is None:
+            self._follow(message, event, pinned=pinned)
+        elif message.sender == "server":
+            if self._scope.will_happen(event, pinned=pinned):
+                self._follow(message, event)
+        elif (missing := self._scope.missing(event)) is not None:
+            # Sent all the same it would be refused, and the refusal would look like the endpoint's failure.
+            at_s = message.offset_ns / 1e9
+            self._not_sent.append(f"{message.type} at {at_s:.1f} s: {missing} is outside the window")
+        else:
+            if pinned:
+                self._scope.note_create(event)
+            self._follow(message, event, pinned=pinned)
+
+    def _follow(self, message: Message, event: Json | None, *, pinned: bool = False) -> None:
         if message.sender == "client":
-            self._plan(message, event)
+            self._plan(message, event, pinned=pinned)
         if event is not None:
             self._ids.observe(message.sender, event)
             self._seen.observe(message.sender, event)
@@ -182,7 +223,7 @@ class _Planner:
             not_sent=tuple(self._not_sent),
         )
 
-    def _plan(self, message: Message, event: Json | None) -> None:
+    def _plan(self, message: Message, event: Json | None, *, pinned: bool) -> None:
         if message.kind not in ("event", "text", "binary"):
             # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
             if message.kind == "raw":
@@ -190,17 +231,20 @@ class _Planner:
             return
         if message.redacted:
             self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")
-        opening = message.type in UPDATES and self._clock_zero_ns is None
-        begins_clock = not opening and self._clock_zero_ns is None
-        if begins_clock:
-            self._clock_zero_ns = message.offset_ns
+        at_ns = self._scope.elapsed_ns(message.offset_ns)
+        untimed = pinned or (message.type in UPDATES and self._clock_zero_ns is None)
+        # What was pinned has to be in force before a window begins, as the opening configuration has.
+        begins_clock = not untimed and (self._clock_zero_ns is None or self._is_resuming)
+        self._is_resuming = pinned
+        if self._clock_zero_ns is None and not untimed:
+            self._clock_zero_ns = at_ns
         references = self._references(event) if event is not None and message.type not in UPDATES else ()
         self._steps.append(
             Step(
                 number=len(self._steps),
                 type=message.type,
                 content=message.content,
-                not_before_ns=None if opening else message.offset_ns - (self._clock_zero_ns or 0),
+                not_before_ns=None if untimed else at_ns - (self._clock_zero_ns or 0),
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
             )

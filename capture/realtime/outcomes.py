@@ -105,6 +105,8 @@ class OutcomeTracker:
         """Failures seen, repeats included."""
         self.first_error: str | None = None
         """Type, code and message of the first failure, unmasked."""
+        self.failure_offsets_ns: list[int] = []
+        """When each failure came, repeats included; of what never came, when it was due. A refused upgrade has none."""
         self._configuration = configuration
         self._server_spoke = False
         self._commits_by_detection = False
@@ -123,7 +125,7 @@ class OutcomeTracker:
         if header.response_id in self._responses_open:
             self._responses_open[header.response_id] = offset_ns
         if event_type in _FAILED_EVENTS:
-            self._observe_failure(header)
+            self._observe_failure(header, offset_ns)
         if event_type.startswith("input_audio_buffer."):
             self._observe_buffer(header, offset_ns)
         elif event_type in (f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"):
@@ -136,7 +138,7 @@ class OutcomeTracker:
             if header.response_id:
                 self._responses_open[header.response_id] = offset_ns
         elif event_type == "response.done":
-            self._observe_response_done(header, event or {})
+            self._observe_response_done(header, event or {}, offset_ns)
 
     def refuse(self, status: int | None, error_type: str | None, message: str) -> None:
         """Take in an upgrade that was refused (HTTP status) or that nobody answered (None)."""
@@ -156,7 +158,7 @@ class OutcomeTracker:
         if close_code is None and endpoint_left:
             close_code = _NO_CLOSE_FRAME
         if _is_failing_close(closed_by, close_code):
-            self._fail("close", closed_by, str(close_code), close_reason or "")
+            self._fail("close", closed_by, str(close_code), close_reason or "", at_ns=ended_ns)
         # What was not recorded may have come all the same.
         if not bytes_lost:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
@@ -182,16 +184,16 @@ class OutcomeTracker:
         if item_id and item_id not in self._transcriptions_ended and self._setting("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
 
-    def _observe_response_done(self, header: EventHeader, event: Json) -> None:
+    def _observe_response_done(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         self._responses_open.pop(header.response_id or "", None)
         status = get_path(event, "response.status")
         reason = get_path(event, "response.status_details.reason")
         if status == "failed":
-            self._fail("response.done", header.error_type, header.error_code, header.error_message)
+            self._fail("response.done", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
         elif status == "incomplete" and reason == "content_filter":
-            self._fail("response.done", "incomplete", "content_filter", None)
+            self._fail("response.done", "incomplete", "content_filter", None, at_ns=offset_ns)
 
-    def _observe_failure(self, header: EventHeader) -> None:
+    def _observe_failure(self, header: EventHeader, offset_ns: int) -> None:
         # After an error nothing tells which request it refused: no answer is held to be due.
         if header.type == "error":
             self._response_due_ns = None
@@ -199,24 +201,37 @@ class OutcomeTracker:
             header.error_code == "input_audio_buffer_commit_empty" and self._commits_by_detection
         )
         if not benign:
-            self._fail(header.type or "", header.error_type, header.error_code, header.error_message)
+            self._fail(header.type or "", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
 
     def _note_absent(self, before_ns: int) -> None:
-        if not self._server_spoke and before_ns >= 0:
-            self._absent("session.created")
-        if any(at_ns <= before_ns for at_ns in self._transcriptions_due.values()):
-            self._absent(f"{_TRANSCRIPTION}completed")
-        if self._response_due_ns is not None and self._response_due_ns <= before_ns:
-            self._absent("response.created")
-        if any(at_ns <= before_ns for at_ns in self._responses_open.values()):
-            self._absent("response.done")
+        due: dict[str, list[int]] = {
+            "session.created": [] if self._server_spoke else [0],
+            f"{_TRANSCRIPTION}completed": list(self._transcriptions_due.values()),
+            "response.created": [] if self._response_due_ns is None else [self._response_due_ns],
+            "response.done": list(self._responses_open.values()),
+        }
+        for event_type, due_ns in due.items():
+            overdue_ns = [at_ns for at_ns in due_ns if at_ns <= before_ns]
+            if overdue_ns:
+                self._absent(event_type, overdue_ns)
 
-    def _fail(self, event_type: str, error_type: str | None, error_code: str | None, message: str | None) -> None:
+    def _fail(
+        self,
+        event_type: str,
+        error_type: str | None,
+        error_code: str | None,
+        message: str | None,
+        *,
+        at_ns: int | None = None,
+    ) -> None:
         said = " ".join(part for part in (error_type, error_code, message) if part)
         self._count(failure_key(event_type, error_type, error_code, message), f"{event_type}: {said}")
+        if at_ns is not None:
+            self.failure_offsets_ns.append(at_ns)
 
-    def _absent(self, event_type: str) -> None:
+    def _absent(self, event_type: str, due_ns: list[int]) -> None:
         self._count(f"absent:{event_type}", f"{event_type} never came")
+        self.failure_offsets_ns += due_ns
 
     def _count(self, key: str, said: str) -> None:
         self.errors += 1

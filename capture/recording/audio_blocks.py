@@ -1,6 +1,7 @@
 """Pack one track's audio into blocks of about 10 s, with measures, and unpack them.
 
 A track is one string of bytes: everything a sender sent of it, end to end. A message's audio is a span of it.
+Where messages are not kept their audio is a hole in the track: no block holds it, and what follows keeps its place.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class TrackWriter:
         self.position = 0
         """Bytes taken in so far: where the next chunk starts in the track."""
         self.played_ms = 0.0
-        """How long the track plays."""
+        """How long the track plays, holes included."""
         self._format: AudioFormat | None = None
         self._pending = bytearray()
         self._block_bytes = 0
@@ -78,6 +79,17 @@ class TrackWriter:
             start_byte = self.position - len(self._pending)
             rows += self._rows(bytes(self._pending[: self._block_bytes]), start_byte, audio_format)
             del self._pending[: self._block_bytes]
+        return rows
+
+    def skip(self, byte_count: int, audio_format: AudioFormat) -> list[AudioRow]:
+        """Pass over the audio of a message that is not kept; give the block that ends at the hole."""
+        rows = self.finish()
+        if audio_format is not self._format and audio_format != self._format:
+            self._start(audio_format)
+        # Across a hole nothing tells whether a chunk is the same as the one before.
+        self._last_chunk = b""
+        self.position += byte_count
+        self.played_ms += byte_count / self._bytes_per_ms
         return rows
 
     def finish(self) -> list[AudioRow]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import groupby, starmap
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from rapidfuzz import process
@@ -45,11 +45,25 @@ class RecordedMessage(msgspec.Struct, frozen=True):
     row: Mapping[str, Any]
     """All columns of schema.EVENTS; the payload without its audio."""
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it was kept although it lies outside the windows."""
+        return bool(self.row.get("pinned"))
+
 
 # In the order of the message's fields.
 _HEAD_COLUMNS = ("seq", "offset_ns", "sender", "kind", "type")
 _ID_COLUMNS = ("event_id", "item_id", "response_id", "call_id")
 _CONTENT_COLUMNS = ("seq", "payload", "payload_bytes", "audio_track", "audio_at", "audio_start", "audio_bytes")
+
+
+class TrackSpan(NamedTuple):
+    """A stretch of a track without holes, in one format."""
+
+    start_byte: int
+    """Where it starts in the track."""
+    format: AudioFormat
+    audio: bytes
 
 
 class Recording:
@@ -78,12 +92,22 @@ class Recording:
             raise self._unreadable(str(damage)) from damage
 
     def audio(self, track: str) -> list[tuple[AudioFormat, bytes]]:
-        """Give a track's audio as spans of one format each, in the order in which they were sent."""
-        blocks = groupby(self._blocks(track), key=_format_of)
+        """Give a track's audio as spans of one format each, in the order in which they were sent.
+
+        Where messages were not kept (`sessions.kept` is `window`) the track has a hole, and another span begins.
+        """
+        return [(span.format, span.audio) for span in self.spans(track)]
+
+    def spans(self, track: str) -> list[TrackSpan]:
+        """Give a track's audio as `audio` does, with the place of each span in the track."""
+        spans: list[TrackSpan] = []
         try:
-            return [(found, b"".join(map(decode_block, span))) for found, span in blocks]
+            for stretch in _stretches(self._blocks(track)):
+                audio = b"".join(map(decode_block, stretch))
+                spans.append(TrackSpan(stretch[0]["start_byte"], _format_of(stretch[0]), audio))
         except BlockDamaged as damage:
             raise self._unreadable(f"the audio of its track {track} is damaged: {damage}") from damage
+        return spans
 
     def _messages_of(self, group: RowGroup, tracks: dict[str, _TrackReader]) -> Iterator[RecordedMessage]:
         fields = (
@@ -140,7 +164,10 @@ class _TrackReader:
 
     def _decode_next(self, start: int) -> None:
         block = next(self._blocks, None)
-        if block is None or block["start_byte"] != self._end:
+        if block is None:
+            raise EOFError
+        # A hole before the span is what was not kept; one that reaches into it is damage.
+        if not (block["start_byte"] == self._end or self._end < block["start_byte"] <= start):
             raise EOFError
         self._end = block["start_byte"] + block["bytes"]
         if self._end > start:
@@ -216,6 +243,23 @@ def _why_empty(root: Root) -> str:
 def _shorten(ids: list[str]) -> str:
     more = f" and {len(ids) - _SHOWN_IDS} more" if len(ids) > _SHOWN_IDS else ""
     return ", ".join(ids[:_SHOWN_IDS]) + more
+
+
+def _stretches(blocks: Iterator[Row]) -> Iterator[list[Row]]:
+    """Group blocks that follow each other without a hole, in one format."""
+    stretch: list[Row] = []
+    for block in blocks:
+        if stretch and not _goes_on(stretch[-1], block):
+            yield stretch
+            stretch = []
+        stretch.append(block)
+    if stretch:
+        yield stretch
+
+
+def _goes_on(before: Row, block: Row) -> bool:
+    follows = before["start_byte"] + before["bytes"] == block["start_byte"]
+    return follows and _format_of(before) == _format_of(block)
 
 
 def _format_of(block: Row) -> AudioFormat:

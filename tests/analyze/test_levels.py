@@ -8,6 +8,7 @@ import pytest
 
 from analyze.levels import peak_levels
 from capture.audio import PCM16_24K, AudioFormat
+from capture.recording.reader import TrackSpan
 from tests.analyze.conftest import tone
 
 LOUD = base64.b64decode(tone(100, 0.5))
@@ -18,24 +19,31 @@ def chunk(offset_ms: float, start: int, length: int) -> dict[str, float]:
 
 
 def test_audio_is_heard_when_it_arrives() -> None:
-    levels = peak_levels([(PCM16_24K, LOUD)], [chunk(500, 0, 4800)], 1000, 10)
+    levels = peak_levels([TrackSpan(0, PCM16_24K, LOUD)], [chunk(500, 0, 4800)], 1000, 10)
     assert levels == pytest.approx([0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0], abs=0.01)
 
 
 def test_audio_that_comes_faster_than_it_plays_is_heard_one_after_the_other() -> None:
     chunks = [chunk(0, 0, 4800), chunk(1, 4800, 4800), chunk(2, 9600, 4800)]
-    levels = peak_levels([(PCM16_24K, LOUD * 3)], chunks, 500, 5)
+    levels = peak_levels([TrackSpan(0, PCM16_24K, LOUD * 3)], chunks, 500, 5)
     assert levels == pytest.approx([0.5, 0.5, 0.5, 0, 0], abs=0.01)
 
 
 def test_a_track_may_change_its_format() -> None:
     ulaw = AudioFormat("audio/pcmu", 8000)
-    spans = [(PCM16_24K, PCM16_24K.silence(100)), (ulaw, ulaw.encode(PCM16_24K.decode(LOUD)[::3]))]
+    quiet, loud = PCM16_24K.silence(100), ulaw.encode(PCM16_24K.decode(LOUD)[::3])
+    spans = [TrackSpan(0, PCM16_24K, quiet), TrackSpan(4800, ulaw, loud)]
     chunks = [chunk(0, 0, 4800), chunk(100, 4800, 800)]
     assert peak_levels(spans, chunks, 250, 5) == pytest.approx([0, 0, 0.5, 0.5, 0], abs=0.02)
 
 
+def test_audio_around_a_hole_is_heard_at_its_own_time() -> None:
+    spans = [TrackSpan(4800, PCM16_24K, LOUD), TrackSpan(96_000, PCM16_24K, LOUD)]
+    levels = peak_levels(spans, [chunk(200, 4800, 4800), chunk(800, 96_000, 4800)], 1000, 10)
+    assert levels == pytest.approx([0, 0, 0.5, 0, 0, 0, 0, 0, 0.5, 0], abs=0.01)
+
+
 @pytest.mark.parametrize(("duration_ms", "bins", "length"), [(0, 3, 3), (100, 0, 0)])
 def test_nothing_to_measure(duration_ms: float, bins: int, length: int) -> None:
-    assert peak_levels([(PCM16_24K, LOUD)], [chunk(0, 0, 4800)], duration_ms, bins) == [0.0] * length
+    assert peak_levels([TrackSpan(0, PCM16_24K, LOUD)], [chunk(0, 0, 4800)], duration_ms, bins) == [0.0] * length
     assert peak_levels([], [], 100, 2) == [0.0, 0.0]

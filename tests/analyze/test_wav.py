@@ -9,7 +9,7 @@ import pytest
 from analyze.wav import write_track
 from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
-from capture.recording.reader import Recording, open_recording
+from capture.recording.reader import Recording, TrackSpan, open_recording
 from capture.recording.root import Root
 
 
@@ -36,6 +36,20 @@ def test_one_file_has_one_rate(root: Root, tmp_path: Path) -> None:
         assert sound.getframerate() == 24_000
         samples = np.frombuffer(sound.readframes(sound.getnframes()), dtype="<i2")
     assert list(samples[:2400]) == [1] * 2400
+
+
+class WithHole(Recording):
+    """A track of which the middle was not kept."""
+
+    def spans(self, track: str) -> list[TrackSpan]:  # noqa: ARG002 - as the class it stands for
+        return [TrackSpan(4800, PCM16_24K, b"\x01\x00" * 2400), TrackSpan(960_000, PCM16_24K, b"\x02\x00" * 2400)]
+
+
+def test_what_was_kept_around_a_hole_is_joined(root: Root, tmp_path: Path) -> None:
+    path = tmp_path / "hole.wav"
+    assert write_track(WithHole(root, {"session_id": "x"}), "client", path) == 200
+    with wave.open(str(path)) as sound:
+        assert sound.readframes(sound.getnframes()) == b"\x01\x00" * 2400 + b"\x02\x00" * 2400
 
 
 def test_a_session_without_such_audio(root: Root, failed_session: str, tmp_path: Path) -> None:

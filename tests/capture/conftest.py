@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -24,40 +26,49 @@ CHUNK_NS = 20_000_000
 
 @pytest.fixture
 def write_journal(root: Root) -> Callable[..., str]:
-    """Give a function that writes a journal as a recorder would.
+    """Give `write_session_journal` for this test's root."""
+    return partial(write_session_journal, root)
 
-    It takes (sender, text of a message, or bytes as they go over the wire) pairs, 20 ms apart.
+
+def write_session_journal(
+    root: Root,
+    said: Sequence[tuple[Sender, str | bytes]] = (),
+    *,
+    at_ns: Sequence[int] | None = None,
+    session_id: str = SESSION_ID,
+    status: int = 101,
+    end: SessionEnd | None = None,
+    **facts_of_session: Any,
+) -> str:
+    """Write a journal as a recorder would.
+
+    It takes (sender, text of a message, or bytes as they go over the wire) pairs, 20 ms apart where `at_ns` does not
+    say when.
     """
-
-    def write(
-        said: Sequence[tuple[Sender, str | bytes]] = (),
-        *,
-        session_id: str = SESSION_ID,
-        status: int = 101,
-        end: SessionEnd | None = None,
-    ) -> str:
-        facts: list[Fact] = [
-            SessionFacts(
-                session_id=session_id, started_at_us=STARTED_AT_US, url="wss://example.azure.com/openai/v1/realtime"
-            ),
-            HandshakeRequest(offset_ns=0, method="GET", path="/openai/v1/realtime", headers=[("Upgrade", "websocket")]),
-            HandshakeResponse(offset_ns=0, status=status, headers=[("x-ms-region", "East US 2")]),
-        ]
-        ended_ns = len(said) * CHUNK_NS
-        writer = JournalWriter(root.journal, tick_s=0.001)
-        journal = writer.open(session_id)
-        for fact in facts:
-            journal.append(Direction.FACT, 0, encode_fact(fact))
-        for number, (sender, content) in enumerate(said):
-            direction = Direction.CLIENT if sender == "client" else Direction.SERVER
-            on_wire = content if isinstance(content, bytes) else _frame(sender, content)
-            journal.append(direction, number * CHUNK_NS, on_wire)
-        journal.append(Direction.FACT, ended_ns, encode_fact(end or SessionEnd(offset_ns=ended_ns, closed_by="client")))
-        journal.close()
-        writer.close()
-        return session_id
-
-    return write
+    facts: list[Fact] = [
+        SessionFacts(
+            session_id=session_id,
+            started_at_us=STARTED_AT_US,
+            url="wss://example.azure.com/openai/v1/realtime",
+            **facts_of_session,
+        ),
+        HandshakeRequest(offset_ns=0, method="GET", path="/openai/v1/realtime", headers=[("Upgrade", "websocket")]),
+        HandshakeResponse(offset_ns=0, status=status, headers=[("x-ms-region", "East US 2")]),
+    ]
+    offsets_ns = [number * CHUNK_NS for number in range(len(said))] if at_ns is None else at_ns
+    ended_ns = len(said) * CHUNK_NS if at_ns is None else at_ns[-1]
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    journal = writer.open(session_id)
+    for fact in facts:
+        journal.append(Direction.FACT, 0, encode_fact(fact))
+    for offset_ns, (sender, content) in zip(offsets_ns, said, strict=True):
+        direction = Direction.CLIENT if sender == "client" else Direction.SERVER
+        on_wire = content if isinstance(content, bytes) else _frame(sender, content)
+        journal.append(direction, offset_ns, on_wire)
+    journal.append(Direction.FACT, ended_ns, encode_fact(end or SessionEnd(offset_ns=ended_ns, closed_by="client")))
+    journal.close()
+    writer.close()
+    return session_id
 
 
 def _frame(sender: Sender, text: str) -> bytes:

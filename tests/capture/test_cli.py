@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -16,7 +17,7 @@ from capture.audio import read_clip
 from capture.cli import app
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
-from capture.recording.facts import SessionEnd
+from capture.recording.facts import HandshakeRequest, HandshakeResponse, KeepRule, SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
@@ -51,10 +52,20 @@ def simulator_url() -> Iterator[str]:
     loop.close()
 
 
-def leave_journal(root: Root) -> str:
+def leave_journal(root: Root, **facts: Any) -> str:
     """Leave what a crash leaves: a session's journal that nobody seals."""
     with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        recording = recorder.start_session(recorder.new_facts(target="somewhere"))
+        recording = recorder.start_session(recorder.new_facts(target="somewhere", **facts))
+        recording.fact(SessionEnd(offset_ns=1))
+    return recording.session_id
+
+
+def leave_exchange(root: Root, **facts: Any) -> str:
+    """Leave a plain request that was answered."""
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+        recording = recorder.start_session(recorder.new_facts(target="somewhere", **facts))
+        recording.fact(HandshakeRequest(offset_ns=0, method="GET", path="/", headers=[]))
+        recording.fact(HandshakeResponse(offset_ns=0, status=200, headers=[]))
         recording.fact(SessionEnd(offset_ns=1))
     return recording.session_id
 
@@ -96,6 +107,11 @@ def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, w
         (["call", "--to", "ws://h", "--audio", "no-such-file.wav"], "no audio file"),
         (["call", "--to", "ws://h", "--audio", "x.wav", "--set", "nonsense"], "PATH=VALUE"),
         (["proxy", "--to", "ws://h", "--tag", "nonsense"], "--tag"),
+        (["proxy", "--to", "ws://h", "--keep", "nonsense"], "--keep takes all, failed, or sample:P"),
+        (["proxy", "--to", "ws://h", "--pre", "30"], "--pre and --post go together"),
+        (["prune"], "--older-than AGE, --max-bytes SIZE or --journals-older-than AGE"),
+        (["prune", "--keep-failed"], "say what is to go"),
+        (["prune", "--older-than", "30"], "an age is a number with its unit"),
         (["proxy", "--to", "ws://h", "--listen", "nonsense"], "HOST:PORT"),
         (["proxy", "--to", "ws://h", "--redact", "speech"], "transcripts, audio"),
         (["call", "--to", "ws://h", "--audio", "x.wav", "--redact", "/(/"], "no regular expression"),
@@ -143,6 +159,32 @@ def test_recover_with_loss_has_its_own_exit_status(run: CliRunner, root: Root) -
     leave_journal(root)
     (root.journal / "20260101T000000-00000000.journal").write_bytes(b"this is no journal")
     assert run.invoke(app, ["recover"]).exit_code == 3
+
+
+def test_recover_leaves_out_what_is_not_to_be_kept(run: CliRunner, root: Root) -> None:
+    # A plain exchange, and so one that went well without a conversation.
+    session_id = leave_exchange(root, keep_rule=KeepRule(keep="failed"))
+    asked = run.invoke(app, ["recover"])
+    assert (asked.exit_code, asked.stdout) == (0, "")
+    assert f"{session_id} ok: not kept" in asked.stderr
+    assert list_session_ids(root) == []
+
+
+def test_prune_prints_what_went(run: CliRunner, root: Root) -> None:
+    session_id = leave_journal(root)
+    run.invoke(app, ["recover"])
+    rehearsed = run.invoke(app, ["prune", "--max-bytes", "0", "--dry-run"])
+    assert (rehearsed.exit_code, rehearsed.stdout) == (0, f"{session_id}\n")
+    assert "would remove 1 recording, 0 journals" in rehearsed.stderr
+    spared = run.invoke(app, ["prune", "--max-bytes", "0", "--keep-failed"])
+    assert (spared.exit_code, spared.stdout) == (0, "")
+    assert f"kept 1 recording, failed or incomplete (--keep-failed): {session_id}" in spared.stderr
+    assert list_session_ids(root) == [session_id]
+    told = json.loads(run.invoke(app, ["prune", "--max-bytes", "0", "--json"]).stdout)
+    assert [one["session_id"] for one in told["recordings"]] == [session_id]
+    assert (told["dry_run"], told["bytes_left"], told["spared_failed"]) == (False, 0, [])
+    assert told["bytes"] == told["recordings"][0]["bytes"] > 0
+    assert list_session_ids(root) == []
 
 
 def test_list_gives_a_line_a_recording(run: CliRunner, root: Root) -> None:

@@ -35,18 +35,33 @@ class Script:
         self.messages: list[RecordedMessage] = []
 
     def client(
-        self, event: Json | str | bytes, at_ms: float = 0, *, kind: str = "event", redacted: bool = False
+        self,
+        event: Json | str | bytes,
+        at_ms: float = 0,
+        *,
+        kind: str = "event",
+        redacted: bool = False,
+        pinned: bool = False,
     ) -> Script:
-        return self._add("client", event, at_ms, kind, redacted)
+        return self._add("client", event, at_ms, kind, redacted, pinned=pinned)
 
-    def server(self, event: Json, at_ms: float = 0) -> Script:
-        return self._add("server", event, at_ms, "event", False)
+    def server(self, event: Json, at_ms: float = 0, *, pinned: bool = False) -> Script:
+        return self._add("server", event, at_ms, "event", False, pinned=pinned)
 
     def append(self, at_ms: float, audio: bytes = b"\x00\x00") -> Script:
         encoded = base64.b64encode(audio).decode()
         return self.client({"type": "input_audio_buffer.append", "audio": encoded}, at_ms)
 
-    def _add(self, sender: Sender, event: Json | str | bytes, at_ms: float, kind: str, redacted: bool) -> Script:
+    def _add(
+        self,
+        sender: Sender,
+        event: Json | str | bytes,
+        at_ms: float,
+        kind: str,
+        redacted: bool,
+        *,
+        pinned: bool = False,
+    ) -> Script:
         self.messages.append(
             RecordedMessage(
                 seq=len(self.messages),
@@ -60,7 +75,7 @@ class Script:
                 item_id=None,
                 response_id=None,
                 call_id=None,
-                row={},
+                row={"pinned": pinned},
             )
         )
         return self

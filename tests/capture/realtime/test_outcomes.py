@@ -617,3 +617,39 @@ def test_a_trial_failed_only_if_the_recordings_failure_came_again(
 )
 def test_a_trial_that_was_cut_short_is_never_ok(keys: list[str], end_reason: str | None, outcome: str) -> None:
     assert trial_outcome(keys, [FOUNDING_KEY], 101, end_reason) == outcome
+
+
+# When it failed
+
+
+def test_each_failure_has_its_time_repeats_included() -> None:
+    session = Session()
+    seen: list[int] = []
+    for number in (1, 2):
+        session.wait(60)
+        session.server("error", error={"type": "server_error", "message": "busy"})
+        seen.append(session.now_ns)
+        session.server("response.created", response={"id": f"resp_{number}"})
+        session.server("response.done", response={"id": f"resp_{number}", "status": "failed"})
+        seen.append(session.now_ns)
+    session.server("error", error={"type": "invalid_request_error", "code": "response_cancel_not_active"})
+    session.wait(1)
+    session.end("server", 1011)
+    assert session.outcomes.failure_offsets_ns == [*seen, session.now_ns]
+    assert session.outcomes.errors == 5
+
+
+def test_what_never_came_failed_when_it_was_due() -> None:
+    session = Session()
+    session.turn(1)
+    first_ns = session.now_ns
+    session.answer(1)
+    session.turn(2)
+    second_ns = session.now_ns
+    session.answer(2)
+    session.server("response.created", response={"id": "resp_3"})
+    begun_ns = session.now_ns
+    session.wait(60)
+    assert session.end() == [f"absent:{TRANSCRIPTION}.completed", "absent:response.done"]
+    assert session.outcomes.failure_offsets_ns == [first_ns, second_ns, begun_ns]
+    assert session.outcomes.errors == 2

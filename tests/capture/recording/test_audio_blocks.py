@@ -183,3 +183,24 @@ def test_speech_from_a_file_is_found(shared: Any) -> None:
     measures = measure(samples, rate)
     length_ms = len(samples) / rate * 1000
     assert 0.5 * length_ms < measures["speech_ms"] < length_ms
+
+
+def test_a_hole_ends_a_block_and_moves_what_follows() -> None:
+    audio = tone(2).tobytes()
+    track = TrackWriter("client")
+    rows = [*track.skip(SECOND, PCM16_24K), *track.feed(audio[:SECOND], PCM16_24K), *track.skip(8000, ULAW)]
+    assert track.played_ms == 3000
+    rows += [*track.feed(audio[SECOND:], PCM16_24K), *track.finish()]
+    assert [(row["block"], row["start_byte"], row["bytes"]) for row in rows] == [
+        (0, SECOND, SECOND),
+        (1, 2 * SECOND + 8000, SECOND),
+    ]
+    assert joined(rows) == audio
+    assert (track.position, track.played_ms) == (3 * SECOND + 8000, 4000)
+
+
+def test_across_a_hole_no_chunk_is_a_repeat() -> None:
+    chunk = tone(0.02).tobytes()
+    track = TrackWriter("client")
+    rows = [*track.feed(chunk, PCM16_24K), *track.skip(960, PCM16_24K), *track.feed(chunk, PCM16_24K), *track.finish()]
+    assert [row["duplicated_chunks"] for row in rows] == [0, 0]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
@@ -189,6 +192,46 @@ def test_columns_that_came_later_are_null_in_older_files(root: Root) -> None:
     recording = open_recording(root, FIRST)
     assert recording.session["drift_us"] is None
     assert next(recording.messages()).row["pinned"] is None
+
+
+# --- what was not kept ----------------------------------------------------------------------------------------
+
+
+def save_with_holes(root: Root, chunks: list[bytes], kept: set[int]) -> None:
+    track = TrackWriter("client")
+    with SessionWriter(root, FIRST) as writer:
+        for seq, audio in enumerate(chunks):
+            row = {"audio_at": 10, "audio_track": "client", "audio_start": track.position, "audio_bytes": len(audio)}
+            if seq in kept:
+                writer.add("events", _event(seq) | row | {"pinned": seq % 2 == 0})
+            blocks = track.feed(audio, PCM16_24K) if seq in kept else track.skip(len(audio), PCM16_24K)
+            for block in blocks:
+                writer.add("audio", block)
+        for block in track.finish():
+            writer.add("audio", block)
+        writer.commit({"started_at": 0, "failure_keys": [], "kept": "window"})
+
+
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=12),
+    draw=st.sets(st.integers(0, 11)),
+)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_messages_around_holes_come_back_byte_for_byte(root: Root, chunks: list[bytes], draw: set[int]) -> None:
+    kept = {seq for seq in draw if seq < len(chunks)}
+    # Each example writes the same session anew.
+    root.table_file("audio", FIRST).unlink(missing_ok=True)
+    save_with_holes(root, chunks, kept)
+    recording = open_recording(root, FIRST)
+    texts = {seq: f'{{"audio":"{base64.b64encode(audio).decode()}","n":{seq}}}' for seq, audio in enumerate(chunks)}
+    assert [(m.seq, m.content) for m in recording.messages()] == [(seq, texts[seq]) for seq in sorted(kept)]
+    assert [m.is_pinned for m in recording.messages()] == [seq % 2 == 0 for seq in sorted(kept)]
+    track = b"".join(chunks)
+    spans = recording.spans("client")
+    assert all(track[span.start_byte :].startswith(span.audio) for span in spans)
+    assert sum(len(span.audio) for span in spans) == sum(len(chunks[seq]) for seq in kept)
+    # Two spans never touch: what lies between them is a hole.
+    assert all(before.start_byte + len(before.audio) < after.start_byte for before, after in pairwise(spans))
 
 
 # --- what is damaged or foreign -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from capture.recording.facts import Sender
+from capture.recording.facts import KeepRule, Sender
 from capture.recording.root import Root
 from capture.recording.schema import FORMAT_VERSION, TABLES
 from capture.sealing import seal
@@ -98,6 +98,21 @@ def test_the_python_recipe_restores_every_message(
     recipe.write_text(code("### Python, without Wiretape", "python"))
     run = subprocess.run([sys.executable, recipe, root.path, session_id], capture_output=True, check=True, cwd=tmp_path)
     assert [base64.b64decode(line).decode() for line in run.stdout.splitlines()] == [text for _, text in said]
+
+
+def test_the_python_recipe_knows_holes(root: Root, write_journal: Callable[..., str], tmp_path: Path) -> None:
+    wave = np.arange(0, 24_000, dtype="<i2").tobytes()
+    said = [("client", append(str(number), wave[number : number + 9_600])) for number in range(60)]
+    said[30] = ("server", '{"type":"error","error":{"type":"server_error"}}')
+    at_ns = [number * 1_000_000_000 for number in range(60)]
+    rule = KeepRule(pre_s=3, post_s=2)
+    seal(root.path, write_journal(said, at_ns=at_ns, keep_rule=rule))
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(code("### Python, without Wiretape", "python"))
+    command = [sys.executable, str(recipe), str(root.path), "20260212T083055-4f3a9c12"]
+    run = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    kept = [base64.b64decode(line).decode() for line in run.stdout.splitlines()]
+    assert kept == [text for _, text in said[27:33]]
 
 
 def test_the_wiretape_recipe_runs(

@@ -1,0 +1,308 @@
+"""Remove what is not to be kept for ever: recordings by age and by size, and journals that nobody sealed."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from capture.errors import UsageProblem, WiretapeError
+from capture.journal import forget_counts, is_locked
+from capture.recording.reader import list_session_ids, open_recording
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+
+_log = logging.getLogger(__name__)
+
+JOURNALS_OLDER_THAN = timedelta(days=7)
+"""Maximum age of journals in quarantine and of abandoned ones: secrets inside messages still stand in them."""
+
+_SESSION_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_AGE_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SHOWN_IDS = 3
+_SIZE_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRule:
+    """What is to go."""
+
+    older_than: timedelta | None = None
+    """Recordings that began longer ago; None: no recording is too old."""
+    max_bytes: int | None = None
+    """Of all recordings together: above it the oldest go; None: there may be any amount."""
+    keep_failed: bool = False
+    """Spare recordings whose outcome is failed or incomplete."""
+    include_runs: bool = False
+    """Take recordings too that a run of replay names."""
+    journals_older_than: timedelta = JOURNALS_OLDER_THAN
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Files that go together, in the order in which they go."""
+
+    name: str
+    """Session's id."""
+    files: tuple[Path, ...]
+    bytes: int
+
+
+@dataclass(slots=True)
+class PrunePlan:
+    """What a rule comes to in a root."""
+
+    recordings: list[Removal] = field(default_factory=list)
+    """Oldest first."""
+    journals: list[Removal] = field(default_factory=list)
+    """In quarantine, or abandoned."""
+    leftovers: list[Removal] = field(default_factory=list)
+    """Rows whose session is gone: a removal was interrupted."""
+    spared_failed: list[str] = field(default_factory=list)
+    spared_by_runs: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    """Sessions that would go, but lie in files with others."""
+    bytes_left: int = 0
+    """Of all recordings, once the plan is carried out."""
+
+    @property
+    def removals(self) -> list[Removal]:
+        """Everything that goes."""
+        return [*self.recordings, *self.journals, *self.leftovers]
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes go."""
+        return sum(removal.bytes for removal in self.removals)
+
+
+def parse_age(text: str) -> timedelta:
+    """Read `30d`, `12h`, `45m`, `90s` or `2w`; raises `UsageProblem`."""
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise UsageProblem(f"an age is a number with its unit, such as 30d, 12h or 2w, not {text!r}")
+    return timedelta(seconds=float(found[1]) * _AGE_SECONDS[found[2]])
+
+
+def parse_size(text: str) -> int:
+    """Read `50G`, `500M`, `1.5T` or plain bytes, units of 1024; raises `UsageProblem`."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageProblem(f"a size is a number of bytes or with its unit, such as 50G or 500M, not {text!r}")
+    return int(float(found[1]) * _SIZE_BYTES[found[2].upper()])
+
+
+def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
+    """Find out what a rule removes from a root; changes nothing."""
+    at = now or datetime.now(UTC)
+    plan = PrunePlan(bytes_left=sum(_size(path) for name in TABLES for path in _parquet_files(root, name)))
+    ids = list_session_ids(root)
+    in_runs = set() if rule.include_runs else _ids_in_runs(root)
+    compacted = _compacted_ids(root)
+    for session_id in ids:
+        is_too_old = rule.older_than is not None and _started_at(session_id) < at - rule.older_than
+        if not is_too_old and (rule.max_bytes is None or plan.bytes_left <= rule.max_bytes):
+            continue
+        if session_id in compacted or not _has_own_file(root, session_id):
+            plan.shared.append(session_id)
+        elif session_id in in_runs:
+            plan.spared_by_runs.append(session_id)
+        elif rule.keep_failed and _is_worth_keeping(root, session_id):
+            plan.spared_failed.append(session_id)
+        else:
+            removal = _recording(root, session_id)
+            plan.recordings.append(removal)
+            plan.bytes_left -= removal.bytes
+    plan.journals += _journals(root, at - rule.journals_older_than)
+    plan.leftovers += _leftovers(root, set(ids))
+    plan.bytes_left -= sum(removal.bytes for removal in plan.leftovers)
+    return plan
+
+
+def prune(plan: PrunePlan) -> None:
+    """Carry out a plan; raises `WiretapeError` at the first file that cannot be removed."""
+    for removal in [*plan.recordings, *plan.leftovers]:
+        for path in removal.files:
+            _remove(path)
+    for removal in plan.journals:
+        for path in removal.files:
+            _remove_journal(path)
+    for folder in {path.parent for removal in plan.recordings for path in removal.files}:
+        # Not empty, or taken up again by a sealer: it stays.
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def summary(plan: PrunePlan) -> dict[str, Any]:
+    """Give a plan as programs read it."""
+    told: dict[str, Any] = {
+        kind: [{"session_id": removal.name, "bytes": removal.bytes} for removal in getattr(plan, kind)]
+        for kind in ("recordings", "journals", "leftovers")
+    }
+    kept = {kind: getattr(plan, kind) for kind in ("spared_failed", "spared_by_runs", "shared", "bytes_left")}
+    return {"bytes": plan.bytes} | told | kept
+
+
+def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
+    """Say in sentences what went, or would go, and what was spared."""
+    did, left = ("would remove", "would be") if dry_run else ("removed", "are")
+    counts = [_counted(len(plan.recordings), "recording"), _counted(len(plan.journals), "journal")]
+    counts += [_counted(len(plan.leftovers), "leftover")] if plan.leftovers else []
+    lines = [f"{did} {', '.join(counts)}: {_scaled(plan.bytes)}; {_scaled(plan.bytes_left)} of recordings {left} left"]
+    for why, spared in (
+        ("failed or incomplete (--keep-failed)", plan.spared_failed),
+        ("named by a run (--include-runs takes them too)", plan.spared_by_runs),
+        ("in files that hold several sessions", plan.shared),
+    ):
+        if spared:
+            named = ", ".join(spared[:_SHOWN_IDS]) + (" …" if len(spared) > _SHOWN_IDS else "")
+            lines.append(f"kept {_counted(len(spared), 'recording')}, {why}: {named}")
+    return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _scaled(size: int) -> str:
+    power = min(max(size.bit_length() - 1, 0) // 10, len(_SIZE_BYTES) - 1)
+    unit, scale = list(_SIZE_BYTES.items())[power]
+    return f"{size / scale:.1f} {unit}iB" if power else f"{size} bytes"
+
+
+def _recording(root: Root, session_id: str) -> Removal:
+    # The sessions row goes first: readers never see a session whose events are gone.
+    names = ["sessions", *(name for name in TABLES if name != "sessions")]
+    files = tuple(path for name in names if (path := root.table_file(name, session_id)).exists())
+    return Removal(session_id, files, sum(map(_size, files)))
+
+
+def _journals(root: Root, before: datetime) -> Iterator[Removal]:
+    quarantined = [path for path in sorted(root.quarantine.glob("*")) if path.is_file()]
+    for path in [*quarantined, *sorted(root.journal.glob("*.journal"))]:
+        with suppress(FileNotFoundError):
+            # A journal of a living process is written to, or about to be sealed.
+            if path.stat().st_mtime < before.timestamp() and not is_locked(path):
+                yield Removal(path.stem, (path,), _size(path))
+
+
+def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
+    orphans: dict[str, list[Path]] = {}
+    for name in TABLES:
+        for path in _parquet_files(root, name):
+            if name != "sessions" and _SESSION_ID.fullmatch(path.stem) and path.stem not in known:
+                orphans.setdefault(path.stem, []).append(path)
+    for session_id, paths in sorted(orphans.items()):
+        # In this order: a sealer removes the journal only when the sessions row is there.
+        if root.journal_of(session_id).exists() or _has_own_file(root, session_id):
+            continue
+        yield Removal(session_id, tuple(paths), sum(map(_size, paths)))
+
+
+def _is_worth_keeping(root: Root, session_id: str) -> bool:
+    try:
+        return bool(open_recording(root, session_id).session["outcome"] != "ok")
+    except UsageProblem as problem:
+        # What cannot be read may be the very incident.
+        _log.warning("%s", problem)
+        return True
+
+
+class _Named(msgspec.Struct):
+    session_id: str = ""
+
+
+class _Cell(msgspec.Struct):
+    trials: list[_Named] = []
+
+
+class _Run(msgspec.Struct):
+    recordings: list[_Named] = []
+    cells: list[_Cell] = []
+
+
+class _Manifest(msgspec.Struct):
+    session_ids: list[str] = []
+
+
+def _ids_in_runs(root: Root) -> set[str]:
+    """Give the recordings that were replayed and those of their trials."""
+    ids: set[str] = set()
+    for path in sorted(root.runs.glob("r*.json")):
+        try:
+            run = msgspec.json.decode(path.read_bytes(), type=_Run)
+        except (OSError, msgspec.DecodeError) as error:
+            # It may name what is about to be removed.
+            raise UsageProblem(
+                f"{path} cannot be read ({error}), so what it names cannot be spared: remove it, or give --include-runs"
+            ) from error
+        ids.update(named.session_id for named in (*run.recordings, *(t for cell in run.cells for t in cell.trials)))
+    return ids
+
+
+def _compacted_ids(root: Root) -> set[str]:
+    """Give the sessions that manifests name: files of their own, where there are any, are nobody's any more."""
+    ids: set[str] = set()
+    for path in sorted((root.path / "manifests").glob("date=*.json")):
+        try:
+            ids.update(msgspec.json.decode(path.read_bytes(), type=_Manifest).session_ids)
+        except (OSError, msgspec.DecodeError) as error:
+            raise UsageProblem(f"{path} cannot be read ({error}): nothing is removed while it is there") from error
+    return ids
+
+
+def _has_own_file(root: Root, session_id: str) -> bool:
+    # An id out of a file that several share may be anything, a path too.
+    return bool(_SESSION_ID.fullmatch(session_id)) and root.table_file("sessions", session_id).exists()
+
+
+def _started_at(session_id: str) -> datetime:
+    try:
+        return datetime.strptime(session_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _parquet_files(root: Root, table: str) -> Iterator[Path]:
+    return root.table(table).glob("date=*/*.parquet")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WiretapeError(f"{path} cannot be removed: {error.strerror or error}") from error
+
+
+def _remove_journal(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        # Held while it goes: a sealer that came in between keeps it.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+        forget_counts(path)
+    except BlockingIOError:
+        _log.info("%s is in use again, and stays", path)
+    finally:
+        os.close(descriptor)

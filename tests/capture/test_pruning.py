@@ -1,0 +1,350 @@
+"""What pruning takes, what it spares, and that readers never see half a recording."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analyze.store import Store
+from capture.errors import UsageProblem, WiretapeError
+from capture.journal import Direction, JournalWriter
+from capture.pruning import PrunePlan, PruneRule, parse_age, parse_size, plan_pruning, prune, sum_up
+from capture.recording.facts import Sender
+from capture.recording.reader import list_session_ids, open_recording
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+from capture.sealing import seal
+from tests.capture.conftest import write_session_journal
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+OLD, OLDER, OLDEST = "20260212T083055-00000003", "20260120T083055-00000002", "20260101T083055-00000001"
+YOUNG = "20260228T120000-00000004"
+ALL = [OLDEST, OLDER, OLD, YOUNG]
+APPEND = '{"type":"input_audio_buffer.append","audio":"AAECAwQF"}'
+CREATED = '{"type":"session.created","session":{"id":"sess_1"}}'
+ERROR = '{"type":"error","error":{"type":"server_error","message":"busy"}}'
+MONTH = PruneRule(older_than=timedelta(days=30))
+
+
+def record(root: Root, session_id: str, *, fails: bool = False) -> None:
+    said: list[tuple[Sender, str | bytes]] = [("server", CREATED), ("client", APPEND)]
+    if fails:
+        said.append(("server", ERROR))
+    write_session_journal(root, said, session_id=session_id)
+    seal(root.path, session_id)
+
+
+@pytest.fixture
+def recorded(root: Root) -> Root:
+    """Give a root with four sessions, the oldest of which failed."""
+    for session_id in ALL:
+        record(root, session_id, fails=session_id == OLDEST)
+    return root
+
+
+def carry_out(root: Root, rule: PruneRule) -> list[str]:
+    plan = plan_pruning(root, rule, NOW)
+    prune(plan)
+    return [removal.name for removal in plan.recordings]
+
+
+def files(root: Root) -> list[Path]:
+    return sorted(path for path in root.path.rglob("*") if path.is_file())
+
+
+def total_bytes(root: Root) -> int:
+    return sum(path.stat().st_size for path in files(root))
+
+
+# --- which recordings -----------------------------------------------------------------------------------------
+
+
+def test_recordings_go_by_age(recorded: Root) -> None:
+    assert carry_out(recorded, MONTH) == [OLDEST, OLDER]
+    assert list_session_ids(recorded) == [OLD, YOUNG]
+    assert not [path for path in files(recorded) if OLDER in path.name or OLDEST in path.name]
+    assert [len(list(open_recording(recorded, left).messages())) for left in (OLD, YOUNG)] == [2, 2]
+    # Nor are empty folders left of their days.
+    assert sorted(path.name for path in recorded.table("events").iterdir()) == ["date=2026-02-12", "date=2026-02-28"]
+
+
+def test_recordings_go_by_size_the_oldest_first(recorded: Root) -> None:
+    last_two = sum(path.stat().st_size for path in files(recorded) if OLD in path.name or YOUNG in path.name)
+    plan = plan_pruning(recorded, PruneRule(max_bytes=last_two), NOW)
+    assert [removal.name for removal in plan.recordings] == [OLDEST, OLDER]
+    assert plan.bytes_left == last_two
+    prune(plan)
+    assert total_bytes(recorded) == last_two
+    assert plan_pruning(recorded, PruneRule(max_bytes=last_two), NOW).removals == []
+    assert carry_out(recorded, PruneRule(max_bytes=0)) == [OLD, YOUNG]
+    assert files(recorded) == []
+
+
+def test_age_and_size_are_both_heeded(recorded: Root) -> None:
+    before = total_bytes(recorded)
+    assert carry_out(recorded, PruneRule(older_than=timedelta(days=50), max_bytes=before)) == [OLDEST]
+    assert carry_out(recorded, PruneRule(older_than=timedelta(days=30), max_bytes=0)) == [OLDER, OLD, YOUNG]
+
+
+def test_failed_and_incomplete_sessions_may_be_spared(recorded: Root) -> None:
+    torn = "20260102T000000-0000000a"
+    journal = recorded.journal_of(write_session_journal(recorded, [("server", CREATED)], session_id=torn))
+    with journal.open("rb+") as file:
+        file.truncate(journal.stat().st_size - 5)
+    assert seal(recorded.path, torn).outcome == "incomplete"
+    plan = plan_pruning(recorded, PruneRule(max_bytes=0, keep_failed=True), NOW)
+    assert plan.spared_failed == [OLDEST, torn]
+    prune(plan)
+    assert list_session_ids(recorded) == [OLDEST, torn]
+    assert plan.bytes_left == total_bytes(recorded)
+
+
+def test_a_recording_that_cannot_be_read_counts_as_failed(recorded: Root) -> None:
+    recorded.table_file("sessions", OLDER).write_bytes(b"nothing")
+    rule = PruneRule(older_than=timedelta(days=30), keep_failed=True)
+    assert plan_pruning(recorded, rule, NOW).spared_failed == [OLDEST, OLDER]
+    assert carry_out(recorded, MONTH) == [OLDEST, OLDER]
+
+
+def test_what_a_run_names_is_spared(recorded: Root) -> None:
+    recorded.runs.mkdir()
+    cells = [{"cell": "eastus2", "trials": [{"trial": 1, "session_id": OLDER, "outcome": "ok"}]}]
+    run = recorded.runs / "r20260201T000000-0001.json"
+    run.write_text(json.dumps({"run_id": "r", "recordings": [{"session_id": OLDEST}], "cells": cells}))
+    plan = plan_pruning(recorded, MONTH, NOW)
+    assert (plan.recordings, plan.spared_by_runs) == ([], [OLDEST, OLDER])
+    assert carry_out(recorded, PruneRule(older_than=timedelta(days=30), include_runs=True)) == [OLDEST, OLDER]
+    assert run.exists()
+    run.write_text("{")
+    with pytest.raises(UsageProblem, match="what it names cannot be spared"):
+        plan_pruning(recorded, MONTH, NOW)
+
+
+def test_a_dry_run_changes_nothing(recorded: Root) -> None:
+    before = {path: path.read_bytes() for path in files(recorded)}
+    plan = plan_pruning(recorded, PruneRule(max_bytes=0), NOW)
+    assert plan.bytes == total_bytes(recorded)
+    assert {path: path.read_bytes() for path in files(recorded)} == before
+
+
+def test_foreign_files_and_an_empty_root_are_left_alone(root: Root) -> None:
+    assert plan_pruning(root, PruneRule(max_bytes=0), NOW).removals == []
+    folder = root.table("sessions") / "date=2026-01-01"
+    folder.mkdir(parents=True)
+    (folder / "notes.parquet").write_bytes(b"mine")
+    assert carry_out(root, PruneRule(max_bytes=0)) == []
+    assert len(files(root)) == 1
+
+
+# --- sessions that share files --------------------------------------------------------------------------------
+
+
+def merge(root: Root, *session_ids: str) -> None:
+    """Put sessions of one day into one file a table, as compaction does."""
+    for table, schema in TABLES.items():
+        own = [path for one in session_ids if (path := root.table_file(table, one)).exists()]
+        if own:
+            merged = pa.concat_tables([pq.read_table(path, partitioning=None) for path in own]).cast(schema)
+            pq.write_table(merged, own[0].with_name("compacted.parquet"))
+        for path in own:
+            path.unlink()
+
+
+def test_sessions_in_shared_files_stay_and_are_named(recorded: Root) -> None:
+    neighbour = f"{OLDEST[:-1]}b"
+    record(recorded, neighbour)
+    merge(recorded, OLDEST, neighbour)
+    plan = plan_pruning(recorded, MONTH, NOW)
+    assert plan.shared == [OLDEST, neighbour]
+    prune(plan)
+    assert list_session_ids(recorded) == [OLDEST, neighbour, OLD, YOUNG]
+    assert all(list(open_recording(recorded, left).messages()) for left in list_session_ids(recorded))
+
+
+def test_a_session_that_a_manifest_names_lies_in_shared_files(recorded: Root) -> None:
+    manifests = recorded.path / "manifests"
+    manifests.mkdir()
+    (manifests / "date=2026-01-01.json").write_text(
+        json.dumps({"format_version": 1, "tables": {"sessions": []}, "session_ids": [OLDEST]})
+    )
+    assert plan_pruning(recorded, MONTH, NOW).shared == [OLDEST]
+    (manifests / "date=2026-01-01.json").write_text("")
+    with pytest.raises(UsageProblem, match="nothing is removed while it is there"):
+        plan_pruning(recorded, MONTH, NOW)
+
+
+def test_an_id_out_of_a_shared_file_is_never_taken_for_a_path(recorded: Root) -> None:
+    table = TABLES["sessions"].empty_table().schema
+    row = {"session_id": "../../../../x", "outcome": "ok"}
+    path = recorded.table("sessions") / "date=2026-01-01" / "foreign.parquet"
+    pq.write_table(pa.Table.from_pylist([row], schema=table), path)
+    assert carry_out(recorded, PruneRule(max_bytes=0)) == ALL
+    assert path.exists()
+
+
+# --- readers, crashes -----------------------------------------------------------------------------------------
+
+
+def test_a_removal_that_is_interrupted_is_never_half_seen_and_ended_by_the_next(
+    recorded: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, removed = Path.unlink, 0
+
+    def interrupted(path: Path, **options: bool) -> None:
+        nonlocal removed
+        if removed == 1:
+            raise KeyboardInterrupt
+        removed += 1
+        unlink(path, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", interrupted)
+        carry_out(recorded, MONTH)
+    assert list_session_ids(recorded) == [OLDER, OLD, YOUNG]
+    with Store(recorded) as store:
+        seen = store.rows("SELECT DISTINCT session_id FROM events ORDER BY ALL")
+    assert [row["session_id"] for row in seen] == [OLDER, OLD, YOUNG]
+    plan = plan_pruning(recorded, MONTH, NOW)
+    assert [removal.name for removal in plan.leftovers] == [OLDEST]
+    prune(plan)
+    assert not [path for path in files(recorded) if OLDEST in path.name]
+    assert plan.bytes_left == total_bytes(recorded)
+
+
+def test_rows_whose_session_is_still_being_sealed_are_no_leftovers(recorded: Root) -> None:
+    fresh = "20260212T090000-0000000c"
+    record(recorded, fresh)
+    recorded.table_file("sessions", fresh).unlink()
+    write_session_journal(recorded, [("server", CREATED)], session_id=fresh)
+    assert plan_pruning(recorded, MONTH, NOW).leftovers == []
+
+
+def test_a_reader_goes_on_while_recordings_go(recorded: Root) -> None:
+    with Store(recorded) as store:
+        assert len(store.rows("SELECT * FROM sessions")) == 4
+        carry_out(recorded, MONTH)
+        assert store.rows("SELECT COUNT(*) AS n FROM events WHERE session_id = ?", [YOUNG], only=[YOUNG]) == [{"n": 2}]
+        store.refresh()
+        assert len(store.rows("SELECT * FROM sessions")) == 2
+
+
+def test_a_file_that_cannot_be_removed_is_named(recorded: Root) -> None:
+    path = recorded.table_file("audio", OLDEST)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(WiretapeError, match=rf"{path} cannot be removed"):
+        carry_out(recorded, MONTH)
+    assert list_session_ids(recorded) == [OLDER, OLD, YOUNG]
+
+
+# --- journals -------------------------------------------------------------------------------------------------
+
+
+def aged(path: Path, age: timedelta) -> Path:
+    at = (NOW - age).timestamp()
+    os.utime(path, (at, at))
+    return path
+
+
+def test_journals_go_by_their_own_age(root: Root) -> None:
+    root.quarantine.mkdir(parents=True)
+    for number, age in enumerate((6.9, 7.1)):
+        write_session_journal(root, session_id=f"20260212T083055-0000000{number}")
+        aged(root.journal_of(f"20260212T083055-0000000{number}"), timedelta(days=age))
+        (root.quarantine / f"poisoned-{number}.journal").write_bytes(b"secrets")
+        aged(root.quarantine / f"poisoned-{number}.journal", timedelta(days=age))
+    plan = plan_pruning(root, MONTH, NOW)
+    assert [removal.name for removal in plan.journals] == ["poisoned-1", "20260212T083055-00000001"]
+    prune(plan)
+    assert sorted(path.name for path in files(root)) == ["20260212T083055-00000000.journal", "poisoned-0.journal"]
+    prune(plan_pruning(root, PruneRule(journals_older_than=timedelta(0)), NOW))
+    assert files(root) == []
+
+
+def test_the_journal_of_a_living_session_stays(root: Root) -> None:
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    journal = writer.open(YOUNG)
+    journal.append(Direction.FACT, 0, b"{}")
+    closed = JournalWriter(root.journal, tick_s=0.001)
+    closed.open(OLD).append(Direction.FACT, 0, b"{}")
+    closed.close()
+    while not root.journal_of(YOUNG).exists():
+        os.sched_yield()
+    for session_id in (YOUNG, OLD):
+        aged(root.journal_of(session_id), timedelta(days=40))
+    assert carry_out(root, MONTH) == []
+    assert [path.stem for path in root.journal.glob("*.journal")] == [YOUNG]
+    journal.close()
+    writer.close()
+
+
+def test_a_journal_that_a_sealer_took_up_meanwhile_stays(root: Root) -> None:
+    path = aged(root.journal_of(write_session_journal(root, session_id=OLD)), timedelta(days=40))
+    plan = plan_pruning(root, MONTH, NOW)
+    assert [removal.name for removal in plan.journals] == [OLD]
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        prune(plan)
+        assert path.exists()
+    prune(plan)
+    assert not path.exists()
+    prune(plan)
+
+
+# --- what is typed --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("30d", timedelta(days=30)),
+        ("12h", timedelta(hours=12)),
+        ("1.5h", timedelta(minutes=90)),
+        ("45m", timedelta(minutes=45)),
+        ("90s", timedelta(seconds=90)),
+        ("2w", timedelta(days=14)),
+    ],
+)
+def test_an_age_is_read(text: str, age: timedelta) -> None:
+    assert parse_age(text) == age
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("1000", 1000), ("50G", 50 << 30), ("500m", 500 << 20), ("1.5TiB", 3 << 39), ("2KB", 2048)],
+)
+def test_a_size_is_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "30", "d", "-1d", "30 days", "1y", "nan"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="an age is a number with its unit"):
+        parse_age(text)
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "50X", "1e9", "five"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="a size is"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB"), (1 << 51, "2048.0 TiB")],
+)
+def test_what_is_left_is_told_in_its_unit(size: int, said: str) -> None:
+    [line] = sum_up(PrunePlan(bytes_left=size), dry_run=True)
+    assert line == f"would remove 0 recordings, 0 journals: 0 bytes; {said} of recordings would be left"
+
+
+def test_a_removal_names_the_sessions_row_first(recorded: Root) -> None:
+    removal = plan_pruning(recorded, MONTH, NOW).recordings[0]
+    assert [path.parent.parent.name for path in removal.files] == ["sessions", "events", "audio"]
