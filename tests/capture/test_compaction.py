@@ -216,6 +216,7 @@ session_rows = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sessions=st.lists(st.tuples(st.lists(event_rows, max_size=4), session_rows), min_size=2, max_size=5),
