@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
-from analyze.table_files import Shape, file_problem, is_uncommitted, shape_of
+from analyze.table_files import Shape, file_problem, names_holding, readable_names, shape_of
 from capture.errors import UsageProblem
+from capture.recording.listing import Listing, list_files
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 
@@ -40,6 +41,7 @@ _LARGE = tuple(table for table in TABLES if table != "sessions")
 """Tables that stay in their files."""
 _HELD_SESSIONS = 2
 _FILE_ERRORS = (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException)
+_Result = TypeVar("_Result")
 _Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 _PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = true"
 
@@ -63,9 +65,14 @@ class Store:
         """Files that are left out, and why; the rest of the root works without them."""
         self._lock = threading.RLock()
         self._files: dict[str, list[str]] = {table: [] for table in TABLES}
+        self._shared: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
+        """Those of them that hold several sessions."""
+        self._unsure: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
+        """Those of them that may hold rows which nobody committed."""
         self._shapes: dict[str, Shape] = {}
         self._columns: dict[str, list[tuple[str, str]]] = {}
-        self._scope: tuple[str, ...] = ()
+        self._scope: tuple[str, ...] | None = ()
+        """The sessions that are asked from here on; none: all of them, None: not known."""
         self._near: tuple[str, ...] = ()
         self._connection = duckdb.connect(":memory:")
         try:
@@ -129,12 +136,32 @@ class Store:
     def refresh(self) -> None:
         """Take in what was recorded or removed since the root was opened."""
         with self._lock:
-            self._refresh_sessions([str(path) for path in self._list("sessions")])
-            known = {row[0] for row in self._connection.execute("SELECT session_id FROM _sessions").fetchall()}
-            for table in _LARGE:
-                names = [str(path) for path in self._list(table) if not is_uncommitted(path.stem, known)]
-                self._use_files(table, names)
-            self._scope = self._near = ()
+            while True:
+                listing = self._list()
+                try:
+                    self._take_in(listing)
+                except _FILE_ERRORS:
+                    # Compacted and deleted since it was listed: its sessions are in another file by now.
+                    if not _has_vanished(listing):
+                        raise
+                else:
+                    return
+
+    def _take_in(self, listing: Listing) -> None:
+        sessions = listing.tables["sessions"]
+        every = {path.stem for path in sessions.own}
+        self._refresh_sessions(readable_names(sessions, every, self.unreadable))
+        known = {row[0] for row in self._connection.execute("SELECT session_id FROM _sessions").fetchall()}
+        is_sure = self.unreadable.keys().isdisjoint({*sessions.compacted, *listing.missing})
+        for table in _LARGE:
+            files = listing.tables[table]
+            compacted, foreign = (frozenset(map(str, paths)) for paths in (files.compacted, files.foreign))
+            self._shared[table] = compacted | foreign
+            # Of a session whose row cannot be read nothing is shown.
+            self._unsure[table] = foreign if is_sure else foreign | compacted
+            self._use_files(table, readable_names(files, known, self.unreadable))
+        # What is held in memory is of before: the next question narrows anew, to whatever it asks.
+        self._scope, self._near = None, ()
 
     def _define_tables(self) -> None:
         for table, schema in TABLES.items():
@@ -169,14 +196,14 @@ class Store:
         for view in VIEWS:
             self._connection.execute((folder / f"{view}.sql").read_text(encoding="utf-8"))
 
-    def _list(self, table: str) -> Iterator[Path]:
-        folder = self.root.table(table).resolve()
+    def _list(self) -> Listing:
         try:
-            paths = sorted(folder.glob("date=*/*.parquet"))
+            # What SQL may open is bounded by resolved paths.
+            listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
         except OSError as error:
-            raise UsageProblem(f"cannot read {folder}: {error.strerror or error}") from error
-        # A leading dot: a file that is still being written.
-        return (path for path in paths if not path.name.startswith(".") and path not in self.unreadable)
+            raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
+        self.unreadable |= dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it")
+        return listing
 
     def _refresh_sessions(self, names: list[str]) -> None:
         loaded = set(self._files["sessions"])
@@ -213,7 +240,7 @@ class Store:
 
     def _use_files(self, table: str, names: list[str]) -> None:
         """Read a table from these files from here on."""
-        shape = shape_of(names)
+        shape = shape_of(names, self._unsure[table])
         if shape != self._shapes.get(table):
             try:
                 self._define_large(table, names, shape)
@@ -247,50 +274,68 @@ class Store:
         held = self._scope == self._near and set(session_ids) <= set(self._near)
         if session_ids == self._scope or (session_ids and held):
             return
+        # Now and not below: if files vanish meanwhile, it is these sessions that are narrowed to anew.
+        self._scope = session_ids
+        try:
+            self._choose_files(session_ids)
+            self._hold_near(session_ids)
+        except BaseException:
+            self._scope = None
+            raise
+
+    def _choose_files(self, session_ids: tuple[str, ...]) -> None:
         for table in _LARGE:
             names = self._files[table]
             if names:
-                self._connection.execute(
-                    f"SET VARIABLE {table}_files = ?", [self._files_of(table, session_ids) or names]
-                )
-        self._hold_near(session_ids)
-        self._scope = session_ids
+                chosen = self._files_of(table, session_ids) if session_ids else names
+                # A table function wants a file, even where none of them holds the session.
+                self._connection.execute(f"SET VARIABLE {table}_files = ?", [chosen or names[:1]])
 
     def _files_of(self, table: str, session_ids: tuple[str, ...]) -> list[str]:
-        """List the files of these sessions; none where one of them lies in a compacted file, which any may be."""
-        wanted = {str(self.root.table_file(table, session_id).resolve()) for session_id in session_ids}
-        return sorted(wanted) if wanted <= set(self._files[table]) else []
+        root, names = Root(self.root.path.resolve()), set(self._files[table])
+        return names_holding(root, table, session_ids, names, self._shared[table] & names)
 
     def _hold_near(self, session_ids: tuple[str, ...]) -> None:
         """Hold the events of a session that is looked at in memory: many questions will follow the first."""
         is_near = 1 <= len(session_ids) <= _HELD_SESSIONS
         if is_near and session_ids != self._near:
+            # Values one by one, not as a list, let the engine pass over row groups by their bounds.
+            values = ", ".join("?" for _ in session_ids)
             self._execute(
-                "CREATE OR REPLACE TABLE _near_events AS"
-                " SELECT * FROM _stored_events WHERE list_contains(?, session_id) ORDER BY session_id, seq",
-                [list(session_ids)],
+                "CREATE OR REPLACE TABLE _near_events AS"  # noqa: S608 - question marks
+                f" SELECT * FROM _stored_events WHERE session_id IN ({values}) ORDER BY session_id, seq",
+                session_ids,
             )
             self._near = session_ids
         source = "_near_events" if is_near else "_stored_events"
-        self._connection.execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}")  # noqa: S608
+        # To bind a view opens files, too.
+        self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
 
     def _fetch(self, sql: str, params: Sequence[Any], *, limit: int | None = None) -> _Fetched:
-        result = self._execute(sql, params)
-        rows = result.fetchall() if limit is None else result.fetchmany(limit)
-        return tuple(column[0] for column in result.description or ()), rows
+        def read() -> _Fetched:
+            result = self._connection.execute(sql, list(params))
+            # Rows may be read from the files only now.
+            rows = result.fetchall() if limit is None else result.fetchmany(limit)
+            return tuple(column[0] for column in result.description or ()), rows
 
-    def _execute(self, sql: str, params: Sequence[Any]) -> duckdb.DuckDBPyConnection:
+        return self._insist(read)
+
+    def _execute(self, sql: str, params: Sequence[Any]) -> None:
+        self._insist(lambda: self._connection.execute(sql, list(params)))
+
+    def _insist(self, work: Callable[[], _Result]) -> _Result:
+        """Do work on the files; where some are damaged or gone, do it again without them."""
         try:
-            return self._connection.execute(sql, list(params))
+            return work()
         except _FILE_ERRORS as error:
             # Query first, look for the cause after: checking every file before every question costs more.
             vanished = any(not Path(name).exists() for table in _LARGE for name in self._files[table])
             if not self._set_aside({table: self._files[table] for table in _LARGE}, error) and not vanished:
                 raise
-            scope = self._scope
+            scope = self._scope or ()
             self.refresh()
             self._narrow(scope)
-            return self._execute(sql, params)
+            return self._insist(work)
 
     def _set_aside(self, tables: Mapping[str, Iterable[str]], error: duckdb.Error) -> bool:
         """Find the files that made a query fail, and leave them out; False where there are none."""
@@ -319,6 +364,14 @@ def open_store(root: Root) -> Store:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
     root.check_readable()
     return Store(root)
+
+
+def _has_vanished(listing: Listing) -> bool:
+    return any(
+        not path.exists()
+        for files in listing.tables.values()
+        for path in (*files.own, *files.compacted, *files.foreign)
+    )
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_SESSION_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+from capture.recording.listing import TableFiles
+from capture.recording.manifest import may_hold
+from capture.recording.root import Root
 
-Shape = Literal["empty", "own", "shared"]
-"""No files; each file holds one committed session; some may hold rows that nobody committed."""
+Shape = Literal["empty", "committed", "shared"]
+"""No files; every row is committed; some files may hold rows that nobody committed."""
 
 
-def shape_of(names: Sequence[str]) -> Shape:
-    """Tell whether each file holds one committed session, or some may hold rows that nobody committed.
+def shape_of(names: Collection[str], unsure: Collection[str]) -> Shape:
+    """Tell whether every row in these files is committed, or some of them are `unsure` to hold such rows only.
 
-    To check every row costs a third of a query; files named after uncommitted sessions are not even listed.
+    To check every row costs a third of a query; own files of uncommitted sessions are not even listed, and the
+    manifest that names a compacted file is its commit.
     """
     if not names:
         return "empty"
-    return "own" if all(_SESSION_ID.fullmatch(Path(name).stem) for name in names) else "shared"
+    return "committed" if set(unsure).isdisjoint(names) else "shared"
 
 
-def is_uncommitted(stem: str, known: set[str]) -> bool:
-    """Tell whether a file is named after a session that has no sessions row: it was never committed."""
-    return stem not in known and _SESSION_ID.fullmatch(stem) is not None
+def readable_names(files: TableFiles, committed: Collection[str], unreadable: Collection[Path]) -> list[str]:
+    """List the files that a query reads: no own file of a session that has no sessions row."""
+    own = [path for path in files.own if path.stem in committed]
+    return sorted(str(path) for path in (*own, *files.compacted, *files.foreign) if path not in unreadable)
+
+
+def names_holding(
+    root: Root, table: str, session_ids: Iterable[str], own: Collection[str], shared: Collection[str]
+) -> list[str]:
+    """Choose the files in which these sessions may lie: their `own`, else those of many sessions."""
+    wanted: set[str] = set()
+    for session_id in session_ids:
+        name = str(root.table_file(table, session_id))
+        wanted |= {name} if name in own else {each for each in shared if may_hold(Path(each).name, session_id)}
+    return sorted(wanted)
 
 
 def file_problem(path: Path, schema: pa.Schema) -> str | None:

@@ -222,6 +222,42 @@ def prune_command(
         _tell(line)
 
 
+@app.command("compact")
+def compact_command(
+    dates: Annotated[
+        list[str] | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Only this day (UTC); repeatable.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Today's sessions too.")] = False,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long files that were merged stay for other readers.")
+    ] = 600,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge the sessions of past days into few files; recording and reading may go on meanwhile.
+
+    Merged files stay for the grace period and go with the next compaction after it, or at once with --grace 0.
+    Example: wiretape capture compact --date 2026-02-12
+    """
+    from capture.compaction import dates_to_compact
+    from capture.recording.root import open_root
+
+    _narrate()
+    root = open_root(recordings)
+    chosen = dates_to_compact(root, dates or (), everything=everything)
+    # A day that was asked for by name is compacted for the sake of one session too.
+    done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace)
+    if as_json:
+        _print_json({"dates": done, "failed": failed})
+    else:
+        for one in done:
+            if one["sessions"]:
+                _print_line(_compacted_line(one))
+    _tell(_compacted_summary(done))
+    if failed:
+        raise typer.Exit(2)
+
+
 @app.command("list")
 def list_command(recordings: Recordings = None, as_json: AsJson = False) -> None:
     """List the recordings of a root, oldest first: id, start (UTC), target, outcome."""
@@ -304,6 +340,54 @@ def _recover(root: Root) -> tuple[list[SealedSession], list[dict[str, str]]]:
     finally:
         sealer.close()
     return sealed, failed
+
+
+def _compact(
+    root: Root, dates: list[str], *, at_least: int, grace_s: float
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    from dataclasses import asdict
+
+    from rich.progress import Progress
+
+    from capture.compaction import compact_date
+    from capture.errors import UsageProblem
+
+    console = _console()
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        for date in dates:
+            task = bar.add_task(date)
+
+            def show(merged: int, total: int, task: Any = task) -> None:
+                bar.update(task, completed=merged, total=total)
+
+            try:
+                one = compact_date(root, date, at_least=at_least, grace_s=grace_s, on_progress=show)
+            except (UsageProblem, OSError) as problem:
+                # The other days are to be compacted all the same; of this one nothing was changed.
+                failed.append({"date": date, "reason": str(problem)})
+                _tell(f"{date} is left as it is: {problem}")
+                continue
+            for path, reason in one.left_alone.items():
+                _tell(f"{path} is left as it is: {reason}")
+            if one.waits:
+                _tell(f"{date} is not compacted now: {one.waits}")
+            done.append(asdict(one))
+    return done, failed
+
+
+def _compacted_line(one: dict[str, Any]) -> str:
+    sizes = f"{one['bytes_before'] / 1e6:.1f} -> {one['bytes_after'] / 1e6:.1f} MB"
+    return f"{one['date']}  {one['sessions']} sessions  {one['files_before']} -> {one['files_after']} files  {sizes}"
+
+
+def _compacted_summary(done: list[dict[str, Any]]) -> str:
+    merged = [one for one in done if one["sessions"]]
+    if not merged:
+        return "nothing to compact"
+    sessions = sum(one["sessions"] for one in merged)
+    return f"compacted {sessions} sessions of {len(merged)} {'day' if len(merged) == 1 else 'days'}"
 
 
 def _listed(root: Root) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, forget_counts, is_locked, read_journal, taken_bytes, with_losses
 from capture.keeping import Kept, Window, has_windows
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
-from capture.recording.root import Root
+from capture.recording.root import Root, date_of
 
 if TYPE_CHECKING:
     from capture.rows import Row, SessionRows
@@ -252,13 +252,22 @@ def _keep_rule(journal: Path) -> KeepRule | None:
 
 
 def _find_sealed(root: Root, session_id: str) -> SealedSession | None:
-    if not root.table_file("sessions", session_id).exists():
+    from capture.recording.manifest import load_manifest
+
+    # Its own file first: when compaction has deleted that, the manifest names the session.
+    has_own = root.table_file("sessions", session_id).exists()
+    manifest = load_manifest(root, date_of(session_id))
+    is_compacted = manifest is not None and session_id in manifest.session_ids
+    if not has_own and not is_compacted:
         return None
     from capture.recording.reader import open_recording
 
     try:
         return SealedSession.from_row(session_id, open_recording(root, session_id).session)
-    except UsageProblem:
+    except UsageProblem as problem:
+        if is_compacted:
+            # Readers would pass over a file of its own, and the journal would go.
+            raise SealingFailed(session_id, str(problem), root.journal_of(session_id)) from problem
         # Damaged since: while its journal is there it can be written anew.
         return None
 

@@ -34,6 +34,15 @@ class Root:
         """One JSON file a run of replay."""
         return self.path / "runs"
 
+    @property
+    def manifests(self) -> Path:
+        """One JSON file a date that was compacted."""
+        return self.path / "manifests"
+
+    def manifest_file(self, date: str) -> Path:
+        """Name the manifest of a date: `manifests/date=YYYY-MM-DD.json`."""
+        return self.manifests / f"date={date}.json"
+
     def check_readable(self) -> None:
         """Raise `UsageProblem` where a folder of the root is there and cannot be read: it must not look empty."""
         for folder in (self.path, self.journal, self.runs, self.table("sessions"), self.table("events")):
@@ -50,8 +59,16 @@ class Root:
 
     def table_file(self, name: str, session_id: str) -> Path:
         """Name the file of one session in one table: `NAME/date=YYYY-MM-DD/SESSION.parquet`."""
-        day = f"{session_id[:4]}-{session_id[4:6]}-{session_id[6:8]}"
-        return self.path / name / f"date={day}" / f"{session_id}.parquet"
+        return self.date_folder(name, date_of(session_id)) / f"{session_id}.parquet"
+
+    def date_folder(self, name: str, date: str) -> Path:
+        """Name the folder of one date in one table."""
+        return self.path / name / f"date={date}"
+
+
+def date_of(session_id: str) -> str:
+    """Give the UTC day in a session's id, as `YYYY-MM-DD`."""
+    return f"{session_id[:4]}-{session_id[4:6]}-{session_id[6:8]}"
 
 
 def open_root(path: Path | None = None) -> Root:

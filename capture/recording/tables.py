@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -13,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from capture.recording.root import Root
+from capture.recording.listing import list_files
+from capture.recording.manifest import may_hold, place_of, read_manifest
+from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
 
 Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
-_OWN_FILE = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
 _UNREADABLE = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
 
 
@@ -34,6 +34,14 @@ class TableDamaged(Exception):
     def __str__(self) -> str:
         """Name the file and what is wrong with it."""
         return f"{self.path}: {self.reason}"
+
+
+class _Vanished(Exception):
+    """A file was there when it was listed, and is not when it is opened."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 class RowGroup:
@@ -93,21 +101,61 @@ class RowView(Mapping[str, Any]):
 def read_groups(root: Root, table: str, session_id: str, **only: str) -> Iterator[RowGroup]:
     """Give a session's rows of one table in the order of the file, one row group in memory at a time.
 
-    They come from the session's own file, or from files that hold several sessions of its day. `only` are
-    values that further columns must have. Raises `TableDamaged`.
+    They come from the session's own file, from the compacted files of its day, or from files of others that hold
+    several sessions. `only` are values that further columns must have. Raises `TableDamaged`.
     """
+    missing: Path | None = None
+    while True:
+        try:
+            yield from _groups_now(root, table, session_id, **only)
+        except _Vanished as gone:
+            # Compaction deleted it between listing and opening, and none of its rows was given: look again.
+            if gone.path == missing:
+                raise TableDamaged(gone.path, "it is missing, and a manifest names it") from gone
+            missing = gone.path
+        else:
+            return
+
+
+def _groups_now(root: Root, table: str, session_id: str, **only: str) -> Iterator[RowGroup]:
     own = root.table_file(table, session_id)
+    # Before the manifest: a session whose own file is gone stands in the manifest by then.
     if own.exists():
         yield from _groups_in(own, table, session_id=session_id, **only)
         return
+    manifest = read_manifest(root, date_of(session_id))
+    if manifest is not None and session_id in manifest.session_ids:
+        yield from _groups_of_one(
+            [root.path / name for name in manifest.tables.get(table, ()) if may_hold(Path(name).name, session_id)],
+            table,
+            session_id=session_id,
+            **only,
+        )
+        return
     for path in sorted(own.parent.glob("*.parquet")):
-        if _OWN_FILE.fullmatch(path.stem):
-            continue
-        try:
-            yield from _groups_in(path, table, session_id=session_id, **only)
-        except TableDamaged as damage:
-            # Another session's file, or nobody's: it must not take this one down.
-            _log.warning("%s is passed over: %s", path, damage.reason)
+        if place_of(path.name) == "foreign" or (manifest is None and place_of(path.name) == "compacted"):
+            yield from _groups_in_any(path, table, session_id=session_id, **only)
+
+
+def _groups_of_one(paths: list[Path], table: str, **only: str) -> Iterator[RowGroup]:
+    """Give the rows of the one compacted file that holds the session: it is never cut in two."""
+    for path in paths:
+        is_here = False
+        for group in _groups_in(path, table, **only):
+            yield group
+            is_here = True
+        if is_here:
+            return
+
+
+def _groups_in_any(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
+    try:
+        yield from _groups_in(path, table, **only)
+    except TableDamaged as damage:
+        # Another session's file, or nobody's: it must not take this one down.
+        _log.warning("%s is passed over: %s", path, damage.reason)
+    except _Vanished:
+        return
 
 
 def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[Row]:
@@ -118,13 +166,12 @@ def read_rows(root: Root, table: str, session_id: str, **only: str) -> Iterator[
 
 def list_ids(root: Root) -> set[str]:
     """Give the ids of all sessions of a root."""
-    ids: set[str] = set()
-    for path in root.table("sessions").glob("date=*/*.parquet"):
-        # Ten thousand files are listed in the time it takes to open a few: the name tells.
-        if _OWN_FILE.fullmatch(path.stem):
-            ids.add(path.stem)
-        else:
-            ids.update(_ids_in(path))
+    listing = list_files(root, ["sessions"])
+    files = listing.tables["sessions"]
+    # Ten thousand files are listed in the time it takes to open a few: names and manifests tell.
+    ids = set(listing.session_ids) | {path.stem for path in files.own}
+    for path in files.foreign:
+        ids.update(_ids_in(path))
     return ids
 
 
@@ -148,7 +195,10 @@ def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
                 group = file.read_row_group(number)
                 for name, value in only.items():
                     group = group.filter(pc.equal(group.column(name), value))
-                yield RowGroup(path, _with_all_columns(group, TABLES[table]))
+                if len(group):
+                    yield RowGroup(path, _with_all_columns(group, TABLES[table]))
+    except FileNotFoundError as error:
+        raise _Vanished(path) from error
     except _UNREADABLE as error:
         raise TableDamaged(path, _brief(error)) from error
 

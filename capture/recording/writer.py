@@ -90,8 +90,8 @@ class _TableWriter:
         self._rows: list[Row] = []
         self._bytes = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _create_private(self._temporary)
-        self._parquet = pq.ParquetWriter(self._file, schema, compression="zstd", **_tuning(schema))
+        self._file = create_private(self._temporary)
+        self._parquet = pq.ParquetWriter(self._file, schema, compression="zstd", **tuning(schema))
 
     def add(self, row: Row) -> None:
         self._rows.append(row)
@@ -107,7 +107,7 @@ class _TableWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         self._temporary.replace(self._path)
-        _fsync_folder(self._path.parent)
+        fsync_folder(self._path.parent)
 
     def abandon(self) -> None:
         with suppress(OSError, pa.ArrowException):
@@ -127,26 +127,31 @@ class _TableWriter:
         self._bytes = 0
 
 
-def _tuning(schema: pa.Schema) -> dict[str, Any]:
-    if schema is SESSIONS:
+def tuning(schema: pa.Schema, *, is_shared: bool = False) -> dict[str, Any]:
+    """Give the options of pyarrow's writer for a table; `is_shared` where the file holds many sessions."""
+    if schema is SESSIONS and not is_shared:
         # One row of seventy columns: bounds, dictionaries and a second copy of the schema would be most of the
         # file, and lists read thousands of such files.
         return {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    # Readers prune sessions by their id alone; bounds of seventy columns would be most of the footer.
+    bounded = ["session_id"] if schema is SESSIONS else schema.names
     return {
         "use_dictionary": [name for name in schema.names if name not in _UNIQUE_COLUMNS],
         # Nobody prunes on payloads, and bounds of them would repeat whole messages in the footer.
-        "write_statistics": [name for name in schema.names if name not in _HEAVY_COLUMNS],
+        "write_statistics": [name for name in bounded if name not in _HEAVY_COLUMNS],
     }
 
 
-def _create_private(path: Path) -> BinaryIO:
+def create_private(path: Path) -> BinaryIO:
+    """Create a file, or empty it, that only its owner may read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     # A file left over from a crash keeps its mode when it is opened again.
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "wb")
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Have the names in a folder reach the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

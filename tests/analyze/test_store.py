@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analyze.store import Store, open_store
+from capture.compaction import compact_date
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace, spoken_turn
@@ -131,6 +132,58 @@ def test_one_session_in_a_shared_file_is_found(root: Root, failed_session: str, 
     with open_store(root) as store:
         counted = store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session])
         assert counted == [{"n": 20}]
+
+
+def test_a_refresh_ends_the_looking_at_one_session(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        store.look_at([failed_session])
+        assert store.rows("SELECT DISTINCT session_id FROM events", only=[failed_session]) == [
+            {"session_id": failed_session}
+        ]
+        store.refresh()
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("grace_s", [0, 600])
+def test_compaction_under_an_open_store_changes_nothing(
+    grace_s: float, root: Root, failed_session: str, ok_session: str
+) -> None:
+    every = "SELECT * FROM events ORDER BY session_id, seq"
+    with open_store(root) as store:
+        events, sessions = store.rows(every), store.rows("SELECT * FROM sessions ORDER BY session_id")
+        one = store.rows(every, only=[ok_session])
+        compact_date(root, "2026-02-12", grace_s=grace_s)
+        for _ in range(2):
+            assert store.rows(every) == events
+            assert store.rows("SELECT * FROM sessions ORDER BY session_id") == sessions
+            assert store.rows(every, only=[ok_session]) == one
+            store.refresh()
+        assert not store.unreadable
+
+
+def test_a_question_about_one_session_opens_no_compacted_file_of_others(
+    root: Root, failed_session: str, ok_session: str
+) -> None:
+    compact_date(root, "2026-02-12", grace_s=0, file_bytes=1)
+    damaged = next(root.date_folder("events", "2026-02-12").glob(f"compacted-{ok_session}-*.parquet"))
+    with open_store(root) as store:
+        damaged.write_bytes(b"damaged")
+        counted = store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session])
+        assert counted == [{"n": 20}]
+        assert not store.unreadable
+
+
+def test_a_compacted_file_that_is_missing_or_damaged_is_named(root: Root, failed_session: str, ok_session: str) -> None:
+    compact_date(root, "2026-02-12", grace_s=0)
+    (sessions,) = root.date_folder("sessions", "2026-02-12").iterdir()
+    (audio,) = root.date_folder("audio", "2026-02-12").iterdir()
+    sessions.write_bytes(b"damaged")
+    audio.unlink()
+    with open_store(root) as store:
+        # Nothing is shown of sessions whose row cannot be read.
+        assert store.rows(f"{COUNT} events") == [{"n": 0}]
+        assert "no readable Parquet file" in store.unreadable[sessions]
+        assert store.unreadable[audio] == "it is missing, and the manifest of its date names it"
 
 
 def test_questions_may_come_from_many_threads(root: Root, failed_session: str, ok_session: str) -> None:

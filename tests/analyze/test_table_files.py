@@ -6,22 +6,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analyze.table_files import file_problem, is_uncommitted, shape_of
+from analyze.table_files import file_problem, names_holding, readable_names, shape_of
+from capture.recording.listing import TableFiles
+from capture.recording.manifest import compacted_name
+from capture.recording.root import Root
 from capture.recording.schema import EVENTS
 
-ID = "20260212T083055-0000000a"
+ID, OTHER_ID = "20260212T083055-0000000a", "20260212T090000-0000000b"
 
 
 def test_what_a_table_is_made_of() -> None:
-    assert shape_of([]) == "empty"
-    assert shape_of([f"/root/events/date=2026-02-12/{ID}.parquet"]) == "own"
-    assert shape_of([f"/root/{ID}.parquet", "/root/compacted-0.parquet"]) == "shared"
+    assert shape_of([], []) == "empty"
+    assert shape_of(["/root/a.parquet", "/root/b.parquet"], ["/root/c.parquet"]) == "committed"
+    assert shape_of(["/root/a.parquet", "/root/b.parquet"], ["/root/b.parquet"]) == "shared"
 
 
 def test_only_a_file_named_after_a_session_can_be_uncommitted() -> None:
-    assert is_uncommitted(ID, set())
-    assert not is_uncommitted(ID, {ID})
-    assert not is_uncommitted("compacted-0", set())
+    committed, uncommitted = Path(f"/root/{ID}.parquet"), Path(f"/root/{OTHER_ID}.parquet")
+    compacted, foreign, bad = Path("/root/c.parquet"), Path("/root/f.parquet"), Path("/root/bad.parquet")
+    files = TableFiles(own=[committed, uncommitted], compacted=[compacted], foreign=[foreign, bad])
+    assert readable_names(files, {ID}, [bad]) == [str(path) for path in (committed, compacted, foreign)]
+
+
+def test_in_which_files_a_session_may_lie() -> None:
+    root = Root(Path("/root"))
+    own, other = (str(root.table_file("events", session_id)) for session_id in (ID, OTHER_ID))
+    around, before = (f"/root/{compacted_name(first, ID)}" for first in (ID, "20260101T000000-00000000"))
+    shared = {around, before, "/root/foreign.parquet"}
+    assert names_holding(root, "events", [ID], {own, other}, shared) == [own]
+    assert names_holding(root, "events", [ID], {other}, shared) == sorted(shared)
+    assert names_holding(root, "events", [OTHER_ID], {own}, shared) == ["/root/foreign.parquet"]
+    assert names_holding(root, "events", [ID, OTHER_ID], {own, other}, shared) == sorted([own, other])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from capture.recorder import Recorder
 from capture.recording.facts import HandshakeRequest, HandshakeResponse, KeepRule, SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
+from capture.recording.writer import SessionWriter
 from capture.sealing import Sealer
 from replay.simulator import serve
 
@@ -208,3 +209,41 @@ def test_list_passes_over_a_file_that_cannot_be_read_and_names_it(run: CliRunner
     assert asked.exit_code == 0
     assert [line.split()[0] for line in asked.stdout.splitlines()] == [session_id]
     assert "20260101T000000-00000000" in asked.stderr
+
+
+def test_compact_gives_a_line_a_day_and_says_what_it_leaves_alone(run: CliRunner, root: Root) -> None:
+    assert run.invoke(app, ["compact"]).stderr == "nothing to compact\n"
+    for session_id in ("20260212T083055-0000000a", "20260212T083056-0000000b", "20260213T083056-0000000c"):
+        with SessionWriter(root, session_id) as writer:
+            writer.add("events", {"seq": 0, "offset_ns": 0})
+            writer.commit({})
+    damaged = root.table_file("sessions", "20260212T090000-0000000d")
+    damaged.write_bytes(b"this is no Parquet")
+    asked = run.invoke(app, ["compact"])
+    assert asked.exit_code == 0
+    assert asked.stdout.startswith("2026-02-12  2 sessions  4 -> 2 files  ")
+    assert len(asked.stdout.splitlines()) == 1
+    assert f"{damaged} is left as it is: " in asked.stderr
+    assert asked.stderr.endswith("compacted 2 sessions of 1 day\n")
+    assert len(list_session_ids(root)) == 4
+    assert len(list(root.path.rglob("*.parquet"))) == 4 + 2 + 2 + 1
+
+
+def test_compact_takes_a_named_day_and_tells_json(run: CliRunner, root: Root) -> None:
+    with SessionWriter(root, "20260212T083055-0000000a") as writer:
+        writer.commit({})
+    asked = run.invoke(app, ["compact", "--date", "2026-02-12", "--grace", "0", "--json"])
+    told = json.loads(asked.stdout)
+    assert (told["failed"], [(one["date"], one["sessions"]) for one in told["dates"]]) == ([], [("2026-02-12", 1)])
+    assert list_session_ids(root) == ["20260212T083055-0000000a"]
+
+
+def test_compact_says_which_day_it_could_not_take(run: CliRunner, root: Root) -> None:
+    with SessionWriter(root, "20260212T083055-0000000a") as writer:
+        writer.commit({})
+    root.manifests.mkdir()
+    root.manifest_file("2026-02-12").write_bytes(b"?")
+    asked = run.invoke(app, ["compact"])
+    assert (asked.exit_code, asked.stdout) == (2, "")
+    assert "2026-02-12 is left as it is: " in asked.stderr
+    assert isinstance(run.invoke(app, ["compact", "--date", "today"]).exception, UsageProblem)

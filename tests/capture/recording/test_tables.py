@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from capture.recording import tables
+from capture.recording.compacted import CompactedWriter
+from capture.recording.manifest import Manifest, load_manifest, save_manifest
 from capture.recording.root import Root
-from capture.recording.schema import EVENTS, SESSIONS
+from capture.recording.schema import EVENTS, SESSIONS, TABLES
 from capture.recording.tables import RowView, TableDamaged, list_ids, read_groups, read_rows
 from capture.recording.writer import SessionWriter
 
@@ -102,3 +107,72 @@ def test_a_column_that_cannot_be_read_is_an_error_when_it_is_asked_for(root: Roo
     assert group.column("seq") == [7]
     with pytest.raises(TableDamaged, match=SESSION_ID):
         group.column("payload")
+
+
+def compact(root: Root, *session_ids: str) -> list[Path]:
+    """Move sessions into compacted files, each table's into one, and delete what they replace."""
+    made: dict[str, tuple[str, ...]] = {}
+    for table in ("events", "sessions"):
+        own = [root.table_file(table, session_id) for session_id in session_ids]
+        with CompactedWriter(own[0].parent, TABLES[table]) as writer:
+            for path, session_id in zip(own, session_ids, strict=True):
+                writer.add(session_id, pq.read_table(path, partitioning=None).cast(TABLES[table]))
+            made[table] = tuple(path.relative_to(root.path).as_posix() for path in writer.finish())
+    before = load_manifest(root, "2026-02-12") or Manifest(format_version=1)
+    ids = before.session_ids | frozenset(session_ids)
+    merged = {table: before.tables.get(table, ()) + made[table] for table in made}
+    save_manifest(root, "2026-02-12", Manifest(format_version=1, tables=merged, session_ids=ids))
+    for table in made:
+        for session_id in session_ids:
+            root.table_file(table, session_id).unlink()
+    return [root.path / name for name in made["events"]]
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    return [{"seq": n, "offset_ns": 0, "kind": "event"} for n in range(count)]
+
+
+def test_rows_come_from_the_compacted_file_that_holds_the_session(root: Root) -> None:
+    save(root, SESSION_ID, numbered(20_000))
+    save(root, OTHER_ID, numbered(3))
+    (path,) = compact(root, SESSION_ID, OTHER_ID)
+    assert list_ids(root) == {SESSION_ID, OTHER_ID}
+    # Row groups whose bounds exclude the session are not read.
+    assert pq.read_metadata(path).num_row_groups == 2
+    assert [len(group) for group in read_groups(root, "events", SESSION_ID)] == [20_000]
+    assert [row["seq"] for row in read_rows(root, "events", OTHER_ID)] == [0, 1, 2]
+    assert list(read_rows(root, "audio", OTHER_ID)) == []
+
+
+def test_only_files_that_may_hold_the_session_are_opened(root: Root) -> None:
+    save(root, SESSION_ID, numbered(2))
+    save(root, OTHER_ID, numbered(3))
+    compact(root, SESSION_ID)
+    (other,) = compact(root, OTHER_ID)
+    other.write_bytes(b"damaged")
+    assert len(list(read_rows(root, "events", SESSION_ID))) == 2
+    with pytest.raises(TableDamaged, match="compacted-"):
+        list(read_rows(root, "events", OTHER_ID))
+
+
+def test_a_file_that_goes_between_listing_and_opening_is_looked_for_again(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(root, SESSION_ID, numbered(2))
+    find = tables._groups_in
+
+    def compact_first(path: Path, table: str, **only: str) -> Iterator[tables.RowGroup]:
+        if path == root.table_file("events", SESSION_ID) and path.exists():
+            compact(root, SESSION_ID)
+        return find(path, table, **only)
+
+    monkeypatch.setattr(tables, "_groups_in", compact_first)
+    assert [row["seq"] for row in read_rows(root, "events", SESSION_ID)] == [0, 1]
+
+
+def test_a_file_that_a_manifest_names_in_vain_is_an_error_that_names_it(root: Root) -> None:
+    save(root, SESSION_ID, numbered(2))
+    (path,) = compact(root, SESSION_ID)
+    path.unlink()
+    with pytest.raises(TableDamaged, match=r"compacted-.*: it is missing, and a manifest names it"):
+        list(read_rows(root, "events", SESSION_ID))
