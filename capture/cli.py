@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from capture.call import CallPlan, CallProgress, CallResult
@@ -54,6 +55,19 @@ def proxy_command(
         str,
         typer.Option(metavar="NAME", help="The tag that joins one call's sockets; clients send it in a header."),
     ] = "conversation",
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="F", help="Serve wss with this certificate (chain, PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="F", help="The certificate's key (PEM).")] = None,
+    tls_self_signed: Annotated[
+        bool, typer.Option("--tls-self-signed", help="Serve wss with a certificate made here; says how to trust it.")
+    ] = False,
+    drain: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long live sessions may go on after a signal: SIGTERM 5, Ctrl-C 0."
+        ),
+    ] = None,
     keep: Annotated[
         str,
         typer.Option(metavar="all|failed|sample:P", help="Which sessions to keep; failed ones always are."),
@@ -67,13 +81,16 @@ def proxy_command(
 ) -> None:
     """Listen for clients, carry each of them to one target, and record every session.
 
-    Prints the address that clients connect to. Ctrl-C or SIGTERM closes live sessions and seals all of them.
+    Prints the address that clients connect to. SIGTERM drains: no new sessions, live ones may go on for --drain
+    seconds; then, and on Ctrl-C, they are closed and all are sealed. A second signal ends the draining.
     Example: wiretape capture proxy --to wss://api.openai.com
     """
     import asyncio
 
     from capture.arguments import parse_redactions
+    from capture.event_loop import choose_loop
     from capture.keeping import parse_keep
+    from capture.open_files import raise_open_files_limit
     from capture.proxy import run_proxy
     from capture.recorder import Recorder
     from capture.recording.root import open_root
@@ -89,8 +106,12 @@ def proxy_command(
         keep_rule=parse_keep(keep, pre, post),
         is_strict=strict,
     )
-    with Recorder(root) as recorder:
-        asyncio.run(run_proxy(target, recorder, listen=listen, policy=policy, on_listening=_print_line))
+    tls = _listening_tls(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
+    raise_open_files_limit()
+    with Recorder(root) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
+        runner.run(
+            run_proxy(target, recorder, listen=listen, tls=tls, policy=policy, drain_s=drain, on_listening=_print_line)
+        )
 
 
 @app.command("call")
@@ -407,6 +428,28 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
             "target": session["target"],
             "outcome": session["outcome"],
         }
+
+
+def _listening_tls(
+    certificate: Path | None, key: Path | None, listen: str, *, is_self_signed: bool
+) -> ssl.SSLContext | None:
+    from capture.errors import UsageProblem
+
+    if is_self_signed and (certificate or key):
+        raise UsageProblem("give either --tls-self-signed, or --tls-cert and --tls-key")
+    if (certificate is None) != (key is None):
+        raise UsageProblem("--tls-cert and --tls-key go together: give both")
+    if not is_self_signed and certificate is None:
+        return None
+    from capture.arguments import parse_listen
+    from capture.tls import keep_certificate, load_tls, trust_advice
+
+    if certificate and key:
+        return load_tls(certificate, key)
+    made = keep_certificate(parse_listen(listen)[0])
+    for line in trust_advice(made).splitlines():
+        _tell(line)
+    return load_tls(made.path, made.key_path)
 
 
 def _parse_tag(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Serve the recording proxy: listen, carry every client, and on a signal close and seal everything."""
+"""Serve the recording proxy: listen, carry every client, and on a signal drain, close and seal everything."""
 
 from __future__ import annotations
 
@@ -7,24 +7,55 @@ import ipaddress
 import logging
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from capture.arguments import parse_listen
 from capture.errors import UsageProblem
+from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.recorder import Recorder
 from capture.redaction import redact_url
 from capture.relay import RecordingPolicy, Relay, RelayLimits
 from capture.sealing import SealedSession, leftover_journals
+from capture.stop_signals import StopSignals
 from capture.targets import Target
 
 CLIENT_TOKEN_VARIABLE = "WIRETAPE_CLIENT_TOKEN"  # noqa: S105 - a variable's name, no token
 DEFAULT_LISTEN = "127.0.0.1:8765"
+# `docker stop` kills after 10 s: half of them for live sessions, the rest for closing and sealing.
+DEFAULT_DRAIN_S = 5.0
 
 _KEPT_AS = {"whole": "", "window": " · windows around its failures kept", "none": " · not kept"}
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Service:
+    """A proxy that listens."""
+
+    origin: str
+    """What clients connect to."""
+    relay: Relay
+    server: asyncio.Server
+
+    async def drain(self, limit_s: float, signals: StopSignals) -> None:
+        """Take no new session; give the live ones time to end, until another signal comes."""
+        self.server.close()
+        live = self.relay.live_sessions
+        if live and limit_s:
+            _log.info("draining: %s live, up to %g s; another signal closes them at once", _sessions(live), limit_s)
+        async with asyncio.TaskGroup() as waits:
+            drained = waits.create_task(self.relay.drain(), name="wiretape drain")
+            hurried = waits.create_task(signals.second(), name="wiretape second signal")
+            await asyncio.wait((drained, hurried), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
+            hurried.cancel()
+        if live := self.relay.live_sessions:
+            _log.info("closing %s", _sessions(live))
 
 
 @asynccontextmanager
@@ -33,33 +64,60 @@ async def serve_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
+    tls: ssl.SSLContext | None = None,
     policy: RecordingPolicy | None = None,
     client_token: str | None = None,
     limits: RelayLimits | None = None,
     on_sealed: Callable[[Future[SealedSession]], None] | None = None,
 ) -> AsyncIterator[str]:
-    """Serve until the block is left; gives the origin that clients connect to, `ws://HOST:PORT`.
+    """Serve until the block is left; gives the origin that clients connect to, `ws://HOST:PORT` (`wss` with `tls`).
 
     `on_sealed` gets each session that ended, on a thread of the sealer's; without it a line is logged. Leaving the
     block stops accepting and closes live sessions; sealing is the recorder's. Raises `UsageProblem` where the
-    address cannot be listened on, is not loopback and no client token is given, or the target's key is not set.
+    address cannot be listened on, is not loopback and no client token is given, the target's key is not set, or the
+    forward proxy of the environment cannot be used.
     """
+    async with _serving(
+        target,
+        recorder,
+        listen=listen,
+        tls=tls,
+        policy=policy,
+        client_token=client_token,
+        limits=limits or RelayLimits(),
+        on_sealed=on_sealed or _report,
+    ) as service:
+        yield service.origin
+
+
+@asynccontextmanager
+async def _serving(
+    target: Target,
+    recorder: Recorder,
+    *,
+    listen: str,
+    tls: ssl.SSLContext | None,
+    policy: RecordingPolicy | None,
+    client_token: str | None,
+    limits: RelayLimits,
+    on_sealed: Callable[[Future[SealedSession]], None],
+) -> AsyncIterator[_Service]:
     _check(target, listen, client_token)
     problem: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
-        relay = Relay(
-            target,
-            recorder,
-            tasks,
-            policy=policy,
-            client_token=client_token,
-            limits=limits,
-            on_sealed=on_sealed or _report,
-        )
         try:
-            server = await _listen(relay, listen)
+            relay = Relay(
+                target,
+                recorder,
+                tasks,
+                policy=policy,
+                client_token=client_token,
+                limits=limits,
+                on_sealed=on_sealed,
+            )
+            server = await _listen(relay, listen, tls)
             try:
-                yield _origin(server)
+                yield _Service(_origin(server, is_tls=tls is not None), relay, server)
             finally:
                 server.close()
                 relay.stop()
@@ -80,10 +138,19 @@ def _check(target: Target, listen: str, client_token: str | None) -> None:
         target.credential_headers()
 
 
-async def _listen(relay: Relay, listen: str) -> asyncio.Server:
+async def _listen(relay: Relay, listen: str, tls: ssl.SSLContext | None) -> asyncio.Server:
     host, port = parse_listen(listen)
+    limits = relay.limits
     try:
-        return await asyncio.get_running_loop().create_server(relay.accept, host, port, backlog=512)
+        return await asyncio.get_running_loop().create_server(
+            relay.accept,
+            host,
+            port,
+            backlog=512,
+            ssl=tls,
+            ssl_handshake_timeout=limits.head_s if tls else None,
+            ssl_shutdown_timeout=limits.linger_s if tls else None,
+        )
     except OSError as error:
         raise UsageProblem(f"cannot listen on {listen}: {error.strerror or error}") from error
 
@@ -93,26 +160,41 @@ async def run_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
+    tls: ssl.SSLContext | None = None,
     policy: RecordingPolicy | None = None,
+    drain_s: float | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `on_listening` gets the origin that clients connect to.
 
     The client token is taken from `WIRETAPE_CLIENT_TOKEN`. What a crash left in the journal is sealed meanwhile.
+    `drain_s` is how long live sessions may go on after the signal; None gives a supervisor's SIGTERM
+    `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    token = os.environ.get(CLIENT_TOKEN_VARIABLE) or None
-    async with serve_proxy(target, recorder, listen=listen, policy=policy, client_token=token) as origin:
-        _seal_leftovers(recorder)
-        _log.info("%s is recorded; clients connect to %s", redact_url(target.name), origin)
-        on_listening(origin)
-        await stop.wait()
-        _log.info("closing live sessions")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.remove_signal_handler(number)
+    asyncio.get_running_loop().set_exception_handler(AcceptFaults().handle)
+    with StopSignals() as signals:
+        async with _serving(
+            target,
+            recorder,
+            listen=listen,
+            tls=tls,
+            policy=policy,
+            client_token=os.environ.get(CLIENT_TOKEN_VARIABLE) or None,
+            limits=RelayLimits(connections=count_connections_with_room()),
+            on_sealed=_report,
+        ) as service:
+            _seal_leftovers(recorder)
+            _log.info("%s; clients connect to %s", _recorded(target, service.relay), service.origin)
+            on_listening(service.origin)
+            number = await signals.first()
+            default_s = DEFAULT_DRAIN_S if number == signal.SIGTERM else 0
+            await service.drain(default_s if drain_s is None else drain_s, signals)
+
+
+def _recorded(target: Target, relay: Relay) -> str:
+    way = f" through the proxy {relay.upstream.proxy}" if relay.upstream.proxy else ""
+    loop = type(asyncio.get_running_loop()).__module__.split(".")[0]
+    return f"{redact_url(target.name)} is recorded{way} (on {loop})"
 
 
 def _seal_leftovers(recorder: Recorder) -> None:
@@ -130,9 +212,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _origin(server: asyncio.Server) -> str:
+def _origin(server: asyncio.Server, *, is_tls: bool) -> str:
     host, port = server.sockets[0].getsockname()[:2]
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    scheme = "wss" if is_tls else "ws"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"
 
 
 def _report(done: Future[SealedSession]) -> None:

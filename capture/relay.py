@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import h11
 
@@ -34,20 +32,22 @@ from capture.sealing import SealedSession
 from capture.splice import Splice
 from capture.tagging import conversation_key, merge_tags, read_tags
 from capture.targets import Target
+from capture.upstream import Upstream
 
 SWITCHING_PROTOCOLS = 101
+_SAID_AGAIN_AFTER_S = 10
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RelayLimits:
-    """How long the relay waits for a peer."""
+    """How long the relay waits for a peer, and for how many there is room."""
 
     head_s: float = 10
-    """For a client's request head."""
+    """For a client's TLS handshake, and for its request head."""
     connect_s: float = 10
-    """For the connection to the endpoint, TLS included."""
+    """For the connection to the endpoint, a forward proxy and TLS included."""
     answer_s: float = 60
     """For the endpoint's response head."""
     linger_s: float = 5
@@ -55,6 +55,8 @@ class RelayLimits:
     waiting: int = 128
     """Clients without a whole request that are waited for; beyond, those that came `waiting_s` ago are dropped."""
     waiting_s: float = 1
+    connections: int | None = None
+    """How many clients are carried at a time; None for as many as come."""
 
 
 @dataclass(frozen=True)
@@ -116,21 +118,41 @@ class Relay:
         self._on_sealed = on_sealed
         self._live: dict[_Connection, asyncio.Task[None]] = {}
         self._waiting: WaitingRoom[_Connection] = WaitingRoom(self.limits.waiting, self.limits.waiting_s)
-        # Honours SSL_CERT_FILE and SSL_CERT_DIR.
-        self.tls = ssl.create_default_context() if target.is_tls else None
+        self._is_draining = False
+        self._said_full_at_s: float | None = None
+        self.upstream = Upstream(target, shutdown_s=self.limits.linger_s)
 
     def accept(self) -> asyncio.Protocol:
         """Make the protocol of a client that connects; a server's protocol factory."""
         return Gate(self._on_client)
 
+    @property
+    def live_sessions(self) -> int:
+        """How many sessions are being carried."""
+        return sum(connection.is_session for connection in self._live)
+
+    async def drain(self) -> None:
+        """Take no new session, and wait until the live ones have ended."""
+        self._is_draining = True
+        for connection, task in self._live.items():
+            if not connection.is_session:
+                task.cancel()
+        if self._live:
+            await asyncio.wait(self._live.values())
+
     def stop(self) -> None:
         """Close every live connection, and let their tasks end."""
+        self._is_draining = True
         for connection, task in self._live.items():
             if not connection.stop():
                 task.cancel()
 
     def _on_client(self, client: Gate) -> None:
-        connection = _Connection(self, client)
+        if self._is_draining:
+            # It was in the middle of its TLS handshake when the listening socket closed.
+            client.transport.abort()
+            return
+        connection = _Connection(self, client, has_room=self._has_room())
         task = self._tasks.create_task(connection.run(), name="wiretape connection")
         self._live[connection] = task
         task.add_done_callback(lambda _: self._live.pop(connection))
@@ -141,6 +163,20 @@ class Relay:
     def has_come(self, connection: _Connection) -> None:
         """Note that a client's request has come, or that it need not come any more."""
         self._waiting.leave(connection)
+
+    def _has_room(self) -> bool:
+        room = self.limits.connections
+        if room is None or sum(connection.has_room for connection in self._live) < room:
+            return True
+        now_s = asyncio.get_running_loop().time()
+        if self._said_full_at_s is None or now_s - self._said_full_at_s >= _SAID_AGAIN_AFTER_S:
+            self._said_full_at_s = now_s
+            _log.error(
+                "a client is refused: with %d connections the limit on open files is reached; raise it (ulimit -n,"
+                " LimitNOFILE=)",
+                room,
+            )
+        return False
 
     async def address(self, request: RequestHead) -> UpstreamRequest:
         """Rewrite a client's request for the target; WiretapeError where the target's key is not to be had."""
@@ -205,12 +241,16 @@ class Relay:
 class _Connection:
     """One client's connection, from its first byte to its end."""
 
-    def __init__(self, relay: Relay, client: Gate) -> None:
+    def __init__(self, relay: Relay, client: Gate, *, has_room: bool) -> None:
+        self.has_room = has_room
+        """Whether it can be carried; otherwise it is told to come back."""
         self._relay = relay
         self._limits = relay.limits
         self._client = client
         self._server: Gate | None = None
         self._splice: Splice | None = None
+        self.is_session = False
+        """Whether a request has come that is being carried."""
         self._recording: _Recording = _Unrecorded()
         self._loss: str | None = None
         """Why a strict recorder lets this call go no further."""
@@ -259,6 +299,8 @@ class _Connection:
                 request = parse_request(await self._client.head())
         except TimeoutError as error:
             raise BadRequest(408, f"no whole request head within {self._limits.head_s:g} s") from error
+        if not self.has_room:
+            raise BadRequest(503, "as many sessions as this proxy has room for are live: come back later")
         token = self._relay.client_token
         if token is not None and not is_authorized(request, token):
             raise BadRequest(401, "send the proxy's client token as your API key")
@@ -271,6 +313,7 @@ class _Connection:
             self._splice.stop(f"strict: it could not be recorded: {reason}")
 
     async def _record(self, request: RequestHead, upstream: UpstreamRequest) -> None:
+        self.is_session = True
         self._recording = self._relay.start_recording(upstream.url, request, self._end_unrecorded)
         try:
             end = await self._carry(request, upstream)
@@ -288,31 +331,22 @@ class _Connection:
 
     async def _carry(self, request: RequestHead, upstream: UpstreamRequest) -> SessionEnd:
         try:
-            server = self._server = await self._connect(upstream.url)
+            server = self._server = await self._connect()
         except OSError as error:
             self._note_request(upstream.head, None)
             await keep_body(self._client, request, self._recording, within_s=self._limits.linger_s)
             reason = _reason(error, self._limits.connect_s)
             return self._refuse(502, f"cannot be reached: {reason}")
-        self._note_request(upstream.head, server.remote_ip)
+        self._note_request(upstream.head, self._relay.upstream.remote_ip(server))
         # Nobody waits for an answer once the client has gone.
         self._client.on_lost = server.transport.abort
         if request.is_upgrade:
             return await self._upgrade(server, request, upstream.head)
         return await self._exchange(server, request, upstream.head)
 
-    async def _connect(self, url: str) -> Gate:
-        tls = self._relay.tls
+    async def _connect(self) -> Gate:
         async with asyncio.timeout(self._limits.connect_s):
-            _, gate = await asyncio.get_running_loop().create_connection(
-                Gate,
-                urlsplit(url).hostname or "",
-                self._relay.target.port,
-                ssl=tls,
-                ssl_shutdown_timeout=self._limits.linger_s if tls else None,
-                happy_eyeballs_delay=0.25,
-            )
-        return gate
+            return await self._relay.upstream.connect()
 
     async def _upgrade(self, server: Gate, request: RequestHead, head: RequestHead) -> SessionEnd:
         server.transport.write(head.encode())
@@ -381,7 +415,7 @@ class _Connection:
                 offset_ns=self._recording.now_ns(),
                 status=status,
                 headers=redact_headers(headers),
-                remote_ip=self._server.remote_ip if self._server else None,
+                remote_ip=self._relay.upstream.remote_ip(self._server) if self._server else None,
             )
         )
 

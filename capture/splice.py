@@ -43,6 +43,7 @@ class End(Protocol):
 
 
 _FOLD_EVERY = 1024
+_UNDER_WAY_S = 0.1
 
 
 class LagHistogram:
@@ -162,6 +163,10 @@ class Side(asyncio.Protocol):
             _close(sink)
         elif sink.can_write_eof():
             sink.write_eof()
+        elif self.sender == "server":
+            # An endpoint that has ended its side hears no more. The client waits for this close, after its own
+            # goodbye: only what it has under way is still taken.
+            self._splice.close_when_quiet(self.peer, _UNDER_WAY_S)
         else:
             self._splice.close_when_quiet(self.peer)
         # Over TLS asyncio closes the transport whatever is returned, and warns about True.
@@ -261,17 +266,17 @@ class Splice:
         else:
             self._note("network", f"connection to the {sender} lost: {error}")
 
-    def close_when_quiet(self, side: Side) -> None:
-        """Close a side once nothing has come from it for `linger_s`."""
+    def close_when_quiet(self, side: Side, quiet_s: float | None = None) -> None:
+        """Close a side once nothing has come from it for that long; without a time given, for `linger_s`."""
         seen_ns = side.last_ns
 
         def check() -> None:
             if side.last_ns == seen_ns:
                 _close(side.transport)
             else:
-                self.close_when_quiet(side)
+                self.close_when_quiet(side, quiet_s)
 
-        self._timers.append(self._loop.call_later(self._linger_s, check))
+        self._timers.append(self._loop.call_later(self._linger_s if quiet_s is None else quiet_s, check))
 
     def recording_failed(self, error: Exception) -> None:
         """Say once that this recording has a hole."""

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[1]
 PACKAGES = ("capture", "replay", "analyze")
 FRONT_DOOR = "wiretape"
 # Start-up time: `wiretape --help` must not wait for these; each is imported by the command that needs it.
-HEAVY = ("pyarrow", "numpy", "duckdb", "textual", "scipy", "websockets", "soundfile", "soxr")
+HEAVY = ("pyarrow", "numpy", "duckdb", "textual", "scipy", "websockets", "soundfile", "soxr", "cryptography", "uvloop")
 # It makes pyarrow.dataset four times slower to import wherever it is installed.
 UNWANTED = ("pandas", "statsmodels")
 

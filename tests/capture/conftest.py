@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,18 @@ from capture.recording.root import Root
 SESSION_ID = "20260212T083055-4f3a9c12"
 STARTED_AT_US = 1_770_885_055_000_000  # 2026-02-12 08:30:55 UTC
 CHUNK_NS = 20_000_000
+
+ON_BOTH_LOOPS = frozenset({"test_event_loop", "test_proxy", "test_relay", "test_splice", "test_tls", "test_upstream"})
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what carries calls on uvloop too, where it is installed; everything else on asyncio's own loop."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.stem in ON_BOTH_LOOPS and importlib.util.find_spec("uvloop"):
+        import uvloop
+
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
 @pytest.fixture

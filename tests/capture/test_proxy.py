@@ -6,14 +6,17 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from capture.errors import UsageProblem
 from capture.proxy import run_proxy, serve_proxy
@@ -104,23 +107,65 @@ async def test_a_journal_left_behind_is_sealed_when_the_proxy_starts(root: Root,
     assert list_session_ids(root) == [recording.session_id]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_closes_live_calls_seals_them_and_exits_0(root: Root, number: signal.Signals) -> None:
-    """The whole program, as a process of its own."""
+@asynccontextmanager
+async def program(
+    root: Root, *options: str, preamble: str = ""
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run the whole program before an echoing endpoint, as a process of its own; gives it and its origin."""
     async with serve(echo, "127.0.0.1", 0) as server, asyncio.timeout(60):
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-        command = f"from capture.cli import app; app(['proxy', '--to', {url!r}, '--listen', '127.0.0.1:0'])"
+        arguments = ["capture", "proxy", "--to", url, "--listen", "127.0.0.1:0", *options]
         proxy = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            command,
+            f"{preamble}\nfrom wiretape import main; main({arguments!r})",
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "WIRETAPE_RECORDINGS": str(root.path)},
             cwd=Path(__file__).parents[2],
         )
         assert proxy.stdout is not None
-        origin = (await proxy.stdout.readline()).decode().strip()
+        try:
+            yield proxy, (await proxy.stdout.readline()).decode().strip()
+        finally:
+            if proxy.returncode is None:
+                proxy.kill()
+            await proxy.communicate()
+
+
+async def narration(proxy: asyncio.subprocess.Process, until: str) -> str:
+    """Read the log up to a line with this text."""
+    assert proxy.stderr is not None
+    said = ""
+    while until not in said:
+        line = (await proxy.stderr.readline()).decode()
+        assert line, f"{until!r} was never said, but: {said}"
+        said += line
+    return said
+
+
+async def is_refused(origin: str) -> bool:
+    try:
+        async with connect(f"{origin}/v1/realtime"):
+            return False
+    except (OSError, InvalidMessage):
+        return True
+
+
+def only_session(root: Root) -> dict[str, Any]:
+    assert not list(root.journal.glob("*.journal"))
+    [session_id] = list_session_ids(root)
+    return open_recording(root, session_id).session
+
+
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [(signal.SIGTERM, ["--drain", "0"]), (signal.SIGTERM, ["--drain", "0.2"]), (signal.SIGINT, [])],
+)
+async def test_a_signal_closes_live_calls_seals_them_and_exits_0(
+    root: Root, number: signal.Signals, options: list[str]
+) -> None:
+    async with program(root, *options) as (proxy, origin):
         async with connect(f"{origin}/v1/realtime") as client:
             await client.send('{"type":"hello"}')
             await client.recv()
@@ -128,8 +173,72 @@ async def test_a_signal_closes_live_calls_seals_them_and_exits_0(root: Root, num
             with pytest.raises(ConnectionClosed):
                 await client.recv()
         assert await proxy.wait() == 0
+    assert only_session(root)["closed_by"] == "recorder"
     [session_id] = list_session_ids(root)
-    recording = open_recording(root, session_id)
-    assert [message.type for message in recording.messages()][:2] == ["hello", "hello"]
-    assert recording.session["closed_by"] == "recorder"
-    assert not list(root.journal.glob("*.journal"))
+    assert [message.type for message in open_recording(root, session_id).messages()][:2] == ["hello", "hello"]
+
+
+async def test_sigterm_takes_no_new_session_and_lets_the_live_one_end(root: Root) -> None:
+    async with program(root, "--drain", "50") as (proxy, origin):
+        async with connect(f"{origin}/v1/realtime") as client:
+            # A connection on which nothing was asked yet does not hold the draining up.
+            _, idle = await asyncio.open_connection("127.0.0.1", int(origin.rpartition(":")[2]))
+            proxy.send_signal(signal.SIGTERM)
+            await narration(proxy, "draining: 1 session live, up to 50 s")
+            assert await is_refused(origin)
+            await client.send("still heard")
+            assert await client.recv() == "still heard"
+            idle.close()
+        assert await proxy.wait() == 0
+    session = only_session(root)
+    assert (session["outcome"], session["closed_by"], session["close_code"]) == ("ok", "client", 1000)
+
+
+async def test_a_second_signal_ends_the_draining(root: Root) -> None:
+    async with program(root, "--drain", "50") as (proxy, origin), connect(f"{origin}/v1/realtime") as client:
+        proxy.send_signal(signal.SIGTERM)
+        await narration(proxy, "draining")
+        proxy.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionClosed):
+            await client.recv()
+        assert await proxy.wait() == 0
+    assert only_session(root)["closed_by"] == "recorder"
+
+
+async def test_clients_beyond_the_limit_on_open_files_are_told_and_live_calls_go_on(root: Root) -> None:
+    # 64 files for the process, and room for two connections.
+    low = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (72, 72))"
+    async with program(root, preamble=low) as (proxy, origin):
+        async with connect(f"{origin}/v1/realtime") as one, connect(f"{origin}/v1/realtime") as two:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{origin}/v1/realtime")
+            assert refused.value.response.status_code == 503
+            assert "limit on open files" in await narration(proxy, "LimitNOFILE")
+            for client in (one, two):
+                await client.send("still here")
+                assert await client.recv() == "still here"
+        proxy.send_signal(signal.SIGTERM)
+        assert await proxy.wait() == 0
+
+
+async def test_the_program_serves_tls_with_a_certificate_of_its_own(root: Root, tmp_path: Path) -> None:
+    home = f"import os; os.environ['XDG_STATE_HOME'] = {str(tmp_path)!r}"
+    async with program(root, "--tls-self-signed", preamble=home) as (proxy, origin):
+        assert origin.startswith("wss://")
+        certificate = tmp_path / "wiretape" / "localhost.pem"
+        assert f"NODE_EXTRA_CA_CERTS={certificate}" in await narration(proxy, "curl")
+        trust = ssl.create_default_context(cafile=str(certificate))
+        async with connect(f"{origin}/v1/realtime", ssl=trust) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        proxy.send_signal(signal.SIGTERM)
+        assert await proxy.wait() == 0
+    assert only_session(root)["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("options", [["--tls-cert", "c.pem"], ["--tls-key", "k.pem", "--tls-self-signed"]])
+async def test_tls_options_that_do_not_go_together_are_refused(root: Root, options: list[str]) -> None:
+    async with program(root, *options) as (proxy, origin):
+        assert origin == ""
+        assert "--tls-" in await narration(proxy, "wiretape: ")
+        assert await proxy.wait() == 2

@@ -324,9 +324,18 @@ async def test_a_refused_upgrade_reaches_the_client_with_its_body_and_is_recorde
         response.headers["apim-request-id"] = "4711"
         return response
 
-    async with endpoint(echo, process_request=refuse) as target, relayed(target, recorder) as origin:
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def note_end(_: object) -> None:
+        loop.call_soon_threadsafe(ended.set)
+
+    async with (
+        endpoint(echo, process_request=refuse) as target,
+        relayed(target, recorder, on_sealed=note_end) as origin,
+    ):
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{origin}/v1/realtime")
+        await ended.wait()
     assert refused.value.response.status_code == 401
     assert refused.value.response.body == b'{"error":{"message":"Incorrect API key provided"}}'
     [recording] = recordings(recorder)

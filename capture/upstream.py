@@ -1,0 +1,152 @@
+"""Connect to the endpoint: directly, or through the proxy that the environment names for it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import ssl
+import urllib.request
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import aiohappyeyeballs
+
+from capture.errors import UsageProblem
+from capture.exchange import Gate
+from capture.handshake import BadRequest, parse_response
+from capture.targets import Target
+
+_OTHER_FAMILY_AFTER_S = 0.25
+"""How long one address family may take before the other is tried too (RFC 8305)."""
+
+
+@dataclass(frozen=True)
+class ForwardProxy:
+    """An HTTP proxy that opens tunnels (`CONNECT`)."""
+
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
+    """Value of `Proxy-Authorization`; never logged, never recorded."""
+
+    def __str__(self) -> str:
+        return _authority(self.host, self.port)
+
+
+class TunnelRefused(ConnectionError):
+    """The forward proxy opens no tunnel to the endpoint."""
+
+
+class Upstream:
+    """Opens connections to one target."""
+
+    def __init__(self, target: Target, *, shutdown_s: float) -> None:
+        """Read the environment, once; `UsageProblem` where the proxy that it names cannot be used."""
+        self.proxy = find_proxy(target)
+        """None where the target is reached directly."""
+        # Honours SSL_CERT_FILE and SSL_CERT_DIR.
+        self._tls = ssl.create_default_context() if target.is_tls else None
+        self._target = target
+        self._shutdown_s = shutdown_s
+
+    async def connect(self) -> Gate:
+        """Open a connection, TLS included; OSError where the target, or the proxy before it, cannot be reached."""
+        if self.proxy is not None:
+            return await self._tunnel(self.proxy)
+        found = await _open_socket(self._target.host, self._target.port)
+        _, gate = await asyncio.get_running_loop().create_connection(
+            Gate,
+            sock=found,
+            ssl=self._tls,
+            server_hostname=self._target.host if self._tls else None,
+            ssl_shutdown_timeout=self._shutdown_s if self._tls else None,
+        )
+        return gate
+
+    def remote_ip(self, server: Gate) -> str | None:
+        """Address of the endpoint; None behind a proxy, which alone knows it."""
+        return server.remote_ip if self.proxy is None else None
+
+    async def _tunnel(self, proxy: ForwardProxy) -> Gate:
+        found = await _open_socket(proxy.host, proxy.port)
+        _, gate = await asyncio.get_running_loop().create_connection(Gate, sock=found)
+        try:
+            await self._ask_for_tunnel(gate, proxy)
+            return gate if self._tls is None else await self._start_tls(gate, self._tls)
+        except BaseException:
+            gate.transport.abort()
+            raise
+
+    async def _ask_for_tunnel(self, gate: Gate, proxy: ForwardProxy) -> None:
+        authority = _authority(self._target.host, self._target.port)
+        credential = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+        gate.transport.write(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credential}\r\n".encode("latin-1"))
+        try:
+            answer = await gate.head()
+            status = parse_response(answer).status
+        except (ConnectionError, ValueError, BadRequest) as error:
+            raise TunnelRefused(f"the proxy {proxy} gave no answer to CONNECT: {error}") from error
+        if not 200 <= status < 300:
+            said = answer.split(b"\r\n")[0].decode("latin-1").partition(" ")[2]
+            raise TunnelRefused(f"the proxy {proxy} refused CONNECT with {said}")
+
+    async def _start_tls(self, plain: Gate, tls: ssl.SSLContext) -> Gate:
+        gate = Gate()
+        transport = await asyncio.get_running_loop().start_tls(
+            plain.transport,
+            gate,
+            tls,
+            server_hostname=self._target.host,
+            ssl_shutdown_timeout=self._shutdown_s,
+        )
+        gate.connection_made(cast("asyncio.BaseTransport", transport))
+        return gate
+
+
+def find_proxy(target: Target) -> ForwardProxy | None:
+    """Choose the proxy for a target as `websockets` does, so that calls and replays take the same way.
+
+    `wss_proxy` or `https_proxy` for wss targets; for ws targets `ws_proxy`, `https_proxy` or `http_proxy`; none for
+    the hosts in `no_proxy`. Either case. Raises `UsageProblem` for a proxy that speaks something else than HTTP.
+    """
+    # The library's own function moved between its releases and is not public.
+    if urllib.request.proxy_bypass(_authority(target.host, target.port)):
+        return None
+    named = urllib.request.getproxies()
+    schemes = ("wss", "socks", "https") if target.is_tls else ("ws", "socks", "https", "http")
+    return next((_parse(named[scheme], scheme) for scheme in schemes if named.get(scheme)), None)
+
+
+def _parse(url: str, scheme: str) -> ForwardProxy:
+    # The URL may hold a password: it is never quoted.
+    variable = f"{scheme}_proxy".upper()
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port or 80
+    except ValueError as error:
+        raise UsageProblem(f"{variable} is no URL of a proxy: write http://HOST:PORT") from error
+    if scheme == "socks" or parts.scheme != "http" or not host:
+        raise UsageProblem(
+            f"{variable} names a proxy of kind {parts.scheme or scheme}, and only http://HOST:PORT is spoken here;"
+            " name such a one, or exempt the endpoint with NO_PROXY"
+        )
+    return ForwardProxy(host, port, _basic(parts))
+
+
+def _basic(parts: SplitResult) -> str | None:
+    if parts.username is None:
+        return None
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+async def _open_socket(host: str, port: int) -> socket.socket:
+    # Not left to `create_connection`: uvloop's tries one address family only after the other has failed.
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_OTHER_FAMILY_AFTER_S)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
