@@ -48,7 +48,6 @@ class Soaked:
     messages: int
     times_faster: float
     """Than spoken, as achieved."""
-    journal_mb: float
     begin_mb: float
     """Memory of the proxy's process after the first twelfth of the session."""
     half_mb: float
@@ -105,12 +104,11 @@ async def soak(folder: Path, minutes: int, speed: float) -> Soaked:
     async with endpoint() as (url, came):
         with Child((*command, "--to", url, "--recordings", root.path), folder=folder) as proxy:
             loop = "uvloop" if proxy.has_loaded("uvloop") else "asyncio"
-            async with connect(proxy.line(), compression=None, max_size=None, proxy=None) as client:
+            async with connect(proxy.line(), compression=None, max_size=None, ping_interval=None, proxy=None) as client:
                 begun_s = time.monotonic()
                 ends: Mapping[str, Connection] = {"client": client, "server": await came}
                 messages, samples_mb = await play(ends, proxy, minutes, speed)
                 played_s = time.monotonic() - begun_s
-                journal_mb = sum(file.stat().st_size for file in root.journal.glob("*.journal")) / 1e6
             begun_s = time.monotonic()
             session_id = await sealed(root)
             sealing_s = time.monotonic() - begun_s
@@ -120,7 +118,6 @@ async def soak(folder: Path, minutes: int, speed: float) -> Soaked:
                 loop=loop,
                 messages=messages,
                 times_faster=minutes * 60 / played_s,
-                journal_mb=journal_mb,
                 begin_mb=median(samples_mb[:_AT_AN_END]),
                 half_mb=median(samples_mb[half : half + _AT_AN_END]),
                 end_mb=median(samples_mb[-_AT_AN_END:]),
@@ -137,19 +134,19 @@ async def endpoint() -> AsyncIterator[tuple[str, asyncio.Future[ServerConnection
 
     async def take(connection: ServerConnection) -> None:
         came.set_result(connection)
-        await connection.wait_closed()
+        await drain(connection)
 
     async with serve(take, "127.0.0.1", 0, compression=None, max_size=None, ping_interval=None) as server:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}", came
 
 
 async def play(ends: Mapping[str, Connection], proxy: Child, minutes: int, speed: float) -> tuple[int, list[float]]:
-    """Send everything when it is due; return how many messages, and the proxy's memory after each sixtieth, MB."""
+    """Send everything when it is due, and hang up; return how many, and the proxy's memory at each sixtieth, MB."""
     samples_mb: list[float] = []
     sample_every_ns = minutes * 60_000_000_000 // _SAMPLES
     number = 0
     async with asyncio.TaskGroup() as tasks:
-        drains = [tasks.create_task(drain(connection)) for connection in ends.values()]
+        tasks.create_task(drain(ends["client"]))
         begun_ns = time.monotonic_ns()
         for sender, offset_ns, text in conversation(minutes):
             number += 1
@@ -159,13 +156,13 @@ async def play(ends: Mapping[str, Connection], proxy: Child, minutes: int, speed
             await ends[sender].send(text)
             if offset_ns >= (len(samples_mb) + 1) * sample_every_ns:
                 samples_mb.append(proxy.memory_mb("VmRSS"))
-        for task in drains:
-            task.cancel()
+        # While both ends are read: the goodbye stands behind all that was said.
+        await ends["client"].close()
     return number, samples_mb
 
 
 async def drain(connection: Connection) -> None:
-    """Read what comes, so that nobody waits."""
+    """Read what comes, so that nobody waits, until the connection is closed."""
     async for _ in connection:
         pass
 
