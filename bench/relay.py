@@ -29,6 +29,8 @@ from bench.traffic.trial import FLOOD, Load, Trial, try_flood, try_voice
 
 LOADS, QUICK_LOADS = (1, 50, 200, 500, FLOOD), (1, 50, FLOOD)
 _TLS_LOADS = (50, 500)
+_CLIENTS_LAG_MS = 20
+"""A whole interval of theirs."""
 _narration = Console(stderr=True)
 
 
@@ -46,7 +48,7 @@ def main() -> int:
     rows = _medians(runs)
     for load in loads:
         _print_load(load, [row for row in rows if row.sessions == load], peers)
-    told = _conditions(where, asked[0], chosen.runs, absent)
+    told = [*_conditions(where, asked[0], chosen.runs, absent), *_disturbances(rows)]
     print("\n".join(told))
     judged = _judge(runs)
     if chosen.json:
@@ -179,6 +181,20 @@ def _conditions(where: Ends, load: Load, runs: int, absent: Sequence[str]) -> li
     load_1m = f"load average {os.getloadavg()[0]:.1f}"
     told = "; ".join((shared, load_1m, pace, counted, f"median of {runs} runs" if runs > 1 else "one run"))
     return [told, *(f"left out: {reason}" for reason in absent)]
+
+
+def _disturbances(rows: Sequence[Trial]) -> list[str]:
+    """Say where the machine was too busy: figures of that load are the machine's and not the relays'."""
+    told = []
+    for row in rows:
+        is_late = row.peer == "direct" and row.late
+        lag_ms = (row.generator_late_p99_us or 0) / 1000
+        if is_late or lag_ms > _CLIENTS_LAG_MS:
+            late = f"{row.late} messages over 20 ms late, " if is_late else ""
+            told.append(
+                f"disturbed: {row.peer}, {_load_name(row.sessions)}: {late}clients {lag_ms:.0f} ms behind (p99)"
+            )
+    return told
 
 
 def _judge(runs: Sequence[Run]) -> list[tuple[str, float | None, bool | None]]:
