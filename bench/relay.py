@@ -25,11 +25,12 @@ from rich.table import Table
 from bench.traffic.environments import Ends
 from bench.traffic.peers import Peer, find_peers
 from bench.traffic.targets import TARGETS, Run
-from bench.traffic.trial import FLOOD, Trial, try_flood, try_voice
+from bench.traffic.trial import FLOOD, Load, Trial, try_flood, try_voice
 
-WARM_UP_S = 1.0
 LOADS, QUICK_LOADS = (1, 50, 200, 500, FLOOD), (1, 50, FLOOD)
 _TLS_LOADS = (50, 500)
+_CLIENTS_LAG_MS = 20
+"""A whole interval of theirs."""
 _narration = Console(stderr=True)
 
 
@@ -42,11 +43,12 @@ def main() -> int:
         peers = [peer for peer in peers if peer.name in chosen.peers.split(",")]
     loads = _loads(chosen)
     seconds = chosen.seconds or (3.0 if chosen.quick else 5.0)
-    runs = [Run(_run(peers, where, loads, seconds, number)) for number in range(1, chosen.runs + 1)]
+    asked = [Load(load, seconds, tick_us=0 if chosen.spread else 1000) for load in loads]
+    runs = [Run(_run(peers, where, asked, number)) for number in range(1, chosen.runs + 1)]
     rows = _medians(runs)
     for load in loads:
         _print_load(load, [row for row in rows if row.sessions == load], peers)
-    told = _conditions(where, seconds, chosen.runs, absent)
+    told = [*_conditions(where, asked[0], chosen.runs, absent), *_disturbances(rows)]
     print("\n".join(told))
     judged = _judge(runs)
     if chosen.json:
@@ -61,6 +63,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--peers", metavar="A,B", help="only these rows, as the table names them")
     options.add_argument("--sessions", metavar="1,50,flood", help="only these loads")
     options.add_argument("--seconds", type=float, help="to measure each, after a second of warming up")
+    options.add_argument("--spread", action="store_true", help="no two messages at once: a wake-up for every one")
     options.add_argument("--json", type=Path, metavar="FILE")
     return options
 
@@ -77,25 +80,23 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _run(peers: Sequence[Peer], where: Ends, loads: Sequence[int], seconds: float, number: int) -> list[Trial]:
+def _run(peers: Sequence[Peer], where: Ends, loads: Sequence[Load], number: int) -> list[Trial]:
     trials = []
     for load in loads:
         for peer in peers:
-            if load > peer.most_sessions or (peer.is_tls and load not in _TLS_LOADS):
+            if load.sessions > peer.most_sessions or (peer.is_tls and load.sessions not in _TLS_LOADS):
                 continue
-            _narration.print(f"run {number}: {_load_name(load)}, {peer.name}", style="dim")
-            trials.append(_try(peer, where, load, seconds))
+            _narration.print(f"run {number}: {_load_name(load.sessions)}, {peer.name}", style="dim")
+            trials.append(_try(peer, where, load))
     return trials
 
 
-def _try(peer: Peer, where: Ends, load: int, seconds: float) -> Trial:
+def _try(peer: Peer, where: Ends, load: Load) -> Trial:
     try:
-        if load == FLOOD:
-            return try_flood(peer, where, WARM_UP_S, seconds)
-        return try_voice(peer, where, load, WARM_UP_S, seconds)
+        return (try_flood if load.sessions == FLOOD else try_voice)(peer, where, load)
     except (RuntimeError, OSError) as error:
         _narration.print(f"{peer.name}: {error}", style="red", markup=False)
-        return Trial(peer.name, load, "", problem=str(error).splitlines()[0])
+        return Trial(peer.name, load.sessions, "", problem=str(error).splitlines()[0])
 
 
 def _medians(runs: Sequence[Run]) -> list[Trial]:
@@ -173,13 +174,27 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def _conditions(where: Ends, seconds: float, runs: int, absent: Sequence[str]) -> list[str]:
+def _conditions(where: Ends, load: Load, runs: int, absent: Sequence[str]) -> list[str]:
     shared = f"clients and endpoint ({where.loop}) share {os.cpu_count()} cores with the relay"
-    counted = f"{seconds:g} s each after {WARM_UP_S:g} s of warming up; " + (
-        f"median of {runs} runs" if runs > 1 else "one run"
-    )
-    load_1m = os.getloadavg()[0]
-    return [f"{shared}; load average {load_1m:.1f}; {counted}", *(f"left out: {reason}" for reason in absent)]
+    pace = f"timers of {load.tick_us / 1000:g} ms" if load.tick_us else "messages spread evenly"
+    counted = f"{load.seconds:g} s each after {load.warm_up_s:g} s of warming up"
+    load_1m = f"load average {os.getloadavg()[0]:.1f}"
+    told = "; ".join((shared, load_1m, pace, counted, f"median of {runs} runs" if runs > 1 else "one run"))
+    return [told, *(f"left out: {reason}" for reason in absent)]
+
+
+def _disturbances(rows: Sequence[Trial]) -> list[str]:
+    """Say where the machine was too busy: figures of that load are the machine's and not the relays'."""
+    told = []
+    for row in rows:
+        is_late = row.peer == "direct" and row.late
+        lag_ms = (row.generator_late_p99_us or 0) / 1000
+        if is_late or lag_ms > _CLIENTS_LAG_MS:
+            late = f"{row.late} messages over 20 ms late, " if is_late else ""
+            told.append(
+                f"disturbed: {row.peer}, {_load_name(row.sessions)}: {late}clients {lag_ms:.0f} ms behind (p99)"
+            )
+    return told
 
 
 def _judge(runs: Sequence[Run]) -> list[tuple[str, float | None, bool | None]]:

@@ -83,10 +83,19 @@ class Child:
 
     def memory_mb(self, kind: str = "VmHWM") -> float:
         """Resident memory of this process alone: `VmHWM` its peak, `VmRSS` now."""
-        found = re.search(rf"{kind}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) * 1024 / 1e6
+        return _memory_mb(self.pid, kind)
+
+    def largest_child_mb(self) -> float:
+        """Peak memory of the largest process that it started and that still runs; 0 where there is none."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+        return max((_memory_mb(pid, "VmHWM") for pid in children), default=0)
 
     def has_loaded(self, library: str) -> bool:
         """Tell whether a native library is mapped into it."""
         return library in Path(f"/proc/{self.pid}/maps").read_text()
+
+
+def _memory_mb(pid: int, kind: str) -> float:
+    found = re.search(rf"{kind}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * 1024 / 1e6 if found else 0

@@ -31,7 +31,7 @@ _SENDS_A_TURN = 16
 class Endpoint:
     """All sessions of the endpoint, and when what came and went."""
 
-    def __init__(self, sessions: int) -> None:
+    def __init__(self, sessions: int, tick_us: int) -> None:
         self.came = array("q")
         """Pairs: sent by the client, received here."""
         self.went = array("q")
@@ -40,7 +40,7 @@ class Endpoint:
         self._begun = 0
         self._due: list[tuple[int, int, int, Session]] = []
         self._frames: list[StampedFrame] = deltas()
-        self._timer = DeadlineTimer(self._send_due)
+        self._timer = DeadlineTimer(self._send_due, tick_us)
 
     def begin(self, session: Session) -> None:
         """Let the bursts of a session start, spread over the first period."""
@@ -145,13 +145,13 @@ def accept_upgrade(head: bytes) -> bytes:
     )
 
 
-async def serve(sessions: int, certificate: str | None) -> None:
+async def serve(sessions: int, tick_us: int, certificate: str | None) -> None:
     """Serve until the parent closes the pipe."""
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificate)
-    endpoint = Endpoint(sessions)
+    endpoint = Endpoint(sessions, tick_us)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Session(endpoint), "127.0.0.1", 0, ssl=tls, backlog=1024)
     say({"port": server.sockets[0].getsockname()[1]})
@@ -161,7 +161,8 @@ async def serve(sessions: int, certificate: str | None) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser()
     options.add_argument("--sessions", type=int, required=True)
+    options.add_argument("--tick-us", type=int, default=1000)
     options.add_argument("--loop", default="asyncio")
     options.add_argument("--tls", metavar="PEM")
     chosen = options.parse_args()
-    run(serve(chosen.sessions, chosen.tls), chosen.loop)
+    run(serve(chosen.sessions, chosen.tick_us, chosen.tls), chosen.loop)

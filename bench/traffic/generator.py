@@ -26,7 +26,7 @@ _LEAD_NS = 100_000_000
 class Clients:
     """All sessions of the generator, and when what went and came."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick_us: int) -> None:
         self.came = array("q")
         """Pairs: sent by the endpoint, received here."""
         self.went = array("q")
@@ -37,7 +37,7 @@ class Clients:
         self._next = 0
         self._start_ns = self._end_ns = 0
         self._is_done = False
-        self._timer = DeadlineTimer(self._send_due)
+        self._timer = DeadlineTimer(self._send_due, tick_us)
 
     def go(self, warm_up_s: str, seconds: str) -> dict[str, Any]:
         """Start sending; tell the window in which to measure."""
@@ -169,9 +169,9 @@ async def connect(clients: Clients, url: str, sessions: int, authority: str | No
     clients.sessions = await asyncio.gather(*(one(number) for number in range(sessions)))
 
 
-async def play(url: str, sessions: int, authority: str | None) -> None:
+async def play(url: str, sessions: int, tick_us: int, authority: str | None) -> None:
     """Connect, then obey until the parent closes the pipe."""
-    clients = Clients()
+    clients = Clients(tick_us)
     await connect(clients, url, sessions, authority)
     say({"connected": sessions})
     await obey({"go": clients.go, "sent": clients.sent, "count": clients.count, "report": clients.report})
@@ -181,7 +181,8 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser()
     options.add_argument("--to", required=True)
     options.add_argument("--sessions", type=int, required=True)
+    options.add_argument("--tick-us", type=int, default=1000)
     options.add_argument("--loop", default="asyncio")
     options.add_argument("--ca", metavar="PEM")
     chosen = options.parse_args()
-    run(play(chosen.to, chosen.sessions, chosen.ca), chosen.loop)
+    run(play(chosen.to, chosen.sessions, chosen.tick_us, chosen.ca), chosen.loop)

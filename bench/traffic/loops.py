@@ -28,10 +28,12 @@ def run(main: Coroutine[Any, Any, None], loop_name: str) -> None:
 
 
 class DeadlineTimer:
-    """Calls back at absolute times of the monotonic clock: a loop's own timers are rounded to milliseconds."""
+    """Calls back at absolute times of the monotonic clock, the same on either loop."""
 
-    def __init__(self, on_due: Callable[[], None]) -> None:
+    def __init__(self, on_due: Callable[[], None], tick_us: int) -> None:
+        """Wake only at multiples of a tick, as the timers of event loops do; 0 wakes at any time."""
         self._on_due = on_due
+        self._tick_ns = tick_us * 1000
         # os.timerfd_create came with Python 3.13.
         self._descriptor = _libc.timerfd_create(_CLOCK_MONOTONIC, _NON_BLOCKING)
         if self._descriptor < 0:
@@ -40,6 +42,8 @@ class DeadlineTimer:
 
     def arm(self, deadline_ns: int) -> None:
         """Call back once, at this time; at once where it has passed."""
+        if self._tick_ns:
+            deadline_ns = -(-deadline_ns // self._tick_ns) * self._tick_ns
         seconds, nanoseconds = divmod(max(deadline_ns, 1), 1_000_000_000)
         setting = (ctypes.c_long * 4)(0, 0, seconds, nanoseconds)
         _libc.timerfd_settime(self._descriptor, _ABSOLUTE, setting, None)

@@ -71,7 +71,8 @@ def _own(name: str) -> _Figure:
 
 def _bytes_differ(run: Run) -> float | None:
     """Count the trials in which a stream did not come as it went."""
-    compared = [trial.same for trial in run.trials if trial.peer.startswith("wiretape") and trial.same]
+    of_ours = (trial.same for trial in run.trials if trial.peer.startswith("wiretape"))
+    compared = [same for same in of_ours if same not in (None, "unfinished")]
     return sum(same != "bytes" for same in compared) if compared else None
 
 

@@ -51,7 +51,8 @@ class Trial:
     memory_mb: float | None = None
     """Peak of the relay's process."""
     same: str | None = None
-    """`bytes` where one session's streams came as they went, `messages` where frames were made anew, or `no`."""
+    """`bytes` where one session's streams came as they went, `messages` where frames were made anew, or `no`;
+    `unfinished` where the relay was so late that there was no whole stream to compare."""
     generator_late_p99_us: float | None = None
     """How late the clients themselves were: beyond a few ms the machine was too busy to measure on."""
     flood_per_s: float | None = None
@@ -65,12 +66,24 @@ class Trial:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def try_voice(peer: Peer, where: Ends, sessions: int, warm_up_s: float, seconds: float) -> Trial:
+@dataclass(frozen=True)
+class Load:
+    """What is asked of a relay."""
+
+    sessions: int
+    """0 for a flood."""
+    seconds: float
+    warm_up_s: float = 1
+    tick_us: int = 1000
+    """Clients and endpoint send at multiples of this, as timers of event loops do; 0 sends evenly spread."""
+
+
+def try_voice(peer: Peer, where: Ends, load: Load) -> Trial:
     """Measure sessions at voice pace."""
     with _folder() as folder:
         certificate, authority = _certify(folder)
         tls = ("--tls", certificate) if peer.is_tls else ()
-        asked = ("--sessions", str(sessions), "--loop", where.loop)
+        asked = ("--sessions", str(load.sessions), "--tick-us", str(load.tick_us), "--loop", where.loop)
         at_endpoint = (where.python, "-m", "bench.traffic.endpoint", *asked, *tls)
         with (
             Child(at_endpoint, folder=folder) as endpoint,
@@ -81,20 +94,17 @@ def try_voice(peer: Peer, where: Ends, sessions: int, warm_up_s: float, seconds:
             ) as clients,
         ):
             clients.answer()
-            return _measure(peer, relay, endpoint, clients, (sessions, warm_up_s, seconds), folder)
+            return _measure(peer, relay, endpoint, clients, load, folder)
 
 
-def _measure(
-    peer: Peer, relay: Running, endpoint: Child, clients: Child, load: tuple[int, float, float], folder: Path
-) -> Trial:
-    sessions, warm_up_s, seconds = load
-    window = clients.ask("go", warm_up_s, seconds)
+def _measure(peer: Peer, relay: Running, endpoint: Child, clients: Child, load: Load, folder: Path) -> Trial:
+    window = clients.ask("go", load.warm_up_s, load.seconds)
     cpu_ns = _cpu_between(relay.process, window["from_ns"], window["until_ns"])
-    sent = _settle(endpoint, clients)
-    trial = Trial(peer.name, sessions, relay.loop, generator_late_p99_us=sent["late_p99_us"])
+    sent, has_settled = _settle(endpoint, clients)
+    trial = Trial(peer.name, load.sessions, relay.loop, generator_late_p99_us=sent["late_p99_us"])
     theirs, ours = endpoint.ask("report", folder), clients.ask("report", folder)
     _read_times(trial, folder, window["from_ns"], window["until_ns"])
-    trial.same = _compare(theirs, ours)
+    trial.same = _compare(theirs, ours) if has_settled else "unfinished"
     if relay.process is not None:
         trial.cpu_us = cpu_ns / 1000 / max(trial.messages or 0, 1)
         trial.core_percent = 100 * cpu_ns / (window["until_ns"] - window["from_ns"])
@@ -113,16 +123,17 @@ def _sleep_until(time_ns: int) -> None:
     time.sleep(max(0, time_ns - time.monotonic_ns()) / 1e9)
 
 
-def _settle(endpoint: Child, clients: Child) -> dict[str, Any]:
-    """Wait until all that was sent has come, or long enough to call it missing; tell what the clients sent."""
+def _settle(endpoint: Child, clients: Child) -> tuple[dict[str, Any], bool]:
+    """Wait until all that was sent has come, or long enough to call it missing; tell what went, and whether."""
     deadline_s = time.monotonic() + _SETTLE_S
     said = endpoint.ask("stop")["sent"]
     while True:
         time.sleep(0.1)
         sent = clients.ask("sent")
         up, down = endpoint.ask("count")["received"], clients.ask("count")["received"]
-        if (sent["done"] and up == sent["sent"] and down == said) or time.monotonic() > deadline_s:
-            return sent
+        has_settled = sent["done"] and up == sent["sent"] and down == said
+        if has_settled or time.monotonic() > deadline_s:
+            return sent, has_settled
 
 
 def _read_times(trial: Trial, folder: Path, from_ns: int, until_ns: int) -> None:
@@ -155,16 +166,16 @@ def _compare(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     return "messages" if all(went[1] == came[1] for went, came in pairs) else "no"
 
 
-def try_flood(peer: Peer, where: Ends, warm_up_s: float, seconds: float) -> Trial:
+def try_flood(peer: Peer, where: Ends, load: Load) -> Trial:
     """Measure messages a second over one connection."""
     flood = (where.python, "-m", "bench.traffic.flood")
     with _folder() as folder, Child((*flood, "receive"), folder=folder) as receiver:
         # The relay ends before the receiver tells: what stands in a slow one's buffers is not waited for.
         with peer.running(Line(receiver.answer()["port"], folder, folder)) as relay:
-            to = ("--to", relay.url, "--seconds", str(warm_up_s + seconds))
+            to = ("--to", relay.url, "--seconds", str(load.warm_up_s + load.seconds))
             with Child((*flood, "send", *to), folder=folder) as sender:
-                from_ns = sender.answer()["begun_ns"] + int(warm_up_s * 1e9)
-                until_ns = from_ns + int(seconds * 1e9)
+                from_ns = sender.answer()["begun_ns"] + int(load.warm_up_s * 1e9)
+                until_ns = from_ns + int(load.seconds * 1e9)
                 cpu_ns = _cpu_between(relay.process, from_ns, until_ns)
                 time.sleep(_JOURNAL_TICKS_S)
                 recorded_bytes = relay.recorded_bytes()
@@ -173,10 +184,10 @@ def try_flood(peer: Peer, where: Ends, warm_up_s: float, seconds: float) -> Tria
     samples = np.array(told["samples"], dtype=np.int64).reshape(-1, 2)
     frames = np.interp((from_ns, until_ns), samples[:, 0], samples[:, 1]) / told["frame_bytes"]
     passed = float(frames[1] - frames[0])
-    trial = Trial(peer.name, FLOOD, relay.loop, flood_per_s=passed / seconds, memory_mb=memory_mb)
+    trial = Trial(peer.name, FLOOD, relay.loop, flood_per_s=passed / load.seconds, memory_mb=memory_mb)
     if relay.process is not None:
         trial.cpu_us = cpu_ns / 1000 / max(passed, 1)
-        trial.core_percent = cpu_ns / seconds / 1e7
+        trial.core_percent = cpu_ns / load.seconds / 1e7
     if recorded_bytes is not None:
         trial.recorded_percent = min(100.0, 100 * recorded_bytes / max(int(samples[-1, 1]), 1))
     return trial
