@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DIRECTIONS: dict[Sender, Direction] = {"client": Direction.CLIENT, "server": Direction.SERVER}
 
+Taker = Callable[[bytes, int], None]
+"""Takes bytes and when they came, by `time.monotonic_ns`."""
+
 
 class Recorder:
     """Records the sessions of this process into one root: one journal writer, one sealer.
@@ -100,6 +103,7 @@ class SessionRecording:
         self._started_ns = time.monotonic_ns()
         self._sealed: Future[SealedSession] | None = None
         self._frames: dict[Sender, FrameCursor] = {"client": FrameCursor(), "server": FrameCursor()}
+        self._takers: dict[Sender, Taker] = {sender: self._make_taker(sender) for sender in _DIRECTIONS}
         self._journal.append(Direction.FACT, 0, encode_fact(facts))
 
     @property
@@ -121,10 +125,25 @@ class SessionRecording:
         frames = self._frames[sender]
         return frames.is_between_frames and not frames.has_closed
 
-    def bytes(self, sender: Sender, chunk: builtins.bytes, offset_ns: int | None = None) -> None:
+    def bytes(self, sender: Sender, chunk: builtins.bytes) -> None:
         """Take a copy of bytes that went over the wire after the 101."""
-        frame_at = self._frames[sender].advance(chunk)
-        self._journal.append(_DIRECTIONS[sender], self.now_ns() if offset_ns is None else offset_ns, chunk, frame_at)
+        self._takers[sender](chunk, time.monotonic_ns())
+
+    def taker(self, sender: Sender) -> Taker:
+        """Give what takes copies of one sender's bytes: `bytes` for those to whom each microsecond counts.
+
+        It takes the bytes, and the `time.monotonic_ns` at which they came.
+        """
+        return self._takers[sender]
+
+    def _make_taker(self, sender: Sender) -> Taker:
+        direction, started_ns = _DIRECTIONS[sender], self._started_ns
+        advance, append = self._frames[sender].advance, self._journal.append
+
+        def take(chunk: builtins.bytes, arrived_ns: int) -> None:
+            append(direction, arrived_ns - started_ns, chunk, advance(chunk))
+
+        return take
 
     def http_body(self, sender: Sender, body: builtins.bytes) -> None:
         """Take the body of a plain HTTP exchange or of a refused upgrade; sealing makes it one `http` row."""

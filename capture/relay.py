@@ -25,7 +25,7 @@ from capture.handshake import (
     plain_response,
     rewrite_request,
 )
-from capture.recorder import Recorder, SessionRecording
+from capture.recorder import Recorder, SessionRecording, Taker
 from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeResponse, KeepRule, Sender, SessionEnd
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
@@ -85,7 +85,8 @@ class _Unrecorded:
     def end(self, end: SessionEnd) -> Future[SealedSession] | None:  # noqa: ARG002 - as a recording has it
         return None
 
-    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None: ...
+    def taker(self, sender: Sender) -> Taker:  # noqa: ARG002 - as a recording has it
+        return lambda _chunk, _arrived_ns: None
 
     def may_send(self, sender: Sender) -> bool:  # noqa: ARG002 - as a recording has it
         return False

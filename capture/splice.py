@@ -8,6 +8,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from time import monotonic_ns
 from typing import Protocol
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
@@ -26,8 +27,8 @@ class Tap(Protocol):
     def now_ns(self) -> int:
         """Read the session's clock."""
 
-    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None:
-        """Take a piece that one end sent."""
+    def taker(self, sender: Sender) -> Callable[[bytes, int], None]:
+        """Give what takes one end's pieces, each with the `time.monotonic_ns` at which it came."""
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a frame could be sent in this sender's name."""
@@ -100,7 +101,7 @@ class Side(asyncio.Protocol):
         "_loop",
         "_paused_at_s",
         "_splice",
-        "_tap",
+        "_take",
         "_write",
         "backpressure_s",
         "eof",
@@ -124,20 +125,19 @@ class Side(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._paused_at_s = 0.0
         self._splice = splice
-        self._tap = splice.tap
+        self._take = splice.tap.taker(sender)
         self._lag = splice.lag.add
         self._write: Callable[[bytes], None] = sink.write
 
     def data_received(self, data: bytes) -> None:
         """Forward a piece, then keep a copy."""
-        tap = self._tap
-        self.last_ns = arrived_ns = tap.now_ns()
+        self.last_ns = arrived_ns = monotonic_ns()
         self._write(data)
         # The call comes first: the copy is taken when the bytes are on their way, and a fault in taking it is
         # the recording's loss, never the call's.
         try:
-            self._lag(tap.now_ns() - arrived_ns)
-            tap.bytes(self.sender, data, arrived_ns)
+            self._lag(monotonic_ns() - arrived_ns)
+            self._take(data, arrived_ns)
         except Exception as error:  # noqa: BLE001 - see above
             self._splice.recording_failed(error)
 

@@ -54,8 +54,8 @@ class JournalFile:
         self._descriptor = descriptor
         self._position = len(FILE_HEAD)
 
-    def append(self, records: Sequence[Unwritten]) -> None:
-        """Write all of the records or, with an error, none."""
+    def append(self, records: Sequence[Unwritten]) -> int:
+        """Write all of the records or, with an error, none; give the bytes of their content."""
         self._writes += 1
         if self._writes % _WRITES_A_CHECK == 0 and self.is_gone():
             raise FileNotFoundError(REMOVED)
@@ -65,8 +65,10 @@ class JournalFile:
         except OSError:
             self._cut_back()
             raise
-        self.content_bytes += end - self._position - len(buffers) // 2 * RECORD_HEAD.size
+        content_bytes = end - self._position - len(buffers) // 2 * RECORD_HEAD.size
+        self.content_bytes += content_bytes
         self._position = end
+        return content_bytes
 
     def refuse(self, reason: str) -> None:
         """Take nothing more."""

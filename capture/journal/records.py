@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -20,7 +20,9 @@ from capture.recording.facts import Sender
 VERSION = 1
 FILE_HEAD = struct.pack("<8sI", b"wiretape", VERSION)
 RECORD_HEAD = struct.Struct("<IIQB")
-_CHECKED_HEAD = struct.Struct("<IQB")
+_HEAD_BYTES = RECORD_HEAD.size
+_pack_head = RECORD_HEAD.pack
+_pack_checked = struct.Struct("<IQB").pack
 
 CHUNK_LIMIT_BYTES = 16 << 20
 """Longer chunks become several records: what a reader holds stays bounded."""
@@ -94,20 +96,23 @@ def encode_records(records: Iterable[Unwritten], position: int) -> tuple[list[by
     """Encode records to stand at this position of the file: heads and contents in turns; and the new end."""
     buffers: list[bytes] = []
     for direction, offset_ns, content, _ in records:
+        length = len(content)
+        if length > CHUNK_LIMIT_BYTES and direction in SENDERS:
+            pieces = [(direction, offset_ns, piece, 0) for piece in _pieces(content)]
+            encoded, position = encode_records(pieces, position)
+            buffers += encoded
+            continue
         # A clock that ran backwards must not cost the record.
         start_ns = max(offset_ns, 0)
-        for piece in _pieces(direction, content) if len(content) > CHUNK_LIMIT_BYTES else (content,):
-            length = len(piece)
-            crc = checksum(length, start_ns, direction, piece, position)
-            buffers.append(RECORD_HEAD.pack(length, crc, start_ns, direction))
-            buffers.append(piece)
-            position += RECORD_HEAD.size + length
+        crc = checksum(length, start_ns, direction, content, position)
+        buffers += (_pack_head(length, crc, start_ns, direction), content)
+        position += _HEAD_BYTES + length
     return buffers, position
 
 
 def checksum(length: int, offset_ns: int, direction: int, content: bytes, position: int) -> int:
     """Compute the CRC32 of a record at this position of the file."""
-    head = _CHECKED_HEAD.pack(length, offset_ns, direction)
+    head = _pack_checked(length, offset_ns, direction)
     return zlib.crc32(content, zlib.crc32(head, position & 0xFFFFFFFF))
 
 
@@ -171,7 +176,5 @@ class OpenGaps:
         self._gaps[gap.sender] = earlier.and_then(gap) if earlier else gap
 
 
-def _pieces(direction: Direction, content: bytes) -> list[bytes]:
-    if direction not in SENDERS:
-        return [content]
-    return [content[at : at + CHUNK_LIMIT_BYTES] for at in range(0, len(content), CHUNK_LIMIT_BYTES)]
+def _pieces(content: bytes) -> Iterator[bytes]:
+    return (content[at : at + CHUNK_LIMIT_BYTES] for at in range(0, len(content), CHUNK_LIMIT_BYTES))

@@ -33,7 +33,7 @@ class JournalWriter:
     A process that forks keeps its journals to itself: in the child the writer is closed.
     """
 
-    def __init__(self, folder: Path, *, tick_s: float = 0.04, buffer_limit_bytes: int = 64 << 20) -> None:
+    def __init__(self, folder: Path, *, tick_s: float = 0.05, buffer_limit_bytes: int = 64 << 20) -> None:
         self.folder = folder
         self.high_water_bytes = 0
         """The most that ever waited to be written."""
@@ -285,10 +285,10 @@ class Journal:
         """Write the records and take them off the list, batch by batch: room in the buffer comes back."""
         self._file.open()
         while records:
-            batch = records[:_BATCH_RECORDS]
-            self._file.append(batch)
-            del records[:_BATCH_RECORDS]
-            self._writer._account(-_weigh(batch))
+            batch = records if len(records) <= _BATCH_RECORDS else records[:_BATCH_RECORDS]
+            content_bytes = self._file.append(batch)
+            self._writer._account(-content_bytes - len(batch) * _RECORD_WEIGHT)
+            del records[: len(batch)]
 
     def _lose(self, records: Sequence[Unwritten], reason: str) -> None:
         """Give up the records' content; facts are tried again, and a gap will stand where content was."""

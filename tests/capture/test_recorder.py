@@ -83,7 +83,7 @@ def test_a_session_becomes_a_recording(recorder: Recorder, root: Root) -> None:
 
 def test_each_message_has_the_time_its_bytes_came(recorder: Recorder, root: Root) -> None:
     recording = begin(recorder)
-    recording.bytes("server", frame("server", CREATED), 5_000)
+    recording.taker("server")(frame("server", CREATED), recording._started_ns + 5_000)
     before_ns = recording.now_ns()
     recording.bytes("client", frame("client", UPDATE))
     after_ns = recording.now_ns()

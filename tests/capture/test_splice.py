@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -41,12 +41,15 @@ class Copies:
     def of(self, sender: Sender) -> bytes:
         return b"".join(piece for found, piece in self.pieces if found == sender)
 
-    def bytes(self, sender: Sender, chunk: bytes, offset_ns: int | None = None) -> None:
-        assert offset_ns is not None
-        if self.is_broken:
-            raise OSError("disk full")
-        self.pieces.append((sender, chunk))
-        self.frames[sender].advance(chunk)
+    def taker(self, sender: Sender) -> Callable[[bytes, int], None]:
+        def take(chunk: bytes, arrived_ns: int) -> None:
+            assert arrived_ns > 0
+            if self.is_broken:
+                raise OSError("disk full")
+            self.pieces.append((sender, chunk))
+            self.frames[sender].advance(chunk)
+
+        return take
 
 
 @dataclass
