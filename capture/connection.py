@@ -20,7 +20,9 @@ Row = dict[str, Any]
 
 SWITCHING_PROTOCOLS = 101
 
-_NO_CLOSE_CODE, _NO_CLOSE_FRAME = 1005, 1006
+NO_CLOSE_FRAME = 1006
+
+_NO_CLOSE_CODE = 1005
 # The last record of every journal is the session's end. Without it nobody knows more than this.
 _NO_END = "the recorder died, or could write no more, before the session's end"
 _REQUEST_IDS = frozenset({"x-request-id", "apim-request-id", "cf-ray"})
@@ -122,7 +124,7 @@ class ConnectionSummary:
         code, reason = None, None
         if self.is_upgraded:
             frames = [frame for sender, frame in self._close_frames.items() if closed_by in (sender, "recorder")]
-            code, reason = frames[0] if frames else (_NO_CLOSE_FRAME, "")
+            code, reason = frames[0] if frames else (NO_CLOSE_FRAME, "")
         return {
             "closed_by": closed_by,
             "close_code": code,

@@ -17,7 +17,6 @@ from capture.journal import Direction, JournalRecord, decode_gap, follow_journal
 from capture.realtime.events import EventHeader, read_header
 from capture.recording.facts import HandshakeResponse, Sender, SessionEnd, SessionFacts, decode_fact
 from capture.recording.root import Root
-from capture.redaction import redact_message
 from capture.wire import WireDecoder, WireMessage
 
 _SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
@@ -172,8 +171,6 @@ class _JournalSoFar:
             return
         self._events += 1
         if message.sender == "server" and _error_of(header):
-            # Journals hold secrets that stand inside messages; sealing takes them out, and so does this.
-            header = read_header(redact_message(text) or text) or header
             self._last_error = f"{header.type}: {_error_of(header)}"
 
 

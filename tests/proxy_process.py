@@ -129,11 +129,13 @@ class CallInProgress:
 
 @asynccontextmanager
 async def calling(
-    origin: str, served: Endpoint, name: str, *, compression: str | None = None
+    origin: str, served: Endpoint, name: str, *, compression: str | None = None, **options: Any
 ) -> AsyncIterator[CallInProgress]:
     """Call an endpoint through the proxy at `origin`."""
     call = served.calls[name] = Call(name)
-    async with connect(f"{origin}/v1/realtime?model=m", max_size=None, compression=compression) as connection:
+    async with connect(
+        f"{origin}/v1/realtime?model=m", max_size=None, compression=compression, **options
+    ) as connection:
         yield CallInProgress(call, connection)
 
 
@@ -155,9 +157,9 @@ class ProxyProcess:
         """All it has told its operator so far."""
         return self._log.read_text()
 
-    async def sealer(self) -> int | None:
+    async def sealer(self) -> int:
         """Wait for the sealer's process; multiprocessing's tracker is no sealer."""
-        return await eventually(lambda: next(filter(_is_sealer, self.descendants()), None))
+        return (await eventually(lambda: [*filter(_is_sealer, self.descendants())]))[0]
 
     def descendants(self) -> list[int]:
         """Give the processes it has started, by any of its threads."""

@@ -147,15 +147,6 @@ def test_the_last_error_is_told(writer: JournalWriter, journals: LiveJournals, e
     assert only(journals.refresh()).last_error == said
 
 
-def test_a_secret_inside_a_message_is_not_told(writer: JournalWriter, journals: LiveJournals) -> None:
-    session = Session(writer)
-    session.say("server", '{"type":"error","error":{"message":"ek_abcdef0123456789abcdef0123456789"}}')
-    session.catch_up()
-    last_error = only(journals.refresh()).last_error
-    assert last_error is not None
-    assert "ek_abcdef" not in last_error
-
-
 def test_a_gap_is_counted(writer: JournalWriter, journals: LiveJournals) -> None:
     session = Session(writer)
     session.journal.append(*Gap("client", 0, 1, 500, "the disk was full").unwritten())
