@@ -12,6 +12,7 @@ import time
 import pytest
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from capture.journal.counters import KILLED
 from capture.recording.facts import Sender
 from capture.recording.root import Root
 from capture.recovery import journals_in_use
@@ -140,8 +141,11 @@ async def test_recover_gives_back_what_was_forwarded_before_a_kill(root: Root, s
         assert len(left_behind) >= VOICES
 
         status, stdout, stderr = await run_capture(root, "recover", "--json")
-        assert (status, json.loads(stdout)["failed"]) == (0, []), stderr
-        assert sorted(one["session_id"] for one in json.loads(stdout)["recovered"]) == left_behind
+        told = json.loads(stdout)
+        assert sorted(one["session_id"] for one in told["recovered"]) == left_behind
+        # What came in the last moment before the kill is counted by a page of memory that outlives it.
+        is_lossy = any(one["lost_bytes"] for one in told["recovered"])
+        assert (status, told["failed"]) == (3 if is_lossy else 0, []), stderr
 
         assert assert_promise_kept(root, served, owed_ns) > 50
         assert_nothing_is_held(root)
@@ -151,9 +155,10 @@ async def test_recover_gives_back_what_was_forwarded_before_a_kill(root: Root, s
 
 def assert_says_how_it_ended(root: Root, call: Call) -> None:
     session = recordings_by_call(root)[call.name].session
-    assert (session["closed_by"], session["close_code"], session["complete"]) == ("recorder", 1006, False)
+    assert (session["closed_by"], session["complete"]) == ("recorder", False)
     assert session["end_reason"].startswith("the recorder died")
-    assert (session["outcome"], session["lost_bytes"], session["undecodable_bytes"]) == ("incomplete", 0, 0)
+    assert (session["outcome"], session["undecodable_bytes"]) == ("incomplete", 0)
+    assert {gap["reason"] for gap in session["gaps"]} <= {KILLED}
 
 
 async def test_each_start_recovers_what_the_last_kill_left_while_it_serves(root: Root) -> None:
