@@ -12,11 +12,13 @@ from typing import Literal
 import msgspec
 
 from capture.connection import SWITCHING_PROTOCOLS
-from capture.errors import WiretapeError
+from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, JournalRecord, decode_gap, follow_journal, is_locked
+from capture.masking import masks_of
 from capture.realtime.events import EventHeader, read_header
 from capture.recording.facts import HandshakeResponse, Sender, SessionEnd, SessionFacts, decode_fact
 from capture.recording.root import Root
+from capture.redaction import redact_text
 from capture.wire import WireDecoder, WireMessage
 
 _SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
@@ -171,7 +173,16 @@ class _JournalSoFar:
             return
         self._events += 1
         if message.sender == "server" and _error_of(header):
-            self._last_error = f"{header.type}: {_error_of(header)}"
+            self._last_error = self._clean(f"{header.type}: {_error_of(header)}")
+
+    def _clean(self, said: str) -> str:
+        """Take out what sealing will take out: journals hold what stands inside messages as it came."""
+        try:
+            masks = masks_of(self._facts.redact if self._facts else ())
+        except UsageProblem:
+            # A rule of a newer version: what it hides is not for us to show.
+            return "an error, hidden by --redact"
+        return masks.plain(redact_text(said))
 
 
 def _error_of(header: EventHeader) -> str:

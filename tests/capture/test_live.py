@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,10 +36,12 @@ def journals(root: Root) -> LiveJournals:
 class Session:
     """A session as a recorder writes it; `catch_up` waits until all of it is on disk."""
 
-    def __init__(self, writer: JournalWriter, session_id: str = SESSION_ID) -> None:
-        self.journal: Journal = writer.open(session_id)
+    def __init__(self, writer: JournalWriter, redact: Sequence[str] = ()) -> None:
+        self.journal: Journal = writer.open(SESSION_ID)
         self._writer = writer
-        self.note(SessionFacts(session_id=session_id, started_at_us=STARTED_AT_S * 1_000_000, target="eastus2"))
+        started_at_us = STARTED_AT_S * 1_000_000
+        facts = SessionFacts(session_id=SESSION_ID, started_at_us=started_at_us, target="eastus2", redact=list(redact))
+        self.note(facts)
         self.note(HandshakeResponse(offset_ns=0, status=101, headers=[]))
 
     def note(self, fact: Fact) -> None:
@@ -145,6 +147,23 @@ def test_the_last_error_is_told(writer: JournalWriter, journals: LiveJournals, e
     session.say("server", CREATED)
     session.catch_up()
     assert only(journals.refresh()).last_error == said
+
+
+@pytest.mark.parametrize(
+    ("redact", "shown"), [([], "order 4711"), (["/order [0-9]+/"], "xxxxxxxxxx"), (["a-newer-rule"], "hidden")]
+)
+def test_what_sealing_takes_out_is_not_told(
+    writer: JournalWriter, journals: LiveJournals, redact: list[str], shown: str
+) -> None:
+    session = Session(writer, redact=redact)
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
+    session.say("server", json.dumps({"type": "error", "error": {"message": f"no such key {key} for order 4711"}}))
+    session.catch_up()
+    last_error = only(journals.refresh()).last_error
+    assert last_error is not None
+    assert key not in last_error
+    assert shown in last_error
+    assert ("4711" in last_error) is not bool(redact)
 
 
 def test_a_gap_is_counted(writer: JournalWriter, journals: LiveJournals) -> None:
