@@ -478,7 +478,10 @@ async def test_two_proxies_and_a_recovery_on_one_root_leave_each_other_alone(roo
         async with calling(one.origin, served, "one") as call:
             await call.say()
             [journal] = await eventually(lambda: list(root.journal.glob("*.journal")))
-            async with proxy_process(root, served.url) as other, calling(other.origin, served, "other") as second:
+            async with (
+                proxy_process(root, served.url, "--drain", "0") as other,
+                calling(other.origin, served, "other") as second,
+            ):
                 await second.say()
                 await eventually(lambda: [each.events for each in LiveJournals(root).refresh()] == [2, 2])
                 listed = await run_capture(root, "list")
