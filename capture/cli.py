@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from capture.call import CallPlan, CallProgress, CallResult
     from capture.recording.root import Root
+    from capture.recovery import Recovery
     from capture.sealing import SealedSession
     from capture.targets import Target
 
@@ -30,9 +31,6 @@ Redact = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 To = Annotated[str, typer.Option("--to", metavar="TARGET|URL", help="A target of wiretape.toml, or a URL.")]
-
-NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 1, 3
-"""Exit statuses of `recover`; 0 where all is recovered."""
 
 
 class TurnTaking(StrEnum):
@@ -165,21 +163,22 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
     Exit status 0: all recovered, or nothing was left; 3: recovered with loss; 1: none could be recovered.
     """
     from capture.recording.root import open_root
+    from capture.recovery import recover
 
     _narrate()
-    sealed, failed = _recover(open_root(recordings))
+    root = open_root(recordings)
+    recovery = recover(root)
+    _narrate_recovery(root, recovery)
     if as_json:
-        _print_json({"recovered": [_summary(one) for one in sealed], "failed": failed})
+        failed = [{"session_id": one.session_id, "reason": str(one)} for one in recovery.failed]
+        _print_json({"recovered": [_summary(one) for one in recovery.sealed], "failed": failed})
     else:
-        for one in sealed:
+        for one in recovery.sealed:
             if one.kept == "none":
                 _tell(f"{one.session_id} {one.outcome}: not kept, as the proxy's --keep says")
             else:
                 _print_line(one.session_id)
-    if failed and not sealed:
-        raise typer.Exit(NOTHING_RECOVERED)
-    if failed or any(one.lost_bytes for one in sealed):
-        raise typer.Exit(RECOVERED_WITH_LOSS)
+    raise typer.Exit(recovery.exit_status)
 
 
 @app.command("prune")
@@ -280,20 +279,39 @@ def compact_command(
 
 
 @app.command("list")
-def list_command(recordings: Recordings = None, as_json: AsJson = False) -> None:
-    """List the recordings of a root, oldest first: id, start (UTC), target, outcome."""
+def list_command(
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show live sessions only, refreshed every second.")] = False,
+) -> None:
+    """List the recordings of a root, oldest first: id, start (UTC), target, outcome; then what is live.
+
+    A live session's age, events, bytes and last error come from its journal, while the call goes on.
+    """
+    from capture import listing
+    from capture.live import LiveJournals
     from capture.recording.root import open_root
 
     _narrate()
     root = open_root(recordings)
+    if watch:
+        listing.watch(root)
+    # Before the recordings: a session that is sealed meanwhile then shows up there, and is not missed.
+    live = {session.session_id: session for session in LiveJournals(root).refresh()}
     rows = list(_listed(root))
-    if not rows:
+    for row in rows:
+        live.pop(row["session_id"], None)
+    if not rows and not live:
         _tell(f"no recordings in {root.path} yet")
     if as_json:
-        _print_json(rows)
+        _print_json(rows + [listing.live_row(session) for session in live.values()])
         return
     for row in rows:
         _print_line("  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target", "outcome")))
+    for session in live.values():
+        row = listing.live_row(session)
+        told = "  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target"))
+        _print_line(f"{listing.printable(told)}  {listing.describe(session)}")
 
 
 def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) -> CallResult:
@@ -345,22 +363,22 @@ def _print_call(result: CallResult, *, as_json: bool) -> None:
     _print_line(sealed.session_id)
 
 
-def _recover(root: Root) -> tuple[list[SealedSession], list[dict[str, str]]]:
-    from capture.sealing import Sealer, leftover_journals
+def _narrate_recovery(root: Root, recovery: Recovery) -> None:
+    from capture.recovery import journals_in_use, quarantined
 
-    sealer = Sealer(root)
-    sealed: list[SealedSession] = []
-    failed: list[dict[str, str]] = []
-    try:
-        for session_id, future in [(found, sealer.submit(found)) for found in leftover_journals(root)]:
-            try:
-                sealed.append(future.result())
-            except Exception as error:  # noqa: BLE001 - the other journals are to be recovered all the same
-                _tell(str(error))
-                failed.append({"session_id": session_id, "reason": str(error)})
-    finally:
-        sealer.close()
-    return sealed, failed
+    for failure in recovery.failed:
+        _tell(str(failure))
+    for one in recovery.sealed:
+        if one.has_loss:
+            _tell(f"{one.session_id}: {one.lost_bytes} bytes are lost, {one.undecodable_bytes} could not be decoded")
+    in_use, aside = len(journals_in_use(root)), quarantined(root)
+    if in_use:
+        _tell(f"left alone: {in_use} that are still being recorded or sealed")
+    if aside:
+        _tell(
+            f"in quarantine: {len(aside)} that could not be sealed twice; to try again, with another version of"
+            f" wiretape or more memory, move them from {root.quarantine} to {root.journal}"
+        )
 
 
 def _compact(
@@ -413,6 +431,7 @@ def _compacted_summary(done: list[dict[str, Any]]) -> str:
 
 def _listed(root: Root) -> Iterator[dict[str, Any]]:
     from capture.errors import UsageProblem
+    from capture.listing import NOTHING_LIVE
     from capture.recording.reader import list_session_ids, open_recording
 
     for session_id in list_session_ids(root):
@@ -427,6 +446,8 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
             "started_at": started_at,
             "target": session["target"],
             "outcome": session["outcome"],
+            "state": "sealed",
+            **NOTHING_LIVE,
         }
 
 

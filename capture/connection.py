@@ -20,7 +20,11 @@ Row = dict[str, Any]
 
 SWITCHING_PROTOCOLS = 101
 
-_NO_CLOSE_CODE, _NO_CLOSE_FRAME = 1005, 1006
+NO_CLOSE_FRAME = 1006
+
+_NO_CLOSE_CODE = 1005
+# The last record of every journal is the session's end. Without it nobody knows more than this.
+_NO_END = "the recorder died, or could write no more, before the session's end"
 _REQUEST_IDS = frozenset({"x-request-id", "apim-request-id", "cf-ray"})
 
 
@@ -120,12 +124,12 @@ class ConnectionSummary:
         code, reason = None, None
         if self.is_upgraded:
             frames = [frame for sender, frame in self._close_frames.items() if closed_by in (sender, "recorder")]
-            code, reason = frames[0] if frames else (_NO_CLOSE_FRAME, "")
+            code, reason = frames[0] if frames else (NO_CLOSE_FRAME, "")
         return {
             "closed_by": closed_by,
             "close_code": code,
             "close_reason": reason or None,
-            "end_reason": self.end.end_reason if self.end else None,
+            "end_reason": self.end.end_reason if self.end else _NO_END,
         }
 
     def _closed_by(self) -> ClosedBy | None:
@@ -135,10 +139,10 @@ class ConnectionSummary:
         # A close frame says who ended the session; who let go of the connection first says it only without one.
         if self._close_frames:
             return next(iter(self._close_frames))
-        if told is not None or not self.is_upgraded:
-            return told
         # A journal that stops without a word is the recorder's end, not the network's.
-        return "recorder" if self.end is None else "network"
+        if self.end is None:
+            return "recorder"
+        return "network" if told is None and self.is_upgraded else told
 
     def _host(self) -> str | None:
         return self.facts.host or _split(self.url).hostname

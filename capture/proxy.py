@@ -17,6 +17,7 @@ from capture.arguments import parse_listen
 from capture.errors import UsageProblem
 from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.recorder import Recorder
+from capture.recovery import remove_half_written
 from capture.redaction import redact_url
 from capture.relay import RecordingPolicy, Relay, RelayLimits
 from capture.sealing import SealedSession, leftover_journals
@@ -183,9 +184,10 @@ async def run_proxy(
             limits=RelayLimits(connections=count_connections_with_room()),
             on_sealed=_report,
         ) as service:
-            _seal_leftovers(recorder)
             _log.info("%s; clients connect to %s", _recorded(target, service.relay), service.origin)
             on_listening(service.origin)
+            # A large root on a slow disk takes its time: calls are served meanwhile.
+            await asyncio.to_thread(_mend, recorder)
             number = await signals.first()
             default_s = DEFAULT_DRAIN_S if number == signal.SIGTERM else 0
             await service.drain(default_s if drain_s is None else drain_s, signals)
@@ -197,10 +199,15 @@ def _recorded(target: Target, relay: Relay) -> str:
     return f"{redact_url(target.name)} is recorded{way} (on {loop})"
 
 
-def _seal_leftovers(recorder: Recorder) -> None:
-    for session_id in leftover_journals(recorder.root):
-        _log.info("sealing %s, left behind by an earlier run", session_id)
-        recorder.seal(session_id).add_done_callback(_report)
+def _mend(recorder: Recorder) -> None:
+    """Seal what an earlier run left behind; whatever is wrong with it, calls go on."""
+    try:
+        remove_half_written(recorder.root)
+        for session_id in leftover_journals(recorder.root):
+            _log.info("sealing %s, left behind by an earlier run", session_id)
+            recorder.seal(session_id).add_done_callback(_report)
+    except Exception as error:  # noqa: BLE001 - see above
+        _log.warning("what an earlier run left behind stays there for now: %s", error)
 
 
 def _is_loopback(host: str) -> bool:

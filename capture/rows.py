@@ -66,10 +66,15 @@ class SessionRows:
     def finish(self) -> list[TableRow]:
         """Take in the end of the journal; give the last rows."""
         for decoder in self._decoders.values():
+            undecodable_bytes = decoder.undecodable_bytes
             for message in decoder.finish(self._offset_ns):
                 self._take_message(message)
+            # A message that the recorder's own death cut in two is no fault of the stream: it is kept as it
+            # is, and that the end is missing says enough.
+            if self._summary.connection.end is not None:
+                undecodable_bytes = decoder.undecodable_bytes
             self._summary.lost_bytes += decoder.lost_bytes
-            self._summary.undecodable_bytes += decoder.undecodable_bytes
+            self._summary.undecodable_bytes += undecodable_bytes
         if not self._decoders:
             self._take_bodies()
         for track in self._tracks.values():

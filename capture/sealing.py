@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -58,6 +58,10 @@ class SealedSession:
     first_error: str | None
     complete: bool
     lost_bytes: int
+    undecodable_bytes: int
+    damages: int
+    """Gaps of unknown size: where the journal itself was damaged."""
+    end_reason: str | None
     kept: Kept = "whole"
     """`none`: by its keep rule nothing is left of it, and there is no recording."""
 
@@ -66,7 +70,13 @@ class SealedSession:
         """Take the fields from a row of the sessions table."""
         columns: dict[str, Any] = {field.name: row.get(field.name) for field in fields(cls)}
         columns |= {"session_id": session_id, "failure_keys": tuple(row["failure_keys"])}
+        columns["damages"] = sum(gap["bytes"] is None for gap in row.get("gaps") or ())
         return cls(**columns)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether bytes are missing or useless; a session whose recorder died may be whole up to there."""
+        return bool(self.lost_bytes or self.undecodable_bytes or self.damages)
 
 
 class SealingFailed(WiretapeError):
@@ -107,7 +117,15 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
 
 def leftover_journals(root: Root) -> list[str]:
     """List the sessions whose journals nobody writes or seals: what a crash left behind."""
-    return sorted(path.stem for path in root.journal.glob("*.journal") if not is_locked(path))
+    return sorted(path.stem for path in root.journal.glob("*.journal") if _is_left(path))
+
+
+def _is_left(journal: Path) -> bool:
+    try:
+        return not is_locked(journal)
+    except OSError:
+        # Somebody else's: whether it is still being written is not for us to know.
+        return False
 
 
 class Sealer:
@@ -190,7 +208,8 @@ class Sealer:
             return SealingFailed(session_id, died, journal)
         kept_in = self._root.quarantine / journal.name
         kept_in.parent.mkdir(parents=True, exist_ok=True)
-        journal.replace(kept_in)
+        with suppress(FileNotFoundError):  # a second recorder on this root has put it there already
+            journal.replace(kept_in)
         return SealingFailed(session_id, died, kept_in)
 
     def _drop_pool(self) -> None:
@@ -288,11 +307,12 @@ def _claimed(journal: Path) -> Iterator[None]:
 
 
 def _block_interrupts() -> None:
-    # Ctrl-C goes to the whole terminal group. Processes inherit this thread's mask, so the sealer is deaf to
-    # it from its first instruction on: what has ended is sealed before the command exits. The tracker that
-    # multiprocessing starts first unblocks the signal again, hence the order.
+    # Ctrl-C goes to the whole terminal group, and a service manager's SIGTERM to every process of the service.
+    # Processes inherit this thread's mask, so the sealer is deaf to both from its first instruction on: what
+    # has ended is sealed before the command exits. The tracker that multiprocessing starts first unblocks the
+    # signals again, hence the order.
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def _begin_worker() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from capture import __version__
 from capture.audio import PCM16_24K, AudioFormat
-from capture.connection import ConnectionSummary
+from capture.connection import NO_CLOSE_FRAME, ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
 from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import ConfigurationTracker, get_path
@@ -138,6 +138,9 @@ class SessionSummary:
     def _judge_end(self, ended_ns: int, close: Row) -> None:
         end = self.connection.end
         if self.connection.is_upgraded:
+            if close["close_code"] == NO_CLOSE_FRAME and close["closed_by"] != "network" and not self._is_whole:
+                # Nobody knows that there was no close frame: it may be among what is lost.
+                close["close_code"] = None
             self._outcomes.finish(
                 ended_ns,
                 closed_by=close["closed_by"],

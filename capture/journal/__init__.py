@@ -9,7 +9,7 @@
 
 from capture.journal.counters import forget_counts, taken_bytes, with_losses
 from capture.journal.file import is_locked
-from capture.journal.reader import JournalUnreadable, read_journal
+from capture.journal.reader import JournalUnreadable, follow_journal, read_journal
 from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
 from capture.journal.writer import Journal, JournalWriter
 
@@ -22,6 +22,7 @@ __all__ = [
     "JournalUnreadable",
     "JournalWriter",
     "decode_gap",
+    "follow_journal",
     "forget_counts",
     "is_locked",
     "read_journal",

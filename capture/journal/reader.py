@@ -50,22 +50,37 @@ def read_journal(path: Path) -> Iterator[JournalRecord]:
     on at the next record that is sound. Raises `JournalUnreadable` for a file that is no journal of this
     version.
     """
+    for record, _ in follow_journal(path):
+        yield record
+
+
+def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecord, int]]:
+    """Read a journal that is still written: give each record with the position behind it.
+
+    From there a later reading goes on. A record that is only half written yet is left to that one. Errors are
+    those of `read_journal`.
+    """
     with path.open("rb", buffering=_READ_BYTES) as file:
-        if not FILE_HEAD.startswith(file.read(len(FILE_HEAD))):
-            raise JournalUnreadable(path)
+        if position == 0:
+            if not FILE_HEAD.startswith(file.read(len(FILE_HEAD))):
+                raise JournalUnreadable(path)
+            position = len(FILE_HEAD)
+        file.seek(position)
         size = os.fstat(file.fileno()).st_size
-        position, last_ns = len(FILE_HEAD), 0
+        last_ns = 0
         while position < size:
             record = _read_record(file, position, size)
             if record is None:
-                position = _find_record(file, position + 1, size)
-                record = _read_record_at(file, position, size)
+                found = _find_record(file, position + 1, size)
+                record = _read_record_at(file, found, size)
                 if record is None:
                     return
-                yield from _damage(last_ns, record.offset_ns)
-            yield record
+                for gap in _damage(last_ns, record.offset_ns):
+                    yield gap, found
+                position = found
             position += RECORD_HEAD.size + len(record.content)
             last_ns = record.offset_ns
+            yield record, position
 
 
 def _read_record(file: BinaryIO, position: int, size: int) -> JournalRecord | None:

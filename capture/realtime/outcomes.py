@@ -155,11 +155,11 @@ class OutcomeTracker:
     ) -> None:
         """Take in the end of an upgraded session: how it closed, and what never came."""
         endpoint_left = closed_by in ("server", "network")
-        if close_code is None and endpoint_left:
+        # What was not recorded may have come all the same: the close frame, and what is held to be due.
+        if close_code is None and endpoint_left and not bytes_lost:
             close_code = _NO_CLOSE_FRAME
-        if _is_failing_close(closed_by, close_code):
+        if close_code is not None and _is_failing_close(closed_by, close_code):
             self._fail("close", closed_by, str(close_code), close_reason or "", at_ns=ended_ns)
-        # What was not recorded may have come all the same.
         if not bytes_lost:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 

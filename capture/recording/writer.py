@@ -110,10 +110,13 @@ class _TableWriter:
         fsync_folder(self._path.parent)
 
     def abandon(self) -> None:
+        # On a full disk closing fails too, for what is still buffered: the file must go all the same.
         with suppress(OSError, pa.ArrowException):
             self._parquet.close()
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         if not self._rows:

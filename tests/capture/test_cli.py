@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,28 @@ def test_compact_says_which_day_it_could_not_take(run: CliRunner, root: Root) ->
     assert (asked.exit_code, asked.stdout) == (2, "")
     assert "2026-02-12 is left as it is: " in asked.stderr
     assert isinstance(run.invoke(app, ["compact", "--date", "today"]).exception, UsageProblem)
+
+
+def test_list_shows_what_is_no_recording_yet_after_the_recordings(run: CliRunner, root: Root) -> None:
+    sealed_id = leave_journal(root)
+    run.invoke(app, ["recover"])
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+        live = recorder.start_session(recorder.new_facts(target="somewhere"))
+        while not root.journal_of(live.session_id).exists():
+            time.sleep(0.001)
+        rows = json.loads(run.invoke(app, ["list", "--json"]).stdout)
+        assert [(row["session_id"], row["state"]) for row in rows] == [
+            (sealed_id, "sealed"),
+            (live.session_id, "live"),
+        ]
+        assert rows[0].keys() == rows[1].keys()
+        assert "  live · 0:00:0" in run.invoke(app, ["list"]).stdout.splitlines()[1]
+    assert "left behind: run wiretape capture recover" in run.invoke(app, ["list"]).stdout.splitlines()[1]
+
+
+def test_recover_names_what_is_in_quarantine_and_what_to_do_with_it(run: CliRunner, root: Root) -> None:
+    root.quarantine.mkdir(parents=True)
+    (root.quarantine / "20260101T000000-00000000.journal").write_bytes(b"this is no journal")
+    asked = run.invoke(app, ["recover"])
+    assert (asked.exit_code, asked.stdout) == (0, "")
+    assert "in quarantine: 1 that could not be sealed twice; to try again" in asked.stderr

@@ -188,8 +188,17 @@ def test_a_reason_that_is_no_text_does_no_harm() -> None:
     assert connection.close()["close_reason"] == "\ufffd"
 
 
-def test_a_journal_that_stops_without_a_word_is_the_recorders_end() -> None:
-    assert summary(response()).close()["closed_by"] == "recorder"
+@pytest.mark.parametrize("facts", [[response()], [response(401)], []])
+def test_a_journal_that_stops_without_a_word_is_the_recorders_end_and_says_so(facts: list[Fact]) -> None:
+    close = summary(*facts).close()
+    assert close["closed_by"] == "recorder"
+    assert close["end_reason"] == "the recorder died, or could write no more, before the session's end"
+
+
+def test_who_said_goodbye_before_the_recorder_died_closed_it_all_the_same() -> None:
+    connection = summary(response())
+    connection.observe_close("server", close_frame(1011, "internal error"))
+    assert (connection.close()["closed_by"], connection.close()["close_code"]) == ("server", 1011)
 
 
 def test_what_never_stood_has_no_close_code() -> None:

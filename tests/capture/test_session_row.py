@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from capture.journal import Gap
 from capture.realtime.events import read_header
 from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import (
+    ClosedBy,
     HandshakeRequest,
     HandshakeResponse,
     ReplayFacts,
@@ -198,3 +201,16 @@ def test_lone_surrogates_do_not_reach_a_column() -> None:
     session = summary(created(id="\ud800", model="a\udfff"))
     row = row_of(session)
     assert (row["server_session_id"], row["model_echoed"]) == ("?", "a?")
+
+
+@pytest.mark.parametrize(
+    ("closed_by", "close_code", "failure_keys"), [("server", None, []), ("network", 1006, ["close|network|1006|"])]
+)
+def test_behind_a_gap_nobody_knows_that_there_was_no_close_frame(
+    closed_by: ClosedBy, close_code: int | None, failure_keys: list[str]
+) -> None:
+    session = summary(created(), ended=False)
+    session.connection.take_fact(SessionEnd(offset_ns=60 * SECOND_NS, closed_by=closed_by))
+    session.take_gap(Gap("server", 1, 2, 500, "the disk was full"))
+    row = row_of(session)
+    assert (row["closed_by"], row["close_code"], row["failure_keys"]) == (closed_by, close_code, failure_keys)

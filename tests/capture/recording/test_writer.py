@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import resource
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,17 @@ def test_payloads_are_not_repeated_in_the_footer(root: Root) -> None:
     columns = {group.column(number).path_in_schema: group.column(number) for number in range(group.num_columns)}
     assert columns["payload"].statistics is None
     assert columns["session_id"].statistics.min == SESSION_ID
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills a disk with a limit on the size of files")
+def test_a_full_disk_leaves_nothing_half_written(root: Root) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="File too large"), SessionWriter(root, SESSION_ID) as writer:
+            for name in ("events", "audio"):
+                writer.add(name, event(0, payload="x" * 1000) if name == "events" else block())
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+            writer.commit({})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert files(root) == []

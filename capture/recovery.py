@@ -1,0 +1,132 @@
+"""Mend what a crash left behind: seal the journals that nobody writes, remove what was left half written."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capture.journal import is_locked
+from capture.recording.root import Root
+from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
+
+RECOVERED, NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 0, 1, 3
+
+_log = logging.getLogger(__name__)
+_HALF_TABLE = re.compile(r"\.(\d{8}T\d{6}-[0-9a-f]{8})\.parquet\.tmp")
+# A file that is being made has its lock, or its journal, within an instant of its birth.
+_ABANDONED_AFTER_S = 60
+
+
+@dataclass
+class Recovery:
+    """What became of the sessions that were left behind."""
+
+    sealed: list[SealedSession] = field(default_factory=list)
+    failed: list[SealingFailed] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """0: all recovered, or nothing was left; 3: with loss; 1: none could be recovered."""
+        if self.failed and not self.sealed:
+            return NOTHING_RECOVERED
+        if self.failed or any(session.has_loss for session in self.sealed):
+            return RECOVERED_WITH_LOSS
+        return RECOVERED
+
+
+def recover(root: Root) -> Recovery:
+    """Seal the sessions that a crash left in the journal, and remove what it left half written."""
+    remove_half_written(root)
+    recovery, sealer = Recovery(), Sealer(root)
+    try:
+        for session_id, future in [(found, sealer.submit(found)) for found in leftover_journals(root)]:
+            try:
+                recovery.sealed.append(future.result())
+            except Exception as error:  # noqa: BLE001 - the other journals are to be recovered all the same
+                _note_failure(recovery, root, session_id, error)
+    finally:
+        sealer.close()
+    return recovery
+
+
+def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Exception) -> None:
+    journal = root.journal_of(session_id)
+    failure = error if isinstance(error, SealingFailed) else SealingFailed(session_id, str(error), journal)
+    # Without a journal there is nothing to recover: another recorder has sealed it in the meantime.
+    if failure.kept_in is not None:
+        recovery.failed.append(failure)
+
+
+def journals_in_use(root: Root) -> list[str]:
+    """List the sessions whose journals are being written or sealed."""
+    return sorted(path.stem for path in root.journal.glob("*.journal") if is_locked(path))
+
+
+def quarantined(root: Root) -> list[Path]:
+    """List the journals that could not be sealed twice."""
+    return sorted(root.quarantine.glob("*.journal"))
+
+
+def remove_half_written(root: Root) -> list[Path]:
+    """Remove the hidden files of recorders and sealers that died in the middle; give what was removed."""
+    removed = [path for path in root.journal.glob(".*.journal.new") if _remove_unborn(path)]
+    removed += [path for path in root.path.glob("*/date=*/.*.parquet.tmp") if _remove_half_table(root, path)]
+    for path in removed:
+        _log.info("removed %s, left half written by a process that died", path)
+    return removed
+
+
+def _remove_unborn(path: Path) -> bool:
+    with _claimed(path) as is_ours:
+        return is_ours and _is_old(path) and _remove(path)
+
+
+def _remove_half_table(root: Root, path: Path) -> bool:
+    named = _HALF_TABLE.fullmatch(path.name)
+    if named is None:
+        return False
+    journal = root.journal_of(named[1])
+    if not journal.exists():
+        # Sealed or quarantined; whoever writes recordings without a journal is given time.
+        return _is_old(path) and _remove(path)
+    with _claimed(journal) as is_ours:
+        return is_ours and _remove(path)
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[bool]:
+    """Hold a file's lock, as writers and sealers do; False where one of them holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def _is_old(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
+    return False
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
