@@ -43,7 +43,7 @@ class End(Protocol):
     lost: bool
 
 
-_FOLD_EVERY = 1024
+_FOLD_EVERY = 128
 _UNDER_WAY_S = 0.1
 
 
@@ -163,6 +163,9 @@ class Side(asyncio.Protocol):
             _close(sink)
         elif sink.can_write_eof():
             sink.write_eof()
+            # Whoever has gone behind its half-close waits for nothing; a peer that neither reads nor speaks would
+            # keep such a session for ever.
+            self._splice.close_when_quiet(self.peer)
         elif self.sender == "server":
             # An endpoint that has ended its side hears no more. The client waits for this close, after its own
             # goodbye: only what it has under way is still taken.
@@ -273,6 +276,8 @@ class Splice:
         def check() -> None:
             if side.last_ns == seen_ns:
                 _close(side.transport)
+                # Closing waits until all is written, and a peer that reads nothing lets it wait.
+                self._timers.append(self._loop.call_later(self._linger_s, side.transport.abort))
             else:
                 self.close_when_quiet(side, quiet_s)
 

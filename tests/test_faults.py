@@ -115,11 +115,6 @@ async def test_a_disk_that_is_full_for_a_while_costs_what_came_meanwhile(root: R
 
 @on_linux
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a gap that cannot be written before the close is dropped with its counters: only the log says it",
-)
 async def test_a_disk_that_stays_full_is_counted_in_the_recording_too(root: Root) -> None:
     async with endpoint() as served, proxy_process(root, served.url) as proxy:
         async with calling(proxy.origin, served, "call") as call:

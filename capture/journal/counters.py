@@ -25,8 +25,10 @@ KILLED = "the recorder was killed before it had written this"
 
 _SLOTS = 1024
 _SLOT_WORDS = 8
-"""Two of the name's digest, one for each direction, two spare: a slot is one cache line."""
+"""Two of the name's digest, one for each direction, one flag, one spare: a slot is one cache line."""
 _NAME_WORDS = 2
+_IS_FINAL = 6
+"""Index of the flag: nobody counts here any more, and the journal lacks what it could not be told."""
 _PAGE_BYTES = _SLOTS * _SLOT_WORDS * 8
 
 Counts: TypeAlias = "memoryview[int] | array[int]"
@@ -61,10 +63,17 @@ class CounterPage:
             _clear(self._words, slot)
             self._free.append(slot)
 
+    def keep_slot(self, slot: int) -> None:
+        """Leave a session's counts to sealing: the journal could not even be told what it lacks."""
+        if self._words is not None and slot >= 0:
+            self._words[slot * _SLOT_WORDS + _IS_FINAL] = 1
+
     def close(self) -> None:
-        """Remove the page."""
+        """Remove the page, unless counts are left in it."""
+        is_needed = self._words is not None and any(self._words[_IS_FINAL::_SLOT_WORDS])
         self.abandon()
-        self._path.unlink(missing_ok=True)
+        if not is_needed:
+            self._path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Let go of the page without removing it: in a forked child it is the parent's."""
@@ -76,18 +85,21 @@ class CounterPage:
 
 
 def taken_bytes(journal: Path) -> dict[Direction, int]:
-    """Tell how many bytes a recorder that is dead had taken of a session; empty where that is not known."""
-    for _, words, slot in _dead_slots(journal):
+    """Tell how many bytes a recorder had taken of a session that it counts no further.
+
+    Empty where that is not known, and where the journal tells all.
+    """
+    for _, words, slot in _left_slots(journal):
         start = slot * _SLOT_WORDS + _NAME_WORDS
         return {direction: words[start + direction] for direction in SENDERS}
     return {}
 
 
 def forget_counts(journal: Path) -> None:
-    """Clear a session out of the pages that dead recorders left; a page without any goes."""
-    for path, words, slot in _dead_slots(journal):
+    """Clear out what recorders left of a session; the page of a dead one goes with the last."""
+    for path, words, slot in _left_slots(journal):
         _clear(words, slot)
-        if not any(words):
+        if not any(words) and _open_page(path)[1]:
             path.unlink(missing_ok=True)
 
 
@@ -97,8 +109,8 @@ def sweep_counts(folder: Path) -> None:
     known = {tuple(memoryview(_digest(name)).cast("Q").tolist()) for name in names}
     for path in SHARED_MEMORY.glob(f"{_prefix(folder)}*.counters"):
         with suppress(OSError):
-            words = _open_dead(path)
-            if words is None or not any(_name_of(words, slot) in known for slot in range(_SLOTS)):
+            words, is_dead = _open_page(path)
+            if is_dead and not any(_name_of(words, slot) in known for slot in range(_SLOTS)):
                 path.unlink()
 
 
@@ -135,24 +147,27 @@ def _make(path: Path) -> tuple[int, memoryview]:
         raise
 
 
-def _dead_slots(journal: Path) -> Iterator[tuple[Path, memoryview, int]]:
-    """Find the slots of a session in the pages of recorders that are dead."""
+def _left_slots(journal: Path) -> Iterator[tuple[Path, memoryview, int]]:
+    """Find what is left of a session: in the pages of recorders that are dead, or given up by a living one."""
     wanted = tuple(memoryview(_digest(journal.stem)).cast("Q").tolist())
     for path in sorted(SHARED_MEMORY.glob(f"{_prefix(journal.parent)}*.counters")):
-        with suppress(OSError):
-            words = _open_dead(path)
+        with suppress(OSError, ValueError):
+            words, is_dead = _open_page(path)
             for slot in range(_SLOTS):
-                if words is not None and _name_of(words, slot) == wanted:
+                if _name_of(words, slot) == wanted and (is_dead or words[slot * _SLOT_WORDS + _IS_FINAL]):
                     yield path, words, slot
 
 
-def _open_dead(path: Path) -> memoryview | None:
+def _open_page(path: Path) -> tuple[memoryview, bool]:
+    """Map a page, and tell whether its recorder is dead; ValueError where it is none of this version."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_size != _PAGE_BYTES:
-            return None
-        return memoryview(mmap.mmap(descriptor, _PAGE_BYTES)).cast("Q")
+        is_dead = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_dead = False
+        return memoryview(mmap.mmap(descriptor, _PAGE_BYTES)).cast("Q"), is_dead
     finally:
         os.close(descriptor)
 

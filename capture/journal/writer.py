@@ -315,6 +315,7 @@ class Journal:
                 self._tell(partial(self._on_loss, reason))
 
     def _finish(self) -> None:
+        is_told = not self._unwritten
         self._writer._account(-_weigh(self._to_retry))
         self._to_retry = []
         is_gone = self._file.is_gone()
@@ -323,7 +324,7 @@ class Journal:
             if is_gone:
                 self._note_loss(self._file.content_bytes, REMOVED)
             self._is_finished = True
-            self._release_counts()
+            self._release_counts(is_told=is_told)
             self._writer._open.discard(self)
             when_done, self._when_done = self._when_done, []
         # What could not be recorded is counted, and a line says so.
@@ -332,10 +333,13 @@ class Journal:
         for done in when_done:
             self._tell(done)
 
-    def _release_counts(self) -> None:
+    def _release_counts(self, *, is_told: bool) -> None:
         self._counts = _uncounted()
-        if self._writer._counters is not None:
-            self._writer._counters.free_slot(self._slot)
+        page = self._writer._counters
+        if page is not None and is_told:
+            page.free_slot(self._slot)
+        elif page is not None:
+            page.keep_slot(self._slot)
 
     def _tell(self, done: Callable[[], None]) -> None:
         try:

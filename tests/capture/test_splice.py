@@ -249,6 +249,17 @@ async def test_a_client_that_is_gone_does_not_keep_a_quiet_endpoint_open() -> No
         await pair.ended
 
 
+async def test_an_endpoint_that_reads_nothing_does_not_keep_the_session_of_a_client_that_is_gone() -> None:
+    async with spliced(linger_s=0.05) as pair, asyncio.timeout(30):
+        pair.server.reader._transport.pause_reading()  # type: ignore[attr-defined] # StreamReader has no such word
+        while not pair.splice.server.transport.get_write_buffer_size():
+            await pair.client.send(bytes(16_000))
+            await asyncio.sleep(0)
+        pair.client.writer.write_eof()
+        end = await pair.ended
+    assert end.closed_by == "client"
+
+
 # The histogram of relay lag
 
 

@@ -136,6 +136,19 @@ def test_a_living_recorder_s_counts_are_its_own(tmp_path: Path) -> None:
     assert pages(tmp_path) == set()
 
 
+def test_what_a_journal_could_not_be_told_is_left_to_sealing(tmp_path: Path) -> None:
+    page = CounterPage(tmp_path)
+    slot, counts = page.take_slot("session")
+    counts[CLIENT] += 5
+    del counts
+    page.keep_slot(slot)
+    assert taken_bytes(tmp_path / "session.journal") == {CLIENT: 5, SERVER: 0}
+    page.close()
+    assert taken_bytes(tmp_path / "session.journal") == {CLIENT: 5, SERVER: 0}
+    forget_counts(tmp_path / "session.journal")
+    assert pages(tmp_path) == set()
+
+
 def test_a_session_more_than_the_page_holds_is_recorded_uncounted(tmp_path: Path) -> None:
     page = CounterPage(tmp_path)
     slots = [page.take_slot(f"session-{number}")[0] for number in range(1025)]
