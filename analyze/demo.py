@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capture.call import CallPlan, CallProgress, place_call
+from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
-from capture.relay import RecordingPolicy
 from capture.sealing import SealedSession
 from capture.targets import Target
 from replay.matrix import Job, Variation, plan_jobs, plan_run, prepare, run_matrix

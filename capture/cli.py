@@ -86,13 +86,13 @@ def proxy_command(
     import asyncio
 
     from capture.arguments import parse_redactions
-    from capture.event_loop import choose_loop
+    from capture.event_loop import choose_loop, spare_the_loop
     from capture.keeping import parse_keep
     from capture.open_files import raise_open_files_limit
+    from capture.policy import RecordingPolicy
     from capture.proxy import run_proxy
     from capture.recorder import Recorder
     from capture.recording.root import open_root
-    from capture.relay import RecordingPolicy
     from capture.targets import resolve_target
 
     _narrate()
@@ -106,6 +106,7 @@ def proxy_command(
     )
     tls = _listening_tls(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     raise_open_files_limit()
+    spare_the_loop()
     with Recorder(root) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
         runner.run(
             run_proxy(target, recorder, listen=listen, tls=tls, policy=policy, drain_s=drain, on_listening=_print_line)

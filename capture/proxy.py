@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from capture.arguments import parse_listen
 from capture.errors import UsageProblem
 from capture.open_files import AcceptFaults, count_connections_with_room
+from capture.policy import RecordingPolicy, RelayLimits
 from capture.recorder import Recorder
 from capture.recovery import remove_half_written
 from capture.redaction import redact_url
-from capture.relay import RecordingPolicy, Relay, RelayLimits
+from capture.relay import Relay
 from capture.sealing import SealedSession, leftover_journals
 from capture.stop_signals import StopSignals
 from capture.targets import Target

@@ -188,6 +188,32 @@ class SessionRecording:
             sealed.set_exception(error)
 
 
+class Unrecorded:
+    """Stands in for a recording that could not be started: the call goes on without it."""
+
+    def now_ns(self) -> int:
+        """Tell the start: nobody reads this clock."""
+        return 0
+
+    def http_body(self, sender: Sender, body: builtins.bytes) -> None:
+        """Let a body pass."""
+
+    def fact(self, fact: Fact) -> None:
+        """Let a fact pass."""
+
+    def end(self, end: SessionEnd) -> Future[SealedSession] | None:  # noqa: ARG002 - as a recording has it
+        """End nothing."""
+        return None
+
+    def taker(self, sender: Sender) -> Taker:  # noqa: ARG002 - as a recording has it
+        """Give what lets bytes pass."""
+        return lambda _chunk, _arrived_ns: None
+
+    def may_send(self, sender: Sender) -> bool:  # noqa: ARG002 - as a recording has it
+        """Deny it: nobody has followed the frames."""
+        return False
+
+
 def _check_writable(root: Root) -> None:
     # Once calls go on, a disk that fails must not stop them. A wrong folder is told before the first one.
     folders = (root.journal, *root.journal.parents)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 import h11
 
@@ -25,12 +24,13 @@ from capture.handshake import (
     plain_response,
     rewrite_request,
 )
-from capture.recorder import Recorder, SessionRecording, Taker
-from capture.recording.facts import ClosedBy, Fact, HandshakeRequest, HandshakeResponse, KeepRule, Sender, SessionEnd
+from capture.policy import RecordingPolicy, RelayLimits
+from capture.recorder import Recorder, SessionRecording, Unrecorded
+from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeResponse, SessionEnd
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
 from capture.splice import Splice
-from capture.tagging import conversation_key, merge_tags, read_tags
+from capture.tagging import read_tags
 from capture.targets import Target
 from capture.upstream import Upstream
 
@@ -40,59 +40,7 @@ _SAID_AGAIN_AFTER_S = 10
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RelayLimits:
-    """How long the relay waits for a peer, and for how many there is room."""
-
-    head_s: float = 10
-    """For a client's TLS handshake, and for its request head."""
-    connect_s: float = 10
-    """For the connection to the endpoint, a forward proxy and TLS included."""
-    answer_s: float = 60
-    """For the endpoint's response head."""
-    linger_s: float = 5
-    """For the rest of one direction once the other has ended."""
-    waiting: int = 128
-    """Clients without a whole request that are waited for; beyond, those that came `waiting_s` ago are dropped."""
-    waiting_s: float = 1
-    connections: int | None = None
-    """How many clients are carried at a time; None for as many as come."""
-
-
-@dataclass(frozen=True)
-class RecordingPolicy:
-    """What holds for every session of a proxy."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    conversation_tag: str = "conversation"
-    """Name of the tag that the sockets of one call share."""
-    keep_rule: KeepRule | None = None
-    redact: Sequence[str] = ()
-    is_strict: bool = False
-    """End a call of which something could not be recorded, where otherwise the call comes first."""
-
-
-class _Unrecorded:
-    """Stands in for a recording that could not be started: the call goes on without it."""
-
-    def now_ns(self) -> int:
-        return 0
-
-    def http_body(self, sender: Sender, body: bytes) -> None: ...
-
-    def fact(self, fact: Fact) -> None: ...
-
-    def end(self, end: SessionEnd) -> Future[SealedSession] | None:  # noqa: ARG002 - as a recording has it
-        return None
-
-    def taker(self, sender: Sender) -> Taker:  # noqa: ARG002 - as a recording has it
-        return lambda _chunk, _arrived_ns: None
-
-    def may_send(self, sender: Sender) -> bool:  # noqa: ARG002 - as a recording has it
-        return False
-
-
-_Recording = SessionRecording | _Unrecorded
+_Recording = SessionRecording | Unrecorded
 
 
 class Relay:
@@ -197,24 +145,20 @@ class Relay:
         """
         target = self.target
         try:
-            tags = self._tags(request)
             facts = self._recorder.new_facts(
                 target=self.target_name,
                 provider=target.provider,
                 region=target.region,
                 host=target.host,
                 url=redact_url(url),
-                tags=tags,
-                conversation_key=conversation_key(tags, self._policy.conversation_tag),
-                keep_rule=self._policy.keep_rule,
-                redact=list(self._policy.redact),
+                **self._policy.facts(self._tags_of(request)),
             )
             return self._recorder.start_session(facts, on_loss=self._to_loop(on_loss))
         except Exception as fault:  # noqa: BLE001 - it is the recording's and not the call's
             _log.exception("a session is not recorded: its journal cannot be opened")
             if self._policy.is_strict:
                 on_loss(f"its journal cannot be opened: {fault}")
-            return _Unrecorded()
+            return Unrecorded()
 
     def _to_loop(self, on_loss: Callable[[str], None]) -> Callable[[str], None] | None:
         if not self._policy.is_strict:
@@ -226,11 +170,11 @@ class Relay:
 
         return tell
 
-    def _tags(self, request: RequestHead) -> dict[str, str]:
+    def _tags_of(self, request: RequestHead) -> dict[str, str]:
         given = read_tags(request.headers)
         if given.refused:
             _log.warning("tags of a request were not taken: %s", "; ".join(given.refused[:5]))
-        return merge_tags(self._policy.tags, given.tags)
+        return given.tags
 
     def end_recording(self, recording: _Recording, end: SessionEnd) -> None:
         """Hand a session over to sealing."""
@@ -252,7 +196,7 @@ class _Connection:
         self._splice: Splice | None = None
         self.is_session = False
         """Whether a request has come that is being carried."""
-        self._recording: _Recording = _Unrecorded()
+        self._recording: _Recording = Unrecorded()
         self._loss: str | None = None
         """Why a strict recorder lets this call go no further."""
         self._last_words = b""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 
 import pytest
 
-from capture.event_loop import choose_loop
+from capture.event_loop import choose_loop, spare_the_loop
 
 
 @pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed")
@@ -22,3 +23,14 @@ def test_without_it_asyncios_own_loop_does(monkeypatch: pytest.MonkeyPatch) -> N
     loop = choose_loop()()
     assert type(loop).__module__.startswith("asyncio")
     loop.close()
+
+
+def test_the_collector_passes_over_what_stands_and_does_not_come_with_every_few_hundred_pieces() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_the_loop()
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold()[0] > 100 * before[0] // 10
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

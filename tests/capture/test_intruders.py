@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
-from capture.relay import RelayLimits
 from capture.sealing import Sealer
 from capture.targets import Target
 

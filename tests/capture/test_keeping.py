@@ -23,12 +23,12 @@ from analyze.store import Store
 from capture.audio import PCM16_24K
 from capture.errors import UsageProblem
 from capture.keeping import MARGIN_NS, OUTSIDE_WINDOW, Decision, decide, has_windows, parse_keep, windows_around
+from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.facts import KeepRule, ReplayFacts, Sender, SessionEnd
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.relay import RecordingPolicy
 from capture.sealing import Sealer, SealingFailed, leftover_journals, seal
 from capture.targets import Target
 from tests.capture.conftest import write_session_journal

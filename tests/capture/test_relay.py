@@ -21,11 +21,11 @@ from websockets.frames import Close, CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from capture.policy import RecordingPolicy, RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.relay import RecordingPolicy, RelayLimits
 from capture.sealing import Sealer
 from capture.targets import Target
 

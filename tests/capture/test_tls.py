@@ -22,11 +22,11 @@ from websockets.exceptions import ConnectionClosed
 
 from capture import tls
 from capture.errors import UsageProblem
+from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.relay import RelayLimits
 from capture.sealing import Sealer
 from capture.targets import Target
 from capture.tls import Certificate, keep_certificate, load_tls, trust_advice

@@ -19,11 +19,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import InvalidStatus
 
 from capture.errors import UsageProblem
+from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.relay import RelayLimits
 from capture.sealing import Sealer
 from capture.targets import Target
 from capture.upstream import Upstream, find_proxy
