@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 from websockets.frames import Frame, Opcode
 
 from capture.journal import Direction, JournalWriter
@@ -87,3 +88,11 @@ def write_session_journal(
 
 def _frame(sender: Sender, text: str) -> bytes:
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=sender == "client")
+
+
+@pytest.fixture
+def run(root: Root, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(root.path))
+    # What a terminal would be told in colour is not the matter here.
+    monkeypatch.setenv("NO_COLOR", "1")
+    return CliRunner()

@@ -1,0 +1,48 @@
+"""How commands talk: data on stdout, narration on stderr, and nothing of an endpoint's that steers the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def narrate() -> None:
+    """Send the log to stderr, for people."""
+    import logging
+
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=console(), show_path=False, show_level=False, markup=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+
+
+def tell(text: str) -> None:
+    """Say something on stderr."""
+    # Endpoints are quoted here: what they say must not steer the terminal.
+    console().print("".join(c if c.isprintable() else "�" for c in text), markup=False, soft_wrap=True)
+
+
+def console() -> Console:
+    """Give the console of stderr."""
+    import sys
+
+    from rich.console import Console
+
+    # A log file has no width to fold lines at.
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+def print_line(text: str) -> None:
+    """Print a line of data."""
+    typer.echo(text)
+
+
+def print_json(value: Any) -> None:
+    """Print data as JSON."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

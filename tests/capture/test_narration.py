@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from capture.narration import narrate, print_json, print_line, tell
+
+
+def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line("20260212T083055-4f3a9c12")
+    print_json({"region": "schweden-süd"})
+    tell("1 session was sealed")
+
+    printed = capsys.readouterr()
+    first, _, rest = printed.out.partition("\n")
+    assert first == "20260212T083055-4f3a9c12"
+    assert json.loads(rest) == {"region": "schweden-süd"}
+    assert printed.err == "1 session was sealed\n"
+
+
+def test_what_an_endpoint_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("\x1b[2J[bold]gone[/bold]")
+
+    assert capsys.readouterr().err == "\ufffd[2J[bold]gone[/bold]\n"
+
+
+def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    narrate()
+    logging.getLogger("capture").info("draining: [3] sessions")
+
+    printed = capsys.readouterr()
+    assert "draining: [3] sessions" in printed.err
+    assert printed.out == ""
