@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +50,25 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
         "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint\n"
         "was reported to: gpt-4o-transcribe ends every turn in server_error without a code."
     )
-    with Recorder(root) as recorder:
+    with loopback_directly(), Recorder(root) as recorder:
         run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
     _show(root, run, plain=plain)
+
+
+@contextmanager
+def loopback_directly() -> Iterator[None]:
+    """Have loopback reached past any HTTP proxy that the environment names: no other machine knows the simulator."""
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    exempt = [value for value in dict.fromkeys(before.values()) if value]
+    os.environ.update(dict.fromkeys(before, ",".join([*exempt, "127.0.0.1"])))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 async def _record_and_replay(root: Root, recorder: Recorder, narration: Console, trials: int) -> Run:

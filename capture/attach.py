@@ -19,8 +19,9 @@ from websockets.client import ClientProtocol
 from websockets.headers import build_host
 from websockets.uri import WebSocketURI
 
+from capture.arguments import parse_redactions
+from capture.keeping import parse_keep
 from capture.recorder import Recorder, SessionRecording
-from capture.recording.facts import KeepRule
 from capture.recording.root import Root, open_root
 from capture.redaction import redact_url
 from capture.sealer_process import SealerProcess
@@ -41,21 +42,25 @@ def record(
     tags: Mapping[str, str] | None = None,
     target: str | None = None,
     conversation_key: str | None = None,
-    keep: KeepRule | None = None,
+    keep: str = "all",
+    pre_s: float | None = None,
+    post_s: float | None = None,
     redact: Sequence[str] = (),
 ) -> ConnectionRecorder:
     """Give a `create_connection` for `connect` of `websockets`: what connects through it is recorded.
 
     Every connection is a session of its own in the root (else `$WIRETAPE_RECORDINGS`, else `./recordings`), and
-    bears the tags; `target` names the endpoint, else its URL does. Nothing that fails here reaches a connection:
-    one that cannot be recorded works all the same, and an error is logged.
+    bears the tags; `target` names the endpoint, else its URL does. `keep`, `pre_s`, `post_s` and `redact` are the
+    proxy's options `--keep`, `--pre`, `--post` and `--redact`; raises `UsageProblem` where they cannot be read.
+    Nothing that fails later reaches a connection: one that cannot be recorded works all the same, and an error is
+    logged.
     """
     facts: dict[str, Any] = {
         "target": target,
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
         "conversation_key": conversation_key,
-        "keep_rule": keep,
-        "redact": list(redact),
+        "keep_rule": parse_keep(keep, pre_s, post_s),
+        "redact": parse_redactions(redact),
     }
     return ConnectionRecorder(open_root(Path(root) if root is not None else None), facts)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from capture.journal.counters import sweep_counts
 from capture.recording.root import Root
 
 # How long an example takes says more about the machine than about the code.
@@ -17,9 +20,13 @@ _SHARED = Path(__file__).parents[1].parent / "shared"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Root:
+def root(tmp_path: Path) -> Iterator[Root]:
     """Give an empty root of its own."""
-    return Root(tmp_path / "recordings")
+    root = Root(tmp_path / "recordings")
+    yield root
+    # What killed recorders had counted lies in shared memory, beyond the test's folder.
+    shutil.rmtree(root.journal, ignore_errors=True)
+    sweep_counts(root.journal)
 
 
 @pytest.fixture

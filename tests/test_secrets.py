@@ -334,8 +334,9 @@ async def test_no_planted_secret_is_anywhere_when_all_is_sealed(root: Root, tmp_
             "WIRETAPE_CONFIG": str(write_targets(tmp_path, port)),
             "PLANTED_KEY": IN_HEADS["target key"],
             "WIRETAPE_CLIENT_TOKEN": IN_HEADS["client token"],
-            # Not on the way to a ws:// target on loopback, and no business of the recording either way.
+            # Not on the way to this target, and no business of the recording either way.
             "HTTPS_PROXY": f"http://me:{IN_HEADS['userinfo']}@127.0.0.1:1",
+            "NO_PROXY": "127.0.0.1",
         }
         async with proxy(root, log, "keyed", environment=environment) as origin:
             await ask_for_an_ephemeral_key(origin)

@@ -23,6 +23,7 @@ from websockets.sync.client import connect as connect_in_thread
 
 from capture import record
 from capture.attach import close_recorders
+from capture.errors import UsageProblem
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import leftover_journals
@@ -301,3 +302,29 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+async def test_what_went_well_need_not_be_kept(root: Root) -> None:
+    async with endpoint() as host, record(root.path, keep="failed") as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert list_session_ids(root) == []
+    assert leftover_journals(root) == []
+
+
+async def test_what_must_not_be_kept_is_covered(root: Root) -> None:
+    said = '{"type":"response.output_text.done","text":"my secret"}'
+    async with (
+        endpoint() as host,
+        record(root.path, redact=["transcripts"]) as tap,
+        connect(f"ws://{host}/v1/realtime", create_connection=tap) as connection,  # type: ignore[arg-type]
+    ):
+        await connection.send(said)
+        assert await connection.recv() == said
+    assert contents(only_recording(root), "server") == [said.replace("my secret", "x" * 9)]
+
+
+def test_a_rule_that_cannot_be_read_is_refused_before_any_call(root: Root) -> None:
+    with pytest.raises(UsageProblem, match="--keep takes all, failed, or sample:P"):
+        record(root.path, keep="none")
+    with pytest.raises(UsageProblem, match="transcripts"):
+        record(root.path, redact=["speech"])
