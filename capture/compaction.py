@@ -22,12 +22,10 @@ from msgspec.structs import replace
 from capture.errors import UsageProblem
 from capture.recording.compacted import (
     FILE_BYTES,
-    TEMPORARY,
     CompactedWriter,
     SourceUnusable,
     check_source,
     own_rows,
-    sessions_in,
     shared_rows,
 )
 from capture.recording.manifest import (
@@ -36,13 +34,12 @@ from capture.recording.manifest import (
     Replaced,
     load_manifest,
     manifests_locked,
-    may_hold,
     own_session,
-    place_of,
     save_manifest,
 )
 from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
+from capture.recording.sweeping import exchanged, relative_name, swept, unlink_all
 
 GRACE_S = 600.0
 _log = logging.getLogger(__name__)
@@ -116,7 +113,7 @@ def compact_date(
     if not root.table("sessions").is_dir():
         return DateCompacted(date=date)
     with manifests_locked(root):
-        manifest = _swept(root, date, grace_s)
+        manifest = swept(root, date, grace_s)
         left_alone: dict[str, str] = {}
         plan = _plan(root, date, manifest, left_alone, file_bytes)
         if len(plan.sessions) < at_least:
@@ -138,38 +135,8 @@ def compact_date(
         )
         _commit(root, date, manifest, made, sources, set(merged.sessions))
         if grace_s <= 0:
-            _swept(root, date, grace_s)
+            swept(root, date, grace_s)
     return result
-
-
-def drop_sessions(root: Root, date: str, session_ids: Collection[str]) -> set[str]:
-    """Delete sessions of a date, wherever they lie, and give the ids of those that were there.
-
-    Compacted files that hold some of them are written anew without them, or go where none is left. Readers see a
-    session whole or not at all. It takes the lock that compaction takes, so that neither undoes the other's work;
-    a caller must not hold it. Raises `UsageProblem` where a compacted file or the manifest cannot be read.
-    """
-    wanted = {session_id for session_id in session_ids if date_of(session_id) == date}
-    with manifests_locked(root):
-        # No grace: a file that waits may hold them too, and what is dropped is to be gone.
-        manifest = _swept(root, date, 0)
-        dropped = wanted & manifest.session_ids
-        if dropped:
-            made, emptied = _rewrite_without(root, date, manifest, dropped)
-            kept = _tables(root, manifest, made, emptied)
-            save_manifest(root, date, replace(manifest, tables=kept, session_ids=manifest.session_ids - dropped))
-            for path in emptied:
-                path.unlink(missing_ok=True)
-        return dropped | {session_id for session_id in sorted(wanted) if _drop_own(root, session_id)}
-
-
-def _drop_own(root: Root, session_id: str) -> bool:
-    """Delete a session's own files, its sessions row first: without it the others are no recording."""
-    own = root.table_file("sessions", session_id)
-    was_there = own.exists()
-    for table in TABLES:
-        root.table_file(table, session_id).unlink(missing_ok=True)
-    return was_there
 
 
 # --- what is to be merged -------------------------------------------------------------------------------------
@@ -232,10 +199,10 @@ def _merge_what_can_be(
         except SourceUnusable as problem:
             _log.warning("%s is left as it is: %s", problem.path, problem.reason)
             left_alone[str(problem.path)] = problem.reason
-            _unlink(path for paths in made.values() for path in paths)
+            unlink_all(path for paths in made.values() for path in paths)
             plan = _without(plan, problem.path)
         except BaseException:
-            _unlink(path for paths in made.values() for path in paths)
+            unlink_all(path for paths in made.values() for path in paths)
             raise
         else:
             return plan, made
@@ -261,39 +228,6 @@ def _own_rows(plan: _Plan, table: str, on_progress: OnProgress) -> Rows:
         on_progress(done, len(plan.sessions))
 
 
-def _rewrite_without(
-    root: Root, date: str, manifest: Manifest, dropped: set[str]
-) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Write the compacted files that hold these sessions anew; gives the new files and those they replace."""
-    made: dict[str, list[Path]] = {}
-    emptied: list[Path] = []
-    try:
-        for table, names in manifest.tables.items():
-            paths = [root.path / name for name in names]
-            affected = [path for path in paths if _holds_any(path, dropped)]
-            made[table] = [new for path in affected for new in _copy_without(root, date, table, path, dropped)]
-            emptied += affected
-    except BaseException as error:
-        _unlink(path for paths in made.values() for path in paths)
-        if isinstance(error, SourceUnusable):
-            raise UsageProblem(f"the sessions of {date} cannot be dropped: {error}") from error
-        raise
-    return made, emptied
-
-
-def _holds_any(path: Path, session_ids: set[str]) -> bool:
-    return any(may_hold(path.name, session_id) for session_id in session_ids) and bool(sessions_in(path) & session_ids)
-
-
-def _copy_without(root: Root, date: str, table: str, path: Path, dropped: set[str]) -> list[Path]:
-    check_source(path, TABLES[table])
-    with CompactedWriter(root.date_folder(table, date), TABLES[table]) as writer:
-        for session_id, rows in shared_rows(path, TABLES[table]):
-            if session_id not in dropped:
-                writer.add(session_id, rows)
-        return writer.finish()
-
-
 # --- the manifest ---------------------------------------------------------------------------------------------
 
 
@@ -306,8 +240,8 @@ def _commit(
     session_ids: set[str],
 ) -> None:
     """Move the sessions over."""
-    waiting = Replaced(at=datetime.now(UTC), files=tuple(_relative(root, path) for path in sources))
-    tables = _tables(root, manifest, made, sources)
+    waiting = Replaced(at=datetime.now(UTC), files=tuple(relative_name(root, path) for path in sources))
+    tables = exchanged(root, manifest, made, sources)
     save_manifest(
         root,
         date,
@@ -315,62 +249,10 @@ def _commit(
     )
 
 
-def _tables(
-    root: Root, manifest: Manifest, made: dict[str, list[Path]], gone: Collection[Path]
-) -> dict[str, tuple[str, ...]]:
-    gone_names = {_relative(root, path) for path in gone}
-    return {
-        table: tuple(
-            sorted(
-                [name for name in manifest.tables.get(table, ()) if name not in gone_names]
-                + [_relative(root, path) for path in made.get(table, ())]
-            )
-        )
-        for table in TABLES
-    }
-
-
-def _swept(root: Root, date: str, grace_s: float) -> Manifest:
-    """Remove what a crash left, and replaced files whose grace has passed; gives the manifest as it is then."""
-    manifest = load_manifest(root, date)
-    files = [path for table in TABLES for path in root.date_folder(table, date).glob("*.parquet")]
-    compacted = [path for path in files if place_of(path.name) == "compacted"]
-    if manifest is None:
-        if compacted:
-            raise UsageProblem(
-                f"{date} has compacted files but no manifest, so what they hold is not sure: "
-                f"bring back {root.manifest_file(date)}"
-            )
-        return EMPTY
-    named = {name for names in manifest.tables.values() for name in names}
-    if manifest.replaced is not None:
-        named |= set(manifest.replaced.files)
-    _unlink(path for path in compacted if _relative(root, path) not in named)
-    _unlink(path for table in TABLES for path in root.date_folder(table, date).glob(TEMPORARY))
-    if manifest.replaced is not None and _has_passed(manifest.replaced, grace_s):
-        _unlink(root.path / name for name in manifest.replaced.files)
-        manifest = replace(manifest, replaced=None)
-        save_manifest(root, date, manifest)
-    return manifest
-
-
-def _has_passed(replaced: Replaced, grace_s: float) -> bool:
-    return grace_s <= 0 or datetime.now(UTC) >= replaced.at + timedelta(seconds=grace_s)
-
-
 def _waiting(replaced: Replaced, grace_s: float) -> str:
     until = replaced.at + timedelta(seconds=grace_s)
     return f"the files replaced at {replaced.at:%H:%M:%S} UTC stay until {until:%H:%M:%S} UTC (--grace)"
 
 
-def _unlink(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def _size(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
-
-
-def _relative(root: Root, path: Path) -> str:
-    return path.relative_to(root.path).as_posix()

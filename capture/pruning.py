@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import forget_counts, is_locked
+from capture.recording.manifest import load_manifest
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root
+from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
 
 _log = logging.getLogger(__name__)
@@ -51,18 +54,21 @@ class PruneRule:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Files that go together, in the order in which they go."""
+    """What goes of one session."""
 
     name: str
     """Session's id."""
-    files: tuple[Path, ...]
     bytes: int
+    """Of a session in compacted files: its share of its day's."""
+    journal: Path | None = None
+    """The file, where a journal goes."""
 
 
 @dataclass(slots=True)
 class PrunePlan:
     """What a rule comes to in a root."""
 
+    root: Root
     recordings: list[Removal] = field(default_factory=list)
     """Oldest first."""
     journals: list[Removal] = field(default_factory=list)
@@ -71,8 +77,8 @@ class PrunePlan:
     """Rows whose session is gone: a removal was interrupted."""
     spared_failed: list[str] = field(default_factory=list)
     spared_by_runs: list[str] = field(default_factory=list)
-    shared: list[str] = field(default_factory=list)
-    """Sessions that would go, but lie in files with others."""
+    foreign: list[str] = field(default_factory=list)
+    """Sessions that would go, but lie in files that neither sealing nor compaction wrote."""
     bytes_left: int = 0
     """Of all recordings, once the plan is carried out."""
 
@@ -106,22 +112,22 @@ def parse_size(text: str) -> int:
 def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
     """Find out what a rule removes from a root; changes nothing."""
     at = now or datetime.now(UTC)
-    plan = PrunePlan(bytes_left=sum(_size(path) for name in TABLES for path in _parquet_files(root, name)))
+    plan = PrunePlan(root, bytes_left=sum(_size(path) for name in TABLES for path in _parquet_files(root, name)))
     ids = list_session_ids(root)
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
-    compacted = _compacted_ids(root)
+    compacted = _compacted_bytes(root, ids)
     for session_id in ids:
         is_too_old = rule.older_than is not None and _started_at(session_id) < at - rule.older_than
         if not is_too_old and (rule.max_bytes is None or plan.bytes_left <= rule.max_bytes):
             continue
-        if session_id in compacted or not _has_own_file(root, session_id):
-            plan.shared.append(session_id)
+        if session_id not in compacted and not _has_own_file(root, session_id):
+            plan.foreign.append(session_id)
         elif session_id in in_runs:
             plan.spared_by_runs.append(session_id)
         elif rule.keep_failed and _is_worth_keeping(root, session_id):
             plan.spared_failed.append(session_id)
         else:
-            removal = _recording(root, session_id)
+            removal = Removal(session_id, compacted.get(session_id) or _own_bytes(root, session_id))
             plan.recordings.append(removal)
             plan.bytes_left -= removal.bytes
     plan.journals += _journals(root, at - rule.journals_older_than)
@@ -131,17 +137,26 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
 
 
 def prune(plan: PrunePlan) -> None:
-    """Carry out a plan; raises `WiretapeError` at the first file that cannot be removed."""
-    for removal in [*plan.recordings, *plan.leftovers]:
-        for path in removal.files:
-            _remove(path)
+    """Carry out a plan; raises `WiretapeError` at the first file that cannot be removed.
+
+    Interrupted, it leaves sessions whole or gone; the next prune removes the rest of them.
+    """
+    try:
+        for date, session_ids in _by_date(plan.recordings):
+            drop_sessions(plan.root, date, session_ids)
+        for date, session_ids in _by_date(plan.leftovers):
+            drop_leftovers(plan.root, date, session_ids)
+    except OSError as error:
+        raise WiretapeError(f"{error.filename} cannot be removed: {error.strerror or error}") from error
     for removal in plan.journals:
-        for path in removal.files:
-            _remove_journal(path)
-    for folder in {path.parent for removal in plan.recordings for path in removal.files}:
-        # Not empty, or taken up again by a sealer: it stays.
-        with suppress(OSError):
-            folder.rmdir()
+        if removal.journal is not None:
+            _remove_journal(removal.journal)
+
+
+def _by_date(removals: list[Removal]) -> Iterator[tuple[str, list[str]]]:
+    # Oldest first, as the ids sort.
+    names = [removal.name for removal in removals]
+    return ((date, list(ids)) for date, ids in groupby(names, key=date_of))
 
 
 def summary(plan: PrunePlan) -> dict[str, Any]:
@@ -150,7 +165,7 @@ def summary(plan: PrunePlan) -> dict[str, Any]:
         kind: [{"session_id": removal.name, "bytes": removal.bytes} for removal in getattr(plan, kind)]
         for kind in ("recordings", "journals", "leftovers")
     }
-    kept = {kind: getattr(plan, kind) for kind in ("spared_failed", "spared_by_runs", "shared", "bytes_left")}
+    kept = {kind: getattr(plan, kind) for kind in ("spared_failed", "spared_by_runs", "foreign", "bytes_left")}
     return {"bytes": plan.bytes} | told | kept
 
 
@@ -163,7 +178,7 @@ def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
     for why, spared in (
         ("failed or incomplete (--keep-failed)", plan.spared_failed),
         ("named by a run (--include-runs takes them too)", plan.spared_by_runs),
-        ("in files that hold several sessions", plan.shared),
+        ("in files that wiretape did not write", plan.foreign),
     ):
         if spared:
             named = ", ".join(spared[:_SHOWN_IDS]) + (" …" if len(spared) > _SHOWN_IDS else "")
@@ -181,11 +196,8 @@ def _scaled(size: int) -> str:
     return f"{size / scale:.1f} {unit}iB" if power else f"{size} bytes"
 
 
-def _recording(root: Root, session_id: str) -> Removal:
-    # The sessions row goes first: readers never see a session whose events are gone.
-    names = ["sessions", *(name for name in TABLES if name != "sessions")]
-    files = tuple(path for name in names if (path := root.table_file(name, session_id)).exists())
-    return Removal(session_id, files, sum(map(_size, files)))
+def _own_bytes(root: Root, session_id: str) -> int:
+    return sum(_size(root.table_file(name, session_id)) for name in TABLES)
 
 
 def _journals(root: Root, before: datetime) -> Iterator[Removal]:
@@ -194,7 +206,7 @@ def _journals(root: Root, before: datetime) -> Iterator[Removal]:
         with suppress(FileNotFoundError):
             # A journal of a living process is written to, or about to be sealed.
             if path.stat().st_mtime < before.timestamp() and not is_locked(path):
-                yield Removal(path.stem, (path,), _size(path))
+                yield Removal(path.stem, _size(path), path)
 
 
 def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
@@ -207,7 +219,7 @@ def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
         # In this order: a sealer removes the journal only when the sessions row is there.
         if root.journal_of(session_id).exists() or _has_own_file(root, session_id):
             continue
-        yield Removal(session_id, tuple(paths), sum(map(_size, paths)))
+        yield Removal(session_id, sum(map(_size, paths)))
 
 
 def _is_worth_keeping(root: Root, session_id: str) -> bool:
@@ -232,10 +244,6 @@ class _Run(msgspec.Struct):
     cells: list[_Cell] = []
 
 
-class _Manifest(msgspec.Struct):
-    session_ids: list[str] = []
-
-
 def _ids_in_runs(root: Root) -> set[str]:
     """Give the recordings that were replayed and those of their trials."""
     ids: set[str] = set()
@@ -251,15 +259,15 @@ def _ids_in_runs(root: Root) -> set[str]:
     return ids
 
 
-def _compacted_ids(root: Root) -> set[str]:
-    """Give the sessions that manifests name: files of their own, where there are any, are nobody's any more."""
-    ids: set[str] = set()
-    for path in sorted((root.path / "manifests").glob("date=*.json")):
-        try:
-            ids.update(msgspec.json.decode(path.read_bytes(), type=_Manifest).session_ids)
-        except (OSError, msgspec.DecodeError) as error:
-            raise UsageProblem(f"{path} cannot be read ({error}): nothing is removed while it is there") from error
-    return ids
+def _compacted_bytes(root: Root, ids: list[str]) -> dict[str, int]:
+    """Give the sessions that lie in compacted files, each with its share of its day's."""
+    shares: dict[str, int] = {}
+    for date in {date_of(session_id) for session_id in ids if _SESSION_ID.fullmatch(session_id)}:
+        manifest = load_manifest(root, date)
+        if manifest is not None and manifest.session_ids:
+            whole = sum(_size(root.path / name) for names in manifest.tables.values() for name in names)
+            shares |= dict.fromkeys(manifest.session_ids, max(whole // len(manifest.session_ids), 1))
+    return shares
 
 
 def _has_own_file(root: Root, session_id: str) -> bool:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from capture.compaction import compact_date, dates_to_compact, drop_sessions
+from capture.compaction import compact_date, dates_to_compact
 from capture.errors import UsageProblem
 from capture.recording.manifest import load_manifest, place_of, save_manifest
 from capture.recording.reader import list_session_ids, open_recording
@@ -247,40 +247,6 @@ def rows_of(root: Root) -> dict[str, list[object]]:
     }
 
 
-# --- dropping -------------------------------------------------------------------------------------------------
-
-
-def test_sessions_are_dropped_from_compacted_files(root: Root, sealed: dict[str, list[object]]) -> None:
-    compact_date(root, DATE)
-    assert drop_sessions(root, DATE, [IDS[1], IDS[4], "20260212T235959-0000000f"]) == {IDS[1], IDS[4]}
-    assert names(root) == COMPACTED
-    assert contents(root) == {kept: sealed[kept] for kept in (IDS[0], IDS[2], IDS[3])}
-    assert not any(IDS[1].encode() in path.read_bytes() for path in root.path.rglob("*.*") if path.is_file())
-
-
-def test_files_of_which_nothing_is_left_go(root: Root, sealed: dict[str, list[object]]) -> None:
-    compact_date(root, DATE, grace_s=0)
-    assert drop_sessions(root, DATE, IDS) == set(IDS)
-    assert names(root) == []
-    assert contents(root) == {}
-
-
-def test_sessions_in_files_of_their_own_are_dropped_too(root: Root, sealed: dict[str, list[object]]) -> None:
-    assert drop_sessions(root, DATE, IDS[:4]) == set(IDS[:4])
-    assert contents(root) == {IDS[4]: sealed[IDS[4]]}
-    assert drop_sessions(root, DATE, IDS[:4]) == set()
-
-
-def test_a_damaged_compacted_file_is_not_written_anew(root: Root, sealed: dict[str, list[object]]) -> None:
-    compact_date(root, DATE, grace_s=0)
-    (path,) = root.date_folder("audio", DATE).iterdir()
-    path.write_bytes(b"nothing")
-    with pytest.raises(UsageProblem, match=f"the sessions of {DATE} cannot be dropped: .*/audio/.*parquet"):
-        drop_sessions(root, DATE, IDS[:1])
-    assert names(root) == COMPACTED
-    assert list_session_ids(root) == IDS
-
-
 # --- sealing again --------------------------------------------------------------------------------------------
 
 
@@ -315,7 +281,8 @@ def test_a_journal_stays_where_the_compacted_file_is_damaged(
 CRASHING = """
     import os, sys
     from pathlib import Path
-    from capture.compaction import compact_date, drop_sessions
+    from capture.compaction import compact_date
+    from capture.dropping import drop_sessions
     from capture.recording.root import Root
 
     folder, work = Path(sys.argv[1]), sys.argv[2]
@@ -391,20 +358,3 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_doubled(root: Root, write_j
         compact_date(each, DATE, at_least=1, grace_s=0)
         assert names(each) == COMPACTED
     assert contents(crashed[-1]) == contents(crashed[0]) == before
-
-
-@pytest.mark.slow
-def test_killed_while_dropping_a_session_is_there_or_gone(root: Root, write_journal: Write, tmp_path: Path) -> None:
-    for seed, session_id in enumerate(IDS[:2]):
-        seal(root.path, write_journal(speech(seed), session_id=session_id))
-    compact_date(root, DATE, grace_s=0)
-    sealed = contents(root)
-    kept = {IDS[1]: sealed[IDS[1]]}
-    crashed = crash_everywhere(root, tmp_path / "crashed", "drop", IDS[0])
-    found = [contents(each) for each in crashed]
-    assert [each in (sealed, kept) for each in found] == [True] * len(crashed)
-    assert (found[0], found[-1]) == (sealed, kept)
-    for each in crashed:
-        drop_sessions(each, DATE, IDS[:1])
-        assert names(each) == COMPACTED
-        assert list_session_ids(each) == [IDS[1]]

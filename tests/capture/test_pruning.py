@@ -5,6 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
+import textwrap
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analyze.store import Store
+from capture.compaction import compact_date
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, JournalWriter
 from capture.pruning import PrunePlan, PruneRule, parse_age, parse_size, plan_pruning, prune, sum_up
@@ -146,38 +151,78 @@ def test_foreign_files_and_an_empty_root_are_left_alone(root: Root) -> None:
 # --- sessions that share files --------------------------------------------------------------------------------
 
 
-def merge(root: Root, *session_ids: str) -> None:
-    """Put sessions of one day into one file a table, as compaction does."""
-    for table, schema in TABLES.items():
-        own = [path for one in session_ids if (path := root.table_file(table, one)).exists()]
-        if own:
-            merged = pa.concat_tables([pq.read_table(path, partitioning=None) for path in own]).cast(schema)
-            pq.write_table(merged, own[0].with_name("compacted.parquet"))
-        for path in own:
-            path.unlink()
-
-
-def test_sessions_in_shared_files_stay_and_are_named(recorded: Root) -> None:
+def test_compacted_sessions_go_like_others(recorded: Root) -> None:
     neighbour = f"{OLDEST[:-1]}b"
     record(recorded, neighbour)
-    merge(recorded, OLDEST, neighbour)
-    plan = plan_pruning(recorded, MONTH, NOW)
-    assert plan.shared == [OLDEST, neighbour]
+    compact_date(recorded, "2026-01-01", grace_s=0)
+    plan = plan_pruning(recorded, PruneRule(older_than=timedelta(days=30), keep_failed=True), NOW)
+    assert [removal.name for removal in plan.recordings] == [neighbour, OLDER]
+    assert plan.recordings[0].bytes > 0
     prune(plan)
-    assert list_session_ids(recorded) == [OLDEST, neighbour, OLD, YOUNG]
-    assert all(list(open_recording(recorded, left).messages()) for left in list_session_ids(recorded))
+    assert list_session_ids(recorded) == [OLDEST, OLD, YOUNG]
+    assert len(list(open_recording(recorded, OLDEST).messages())) == 3
 
 
-def test_a_session_that_a_manifest_names_lies_in_shared_files(recorded: Root) -> None:
-    manifests = recorded.path / "manifests"
-    manifests.mkdir()
-    (manifests / "date=2026-01-01.json").write_text(
-        json.dumps({"format_version": 1, "tables": {"sessions": []}, "session_ids": [OLDEST]})
-    )
-    assert plan_pruning(recorded, MONTH, NOW).shared == [OLDEST]
-    (manifests / "date=2026-01-01.json").write_text("")
-    with pytest.raises(UsageProblem, match="nothing is removed while it is there"):
+def test_of_a_day_that_waits_for_its_grace_no_copy_stays(recorded: Root) -> None:
+    compact_date(recorded, "2026-01-01", at_least=1)
+    assert carry_out(recorded, MONTH) == [OLDEST, OLDER]
+    assert not [path for path in files(recorded) if OLDEST in path.name]
+    assert list_session_ids(recorded) == [OLD, YOUNG]
+
+
+def test_with_a_manifest_that_cannot_be_read_nothing_is_removed(recorded: Root) -> None:
+    recorded.manifests.mkdir()
+    recorded.manifest_file("2026-01-01").write_text("")
+    with pytest.raises(UsageProblem, match="date=2026-01-01"):
         plan_pruning(recorded, MONTH, NOW)
+
+
+PRUNING = """
+    import sys
+    from datetime import timedelta
+    from pathlib import Path
+    from capture.pruning import PruneRule, plan_pruning, prune
+    from capture.recording.root import Root
+
+    root = Root(Path(sys.argv[1]))
+    for line in sys.stdin:
+        plan = plan_pruning(root, PruneRule(older_than=timedelta(days=1)))
+        oldest = plan.recordings[: int(line)]
+        plan.recordings[:] = oldest
+        prune(plan)
+        print(*[removal.name for removal in oldest], flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_pruning_and_compaction_do_not_undo_each_other(root: Root) -> None:
+    left = [f"20260212T0900{number:02}-000000{number:02x}" for number in range(24)]
+    for session_id in left:
+        record(root, session_id)
+    stop = threading.Event()
+
+    def compact() -> None:
+        while not stop.is_set():
+            compact_date(root, "2026-02-12", at_least=1, grace_s=0)
+
+    compacting = threading.Thread(target=compact)
+    command = [sys.executable, "-c", textwrap.dedent(PRUNING), str(root.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pruning:
+        assert pruning.stdin is not None
+        assert pruning.stdout is not None
+        compacting.start()
+        while left:
+            pruning.stdin.write("3\n")
+            pruning.stdin.flush()
+            gone = pruning.stdout.readline().split()
+            assert gone == left[:3]
+            left = left[3:]
+            record(root, f"20260212T0930{len(left):02}-000000ff")
+            assert [one for one in list_session_ids(root) if "T0900" in one] == left
+            assert all(len(list(open_recording(root, one).messages())) == 2 for one in left)
+        stop.set()
+        compacting.join(timeout=30)
+    assert len(list_session_ids(root)) == 8
 
 
 def test_an_id_out_of_a_shared_file_is_never_taken_for_a_path(recorded: Root) -> None:
@@ -341,10 +386,5 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB"), (1 << 51, "2048.0 TiB")],
 )
 def test_what_is_left_is_told_in_its_unit(size: int, said: str) -> None:
-    [line] = sum_up(PrunePlan(bytes_left=size), dry_run=True)
+    [line] = sum_up(PrunePlan(Root(Path()), bytes_left=size), dry_run=True)
     assert line == f"would remove 0 recordings, 0 journals: 0 bytes; {said} of recordings would be left"
-
-
-def test_a_removal_names_the_sessions_row_first(recorded: Root) -> None:
-    removal = plan_pruning(recorded, MONTH, NOW).recordings[0]
-    assert [path.parent.parent.name for path in removal.files] == ["sessions", "events", "audio"]

@@ -1,0 +1,130 @@
+"""Delete recordings, wherever they lie: what `wiretape capture prune` does with those that are to go.
+
+It takes the lock that compaction takes, so that neither undoes the other's work: a session that goes is in no file
+that a compaction is about to write. A crash at any point leaves a session whole, or gone for readers; what is left of
+its files then goes with the next deletion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from capture.errors import UsageProblem
+from capture.recording.compacted import CompactedWriter, SourceUnusable, check_source, sessions_in, shared_rows
+from capture.recording.manifest import Manifest, manifests_locked, may_hold, place_of, save_manifest
+from capture.recording.root import Root, date_of
+from capture.recording.schema import TABLES
+from capture.recording.sweeping import exchanged, swept, unlink_all
+
+# Readers pass over rows of a session that has no sessions row: it goes first.
+_IN_THIS_ORDER = ("sessions", *(table for table in TABLES if table != "sessions"))
+
+
+def drop_sessions(root: Root, date: str, session_ids: Collection[str]) -> set[str]:
+    """Delete sessions of a date, wherever they lie, and give the ids of those that were there.
+
+    Compacted files that hold some of them are written anew without them, or go where none is left. Readers see a
+    session whole or not at all. Waits for the lock of the manifests, which a caller must not hold. Raises
+    `UsageProblem` where a compacted file that is to be written anew, or the manifest, cannot be read.
+    """
+    wanted = {session_id for session_id in session_ids if _may_be_of(session_id, date)}
+    with manifests_locked(root):
+        # No grace: a file that waits may hold them too, and what is dropped is to be gone.
+        manifest = swept(root, date, 0)
+        shared = wanted & manifest.session_ids
+        dropped = {session_id for session_id in sorted(wanted - shared) if _drop_own(root, session_id)}
+        if shared:
+            _drop_shared(root, date, manifest, shared)
+        _remove_empty_folders(root, date)
+    return dropped | shared
+
+
+def drop_leftovers(root: Root, date: str, session_ids: Collection[str] = (), *, grace_s: float | None = None) -> None:
+    """Delete what interrupted work left of a date: unnamed compacted files, and own files of these sessions.
+
+    Only of sessions that nobody can see any more or will, whatever became of them since they were listed. With a
+    grace replaced files go too that have waited so long. Waits and raises as `drop_sessions` does.
+    """
+    wanted = [session_id for session_id in session_ids if _may_be_of(session_id, date)]
+    with manifests_locked(root):
+        manifest = swept(root, date, grace_s)
+        for session_id in wanted:
+            if session_id not in manifest.session_ids and is_uncommitted(root, session_id):
+                _drop_own(root, session_id)
+        _remove_empty_folders(root, date)
+
+
+def is_uncommitted(root: Root, session_id: str) -> bool:
+    """Tell whether a session has neither a journal nor a sessions row in a file of its own."""
+    # In this order: a sealer removes the journal only when the sessions row is there.
+    return not root.journal_of(session_id).exists() and not root.table_file("sessions", session_id).exists()
+
+
+def _may_be_of(session_id: str, date: str) -> bool:
+    # An id out of a file of others may be anything, a path too.
+    return place_of(f"{session_id}.parquet") == "own" and date_of(session_id) == date
+
+
+def _drop_own(root: Root, session_id: str) -> bool:
+    was_there = root.table_file("sessions", session_id).exists()
+    unlink_all(root.table_file(table, session_id) for table in _IN_THIS_ORDER)
+    return was_there
+
+
+def _drop_shared(root: Root, date: str, manifest: Manifest, dropped: set[str]) -> None:
+    made, emptied = _rewrite_without(root, date, manifest, dropped)
+    # While the manifest still names them: afterwards a file of its own would bring a session back.
+    for session_id in sorted(dropped):
+        _drop_own(root, session_id)
+    kept = exchanged(root, manifest, made, emptied)
+    save_manifest(root, date, replace(manifest, tables=kept, session_ids=manifest.session_ids - dropped))
+    unlink_all(emptied)
+
+
+def _rewrite_without(
+    root: Root, date: str, manifest: Manifest, dropped: set[str]
+) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Write the compacted files that hold these sessions anew; gives the new files and those they replace."""
+    made: dict[str, list[Path]] = {}
+    emptied: list[Path] = []
+    is_all = dropped == manifest.session_ids
+    try:
+        for table, names in manifest.tables.items():
+            paths = [root.path / name for name in names]
+            # A day that goes as a whole is not read: it may be damaged, and the disk full.
+            affected = [path for path in paths if is_all or _holds_any(path, dropped)]
+            emptied += affected
+            if not is_all:
+                made[table] = [new for path in affected for new in _copy_without(root, date, table, path, dropped)]
+    except BaseException as error:
+        unlink_all(path for paths in made.values() for path in paths)
+        if isinstance(error, SourceUnusable):
+            raise UsageProblem(f"the sessions of {date} cannot be dropped: {error}") from error
+        raise
+    return made, emptied
+
+
+def _holds_any(path: Path, session_ids: set[str]) -> bool:
+    return any(may_hold(path.name, session_id) for session_id in session_ids) and bool(sessions_in(path) & session_ids)
+
+
+def _copy_without(root: Root, date: str, table: str, path: Path, dropped: set[str]) -> list[Path]:
+    if sessions_in(path) <= dropped:
+        return []
+    check_source(path, TABLES[table])
+    with CompactedWriter(root.date_folder(table, date), TABLES[table]) as writer:
+        for session_id, rows in shared_rows(path, TABLES[table]):
+            if session_id not in dropped:
+                writer.add(session_id, rows)
+        return writer.finish()
+
+
+def _remove_empty_folders(root: Root, date: str) -> None:
+    for table in TABLES:
+        # Not empty, or taken up again by a sealer: it stays.
+        with suppress(OSError):
+            root.date_folder(table, date).rmdir()
