@@ -116,7 +116,7 @@ def prune_command(
         parse_age,
         parse_size,
         plan_pruning,
-        prune,
+        prune_by,
         sum_up,
         summary,
     )
@@ -134,7 +134,7 @@ def prune_command(
     )
     plan = plan_pruning(open_root(recordings), rule)
     if not dry_run:
-        prune(plan)
+        prune_by(rule, plan)
     if as_json:
         print_json({"dry_run": dry_run} | summary(plan))
         return

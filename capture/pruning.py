@@ -6,10 +6,11 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from capture.recording.manifest import load_manifest
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
+from capture.recording.sweeping import unnamed_files
 
 _log = logging.getLogger(__name__)
 
@@ -112,13 +114,17 @@ def parse_size(text: str) -> int:
 def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
     """Find out what a rule removes from a root; changes nothing."""
     at = now or datetime.now(UTC)
-    plan = PrunePlan(root, bytes_left=sum(_size(path) for name in TABLES for path in _parquet_files(root, name)))
+    whole = sum(_size(path) for name in TABLES for path in _parquet_files(root, name))
+    plan = PrunePlan(root, bytes_left=whole - sum(map(_size, _superfluous(root))))
     ids = list_session_ids(root)
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
     compacted = _compacted_bytes(root, ids)
     for session_id in ids:
         is_too_old = rule.older_than is not None and _started_at(session_id) < at - rule.older_than
         if not is_too_old and (rule.max_bytes is None or plan.bytes_left <= rule.max_bytes):
+            continue
+        if root.journal_of(session_id).exists():
+            # It is being sealed, or a crash left the journal: recovery would bring the session back.
             continue
         if session_id not in compacted and not _has_own_file(root, session_id):
             plan.foreign.append(session_id)
@@ -137,20 +143,45 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
 
 
 def prune(plan: PrunePlan) -> None:
-    """Carry out a plan; raises `WiretapeError` at the first file that cannot be removed.
+    """Carry out a plan; raises `WiretapeError` where a file cannot be removed, after all else.
 
     Interrupted, it leaves sessions whole or gone; the next prune removes the rest of them.
     """
-    try:
-        for date, session_ids in _by_date(plan.recordings):
-            drop_sessions(plan.root, date, session_ids)
-        for date, session_ids in _by_date(plan.leftovers):
-            drop_leftovers(plan.root, date, session_ids)
-    except OSError as error:
-        raise WiretapeError(f"{error.filename} cannot be removed: {error.strerror or error}") from error
+    problems: list[str] = []
+    work: list[tuple[Callable[[Root, str, list[str]], object], str, list[str]]]
+    work = [(drop_leftovers, date, ids) for date, ids in _by_date(plan.leftovers)]
+    # Files that compaction replaced are of no use to our readers, and go before any recording does.
+    work += [(partial(drop_leftovers, grace_s=0), date, []) for date in _compacted_dates(plan.root)]
+    work += [(drop_sessions, date, ids) for date, ids in _by_date(plan.recordings)]
+    for drop, date, session_ids in work:
+        try:
+            drop(plan.root, date, session_ids)
+        except UsageProblem as problem:
+            problems.append(str(problem))
+        except OSError as error:
+            problems.append(f"{error.filename} cannot be removed: {error.strerror or error}")
     for removal in plan.journals:
         if removal.journal is not None:
             _remove_journal(removal.journal)
+    if problems:
+        raise WiretapeError("; ".join(dict.fromkeys(problems)))
+
+
+def prune_by(rule: PruneRule, plan: PrunePlan) -> None:
+    """Carry out a rule's plan, and go on while the root is over the rule's size.
+
+    What a compacted session takes is known for sure only when its day's files have been written anew.
+    """
+    prune(plan)
+    gone = {removal.name for removal in plan.recordings}
+    while rule.max_bytes is not None:
+        more = plan_pruning(plan.root, rule)
+        if not {removal.name for removal in more.recordings} - gone:
+            plan.bytes_left = more.bytes_left
+            return
+        prune(more)
+        plan.recordings += more.recordings
+        gone |= {removal.name for removal in more.recordings}
 
 
 def _by_date(removals: list[Removal]) -> Iterator[tuple[str, list[str]]]:
@@ -257,6 +288,19 @@ def _ids_in_runs(root: Root) -> set[str]:
             ) from error
         ids.update(named.session_id for named in (*run.recordings, *(t for cell in run.cells for t in cell.trials)))
     return ids
+
+
+def _compacted_dates(root: Root) -> list[str]:
+    return sorted(path.stem.removeprefix("date=") for path in root.manifests.glob("date=*.json"))
+
+
+def _superfluous(root: Root) -> Iterator[Path]:
+    """List the files that compaction replaced, and those that a crash of it left: none holds a recording."""
+    for date in _compacted_dates(root):
+        manifest = load_manifest(root, date)
+        if manifest is not None:
+            replaced = manifest.replaced.files if manifest.replaced else ()
+            yield from {*(root.path / name for name in replaced), *unnamed_files(root, date, manifest)}
 
 
 def _compacted_bytes(root: Root, ids: list[str]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from analyze.store import Store
 from capture.compaction import compact_date
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, JournalWriter
-from capture.pruning import PrunePlan, PruneRule, parse_age, parse_size, plan_pruning, prune, sum_up
+from capture.pruning import PrunePlan, PruneRule, parse_age, parse_size, plan_pruning, prune, prune_by, sum_up
 from capture.recording.facts import Sender
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
@@ -177,6 +177,39 @@ def test_with_a_manifest_that_cannot_be_read_nothing_is_removed(recorded: Root) 
         plan_pruning(recorded, MONTH, NOW)
 
 
+def test_files_that_compaction_replaced_cost_no_recording(recorded: Root) -> None:
+    for seconds in range(6):
+        record(recorded, f"20260228T13000{seconds}-0000000d")
+    ids = list_session_ids(recorded)
+    room = total_bytes(recorded)
+    compact_date(recorded, "2026-02-28")
+    assert total_bytes(recorded) > room
+    rule = PruneRule(max_bytes=room)
+    plan = plan_pruning(recorded, rule, NOW)
+    assert plan.recordings == []
+    prune_by(rule, plan)
+    assert list_session_ids(recorded) == ids
+    assert plan.bytes_left == sum(path.stat().st_size for path in recorded.path.rglob("*.parquet")) <= room
+
+
+def test_pruning_goes_on_until_the_root_is_under_the_limit(root: Root) -> None:
+    for number in range(6):
+        said: list[tuple[Sender, str | bytes]] = [("client", os.urandom(200_000 if number == 5 else 100).hex())]
+        write_session_journal(root, said, session_id=f"20260212T09000{number}-0000000a")
+        seal(root.path, f"20260212T09000{number}-0000000a")
+    compact_date(root, "2026-02-12", grace_s=0)
+    rule = PruneRule(max_bytes=60_000)
+    plan = plan_pruning(root, rule, NOW)
+    prune_by(rule, plan)
+    left = sum(path.stat().st_size for path in root.path.rglob("*.parquet"))
+    assert plan.bytes_left == left <= 60_000
+
+
+def test_a_session_whose_journal_is_there_is_passed_over(recorded: Root) -> None:
+    recorded.journal_of(OLDEST).write_bytes(b"")
+    assert carry_out(recorded, MONTH) == [OLDER]
+
+
 PRUNING = """
     import sys
     from datetime import timedelta
@@ -286,7 +319,8 @@ def test_a_file_that_cannot_be_removed_is_named(recorded: Root) -> None:
     path.mkdir()
     with pytest.raises(WiretapeError, match=rf"{path} cannot be removed"):
         carry_out(recorded, MONTH)
-    assert list_session_ids(recorded) == [OLDER, OLD, YOUNG]
+    # The rest goes all the same: a nightly run must not end at the same file night after night.
+    assert list_session_ids(recorded) == [OLD, YOUNG]
 
 
 # --- journals -------------------------------------------------------------------------------------------------
