@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import ClassVar
+
+
+def describe_fault(error: BaseException) -> str:
+    """Name a fault of ours by its type and place, and what the system says of it.
+
+    Never its message or repr: those of a UnicodeError or a KeyError quote what was being worked on, and with it
+    what was said in a call.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    stack = traceback.walk_tb(error.__traceback__)
+    places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in stack]
+    return f"{type(error).__name__} at {' > '.join(places)}" if places else type(error).__name__
 
 
 class WiretapeError(Exception):

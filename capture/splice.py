@@ -13,6 +13,7 @@ from typing import Protocol
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
+from capture.errors import describe_fault
 from capture.recording.facts import ClosedBy, Sender, SessionEnd
 
 _log = logging.getLogger(__name__)
@@ -287,7 +288,7 @@ class Splice:
         """Say once that this recording has a hole."""
         if not self._failed:
             self._failed = True
-            _log.error("a session could not be recorded whole: %r", error)
+            _log.error("a session could not be recorded whole: %s", describe_fault(error))
 
     def finished(self) -> None:
         """Wake `run`: both ends are closed."""

@@ -19,6 +19,7 @@ from websockets.http11 import Response
 from websockets.protocol import Event
 from websockets.sync.client import ClientConnection as SyncClientConnection
 
+from capture.errors import describe_fault
 from capture.handshake import BadRequest, parse_request, parse_response, take_head
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeResponse, SessionEnd
@@ -157,11 +158,12 @@ class Tap:
     def _fail(self, error: Exception) -> None:
         """Copy nothing more: behind a hole that no gap tells of, bytes could be read as messages nobody sent."""
         self._has_failed = True
-        _log.error("a session could not be recorded whole: %r", error)
+        fault = describe_fault(error)
+        _log.error("a session could not be recorded whole: %s", fault)
         with suppress(Exception):
             recording = self._recording
             if recording is not None:
-                recording.lose_track(f"the tap failed: {error!r}")
+                recording.lose_track(f"the tap failed: {fault}")
 
 
 class TappedConnection(ClientConnection):

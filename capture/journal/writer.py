@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from capture.errors import describe_fault
 from capture.journal.counters import CounterPage, Counts, sweep_counts
 from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
 from capture.journal.records import SENDERS, Direction, OpenGaps, Unwritten
@@ -264,9 +265,10 @@ class Journal:
         # A bug in the recorder must neither break a call nor stop the recording of the others: what this
         # journal holds so far is sound, and nothing more goes into it.
         except Exception as bug:  # noqa: BLE001
-            _log.exception("%s: the recorder failed", self.path.name)
-            self._file.refuse(f"the recorder failed: {bug!r}")
-            self._lose(records, repr(bug))
+            fault = f"the recorder failed: {describe_fault(bug)}"
+            _log.error("%s: %s", self.path.name, fault)
+            self._file.refuse(fault)
+            self._lose(records, fault)
         if is_closed:
             self._finish()
         return is_closed or not (self._to_retry or self._unwritten)
@@ -344,8 +346,8 @@ class Journal:
     def _tell(self, done: Callable[[], None]) -> None:
         try:
             done()
-        except Exception:  # noqa: BLE001 - the thread must live on, for the other sessions
-            _log.exception("%s: what waited for it failed", self.path.name)
+        except Exception as bug:  # noqa: BLE001 - the thread must live on, for the other sessions
+            _log.error("%s: what waited for it failed: %s", self.path.name, describe_fault(bug))
 
     def _abandon(self) -> None:
         self._is_closed = self._is_finished = self._takes_care = True

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
 
-from capture.errors import EndpointRefused, UsageProblem, WiretapeError
+from capture.errors import EndpointRefused, UsageProblem, WiretapeError, describe_fault
 
 
 def test_misuse_exits_2_and_a_refusal_1() -> None:
@@ -38,3 +42,23 @@ def test_a_refusal_survives_the_way_between_processes() -> None:
     copied = pickle.loads(pickle.dumps(refused))  # noqa: S301
     assert type(copied) is EndpointRefused
     assert (str(copied), copied.status, copied.body) == (str(refused), 429, "slow down")
+
+
+def test_a_fault_is_named_by_its_type_and_place_and_never_by_what_it_quotes() -> None:
+    told = []
+    faults: list[Callable[[], object]] = [
+        lambda: "s3cr3t \ud800".encode(),
+        lambda: os.environ["S3CR3T"],
+        lambda: Path("/nowhere/s3cr3t").read_bytes(),
+    ]
+    for fail in faults:
+        try:
+            fail()
+        except Exception as error:  # noqa: BLE001 - any of them
+            told.append(describe_fault(error))
+    assert [re.sub(r":\d+", ":N", one) for one in told] == [
+        "UnicodeEncodeError at test_errors.py:N > test_errors.py:N",
+        "KeyError at test_errors.py:N > test_errors.py:N > <frozen os>:N",
+        "FileNotFoundError: No such file or directory",
+    ]
+    assert describe_fault(ValueError("s3cr3t")) == "ValueError"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -45,7 +46,7 @@ class Copies:
         def take(chunk: bytes, arrived_ns: int) -> None:
             assert arrived_ns > 0
             if self.is_broken:
-                raise OSError("disk full")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self.pieces.append((sender, chunk))
             self.frames[sender].advance(chunk)
 
@@ -204,7 +205,7 @@ async def test_a_broken_recorder_does_not_break_the_call(caplog: pytest.LogCaptu
             await pair.client.send(b"ping")
             assert await pair.server.reader.readexactly(4) == b"ping"
     assert [record.message for record in caplog.records] == [
-        "a session could not be recorded whole: OSError('disk full')"
+        "a session could not be recorded whole: OSError: No space left on device"
     ]
 
 

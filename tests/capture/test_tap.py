@@ -138,6 +138,8 @@ def test_a_fault_while_copying_is_told_once_and_leaves_a_gap(
     tap.sent(text("client", "lost as well"))
     tap.lost()
     recording = line.recorded(recorder)
-    assert len([entry for entry in caplog.records if "could not be recorded whole" in entry.message]) == 1
+    [fault] = [entry.message for entry in caplog.records if "could not be recorded whole" in entry.message]
+    assert fault.startswith("a session could not be recorded whole: TypeError at tap.py:")
+    assert {gap["reason"].partition(":")[0] for gap in recording.session["gaps"]} == {"the tap failed"}
     assert [message.content for message in recording.messages()] == ["before"]
     assert (recording.session["complete"], len(recording.session["gaps"])) == (False, 2)

@@ -406,7 +406,7 @@ def test_a_bug_in_the_recorder_ends_one_journal_and_leaves_what_it_holds(
     catch_up(writer)
 
     def stumble(records: Sequence[tuple[Direction, int, bytes]]) -> None:
-        raise ZeroDivisionError
+        f"s3cr3t \ud800 {len(records)}".encode()
 
     monkeypatch.setattr(broken._file, "append", stumble)
     for journal in (broken, sound):
@@ -419,9 +419,13 @@ def test_a_bug_in_the_recorder_ends_one_journal_and_leaves_what_it_holds(
     assert told(sound.path) == [(CLIENT, b"next")]
     assert told(broken.path) == [(CLIENT, b"whole")]
     assert broken.lost_bytes == len("nextafter")
-    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
-        "broken.journal: the recorder failed"
+    faults = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage().partition(" at ")[0] for record in faults] == [
+        "broken.journal: the recorder failed: UnicodeEncodeError"
     ]
+    # The error's repr, and with it what was being written, is nowhere.
+    assert "s3cr3t" not in caplog.text + str(broken.failure)
+    assert b"s3cr3t" not in broken.path.read_bytes()
     assert writer._buffered_bytes == 0
 
 
