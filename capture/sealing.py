@@ -27,7 +27,7 @@ from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, forget_counts, is_locked, read_journal, taken_bytes, with_losses
 from capture.keeping import Kept, Window, has_windows
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
-from capture.recording.root import Root, date_of
+from capture.recording.root import Root, date_of, make_private_folder
 
 if TYPE_CHECKING:
     from capture.rows import Row, SessionRows
@@ -207,7 +207,7 @@ class Sealer:
             # The disk's fault and not the journal's: it stays where the next start finds it.
             return SealingFailed(session_id, died, journal)
         kept_in = self._root.quarantine / journal.name
-        kept_in.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(kept_in.parent)
         with suppress(FileNotFoundError):  # a second recorder on this root has put it there already
             journal.replace(kept_in)
         return SealingFailed(session_id, died, kept_in)

@@ -363,8 +363,9 @@ def look_everywhere(root: Root, folder: Path) -> None:
     places |= {command: say(root, "capture", command, "--json") for command in ("list", "recover")}
     assert found_in(places, SECRETS) == []
     # The proxy was started with a umask of 0.
-    assert not any(path.stat().st_mode & 0o077 for path in root.path.rglob("*") if path.is_file())
-    assert stat.S_IMODE(root.journal.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in root.path.rglob("*") if path.is_file()} == {0o600}
+    folders = [root.path, *(path for path in root.path.rglob("*") if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from capture.journal.records import FILE_HEAD, RECORD_HEAD, Unwritten, encode_records
+from capture.recording.root import make_private_folder
 
 BUFFERS_A_WRITE = os.sysconf("SC_IOV_MAX")
 """What one `os.writev` takes; a record is two buffers."""
@@ -36,7 +37,7 @@ class JournalFile:
             return
         # The journal holds the secrets that stand inside messages, because nothing on the call's path parses
         # them: nobody else may read it. Sealing takes them out.
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         if self._path.exists():
             raise FileExistsError(f"{self._path} exists already")
         # By the time it has its name it is locked: no sealer ever takes it for an abandoned one.

@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 
 from capture.errors import UsageProblem
-from capture.recording.root import Root
+from capture.recording.root import Root, make_private_folder
 
 MANIFEST_VERSION = 1
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def read_manifests(root: Root) -> dict[str, Manifest]:
 
 def save_manifest(root: Root, date: str, manifest: Manifest) -> None:
     """Replace a date's manifest atomically; it is on disk when this returns."""
-    root.manifests.mkdir(parents=True, exist_ok=True)
+    make_private_folder(root.manifests)
     path = root.manifest_file(date)
     unfinished = path.with_name(f".{path.name}.tmp")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -135,7 +135,7 @@ def save_manifest(root: Root, date: str, manifest: Manifest) -> None:
 @contextmanager
 def manifests_locked(root: Root) -> Iterator[None]:
     """Hold the right to change manifests and what they name; waits for whoever has it. Readers need none."""
-    root.manifests.mkdir(parents=True, exist_ok=True)
+    make_private_folder(root.manifests)
     descriptor = os.open(root.manifests / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

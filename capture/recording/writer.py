@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capture.recording.root import Root
+from capture.recording.root import Root, make_private_folder
 from capture.recording.schema import SESSIONS, TABLES
 
 Row = Mapping[str, Any]
@@ -89,7 +89,7 @@ class _TableWriter:
         self._heavy = [name for name in schema.names if name in _HEAVY_COLUMNS]
         self._rows: list[Row] = []
         self._bytes = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         self._file = create_private(self._temporary)
         self._parquet = pq.ParquetWriter(self._file, schema, compression="zstd", **tuning(schema))
 
