@@ -28,7 +28,7 @@ from capture.recording.facts import (
     SessionEnd,
     SessionFacts,
 )
-from capture.redaction import redact_message, redact_text
+from capture.redaction import redact_message, redact_setting, redact_text
 
 TRANSCRIPTS, AUDIO = "transcripts", "audio"
 MASK = "x"
@@ -227,7 +227,8 @@ def clean_fact(fact: Fact, masks: Masks = NO_MASKS) -> Fact:
         case Divergence():
             return replace(fact, expected=clean_json(fact.expected), seen=clean_json(fact.seen))
         case Rewrite():
-            return replace(fact, before=clean_json(fact.before), after=clean_json(fact.after))
+            before, after = (redact_setting(fact.path, text) for text in (fact.before, fact.after))
+            return replace(fact, before=clean_json(before), after=clean_json(after))
         case SessionEnd():
             return replace(fact, end_reason=clean(fact.end_reason))
 

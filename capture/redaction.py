@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
@@ -141,6 +142,13 @@ def redact_message(text: str) -> str | None:
     """
     edits = secret_edits(text)
     return apply_edits(text, edits) if edits else None
+
+
+def redact_setting(path: str, value: str) -> str:
+    """Redact the JSON of a value as if it stood at this path of a message: `session.tools`."""
+    head = f"{{{json.dumps(path)}:"
+    whole = f"{head}{value}}}"
+    return (redact_message(whole) or whole)[len(head) : -1] if value else value
 
 
 def secret_edits(text: str) -> list[Edit]:

@@ -42,6 +42,12 @@ def run_command(
         Expectation | None,
         typer.Option(help="Exit 1 unless every trial is ok, or unless the failure comes again at least once."),
     ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redact", metavar="WHAT", help="Not to be kept of the trials, as with `capture proxy`; repeatable."
+        ),
+    ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials as JUnit XML too.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
@@ -65,6 +71,7 @@ def run_command(
         seed=seed,
         expect=expect.value if expect else None,
         junit=junit,
+        redact=redact or [],
     )
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,8 +78,9 @@ async def play(
     upgrade: Upgrade,
     speed: float = 1.0,
     timeout_ns: int = WAIT_TIMEOUT_NS,
+    redact: Sequence[str] = (),
 ) -> Played:
-    """Play a plan against a target and record it.
+    """Play a plan against a target and record it, but for what `redact` names.
 
     An endpoint that refuses the session, or a credential that is not to be had, is an outcome like others: it is
     recorded, nothing is raised.
@@ -93,6 +94,7 @@ async def play(
         host=target.host,
         url=redact_url(url),
         replay=replay,
+        redact=list(redact),
     )
     recording = recorder.start_session(facts)
     trial = _Trial(plan, recording, Player(plan, speed=speed, timeout_ns=timeout_ns))

@@ -31,6 +31,7 @@ from replay.runs import (
     encode_run,
     new_run_id,
     save_run,
+    without_secrets,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def plan_run(
 ) -> Run:
     """Lay out a run: every recording over every target with every combination of the variations.
 
-    Raises `UsageProblem` for a path that a recorded session does not have, and for a target given twice.
+    Raises `UsageProblem` for a path that a recorded session does not have, for a target given twice, and for values
+    that only a credential tells apart: it is not kept, and neither is what told them apart.
     """
     settings = settings or {}
     _check_targets(targets)
@@ -132,7 +134,7 @@ def plan_run(
     ]
     started_at = datetime.now(UTC)
     axes = [Axis(axis=TARGET_AXIS, values=[target.name for target in targets])]
-    axes += [Axis(axis=v.path, values=[as_text(value) for value in v.values]) for v in variations]
+    axes += [_axis_of(variation) for variation in variations]
     return Run(
         run_id=new_run_id(started_at),
         started_at=started_at,
@@ -184,9 +186,12 @@ async def run_matrix(
     recorder: Recorder,
     *,
     timeout_ns: int = WAIT_TIMEOUT_NS,
+    redact: Sequence[str] = (),
     on_progress: OnProgress = lambda _job, _trial: None,
 ) -> None:
     """Play the trials, so many at a time as the run says; the run's file is replaced after each.
+
+    `redact` names what must not be kept of the trials, as `--redact` does.
 
     Cancelled, it keeps what was done and marks the run interrupted.
     """
@@ -201,7 +206,7 @@ async def run_matrix(
     async def play_job(job: Job) -> None:
         async with slots:
             on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns)
+            played = await _play(job, run, recorder, timeout_ns, redact)
         trial = await _judge(job, played)
         job.cell.trials.append(trial)
         await save()
@@ -220,7 +225,7 @@ async def run_matrix(
         save_run(root, run.run_id, encode_run(run))
 
 
-async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int) -> Played:
+async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str]) -> Played:
     facts = ReplayFacts(
         run_id=run.run_id,
         replay_of=job.source.recording.session_id,
@@ -239,6 +244,7 @@ async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int) -> Play
         upgrade=job.source.upgrade,
         speed=run.speed,
         timeout_ns=timeout_ns,
+        redact=redact,
     )
 
 
@@ -286,18 +292,27 @@ def _cells_of(
         varied = {variation.path: value for variation, value in zip(variations, values, strict=True)}
         cells.append(
             RunCell(
-                cell=" · ".join([target.name, *(f"{short_path(p)}={as_text(v)}" for p, v in varied.items())]),
+                cell=" · ".join([target.name, *(f"{short_path(p)}={shown(p, v)}" for p, v in varied.items())]),
                 session_id=source.recording.session_id,
                 target=target.name,
                 region=target.region,
                 model=target.model,
-                values={TARGET_AXIS: target.name, **{path: as_text(value) for path, value in varied.items()}},
+                values={TARGET_AXIS: target.name, **{path: shown(path, value) for path, value in varied.items()}},
                 overrides={**settings, **varied},
             )
         )
     by_name = {target.name: target for target in targets}
     _find_baseline(cells, source, by_name).baseline = True
     return cells
+
+
+def _axis_of(variation: Variation) -> Axis:
+    axis = Axis(axis=variation.path, values=[shown(variation.path, value) for value in variation.values])
+    if len(set(axis.values)) < len(axis.values):
+        raise UsageProblem(
+            f"values of {variation.path} differ only in a credential, which is never kept: give them different labels"
+        )
+    return axis
 
 
 def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[str, Target]) -> RunCell:
@@ -307,7 +322,7 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     def is_unchanged(cell: RunCell) -> bool:
         recorded = {path: source.plan.setting(path) for path in cell.overrides}
         return all(
-            as_text(models.get(was, was) if isinstance(was, str) else was) == as_text(cell.overrides[path])
+            shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
             for path, was in recorded.items()
         )
 
@@ -329,6 +344,11 @@ def _nearness(target: Target, source: Source) -> int:
     if source.url and asked.split("?")[0] == source.url.split("?")[0]:
         return 2
     return 1 if target.region and target.region == source.recording.region else 0
+
+
+def shown(path: str, value: Any) -> str:
+    """Write a configuration value as it may be kept: credentials are `[redacted]`, as they are in a recording."""
+    return as_text(without_secrets({path: value})[path])
 
 
 def as_text(value: Any) -> str:

@@ -15,15 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from capture.arguments import parse_setting, parse_value
+from capture.arguments import parse_redactions, parse_setting, parse_value
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
 from capture.recording.root import Root, open_root
+from capture.redaction import redact_setting
 from capture.targets import Target, load_targets, resolve_target
 from replay.junit import write_junit
 from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
-from replay.runs import Run, RunCell, Trial
+from replay.rewrite import Change
+from replay.runs import Run, RunCell, Trial, without_secrets
 from replay.verdict import CellResult, Verdict, read_verdicts
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class RunRequest:
     seed: int = 0
     expect: Literal["ok", "failed"] | None = None
     junit: Path | None = None
+    redact: Sequence[str] = ()
 
 
 def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
@@ -58,6 +61,8 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     Raises `UsageProblem`, and `EndpointRefused` where no target took a single session.
     """
     root = open_root(recordings)
+    # Before anything is sent.
+    redact = parse_redactions(request.redact)
     targets = find_targets(request.to)
     sources = [prepare(open_recording(root, find_recording(root, text))) for text in request.sessions]
     _check_sources(sources)
@@ -78,7 +83,7 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     for target in targets:
         # A missing key is the user's to fix, before the first trial and not in each.
         target.credential_headers()
-    finished = _play(planned, jobs, root, request)
+    finished = _play(planned, jobs, root, request, redact)
     if request.junit is not None:
         write_junit(planned, request.junit)
     verdicts = read_verdicts(planned)
@@ -146,11 +151,14 @@ def _check_sources(sources: Sequence[Source]) -> None:
             )
 
 
-def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest) -> bool:
+def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
     timeout_ns = int(request.timeout_s * 1e9)
     try:
         with _Narrator(planned) as narrator, Recorder(root) as recorder:
-            asyncio.run(run_matrix(planned, jobs, root, recorder, timeout_ns=timeout_ns, on_progress=narrator.note))
+            playing = run_matrix(
+                planned, jobs, root, recorder, timeout_ns=timeout_ns, redact=redact, on_progress=narrator.note
+            )
+            asyncio.run(playing)
     except KeyboardInterrupt:
         done, whole = planned.finished_trials, len(jobs)
         _say(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")
@@ -245,9 +253,15 @@ def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target]) ->
         "url": targets[cell.target].request_url(source.upgrade.path_and_query).split("?")[0],
         "baseline": cell.baseline,
         "messages": len(plan.steps),
-        "changes": [asdict(change) for step in plan.steps for change in step.changes],
+        "changes": [_shown(change) for step in plan.steps for change in step.changes],
         "left_out": list(plan.not_sent),
     }
+
+
+def _shown(change: Change) -> dict[str, str]:
+    # Logs of CI systems keep what is printed.
+    before, after = (redact_setting(change.path, text) for text in (change.before, change.after))
+    return asdict(change) | {"before": before, "after": after}
 
 
 def _print_result(run: Run, verdicts: Sequence[Verdict], *, as_json: bool) -> None:
@@ -279,7 +293,7 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
         "recording": cell.session_id,
         "target": cell.target,
         "region": cell.region,
-        "overrides": cell.overrides,
+        "overrides": without_secrets(cell.overrides),
         "baseline": cell.baseline,
         "trials": [
             {"trial": t.trial, "session_id": t.session_id, "outcome": t.outcome, "note": t.note} for t in cell.trials

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from capture.errors import UsageProblem
 from capture.recording.facts import TrialKind
-from capture.recording.root import Root
+from capture.recording.root import Root, make_private_folder
+from capture.redaction import redact_setting
 
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
@@ -109,14 +113,23 @@ def new_run_id(started_at: datetime) -> str:
     return f"r{started_at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
+def without_secrets(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Put `[redacted]` in place of credentials in overrides, such as those of MCP tools, to be kept or shown."""
+    return {
+        path: json.loads(redact_setting(path, json.dumps(value, ensure_ascii=False)))
+        for path, value in overrides.items()
+    }
+
+
 def encode_run(run: Run) -> bytes:
-    """Encode a run as its file holds it."""
-    return msgspec.json.format(msgspec.json.encode(run), indent=1)
+    """Encode a run as its file holds it: credentials in overrides stay in memory, where its trials need them."""
+    cells = [replace(cell, overrides=without_secrets(cell.overrides)) for cell in run.cells]
+    return msgspec.json.format(msgspec.json.encode(replace(run, cells=cells)), indent=1)
 
 
 def save_run(root: Root, run_id: str, encoded: bytes) -> None:
     """Replace a run's file atomically."""
-    root.runs.mkdir(parents=True, exist_ok=True)
+    make_private_folder(root.runs)
     target = root.runs / f"{run_id}.json"
     unfinished = target.with_suffix(".json.new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.redaction import REDACTED, redact_bytes, redact_headers, redact_message, redact_text, redact_url
+from capture.redaction import (
+    REDACTED,
+    redact_bytes,
+    redact_headers,
+    redact_message,
+    redact_setting,
+    redact_text,
+    redact_url,
+)
 
 SECRET = "s3cr3t-k3y-of-4-t3st"
 
@@ -265,3 +273,11 @@ def test_a_piece_of_a_message_is_searched_by_its_keys() -> None:
 @given(st.binary())
 def test_any_bytes_pass_and_keep_their_length(content: bytes) -> None:
     assert len(redact_bytes(content) or content) == len(content)
+
+
+def test_a_setting_is_read_as_at_its_path() -> None:
+    tools = [{"type": "mcp", "server_label": "crm", "authorization": "t0ken", "headers": {"X-Crm": "s3cr3t"}}]
+    kept = [{**tools[0], "authorization": REDACTED, "headers": {"X-Crm": REDACTED}}]
+    assert json.loads(redact_setting("session.tools", json.dumps(tools))) == kept
+    assert redact_setting("session.voice", '"marin"') == '"marin"'
+    assert redact_setting("session.tools", "") == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections import Counter
 from typing import Any
 
@@ -205,3 +206,25 @@ async def test_a_trial_cut_short_without_a_failure_is_not_ok(
         await run_matrix(run, plan_jobs(run, [source], [polite]), root, recorder)
     [trial] = run.cells[0].trials
     assert (trial.outcome, trial.note) == ("failed_otherwise", "closed_by_endpoint")
+
+
+def test_a_credential_that_is_varied_names_no_cell(script: Any) -> None:
+    def tools(label: str, token: str) -> list[dict[str, str]]:
+        return [{"type": "mcp", "server_label": label, "authorization": token}]
+
+    script.server({"type": "session.created", "session": {}}).client(
+        # As a recording holds it.
+        {"type": "session.update", "session": {"type": "realtime", "tools": tools("a", "[redacted]")}},
+        5,
+    )
+    source = Source(RunRecording(session_id="s", target="eastus2"), make_plan(script.messages), Upgrade("/"), EAST.url)
+    varied = Variation("session.tools", (tools("b", "t0ken"), tools("a", "t0ken")))
+    run = plan_run([source], [EAST], variations=[varied])
+    assert [axis.values for axis in run.axes[1:]] == [[as_text(tools(label, "[redacted]")) for label in "ba"]]
+    assert "t0ken" not in str(names(run)) + str([cell.values for cell in run.cells])
+    # The recorded tools with their credential put back are the recording as it was.
+    assert '"server_label": "a"' in baseline(run)
+    plan = adapt_for(run.cells[0], source, {"eastus2": EAST})
+    assert json.loads(str(plan.steps[0].content))["session"]["tools"] == tools("b", "t0ken")
+    with pytest.raises(UsageProblem, match=r"values of session\.tools differ only in a credential"):
+        plan_run([source], [EAST], variations=[Variation("session.tools", (tools("a", "1"), tools("a", "2")))])

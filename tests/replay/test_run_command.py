@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from capture.call import CallPlan, place_call
@@ -23,6 +24,7 @@ from replay.matrix import Variation
 from replay.run_command import RunRequest, meets, parse_variation, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
 
+TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 MODEL = "session.audio.input.transcription.model"
 
 
@@ -242,3 +244,40 @@ async def test_when_no_target_takes_a_session_the_reason_is_an_error(simulate: A
     with pytest.raises(EndpointRefused, match=r"no target took a session: .*cannot be reached"):
         await asyncio.to_thread(run, request, root.path, dry_run=False, as_json=True)
     assert [trial.outcome for trial in load_run(root, "last").cells[0].trials] == ["not_run", "not_run"]
+
+
+@pytest.mark.slow
+async def test_neither_a_credential_that_is_set_nor_what_must_not_be_kept_is_kept_or_printed(
+    simulate: Any, call: Any, configured: Any, root: Root, tmp_path: Path
+) -> None:
+    secrets = (b"planted-token", b"planted-header")
+    tool = {
+        "type": "mcp",
+        "server_label": "crm",
+        "authorization": "planted-token",
+        "headers": {"X-C": "planted-header"},
+    }
+    async with simulate() as simulator:
+        configured(simulator)
+        recording = await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        arguments = ["last", "--to", "swedencentral", "--trials", "1", "--redact", "transcripts"]
+        arguments += [f"--set=session.tools={json.dumps([tool])}", f"--vary=session.tools={json.dumps([tool])}"]
+        arguments += ["--json", "--junit", str(tmp_path / "junit.xml")]
+        process = await start(root, *arguments)
+        out, err = await process.communicate()
+        dry = await start(root, *arguments, "--dry-run")
+        dry_out, dry_err = await dry.communicate()
+    assert (process.returncode, dry.returncode) == (0, 0), err.decode() + dry_err.decode()
+    places = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]  # noqa: ASYNC240 - all is over
+    rows = {name: pq.read_table(root.table(name)).to_pylist() for name in ("sessions", "events", "rewrites")}
+    places += [out, err, dry_out, dry_err, str(rows).encode()]
+    assert [secret for secret in secrets for place in places if secret in place] == []
+    # It was sent all the same, and only its value is missing.
+    [trial] = [row for row in rows["sessions"] if row["session_id"] != recording.session_id]
+    assert [kept["authorization"] for kept in json.loads(trial["overrides"])["session.tools"]] == ["[redacted]"]
+    heard = [
+        json.loads(row["payload"])["transcript"]
+        for row in rows["events"]
+        if row["session_id"] == trial["session_id"] and row["type"] == TRANSCRIBED
+    ]
+    assert [set(text) for text in heard] == [{"x"}]

@@ -98,3 +98,13 @@ def test_a_file_that_is_no_run_is_never_the_last(root: Root) -> None:
     keep(root, "r20261123T011500-3f2a")
     (root.runs / "rotten.json").write_text("{bad")
     assert load_run(root, "last").run_id == "r20261123T011500-3f2a"
+
+
+def test_credentials_in_overrides_stay_in_memory(root: Root) -> None:
+    run = make_run()
+    tools = [{"type": "mcp", "authorization": "t0ken", "headers": {"X-Crm": "s3cr3t"}}]
+    run.cells[0].overrides = {"session.tools": tools, "session.speed": 1.5}
+    save_run(root, run.run_id, encode_run(run))
+    assert run.cells[0].overrides["session.tools"] is tools
+    kept = [{"type": "mcp", "authorization": "[redacted]", "headers": {"X-Crm": "[redacted]"}}]
+    assert load_run(root, run.run_id).cells[0].overrides == {"session.tools": kept, "session.speed": 1.5}
