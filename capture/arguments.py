@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -60,15 +61,21 @@ def parse_redactions(texts: Sequence[str]) -> list[str]:
 
 
 def _check_ends(rule: str, pattern: re.Pattern[str]) -> None:
+    # A program that calls `record(redact=…)` in a thread: only the main one may look for signals.
+    if threading.current_thread() is not threading.main_thread():
+        return
+
     def give_up(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
         raise UsageProblem(f"--redact {rule} takes too long to search: avoid repeats within repeats, as in (a+)+")
 
     # The `re` module looks for signals while it searches, and has no time limit of its own.
     before = signal.signal(signal.SIGVTALRM, give_up)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_CPU_S)
+    left_s, interval_s = signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_CPU_S)
     try:
         for probe in _PROBES:
             pattern.search(probe)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, before or signal.SIG_DFL)
+        # A profiler's, in a program that records its own connections.
+        signal.setitimer(signal.ITIMER_VIRTUAL, left_s, interval_s)

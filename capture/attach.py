@@ -20,8 +20,10 @@ from websockets.headers import build_host
 from websockets.uri import WebSocketURI
 
 from capture.arguments import parse_redactions
+from capture.errors import UsageProblem
 from capture.keeping import parse_keep
 from capture.recorder import Recorder, SessionRecording
+from capture.recording.facts import KeepRule
 from capture.recording.root import Root, open_root
 from capture.redaction import redact_url
 from capture.sealer_process import SealerProcess
@@ -42,10 +44,10 @@ def record(
     tags: Mapping[str, str] | None = None,
     target: str | None = None,
     conversation_key: str | None = None,
-    keep: str = "all",
+    keep: KeepRule | str = "all",
     pre_s: float | None = None,
     post_s: float | None = None,
-    redact: Sequence[str] = (),
+    redact: Sequence[str] | str = (),
 ) -> ConnectionRecorder:
     """Give a `create_connection` for `connect` of `websockets`: what connects through it is recorded.
 
@@ -59,10 +61,20 @@ def record(
         "target": target,
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
         "conversation_key": conversation_key,
-        "keep_rule": parse_keep(keep, pre_s, post_s),
-        "redact": parse_redactions(redact),
+        "keep_rule": _keep_rule(keep, pre_s, post_s),
+        "redact": parse_redactions([redact] if isinstance(redact, str) else redact),
     }
     return ConnectionRecorder(open_root(Path(root) if root is not None else None), facts)
+
+
+def _keep_rule(keep: KeepRule | str, pre_s: float | None, post_s: float | None) -> KeepRule:
+    if not isinstance(keep, KeepRule):
+        return parse_keep(str(keep), pre_s, post_s)
+    if pre_s is not None or post_s is not None:
+        raise UsageProblem("a KeepRule has seconds of its own: give pre_s and post_s there")
+    # A rule that cannot be read back would be found out in the journal, when the call is over.
+    text = f"sample:{keep.sample}" if keep.keep == "sample" else keep.keep
+    return parse_keep(text, keep.pre_s, keep.post_s)
 
 
 class ConnectionRecorder:

@@ -5,25 +5,32 @@ openai is always here; openai-agents and pipecat-ai are tried where they are ins
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import base64
+import re
+import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from openai import AsyncOpenAI, OpenAI
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
 
 from capture import record
 from capture.attach import close_recorders
 from capture.audio import PCM16_24K, clip_as
-from capture.recording.reader import RecordedMessage, open_recording
+from capture.recording.reader import RecordedMessage, list_session_ids, open_recording
 from capture.recording.root import Root
 from replay.simulator import load_scenario, serve
 from tests.test_end_to_end import Witness
 
+HOME = Path(__file__).parents[1]
 CHUNK_MS = 20
 CHUNK_BYTES = int(CHUNK_MS * PCM16_24K.bytes_per_ms)
 API_KEY = "sk-never-on-disk"
@@ -92,6 +99,58 @@ async def test_the_openai_sdk(
     assert client.received == endpoint.sent[: len(client.received)]
     assert (session["close_code"], session["closed_by"], session["outcome"]) == (1000, "client", "ok")
     assert dict(session["tags"]) == {"call": "c-1"}
+
+
+SNIPPETS = re.findall(r"```python\n(.*?)```", (HOME / "docs" / "in-process.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run_snippet(source: str, **names: Any) -> Any:
+    """Run lines of the docs as they stand; give what the last of them makes."""
+    *statements, last = ast.parse(source).body
+    assert isinstance(last, ast.Expr)
+    exec(compile(ast.Module(statements, []), "in-process.md", "exec"), names)  # noqa: S102 - our own docs
+    return eval(compile(ast.Expression(last.value), "in-process.md", "eval"), names)  # noqa: S307 - as above
+
+
+async def test_the_lines_of_the_docs_record_as_they_stand(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(root.path))
+    monkeypatch.chdir(root.path.parent)
+    for_openai, for_websockets, for_others, with_options = (code for code in SNIPPETS if "record" in code)
+    authority = trustme.CA()
+    server_tls, client_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("api.openai.com").configure_cert(server_tls)
+    authority.configure_trust(client_tls)
+    async with (
+        serve([load_scenario("healthy")]) as simulator,
+        AsyncOpenAI(api_key=API_KEY, websocket_base_url=f"{simulator.origin}/v1") as client,
+    ):
+        async with run_snippet(for_openai, client=client) as call:
+            assert (await call.recv()).type == "session.created"
+        patch = run_snippet(for_others)
+        await greet(connect(f"{simulator.origin}/v1/realtime?model=m", proxy=None))
+        patch.undo()
+        async with run_snippet(with_options, record=record, call_id="c-1") as tap:
+            await greet(connect(f"{simulator.origin}/v1/realtime?model=m", proxy=None, create_connection=tap))
+    async with serve_websockets(lambda peer: peer.send("hello"), "127.0.0.1", 0, ssl=server_tls) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        # The lines name api.openai.com, and are led here.
+        here = partial(connect, host="127.0.0.1", port=port, ssl=client_tls, proxy=None)
+        await greet(run_snippet(for_websockets, connect=here))
+    close_recorders()
+    async with asyncio.timeout(20):
+        while len(list_session_ids(root)) < 4:  # noqa: ASYNC110 - another process's files
+            await asyncio.sleep(0.02)
+    sessions = [open_recording(root, session_id).session for session_id in list_session_ids(root)]
+    assert [session["complete"] for session in sessions] == [True] * 4
+    assert [dict(session["tags"] or {}) for session in sessions if session["target"] == "azure-eastus2"] == [
+        {"call": "c-1"}
+    ]
+    assert {session["host"] for session in sessions} == {"127.0.0.1", "api.openai.com"}
+
+
+async def greet(connecting: Any) -> None:
+    async with connecting as connection:
+        await connection.recv()
 
 
 async def speak(call: Any, speech: list[bytes]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -70,3 +72,21 @@ def test_what_must_not_be_kept_is_read_from_words_and_expressions() -> None:
 def test_a_redaction_that_cannot_be_applied_is_told_before_anything_is_recorded(text: str, said: str) -> None:
     with pytest.raises(UsageProblem, match=re.escape(said)):
         parse_redactions([text])
+
+
+def test_an_expression_is_tried_out_without_harm_to_the_program_that_asks() -> None:
+    fired: list[int] = []
+    before = signal.signal(signal.SIGVTALRM, lambda number, _: fired.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 1000, 5)
+        assert parse_redactions(["/a+/"]) == ["/a+/"]
+        assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 900
+        assert fired == []
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_rules_are_read_in_any_thread() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(parse_redactions, ["/a+/", "audio"]).result() == ["/a+/", "audio"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from websockets.sync.client import connect as connect_in_thread
 from capture import record
 from capture.attach import close_recorders
 from capture.errors import UsageProblem
+from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import leftover_journals
@@ -304,27 +306,57 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
     assert leftover_journals(root) == []
 
 
-async def test_what_went_well_need_not_be_kept(root: Root) -> None:
-    async with endpoint() as host, record(root.path, keep="failed") as tap:
+@pytest.mark.parametrize(("keep", "sessions"), [("failed", 0), ("sample:0", 0), ("sample:1", 1), ("all", 1)])
+async def test_what_went_well_is_kept_as_keep_says(root: Root, keep: str, sessions: int) -> None:
+    async with endpoint() as host, record(root.path, keep=keep) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
-    assert list_session_ids(root) == []
+    assert len(list_session_ids(root)) == sessions
     assert leftover_journals(root) == []
+    assert {path.parts[len(root.path.parts)] for path in root.path.rglob("*") if path.is_file()} == (
+        {"sessions", "events"} if sessions else set()
+    )
 
 
-async def test_what_must_not_be_kept_is_covered(root: Root) -> None:
-    said = '{"type":"response.output_text.done","text":"my secret"}'
-    async with (
-        endpoint() as host,
-        record(root.path, redact=["transcripts"]) as tap,
-        connect(f"ws://{host}/v1/realtime", create_connection=tap) as connection,  # type: ignore[arg-type]
-    ):
+async def test_what_failed_is_kept_whatever_keep_says(root: Root) -> None:
+    async def fail(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.close(1011)
+
+    async with endpoint(fail) as host, record(root.path, keep="failed", pre_s=5, post_s=5) as tap:
+        with pytest.raises(ConnectionClosed):
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert contents(only_recording(root), "client") == ["hello"]
+
+
+@pytest.mark.parametrize("redact", [["transcripts"], "transcripts", ["emails,transcripts"]])
+async def test_what_must_not_be_kept_is_masked(root: Root, redact: Any) -> None:
+    said = '{"type":"response.output_audio_transcript.done","transcript":"call me at home"}'
+    async with endpoint() as host, record(root.path, redact=redact) as tap:
+        connection = await connect(f"ws://{host}/v1/realtime", create_connection=tap)  # type: ignore[arg-type]
         await connection.send(said)
         assert await connection.recv() == said
-    assert contents(only_recording(root), "server") == [said.replace("my secret", "x" * 9)]
+        await connection.close()
+    masked = said.replace("call me at home", "x" * 15)
+    assert contents(only_recording(root), "client") == contents(only_recording(root), "server") == [masked]
 
 
-def test_a_rule_that_cannot_be_read_is_refused_before_any_call(root: Root) -> None:
-    with pytest.raises(UsageProblem, match="--keep takes all, failed, or sample:P"):
-        record(root.path, keep="none")
-    with pytest.raises(UsageProblem, match="transcripts"):
-        record(root.path, redact=["speech"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"keep": "faild"}, "--keep takes all, failed, or sample:P with a share P from 0 to 1, not 'faild'"),
+        ({"keep": "sample:2"}, "--keep takes all, failed, or sample:P"),
+        ({"keep": 0.1}, "--keep takes all, failed, or sample:P"),
+        ({"keep": KeepRule(keep="sample", sample=2.0)}, "--keep takes all, failed, or sample:P"),
+        ({"keep": KeepRule(pre_s=1.0)}, "--pre and --post go together"),
+        ({"keep": KeepRule(), "pre_s": 1, "post_s": 1}, "a KeepRule has seconds of its own"),
+        ({"pre_s": 5}, "--pre and --post go together"),
+        ({"pre_s": -1, "post_s": 1}, "--pre and --post take seconds, 0 or more"),
+        ({"redact": ["transcript"]}, "--redact takes transcripts, audio, emails"),
+        ({"redact": "/(/"}, "is no regular expression of Python's"),
+        ({"redact": ["/(a+)+$/"]}, "takes too long to search"),
+    ],
+)
+def test_what_cannot_be_kept_or_redacted_is_told_at_once(root: Root, wrong: Any, said: str) -> None:
+    with pytest.raises(UsageProblem, match=re.escape(said)):
+        record(root.path, **wrong)
+    assert not root.path.exists()
