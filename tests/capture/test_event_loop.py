@@ -30,7 +30,8 @@ def test_the_collector_passes_over_what_stands_and_does_not_come_with_every_few_
     try:
         spare_the_loop()
         assert gc.get_freeze_count() > 10_000
-        assert gc.get_threshold()[0] > 100 * before[0] // 10
+        # Some hundreds is what it is by default.
+        assert gc.get_threshold()[0] >= 10_000
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
