@@ -103,8 +103,10 @@ async def soak(folder: Path, minutes: int, speed: float) -> Soaked:
     command = (Path(sys.executable).with_name("wiretape"), "capture", "proxy", "--listen", "127.0.0.1:0")
     async with endpoint() as (url, came):
         with Child((*command, "--to", url, "--recordings", root.path), folder=folder) as proxy:
+            origin = proxy.line()
+            # Asked once it listens: before, nothing is loaded yet.
             loop = "uvloop" if proxy.has_loaded("uvloop") else "asyncio"
-            async with connect(proxy.line(), compression=None, max_size=None, ping_interval=None, proxy=None) as client:
+            async with connect(origin, compression=None, max_size=None, ping_interval=None, proxy=None) as client:
                 begun_s = time.monotonic()
                 ends: Mapping[str, Connection] = {"client": client, "server": await came}
                 messages, samples_mb = await play(ends, proxy, minutes, speed)
