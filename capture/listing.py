@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from capture.live import LiveJournals, LiveSession
+from capture.narration import printable
 from capture.recording.root import Root
 
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def describe(session: LiveSession) -> str:
     if session.last_error:
         words.append(f"last error: {session.last_error[:_SHOWN_ERROR_CHARACTERS]}")
     return printable(" · ".join(words))
-
-
-def printable(text: str) -> str:
-    """Replace control characters: what endpoints say must not steer the terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def watch(root: Root) -> None:

@@ -20,10 +20,15 @@ def narrate() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
 
 
+def printable(text: str) -> str:
+    """Replace control characters: what endpoints say must not steer the terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def tell(text: str) -> None:
     """Say something on stderr."""
     # Endpoints are quoted here: what they say must not steer the terminal.
-    console().print("".join(c if c.isprintable() else "�" for c in text), markup=False, soft_wrap=True)
+    console().print(printable(text), markup=False, soft_wrap=True)
 
 
 def console() -> Console:
