@@ -87,6 +87,7 @@ def proxy_command(
 
     from capture.arguments import parse_redactions
     from capture.event_loop import choose_loop, spare_the_loop
+    from capture.journal.spooled import open_journals
     from capture.keeping import parse_keep
     from capture.open_files import raise_open_files_limit
     from capture.policy import RecordingPolicy
@@ -107,7 +108,7 @@ def proxy_command(
     tls = _listening_tls(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     raise_open_files_limit()
     spare_the_loop()
-    with Recorder(root) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
+    with Recorder(root, journals=open_journals) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
         runner.run(
             run_proxy(target, recorder, listen=listen, tls=tls, policy=policy, drain_s=drain, on_listening=print_line)
         )

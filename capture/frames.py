@@ -11,6 +11,7 @@ NO_FRAME = -1
 
 _LENGTH, _MASKED, _MASK_KEY_BYTES = 0x7F, 0x80, 4
 _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
+_MASKED_IN_2_BYTES = _MASKED | _LENGTH_IN_2_BYTES
 _OPCODE, _CLOSE = 0x0F, 0x8
 _LONGEST_HEADER_BYTES = 14
 
@@ -37,6 +38,13 @@ class FrameCursor:
         """Pass over the next bytes; give the index at which the first frame in them starts, or `NO_FRAME`."""
         size = len(piece)
         position = self._left_bytes
+        if not position and size > _LONGEST_HEADER_BYTES and not self._head:
+            # Nearly every piece is one whole frame of 126 bytes to 64 KiB.
+            length = (piece[2] << 8 | piece[3]) + 4
+            if (piece[1] == _LENGTH_IN_2_BYTES and length == size) or (
+                piece[1] == _MASKED_IN_2_BYTES and length + _MASK_KEY_BYTES == size
+            ):
+                return 0
         if position >= size:
             self._left_bytes = position - size
             return NO_FRAME

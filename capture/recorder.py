@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
@@ -17,7 +18,7 @@ import msgspec
 
 from capture.errors import UsageProblem
 from capture.frames import FrameCursor
-from capture.journal import UNKNOWN_BYTES, Direction, Gap, Journal, JournalWriter
+from capture.journal import UNKNOWN_BYTES, Direction, Gap, JournalKeeper, JournalWriter, OpenJournal, Taker
 from capture.masking import NO_MASKS, Masks, clean_fact, masks_of
 from capture.recording.facts import Fact, HandshakeResponse, Sender, SessionEnd, SessionFacts, encode_fact
 from capture.recording.root import Root, new_session_id
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DIRECTIONS: dict[Sender, Direction] = {"client": Direction.CLIENT, "server": Direction.SERVER}
 
-Taker = Callable[[bytes, int], None]
-"""Takes bytes and when they came, by `time.monotonic_ns`."""
-
 
 class Recorder:
     """Records the sessions of this process into one root: one journal writer, one sealer.
@@ -39,11 +37,20 @@ class Recorder:
     Use it as a context manager, or `close` it: closing waits until every ended session is sealed.
     """
 
-    def __init__(self, root: Root, *, sealer: Sealer | None = None) -> None:
-        """Take the root; raises `UsageProblem` where it cannot be written to."""
+    def __init__(
+        self,
+        root: Root,
+        *,
+        sealer: Sealer | None = None,
+        journals: Callable[[Path], JournalKeeper] | None = None,
+    ) -> None:
+        """Take the root; raises `UsageProblem` where it cannot be written to.
+
+        `journals` makes what writes them into a folder; by default a thread of this process.
+        """
         _check_writable(root)
         self.root = root
-        self._journals = JournalWriter(root.journal)
+        self._journals = (journals or JournalWriter)(root.journal)
         self._sealer = sealer or Sealer(root)
 
     def __enter__(self) -> Self:
@@ -58,6 +65,10 @@ class Recorder:
     def buffer_high_water(self) -> int:
         """The most bytes that ever waited to be written to the journals of this process."""
         return self._journals.high_water_bytes
+
+    def catch_up(self) -> None:
+        """Take in what takers still hold."""
+        self._journals.catch_up()
 
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
@@ -95,7 +106,7 @@ class Recorder:
 class SessionRecording:
     """One session being recorded. None of its methods raises or waits: the call comes first."""
 
-    def __init__(self, facts: SessionFacts, journal: Journal, recorder: Recorder, masks: Masks = NO_MASKS) -> None:
+    def __init__(self, facts: SessionFacts, journal: OpenJournal, recorder: Recorder, masks: Masks = NO_MASKS) -> None:
         self._masks = masks
         self.facts = facts
         self._journal = journal
@@ -103,7 +114,10 @@ class SessionRecording:
         self._started_ns = time.monotonic_ns()
         self._sealed: Future[SealedSession] | None = None
         self._frames: dict[Sender, FrameCursor] = {"client": FrameCursor(), "server": FrameCursor()}
-        self._takers: dict[Sender, Taker] = {sender: self._make_taker(sender) for sender in _DIRECTIONS}
+        self._takers: dict[Sender, Taker] = {
+            sender: journal.taker(direction, self._started_ns, self._frames[sender])
+            for sender, direction in _DIRECTIONS.items()
+        }
         self._journal.append(Direction.FACT, 0, encode_fact(facts))
 
     @property
@@ -122,6 +136,7 @@ class SessionRecording:
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a frame could be sent in this sender's name: none of its own is in progress, or was its last."""
+        self._recorder.catch_up()
         frames = self._frames[sender]
         return frames.is_between_frames and not frames.has_closed
 
@@ -135,15 +150,6 @@ class SessionRecording:
         It takes the bytes, and the `time.monotonic_ns` at which they came.
         """
         return self._takers[sender]
-
-    def _make_taker(self, sender: Sender) -> Taker:
-        direction, started_ns = _DIRECTIONS[sender], self._started_ns
-        advance, append = self._frames[sender].advance, self._journal.append
-
-        def take(chunk: builtins.bytes, arrived_ns: int) -> None:
-            append(direction, arrived_ns - started_ns, chunk, advance(chunk))
-
-        return take
 
     def http_body(self, sender: Sender, body: builtins.bytes) -> None:
         """Take the body of a plain HTTP exchange or of a refused upgrade; sealing makes it one `http` row."""

@@ -24,7 +24,16 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from capture.errors import UsageProblem, WiretapeError
-from capture.journal import Direction, forget_counts, is_locked, read_journal, taken_bytes, with_losses
+from capture.journal import (
+    Direction,
+    forget_counts,
+    is_locked,
+    read_journal,
+    spooled_names,
+    taken_bytes,
+    with_losses,
+    write_what_was_left,
+)
 from capture.keeping import Kept, Window, has_windows
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of, make_private_folder
@@ -117,7 +126,12 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
 
 def leftover_journals(root: Root) -> list[str]:
     """List the sessions whose journals nobody writes or seals: what a crash left behind."""
-    return sorted(path.stem for path in root.journal.glob("*.journal") if _is_left(path))
+    # First what a dead recorder had taken and its process had not written yet: sealed without it, it would be lost.
+    write_what_was_left(root.journal)
+    # A journal without a lock may be a living recorder's, while one process that writes it follows another.
+    written = spooled_names(root.journal)
+    found = (path for path in root.journal.glob("*.journal") if path.stem not in written)
+    return sorted(path.stem for path in found if _is_left(path))
 
 
 def _is_left(journal: Path) -> bool:

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import mmap
 import os
-import secrets
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from capture.journal.records import SENDERS, UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
+from capture.journal.shared_memory import name_for, names_for
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the files are private, and their names are not to be guessed
 KILLED = "the recorder was killed before it had written this"
 
 _SLOTS = 1024
@@ -40,7 +39,7 @@ class CounterPage:
 
     def __init__(self, folder: Path) -> None:
         """Make the page for the journals of this folder; counts go nowhere where that is impossible."""
-        self._path = SHARED_MEMORY / f"{_prefix(folder)}{os.getpid()}-{secrets.token_hex(4)}.counters"
+        self._path = name_for(folder, "counters")
         self._descriptor = -1
         self._words: memoryview | None = None
         self._free: list[int] = list(range(_SLOTS))
@@ -107,7 +106,7 @@ def sweep_counts(folder: Path) -> None:
     """Remove the pages of dead recorders whose journals are all gone from this folder, recovered or removed."""
     names = [path.stem for path in folder.glob("*.journal")]
     known = {tuple(memoryview(_digest(name)).cast("Q").tolist()) for name in names}
-    for path in SHARED_MEMORY.glob(f"{_prefix(folder)}*.counters"):
+    for path in names_for(folder, "counters"):
         with suppress(OSError):
             words, is_dead = _open_page(path)
             if is_dead and not any(_name_of(words, slot) in known for slot in range(_SLOTS)):
@@ -150,7 +149,7 @@ def _make(path: Path) -> tuple[int, memoryview]:
 def _left_slots(journal: Path) -> Iterator[tuple[Path, memoryview, int]]:
     """Find what is left of a session: in the pages of recorders that are dead, or given up by a living one."""
     wanted = tuple(memoryview(_digest(journal.stem)).cast("Q").tolist())
-    for path in sorted(SHARED_MEMORY.glob(f"{_prefix(journal.parent)}*.counters")):
+    for path in names_for(journal.parent, "counters"):
         with suppress(OSError, ValueError):
             words, is_dead = _open_page(path)
             for slot in range(_SLOTS):
@@ -180,10 +179,6 @@ def _name_of(words: memoryview, slot: int) -> tuple[int, ...]:
 def _clear(words: memoryview, slot: int) -> None:
     start = slot * _SLOT_WORDS
     words[start : start + _SLOT_WORDS] = memoryview(bytes(_SLOT_WORDS * 8)).cast("Q")
-
-
-def _prefix(folder: Path) -> str:
-    return f"wiretape-{hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=8).hexdigest()}-"
 
 
 def _digest(name: str) -> bytes:

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from capture.journal.records import FILE_HEAD, RECORD_HEAD, Unwritten, encode_records
+from capture.journal.reader import JournalUnreadable, follow_journal
+from capture.journal.records import (
+    FILE_HEAD,
+    RECORD_HEAD,
+    SENDERS,
+    UNKNOWN_BYTES,
+    Direction,
+    JournalRecord,
+    Unwritten,
+    decode_gap,
+    encode_records,
+)
 from capture.recording.root import make_private_folder
 
 BUFFERS_A_WRITE = os.sysconf("SC_IOV_MAX")
@@ -54,6 +65,30 @@ class JournalFile:
             raise
         self._descriptor = descriptor
         self._position = len(FILE_HEAD)
+
+    def resume(self) -> dict[Direction, int]:
+        """Go on where a writer that was killed has left off; gives how many bytes of each direction are there.
+
+        Gaps count as what they stand for; negative where damage leaves that unknown. OSError where another writes it.
+        """
+        written = dict.fromkeys((*SENDERS, Direction.FACT), 0)
+        if not self._path.exists():
+            return written
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end = len(FILE_HEAD)
+            for record, position in follow_journal(self._path):
+                _count(record, written)
+                end = position
+            # What was torn is in the spool still: it is written anew.
+            os.ftruncate(descriptor, end)
+        except (OSError, JournalUnreadable):
+            os.close(descriptor)
+            raise
+        self._descriptor, self._position = descriptor, end
+        self.content_bytes = sum(max(size, 0) for size in written.values())
+        return written
 
     def append(self, records: Sequence[Unwritten]) -> int:
         """Write all of the records or, with an error, none; give the bytes of their content."""
@@ -127,3 +162,12 @@ def _write_whole(descriptor: int, buffers: Sequence[bytes], size: int) -> None:
         rest = memoryview(b"".join(few))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+
+def _count(record: JournalRecord, written: dict[Direction, int]) -> None:
+    direction, size = record.direction, len(record.content)
+    if direction is Direction.GAP:
+        gap = decode_gap(record.content)
+        direction, size = Direction.CLIENT if gap.sender == "client" else Direction.SERVER, gap.bytes
+    is_known = size != UNKNOWN_BYTES and written[direction] != UNKNOWN_BYTES
+    written[direction] = written[direction] + size if is_known else UNKNOWN_BYTES

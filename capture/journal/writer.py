@@ -13,9 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from capture.errors import describe_fault
+from capture.frames import FrameCursor
 from capture.journal.counters import CounterPage, Counts, sweep_counts
 from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
-from capture.journal.records import SENDERS, Direction, OpenGaps, Unwritten
+from capture.journal.protocols import Taker
+from capture.journal.reader import JournalUnreadable
+from capture.journal.records import SENDERS, UNKNOWN_BYTES, Direction, OpenGaps, Unwritten
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +27,8 @@ _BATCH_RECORDS = BUFFERS_A_WRITE // 2
 _RECORD_WEIGHT = 200
 _TICKS_TO_REST = 25
 _RETRY_S = 1.0
-_BUFFER_FULL = "the buffer was full: the disk was too slow"
-_CLOSED = "the journal was closed"
+BUFFER_FULL = "the buffer was full: the disk was too slow"
+CLOSED = "the journal was closed"
 
 
 class JournalWriter:
@@ -34,8 +37,12 @@ class JournalWriter:
     A process that forks keeps its journals to itself: in the child the writer is closed.
     """
 
-    def __init__(self, folder: Path, *, tick_s: float = 0.05, buffer_limit_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self, folder: Path, *, tick_s: float = 0.05, buffer_limit_bytes: int = 64 << 20, has_thread: bool = True
+    ) -> None:
+        """Write into a folder; without a thread whoever has the writer calls `write`."""
         self.folder = folder
+        self._has_thread = has_thread
         self.high_water_bytes = 0
         """The most that ever waited to be written."""
         self._tick_s = tick_s
@@ -75,21 +82,58 @@ class JournalWriter:
             journal._slot, journal._counts = self._counters.take_slot(name)
             self._open.add(journal)
             self._look_after(journal)
-            if self._thread is None:
+            if self._thread is None and self._has_thread:
                 self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)
         return journal
 
+    def reopen(
+        self, name: str, *, on_loss: Callable[[str], None] | None = None
+    ) -> tuple[Journal, dict[Direction, int]]:
+        """Open a journal that may be there already; gives with it how many bytes of each direction it holds.
+
+        Gaps count as what they stand for; negative where damage leaves that unknown.
+        """
+        journal = self.open(name, on_loss=on_loss)
+        try:
+            return journal, journal._file.resume()
+        except (OSError, JournalUnreadable) as problem:
+            # What comes is counted as lost; what is there stays as it is.
+            journal._file.refuse(str(problem))
+            return journal, dict.fromkeys((*SENDERS, Direction.FACT), UNKNOWN_BYTES)
+
+    def has(self, name: str) -> bool:
+        """Tell whether `NAME.journal` is there."""
+        return (self.folder / f"{name}.journal").exists()
+
+    @property
+    def busy_count(self) -> int:
+        """How many journals have something to write."""
+        return len(self._busy)
+
+    def write(self, most: int) -> int:
+        """Write some of the journals, those first that have waited longest; gives how many."""
+        with self._lock:
+            busy, self._busy = self._busy[:most], self._busy[most:]
+        self._write_each(busy)
+        return len(busy)
+
+    def catch_up(self) -> None:
+        """Take in what takers still hold: nothing, they hand it over at once."""
+
     def close(self) -> None:
         """Write everything, close all journals, stop the thread. Closing again does nothing."""
         with self._lock:
+            is_first = not self._is_closed
             self._is_closed = True
             thread, self._thread = self._thread, None
         if thread is not None:
             self._wake.set()
             thread.join()
             atexit.unregister(self.close)
+        elif is_first:
+            self._close_all()
         with self._lock:
             if self._counters is not None:
                 self._counters.close()
@@ -98,6 +142,9 @@ class JournalWriter:
         while not self._is_closed:
             self._wait_for_work()
             self._write_all()
+        self._close_all()
+
+    def _close_all(self) -> None:
         with self._lock:
             left_open = list(self._open)
         for journal in left_open:
@@ -123,6 +170,9 @@ class JournalWriter:
         with self._lock:
             busy, self._busy = self._busy, []
         self._empty_ticks = 0 if busy else self._empty_ticks + 1
+        self._write_each(busy)
+
+    def _write_each(self, busy: list[Journal]) -> None:
         journals = dict.fromkeys(self._failing + busy)
         self._failing = [journal for journal in journals if not journal._write()]
 
@@ -207,6 +257,15 @@ class Journal:
                     writer._wake.set()
             self._waiting.append((direction, offset_ns, content, frame_at))
 
+    def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
+        """Give what takes one sender's bytes; it advances the cursor."""
+        append, advance = self.append, frames.advance
+
+        def take(chunk: bytes, arrived_ns: int) -> None:
+            append(direction, arrived_ns - started_ns, chunk, advance(chunk))
+
+        return take
+
     def close(self, done: Callable[[], None] | None = None) -> None:
         """Let the file be closed after the last record; `done` is then called, on the writer's thread.
 
@@ -231,16 +290,16 @@ class Journal:
         # it. The content is dropped and counted, up to the start of a frame, and a gap will stand in its place.
         # Facts get in even then: they are few and small, and without them a session's bytes mean nothing.
         if self._is_closed:
-            self._note_loss(len(content), _CLOSED)
+            self._note_loss(len(content), CLOSED)
         elif is_full and direction in SENDERS:
-            self._dropped.drop(direction, offset_ns, len(content), _BUFFER_FULL)
+            self._dropped.drop(direction, offset_ns, len(content), BUFFER_FULL)
             self._takes_care = True
-            self._note_loss(len(content), _BUFFER_FULL)
+            self._note_loss(len(content), BUFFER_FULL)
         else:
             accepted = self._dropped.resume(record)
             self._takes_care = bool(self._dropped)
             self._push(accepted)
-            self._note_loss(_content_bytes([record]) - _content_bytes(accepted), _BUFFER_FULL)
+            self._note_loss(_content_bytes([record]) - _content_bytes(accepted), BUFFER_FULL)
             writer._look_after(self)
 
     def _push(self, records: list[Unwritten]) -> None:

@@ -18,7 +18,8 @@ from capture.journal import (
     taken_bytes,
     with_losses,
 )
-from capture.journal.counters import KILLED, SHARED_MEMORY, CounterPage, sweep_counts
+from capture.journal.counters import KILLED, CounterPage, sweep_counts
+from capture.journal.shared_memory import SHARED_MEMORY
 
 CLIENT, SERVER, FACT = Direction.CLIENT, Direction.SERVER, Direction.FACT
 _REPOSITORY = Path(__file__).parents[3]
@@ -177,7 +178,7 @@ def test_where_the_journal_is_damaged_the_damage_tells() -> None:
 
 
 def test_without_shared_memory_nothing_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capture.journal.counters.SHARED_MEMORY", tmp_path / "nowhere")
+    monkeypatch.setattr("capture.journal.shared_memory.SHARED_MEMORY", tmp_path / "nowhere")
     page = CounterPage(tmp_path)
     slot, counts = page.take_slot("session")
     counts[SERVER] += 1

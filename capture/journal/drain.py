@@ -1,0 +1,171 @@
+"""From the spool into the journals: every piece once, whoever was killed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from capture.journal.counters import KILLED
+from capture.journal.records import SENDERS, Direction, Gap, decode_gap
+from capture.journal.spool import Spool, SpoolReader
+from capture.journal.writer import Journal, JournalWriter
+
+CLOSE = 4
+"""In a direction's place: the journal is to be closed."""
+_KIND_SHIFT = 32
+_LENGTH_MASK = (1 << 32) - 1
+_LOST_BEFORE = "the process that writes the journals was killed before it had written this"
+_READ_BYTES = 256 << 10
+
+
+def key_of(slot: int, kind: int) -> int:
+    """Encode a session's slot and what a piece is of it."""
+    return kind << _KIND_SHIFT | slot
+
+
+def size_of(length: int, frame_at: int) -> int:
+    """Encode a piece's length and where the first frame in it starts."""
+    return (frame_at + 1) << 32 | length
+
+
+class _Session:
+    """A session whose journal is being written."""
+
+    def __init__(self, name: str, journal: Journal, written: dict[Direction, int]) -> None:
+        self.name = name
+        self.journal = journal
+        self.at = [written[Direction.CLIENT], written[Direction.SERVER], written[Direction.FACT]]
+        """Up to where each stream is in the journal, gaps included; negative where nobody knows."""
+        self.last_ns = 0
+
+
+class Drain:
+    """Moves what stands in a spool into journals, and gives its room back once they are written."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        journals: JournalWriter,
+        on_closed: Callable[[int, str], None] = lambda _slot, _name: None,
+        on_loss: Callable[[int, str, str], None] = lambda _slot, _name, _reason: None,
+    ) -> None:
+        self._spool = spool
+        self._reader = SpoolReader(spool)
+        self._journals = journals
+        self._on_closed = on_closed
+        self._on_loss = on_loss
+        self._sessions: dict[int, _Session] = {}
+        self._closed: list[tuple[int, str]] = []
+        """Closed since the mark was set."""
+        self._to_tell: list[tuple[int, str]] = []
+        """Closed before that, and told once the room below the mark is given back: a slot has a new owner then."""
+        self._mark = self._reader.mark
+        self._before_mark = 0
+        """How many journals have to be written until all that stood before the mark is."""
+
+    def move(self) -> int:
+        """Hand some batches to their journals; gives the bytes they took."""
+        moved = 0
+        while moved < _READ_BYTES and (batch := self._reader.read()):
+            index, contents = batch
+            at = 0
+            words = index.tolist()
+            for offset_ns, key, size, stream_at in zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True):
+                end = at + (size & _LENGTH_MASK)
+                self._take(key, offset_ns, bytes(contents[at:end]), (size >> 32) - 1, stream_at)
+                at = end
+            moved += len(contents) + index.nbytes
+        return moved
+
+    def write(self, most: int) -> int:
+        """Write some journals, those first that have waited longest; gives how many."""
+        written = self._journals.write(most)
+        self._before_mark -= written
+        if self._before_mark <= 0:
+            self._release()
+        return written
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was read is written, and told."""
+        return not (self._journals.busy_count or self._closed or self._to_tell) and self._mark == self._reader.mark
+
+    def empty(self) -> None:
+        """Move and write all that is there."""
+        while self.move() or not self.is_idle:
+            self.write(self._journals.busy_count)
+
+    def finish(self) -> None:
+        """Write all that a recorder has left, say what is missing of it, and close its journals."""
+        self.empty()
+        for slot in self._spool.named_slots():
+            self._end(slot)
+        self.empty()
+
+    def _release(self) -> None:
+        self._reader.release(self._mark)
+        for slot, name in self._to_tell:
+            self._on_closed(slot, name)
+        self._closed, self._to_tell = [], self._closed
+        # Journals are written in the order in which they came to have something to write: once all that have
+        # something now are written, so is all that was read until now.
+        self._mark, self._before_mark = self._reader.mark, self._journals.busy_count
+
+    def _take(self, key: int, offset_ns: int, content: bytes, frame_at: int, stream_at: int) -> None:
+        slot, kind = key & _LENGTH_MASK, key >> _KIND_SHIFT
+        if kind == CLOSE:
+            self._close(slot, content.decode())
+            return
+        session = self._sessions.get(slot) or self._open(slot)
+        direction = Direction(kind)
+        if direction is Direction.GAP:
+            self._take_gap(session, decode_gap(content), stream_at)
+            return
+        known = session.at[kind]
+        if stream_at < known:
+            # The last writer was killed after it had written this and before it had given the room back.
+            return
+        session.last_ns = offset_ns
+        if stream_at > known >= 0 and direction in SENDERS:
+            gap = Gap(SENDERS[direction], offset_ns, offset_ns, stream_at - known, _LOST_BEFORE, frame_at == 0)
+            session.journal.append(Direction.GAP, offset_ns, gap.record().content)
+        session.at[kind] = stream_at + len(content)
+        session.journal.append(direction, offset_ns, content, frame_at)
+
+    def _take_gap(self, session: _Session, gap: Gap, stream_at: int) -> None:
+        kind = Direction.CLIENT if gap.sender == "client" else Direction.SERVER
+        if 0 <= stream_at < session.at[kind]:
+            return
+        session.at[kind] = stream_at + max(gap.bytes, 0)
+        session.journal.append(Direction.GAP, gap.to_ns, gap.record().content)
+
+    def _open(self, slot: int) -> _Session:
+        name = self._spool.name_of(slot)
+        journal, written = self._journals.reopen(name, on_loss=partial(self._on_loss, slot, name))
+        session = self._sessions[slot] = _Session(name, journal, written)
+        return session
+
+    def _close(self, slot: int, name: str) -> None:
+        session = self._sessions.get(slot)
+        if session is None or session.name != name:
+            # An earlier writer has closed it, and was killed before it could tell.
+            self._closed.append((slot, name))
+            return
+        del self._sessions[slot]
+        session.journal.close(partial(self._closed.append, (slot, name)))
+
+    def _end(self, slot: int) -> None:
+        """Close the journal of a session whose recorder is dead."""
+        name = self._spool.name_of(slot)
+        if slot not in self._sessions and not self._journals.has(name):
+            # Nothing of it came as far as here, or it is sealed already.
+            self._spool.free(slot)
+            return
+        session = self._sessions.get(slot) or self._open(slot)
+        for (direction, sender), taken in zip(SENDERS.items(), self._spool.taken_bytes(slot), strict=True):
+            missing_bytes = taken - session.at[direction]
+            if session.at[direction] >= 0 and missing_bytes > 0:
+                gap = Gap(sender, session.last_ns, session.last_ns, missing_bytes, KILLED)
+                session.journal.append(Direction.GAP, gap.to_ns, gap.record().content)
+        self._close(slot, name)
+        self._spool.free(slot)

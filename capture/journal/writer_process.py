@@ -1,0 +1,263 @@
+"""The process that writes the journals of a proxy: it empties the spool, whatever becomes of the proxy.
+
+A disk that stalls holds up this process and nothing else, and the calls' process spends nothing on files. It ends when
+its input does, and then leaves nothing in the spool. Killed, it is replaced, and the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from capture.errors import describe_fault
+from capture.journal.drain import Drain
+from capture.journal.spool import Spool, left_spools, open_spool
+from capture.journal.writer import JournalWriter
+
+_log = logging.getLogger(__name__)
+
+_HOME = str(Path(__file__).parents[2])
+# The package that this process runs, wherever that came from; all else is found as usual.
+_PROGRAM = f"""
+import sys
+sys.path.insert(0, {_HOME!r})
+import capture
+sys.path.append(sys.path.pop(0))
+from capture.journal.writer_process import work
+work(sys.argv[1], sys.argv[2])
+"""
+_NICENESS = 5
+_TICK_S, _BUSY_TICK_S = 0.02, 0.005
+_BUSY_BYTES = 64 << 10
+"""Moved in one tick: beyond, ticks are short, so that neither a core nor a disk is taken for long at a time."""
+_LEAST_WRITES_A_TICK, _TICKS_A_ROUND = 16, 40
+_TICKS_TO_REST = 50
+_REST_S = 1.0
+_REPLACE_AFTER_S = 1.0
+_ATTEMPTS_TO_FINISH = 3
+_WAIT_FOR_ANOTHER_S = 30.0
+
+
+class Closed(msgspec.Struct, tag="closed"):
+    """A journal is closed, and can be sealed."""
+
+    slot: int
+    name: str
+
+
+class Lost(msgspec.Struct, tag="lost"):
+    """Something of a session is not recorded."""
+
+    slot: int
+    name: str
+    reason: str
+
+
+class Said(msgspec.Struct, tag="said"):
+    """A line for the log."""
+
+    level: int
+    line: str
+
+
+Report = Closed | Lost | Said
+_decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
+
+
+class WriterProcess:
+    """The process, as the proxy has it: woken, replaced when it dies, and heard."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        folder: Path,
+        on_report: Callable[[Closed | Lost], None],
+        on_replaced: Callable[[], None],
+    ) -> None:
+        """Start it; OSError where that cannot be.
+
+        `on_replaced` is called when another has taken over.
+        """
+        self._arguments = (str(spool.path), str(folder))
+        self._on_report = on_report
+        self._on_replaced = on_replaced
+        self._is_finishing = False
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._listen, name="journal reports", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it look into the spool now."""
+        # It may be dead, or have a full pipe: it looks by itself soon enough.
+        with suppress(OSError, ValueError):
+            os.write(_input(self._process).fileno(), b"\n")
+
+    def finish(self) -> None:
+        """Have it write all that is there, and wait until it has ended."""
+        self._is_finishing = True
+        self.forget()
+        self._thread.join()
+
+    def forget(self) -> None:
+        """Close its input; in a forked child, that copy of it: the input must end with the parent."""
+        with suppress(OSError):
+            _input(self._process).close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM, *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            # Ctrl-C goes to the whole terminal group; what was forwarded is to be written all the same.
+            start_new_session=True,
+        )
+        os.set_blocking(_input(process).fileno(), False)
+        return process
+
+    def _listen(self) -> None:
+        for attempt in range(sys.maxsize):
+            started_s = time.monotonic()
+            self._hear()
+            status = self._process.wait()
+            if self._is_finishing and (status == 0 or attempt >= _ATTEMPTS_TO_FINISH):
+                return
+            _log.error("the process that writes the journals died (%d): it is replaced", status)
+            # One that cannot live is not to be started over and over.
+            time.sleep(max(0.0, started_s + _REPLACE_AFTER_S - time.monotonic()))
+            self._replace()
+
+    def _replace(self) -> None:
+        try:
+            self._process = self._start()
+            self._on_replaced()
+        except OSError as problem:
+            _log.error("no process that writes the journals can be started: %s", problem)
+        if self._is_finishing:
+            self.forget()
+
+    def _hear(self) -> None:
+        output = self._process.stdout
+        if output is None:
+            return
+        while line := output.readline():
+            try:
+                report = _decoder.decode(line)
+                if isinstance(report, Said):
+                    _log.log(report.level, "%s", report.line)
+                else:
+                    self._on_report(report)
+            except Exception as fault:  # noqa: BLE001 - the next report must be heard
+                _log.error("a report on the journals was not understood: %s", describe_fault(fault))
+        output.close()
+
+
+def write_what_was_left(folder: Path) -> None:
+    """Write what dead recorders have left in their spools, or wait until their processes have."""
+    for path in left_spools(folder):
+        try:
+            spool = open_spool(path)
+        except (OSError, ValueError):
+            continue
+        try:
+            if _claim(spool) and not spool.is_removed():
+                _finish(Drain(spool, JournalWriter(folder, has_thread=False)), spool)
+        except (OSError, ValueError) as problem:
+            _log.warning("what a recorder left in %s could not be written: %s", path, problem)
+        finally:
+            spool.close()
+
+
+def _claim(spool: Spool) -> bool:
+    deadline_s = time.monotonic() + _WAIT_FOR_ANOTHER_S
+    while not spool.claim_reading():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _finish(drain: Drain, spool: Spool) -> None:
+    drain.finish()
+    spool.remove()
+
+
+def work(spool_path: str, folder: str) -> None:
+    """Empty a spool into the journals of a folder until the input ends; the process's main."""
+    reports = os.dup(1)
+    # What else prints must not pass for a report.
+    os.dup2(2, 1)
+    for deaf_to in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(deaf_to, signal.SIG_IGN)
+    # Calls go before recordings, on the CPU too.
+    os.nice(_NICENESS)
+    logging.basicConfig(handlers=[_Reporter(reports)], level=logging.INFO)
+    spool = open_spool(Path(spool_path))
+    if not _claim(spool):
+        raise SystemExit("another process writes these journals")
+    journals = JournalWriter(Path(folder), has_thread=False)
+    drain = Drain(
+        spool,
+        journals,
+        on_closed=lambda slot, name: _report(reports, Closed(slot, name)),
+        on_loss=lambda slot, name, reason: _report(reports, Lost(slot, name, reason)),
+    )
+    _run(drain, spool, journals)
+    _finish(drain, spool)
+
+
+def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
+    """Move and write by small portions until the input ends."""
+    empty_ticks = 0
+    while True:
+        moved_bytes = drain.move()
+        drain.write(max(_LEAST_WRITES_A_TICK, journals.busy_count // _TICKS_A_ROUND))
+        empty_ticks = 0 if moved_bytes or not drain.is_idle else empty_ticks + 1
+        if empty_ticks < _TICKS_TO_REST:
+            wait_s = _BUSY_TICK_S if moved_bytes > _BUSY_BYTES else _TICK_S
+        else:
+            spool.is_reader_resting, wait_s = True, _REST_S
+        if not _wait(wait_s):
+            return
+
+
+def _wait(wait_s: float) -> bool:
+    """Wait, or until woken; False where the input has ended."""
+    ready, _, _ = select.select([0], [], [], wait_s)
+    return not ready or bool(os.read(0, 4096))
+
+
+class _Reporter(logging.Handler):
+    """Hands lines for the log to the proxy."""
+
+    def __init__(self, reports: int) -> None:
+        super().__init__()
+        self._reports = reports
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _report(self._reports, Said(record.levelno, record.getMessage()))
+
+
+def _report(reports: int, report: Report) -> None:
+    # The proxy may be gone; what it left is written all the same.
+    with suppress(BrokenPipeError):
+        os.write(reports, msgspec.json.encode(report) + b"\n")
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdin is None:
+        raise OSError("the process that writes the journals takes nothing")
+    return process.stdin
