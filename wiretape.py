@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from analyze.cli import app as analyze_app
 from capture import __version__
 from capture.cli import app as capture_app
-from capture.errors import WiretapeError
+from capture.ending import run_to_end
 from replay.cli import app as replay_app
 
 app = typer.Typer(
@@ -58,36 +54,8 @@ def demo(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
-    # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
-    signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
-    try:
-        app(arguments, prog_name="wiretape")
-    except WiretapeError as error:
-        _complain(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough; flushing at exit would complain once more.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(130)
-
-
-def _end_as_ctrl_c_does(*_: object) -> None:
-    # Commands that a script starts in the background are born deaf to Ctrl-C, and not to SIGTERM.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
-def _complain(error: Any) -> None:
-    # Errors may quote what an endpoint said: control characters must not reach the terminal.
-    said = "".join(character if character.isprintable() or character == "\n" else "�" for character in str(error))
-    typer.echo(f"wiretape: {said}", err=True)
+    """Run the command line."""
+    run_to_end(lambda: app(arguments, prog_name="wiretape"))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ import typer
 
 from capture import housekeeping
 from capture.housekeeping import AsJson, Recordings
-from capture.narration import console, narrate, print_json, print_line, tell
+from capture.narration import console, print_json, print_line, tell
 
 if TYPE_CHECKING:
-    import ssl
-
     from capture.call import CallPlan, CallProgress, CallResult
     from capture.recording.root import Root
     from capture.targets import Target
@@ -83,21 +81,13 @@ def proxy_command(
     seconds; then, and on Ctrl-C, they are closed and all are sealed. A second signal ends the draining.
     Example: wiretape capture proxy --to wss://api.openai.com
     """
-    import asyncio
-
     from capture.arguments import parse_redactions
-    from capture.event_loop import choose_loop, spare_the_loop
-    from capture.journal.spooled import open_journals
     from capture.keeping import parse_keep
-    from capture.open_files import raise_open_files_limit
     from capture.policy import RecordingPolicy
-    from capture.proxy import run_proxy
-    from capture.recorder import Recorder
+    from capture.proxy_program import ProxyOptions, become_proxy
     from capture.recording.root import open_root
     from capture.targets import resolve_target
 
-    narrate()
-    target, root = resolve_target(to), open_root(recordings)
     policy = RecordingPolicy(
         tags=dict(map(_parse_tag, tag or [])),
         redact=parse_redactions(redact or []),
@@ -105,13 +95,9 @@ def proxy_command(
         keep_rule=parse_keep(keep, pre, post),
         is_strict=strict,
     )
-    tls = _listening_tls(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
-    raise_open_files_limit()
-    spare_the_loop()
-    with Recorder(root, journals=open_journals) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
-        runner.run(
-            run_proxy(target, recorder, listen=listen, tls=tls, policy=policy, drain_s=drain, on_listening=print_line)
-        )
+    certificate = _listening_certificate(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
+    root = open_root(recordings).path
+    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain))
 
 
 @app.command("call")
@@ -207,26 +193,26 @@ def _print_call(result: CallResult, *, as_json: bool) -> None:
     print_line(sealed.session_id)
 
 
-def _listening_tls(
+def _listening_certificate(
     certificate: Path | None, key: Path | None, listen: str, *, is_self_signed: bool
-) -> ssl.SSLContext | None:
+) -> tuple[Path, Path] | None:
     from capture.errors import UsageProblem
 
     if is_self_signed and (certificate or key):
         raise UsageProblem("give either --tls-self-signed, or --tls-cert and --tls-key")
     if (certificate is None) != (key is None):
         raise UsageProblem("--tls-cert and --tls-key go together: give both")
-    if not is_self_signed and certificate is None:
+    if certificate and key:
+        return certificate, key
+    if not is_self_signed:
         return None
     from capture.arguments import parse_listen
-    from capture.tls import keep_certificate, load_tls, trust_advice
+    from capture.tls import keep_certificate, trust_advice
 
-    if certificate and key:
-        return load_tls(certificate, key)
     made = keep_certificate(parse_listen(listen)[0])
     for line in trust_advice(made).splitlines():
         tell(line)
-    return load_tls(made.path, made.key_path)
+    return made.path, made.key_path
 
 
 def _parse_tag(text: str) -> tuple[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +33,6 @@ def tell(text: str) -> None:
 
 def console() -> Console:
     """Give the console of stderr."""
-    import sys
-
     from rich.console import Console
 
     # A log file has no width to fold lines at.
@@ -43,11 +41,11 @@ def console() -> Console:
 
 def print_line(text: str) -> None:
     """Print a line of data."""
-    typer.echo(text)
+    sys.stdout.write(f"{text}\n")
+    # Who reads a pipe waits for it: the proxy's address is one.
+    sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
     """Print data as JSON."""
-    import json
-
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    print_line(json.dumps(value, indent=2, ensure_ascii=False))

@@ -104,7 +104,7 @@ async def _serving(
     limits: RelayLimits,
     on_sealed: Callable[[Future[SealedSession]], None],
 ) -> AsyncIterator[_Service]:
-    _check(target, listen, client_token)
+    check_serving(target, listen, client_token)
     problem: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         try:
@@ -129,7 +129,8 @@ async def _serving(
         raise problem
 
 
-def _check(target: Target, listen: str, client_token: str | None) -> None:
+def check_serving(target: Target, listen: str, client_token: str | None) -> None:
+    """Raise `UsageProblem` where the address is wrong or needs a client token, or the target's key is not set."""
     host, _ = parse_listen(listen)
     if client_token is None and not _is_loopback(host):
         raise UsageProblem(

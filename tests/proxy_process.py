@@ -161,6 +161,10 @@ class ProxyProcess:
         """Wait for the sealer's process; multiprocessing's tracker is no sealer."""
         return (await eventually(lambda: [*filter(_is_sealer, self.descendants())]))[0]
 
+    async def journal_writer(self) -> int:
+        """Wait for the process that writes the journals."""
+        return (await eventually(lambda: [*filter(_is_journal_writer, self.descendants())]))[0]
+
     def descendants(self) -> list[int]:
         """Give the processes it has started, by any of its threads."""
         found: list[int] = []
@@ -168,10 +172,13 @@ class ProxyProcess:
             found += map(int, children.read_text().split())
         return found
 
-    async def kill(self) -> int:
-        """Kill it without a word, and wait until its sealer is gone too; give the moment before the kill (ns)."""
+    async def kill(self, *, with_writer: bool = False) -> int:
+        """Kill it without a word, and wait until what it started is gone too; give the moment before the kill (ns)."""
+        writers = [*filter(_is_journal_writer, self.descendants())] if with_writer else []
         watched = [os.pidfd_open(pid) for pid in self.descendants()]
         at_ns = time.monotonic_ns()
+        for writer in writers:
+            os.kill(writer, signal.SIGKILL)
         self.process.kill()
         await self.process.wait()
         for descriptor in watched:
@@ -192,6 +199,10 @@ class ProxyProcess:
 
 def _is_sealer(pid: int) -> bool:
     return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def _is_journal_writer(pid: int) -> bool:
+    return b"capture.journal.writer_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _has_ended(descriptor: int) -> bool:

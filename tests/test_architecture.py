@@ -16,7 +16,9 @@ HEAVY = ("pyarrow", "numpy", "duckdb", "textual", "scipy", "websockets", "soundf
 # It makes pyarrow.dataset four times slower to import wherever it is installed.
 UNWANTED = ("pandas", "statsmodels")
 
-WITHOUT_A_TEST_OF_THEIR_OWN: dict[str, str] = {}
+WITHOUT_A_TEST_OF_THEIR_OWN: dict[str, str] = {
+    "capture/journal/protocols.py": "types only; test_writer.py and test_spooled.py test what has them",
+}
 """Module (path in the project), or folder (with a slash at its end), to the reason why no test file bears its name."""
 
 

@@ -98,12 +98,13 @@ async def test_a_disk_that_is_full_for_a_while_costs_what_came_meanwhile(root: R
         async with calling(proxy.origin, served, "call") as call:
             await call.say()
             await eventually(lambda: [each.events for each in LiveJournals(root).refresh()] == [2])
-            allow_file_bytes(proxy.pid, 20_000)
+            writer = await proxy.journal_writer()
+            allow_file_bytes(writer, 20_000)
             for _ in range(20):
                 await call.say()
             await proxy.says(f"recording falters, the call goes on: {FULL_DISK}")
             await call.say()
-            allow_file_bytes(proxy.pid, -1)
+            allow_file_bytes(writer, -1)
             await call.say()
         assert call.call.is_unharmed
         assert await proxy.stop() == 0
@@ -121,12 +122,13 @@ async def test_a_disk_that_stays_full_is_counted_in_the_recording_too(root: Root
             await call.say()
             await eventually(lambda: [each.events for each in LiveJournals(root).refresh()] == [2])
             [journal] = root.journal.glob("*.journal")
-            allow_file_bytes(proxy.pid, journal.stat().st_size)
+            writer = await proxy.journal_writer()
+            allow_file_bytes(writer, journal.stat().st_size)
             for _ in range(20):
                 await call.say()
         assert call.call.is_unharmed
         await proxy.says(f"bytes were not recorded: {FULL_DISK}")
-        allow_file_bytes(proxy.pid, -1)
+        allow_file_bytes(writer, -1)
         assert await proxy.stop() == 0
     await run_capture(root, "recover")
     recording = recordings_by_call(root)["call"]
@@ -258,6 +260,22 @@ async def test_a_disk_too_slow_for_the_buffer_costs_recording_and_no_call(
     assert_loss_is_counted(recording)
     assert "the buffer was full: the disk was too slow" in caplog.text
     assert sum(gap["bytes"] for gap in recording.session["gaps"]) <= recording.session["lost_bytes"]
+
+
+@on_linux
+@pytest.mark.slow
+async def test_a_writer_that_stands_still_or_dies_costs_no_call_and_no_recording(root: Root) -> None:
+    async with endpoint() as served, proxy_process(root, served.url) as proxy:
+        async with calling(proxy.origin, served, "call") as call:
+            for signal_number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP, signal.SIGKILL):
+                await call.say()
+                os.kill(await proxy.journal_writer(), signal_number)
+                await call.say()
+                await asyncio.sleep(0.1)
+            await proxy.says("the process that writes the journals died (-9): it is replaced")
+            await call.say()
+        assert await proxy.stop() == 0
+    assert_holds_everything(recordings_by_call(root)["call"], call.call)
 
 
 # --- a gap in a stream ----------------------------------------------------------------------------------------

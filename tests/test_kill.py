@@ -92,8 +92,10 @@ async def listen(call: CallInProgress) -> None:
             await call.hear()
 
 
-async def live_and_die(root: Root, served: Endpoint, seed: str, lived_s: float) -> dict[str, int]:
-    """Load a proxy with calls and kill it; give, by call, up to when all that was forwarded must be there."""
+async def live_and_die(
+    root: Root, served: Endpoint, seed: str, lived_s: float, *, with_writer: bool = False
+) -> dict[str, int]:
+    """Load a proxy with calls and kill it, or both of its processes; give, by call, up to when all that was forwarded must be there."""
     before = set(served.calls)
     heartbeat = Heartbeat()
     async with proxy_process(root, served.url) as proxy, asyncio.TaskGroup() as tasks:
@@ -104,7 +106,7 @@ async def live_and_die(root: Root, served: Endpoint, seed: str, lived_s: float) 
         tasks.create_task(flood(proxy.origin, served, f"{seed}-flood"))
         tasks.create_task(hang_up(proxy.origin, served, f"{seed}-short"))
         await asyncio.sleep(lived_s)
-        killed_ns = await proxy.kill()
+        killed_ns = await proxy.kill(with_writer=with_writer)
         beating.cancel()
     owed_ns = killed_ns - PROMISE_NS - heartbeat.late_ns
     return dict.fromkeys(served.calls.keys() - before, owed_ns)
@@ -131,11 +133,12 @@ def assert_nothing_is_held(root: Root) -> None:
     assert not list(root.path.rglob(".*"))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 async def test_recover_gives_back_what_was_forwarded_before_a_kill(root: Root, seed: int) -> None:
     random.seed(seed)
     async with endpoint() as served:
-        owed_ns = await live_and_die(root, served, str(seed), random.uniform(0.4, 1.2))
+        lived_s = random.uniform(0.4, 1.2)
+        owed_ns = await live_and_die(root, served, str(seed), lived_s, with_writer=seed % 2 == 1)
         assert journals_in_use(root) == []
         left_behind = leftover_journals(root)
         assert len(left_behind) >= VOICES
@@ -167,7 +170,9 @@ async def test_each_start_recovers_what_the_last_kill_left_while_it_serves(root:
     owed_ns: dict[str, int] = {}
     async with endpoint() as served:
         for kill in range(10):
-            owed_ns |= await live_and_die(root, served, f"kill-{kill}", random.uniform(0.1, 1.3))
+            owed_ns |= await live_and_die(
+                root, served, f"kill-{kill}", random.uniform(0.1, 1.3), with_writer=kill % 3 == 2
+            )
         async with proxy_process(root, served.url) as proxy, calling(proxy.origin, served, "after") as call:
             # The last start has the leftovers of ten kills to seal, and serves at once.
             await call.say()

@@ -15,7 +15,8 @@ CLOSE = 4
 _KIND_SHIFT = 32
 _LENGTH_MASK = (1 << 32) - 1
 _LOST_BEFORE = "the process that writes the journals was killed before it had written this"
-_READ_BYTES = 256 << 10
+READ_BYTES = 512 << 10
+"""Moved at once; a whole batch more at most."""
 
 
 def key_of(slot: int, kind: int) -> int:
@@ -59,14 +60,14 @@ class Drain:
         """Closed since the mark was set."""
         self._to_tell: list[tuple[int, str]] = []
         """Closed before that, and told once the room below the mark is given back: a slot has a new owner then."""
-        self._mark = self._reader.mark
+        self._released = self._mark = self._reader.mark
         self._before_mark = 0
         """How many journals have to be written until all that stood before the mark is."""
 
     def move(self) -> int:
         """Hand some batches to their journals; gives the bytes they took."""
         moved = 0
-        while moved < _READ_BYTES and (batch := self._reader.read()):
+        while moved < READ_BYTES and (batch := self._reader.read()):
             index, contents = batch
             at = 0
             words = index.tolist()
@@ -88,7 +89,8 @@ class Drain:
     @property
     def is_idle(self) -> bool:
         """Whether all that was read is written, and told."""
-        return not (self._journals.busy_count or self._closed or self._to_tell) and self._mark == self._reader.mark
+        is_told = not (self._closed or self._to_tell)
+        return is_told and not self._journals.busy_count and self._released == self._reader.mark
 
     def empty(self) -> None:
         """Move and write all that is there."""
@@ -104,6 +106,7 @@ class Drain:
 
     def _release(self) -> None:
         self._reader.release(self._mark)
+        self._released = self._mark
         for slot, name in self._to_tell:
             self._on_closed(slot, name)
         self._closed, self._to_tell = [], self._closed

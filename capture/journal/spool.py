@@ -25,7 +25,8 @@ PIECES_A_BATCH = 1000
 """One `os.pwritev` takes no more buffers than 1024."""
 
 _MAGIC = int.from_bytes(b"spool\0\0\1", "big")
-_MAGIC_WORD, _RING_WORD, _WRITTEN_WORD, _READ_WORD, _READ_AT_WORD, _RESTING_WORD = range(6)
+_MAGIC_WORD, _RING_WORD, _WRITTEN_WORD, _READ_WORD, _READ_AT_WORD, _RESTING_WORD, _WRITTEN_AT_WORD = range(7)
+"""Positions, and beside each the lap and the place in the ring."""
 _HEAD_BYTES = 4096
 SLOTS = 4096
 _SLOT_WORDS = 8
@@ -218,6 +219,7 @@ class SpoolWriter:
         self._lap += at < self._at
         self._at = at + size
         self._written += size
+        self._words[_WRITTEN_AT_WORD] = self._lap << _LAP_SHIFT | self._at
         # Only now: a reader believes what stands below this.
         self._words[_WRITTEN_WORD] = self._written
 
@@ -295,7 +297,13 @@ class SpoolReader:
         A batch of an earlier lap that may stand there has a position below either.
         """
         read, written = self._words[_READ_WORD], self._words[_WRITTEN_WORD]
-        for lap, at in ((self._lap, self._at), (self._lap + 1, 0)):
+        written_at = self._words[_WRITTEN_AT_WORD]
+        if self._words[_READ_AT_WORD] == written_at:
+            return written
+        places = [(self._lap, self._at)]
+        if written_at >> _LAP_SHIFT > self._lap:
+            places.append((self._lap + 1, 0))
+        for lap, at in places:
             position, _, _ = self._head_at(at)
             if read <= position < written:
                 self._lap, self._at = lap, at

@@ -185,10 +185,10 @@ class SpooledJournals:
         for stream, arrived_ns, content, frame_at in pieces:
             size, at = len(content), stream.at
             if frame_at is None:
-                frame_at = stream.advance(content)  # noqa: PLW2901
+                frame_at = stream.advance(content)
             offset_ns = arrived_ns - stream.started_ns
             # As `size_of` has it; here each call counts. A clock that ran backwards must not cost the piece.
-            index += (offset_ns if offset_ns > 0 else 0, stream.key, frame_at + 1 << 32 | size, at)
+            index += (max(0, offset_ns), stream.key, frame_at + 1 << 32 | size, at)
             stream.at = words[stream.taken_word] = at + size
         try:
             self._writer.put(index, contents, content_bytes)

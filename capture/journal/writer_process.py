@@ -22,7 +22,7 @@ from typing import IO
 import msgspec
 
 from capture.errors import describe_fault
-from capture.journal.drain import Drain
+from capture.journal.drain import READ_BYTES, Drain
 from capture.journal.spool import Spool, left_spools, open_spool
 from capture.journal.writer import JournalWriter
 
@@ -141,8 +141,10 @@ class WriterProcess:
             self._replace()
 
     def _replace(self) -> None:
+        died = self._process
         try:
             self._process = self._start()
+            _input(died).close()
             self._on_replaced()
         except OSError as problem:
             _log.error("no process that writes the journals can be started: %s", problem)
@@ -227,11 +229,18 @@ def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
         drain.write(max(_LEAST_WRITES_A_TICK, journals.busy_count // _TICKS_A_ROUND))
         empty_ticks = 0 if moved_bytes or not drain.is_idle else empty_ticks + 1
         if empty_ticks < _TICKS_TO_REST:
-            wait_s = _BUSY_TICK_S if moved_bytes > _BUSY_BYTES else _TICK_S
+            wait_s = _tick_s(moved_bytes)
         else:
             spool.is_reader_resting, wait_s = True, _REST_S
         if not _wait(wait_s):
             return
+
+
+def _tick_s(moved_bytes: int) -> float:
+    if moved_bytes >= READ_BYTES:
+        # There is more.
+        return 0
+    return _BUSY_TICK_S if moved_bytes > _BUSY_BYTES else _TICK_S
 
 
 def _wait(wait_s: float) -> bool:

@@ -1,0 +1,44 @@
+"""How a command ends: with which status, on what signal, and what it says then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from capture.errors import WiretapeError
+
+
+def run_to_end(command: Callable[[], None]) -> None:
+    """Run a command; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
+    # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
+    signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
+    try:
+        command()
+    except WiretapeError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has seen enough; flushing at exit would complain once more.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(130)
+
+
+def _end_as_ctrl_c_does(*_: object) -> None:
+    # Commands that a script starts in the background are born deaf to Ctrl-C, and not to SIGTERM.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
+def _complain(error: WiretapeError) -> None:
+    # Errors may quote what an endpoint said: control characters must not reach the terminal.
+    said = "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in str(error))
+    print(f"wiretape: {said}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks

@@ -1,0 +1,113 @@
+"""The proxy as the program that a process becomes once its command line is read.
+
+The libraries that read and explain a command line take a quarter of a process that carries 500 sessions, for as long as
+it lives. The new program has the same process id, the same terminal, and shows the same words in `ps`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import ssl
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from capture.ending import run_to_end
+from capture.event_loop import choose_loop, spare_the_loop
+from capture.journal.spooled import open_journals
+from capture.narration import narrate, print_line
+from capture.open_files import raise_open_files_limit
+from capture.policy import RecordingPolicy
+from capture.proxy import CLIENT_TOKEN_VARIABLE, check_serving, run_proxy
+from capture.recorder import Recorder
+from capture.recording.root import Root
+from capture.targets import Target
+
+_HOME = str(Path(__file__).parents[1])
+# The package that this process runs, wherever that came from; all else is found as usual.
+_PROGRAM = f"""
+import sys
+sys.path.insert(0, {_HOME!r})
+import capture
+sys.path.append(sys.path.pop(0))
+from capture.proxy_program import main
+main(int(sys.argv[1]))
+"""
+
+
+@dataclass(frozen=True)
+class ProxyOptions:
+    """What the command line asks of a proxy."""
+
+    target: Target
+    root: Path
+    listen: str
+    policy: RecordingPolicy
+    certificate: tuple[Path, Path] | None
+    """With its key, both PEM; None serves without TLS."""
+    drain_s: float | None
+
+
+def become_proxy(options: ProxyOptions) -> None:
+    """Have this process go on as the proxy; where the system does not let it, run the proxy as it is.
+
+    Raises `UsageProblem` where it could only fail.
+    """
+    check_serving(options.target, options.listen, os.environ.get(CLIENT_TOKEN_VARIABLE) or None)
+    if options.certificate:
+        _load_certificate(*options.certificate)
+    # Not as an argument: a URL may hold a key, and everybody reads arguments.
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        # A pipe takes 64 KiB without a reader; options are a few hundred bytes.
+        pipe.write(pickle.dumps(options))
+    os.set_inheritable(reading, True)
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    with suppress(OSError):
+        # `-P`: the folder that the proxy runs in may hold a module that is called as one of ours.
+        command = [sys.executable, *flags, "-P", "-c", _PROGRAM, str(reading), *sys.argv]
+        os.execv(sys.executable, command)  # noqa: S606 - a list of arguments, and no shell
+    os.close(reading)
+    serve(options)
+
+
+def main(descriptor: int) -> None:
+    """Read what the command line asked for, and serve; the program."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        options: ProxyOptions = pickle.load(pipe)  # noqa: S301 - from this very process
+    run_to_end(lambda: serve(options))
+
+
+def serve(options: ProxyOptions) -> None:
+    """Carry and record clients until a signal comes."""
+    narrate()
+    tls = _load_certificate(*options.certificate) if options.certificate else None
+    raise_open_files_limit()
+    spare_the_loop()
+    with (
+        Recorder(Root(options.root), journals=open_journals) as recorder,
+        asyncio.Runner(loop_factory=choose_loop()) as runner,
+    ):
+        runner.run(
+            run_proxy(
+                options.target,
+                recorder,
+                listen=options.listen,
+                tls=tls,
+                policy=options.policy,
+                drain_s=options.drain_s,
+                on_listening=print_line,
+            )
+        )
+
+
+def _load_certificate(certificate: Path, key: Path) -> ssl.SSLContext:
+    # What reads certificates takes six megabytes: only who serves wss has them.
+    from capture.tls import load_tls
+
+    return load_tls(certificate, key)

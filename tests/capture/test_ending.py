@@ -1,0 +1,74 @@
+"""How commands end: the exit status, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from capture.ending import run_to_end
+from capture.errors import EndpointRefused, UsageProblem
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (UsageProblem("give another root"), 2, "wiretape: give another root\n"),
+        (EndpointRefused("wss://host", "refused\x1b[31m"), 1, "wiretape: wss://host refused\ufffd[31m\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(
+    error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(raising(error))
+    assert (ended.value.code, capsys.readouterr().err) == (status, said)
+
+
+def test_a_command_that_works_just_returns() -> None:
+    done: list[int] = []
+    run_to_end(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert ended.value.code == 130
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = "from capture.ending import run_to_end; run_to_end(lambda: [print('x' * 1000) for _ in range(10000)])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 0

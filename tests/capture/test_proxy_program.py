@@ -1,0 +1,44 @@
+"""The process that read the command line goes on as the proxy: the same process, without what it needed for that."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.policy import RecordingPolicy
+from capture.proxy_program import ProxyOptions, become_proxy
+from capture.recording.root import Root
+from capture.targets import Target
+from tests.proxy_process import calling, endpoint, proxy_process, recordings_by_call
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@on_linux
+@pytest.mark.slow
+async def test_it_is_the_same_process_without_the_command_lines_libraries(root: Root) -> None:
+    async with endpoint() as served, proxy_process(root, served.url, "--tag", "a=b") as proxy:
+        assert "capture.proxy_program" in read(f"/proc/{proxy.pid}/cmdline")
+        loaded = read(f"/proc/{proxy.pid}/maps")
+        assert "pydantic" not in loaded
+        assert "cryptography" not in loaded
+        async with calling(proxy.origin, served, "call") as call:
+            await call.say()
+        assert await proxy.stop() == 0
+    assert dict(recordings_by_call(root)["call"].session["tags"]) == {"a": "b"}
+
+
+def test_what_could_only_fail_is_told_before(tmp_path: Path) -> None:
+    options = ProxyOptions(Target("t", "ws://h"), tmp_path, "0.0.0.0:0", RecordingPolicy(), None, None)
+    with pytest.raises(UsageProblem, match="WIRETAPE_CLIENT_TOKEN"):
+        become_proxy(options)
+    pair = (tmp_path / "certificate", tmp_path / "key")
+    with pytest.raises(UsageProblem, match="--tls-cert"):
+        become_proxy(ProxyOptions(Target("t", "ws://h"), tmp_path, "127.0.0.1:0", RecordingPolicy(), pair, None))
+
+
+def read(path: str) -> str:
+    return Path(path).read_bytes().decode("utf-8", "replace")
