@@ -91,4 +91,5 @@ def _header(text: str) -> EventHeader | None:
 
 
 def _columns(header: EventHeader | None) -> dict[str, Any]:
-    return {} if header is None else asdict(header)
+    # Only those it has: most messages have two of twelve, and an absent column is null all the same.
+    return {} if header is None else {name: value for name, value in asdict(header).items() if value is not None}

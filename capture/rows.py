@@ -55,7 +55,8 @@ class SessionRows:
 
     def feed(self, record: JournalRecord) -> list[TableRow]:
         """Take in one record; give the rows it completes."""
-        self._offset_ns = max(self._offset_ns, record.offset_ns)
+        if record.offset_ns > self._offset_ns:
+            self._offset_ns = record.offset_ns
         if record.direction is Direction.FACT:
             self._take_fact(record.content)
         elif self._decoders:

@@ -175,7 +175,7 @@ class WireDecoder:
                 self._wait(stream[position:], end - position + 1)
                 return messages
             is_whole = self._unfinished is None and header.first_byte in _WHOLE
-            if self._is_violation(header, is_whole=is_whole):
+            if header.payload_bytes > MESSAGE_LIMIT_BYTES or not (is_whole or self._is_legal(header)):
                 # The peer fails the connection here (RFC 6455, 5.2), so does the decoder: nothing behind
                 # it can be trusted to be a frame, all of it is kept.
                 break
@@ -198,14 +198,12 @@ class WireDecoder:
         self._buffer += rest
         self._wanted_bytes = wanted_bytes
 
-    def _is_violation(self, header: _Header, *, is_whole: bool) -> bool:
-        if is_whole:
-            return header.payload_bytes > MESSAGE_LIMIT_BYTES
+    def _is_legal(self, header: _Header) -> bool:
         message_bytes = header.payload_bytes + (self._unfinished.wire_bytes if self._unfinished else 0)
         return (
-            header.first_byte not in self._first_bytes
-            or message_bytes > MESSAGE_LIMIT_BYTES
-            or (header.payload_bytes > _CONTROL_LIMIT_BYTES and header.opcode >= _CONTROL)
+            header.first_byte in self._first_bytes
+            and message_bytes <= MESSAGE_LIMIT_BYTES
+            and (header.payload_bytes <= _CONTROL_LIMIT_BYTES or header.opcode < _CONTROL)
         )
 
     def _take_frame(self, header: _Header, content: bytes, offset_ns: int) -> list[WireMessage]:

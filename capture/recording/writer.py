@@ -96,7 +96,8 @@ class _TableWriter:
     def add(self, row: Row) -> None:
         self._rows.append(row)
         for name in self._heavy:
-            self._bytes += len(row.get(name) or "")
+            if heavy := row.get(name):
+                self._bytes += len(heavy)
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
