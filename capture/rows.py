@@ -177,10 +177,11 @@ class SessionRows:
             if message.kind == "close":
                 self._summary.connection.observe_close(message.sender, row["payload_bytes"])
         else:
-            self._take_text(message, *read, row)
-        if self._keeps(row):
+            text, cut = read
+            self._take_text(message, text, cut, row)
+        if self._filter is None or self._keeps(row):
             self._ready.append(("events", row))
-        elif self._filter is not None:
+        else:
             self._filter.leave_out(row)
 
     def _keeps(self, row: Row) -> bool:
@@ -207,12 +208,16 @@ class SessionRows:
         track = self._tracks.get(name)
         if track is None:
             track = self._tracks[name] = TrackWriter(name, silences=self._masks.audio)
-        row["audio_track"], row["audio_start"], row["audio_bytes"] = name, track.position, len(audio)
-        row["redacted"] |= self._masks.audio
+        row["audio_track"] = name
+        row["audio_start"] = track.position
+        row["audio_bytes"] = len(audio)
+        if self._masks.audio:
+            row["redacted"] = True
         audio_format = self._summary.formats[sender]
         kept = self._keeps(row)
         blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
-        self._ready += [("audio", block) for block in blocks]
+        if blocks:
+            self._ready += [("audio", block) for block in blocks]
 
     def _put_text(self, row: Row, read: ReadText, *, at: int = 0) -> int:
         """Put a text and its header into a row without what must not be kept; tell where `at` is now."""

@@ -52,7 +52,7 @@ class SessionWriter:
 
     def add(self, table: str, row: Row) -> None:
         """Take in a row of a table, without its session_id; events come ordered by seq, blocks by number."""
-        self._table(table).add(row)
+        (self._tables.get(table) or self._table(table)).add(row)
 
     def commit(self, session_row: Row) -> None:
         """Make the recording visible: audio, events, divergences and rewrites, and then the sessions row."""
