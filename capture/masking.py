@@ -68,7 +68,7 @@ class Masks:
 
     def __bool__(self) -> bool:
         """Whether anything is to be taken out."""
-        return bool(self.transcripts or self.audio or self._all_patterns)
+        return bool(self.transcripts or self.audio or self.patterns or self.string_patterns)
 
     @property
     def hides_unreadable(self) -> bool:

@@ -13,12 +13,13 @@ from capture.journal import Direction, JournalRecord, decode_gap
 from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
 from capture.masking import MASK, NO_MASKS, masks_of
-from capture.realtime.audio_formats import Track, audio_field
-from capture.realtime.events import EventHeader, read_header
+from capture.message_reader import MessageReader, ReadText, read_text
+from capture.realtime.audio_formats import Track
+from capture.realtime.events import EventHeader
 from capture.recording.audio_blocks import TrackWriter
 from capture.recording.facts import Divergence, Fact, HandshakeResponse, Rewrite, Sender, SessionFacts, decode_fact
-from capture.recording.payload import cut_audio
-from capture.redaction import redact_bytes, redact_text, secret_edits
+from capture.recording.payload import AudioCut
+from capture.redaction import redact_bytes, redact_text
 from capture.session_row import SessionSummary
 from capture.wire import WireDecoder, WireMessage
 
@@ -45,6 +46,7 @@ class SessionRows:
         self._filter = None if windows is None else WindowFilter(windows)
         self._tracks: dict[Track, TrackWriter] = {}
         self._decoders: dict[Sender, WireDecoder] = {}
+        self._readers = {sender: MessageReader(sender) for sender in _SENDERS}
         self._held: list[JournalRecord] = []
         self._ready: list[TableRow] = []
         self._seq = 0
@@ -53,7 +55,8 @@ class SessionRows:
 
     def feed(self, record: JournalRecord) -> list[TableRow]:
         """Take in one record; give the rows it completes."""
-        self._offset_ns = max(self._offset_ns, record.offset_ns)
+        if record.offset_ns > self._offset_ns:
+            self._offset_ns = record.offset_ns
         if record.direction is Direction.FACT:
             self._take_fact(record.content)
         elif self._decoders:
@@ -160,24 +163,25 @@ class SessionRows:
         if text is None:
             self._put_bytes(row, message.content)
         else:
-            header = _read(text)
+            read = read_text(text)
             if message.sender == "server":
-                self._summary.observe_answer(header, redact_text(text))
-            self._put_text(row, text, header)
+                self._summary.observe_answer(read.header, redact_text(text))
+            self._put_text(row, read)
         self._ready.append(("events", row))
 
     def _take_message(self, message: WireMessage) -> None:
         row = self._row(message)
-        text = _utf8(message.content) if message.kind == "text" else None
-        if text is None:
+        read = self._readers[message.sender].read(message.content) if message.kind == "text" else None
+        if read is None:
             self._put_bytes(row, message.content)
             if message.kind == "close":
                 self._summary.connection.observe_close(message.sender, row["payload_bytes"])
         else:
-            self._take_text(message, text, row)
-        if self._keeps(row):
+            text, cut = read
+            self._take_text(message, text, cut, row)
+        if self._filter is None or self._keeps(row):
             self._ready.append(("events", row))
-        elif self._filter is not None:
+        else:
             self._filter.leave_out(row)
 
     def _keeps(self, row: Row) -> bool:
@@ -187,41 +191,42 @@ class SessionRows:
         row["pinned"] = self._filter.is_pinned(row)
         return bool(row["pinned"])
 
-    def _take_text(self, message: WireMessage, text: str, row: Row) -> None:
-        header = _read(text)
-        if header is None:
-            self._put_text(row, text, None)
+    def _take_text(self, message: WireMessage, read: ReadText, cut: AudioCut | None, row: Row) -> None:
+        if read.header is None:
+            self._put_text(row, read)
             return
         row["kind"] = "event"
-        self._summary.observe(message.sender, header, text, message.offset_ns)
-        field = audio_field(message.sender, header.type, text)
-        left, cut = (text, None) if field is None else cut_audio(text, field.value)
-        at = self._put_text(row, left, header, at=cut.at if cut else 0)
-        if field is not None and cut is not None:
-            row["audio_at"] = at
-            self._take_audio(message.sender, field.track, cut.audio, row)
+        self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
+        if cut is None or read.track is None:
+            self._put_text(row, read)
+            return
+        row["audio_at"] = self._put_text(row, read, at=cut.at)
+        self._take_audio(message.sender, read.track, cut.audio, row)
 
     def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
         """Move the audio of a message to its track."""
         track = self._tracks.get(name)
         if track is None:
             track = self._tracks[name] = TrackWriter(name, silences=self._masks.audio)
-        row["audio_track"], row["audio_start"], row["audio_bytes"] = name, track.position, len(audio)
-        row["redacted"] |= self._masks.audio
+        row["audio_track"] = name
+        row["audio_start"] = track.position
+        row["audio_bytes"] = len(audio)
+        if self._masks.audio:
+            row["redacted"] = True
         audio_format = self._summary.formats[sender]
         kept = self._keeps(row)
         blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
-        self._ready += [("audio", block) for block in blocks]
+        if blocks:
+            self._ready += [("audio", block) for block in blocks]
 
-    def _put_text(self, row: Row, text: str, header: EventHeader | None, *, at: int = 0) -> int:
+    def _put_text(self, row: Row, read: ReadText, *, at: int = 0) -> int:
         """Put a text and its header into a row without what must not be kept; tell where `at` is now."""
-        edits = secret_edits(text)
+        text, edits = read.text, read.secrets
         if edits:
             text, at, row["redacted"] = apply_edits(text, edits), moved(at, edits), True
-        if header is not None:
-            _put_header(row, header)
+        row |= read.columns
         if self._masks:
-            text, at = self._mask(row, text, header, at)
+            text, at = self._mask(row, text, read.header, at)
         row["payload"] = text
         return at
 
@@ -259,31 +264,8 @@ class SessionRows:
         }
 
 
-def _read(text: str) -> EventHeader | None:
-    header = read_header(text)
-    if header is not None and header.error_message is not None:
-        # Before anything is derived from it: endpoints repeat the key that they refuse.
-        header.error_message = redact_text(header.error_message)
-    return header
-
-
 def _utf8(content: bytes) -> str | None:
     try:
         return content.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _put_header(row: Row, header: EventHeader) -> None:
-    row["type"] = header.type
-    row["event_id"] = header.event_id
-    row["item_id"] = header.item_id
-    row["previous_item_id"] = header.previous_item_id
-    row["response_id"] = header.response_id
-    row["call_id"] = header.call_id
-    row["content_index"] = header.content_index
-    row["output_index"] = header.output_index
-    row["error_type"] = header.error_type
-    row["error_code"] = header.error_code
-    row["error_message"] = header.error_message
-    row["error_param"] = header.error_param

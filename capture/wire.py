@@ -106,10 +106,13 @@ class WireDecoder:
             return []
         if self._out_of_step:
             return [self._raw(chunk, len(chunk), offset_ns)]
-        self._buffer += chunk
-        if len(self._buffer) < self._wanted_bytes:
-            return []
-        return self._decode(offset_ns)
+        if self._buffer:
+            self._buffer += chunk
+            if len(self._buffer) < self._wanted_bytes:
+                return []
+            chunk = bytes(self._buffer)
+            self._buffer.clear()
+        return self._decode(chunk, offset_ns)
 
     def gap(
         self,
@@ -160,37 +163,47 @@ class WireDecoder:
         self.lost_bytes += skipped
         return chunk[skipped:]
 
-    def _decode(self, offset_ns: int) -> list[WireMessage]:
+    def _decode(self, stream: bytes, offset_ns: int) -> list[WireMessage]:
+        """Take all bytes that have come and are in no message yet; the last frame may be cut short."""
         messages: list[WireMessage] = []
-        buffer = self._buffer
+        position, end = 0, len(stream)
         while not self._out_of_step:
-            header = self._header = self._header or _peek(buffer)
-            if header is None:
-                self._wanted_bytes = len(buffer) + 1
+            if position == end:
                 return messages
-            if self._is_violation(header):
+            header = self._header or _peek(stream, position)
+            if header is None:
+                self._wait(stream[position:], end - position + 1)
+                return messages
+            is_whole = self._unfinished is None and header.first_byte in _WHOLE
+            if header.payload_bytes > MESSAGE_LIMIT_BYTES or not (is_whole or self._is_legal(header)):
                 # The peer fails the connection here (RFC 6455, 5.2), so does the decoder: nothing behind
                 # it can be trusted to be a frame, all of it is kept.
                 break
-            if len(buffer) < header.frame_bytes:
-                self._wanted_bytes = header.frame_bytes
+            if end - position < header.frame_bytes:
+                self._header = header
+                self._wait(stream[position:], header.frame_bytes)
                 return messages
-            content = _read_payload(buffer, header)
-            del buffer[: header.frame_bytes]
+            content = _read_payload(stream, position, header)
+            position += header.frame_bytes
             self._header = None
-            kind = _WHOLE.get(header.first_byte)
-            if kind is not None and self._unfinished is None:
+            if is_whole:
+                kind = _WHOLE[header.first_byte]
                 messages.append(WireMessage(self.sender, kind, content, header.frame_bytes, offset_ns))
             else:
                 messages += self._take_frame(header, content, offset_ns)
+        self._buffer += stream[position:]
         return messages + self._give_up(offset_ns)
 
-    def _is_violation(self, header: _Header) -> bool:
+    def _wait(self, rest: bytes, wanted_bytes: int) -> None:
+        self._buffer += rest
+        self._wanted_bytes = wanted_bytes
+
+    def _is_legal(self, header: _Header) -> bool:
         message_bytes = header.payload_bytes + (self._unfinished.wire_bytes if self._unfinished else 0)
         return (
-            header.first_byte not in self._first_bytes
-            or message_bytes > MESSAGE_LIMIT_BYTES
-            or (header.payload_bytes > _CONTROL_LIMIT_BYTES and header.opcode >= _CONTROL)
+            header.first_byte in self._first_bytes
+            and message_bytes <= MESSAGE_LIMIT_BYTES
+            and (header.payload_bytes <= _CONTROL_LIMIT_BYTES or header.opcode < _CONTROL)
         )
 
     def _take_frame(self, header: _Header, content: bytes, offset_ns: int) -> list[WireMessage]:
@@ -389,28 +402,29 @@ class _Header(msgspec.Struct, gc=False):
         return bool(self.first_byte & _COMPRESSED)
 
 
-def _peek(buffer: bytearray) -> _Header | None:
-    """Read a frame's header without taking it; None while its length has not come."""
-    if len(buffer) < 2:
+def _peek(stream: bytes, start: int) -> _Header | None:
+    """Read the header of the frame that starts here; None while its length has not come."""
+    come_bytes = len(stream) - start
+    if come_bytes < 2:
         return None
-    first_byte, second_byte = buffer[0], buffer[1]
+    first_byte, second_byte = stream[start], stream[start + 1]
     payload_bytes, header_bytes = second_byte & _LENGTH, 2
     if payload_bytes > _CONTROL_LIMIT_BYTES:
         header_bytes = 4 if payload_bytes == 126 else 10
-        if len(buffer) < header_bytes:
+        if come_bytes < header_bytes:
             return None
-        payload_bytes = int.from_bytes(buffer[2:header_bytes], "big")
+        payload_bytes = int.from_bytes(stream[start + 2 : start + header_bytes], "big")
     masked = second_byte >= _MASKED
     if masked:
         header_bytes += _KEY_BYTES
     return _Header(first_byte, first_byte & _OPCODE, masked, header_bytes, payload_bytes, header_bytes + payload_bytes)
 
 
-def _read_payload(buffer: bytearray, header: _Header) -> bytes:
+def _read_payload(stream: bytes, start: int, header: _Header) -> bytes:
     """Read the payload of a frame that has come whole, masked or not as its own header says.
 
     A client that does not mask, or a server that does, breaks the rules but can be read.
     """
-    start = header.header_bytes
-    payload = bytes(buffer[start : header.frame_bytes])
-    return apply_mask(payload, bytes(buffer[start - _KEY_BYTES : start])) if header.masked else payload
+    payload_at = start + header.header_bytes
+    payload = stream[payload_at : start + header.frame_bytes]
+    return apply_mask(payload, stream[payload_at - _KEY_BYTES : payload_at]) if header.masked else payload

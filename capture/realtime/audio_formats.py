@@ -19,6 +19,8 @@ _BETA_FORMATS = {
 }
 _DEFAULT_RATES = {"audio/pcm": 24000, "audio/pcmu": 8000, "audio/pcma": 8000}
 
+AUDIO_KEYS = {"client": "audio", "server": "delta"}
+"""By sender, the key of the audio in the events that carry nothing else."""
 _APPENDS = {"input_audio_buffer.append", "session.input_audio_buffer.append", "session.input_audio.append"}
 _DELTAS = {
     "response.output_audio.delta",

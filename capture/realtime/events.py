@@ -7,7 +7,6 @@ or `response` the event carries, errors in `error` or in a failed response's `st
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -17,8 +16,7 @@ Json = dict[str, Any]
 _LARGEST_INDEX = 2**31 - 1
 
 
-@dataclass(slots=True)
-class EventHeader:
+class EventHeader(msgspec.Struct, gc=False):
     """Type, ids and error of one message; None where it has none."""
 
     type: str | None = None

@@ -71,9 +71,12 @@ class TrackWriter:
         if audio_format is not self._format and audio_format != self._format:
             rows += self.finish()
             self._start(audio_format)
-        self._count_duplicate(chunk, audio_format)
-        self.position += len(chunk)
-        self.played_ms += len(chunk) / self._bytes_per_ms
+        if chunk == self._last_chunk:
+            self._count_duplicate(chunk, audio_format)
+        self._last_chunk = chunk
+        byte_count = len(chunk)
+        self.position += byte_count
+        self.played_ms += byte_count / self._bytes_per_ms
         self._pending += chunk
         while len(self._pending) >= self._block_bytes:
             start_byte = self.position - len(self._pending)
@@ -108,9 +111,8 @@ class TrackWriter:
 
     def _count_duplicate(self, chunk: bytes, audio_format: AudioFormat) -> None:
         # The same bytes twice in a row are a client's bug, unless they are the one value of digital silence.
-        if chunk == self._last_chunk and np.ptp(_widen(audio_format.decode(chunk))) > 0:
+        if np.ptp(_widen(audio_format.decode(chunk))) > 0:
             self._duplicated_chunks += 1
-        self._last_chunk = chunk
 
     def _rows(self, block: bytes, start_byte: int, audio_format: AudioFormat) -> list[AudioRow]:
         measures = measure(audio_format.decode(block), audio_format.rate)

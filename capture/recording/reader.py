@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import groupby, starmap
@@ -149,29 +148,37 @@ class _TrackReader:
 
     def __init__(self, blocks: Iterator[Row]) -> None:
         self._blocks = blocks
-        self._decoded: deque[tuple[int, bytes]] = deque()
+        self._audio = b""
+        """What is decoded of the track."""
+        self._start = 0
+        """Where that starts in the track."""
         self._end = 0
 
     def read(self, start: int, length: int) -> bytes:
         """Give the bytes of a span; raises `EOFError` where the track lacks them."""
-        while self._decoded and self._decoded[0][0] + len(self._decoded[0][1]) <= start:
-            self._decoded.popleft()
-        while self._end < start + length:
-            self._decode_next(start)
-        first = self._decoded[0][0]
-        audio = self._decoded[0][1] if len(self._decoded) == 1 else b"".join(piece for _, piece in self._decoded)
-        return audio[start - first : start - first + length]
+        offset = start - self._start
+        if offset < 0 or start + length > self._end:
+            self._decode_up_to(start, start + length)
+            offset = 0
+        return self._audio[offset : offset + length]
 
-    def _decode_next(self, start: int) -> None:
-        block = next(self._blocks, None)
-        if block is None:
+    def _decode_up_to(self, start: int, end: int) -> None:
+        """Drop what lies before the span, and decode what is missing of it."""
+        if start < self._start:
             raise EOFError
-        # A hole before the span is what was not kept; one that reaches into it is damage.
-        if not (block["start_byte"] == self._end or self._end < block["start_byte"] <= start):
-            raise EOFError
-        self._end = block["start_byte"] + block["bytes"]
-        if self._end > start:
-            self._decoded.append((block["start_byte"], decode_block(block)))
+        pieces = [self._audio[start - self._start :]]
+        while self._end < end:
+            block = next(self._blocks, None)
+            if block is None:
+                raise EOFError
+            begin = block["start_byte"]
+            # A hole before the span is what was not kept; one that reaches into it is damage.
+            if not (begin == self._end or self._end < begin <= start):
+                raise EOFError
+            self._end = begin + block["bytes"]
+            if self._end > start:
+                pieces.append(decode_block(block)[max(start - begin, 0) :])
+        self._start, self._audio = start, b"".join(filter(None, pieces))
 
 
 def open_recording(root: Root, session_id: str) -> Recording:

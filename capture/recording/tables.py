@@ -190,11 +190,14 @@ def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
             if not pa.types.is_string(file.schema_arrow.field("session_id").type):
                 raise TypeError("its session_id is no text")
             for number in range(file.num_row_groups):
-                if not _may_hold(file.metadata.row_group(number), only["session_id"]):
+                bounds = {name: _bounds(file.metadata.row_group(number), name) for name in only}
+                if not all(_may_hold(bounds[name], value) for name, value in only.items()):
                     continue
                 group = file.read_row_group(number)
                 for name, value in only.items():
-                    group = group.filter(pc.equal(group.column(name), value))
+                    # Filtering copies all columns: the rows of a session's own file are its own by their bounds.
+                    if not _holds_only(bounds[name], value):
+                        group = group.filter(pc.equal(group.column(name), value))
                 if len(group):
                     yield RowGroup(path, _with_all_columns(group, TABLES[table]))
     except FileNotFoundError as error:
@@ -203,10 +206,18 @@ def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
         raise TableDamaged(path, _brief(error)) from error
 
 
-def _may_hold(group: pq.RowGroupMetaData, session_id: str) -> bool:
+def _bounds(group: pq.RowGroupMetaData, name: str) -> pq.Statistics | None:
     columns = (group.column(number) for number in range(group.num_columns))
-    bounds = next(column.statistics for column in columns if column.path_in_schema == "session_id")
-    return bounds is None or not bounds.has_min_max or bool(bounds.min <= session_id <= bounds.max)
+    found = next((column.statistics for column in columns if column.path_in_schema == name), None)
+    return found if found is not None and found.has_min_max else None
+
+
+def _may_hold(bounds: pq.Statistics | None, value: str) -> bool:
+    return bounds is None or bool(bounds.min <= value <= bounds.max)
+
+
+def _holds_only(bounds: pq.Statistics | None, value: str) -> bool:
+    return bounds is not None and bounds.null_count == 0 and bool(bounds.min == value == bounds.max)
 
 
 def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -229,6 +240,8 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         if column.null_count:
             return [n if valid else None for n, valid in zip(numbers, column.is_valid().to_numpy(), strict=True)]
         return cast("list[Any]", numbers)
+    if pa.types.is_boolean(kind) and not column.null_count:
+        return cast("list[Any]", column.to_numpy().tolist())
     if pa.types.is_timestamp(kind):
         instants = column.to_numpy().tolist()
         return [at if at is None else at.replace(tzinfo=UTC) for at in instants]

@@ -52,7 +52,7 @@ class SessionWriter:
 
     def add(self, table: str, row: Row) -> None:
         """Take in a row of a table, without its session_id; events come ordered by seq, blocks by number."""
-        self._table(table).add(row)
+        (self._tables.get(table) or self._table(table)).add(row)
 
     def commit(self, session_row: Row) -> None:
         """Make the recording visible: audio, events, divergences and rewrites, and then the sessions row."""
@@ -96,7 +96,8 @@ class _TableWriter:
     def add(self, row: Row) -> None:
         self._rows.append(row)
         for name in self._heavy:
-            self._bytes += len(row.get(name) or "")
+            if heavy := row.get(name):
+                self._bytes += len(heavy)
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 

@@ -95,7 +95,7 @@ class Trace:
     def _append(
         self, sender: str, offset_ms: float, kind: str, header: EventHeader | None = None, **columns: Any
     ) -> None:
-        told = {name: getattr(header, name) for name in EventHeader.__slots__} if header else {}
+        told = {name: getattr(header, name) for name in EventHeader.__struct_fields__} if header else {}
         self.events.append(
             {
                 "seq": len(self.events),

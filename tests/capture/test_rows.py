@@ -82,7 +82,7 @@ def test_an_event_has_its_header_in_columns() -> None:
         "type": "error",
         "event_id": "event_1",
     }
-    assert (row["error_type"], row["error_code"], row["error_message"], row["error_param"]) == (
+    assert (row["error_type"], row["error_code"], row["error_message"], row.get("error_param")) == (
         "server_error",
         "x",
         "m",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from capture.realtime.events import EventHeader, is_in_conversation, parse_event, read_header, storable
 
-FIELDS = [field.name for field in dataclasses.fields(EventHeader)]
+FIELDS = EventHeader.__struct_fields__
 NESTED_TOO_DEEPLY = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
 
 json_values = st.recursive(

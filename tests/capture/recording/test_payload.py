@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.recording.payload import AudioCut, cut_audio, restore_audio
+from capture.recording.payload import AudioCut, AudioSurround, audio_within, cut_audio, find_surround, restore_audio
 
 
 def test_audio_is_cut_out_of_its_message() -> None:
@@ -74,3 +74,37 @@ def test_no_text_and_no_value_are_ever_damaged(text: str, value: str) -> None:
     whole = f'{text}"{value}"{text}'
     payload, cut = cut_audio(whole, value)
     assert whole == (restore_audio(payload, cut.at, cut.audio) if cut else payload)
+
+
+def test_audio_is_found_without_parsing() -> None:
+    content = '{"é":1, "audio" : "AAEC", "x":2}'.encode()
+    surround = find_surround(content, "audio")
+    assert surround == AudioSurround('{"é":1, "audio" : "'.encode(), b'", "x":2}')
+    assert audio_within(content, surround) == b"\x00\x01\x02"
+    assert audio_within(content.replace(b"AAEC", b"AAED"), surround) == b"\x00\x01\x03"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"delta":"AAEC"}',
+        b'{"audio":["AAEC"]}',
+        b'{"audio":"AAEC","audio":"AAEC"}',
+        b'{"x":"audio","audio":"AAEC"}',
+        b'{"x":"\\"","audio":"AAEC"}',
+        b'{"audio":"AAEC","x":"\\""}',
+        b'{"audio":"AAEC',
+    ],
+)
+def test_what_only_a_parser_can_find_is_left_to_it(content: bytes) -> None:
+    assert find_surround(content, "audio") is None
+
+
+@pytest.mark.parametrize("value", [b"", b"AAE", b"AAF=", b"AA EC", b'AAEC","x":"AAEC', b"AAEC\\n", b"\xc4AEC"])
+def test_what_is_within_a_surround_must_come_back_the_same(value: bytes) -> None:
+    surround = AudioSurround(b'{"audio":"', b'"}')
+    assert audio_within(surround.before + value + surround.behind, surround) is None
+
+
+def test_a_message_shorter_than_its_surround_is_not_within_it() -> None:
+    assert audio_within(b'{"a":"}', AudioSurround(b'{"a":"', b'"}')) is None

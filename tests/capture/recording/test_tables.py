@@ -176,3 +176,10 @@ def test_a_file_that_a_manifest_names_in_vain_is_an_error_that_names_it(root: Ro
     path.unlink()
     with pytest.raises(TableDamaged, match=r"compacted-.*: it is missing, and a manifest names it"):
         list(read_rows(root, "events", SESSION_ID))
+
+
+def test_rows_without_a_session_belong_to_none_though_the_bounds_name_only_one(root: Root) -> None:
+    save(root, SESSION_ID, [])
+    table = pa.table({"session_id": pa.array([SESSION_ID, None]), "seq": pa.array([7, 8])})
+    pq.write_table(table, root.table_file("events", SESSION_ID))
+    assert [row["seq"] for row in read_rows(root, "events", SESSION_ID)] == [7]
