@@ -1,7 +1,7 @@
 # make venv   an environment in .venv, from requirements.lock
 # make demo   record an incident, replay it, see the verdict
 # make check  format, lint, types, layers
-# make test   all tests, then the codec and relay tests with the newest websockets
+# make test   the codec and relay tests with the newest websockets, then all tests, two at a time where they may
 # make bench  measurements (nothing in `make test` depends on them)
 
 PYTHON ?= python3
@@ -35,16 +35,20 @@ format: venv
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Tests differ in length by a thousand times: a worker that has none left takes some of the other's.
+IN_PARALLEL := -n 2 --dist worksteal
+
 test: venv $(NEWEST)/.complete
-	$(NEWEST)/bin/python -m pytest -q -m codec tests/capture
-	$(BIN)/python -m pytest
+	$(NEWEST)/bin/python -m pytest -q $(IN_PARALLEL) -m codec tests/capture
+	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not alone'
 
 # The lock holds the websockets that the OpenAI SDK admits; the codec must also be right with the newest.
 $(NEWEST)/.complete: requirements.lock pyproject.toml | venv
 	$(PYTHON) -m venv $(NEWEST)
 	grep -E '^[a-z0-9._-]+==' requirements.lock | grep -v '^websockets==' | sed 's/ \\$$//' > $(NEWEST)/constraints.txt
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(NEWEST)/constraints.txt \
-	  'websockets>=17,<18' pytest pytest-asyncio hypothesis trustme --editable .
+	  'websockets>=17,<18' pytest pytest-asyncio pytest-xdist hypothesis trustme --editable .
 	@touch $@
 
 # All programs run even where one misses its target. The peers of bench/relay.py get environments of their own;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from capture.recording.root import Root
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("wiretape", deadline=None)
 settings.load_profile("wiretape")
+
+# A test run that a shell starts in the background ignores Ctrl-C, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED = Path(__file__).parents[1].parent / "shared"
 

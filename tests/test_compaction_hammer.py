@@ -170,6 +170,8 @@ def audio_bytes(said: Said) -> int:
 
 
 @pytest.mark.slow
+# It keeps both processors busy by itself.
+@pytest.mark.alone
 def test_each_session_is_seen_exactly_once_at_every_moment(root: Root) -> None:
     random, rounds = Random(3), 0
     with under_way(root) as (recording, compacting), open_store(root) as store:

@@ -32,6 +32,8 @@ from tests.proxy_process import (
 
 pytestmark = [
     pytest.mark.slow,
+    # A promise in milliseconds: what else runs must not keep the proxy from the processor.
+    pytest.mark.alone,
     pytest.mark.skipif(sys.platform != "linux", reason="finds the sealer's process in /proc"),
 ]
 

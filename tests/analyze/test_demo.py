@@ -54,8 +54,6 @@ def test_the_demo_names_the_combination_and_leaves_nothing_but_recordings(root: 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_demo_leaves_recordings_that_are_whole(root: Root, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "wiretape", "demo", "--plain", "--recordings", str(root.path)]
-    # A test run in the background ignores Ctrl-C, and its children would too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as demo:
         # Another process writes the run: there is no event to await.
         while not any(root.runs.glob("*.json")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import ssl
 import subprocess
@@ -29,11 +28,12 @@ from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import leftover_journals
+from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
 SECRET = "s3cr3t-k3y-of-4-t3st"
-MESSAGES: list[str | bytes] = ["", '{"type":"a"}', "x" * 70_000, b"\x00\xff", os.urandom(1 << 20)]
+MESSAGES: list[str | bytes] = ["", '{"type":"a"}', "x" * 70_000, b"\x00\xff", noise(1 << 20)]
 
 
 @pytest.fixture(autouse=True)

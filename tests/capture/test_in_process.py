@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -21,6 +20,7 @@ from capture.recording.facts import SessionEnd
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
@@ -81,7 +81,7 @@ async def echo(connection: ServerConnection) -> None:
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
 async def test_what_both_sides_saw_is_what_was_recorded(recorder: Recorder, compression: str | None) -> None:
-    messages: list[str | bytes] = ["", "{}", '{"type":"a"}', "x" * 70_000, b"\x00\xff", os.urandom(2 << 20)]
+    messages: list[str | bytes] = ["", "{}", '{"type":"a"}', "x" * 70_000, b"\x00\xff", noise(2 << 20)]
     recording = started(recorder)
     async with (
         endpoint(echo) as origin,

@@ -34,6 +34,7 @@ from capture.recording.facts import (
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from capture.sealing import SealedSession, seal
+from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
@@ -356,14 +357,14 @@ def test_every_message_comes_back_byte_for_byte(script: Script) -> None:
 @pytest.mark.parametrize("extensions", [None, "permessage-deflate"])
 @pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536, 1 << 20, 20 << 20])
 def test_messages_of_any_size_come_back(size: int, extensions: str | None) -> None:
-    noise = Random(size).randbytes(size)
+    content = noise(size, seed=size)
     sealed = assert_comes_back(
         Script(
             [
-                append(noise),
-                Message("server", Opcode.BINARY, noise, cuts=(0.3, 0.9), control_between=b"still there?"),
+                append(content),
+                Message("server", Opcode.BINARY, content, cuts=(0.3, 0.9), control_between=b"still there?"),
                 Message("client", Opcode.TEXT, b'"' + b"x" * size + b'"'),
-                delta(noise[: size // 2]),
+                delta(content[: size // 2]),
             ],
             extensions,
         )

@@ -75,6 +75,6 @@ async def test_watching_goes_on_until_it_is_interrupted(root: Root) -> None:
     async with asyncio.timeout(30):
         shown = await watching.stdout.readuntil(b"no live sessions")
         shown += await watching.stdout.readuntil(b"no live sessions")
-    watching.send_signal(signal.SIGINT)
-    assert await watching.wait() in (1, 130)
+        watching.send_signal(signal.SIGINT)
+        assert await watching.wait() in (1, 130)
     assert b"session" in shown

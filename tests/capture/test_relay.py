@@ -28,6 +28,7 @@ from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
+from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
@@ -97,7 +98,7 @@ def contents(recording: Recording, sender: str, *kinds: str) -> list[str | bytes
 def big_messages() -> list[str | bytes]:
     sizes = (0, 1, 125, 126, 65535, 65536, 3 << 20)
     texts = [f'{{"type":"test","x":"{os.urandom(size // 2).hex()}"}}' for size in sizes]
-    return [*texts, *(os.urandom(size) for size in sizes)]
+    return [*texts, *(noise(size) for size in sizes)]
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])

@@ -30,6 +30,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
 from capture.tls import Certificate, keep_certificate, load_tls, trust_advice
+from tests.noise import noise
 
 NOWHERE = Target("nowhere", "ws://127.0.0.1:1")
 
@@ -199,7 +200,7 @@ async def test_large_messages_pass_both_ways_over_tls_and_the_close_with_them(
     recorder: Recorder, certificate: Certificate, endpoint_tls: ssl.SSLContext, is_tls_above: bool
 ) -> None:
     options: dict[str, Any] = {"ssl": endpoint_tls} if is_tls_above else {}
-    message = os.urandom(16 << 20)
+    message = noise(16 << 20)
     async with endpoint(**options) as target, relayed(target, recorder, certificate) as origin:
         assert origin.startswith("wss://127.0.0.1:")
         async with connect(f"{origin}/v1/realtime", ssl=trusting(certificate), max_size=None) as client:
@@ -214,7 +215,7 @@ async def test_a_client_over_tls_that_reads_slowly_holds_the_endpoint_back(
     recorder: Recorder, certificate: Certificate, endpoint_tls: ssl.SSLContext
 ) -> None:
     sent, total = 0, 400
-    chunk = os.urandom(1 << 16)
+    chunk = noise(1 << 16)
 
     async def flood(connection: ServerConnection) -> None:
         nonlocal sent

@@ -27,6 +27,7 @@ from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
+from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
@@ -185,7 +186,7 @@ async def test_every_byte_passes_as_it_came_whatever_is_negotiated(recorder: Rec
 
 @pytest.mark.slow
 async def test_messages_of_16_mib_pass_both_ways(recorder: Recorder) -> None:
-    messages: list[str | bytes] = [os.urandom(16 << 20), os.urandom(8 << 20).hex()]
+    messages: list[str | bytes] = [noise(16 << 20), os.urandom(8 << 20).hex()]
     heard: list[str | bytes] = []
 
     async def echo(connection: ServerConnection) -> None:

@@ -27,6 +27,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
 from capture.upstream import Upstream, find_proxy
+from tests.noise import noise
 
 PASSWORD = "s3cr3t p@ss:word"
 WSS, WS = Target("endpoint", "wss://endpoint.test"), Target("endpoint", "ws://endpoint.test:8080")
@@ -189,7 +190,7 @@ async def test_a_call_goes_through_the_proxy_and_its_password_is_nowhere(
     is_tls: bool,
 ) -> None:
     options: dict[str, Any] = {"ssl": endpoint_tls} if is_tls else {}
-    message = os.urandom(3 << 20)
+    message = noise(3 << 20)
     async with behind_a_proxy(monkeypatch, **options) as (target, proxy), relayed(target, recorder) as origin:
         async with connect(f"{origin}/v1/realtime", proxy=None, max_size=None) as client:
             await client.send(message)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.realtime.progress import Progress
@@ -350,23 +350,36 @@ server_events = st.sampled_from(
 )
 
 
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plan_of(*steps: Step, turns: int = 0) -> Plan:
     index = IdIndex()
     index.observe("server", {"type": "input_audio_buffer.committed", "item_id": "item_a"})
     index.observe("server", spoken("item_b"))
+    return Plan(steps, index, Progress().configuration, turns=turns, duration_ns=0)
+
+
+def step_at(time_ms: int, number: int, *after: Dependency, type: str = "response.create") -> Step:  # noqa: A002 - the field's name
+    return Step(
+        number=number,
+        type=type,
+        content=json.dumps({"type": "response.create"}),
+        not_before_ns=time_ms * MS,
+        after=after,
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
     times_ms = sorted(draw(st.lists(st.integers(0, 300), max_size=8)))
-    steps = tuple(
-        Step(
-            number=number,
+    steps = [
+        step_at(
+            time_ms,
+            number,
+            *draw(st.lists(dependencies, max_size=2)) or (Dependency("session.created"),) * (number == 0),
             type=draw(st.sampled_from(["input_audio_buffer.append", "response.create", "session.update"])),
-            content=json.dumps({"type": "response.create"}),
-            not_before_ns=time_ms * MS,
-            after=tuple(draw(st.lists(dependencies, max_size=2))) or (Dependency("session.created"),) * (number == 0),
         )
         for number, time_ms in enumerate(times_ms)
-    )
-    return Plan(steps, index, Progress().configuration, turns=draw(st.integers(0, 1)), duration_ns=0)
+    ]
+    return plan_of(*steps, turns=draw(st.integers(0, 1)))
 
 
 @settings(deadline=None)
@@ -375,14 +388,20 @@ def plans(draw: st.DrawFn) -> Plan:
     speed=st.sampled_from([0.5, 1.0, 3.0]),
     turbulence=st.lists(st.one_of(st.integers(0, 400), server_events), max_size=40),
 )
+# The first step is given up, which starts the clock, and the second goes out late.
+@example(
+    plan=plan_of(step_at(0, 0, Dependency("item", 0, "item_a")), step_at(1, 1), step_at(2, 2)),
+    speed=0.5,
+    turbulence=[400, 400, 200, 3],
+)
 def test_it_never_sends_out_of_order_or_early_and_always_ends(
     plan: Plan, speed: float, turbulence: list[int | Json]
 ) -> None:
     player = Player(plan, speed=speed, timeout_ns=1_000 * MS)
-    sends: list[tuple[int, Send]] = []
+    passed: list[tuple[int, Send | Diverged]] = []
     now_ns, actions, coming = 0, player.tick(0), iter(turbulence)
     for _ in range(10_000):
-        sends += [(now_ns, action) for action in actions if isinstance(action, Send)]
+        passed += [(now_ns, action) for action in actions if isinstance(action, Send | Diverged)]
         last = actions[-1]
         if isinstance(last, Finished):
             break
@@ -397,10 +416,12 @@ def test_it_never_sends_out_of_order_or_early_and_always_ends(
             actions = player.tick(now_ns)
     else:
         raise AssertionError("the player never ends")
+    sends = [(at_ns, action) for at_ns, action in passed if isinstance(action, Send)]
     steps = [send.step for _, send in sends if send.step < len(plan.steps)]
     assert steps == sorted(set(steps))
     assert all(send.due_ns is None or send.due_ns <= at_ns for at_ns, send in sends)
-    played = [(at_ns, plan.steps[send.step]) for at_ns, send in sends if send.step < len(plan.steps)]
+    # The clock starts with the first step, also where that is given up.
+    played = [(at_ns, plan.steps[action.step]) for at_ns, action in passed if action.step < len(plan.steps)]
     for at_ns, step in played:
         began_ns, first = played[0]
         recorded_ns = (step.not_before_ns or 0) - (first.not_before_ns or 0)

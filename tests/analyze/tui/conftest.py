@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
 from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
 
 from analyze.answers import (
     DiffRow,
@@ -353,6 +357,43 @@ def many_sessions() -> Callable[[int], FakeSource]:
         return FakeSource(Root(Path("recordings")), listed)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _idle_is_when_nothing_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the event loop and the screen themselves.
+
+    Textual takes a process for idle that used less than 1 of 20 ms: on a busy machine that is one which was not let run
+    either, and what its screen then shows is half drawn.
+    """
+
+    async def pause(pilot: Pilot[Any], delay: float | None = None) -> None:
+        await pilot._wait_for_screen()
+        await asyncio.sleep(delay or 0)
+        await until_nothing_is_ready()
+        # It draws nothing while a batch of changes is under way: then it is asked again.
+        while is_to_be_drawn(pilot.app.screen):
+            pilot.app.screen._on_timer_update()
+            await until_nothing_is_ready()
+
+    monkeypatch.setattr(Pilot, "pause", pause)
+    monkeypatch.setattr("textual.app.wait_for_idle", until_nothing_is_ready)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", until_nothing_is_ready)
+
+
+async def until_nothing_is_ready(*_: float) -> None:
+    """Wait until all other tasks of the loop wait: for an event, a thread, or a timer that lies ahead."""
+    # Longer than a frame, so that the timers that draw one come first.
+    await asyncio.sleep(0.02)
+    while asyncio.get_running_loop()._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 - no event says so
+        await asyncio.sleep(0)
+
+
+def is_to_be_drawn(screen: Screen[Any]) -> bool:
+    """Tell whether the screen's timer would find something to do."""
+    is_changed = screen._layout_required or screen._scroll_required or screen._repaint_required
+    is_awaited = bool(is_changed or screen._dirty_widgets or screen._callbacks)
+    return is_awaited and screen.is_current and not screen.app._exit
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -36,11 +37,13 @@ def _sweep(tmp_path: Path) -> Iterator[None]:
 
 
 def pages(folder: Path) -> set[Path]:
-    before = set(SHARED_MEMORY.glob("wiretape-*.counters"))
+    # Recorders of other processes come and go meanwhile: only a page of this process's own tells the folder's prefix.
+    own = f"wiretape-*-{os.getpid()}-*.counters"
+    before = set(SHARED_MEMORY.glob(own))
     page = CounterPage(folder)
-    prefix = (set(SHARED_MEMORY.glob("wiretape-*.counters")) - before).pop().name.split("-")[1]
+    [made] = set(SHARED_MEMORY.glob(own)) - before
     page.close()
-    return set(SHARED_MEMORY.glob(f"wiretape-{prefix}-*"))
+    return set(SHARED_MEMORY.glob(f"wiretape-{made.name.split('-')[1]}-*"))
 
 
 def killed_recorder(script: str, folder: Path) -> str:

@@ -438,6 +438,8 @@ def test_a_quiet_recording_logs_nothing(writer: JournalWriter, caplog: pytest.Lo
     assert caplog.records == []
 
 
+# A promise in milliseconds: what else runs must not keep the child's writer from the processor.
+@pytest.mark.alone
 @pytest.mark.parametrize("lived_ms", [150, 250, 400])
 def test_after_a_kill_all_but_the_last_100_ms_is_there(tmp_path: Path, lived_ms: int) -> None:
     child = run_script(
