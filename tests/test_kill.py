@@ -97,7 +97,10 @@ async def listen(call: CallInProgress) -> None:
 async def live_and_die(
     root: Root, served: Endpoint, seed: str, lived_s: float, *, with_writer: bool = False
 ) -> dict[str, int]:
-    """Load a proxy with calls and kill it, or both of its processes; give, by call, up to when all that was forwarded must be there."""
+    """Load a proxy with calls and kill it, alone or with who writes its journals.
+
+    Gives, by call, up to when all that was forwarded must be there.
+    """
     before = set(served.calls)
     heartbeat = Heartbeat()
     async with proxy_process(root, served.url) as proxy, asyncio.TaskGroup() as tasks:
