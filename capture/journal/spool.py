@@ -39,7 +39,7 @@ _PIECE_WORDS = 4
 _LAP_SHIFT = 40
 _NO_BATCH = (1 << 64) - 1
 """In place of a batch's position: the next batch stands at the start of the ring."""
-_EARLY_LAP_BYTES = 4 << 20
+_EARLY_LAP_BYTES = 8 << 20
 
 
 class Spool:
@@ -230,9 +230,10 @@ class SpoolWriter:
         if read_lap < self._lap:
             return self._at if self._at + size < read_at else -1
         fits = self._at + size <= self._ring_bytes
-        # Where the reader keeps up, only the first few megabytes of the ring are ever touched.
-        is_far = self._at > _EARLY_LAP_BYTES and read_at > _EARLY_LAP_BYTES // 2
-        if size < read_at and (is_far or not fits):
+        # Under a light load only the first megabytes of the ring are ever touched. Where the reader is behind it keeps
+        # its whole length: what a stalled disk takes must not depend on the place where it stalls.
+        is_early = self._at > _EARLY_LAP_BYTES and read_at == self._at
+        if size < read_at and (is_early or not fits):
             return 0
         return self._at if fits else -1
 

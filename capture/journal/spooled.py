@@ -157,7 +157,7 @@ class SpooledJournals:
             count = len(pieces)
             if count == 1:
                 loop.call_later(_TICK_S, catch_up)
-            elif count == _PIECES_A_TURN or len(chunk) > _LARGE_BYTES:
+            elif count == _PIECES_A_TURN or (len(chunk) > _LARGE_BYTES and count < _PIECES_A_TURN):
                 # Not here: others that are ready now are forwarded first.
                 loop.call_soon(catch_up)
 
