@@ -15,7 +15,7 @@ CLOSE = 4
 _KIND_SHIFT = 32
 _LENGTH_MASK = (1 << 32) - 1
 _LOST_BEFORE = "the process that writes the journals was killed before it had written this"
-READ_BYTES = 512 << 10
+READ_BYTES = 256 << 10
 """Moved at once; a whole batch more at most."""
 
 
