@@ -150,6 +150,7 @@ def _voice_columns(row: Trial, run: Run) -> dict[str, str]:
         "> 20 ms": _number(row.late),
         "missing": _number(row.missing),
         "CPU µs/msg": _number(row.cpu_us, 1),
+        "+ journals": _number(row.journal_cpu_us, 1),
         "core %": _number(row.core_percent, 1),
         "MB": _number(row.memory_mb),
         "same": row.same or "",

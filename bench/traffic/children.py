@@ -78,8 +78,11 @@ class Child:
 
     def cpu_ns(self) -> int:
         """CPU time of all its threads, without its children."""
-        # The clock of another process, as clock_getcpuclockid(3) composes it.
-        return time.clock_gettime_ns((~self.pid << 3) | 2)
+        return _cpu_ns(self.pid)
+
+    def children_cpu_ns(self) -> int:
+        """CPU time of the processes that it started and that still run."""
+        return sum(map(_cpu_ns, self._children()))
 
     def memory_mb(self, kind: str = "VmHWM") -> float:
         """Resident memory of this process alone: `VmHWM` its peak, `VmRSS` now."""
@@ -87,13 +90,20 @@ class Child:
 
     def largest_child_mb(self) -> float:
         """Peak memory of the largest process that it started and that still runs; 0 where there is none."""
+        return max((_memory_mb(pid, "VmHWM") for pid in self._children()), default=0)
+
+    def _children(self) -> list[int]:
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-        return max((_memory_mb(pid, "VmHWM") for pid in children), default=0)
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
     def has_loaded(self, library: str) -> bool:
         """Tell whether a native library is mapped into it."""
         return library in Path(f"/proc/{self.pid}/maps").read_text()
+
+
+def _cpu_ns(pid: int) -> int:
+    # The clock of another process, as clock_getcpuclockid(3) composes it.
+    return time.clock_gettime_ns((~pid << 3) | 2)
 
 
 def _memory_mb(pid: int, kind: str) -> float:

@@ -47,6 +47,8 @@ class Trial:
     """In the window, both ways."""
     cpu_us: float | None = None
     """CPU of the relay a message, both ways."""
+    journal_cpu_us: float | None = None
+    """CPU a message of the process that writes the journals; the relay's own is not in it."""
     core_percent: float | None = None
     memory_mb: float | None = None
     """Peak of the relay's process."""
@@ -99,7 +101,7 @@ def try_voice(peer: Peer, where: Ends, load: Load) -> Trial:
 
 def _measure(peer: Peer, relay: Running, endpoint: Child, clients: Child, load: Load, folder: Path) -> Trial:
     window = clients.ask("go", load.warm_up_s, load.seconds)
-    cpu_ns = _cpu_between(relay.process, window["from_ns"], window["until_ns"])
+    cpu_ns, journal_cpu_ns = _cpu_between(relay.process, window["from_ns"], window["until_ns"])
     sent, has_settled = _settle(endpoint, clients)
     trial = Trial(peer.name, load.sessions, relay.loop, generator_late_p99_us=sent["late_p99_us"])
     theirs, ours = endpoint.ask("report", folder), clients.ask("report", folder)
@@ -107,16 +109,19 @@ def _measure(peer: Peer, relay: Running, endpoint: Child, clients: Child, load: 
     trial.same = _compare(theirs, ours) if has_settled else "unfinished"
     if relay.process is not None:
         trial.cpu_us = cpu_ns / 1000 / max(trial.messages or 0, 1)
+        trial.journal_cpu_us = journal_cpu_ns / 1000 / max(trial.messages or 0, 1) if relay.recordings else None
         trial.core_percent = 100 * cpu_ns / (window["until_ns"] - window["from_ns"])
         trial.memory_mb = relay.process.memory_mb()
     return trial
 
 
-def _cpu_between(process: Child | None, from_ns: int, until_ns: int) -> int:
+def _cpu_between(process: Child | None, from_ns: int, until_ns: int) -> tuple[int, int]:
+    """Measure the CPU of a relay's process, and of those that it has started; no session has ended, so none seals."""
     _sleep_until(from_ns)
-    before_ns = process.cpu_ns() if process else 0
+    before_ns = (process.cpu_ns(), process.children_cpu_ns()) if process else (0, 0)
     _sleep_until(until_ns)
-    return process.cpu_ns() - before_ns if process else 0
+    after_ns = (process.cpu_ns(), process.children_cpu_ns()) if process else (0, 0)
+    return after_ns[0] - before_ns[0], after_ns[1] - before_ns[1]
 
 
 def _sleep_until(time_ns: int) -> None:
@@ -176,7 +181,7 @@ def try_flood(peer: Peer, where: Ends, load: Load) -> Trial:
             with Child((*flood, "send", *to), folder=folder) as sender:
                 from_ns = sender.answer()["begun_ns"] + int(load.warm_up_s * 1e9)
                 until_ns = from_ns + int(load.seconds * 1e9)
-                cpu_ns = _cpu_between(relay.process, from_ns, until_ns)
+                cpu_ns, _ = _cpu_between(relay.process, from_ns, until_ns)
                 time.sleep(_JOURNAL_TICKS_S)
                 recorded_bytes = relay.recorded_bytes()
                 memory_mb = relay.process.memory_mb() if relay.process else None
