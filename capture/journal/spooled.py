@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,6 +35,9 @@ _LARGE_BYTES = 16 << 10
 _RESERVE_BYTES = 1 << 20
 """Of the ring, for facts: they are few and small, and without them a session's bytes mean nothing."""
 _LONGEST_PIECE_BYTES = 1 << 20
+_RETRY_S = 0.1
+_HELD_AT_MOST_S = 60.0
+"""How long a closing recorder waits for room in the ring; beyond, the journals' process says what is missing."""
 _GAP_BYTES = 512
 """More than a gap's record takes."""
 _SENDERS = frozenset(int(direction) for direction in SENDERS)
@@ -90,6 +94,7 @@ class SpooledJournals:
         self._journals: dict[int, SpooledJournal] = {}
         self._free = list(range(SLOTS - 1, -1, -1))
         self._is_closed = False
+        self._is_retrying = False
         try:
             self._process = WriterProcess(self._spool, folder, self._heard, self._replaced)
         except OSError:
@@ -120,7 +125,9 @@ class SpooledJournals:
                 pieces = self._pieces[:]
                 del self._pieces[: len(pieces)]
                 if not self._is_closed:
-                    self._put_all(self._held + pieces if self._held else pieces)
+                    held, self._held = self._held, []
+                    self._put_all(held + pieces if held else pieces)
+                    self._retry_later()
         # The call comes first: a bug in the recorder must not reach who carries it.
         except Exception as bug:  # noqa: BLE001
             _log.error("pieces of some sessions were not recorded: %s", describe_fault(bug))
@@ -131,7 +138,11 @@ class SpooledJournals:
             return
         for journal in list(self._journals.values()):
             journal.close()
+        deadline_s = time.monotonic() + _HELD_AT_MOST_S
         self.catch_up()
+        while self._held and time.monotonic() < deadline_s:
+            time.sleep(_TICK_S)
+            self.catch_up()
         self._process.finish()
         self._is_closed = True
         atexit.unregister(self.close)
@@ -162,6 +173,18 @@ class SpooledJournals:
                 loop.call_soon(catch_up)
 
         return take
+
+    def _retry_later(self) -> None:
+        """Try again with what is held, though nothing else may come."""
+        if self._held and not self._is_retrying:
+            self._is_retrying = True
+            timer = threading.Timer(_RETRY_S, self._retry)
+            timer.daemon = True
+            timer.start()
+
+    def _retry(self) -> None:
+        self._is_retrying = False
+        self.catch_up()
 
     def _put_all(self, pieces: list[_Piece]) -> None:
         for start in range(0, len(pieces), PIECES_A_BATCH):

@@ -175,6 +175,21 @@ def test_what_is_dropped_at_the_very_end_leaves_its_gap(tmp_path: Path, journals
     assert len(content_of(tmp_path, CLIENT)) + gap.bytes == 60 * 30_004
 
 
+def test_facts_and_closings_that_find_no_room_come_later_though_nothing_else_does(
+    tmp_path: Path, journals: SpooledJournals
+) -> None:
+    journal, done = journals.open(NAME), threading.Event()
+    os.kill(process_of(journals), signal.SIGSTOP)
+    facts = [b'{"number": %d}' % number + bytes(30_000) for number in range(60)]
+    for fact in facts:
+        journal.append(FACT, 0, fact)
+    journal.close(done.set)
+    assert not done.wait(0.3)
+    os.kill(process_of(journals), signal.SIGCONT)
+    assert done.wait(30)
+    assert told(tmp_path) == [(FACT, fact) for fact in facts]
+
+
 @pytest.mark.slow
 def test_a_writer_that_is_killed_is_replaced_and_nothing_is_lost_or_doubled(
     tmp_path: Path, journals: SpooledJournals, caplog: pytest.LogCaptureFixture
