@@ -39,7 +39,7 @@ from capture.journal.writer_process import work
 work(sys.argv[1], sys.argv[2])
 """
 _NICENESS = 5
-_TICK_S, _BUSY_TICK_S = 0.02, 0.005
+_TICK_S, _BUSY_TICK_S = 0.05, 0.005
 _BUSY_BYTES = 64 << 10
 """Moved in one tick: beyond, ticks are short, so that neither a core nor a disk is taken for long at a time."""
 _LEAST_WRITES_A_TICK, _TICKS_A_ROUND = 16, 40
