@@ -27,7 +27,7 @@ from capture.errors import UsageProblem, WiretapeError
 from capture.journal import (
     Direction,
     forget_counts,
-    is_locked,
+    is_abandoned,
     read_journal,
     spooled_names,
     taken_bytes,
@@ -131,15 +131,7 @@ def leftover_journals(root: Root) -> list[str]:
     # A journal without a lock may be a living recorder's, while one process that writes it follows another.
     written = spooled_names(root.journal)
     found = (path for path in root.journal.glob("*.journal") if path.stem not in written)
-    return sorted(path.stem for path in found if _is_left(path))
-
-
-def _is_left(journal: Path) -> bool:
-    try:
-        return not is_locked(journal)
-    except OSError:
-        # Somebody else's: whether it is still being written is not for us to know.
-        return False
+    return sorted(path.stem for path in found if is_abandoned(path))
 
 
 class Sealer:

@@ -10,7 +10,7 @@
 """
 
 from capture.journal.counters import forget_counts, taken_bytes, with_losses
-from capture.journal.file import is_locked
+from capture.journal.file import is_abandoned, is_locked
 from capture.journal.protocols import JournalKeeper, OpenJournal, Taker
 from capture.journal.reader import JournalUnreadable, follow_journal, read_journal
 from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
@@ -32,6 +32,7 @@ __all__ = [
     "decode_gap",
     "follow_journal",
     "forget_counts",
+    "is_abandoned",
     "is_locked",
     "read_journal",
     "spooled_names",

@@ -125,7 +125,7 @@ def with_losses(records: Iterable[JournalRecord], taken: dict[Direction, int]) -
             gap = decode_gap(record.content)
             # Where records are damaged, their bytes are counted as damage already.
             is_known = gap.bytes != UNKNOWN_BYTES
-            missing[Direction.CLIENT if gap.sender == "client" else Direction.SERVER] -= gap.bytes
+            missing[gap.direction] -= gap.bytes
         yield record
     for direction, size in missing.items():
         if is_known and size > 0:

@@ -136,10 +136,9 @@ class Drain:
         session.journal.append(direction, offset_ns, content, frame_at)
 
     def _take_gap(self, session: _Session, gap: Gap, stream_at: int) -> None:
-        kind = Direction.CLIENT if gap.sender == "client" else Direction.SERVER
-        if 0 <= stream_at < session.at[kind]:
+        if 0 <= stream_at < session.at[gap.direction]:
             return
-        session.at[kind] = stream_at + max(gap.bytes, 0)
+        session.at[gap.direction] = stream_at + max(gap.bytes, 0)
         session.journal.append(Direction.GAP, gap.to_ns, gap.record().content)
 
     def _open(self, slot: int) -> _Session:

@@ -155,6 +155,14 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
+def is_abandoned(path: Path) -> bool:
+    """Tell whether who held this file's lock is gone; False where that is not for us to know."""
+    try:
+        return not is_locked(path)
+    except OSError:
+        return False
+
+
 def _write_whole(descriptor: int, buffers: Sequence[bytes], size: int) -> None:
     few = buffers if len(buffers) <= BUFFERS_A_WRITE else [b"".join(buffers)]
     written = os.writev(descriptor, few)
@@ -168,6 +176,6 @@ def _count(record: JournalRecord, written: dict[Direction, int]) -> None:
     direction, size = record.direction, len(record.content)
     if direction is Direction.GAP:
         gap = decode_gap(record.content)
-        direction, size = Direction.CLIENT if gap.sender == "client" else Direction.SERVER, gap.bytes
+        direction, size = gap.direction, gap.bytes
     is_known = size != UNKNOWN_BYTES and written[direction] != UNKNOWN_BYTES
     written[direction] = written[direction] + size if is_known else UNKNOWN_BYTES

@@ -74,6 +74,11 @@ class Gap(msgspec.Struct, frozen=True):
     ends_at_frame: bool = False
     """The next bytes of this sender begin a WebSocket frame: only whole frames are missing, and the rest of one."""
 
+    @property
+    def direction(self) -> Direction:
+        """Whose bytes are missing."""
+        return Direction.CLIENT if self.sender == "client" else Direction.SERVER
+
     def record(self) -> JournalRecord:
         """Make the record that stands where the bytes are missing."""
         return JournalRecord(Direction.GAP, self.to_ns, msgspec.json.encode(self))

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from capture.journal.file import is_abandoned
 from capture.journal.shared_memory import SHARED_MEMORY, name_for, names_for
 
 RING_BYTES = 64 << 20
@@ -160,7 +161,7 @@ def open_spool(path: Path) -> Spool:
 
 def left_spools(folder: Path) -> list[Path]:
     """List the spools for journals of this folder whose recorders are dead."""
-    return [path for path in names_for(folder, "spool") if _is_left(path)]
+    return [path for path in names_for(folder, "spool") if is_abandoned(path)]
 
 
 def spooled_names(folder: Path) -> set[str]:
@@ -172,20 +173,6 @@ def spooled_names(folder: Path) -> set[str]:
             names.update(map(spool.name_of, spool.named_slots()))
             spool.close()
     return names
-
-
-def _is_left(path: Path) -> bool:
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        else:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
 
 
 class SpoolWriter:

@@ -255,9 +255,10 @@ class SpooledJournals:
     def _put_fact(self, stream: _Stream, offset_ns: int, content: bytes) -> bool:
         """Put a fact, a gap or a closing; False where there is no room."""
         journal = stream.journal
-        gaps = journal.gaps.close() if stream.kind == CLOSE else []
-        if not self._writer.has_room(1 + len(gaps), len(content) + len(gaps) * _GAP_BYTES, 0):
+        # Room first: gaps that are taken out of their book and not put would be told nowhere.
+        if not self._writer.has_room(1 + len(SENDERS), len(content) + len(SENDERS) * _GAP_BYTES, 0):
             return False
+        gaps = journal.gaps.close() if stream.kind == CLOSE else []
         try:
             for gap in gaps:
                 self._put_records(journal.stream_of(decode_gap(gap[2])), [gap])
@@ -387,7 +388,7 @@ class SpooledJournal:
 
     def stream_of(self, gap: Gap) -> _Stream:
         """Give the stream that a gap is in."""
-        return self._streams[Direction.CLIENT if gap.sender == "client" else Direction.SERVER]
+        return self._streams[gap.direction]
 
     def note_loss(self, lost_bytes: int, reason: str) -> None:
         """Count what is lost before it reached the spool."""
