@@ -34,9 +34,9 @@ class Gate(asyncio.Protocol):
         self.on_lost: Callable[[], None] | None = None
         """Called when the connection is gone, whoever ended it."""
         self._on_connected = on_connected
-        self._changed = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._is_writable = True
+        self._changed: asyncio.Event | None = None
+        """While somebody waits: a gate lives as long as its session, and two events of it took 3 KB of each."""
 
     @property
     def remote_ip(self) -> str | None:
@@ -57,29 +57,29 @@ class Gate(asyncio.Protocol):
         self.held += data
         if len(self.held) > HEAD_LIMIT:
             self.transport.pause_reading()
-        self._changed.set()
+        self._wake()
 
     def eof_received(self) -> bool:
         """Note the peer's half-close; the answer can still go out."""
         self.eof = True
-        self._changed.set()
+        self._wake()
         return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Wake whoever waits."""
         self.lost = True
-        self._changed.set()
-        self._writable.set()
+        self._wake()
         if self.on_lost is not None:
             self.on_lost()
 
     def pause_writing(self) -> None:
         """Make `write` wait."""
-        self._writable.clear()
+        self._is_writable = False
 
     def resume_writing(self) -> None:
         """Let `write` go on."""
-        self._writable.set()
+        self._is_writable = True
+        self._wake()
 
     async def head(self) -> bytes:
         """Wait for a whole HTTP head; ConnectionError where the peer leaves before."""
@@ -105,7 +105,8 @@ class Gate(asyncio.Protocol):
         """Write, and wait while the peer is slow."""
         if chunk:
             self.transport.write(chunk)
-        await self._writable.wait()
+        while not self._is_writable and not self.lost:
+            await self._change()
 
     async def finish(self, last_words: bytes = b"", *, linger_s: float = 2) -> None:
         """Write the last bytes and close, once the peer has had the chance to read them.
@@ -129,8 +130,14 @@ class Gate(asyncio.Protocol):
             self.transport.close()
 
     async def _change(self) -> None:
-        self._changed.clear()
+        if self._changed is None:
+            self._changed = asyncio.Event()
         await self._changed.wait()
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
 
 async def final_head(server: Gate, client: Gate) -> tuple[bytes, ResponseHead]:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import struct
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic_ns
@@ -45,51 +46,50 @@ class End(Protocol):
     lost: bool
 
 
-_FOLD_EVERY = 128
-_LONG_NS = 1_000_000
+_FINE_NS_SHIFT, _FINE_BUCKETS = 8, 256
+_FINE_NS = _FINE_BUCKETS << _FINE_NS_SHIFT
 _UNDER_WAY_S = 0.1
 
 
 class LagHistogram:
-    """Durations counted in buckets of 256 ns, of about 3 % beyond 1 ms: cheap enough for every piece."""
+    """Durations counted in buckets of 256 ns, of about 3 % beyond 65 µs: one addition a piece, 1 KiB a session."""
 
-    __slots__ = ("_buckets", "_max_ns", "_recent_ns")
+    __slots__ = ("_coarse", "_fine", "_max_ns")
 
     def __init__(self) -> None:
-        self._recent_ns: list[int] = []
-        self._buckets: Counter[int] = Counter()
+        self._fine = array("I", bytes(_FINE_BUCKETS * array("I").itemsize))
+        self._coarse: Counter[int] = Counter()
         """By the longest duration that each holds."""
         self._max_ns = 0
 
     def add(self, duration_ns: int) -> None:
         """Count one duration."""
-        # Counting many at once costs a third of counting each as it comes.
-        recent_ns = self._recent_ns
-        recent_ns.append(duration_ns)
-        if len(recent_ns) >= _FOLD_EVERY:
-            self._fold()
+        if duration_ns < _FINE_NS:
+            self._fine[duration_ns >> _FINE_NS_SHIFT] += 1
+        else:
+            self._coarse[_bucket(duration_ns)] += 1
+        if duration_ns > self._max_ns:
+            self._max_ns = duration_ns
 
     @property
     def max_us(self) -> float | None:
         """Longest duration; None when none was counted."""
-        self._fold()
-        return self._max_ns / 1000 if self._buckets else None
+        return self._max_ns / 1000 if any(self._buckets()) else None
 
     def quantile_us(self, quantile: float) -> float | None:
         """Give the duration in microseconds that this share of all stayed within; None when none was counted."""
-        self._fold()
-        rank = quantile * self._buckets.total()
-        for longest_ns in sorted(self._buckets):
-            rank -= self._buckets[longest_ns]
+        buckets = self._buckets()
+        rank = quantile * sum(buckets.values())
+        for longest_ns, count in buckets.items():
+            rank -= count
             if rank <= 0:
                 return min(longest_ns, self._max_ns) / 1000
         return None
 
-    def _fold(self) -> None:
-        recent_ns = self._recent_ns
-        self._buckets.update([each | 255 if each < _LONG_NS else _bucket(each) for each in recent_ns])
-        self._max_ns = max(self._max_ns, *recent_ns, 0)
-        recent_ns.clear()
+    def _buckets(self) -> dict[int, int]:
+        """Give the counts by the longest duration that each holds, the shortest first."""
+        fine = {(at + 1 << _FINE_NS_SHIFT) - 1: count for at, count in enumerate(self._fine) if count}
+        return fine | dict(sorted(self._coarse.items()))
 
 
 def _bucket(duration_ns: int) -> int:

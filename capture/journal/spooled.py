@@ -95,6 +95,7 @@ class SpooledJournals:
         self._free = list(range(SLOTS - 1, -1, -1))
         self._is_closed = False
         self._is_retrying = False
+        self._is_ticking = False
         try:
             self._process = WriterProcess(self._spool, folder, self._heard, self._replaced)
         except OSError:
@@ -157,7 +158,7 @@ class SpooledJournals:
 
     def make_taker(self, stream: _Stream) -> Taker:
         """Give what takes pieces of a stream."""
-        pieces, catch_up = self._pieces, self.catch_up
+        pieces, catch_up, tick_later = self._pieces, self.catch_up, self._tick_later
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -167,12 +168,22 @@ class SpooledJournals:
             pieces.append((stream, arrived_ns, chunk, None))
             count = len(pieces)
             if count == 1:
-                loop.call_later(_TICK_S, catch_up)
+                tick_later(loop)
             elif count == _PIECES_A_TURN or (len(chunk) > _LARGE_BYTES and count < _PIECES_A_TURN):
                 # Not here: others that are ready now are forwarded first.
                 loop.call_soon(catch_up)
 
         return take
+
+    def _tick_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have what was taken put into the spool within a tick; one is under way at a time."""
+        if not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._is_ticking = False
+        self.catch_up()
 
     def _retry_later(self) -> None:
         """Try again with what is held, though nothing else may come."""

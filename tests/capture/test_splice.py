@@ -276,8 +276,8 @@ def test_a_quantile_is_right_within_the_width_of_a_bucket(durations_ns: list[int
     exact_us = sorted(durations_ns)[rank] / 1000
     estimated_us = histogram.quantile_us(quantile)
     assert estimated_us is not None
-    # Buckets are 256 ns wide up to 1 ms, and of about 3 % beyond.
-    width_us = 0.256 if exact_us < 1000 else exact_us * 0.04
+    # Buckets are 256 ns wide up to 65 µs, and of about 3 % beyond.
+    width_us = 0.256 if exact_us < 65 else exact_us * 0.04
     assert exact_us <= estimated_us <= exact_us + width_us
     assert histogram.max_us == max(durations_ns) / 1000
 
