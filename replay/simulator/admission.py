@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -33,6 +33,7 @@ class Refused:
     status: HTTPStatus
     body: str
     """JSON."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def admit(path_and_query: str, headers: Mapping[str, str], regions: Sequence[str
     query = {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)}
     region, path = _split_region(parts.path, regions)
     if not path.endswith("/realtime"):
-        return _refuse(region, HTTPStatus.NOT_FOUND, "404", "Resource not found")
+        return refuse(region, HTTPStatus.NOT_FOUND, "404", "Resource not found")
     if path == _AZURE_GA_PATH:
         return _admit_azure(region, query)
     return _admit_openai(region, query, headers)
@@ -74,7 +75,7 @@ def _split_region(path: str, regions: Sequence[str]) -> tuple[str, str]:
 
 def _admit_azure(region: str, query: Mapping[str, str]) -> Admission:
     if "api-version" in query:
-        return _refuse(
+        return refuse(
             region,
             HTTPStatus.UNAUTHORIZED,
             "401",
@@ -111,7 +112,7 @@ def _asks_for_beta(query: Mapping[str, str], headers: Mapping[str, str]) -> bool
 
 def _admit_model(region: str, model: str) -> Admission:
     if _NO_REALTIME_MODEL.search(model):
-        return _refuse(
+        return refuse(
             region,
             HTTPStatus.BAD_REQUEST,
             "OpperationNotSupported",
@@ -120,6 +121,9 @@ def _admit_model(region: str, model: str) -> Admission:
     return Admitted(region, model)
 
 
-def _refuse(region: str, status: HTTPStatus, code: str, message: str) -> Refused:
+def refuse(
+    region: str, status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> Refused:
+    """Make the answer to a handshake that is refused."""
     body: dict[str, Any] = {"error": {"code": code, "message": message}}
-    return Refused(region, status, json.dumps(body))
+    return Refused(region, status, json.dumps(body), headers or {})

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlencode
 
@@ -21,12 +22,14 @@ from websockets.typing import Subprotocol
 from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
 from capture.targets import Target
-from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit
+from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
 from replay.simulator.clips import read_chunks
 from replay.simulator.clock import Clock, SystemClock
+from replay.simulator.effects import HandshakeEffect, Keepalive, KeepaliveEffect, RefuseHandshake
+from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.scenario import Scenario, Server, combine
-from replay.simulator.session import Close, Output, Session
+from replay.simulator.session import Close, Drop, Output, Session
 
 REGIONS = ("eastus2", "swedencentral")
 
@@ -133,6 +136,7 @@ class _Endpoint:
         self._server = server
         self._seed = seed
         self._clock = clock
+        self._faults = Faults(server.faults, clock.now_ns())
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
@@ -163,20 +167,36 @@ class _Endpoint:
 
     def _decide(self, connection: _SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
         connection.ids = IdSource(self._seed, next(self._numbers))
-        connection.admission = admission = admit(request.path, _joined(request.headers), regions)
+        admission = admit(request.path, _joined(request.headers), regions)
+        if isinstance(admission, Admitted):
+            admission = self._spoil_handshake(connection, admission)
+        connection.admission = admission
         if not isinstance(admission, Refused):
             return None
         response = connection.respond(admission.status, admission.body)
+        response.headers.update(admission.headers)
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
         _tell_request(connection, response.headers)
         return response
 
+    def _spoil_handshake(self, connection: _SimulatedConnection, admitted: Admitted) -> Admission:
+        here = Circumstance(admitted.region, self._clock.now_ns(), admitted.model)
+        refused = self._faults.find_effect(HandshakeEffect, here, connection.ids.chance)
+        if isinstance(refused, RefuseHandshake):
+            return refuse(admitted.region, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
+        keepalive = self._faults.find_effect(KeepaliveEffect, here, connection.ids.chance)
+        if isinstance(keepalive, Keepalive):
+            connection.ping_interval, connection.ping_timeout = keepalive.interval_s, keepalive.timeout_s
+        return admitted
+
     async def _talk(self, connection: ServerConnection) -> None:
         simulated = cast("_SimulatedConnection", connection)
         admission = simulated.admission
         if isinstance(admission, Admitted):
-            session = Session(self._server, admission.region, admission.model, simulated.ids, self._clock.now_ns())
+            session = Session(
+                self._server, admission.region, admission.model, simulated.ids, self._clock.now_ns(), self._faults
+            )
             await _Talk(connection, session, self._clock).run()
         elif isinstance(admission, TurnedAway):
             await _turn_away(simulated, admission)
@@ -231,6 +251,8 @@ class _Talk:
         for output in outputs:
             if isinstance(output, Close):
                 await self._connection.close(output.code, output.reason)
+            elif isinstance(output, Drop):
+                self._connection.transport.abort()
             else:
                 await self._connection.send(msgspec.json.encode(output), text=True)
 

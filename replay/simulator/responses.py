@@ -6,7 +6,6 @@ list of moments between created and done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +15,16 @@ from capture.realtime.audio_formats import parse_format
 from replay.simulator.clips import CHUNK_MS, AudioChunk, read_chunks, read_text, split_tokens
 from replay.simulator.clock import NS_PER_MS
 from replay.simulator.conversation import Conversation, Item, Json
+from replay.simulator.effects import (
+    AudioEffect,
+    AudioWithheld,
+    ResponseEffect,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponseNeverDone,
+)
 from replay.simulator.runs import Event, Run
+from replay.simulator.spoiling import Moment, end_early, leave_undone, spoil_audio
 from replay.simulator.usage import TokenCount, count_output, show_usage
 
 _TOKEN_MS = 20
@@ -48,6 +56,8 @@ class ResponseRun(Run):
         conversation_id: str,
         heard: TokenCount,
         started_ns: int,
+        spoilt: ResponseEffect | None = None,
+        audio_spoilt: AudioEffect | None = None,
     ) -> None:
         super().__init__(started_ns)
         self.response_id = response_id
@@ -59,7 +69,10 @@ class ResponseRun(Run):
         self._conversation = conversation
         self._conversation_id = conversation_id if conversation is not None else None
         self._heard = heard
+        self._spoilt = spoilt
         self._speaks = settings["output_modalities"] == ["audio"]
+        if isinstance(audio_spoilt, AudioWithheld) and not audio_spoilt.transcript:
+            self._speaks = False
         self._audio_format = parse_format(settings["audio"]["output"]["format"]) or PCM16_24K
         empty = {"id": item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
         self._item = Item(empty, audio_format=self._audio_format)
@@ -67,29 +80,47 @@ class ResponseRun(Run):
         self._previous_item_id: str | None = None
         self._said: list[str] = []
         self._said_count = TokenCount(0, 0)
-        self._plan(self._moments_of(answer))
+        moments = self._spoil(spoil_audio(self._moments_of(answer), audio_spoilt))
+        self._plan((moment.at_ms, moment.live) for moment in moments)
 
     def cancel(self, reason: str, now_ns: int) -> list[Event]:
         """End it early: `turn_detected` or `client_cancelled`."""
         self._moments.clear()
-        closing = self._close_item("incomplete") if self._opened else []
-        closing += self._finish("cancelled", {"type": "cancelled", "reason": reason})
+        if isinstance(self._spoilt, ResponseNeverDone):
+            # It hangs: not even this ends it, but nothing waits for it any longer.
+            self.active = False
+            return []
+        closing = self._end_early("cancelled", {"reason": reason})
         self._moments.append((now_ns + _RATE_LIMITS_AFTER_MS * NS_PER_MS, self._tell_limits))
         return closing
 
-    def _moments_of(self, answer: Answer) -> list[tuple[float, Callable[[], list[Event]]]]:
+    def _spoil(self, moments: list[Moment]) -> list[Moment]:
+        spoilt = self._spoilt
+        match spoilt:
+            case ResponseFailed():
+                return end_early(moments, spoilt.after_deltas, partial(self._fail, spoilt))
+            case ResponseIncomplete():
+                details = {"reason": spoilt.reason}
+                return end_early(moments, spoilt.after_deltas, partial(self._end_early, "incomplete", details))
+            case ResponseNeverDone():
+                return leave_undone(moments)
+        return moments
+
+    def _moments_of(self, answer: Answer) -> list[Moment]:
         tokens = split_tokens(read_text(answer.clip))
         chunks = read_chunks(answer.clip, self._audio_format) if self._speaks else ()
         first_ms, chunk_ms = answer.first_delta_ms, CHUNK_MS / answer.speed
         end_ms = first_ms + max(len(tokens) * _TOKEN_MS, len(chunks) * chunk_ms)
+        words = (partial(self._say, token) for token in tokens)
+        audio = (partial(self._play, chunk) for chunk in chunks)
         return [
-            (0, self._create),
-            (first_ms, self._open_item),
-            *((first_ms + index * _TOKEN_MS, partial(self._say, token)) for index, token in enumerate(tokens)),
-            *((first_ms + index * chunk_ms, partial(self._play, chunk)) for index, chunk in enumerate(chunks)),
-            (end_ms, partial(self._close_item, "completed")),
-            (end_ms, partial(self._finish, "completed", None)),
-            (end_ms + _RATE_LIMITS_AFTER_MS, self._tell_limits),
+            Moment(0, "created", self._create),
+            Moment(first_ms, "opened", self._open_item),
+            *(Moment(first_ms + index * _TOKEN_MS, "words", say) for index, say in enumerate(words)),
+            *(Moment(first_ms + index * chunk_ms, "audio", play) for index, play in enumerate(audio)),
+            Moment(end_ms, "closed", partial(self._close_item, "completed")),
+            Moment(end_ms, "done", partial(self._finish, "completed", None)),
+            Moment(end_ms + _RATE_LIMITS_AFTER_MS, "limits", self._tell_limits),
         ]
 
     def _create(self) -> list[Event]:
@@ -132,9 +163,20 @@ class ResponseRun(Run):
             ends.append(self._conversation_event("conversation.item.done"))
         return [*ends, self._item_event("response.output_item.done")]
 
-    def _finish(self, status: str, details: Json | None) -> list[Event]:
+    def _end_early(self, status: str, details: Json, output_tokens: int | None = None) -> list[Event]:
+        closing = self._close_item("incomplete") if self._opened else []
+        return closing + self._finish(status, {"type": status, **details}, output_tokens)
+
+    def _fail(self, failed: ResponseFailed) -> list[Event]:
+        if failed.input_tokens is not None:
+            self._heard = TokenCount(failed.input_tokens, 0)
+        error = {"type": failed.type, "code": failed.code, "message": failed.message}
+        return self._end_early("failed", {"error": error}, failed.output_tokens)
+
+    def _finish(self, status: str, details: Json | None, output_tokens: int | None = None) -> list[Event]:
         self.active = False
-        self._said_count = count_output(len(self._said), self._item.audio_ms)
+        counted = count_output(len(self._said), self._item.audio_ms)
+        self._said_count = counted if output_tokens is None else TokenCount(output_tokens, 0)
         usage = show_usage(self._heard, self._said_count)
         return [{"type": "response.done", "response": self._show(status, details, usage)}]
 
