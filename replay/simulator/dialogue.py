@@ -58,7 +58,7 @@ class Dialogue:
         return Circumstance(
             self._region,
             now_ns,
-            self.settings["model"],
+            self.settings.get("model"),
             transcription.get("model"),
             self._turn_count,
             self._response_count,
