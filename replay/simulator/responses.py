@@ -1,7 +1,7 @@
 """Answer: one response from `response.created` to `rate_limits.updated`, in the order of the real endpoint.
 
-An answer speaks the scenario's clip, or writes its text. Calling a function will be another kind of answer: another
-list of moments between created and done.
+An answer speaks the scenario's clip, or writes its text. Calling a function (tool_calls.py) is another kind of answer:
+another list of moments between created and done.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from capture.realtime.audio_formats import parse_format
 from replay.simulator.clips import CHUNK_MS, AudioChunk, read_chunks, read_text, split_tokens
 from replay.simulator.clock import NS_PER_MS
 from replay.simulator.conversation import Conversation, Item, Json
+from replay.simulator.rate_limits import TokenBudget
 from replay.simulator.runs import Event, Run
 from replay.simulator.usage import TokenCount, count_output, show_usage
 
 _TOKEN_MS = 20
 """Between two text deltas: words run ahead of the audio that speaks them."""
 _RATE_LIMITS_AFTER_MS = 40
-_TOKEN_LIMIT = 15_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class ResponseRun(Run):
         conversation: Conversation | None,
         conversation_id: str,
         heard: TokenCount,
+        budget: TokenBudget,
         started_ns: int,
     ) -> None:
         super().__init__(started_ns)
@@ -59,10 +60,10 @@ class ResponseRun(Run):
         self._conversation = conversation
         self._conversation_id = conversation_id if conversation is not None else None
         self._heard = heard
+        self._budget = budget
         self._speaks = settings["output_modalities"] == ["audio"]
         self._audio_format = parse_format(settings["audio"]["output"]["format"]) or PCM16_24K
-        empty = {"id": item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
-        self._item = Item(empty, audio_format=self._audio_format)
+        self._item = Item(self._empty_item(item_id), audio_format=self._audio_format)
         self._opened = False
         self._previous_item_id: str | None = None
         self._said: list[str] = []
@@ -74,7 +75,21 @@ class ResponseRun(Run):
         self._moments.clear()
         closing = self._close_item("incomplete") if self._opened else []
         closing += self._finish("cancelled", {"type": "cancelled", "reason": reason})
-        self._moments.append((now_ns + _RATE_LIMITS_AFTER_MS * NS_PER_MS, self._tell_limits))
+        self._plan_limits(now_ns)
+        return closing
+
+    def throttle(self, now_ns: int) -> list[Event]:
+        """End it before it says anything: no tokens are left, and none are used."""
+        self._moments.clear()
+        self._heard = TokenCount(0, 0)
+        wait_s = self._budget.wait_s(now_ns)
+        error = {
+            "type": "tokens",
+            "code": "rate_limit_exceeded",
+            "message": f"Rate limit reached on tokens per min (TPM). Please try again in {wait_s:.3f}s.",
+        }
+        closing = self._finish("failed", {"type": "failed", "error": error})
+        self._plan_limits(now_ns)
         return closing
 
     def _moments_of(self, answer: Answer) -> list[tuple[float, Callable[[], list[Event]]]]:
@@ -87,10 +102,24 @@ class ResponseRun(Run):
             (first_ms, self._open_item),
             *((first_ms + index * _TOKEN_MS, partial(self._say, token)) for index, token in enumerate(tokens)),
             *((first_ms + index * chunk_ms, partial(self._play, chunk)) for index, chunk in enumerate(chunks)),
+            *self._moments_of_end(end_ms),
+        ]
+
+    def _moments_of_end(self, end_ms: float) -> list[tuple[float, Callable[[], list[Event]]]]:
+        told_ms = end_ms + _RATE_LIMITS_AFTER_MS
+        told_ns = self._started_ns + round(told_ms * NS_PER_MS)
+        return [
             (end_ms, partial(self._close_item, "completed")),
             (end_ms, partial(self._finish, "completed", None)),
-            (end_ms + _RATE_LIMITS_AFTER_MS, self._tell_limits),
+            (told_ms, partial(self._tell_limits, told_ns)),
         ]
+
+    def _plan_limits(self, now_ns: int) -> None:
+        told_ns = now_ns + _RATE_LIMITS_AFTER_MS * NS_PER_MS
+        self._moments.append((told_ns, partial(self._tell_limits, told_ns)))
+
+    def _empty_item(self, item_id: str) -> Json:
+        return {"id": item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
 
     def _create(self) -> list[Event]:
         return [{"type": "response.created", "response": self._show("in_progress", None, usage=None)}]
@@ -101,7 +130,10 @@ class ResponseRun(Run):
         if self._conversation is not None:
             self._previous_item_id = self._conversation.add(self._item)
             opening.append(self._conversation_event("conversation.item.added"))
-        return [*opening, self._part_event("response.content_part.added", part=self._show_part())]
+        return [*opening, *self._open_part()]
+
+    def _open_part(self) -> list[Event]:
+        return [self._part_event("response.content_part.added", part=self._show_part())]
 
     def _say(self, token: str) -> list[Event]:
         self._said.append(token)
@@ -114,6 +146,12 @@ class ResponseRun(Run):
         return [self._part_event("response.output_audio.delta", delta=chunk.base64)]
 
     def _close_item(self, status: str) -> list[Event]:
+        ends = self._close_parts(status)
+        if self._conversation is not None:
+            ends.append(self._conversation_event("conversation.item.done"))
+        return [*ends, self._item_event("response.output_item.done")]
+
+    def _close_parts(self, status: str) -> list[Event]:
         text = "".join(self._said)
         if self._speaks:
             content = {"type": "output_audio", "transcript": text}
@@ -127,10 +165,7 @@ class ResponseRun(Run):
         # A message that the client truncated meanwhile has lost its transcript for good.
         shown = self._item.content
         self._item.content = {**shown, "status": status, "content": shown["content"] or [content]}
-        ends.append(self._part_event("response.content_part.done", part=self._show_part()))
-        if self._conversation is not None:
-            ends.append(self._conversation_event("conversation.item.done"))
-        return [*ends, self._item_event("response.output_item.done")]
+        return [*ends, self._part_event("response.content_part.done", part=self._show_part())]
 
     def _finish(self, status: str, details: Json | None) -> list[Event]:
         self.active = False
@@ -138,15 +173,9 @@ class ResponseRun(Run):
         usage = show_usage(self._heard, self._said_count)
         return [{"type": "response.done", "response": self._show(status, details, usage)}]
 
-    def _tell_limits(self) -> list[Event]:
-        total = self._heard.total + self._said_count.total
-        tokens = {
-            "name": "tokens",
-            "limit": _TOKEN_LIMIT,
-            "remaining": _TOKEN_LIMIT - total,
-            "reset_seconds": round(total * 60 / _TOKEN_LIMIT, 3),
-        }
-        return [{"type": "rate_limits.updated", "rate_limits": [tokens]}]
+    def _tell_limits(self, at_ns: int) -> list[Event]:
+        self._budget.spend(self._heard.total + self._said_count.total, at_ns)
+        return [{"type": "rate_limits.updated", "rate_limits": [self._budget.show(at_ns)]}]
 
     def _show(self, status: str, details: Json | None, usage: Json | None) -> Json:
         return {
