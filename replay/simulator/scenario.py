@@ -6,16 +6,32 @@ docs/simulator.md describes every field. What may fail stands in effects.py, whe
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from capture.errors import UsageProblem
+from replay.simulator.addresses import Shape
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.faults import Fault
 
 _FOLDER = Path(__file__).parent / "scenarios"
+
+
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The function that the model calls where the session's or the response's tools have it."""
+
+    name: str
+    arguments: dict[str, Any] | str = ""
+    """A table is streamed as JSON; a string as it stands, right or not."""
+
+    @property
+    def arguments_json(self) -> str:
+        """The arguments as they are streamed."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,11 +50,22 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_max_duration_s: float = 3600
     """Age at which a session ends with `session_expired` and close 1001."""
     faults: tuple[Fault, ...] = ()
+    shape: Shape | None = None
+    """Whose paths, credentials, headers and refusals it has; absent: the path decides."""
+    api_key: str | None = None
+    """The one key that is right; absent: any credential or none."""
+    session_max_idle_s: float | None = None
+    """Silence of the client after which a session ends with close 1001; absent: never."""
+    tokens_per_minute: int = 15_000_000
+    """What the responses of a session may use; where nothing is left, they fail with `rate_limit_exceeded`."""
+    tool_call: ToolCall | None = None
+    """What the model answers with where the tools have it, until it gets the output; absent: it always speaks."""
 
     def __post_init__(self) -> None:
-        """Refuse a clip that is not shipped and paces that do not move."""
-        if self.answer_speed <= 0 or self.session_max_duration_s <= 0:
-            raise ValueError("answer_speed and session_max_duration_s must be above 0")
+        """Refuse a clip that is not shipped, and paces and limits that leave nothing."""
+        for name in ("answer_speed", "session_max_duration_s", "session_max_idle_s", "tokens_per_minute"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
         clip_path(self.answer)
 
     @property
