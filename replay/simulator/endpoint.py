@@ -28,14 +28,14 @@ from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.simulator.addresses import Shape, read_address
 from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
-from replay.simulator.client_secrets import answer_request
+from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clips import read_chunks
 from replay.simulator.clock import Clock, SystemClock
 from replay.simulator.connection import QuietHandshakes, SimulatedConnection
-from replay.simulator.effects import HandshakeEffect, Keepalive, KeepaliveEffect, RefuseHandshake
+from replay.simulator.effects import HttpError, Keepalive, RefuseHandshake
 from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
-from replay.simulator.plain_http import HttpAnswer, HttpRequest
+from replay.simulator.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.scenario import Scenario, Server, combine
 from replay.simulator.session import Close, Drop, Output, Session
 
@@ -178,18 +178,26 @@ class _Endpoint:
 
     def _spoil_handshake(self, connection: SimulatedConnection, admitted: Admitted) -> Admission:
         here = Circumstance(admitted.region, self._clock.now_ns(), admitted.model)
-        refused = self._faults.find_effect(HandshakeEffect, here, connection.ids.chance)
-        if isinstance(refused, RefuseHandshake):
+        refused = self._faults.find_effect(RefuseHandshake, here, connection.ids.chance)
+        if refused is not None:
             return refuse(admitted, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
-        keepalive = self._faults.find_effect(KeepaliveEffect, here, connection.ids.chance)
-        if isinstance(keepalive, Keepalive):
+        keepalive = self._faults.find_effect(Keepalive, here, connection.ids.chance)
+        if keepalive is not None:
             connection.ping_interval, connection.ping_timeout = keepalive.interval_s, keepalive.timeout_s
         return admitted
 
     def _answer_plainly(self, regions: tuple[str, ...], request: HttpRequest) -> HttpAnswer:
         ids = IdSource(self._seed, next(self._numbers))
         address = read_address(request.path_and_query, request.headers, regions, self._server.shape)
-        answer = answer_request(request, address, self._server, ids, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        here = Circumstance(address.region, now_ns, *named_models(request.body))
+        failed = self._faults.find_effect(
+            HttpError, here, ids.chance, lambda error: address.path.endswith(f"/{error.path}")
+        )
+        if failed is None:
+            answer = answer_request(request, address, self._server, ids, now_ns)
+        else:
+            answer = answer_json(failed.status, {"error": {"code": failed.code, "message": failed.message}})
         return replace(answer, headers={**answer.headers, **_request_headers(ids, address.shape, address.region)})
 
     async def _talk(self, connection: ServerConnection) -> None:
