@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal
 
@@ -49,6 +49,7 @@ class Refused:
     body: str
     """JSON."""
     shape: Shape = "azure"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,10 @@ def admit(address: Address, keys: Collection[str] = ()) -> Admission:
 def _admit_azure(address: Address, keys: Collection[str]) -> Admission:
     preview = _AZURE_PREVIEW_PATH.fullmatch(address.path)
     if address.path != _AZURE_GA_PATH and (preview is None or "api-version" not in address.query):
-        return _refuse(address, HTTPStatus.NOT_FOUND, "404", "Resource not found")
+        return refuse(address, HTTPStatus.NOT_FOUND, "404", "Resource not found")
     # The GA path takes no api-version, and says so as it says that a key is wrong.
     if not address.is_let_in(keys) or (preview is None and "api-version" in address.query):
-        return _refuse(address, HTTPStatus.UNAUTHORIZED, "401", AZURE_DENIED)
+        return refuse(address, HTTPStatus.UNAUTHORIZED, "401", AZURE_DENIED)
     deployment = preview.group("deployment") if preview is not None else None
     model = deployment or address.query.get("deployment") or address.query.get("model") or ""
     transcribes = bool(_NO_REALTIME_MODEL.search(model))
@@ -91,14 +92,14 @@ def _admit_azure(address: Address, keys: Collection[str]) -> Admission:
         return Admitted(address.region, model if transcribes else "", "azure", dialect, "transcription")
     if transcribes:
         message = "The realtime operation does not work with the specified model."
-        return _refuse(address, HTTPStatus.BAD_REQUEST, "OpperationNotSupported", message)
+        return refuse(address, HTTPStatus.BAD_REQUEST, "OpperationNotSupported", message)
     return Admitted(address.region, model or DEFAULT_MODEL, "azure", dialect)
 
 
 def _admit_openai(address: Address, keys: Collection[str]) -> Admission:
     region, model = address.region, address.query.get("model")
     if not address.path.endswith("/realtime") or address.path.startswith("/openai/"):
-        return _refuse(address, HTTPStatus.NOT_FOUND, "404", "Resource not found")
+        return refuse(address, HTTPStatus.NOT_FOUND, "404", "Resource not found")
     if not address.is_let_in(keys):
         return TurnedAway(region, "invalid_api_key", OPENAI_DENIED, close_code=3000)
     if _asks_for_beta(address):
@@ -125,6 +126,9 @@ def _asks_for_beta(address: Address) -> bool:
     )
 
 
-def _refuse(address: Address, status: HTTPStatus, code: str, message: str) -> Refused:
+def refuse(
+    address: Address, status: HTTPStatus, code: str | None, message: str, headers: Mapping[str, str] | None = None
+) -> Refused:
+    """Make the answer to a handshake that is refused."""
     body = json.dumps({"error": {"code": code, "message": message}})
-    return Refused(address.region, status, body, address.shape)
+    return Refused(address.region, status, body, address.shape, headers or {})

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -25,16 +26,18 @@ from websockets.typing import Subprotocol
 from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
 from capture.targets import Target
-from replay.simulator.addresses import Shape, read_address
-from replay.simulator.admission import Admitted, Refused, TurnedAway, admit
+from replay.simulator.addresses import Address, Shape, read_address
+from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
 from replay.simulator.client_secrets import answer_request
 from replay.simulator.clips import read_chunks
 from replay.simulator.clock import Clock, SystemClock
 from replay.simulator.connection import QuietHandshakes, SimulatedConnection
+from replay.simulator.effects import HandshakeEffect, HttpEffect, HttpError, Keepalive, KeepaliveEffect, RefuseHandshake
+from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
-from replay.simulator.plain_http import HttpAnswer, HttpRequest
+from replay.simulator.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.scenario import Scenario, Server, combine
-from replay.simulator.session import Close, Output, Session
+from replay.simulator.session import Close, Drop, Output, Session
 
 REGIONS = ("eastus2", "swedencentral")
 
@@ -124,6 +127,7 @@ class _Endpoint:
         self._server = server
         self._seed = seed
         self._clock = clock
+        self._faults = Faults(server.faults, clock.now_ns())
         self._numbers = itertools.count(1)
         self._keys = () if server.api_key is None else (server.api_key,)
 
@@ -159,26 +163,45 @@ class _Endpoint:
     def _decide(self, connection: SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
         connection.ids = IdSource(self._seed, next(self._numbers))
         address = read_address(request.path, _joined(request.headers), regions, self._server.shape)
-        connection.admission = admission = admit(address, self._keys)
+        admission = admit(address, self._keys)
+        if isinstance(admission, Admitted):
+            admission = self._spoil_handshake(connection, address, admission)
+        connection.admission = admission
         if not isinstance(admission, Refused):
             return None
         response = connection.respond(admission.status, admission.body)
+        response.headers.update(admission.headers)
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
         _tell_request(connection, response.headers)
         return response
 
+    def _spoil_handshake(self, connection: SimulatedConnection, address: Address, admitted: Admitted) -> Admission:
+        here = Circumstance(admitted.region, self._clock.now_ns(), admitted.model)
+        refused = self._faults.find_effect(HandshakeEffect, here, connection.ids.chance)
+        if isinstance(refused, RefuseHandshake):
+            return refuse(address, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
+        keepalive = self._faults.find_effect(KeepaliveEffect, here, connection.ids.chance)
+        if isinstance(keepalive, Keepalive):
+            connection.ping_interval, connection.ping_timeout = keepalive.interval_s, keepalive.timeout_s
+        return admitted
+
     def _answer_plainly(self, regions: tuple[str, ...], request: HttpRequest) -> HttpAnswer:
         ids = IdSource(self._seed, next(self._numbers))
+        now_ns = self._clock.now_ns()
         address = read_address(request.path_and_query, request.headers, regions, self._server.shape)
-        answer = answer_request(request, address, self._server, ids, self._clock.now_ns())
+        failed = self._faults.find_effect(HttpEffect, Circumstance(address.region, now_ns), ids.chance)
+        if isinstance(failed, HttpError) and address.path.endswith(f"/{failed.path}"):
+            answer = answer_json(failed.status, {"error": {"code": failed.code, "message": failed.message}})
+        else:
+            answer = answer_request(request, address, self._server, ids, now_ns)
         return replace(answer, headers={**answer.headers, **_request_headers(ids, address.shape, address.region)})
 
     async def _talk(self, connection: ServerConnection) -> None:
         simulated = cast("SimulatedConnection", connection)
         admission = simulated.admission
         if isinstance(admission, Admitted):
-            session = Session(self._server, admission, simulated.ids, self._clock.now_ns())
+            session = Session(self._server, admission, simulated.ids, self._clock.now_ns(), self._faults)
             await _Talk(connection, session, self._clock).run()
         elif isinstance(admission, TurnedAway):
             await _turn_away(simulated, admission)
@@ -233,6 +256,8 @@ class _Talk:
         for output in outputs:
             if isinstance(output, Close):
                 await self._connection.close(output.code, output.reason)
+            elif isinstance(output, Drop):
+                self._connection.transport.abort()
             else:
                 await self._connection.send(msgspec.json.encode(output), text=True)
 

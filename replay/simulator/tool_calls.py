@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from replay.simulator.conversation import Item, Json
 from replay.simulator.responses import Answer, ResponseRun
 from replay.simulator.runs import Event
 from replay.simulator.scenario import ToolCall
+from replay.simulator.spoiling import Moment
 
 _TOKEN_MS = 20
 _TOKEN = re.compile(r"\w+|\W")
@@ -34,15 +34,14 @@ class ToolCallRun(ResponseRun):
             "arguments": "",
         }
 
-    def _moments_of(self, answer: Answer) -> list[tuple[float, Callable[[], list[Event]]]]:
-        tokens = _TOKEN.findall(self._call.arguments_json)
+    def _moments_of(self, answer: Answer) -> list[Moment]:
+        says = [partial(self._say, token) for token in _TOKEN.findall(self._call.arguments_json)]
         first_ms = answer.first_delta_ms
-        end_ms = first_ms + len(tokens) * _TOKEN_MS
         return [
-            (0, self._create),
-            (first_ms, self._open_item),
-            *((first_ms + index * _TOKEN_MS, partial(self._say, token)) for index, token in enumerate(tokens)),
-            *self._moments_of_end(end_ms),
+            Moment(0, "created", self._create),
+            Moment(first_ms, "opened", self._open_item),
+            *(Moment(first_ms + index * _TOKEN_MS, "words", say) for index, say in enumerate(says)),
+            *self._moments_of_end(first_ms + len(says) * _TOKEN_MS),
         ]
 
     def _open_part(self) -> list[Event]:

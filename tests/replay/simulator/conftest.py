@@ -19,7 +19,7 @@ from capture.audio import PCM16_24K, AudioFormat
 from replay.simulator.admission import Admitted, SessionType
 from replay.simulator.ids import IdSource
 from replay.simulator.scenario import combine, load_scenario
-from replay.simulator.session import Close, Output, Session
+from replay.simulator.session import Close, Drop, Output, Session
 
 Event = dict[str, Any]
 Check = Callable[[Event], None]
@@ -124,7 +124,7 @@ class Talk:
     ) -> None:
         server = msgspec.structs.replace(combine([load_scenario(scenario)]), **settings)
         self.now_ns = 1_700_000_000_000_000_000
-        self.closed: Close | None = None
+        self.closed: Close | Drop | None = None
         self.heard: list[Event] = []
         self._dialect = dialect
         admitted = Admitted(region, model, "azure", dialect, session_type)
@@ -176,7 +176,7 @@ class Talk:
     def _hear(self, outputs: list[Output]) -> list[Event]:
         events = []
         for output in outputs:
-            if isinstance(output, Close):
+            if isinstance(output, Close | Drop):
                 self.closed = output
                 continue
             _check(output, self._dialect)
