@@ -196,7 +196,7 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
 
 
 class Keepalive(AnyEffect, frozen=True):
-    """The endpoint pings, and closes 1011 when no pong comes; in real time, whatever the clock tells.
+    """The endpoint pings, and closes 1011 when no pong comes.
 
     Decided at the handshake.
     """
