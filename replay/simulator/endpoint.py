@@ -19,11 +19,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, AudioFormat
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit
 from replay.simulator.clips import read_chunks
-from replay.simulator.clock import Clock, SystemClock
+from replay.simulator.clock import Clock
 from replay.simulator.ids import IdSource
 from replay.simulator.scenario import Scenario, Server, combine
 from replay.simulator.session import Close, Output, Session
@@ -99,7 +100,7 @@ async def serve(
     host, port = listen
     server = combine(scenarios)
     _warm_up(server)
-    endpoint = _Endpoint(server, seed, clock or SystemClock())
+    endpoint = _Endpoint(server, seed, clock or SteppedClock())
     groups = [(region,) for region in regions] if separate_origins else [tuple(regions)]
     origins: dict[str, str] = {}
     async with AsyncExitStack() as stack:
