@@ -15,6 +15,7 @@ import msgspec
 
 from capture.errors import UsageProblem
 from replay.simulator.clips import clip_path, read_text
+from replay.simulator.script import Client, ScenarioClock
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -98,6 +99,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary: str
     """One line: what happens."""
     server: Server = Server()
+    client: Client = Client()
+    clock: ScenarioClock = ScenarioClock()
 
 
 @dataclass(frozen=True, slots=True)
