@@ -182,10 +182,17 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScenarioClock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a scenario takes place."""
 
-    starts_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    """Left out: now."""
+    starts_at: str | None = None
+    """In ISO 8601 with a time zone, such as `2026-03-02T06:00:00Z`; left out: now."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time, or a time without its zone."""
+        if self.starts_at is not None and datetime.fromisoformat(self.starts_at).tzinfo is None:
+            raise ValueError("`starts_at` needs a time zone, such as 2026-03-02T06:00:00Z")
 
     @property
     def starts_at_ns(self) -> int | None:
         """The start in nanoseconds since 1970."""
-        return None if self.starts_at is None else round(self.starts_at.timestamp() * 1_000_000) * 1000
+        if self.starts_at is None:
+            return None
+        return round(datetime.fromisoformat(self.starts_at).timestamp() * 1_000_000) * 1000

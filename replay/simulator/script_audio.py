@@ -39,4 +39,4 @@ def _noise(level_dbfs: float, duration_ms: float, seed: int) -> bytes:
 
     count = int(PCM16_24K.rate * duration_ms / 1000)
     samples = np.random.default_rng(seed).standard_normal(count) * (_FULL_SCALE * 10 ** (level_dbfs / 20))
-    return PCM16_24K.encode(samples.clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16))
+    return PCM16_24K.encode(np.rint(samples).clip(-_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16))
