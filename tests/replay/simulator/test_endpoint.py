@@ -5,16 +5,18 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from capture.audio import PCM16_24K, clip_as
 from capture.errors import UsageProblem
 from replay.simulator import Scenario, Simulator, load_scenario, serve
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.clock import NS_PER_S
+from replay.simulator.faults import Fault
 from replay.simulator.scenario import Server
 
 Event = dict[str, Any]
@@ -24,6 +26,11 @@ FOUNDING = load_scenario("transcription_model_path_failure")
 # An answer in a tenth of a second, for tests in which its pace does not matter.
 SWIFT = Scenario("swift", "answers at once", Server(answer_speed=100, first_delta_ms=10, transcription_delay_ms=20))
 QUESTION = PCM16_24K.silence(480) + clip_as(clip_path("question_weather"), PCM16_24K) + PCM16_24K.silence(320)
+
+
+def stage(then: dict[str, Any], **when: Any) -> Scenario:
+    """Stage one fault."""
+    return Scenario("staged", "one fault", Server(faults=(msgspec.convert({"then": then, "when": when}, Fault),)))
 
 
 async def send(socket: ClientConnection, event_type: str, **fields: Any) -> None:
@@ -304,6 +311,95 @@ async def test_what_comes_due_earlier_wakes_the_pacer() -> None:
         await clock.move(5)
 
         assert (await hear(socket, until="rate_limits.updated"))[-2]["type"] == "response.done"
+
+
+async def hear_the_end(url: str, **options: Any) -> ConnectionClosed:
+    """Connect, configure the session, and listen until the connection is over."""
+    async with connect(url, **options) as socket:
+        await send(socket, "session.update", session={"type": "realtime"})
+        with pytest.raises(ConnectionClosed) as ended:
+            while True:
+                await socket.recv()
+    return ended.value
+
+
+async def test_a_dropped_connection_has_no_close_frame() -> None:
+    async with serve([stage({"drop": {"after_event": "session.updated"}}, region="eastus2")]) as simulator:
+        ended = await hear_the_end(simulator.url("eastus2", "gpt-realtime"))
+        async with connect(simulator.url("swedencentral", "gpt-realtime")) as socket:
+            await send(socket, "session.update", session={"type": "realtime"})
+            await hear(socket, until="session.updated")
+
+    assert isinstance(ended, ConnectionClosedError)
+    assert ended.rcvd is None
+
+
+async def test_a_close_has_its_code_and_its_reason() -> None:
+    close = {"code": 4001, "reason": "enough", "after_event": "session.updated"}
+    async with serve([stage({"close": close})]) as simulator:
+        ended = await hear_the_end(simulator.url("eastus2", "gpt-realtime"))
+
+    assert ended.rcvd is not None
+    assert (ended.rcvd.code, ended.rcvd.reason) == (4001, "enough")
+
+
+async def test_a_client_that_does_not_pong_is_closed_1011() -> None:
+    class Stalled(ClientConnection):
+        def data_received(self, data: bytes) -> None:
+            # A frame that begins so is a ping: this client never sees one.
+            if data[:1] != b"\x89":
+                super().data_received(data)
+
+    async with serve([stage({"keepalive": {"interval_s": 0.05, "timeout_s": 0.05}})]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        ended = await hear_the_end(url, create_connection=Stalled)
+
+    assert ended.rcvd is not None
+    assert (ended.rcvd.code, ended.rcvd.reason) == (1011, "keepalive ping timeout")
+
+
+async def test_a_handshake_is_refused_as_staged_and_only_there() -> None:
+    refusal = {"status": 429, "code": "429", "message": "slow down", "headers": {"retry-after-ms": "3000"}}
+    async with serve([stage({"refuse_handshake": refusal}, region="eastus2", model="gpt-realtime")]) as simulator:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(simulator.url("eastus2", "gpt-realtime"))
+        for region, model in (("eastus2", "gpt-realtime-mini"), ("swedencentral", "gpt-realtime")):
+            async with connect(simulator.url(region, model)) as socket:
+                await hear(socket, until="session.created")
+
+    response = refused.value.response
+    assert response.status_code == 429
+    assert json.loads(response.body or b"")["error"] == {"code": "429", "message": "slow down"}
+    assert (response.headers["retry-after-ms"], response.headers["x-ms-region"]) == ("3000", "eastus2")
+
+
+async def test_a_fault_s_times_are_those_of_the_simulator_and_not_of_the_session() -> None:
+    clock = SteppedClock()
+    outage = stage({"refuse_handshake": {"status": 503, "code": "c", "message": "m"}}, from_s=3600, until_s=7200)
+    async with serve([outage], clock=clock) as simulator:
+        outcomes = []
+        for _ in range(3):
+            try:
+                async with connect(simulator.url("eastus2", "gpt-realtime")):
+                    outcomes.append(101)
+            except InvalidStatus as refused:
+                outcomes.append(refused.response.status_code)
+            await clock.move(3600)
+
+    assert outcomes == [101, 503, 101]
+
+
+async def test_a_quota_is_shared_by_all_sessions() -> None:
+    failed = {"transcription_failed": {"message": "no"}}
+    swift = stage(failed, quota={"turns": 1, "per_s": 60})
+    async with serve([SWIFT, swift]) as simulator:
+        heard = [await converse(simulator.url("eastus2", "gpt-realtime")) for _ in range(2)]
+
+    outcomes = [
+        [event["type"].rpartition(".")[2] for event in events if event["type"].endswith((".failed", ".completed"))]
+        for events in heard
+    ]
+    assert outcomes == [["completed"], ["failed"]]
 
 
 async def test_a_taken_port_is_told() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as
+from replay.simulator.admission import Admitted
 from replay.simulator.client_events import CLIENT_EVENTS
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.ids import IdSource
@@ -148,7 +149,7 @@ LIKELY = st.recursive(
 @settings(deadline=None)
 @given(st.sampled_from(sorted(CLIENT_EVENTS)), st.dictionaries(NAMES, LIKELY, max_size=4))
 def test_whatever_a_client_sends_the_session_goes_on(event_type: str, fields: Event) -> None:
-    session = Session(Server(), "eastus2", "gpt-realtime", IdSource(0, 1), 0)
+    session = Session(Server(), Admitted("eastus2", "gpt-realtime"), IdSource(0, 1), 0)
     session.open()
     message = json.dumps({**fields, "type": event_type})
 
