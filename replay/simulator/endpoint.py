@@ -24,13 +24,14 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, AudioFormat
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.simulator.addresses import Shape, read_address
 from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
 from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clips import read_chunks
-from replay.simulator.clock import NS_PER_S, Clock, SystemClock
+from replay.simulator.clock import NS_PER_S, Clock
 from replay.simulator.connection import QuietHandshakes, SimulatedConnection
 from replay.simulator.effects import HttpError, Keepalive, RefuseHandshake
 from replay.simulator.faults import Circumstance, Faults
@@ -100,7 +101,7 @@ async def serve(
     host, port = listen
     server = combine(scenarios)
     _warm_up(server)
-    endpoint = _Endpoint(server, seed, clock or SystemClock())
+    endpoint = _Endpoint(server, seed, clock or SteppedClock())
     groups = [(region,) for region in regions] if separate_origins else [tuple(regions)]
     origins: dict[str, str] = {}
     async with AsyncExitStack() as stack:

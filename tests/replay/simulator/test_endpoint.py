@@ -265,6 +265,9 @@ class SteppedClock:
     def now_ns(self) -> int:
         return self._now_ns
 
+    def monotonic_ns(self) -> int:
+        return self._now_ns
+
     async def sleep_until(self, due_ns: int) -> None:
         async with self._moved:
             await self._moved.wait_for(lambda: self._now_ns >= due_ns)
