@@ -168,22 +168,21 @@ class Dialogue:
 
     def _respond(self, settings: Json, now_ns: int) -> list[Event]:
         self._response_count += 1
-        here = self.here(now_ns)
-        spoilt = self._faults.find_effect(ResponseEffect, here, self._ids.chance)
+        here, draw = self.here(now_ns), self._ids.chance
+        spoilt = self._faults.find_effect(ResponseEffect, here, draw)
         if isinstance(spoilt, ResponseWithheld):
             return []
-        in_conversation = settings["conversation"] == "auto"
-        run = self._make_run(settings, spoilt, here)
-        self._runs.append(run)
-        if in_conversation:
-            self._active = run
-        events = run.step()
         if self._budget.is_spent(now_ns):
-            events += run.throttle(now_ns)
-            self._active = None if in_conversation else self._active
-        return events
+            spoilt = self._budget.refuse(now_ns)
+        run = self._make_run(settings, now_ns, spoilt, self._faults.find_effect(AudioEffect, here, draw))
+        self._runs.append(run)
+        if settings["conversation"] == "auto":
+            self._active = run
+        return run.step()
 
-    def _make_run(self, settings: Json, spoilt: ResponseEffect | None, here: Circumstance) -> ResponseRun:
+    def _make_run(
+        self, settings: Json, now_ns: int, spoilt: ResponseEffect | None, audio_spoilt: AudioEffect | None
+    ) -> ResponseRun:
         context = self._read_context(settings)
         call = choose_call(self._server.tool_call, settings, self.settings, context)
         make = ResponseRun if call is None else partial(ToolCallRun, call=call, call_id=self._ids.make("call"))
@@ -196,9 +195,9 @@ class Dialogue:
             conversation_id=self.conversation_id,
             heard=count_input(settings["instructions"], context),
             budget=self._budget,
-            started_ns=here.now_ns,
+            started_ns=now_ns,
             spoilt=spoilt,
-            audio_spoilt=self._faults.find_effect(AudioEffect, here, self._ids.chance),
+            audio_spoilt=audio_spoilt,
         )
 
     def _cancel(self, run: ResponseRun, reason: str, now_ns: int) -> list[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replay.simulator.clock import NS_PER_S
 from replay.simulator.conversation import Json
+from replay.simulator.effects import ResponseFailed
 
 _WINDOW_S = 60
 
@@ -26,10 +27,18 @@ class TokenBudget:
         self._refill(now_ns)
         return self._used >= self._per_minute
 
-    def wait_s(self, now_ns: int) -> float:
-        """Tell how long it takes until something is left."""
+    def refuse(self, now_ns: int) -> ResponseFailed:
+        """Tell how a response fails that finds nothing left; it uses nothing."""
         self._refill(now_ns)
-        return max(0.0, self._used - self._per_minute + 1) * _WINDOW_S / self._per_minute
+        wait_s = max(0.0, self._used - self._per_minute + 1) * _WINDOW_S / self._per_minute
+        return ResponseFailed(
+            type="invalid_request_error",
+            code="rate_limit_exceeded",
+            message=f"Rate limit reached on tokens per min (TPM): Limit {self._per_minute}. "
+            f"Please try again in {wait_s:.3f}s.",
+            input_tokens=0,
+            output_tokens=0,
+        )
 
     def show(self, now_ns: int) -> Json:
         """Show it as an entry of `rate_limits.updated`."""

@@ -70,8 +70,8 @@ class ResponseRun(Run):
         self._conversation = conversation
         self._conversation_id = conversation_id if conversation is not None else None
         self._heard = heard
-        self._spoilt = spoilt
         self._budget = budget
+        self._spoilt = spoilt
         self._speaks = settings["output_modalities"] == ["audio"]
         if isinstance(audio_spoilt, AudioWithheld) and not audio_spoilt.transcript:
             self._speaks = False
@@ -92,21 +92,7 @@ class ResponseRun(Run):
             self.active = False
             return []
         closing = self._end_early("cancelled", {"reason": reason})
-        self._plan_limits(now_ns)
-        return closing
-
-    def throttle(self, now_ns: int) -> list[Event]:
-        """End it before it says anything: no tokens are left, and none are used."""
-        self._moments.clear()
-        self._heard = TokenCount(0, 0)
-        wait_s = self._budget.wait_s(now_ns)
-        error = {
-            "type": "tokens",
-            "code": "rate_limit_exceeded",
-            "message": f"Rate limit reached on tokens per min (TPM). Please try again in {wait_s:.3f}s.",
-        }
-        closing = self._finish("failed", {"type": "failed", "error": error})
-        self._plan_limits(now_ns)
+        self._moments.append((now_ns + _RATE_LIMITS_AFTER_MS * NS_PER_MS, self._tell_limits))
         return closing
 
     def _spoil(self, moments: list[Moment]) -> list[Moment]:
@@ -142,9 +128,6 @@ class ResponseRun(Run):
             Moment(end_ms, "done", partial(self._finish, "completed", None)),
             Moment(end_ms + _RATE_LIMITS_AFTER_MS, "limits", self._tell_limits),
         ]
-
-    def _plan_limits(self, now_ns: int) -> None:
-        self._moments.append((now_ns + _RATE_LIMITS_AFTER_MS * NS_PER_MS, self._tell_limits))
 
     def _empty_item(self, item_id: str) -> Json:
         return {"id": item_id, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
@@ -213,8 +196,8 @@ class ResponseRun(Run):
         return [{"type": "response.done", "response": self._show(status, details, usage)}]
 
     def _tell_limits(self) -> list[Event]:
-        self._budget.spend(self._heard.total + self._said_count.total, self._now_ns)
-        return [{"type": "rate_limits.updated", "rate_limits": [self._budget.show(self._now_ns)]}]
+        self._budget.spend(self._heard.total + self._said_count.total, self._lived_ns)
+        return [{"type": "rate_limits.updated", "rate_limits": [self._budget.show(self._lived_ns)]}]
 
     def _show(self, status: str, details: Json | None, usage: Json | None) -> Json:
         return {

@@ -17,8 +17,8 @@ class Run:
 
     def __init__(self, started_ns: int) -> None:
         self._started_ns = started_ns
-        self._now_ns = started_ns
-        """When the moment that is lived through now was due."""
+        self._lived_ns = started_ns
+        """When the last moment was due."""
         self._moments: deque[tuple[int, Callable[[], list[Event]]]] = deque()
 
     @property
@@ -28,7 +28,7 @@ class Run:
 
     def step(self) -> list[Event]:
         """Live through the next moment."""
-        self._now_ns, live = self._moments.popleft()
+        self._lived_ns, live = self._moments.popleft()
         return live()
 
     def _plan(self, moments: Iterable[tuple[float, Callable[[], list[Event]]]]) -> None:

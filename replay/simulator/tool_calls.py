@@ -35,15 +35,13 @@ class ToolCallRun(ResponseRun):
         }
 
     def _moments_of(self, answer: Answer) -> list[Moment]:
-        tokens = _TOKEN.findall(self._call.arguments_json)
+        says = [partial(self._say, token) for token in _TOKEN.findall(self._call.arguments_json)]
         first_ms = answer.first_delta_ms
-        words = (partial(self._say, token) for token in tokens)
-        end_ms = first_ms + len(tokens) * _TOKEN_MS
         return [
             Moment(0, "created", self._create),
             Moment(first_ms, "opened", self._open_item),
-            *(Moment(first_ms + index * _TOKEN_MS, "words", say) for index, say in enumerate(words)),
-            *self._moments_of_end(end_ms),
+            *(Moment(first_ms + index * _TOKEN_MS, "words", say) for index, say in enumerate(says)),
+            *self._moments_of_end(first_ms + len(says) * _TOKEN_MS),
         ]
 
     def _open_part(self) -> list[Event]:
