@@ -275,7 +275,9 @@ def _write_error(error: Json) -> Json:
     for place, paths in (("session", _SESSION_PATHS), ("response", _RESPONSE_PATHS)):
         for beta, ga in paths.items():
             path, named = f"{place}.{ga}", f"{place}.{beta}"
-            if isinstance(param, str) and (param == path or param.startswith((f"{path}.", f"{path}["))):
+            # A GA field that is unknown as such was refused by this dialect: the client did use that path.
+            used = param == path and error["code"] == "unknown_parameter"
+            if isinstance(param, str) and not used and (param == path or param.startswith((f"{path}.", f"{path}["))):
                 shown = named + param.removeprefix(path)
                 return {**error, "param": shown, "message": error["message"].replace(param, shown)}
     return error

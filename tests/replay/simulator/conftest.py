@@ -33,6 +33,7 @@ _SDK_EVENTS: dict[str, TypeAdapter[Any]] = {
 _UNTYPED = {
     "ga": {"session.id", "session.object", "session.expires_at"},
     "beta": {
+        "session.id",
         "session.object",
         "session.expires_at",
         "session.client_secret",

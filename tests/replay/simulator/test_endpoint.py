@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import http.client
 import json
 import logging
 from collections.abc import Callable
@@ -440,3 +441,107 @@ def test_urls_of_a_region_carry_the_model_where_one_is_given() -> None:
 
     assert simulator.url("eastus2") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime"
     assert simulator.url("eastus2", "my voice") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime?model=my+voice"
+
+
+PREVIEW = "/swedencentral/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
+
+
+async def test_the_preview_path_serves_the_beta_dialect() -> None:
+    async with serve([SWIFT]) as simulator, connect(f"{simulator.origin}{PREVIEW}") as socket:
+        assert socket.response is not None
+        assert socket.response.headers["x-ms-region"] == "swedencentral"
+        created, _conversation = [json.loads(await socket.recv()) for _ in range(2)]
+        await ask(socket)
+        heard = await hear(socket, until="rate_limits.updated")
+
+    assert created["session"]["input_audio_format"] == "pcm16"
+    assert "response.audio.delta" in {event["type"] for event in heard}
+    assert not any(event["type"].startswith("response.output_audio") for event in heard)
+
+
+async def test_the_openai_client_opens_a_transcription_session() -> None:
+    async with serve([SWIFT]) as simulator:
+        base_url = f"{simulator.origin}/v1"
+        client = AsyncOpenAI(api_key="none", websocket_base_url=base_url)
+        async with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+            transcription: Any = {"model": "gpt-4o-transcribe"}
+            await connection.session.update(
+                session={"type": "transcription", "audio": {"input": {"transcription": transcription}}}
+            )
+            for start in range(0, len(QUESTION), 960):
+                await connection.input_audio_buffer.append(
+                    audio=base64.b64encode(QUESTION[start : start + 960]).decode()
+                )
+            transcript = None
+            while transcript is None:
+                event = await connection.recv()
+                if event.type == "conversation.item.input_audio_transcription.completed":
+                    transcript = event.transcript
+
+    assert transcript == read_text("question_weather")
+
+
+async def test_an_openai_shaped_origin_has_its_path_and_its_headers() -> None:
+    openai = Scenario("openai", "OpenAI-shaped", Server(shape="openai"))
+    async with serve([openai]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        async with connect(url) as socket:
+            assert socket.response is not None
+            headers = socket.response.headers
+
+    assert "/eastus2/v1/realtime?" in url
+    assert headers["x-request-id"].startswith("req_")
+    assert not {"apim-request-id", "x-ms-region"} & {name.lower() for name in headers}
+
+
+async def test_a_bad_key_gets_an_error_and_close_3000() -> None:
+    async with serve([load_scenario("invalid_key_close_3000")]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        async with connect(url, additional_headers={"Authorization": "Bearer sk-wrong"}) as socket:
+            error = json.loads(await socket.recv())
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+
+    assert error["error"]["code"] == "invalid_api_key"
+    assert "sk-wrong" not in json.dumps(error)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (3000, "invalid_request_error.invalid_api_key")
+
+
+async def post(simulator: Simulator, path: str, body: dict[str, Any]) -> tuple[http.client.HTTPResponse, Any]:
+    def ask_and_read() -> tuple[http.client.HTTPResponse, Any]:
+        connection = http.client.HTTPConnection(simulator.origin.removeprefix("ws://"), timeout=30)
+        connection.request("POST", path, json.dumps(body))
+        response = connection.getresponse()
+        content = json.loads(response.read())
+        connection.close()
+        return response, content
+
+    return await asyncio.to_thread(ask_and_read)
+
+
+async def test_the_same_port_mints_client_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serve([HEALTHY]) as simulator:
+        path = "/swedencentral/openai/v1/realtime/client_secrets"
+        response, minted = await post(simulator, path, {"session": {"type": "realtime"}})
+        lost, _ = await post(simulator, "/v1/chat/completions", {})
+        async with connect(simulator.url("eastus2", "gpt-realtime")) as socket:
+            assert json.loads(await socket.recv())["type"] == "session.created"
+
+    assert response.status == 200
+    assert minted["value"].startswith("ek_")
+    assert response.headers["x-ms-region"] == "swedencentral"
+    assert (lost.status, lost.headers["x-request-id"][:4]) == (404, "req_")
+    assert not [record for record in caplog.records if "handshake failed" in record.message]
+
+
+async def test_a_plain_request_may_be_spoilt() -> None:
+    error = {"status": 500, "message": "The server had an error.", "path": "client_secrets"}
+    async with serve([stage({"http_error": error}, region="eastus2")]) as simulator:
+        answers = [
+            await post(simulator, f"/{region}/openai/v1/realtime/client_secrets", {}) for region in simulator.regions
+        ]
+
+    assert [response.status for response, _ in answers] == [500, 200]
+    assert answers[0][1]["error"]["message"] == "The server had an error."
