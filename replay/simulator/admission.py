@@ -50,6 +50,7 @@ class Refused:
     """JSON."""
     shape: Shape = "azure"
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of every answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def _asks_for_beta(address: Address) -> bool:
 
 
 def refuse(
-    address: Address, status: HTTPStatus, code: str | None, message: str, headers: Mapping[str, str] | None = None
+    asked: Address | Admitted, status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Refused:
-    """Make the answer to a handshake that is refused."""
+    """Answer a handshake with an HTTP error."""
     body = json.dumps({"error": {"code": code, "message": message}})
-    return Refused(address.region, status, body, address.shape, headers or {})
+    return Refused(asked.region, status, body, asked.shape, headers or {})

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from capture.realtime.configuration import get_path
 from replay.simulator.addresses import Address
 from replay.simulator.admission import AZURE_DENIED, DEFAULT_MODEL, OPENAI_DENIED
 from replay.simulator.clock import NS_PER_S
@@ -36,6 +37,17 @@ def answer_request(request: HttpRequest, address: Address, server: Server, ids: 
         return answer_json(200, _mint(request.body, server, ids, now_ns))
     except ClientMistake as mistake:
         return _refuse(address, 400, mistake.code, mistake.message, mistake.param)
+
+
+def named_models(body: bytes) -> tuple[str | None, str | None]:
+    """Read the realtime and the transcription model that a request names; None where it names none."""
+    try:
+        asked = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None, None
+    named = (get_path(asked, f"session.{path}") for path in ("model", "audio.input.transcription.model"))
+    model, transcription_model = (name if isinstance(name, str) else None for name in named)
+    return model, transcription_model
 
 
 def _mint(body: bytes, server: Server, ids: IdSource, now_ns: int) -> dict[str, Any]:

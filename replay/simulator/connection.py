@@ -10,6 +10,7 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.server import ServerProtocol
 
 from replay.simulator.admission import Admission
+from replay.simulator.effects import Keepalive
 from replay.simulator.ids import IdSource
 from replay.simulator.plain_http import BadRequest, HttpAnswer, HttpRequest, RequestReader, encode_answer, is_plain
 
@@ -20,6 +21,8 @@ class SimulatedConnection(ServerConnection):
     """Remembers what its handshake decided. websockets takes GET only: what begins otherwise is answered here."""
 
     admission: Admission
+    staged_keepalive: Keepalive | None = None
+    """How it is checked that the client lives, where a fault says so."""
     ids: IdSource
 
     def __init__(self, protocol: ServerProtocol, server: Server, answer: AnswerRequest, **options: Any) -> None:

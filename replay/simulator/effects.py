@@ -1,7 +1,7 @@
 """Effects of faults: everything that can go wrong with an endpoint, one struct each.
 
-Their base classes are the kinds: what is spoilt. Of a kind at most one effect strikes at a time; effects of different
-kinds strike together. A new effect is a struct here and a field of `Effect`.
+What they have in common with others, their kind, is a base class: of a kind at most one effect strikes at a time, and
+effects of different kinds strike together. A new effect is a struct here and a field of `Effect`.
 """
 
 from __future__ import annotations
@@ -123,28 +123,26 @@ class AudioWithheld(AudioEffect, frozen=True):
     """The words come as the transcript of audio that never comes, instead of as text."""
 
 
-class UpdateEffect(AnyEffect, frozen=True):
-    """Spoils a `session.update`; decided when it comes."""
+class RejectUpdate(AnyEffect, frozen=True):
+    """The update is answered with an `error` event, and the session goes on with what it had.
+
+    Decided when it comes.
+    """
 
     conditions = frozenset({"model", "transcription_model", "turn", "response"})
-
-
-class RejectUpdate(UpdateEffect, frozen=True):
-    """The update is answered with an `error` event, and the session goes on with what it had."""
 
     code: str
     message: str
     param: str | None = None
 
 
-class HearingEffect(AnyEffect, frozen=True):
-    """Spoils voice activity detection; decided when the session begins."""
+class IgnoreAudio(AnyEffect, frozen=True):
+    """Voice activity detection is on, as the session shows, and never hears anything; manual commits work.
+
+    Decided when the session begins.
+    """
 
     conditions = frozenset({"model"})
-
-
-class IgnoreAudio(HearingEffect, frozen=True):
-    """Voice activity detection is on, as the session shows, and never hears anything; manual commits work."""
 
     turn_detection: Literal["server_vad", "semantic_vad"] | None = None
     """The type that is deaf; absent: any."""
@@ -197,14 +195,13 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
             _check_close_code(self.then_close)
 
 
-class KeepaliveEffect(AnyEffect, frozen=True):
-    """Changes how the endpoint checks that the client lives; decided at the handshake."""
+class Keepalive(AnyEffect, frozen=True):
+    """The endpoint pings, and closes 1011 when no pong comes.
+
+    Decided at the handshake.
+    """
 
     conditions = frozenset({"model"})
-
-
-class Keepalive(KeepaliveEffect, frozen=True):
-    """The endpoint pings, and closes 1011 when no pong comes; in real time, whatever the clock tells."""
 
     interval_s: float
     timeout_s: float
@@ -214,14 +211,10 @@ class Keepalive(KeepaliveEffect, frozen=True):
         _above(self, interval_s=0, timeout_s=0)
 
 
-class HandshakeEffect(AnyEffect, frozen=True):
-    """Spoils a handshake that would have succeeded."""
+class RefuseHandshake(AnyEffect, frozen=True):
+    """An upgrade that would have succeeded is answered with an HTTP error."""
 
     conditions = frozenset({"model"})
-
-
-class RefuseHandshake(HandshakeEffect, frozen=True):
-    """The upgrade is answered with an HTTP error."""
 
     status: int
     code: str
@@ -233,12 +226,13 @@ class RefuseHandshake(HandshakeEffect, frozen=True):
         _check_status(self.status)
 
 
-class HttpEffect(AnyEffect, frozen=True):
-    """Spoils plain HTTP requests."""
+class HttpError(AnyEffect, frozen=True):
+    """A plain HTTP request is answered with an error.
 
+    Decided when it comes, by the models that its body names.
+    """
 
-class HttpError(HttpEffect, frozen=True):
-    """A plain HTTP request is answered with an error."""
+    conditions = frozenset({"model", "transcription_model"})
 
     status: int
     message: str

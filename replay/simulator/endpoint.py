@@ -24,15 +24,16 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, AudioFormat
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from capture.targets import Target
-from replay.simulator.addresses import Address, Shape, read_address
+from replay.simulator.addresses import Shape, read_address
 from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
-from replay.simulator.client_secrets import answer_request
+from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clips import read_chunks
-from replay.simulator.clock import Clock, SystemClock
+from replay.simulator.clock import NS_PER_S, Clock
 from replay.simulator.connection import QuietHandshakes, SimulatedConnection
-from replay.simulator.effects import HandshakeEffect, HttpEffect, HttpError, Keepalive, KeepaliveEffect, RefuseHandshake
+from replay.simulator.effects import HttpError, Keepalive, RefuseHandshake
 from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.plain_http import HttpAnswer, HttpRequest, answer_json
@@ -100,7 +101,7 @@ async def serve(
     host, port = listen
     server = combine(scenarios)
     _warm_up(server)
-    endpoint = _Endpoint(server, seed, clock or SystemClock())
+    endpoint = _Endpoint(server, seed, clock or SteppedClock())
     groups = [(region,) for region in regions] if separate_origins else [tuple(regions)]
     origins: dict[str, str] = {}
     async with AsyncExitStack() as stack:
@@ -165,7 +166,7 @@ class _Endpoint:
         address = read_address(request.path, _joined(request.headers), regions, self._server.shape)
         admission = admit(address, self._keys)
         if isinstance(admission, Admitted):
-            admission = self._spoil_handshake(connection, address, admission)
+            admission = self._spoil_handshake(connection, admission)
         connection.admission = admission
         if not isinstance(admission, Refused):
             return None
@@ -176,25 +177,26 @@ class _Endpoint:
         _tell_request(connection, response.headers)
         return response
 
-    def _spoil_handshake(self, connection: SimulatedConnection, address: Address, admitted: Admitted) -> Admission:
+    def _spoil_handshake(self, connection: SimulatedConnection, admitted: Admitted) -> Admission:
         here = Circumstance(admitted.region, self._clock.now_ns(), admitted.model)
-        refused = self._faults.find_effect(HandshakeEffect, here, connection.ids.chance)
-        if isinstance(refused, RefuseHandshake):
-            return refuse(address, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
-        keepalive = self._faults.find_effect(KeepaliveEffect, here, connection.ids.chance)
-        if isinstance(keepalive, Keepalive):
-            connection.ping_interval, connection.ping_timeout = keepalive.interval_s, keepalive.timeout_s
+        refused = self._faults.find_effect(RefuseHandshake, here, connection.ids.chance)
+        if refused is not None:
+            return refuse(admitted, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
+        connection.staged_keepalive = self._faults.find_effect(Keepalive, here, connection.ids.chance)
         return admitted
 
     def _answer_plainly(self, regions: tuple[str, ...], request: HttpRequest) -> HttpAnswer:
         ids = IdSource(self._seed, next(self._numbers))
-        now_ns = self._clock.now_ns()
         address = read_address(request.path_and_query, request.headers, regions, self._server.shape)
-        failed = self._faults.find_effect(HttpEffect, Circumstance(address.region, now_ns), ids.chance)
-        if isinstance(failed, HttpError) and address.path.endswith(f"/{failed.path}"):
-            answer = answer_json(failed.status, {"error": {"code": failed.code, "message": failed.message}})
-        else:
+        now_ns = self._clock.now_ns()
+        here = Circumstance(address.region, now_ns, *named_models(request.body))
+        failed = self._faults.find_effect(
+            HttpError, here, ids.chance, lambda error: address.path.endswith(f"/{error.path}")
+        )
+        if failed is None:
             answer = answer_request(request, address, self._server, ids, now_ns)
+        else:
+            answer = answer_json(failed.status, {"error": {"code": failed.code, "message": failed.message}})
         return replace(answer, headers={**answer.headers, **_request_headers(ids, address.shape, address.region)})
 
     async def _talk(self, connection: ServerConnection) -> None:
@@ -202,7 +204,7 @@ class _Endpoint:
         admission = simulated.admission
         if isinstance(admission, Admitted):
             session = Session(self._server, admission, simulated.ids, self._clock.now_ns(), self._faults)
-            await _Talk(connection, session, self._clock).run()
+            await _Talk(connection, session, self._clock, simulated.staged_keepalive).run()
         elif isinstance(admission, TurnedAway):
             await _turn_away(simulated, admission)
 
@@ -210,10 +212,13 @@ class _Endpoint:
 class _Talk:
     """One session on one connection: a reader that feeds it, a pacer that wakes it when something is due."""
 
-    def __init__(self, connection: ServerConnection, session: Session, clock: Clock) -> None:
+    def __init__(
+        self, connection: ServerConnection, session: Session, clock: Clock, keepalive: Keepalive | None
+    ) -> None:
         self._connection = connection
         self._session = session
         self._clock = clock
+        self._keepalive = keepalive
         # Held from asking the session until all it said is sent: two tasks must not mix their events.
         self._speaking = asyncio.Lock()
         self._sleep: asyncio.Task[None] | None = None
@@ -224,11 +229,15 @@ class _Talk:
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._send(self._session.open())
-                pacing = tasks.create_task(self._pace(tasks), name="simulator pacing")
+                beside = [tasks.create_task(self._pace(tasks), name="simulator pacing")]
+                if self._keepalive is not None:
+                    pinging = self._keep_alive(self._keepalive, tasks)
+                    beside.append(tasks.create_task(pinging, name="simulator keepalive"))
                 try:
                     await self._read()
                 finally:
-                    pacing.cancel()
+                    for task in beside:
+                        task.cancel()
         except* ConnectionClosed:
             # The client left; there is nobody to tell.
             pass
@@ -251,6 +260,19 @@ class _Talk:
                 sleep.cancel()
             async with self._speaking:
                 await self._send(self._session.tick(self._clock.now_ns()))
+
+    async def _keep_alive(self, keepalive: Keepalive, tasks: asyncio.TaskGroup) -> None:
+        answered = True
+        while answered:
+            await self._clock.sleep_until(self._clock.now_ns() + round(keepalive.interval_s * NS_PER_S))
+            pong = cast("asyncio.Future[float]", await self._connection.ping())
+            due_ns = self._clock.now_ns() + round(keepalive.timeout_s * NS_PER_S)
+            timeout = tasks.create_task(self._clock.sleep_until(due_ns))
+            waiting: list[asyncio.Future[Any]] = [pong, timeout]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            timeout.cancel()
+            answered = pong.done()
+        await self._connection.close(1011, "keepalive ping timeout")
 
     async def _send(self, outputs: list[Output]) -> None:
         for output in outputs:

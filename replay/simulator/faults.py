@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a fault strikes: all conditions that are given must hold; none given is always.
 
-    Times are on the simulator's clock, from its start.
+    In names, `*` stands for anything. Times are on the simulator's clock, from its start.
     """
 
     region: str | tuple[str, ...] | None = None
@@ -130,9 +131,16 @@ class Faults:
 def _holds(when: Conditions, here: Circumstance) -> bool:
     for name in ("region", "model", "transcription_model", "turn", "response"):
         asked, actual = getattr(when, name), getattr(here, name)
-        if asked is not None and (actual not in asked if isinstance(asked, tuple) else actual != asked):
+        if asked is not None and not _fits(asked, actual):
             return False
     return True
+
+
+def _fits(asked: str | tuple[str, ...] | int, actual: str | int | None) -> bool:
+    if isinstance(asked, int):
+        return asked == actual
+    patterns = (asked,) if isinstance(asked, str) else asked
+    return isinstance(actual, str) and any(fnmatchcase(actual, pattern) for pattern in patterns)
 
 
 def _in_window(when: Conditions, elapsed_s: float) -> bool:

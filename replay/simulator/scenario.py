@@ -17,6 +17,7 @@ from capture.errors import UsageProblem
 from replay.simulator.addresses import Shape
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.faults import Fault
+from replay.simulator.script import Client, ScenarioClock
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -81,6 +82,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary: str
     """One line: what happens."""
     server: Server = Server()
+    client: Client = Client()
+    clock: ScenarioClock = ScenarioClock()
     expects: str | None = None
     """Signature that what it stages must be named as; absent: its own name; empty: none, it is healthy."""
 

@@ -16,7 +16,7 @@ from replay.simulator.configuration import default_session, default_transcriptio
 from replay.simulator.conversation import Json
 from replay.simulator.dialogue import Dialogue
 from replay.simulator.effects import Close as CloseEffect
-from replay.simulator.effects import ErrorEvent, HearingEffect, IgnoreAudio, RejectUpdate, TimedEffect, UpdateEffect
+from replay.simulator.effects import ErrorEvent, IgnoreAudio, RejectUpdate, TimedEffect
 from replay.simulator.faults import Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.interference import Interference
@@ -66,7 +66,7 @@ class Session:
         self._faults = faults or Faults(server.faults, now_ns)
         self._dialogue = Dialogue(server, self._faults, admitted.region, ids, settings)
         self._interference = Interference(self._faults, ids.chance)
-        self._deafness = self._faults.find_effect(HearingEffect, self._dialogue.here(now_ns), ids.chance)
+        self._deafness = self._faults.find_effect(IgnoreAudio, self._dialogue.here(now_ns), ids.chance)
         self._listen()
         self._outbox: list[Output] = []
         self._handlers: dict[str, Callable[[Json], Iterable[Event]]] = {
@@ -144,8 +144,8 @@ class Session:
 
     def _update_session(self, event: Json) -> list[Event]:
         dialogue = self._dialogue
-        rejected = self._faults.find_effect(UpdateEffect, dialogue.here(self._now_ns), self._ids.chance)
-        if isinstance(rejected, RejectUpdate):
+        rejected = self._faults.find_effect(RejectUpdate, dialogue.here(self._now_ns), self._ids.chance)
+        if rejected is not None:
             raise ClientMistake(rejected.code, rejected.message, rejected.param)
         dialogue.settings = update_session(
             dialogue.settings, event["session"], assistant_spoke=dialogue.assistant_spoke
@@ -155,7 +155,7 @@ class Session:
 
     def _listen(self) -> None:
         self._turns.configure(self._dialogue.settings)
-        if isinstance(self._deafness, IgnoreAudio) and self._detection is not None:
+        if self._deafness is not None and self._detection is not None:
             self._turns.deaf = self._deafness.turn_detection in (None, self._detection["type"])
 
     def _append_audio(self, event: Json) -> Iterable[Event]:

@@ -266,6 +266,9 @@ class SteppedClock:
     def now_ns(self) -> int:
         return self._now_ns
 
+    def monotonic_ns(self) -> int:
+        return self._now_ns
+
     async def sleep_until(self, due_ns: int) -> None:
         async with self._moved:
             await self._moved.wait_for(lambda: self._now_ns >= due_ns)
@@ -369,6 +372,31 @@ async def test_a_handshake_is_refused_as_staged_and_only_there() -> None:
     assert response.status_code == 429
     assert json.loads(response.body or b"")["error"] == {"code": "429", "message": "slow down"}
     assert (response.headers["retry-after-ms"], response.headers["x-ms-region"]) == ("3000", "eastus2")
+
+
+async def mint(origin: str, path: str, body: bytes) -> tuple[int, Event, str]:
+    """POST one body; give status, JSON and the head of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(origin.rpartition(":")[2]))
+    writer.write(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body)
+    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1]), json.loads(content), head.decode()
+
+
+async def test_a_plain_request_fails_as_staged_and_only_there() -> None:
+    error = {"http_error": {"status": 500, "code": "InternalServerError", "message": "sorry"}}
+    transcribed = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    bodies: list[Event] = [{"session": transcribed}, {"session": {"type": "realtime"}}, {}]
+    path = "/swedencentral/openai/v1/realtime/client_secrets"
+    async with serve([stage(error, region="swedencentral", transcription_model="*")]) as simulator:
+        minted = [await mint(simulator.origin, path, json.dumps(body).encode()) for body in bodies]
+        broken = await mint(simulator.origin, path, b"{")
+
+    assert [status for status, _, _ in minted] == [500, 200, 200]
+    assert minted[0][1] == {"error": {"code": "InternalServerError", "message": "sorry"}}
+    assert "x-ms-region: swedencentral" in minted[0][2]
+    assert broken[0] == 400
 
 
 async def test_a_fault_s_times_are_those_of_the_simulator_and_not_of_the_session() -> None:

@@ -53,6 +53,13 @@ def test_a_condition_may_name_several() -> None:
     ]
 
 
+def test_a_star_stands_for_anything_that_is_there() -> None:
+    when = Conditions(transcription_model="gpt-4o-*")
+
+    assert struck(when, here(transcription="gpt-4o-mini-transcribe"), here()) == [True, False]
+    assert struck(Conditions(transcription_model="*"), here(), Circumstance("eastus2", STARTED_NS)) == [True, False]
+
+
 def test_a_fault_may_wait_for_the_nth_response() -> None:
     faults = Faults([Fault(Effect(response_never_done=ResponseNeverDone()), Conditions(response=2))], STARTED_NS)
 
@@ -149,7 +156,7 @@ def test_what_does_not_suit_is_passed_over_without_a_draw() -> None:
     [
         ({"then": {"refuse_handshake": {"status": 403, "code": "c", "message": "m"}}, "when": {"turn": 1}}, "turn"),
         ({"then": {"transcription_withheld": {}}, "when": {"response": 1}}, "response"),
-        ({"then": {"http_error": {"status": 500, "message": "m"}}, "when": {"model": "m"}}, "model"),
+        ({"then": {"http_error": {"status": 500, "message": "m"}}, "when": {"turn": 1}}, "turn"),
     ],
 )
 def test_a_condition_that_can_never_hold_is_refused(fault: dict[str, Any], told: str) -> None:

@@ -10,6 +10,24 @@ from replay.simulator.scenario import Scenario, Server, combine, list_scenarios,
 FAILED = Effect(transcription_failed=TranscriptionFailed(message="no"))
 
 
+INCIDENTS = """
+transcription_model_path_failure azure_deployment_missing azure_deployment_name_expected transcription_outage_window
+transcription_quota session_type_mismatch token_mint_500_with_transcription transcription_terminal_missing
+transcription_duplicate silence_hallucination
+response_server_error_midstream peak_hour_capacity model_variant_capacity inference_rate_limited
+audio_starvation_midresponse audio_truncated_transcript_complete text_only_response content_filter_incomplete
+response_never_done response_never_started
+abnormal_close_1006 session_max_duration keepalive_timeout keepalive_timeout_sent beta_api_disabled
+beta_ga_shape_mismatch invalid_key_close_3000 handshake_refused error_right_after_session_created
+close_1000_after_session_update config_rejected_session_runs_default
+vad_accepted_but_dead active_response_race commit_empty truncate_beyond_audio tool_call_without_followup
+bad_tool_call_id self_interruption
+"""
+HEALTHY = """
+healthy healthy_beta healthy_tools healthy_barge_in healthy_transcription healthy_manual healthy_text
+"""
+
+
 def write(folder: Path, text: str) -> str:
     path = folder / "mine.toml"
     path.write_text(f'name = "mine"\nsummary = "s"\n{text}')
@@ -20,7 +38,7 @@ def test_shipped_scenarios_load_and_are_named_as_their_files() -> None:
     names = [name for name, _ in list_scenarios()]
 
     assert names == sorted(names)
-    assert {"healthy", "transcription_model_path_failure"} <= set(names)
+    assert set(names) >= set(INCIDENTS.split()) | set(HEALTHY.split())
     assert [load_scenario(name).name for name in names] == names
     assert all(summary and "\n" not in summary for _, summary in list_scenarios())
 
