@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
@@ -457,6 +457,29 @@ async def test_the_preview_path_serves_the_beta_dialect() -> None:
     assert created["session"]["input_audio_format"] == "pcm16"
     assert "response.audio.delta" in {event["type"] for event in heard}
     assert not any(event["type"].startswith("response.output_audio") for event in heard)
+
+
+async def test_the_azure_client_has_a_beta_conversation() -> None:
+    async with serve([SWIFT]) as simulator:
+        client = AsyncAzureOpenAI(
+            api_key="none",
+            api_version="2025-04-01-preview",
+            azure_endpoint="https://contoso.example",
+            websocket_base_url=f"{simulator.origin}/openai",
+        )
+        async with client.beta.realtime.connect(model="gpt-realtime") as connection:
+            await connection.session.update(session={"modalities": ["text"], "temperature": 0.7})
+            await connection.response.create()
+            words, done = "", None
+            while done is None:
+                event = await connection.recv()
+                if event.type == "response.text.delta":
+                    words += event.delta
+                elif event.type == "response.done":
+                    done = event.response
+
+    assert words == read_text("answer_paris")
+    assert (done.status, done.temperature, done.modalities) == ("completed", 0.7, ["text"])
 
 
 async def test_the_openai_client_opens_a_transcription_session() -> None:
