@@ -20,11 +20,11 @@ from analyze.store import Store
 EVIDENCE = (
     "_macros",
     "marks",
+    "silences",
     "bodies",
     "commits",
     "heard",
     "repeated",
-    "silences",
     "answers",
     "transcribers",
     "capacity",
