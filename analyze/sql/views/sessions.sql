@@ -72,5 +72,7 @@ SELECT
     buffer_high_water,              -- most bytes that waited for the disk
     pacing_p50_us,                  -- deviation of a replay's sends from their due time
     pacing_p99_us,                  -- the same, 99th percentile
-    drift_us                        -- deviation of a replay's last send
+    drift_us,                       -- deviation of a replay's last send
+    playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
+    quiet_commits                   -- commits of nothing but silence; NULL: not measured
 FROM _sessions;
