@@ -17,7 +17,7 @@ from typing import Any
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "commits", "heard", "answers")
+EVIDENCE = ("_macros", "marks", "commits", "heard", "answers", "errors", "refusals", "spoken")
 """Files of sql/evidence, each after those it reads."""
 
 

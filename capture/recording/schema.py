@@ -49,6 +49,8 @@ SESSIONS = pa.schema(
         ("input_format", pa.string()),
         ("output_format", pa.string()),
         ("server_session_id", pa.string()),
+        ("expires_at", _AT),
+        ("not_honoured", pa.list_(pa.string())),
         ("conversation_key", pa.string()),
         ("request_ids", _TEXT_MAP),
         ("handshake_status", pa.int32()),

@@ -29,6 +29,8 @@ SELECT
     input_format,                   -- format of the sent audio
     output_format,                  -- format of the received audio
     server_session_id,              -- the endpoint's own id: sess_…
+    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
+    not_honoured,                   -- settings echoed otherwise than asked, by their GA paths
     conversation_key,               -- same for the sockets of one call
     request_ids,                    -- request ids of the handshake, by header name
     handshake_status,               -- HTTP status of the upgrade; 101 opens the WebSocket
