@@ -17,7 +17,17 @@ from typing import Any
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "commits", "heard", "answers", "errors", "refusals", "spoken")
+EVIDENCE = (
+    "_macros",
+    "marks",
+    "commits",
+    "heard",
+    "answers",
+    "transcribers",
+    "errors",
+    "refusals",
+    "spoken",
+)
 """Files of sql/evidence, each after those it reads."""
 
 

@@ -90,6 +90,8 @@ def record_transcript(
     closed_by: Any = None,
     status: int = 101,
     headers: Mapping[str, str] | None = None,
+    asked_headers: Mapping[str, str] | None = None,
+    health: Mapping[str, float] | None = None,
     method: str = "GET",
     upgrade: bool = True,
     body: str | None = None,
@@ -98,6 +100,7 @@ def record_transcript(
 ) -> str:
     """Seal a transcript; `at` is UTC, `closed` the close frame (None: the connection just ended).
 
+    `asked_headers` are more of the request's; `health` is what the recorder tells of itself, fields of `SessionEnd`.
     With a `status` other than 101 there is no WebSocket, and `body` is what came back. All other facts are those of
     `SessionFacts`.
     """
@@ -123,7 +126,7 @@ def record_transcript(
             offset_ns=0,
             method=method,
             path="/openai/v1/realtime",
-            headers=[("Upgrade", "websocket")] if upgrade else [],
+            headers=[*([("Upgrade", "websocket")] if upgrade else []), *(asked_headers or {}).items()],
         ),
         HandshakeResponse(
             offset_ns=0,
@@ -135,7 +138,8 @@ def record_transcript(
     if body is not None:
         records.append(JournalRecord(Direction.SERVER, 0, body.encode()))
     records += [_record(line) for line in whole]
-    records.append(_fact(SessionEnd(offset_ns=end_ns, closed_by=closed_by), end_ns))
+    end = {"closed_by": closed_by, **(health or {})}
+    records.append(_fact(SessionEnd(offset_ns=end_ns, **end), end_ns))
     rows = SessionRows(session_id)
     with SessionWriter(root, session_id) as writer:
         for each in records:
