@@ -20,7 +20,7 @@ WITH ordered AS (
         whole AS (PARTITION BY session_id)
 ),
 named AS (
-    SELECT *, COALESCE(error_param, regexp_extract(error_message, '''((session|response)\.[^'']+)''', 1)) AS field
+    SELECT *, COALESCE(error_param, NULLIF(regexp_extract(error_message, '''((session|response)\.[^'']+)''', 1), '')) AS field
     FROM ordered
     WHERE type = 'error' AND sender = 'server'
 )
