@@ -12,6 +12,7 @@ WITH closing AS (
     SELECT m.session_id, MAX(m.seq) AS last_seq, MAX(m.at_utc) AS last_at,
         MAX(CASE WHEN m.sender = 'server' THEN m.offset_ms END) AS heard_ms
     FROM _marks AS m
+    WHERE m.session_id IN (SELECT session_id FROM sessions WHERE close_code = 1006)
     GROUP BY m.session_id
 )
 SELECT

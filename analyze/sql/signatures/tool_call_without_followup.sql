@@ -27,7 +27,9 @@ followed AS (
         MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms,
         COUNT(CASE WHEN m.type = 'error' THEN 1 END) AS errors
     FROM outputs AS o
-    LEFT JOIN _marks AS m ON m.session_id = o.session_id AND m.seq > o.seq
+    LEFT JOIN _marks AS m
+        ON m.session_id = o.session_id AND m.seq > o.seq
+        AND m.type IN ('response.create', 'response.created', 'conversation.item.create', 'error')
     GROUP BY ALL
 ),
 waited AS (

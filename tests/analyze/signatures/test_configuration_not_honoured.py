@@ -84,9 +84,7 @@ def test_azure_echoes_the_model_behind_a_deployment(record: Record, names: Names
     ],
     ids=["a dated version", "another model", "a deployment of azure"],
 )
-def test_the_model_itself(
-    record: Record, names: Names, facts: dict[str, Any], model: str, expected: list[str]
-) -> None:
+def test_the_model_itself(record: Record, names: Names, facts: dict[str, Any], model: str, expected: list[str]) -> None:
     told = {"id": "sess_1", "model": model}
     session = record([(0, "server", {"type": "session.created", "session": told}), *healthy_turn(100)], **facts)
 

@@ -110,9 +110,7 @@ def test_urls_of_both_dialects_mixed(
         (f"{AZURE}/v1/realtime?model=gpt-realtime&api-version=2025-04-01-preview", 429),
     ],
 )
-def test_a_whole_url_or_another_status_is_a_plain_refusal(
-    record: Record, names: Names, url: str, status: int
-) -> None:
+def test_a_whole_url_or_another_status_is_a_plain_refusal(record: Record, names: Names, url: str, status: int) -> None:
     session = record([], status=status, url=url)
 
     assert names() == {session: ["handshake_refused"]}

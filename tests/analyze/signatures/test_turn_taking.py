@@ -93,7 +93,10 @@ def test_a_request_while_an_answer_is_under_way(
     assert len(finding.explains) == 1
 
 
-EMPTY = "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only has 0.00ms of audio."
+EMPTY = (
+    "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only has "
+    "0.00ms of audio."
+)
 
 
 def test_a_commit_of_nothing(record: Record, findings: Findings) -> None:
@@ -202,7 +205,9 @@ def test_a_call_id_of_odd_characters(record: Record, findings: Findings) -> None
 
 def test_odd_ids_of_the_endpoints_own_are_its_matter(record: Record, names: Names) -> None:
     call = "functions/weather:0"
-    record([*opening(None), *speech(100), *tool_call(600, call), output(1000, call), ask(1001), *answer(1100, "resp_2")])
+    record(
+        [*opening(None), *speech(100), *tool_call(600, call), output(1000, call), ask(1001), *answer(1100, "resp_2")]
+    )
 
     assert names() == {}
 
