@@ -20,8 +20,10 @@ from analyze.store import Store
 EVIDENCE = (
     "_macros",
     "marks",
+    "bodies",
     "commits",
     "heard",
+    "repeated",
     "answers",
     "transcribers",
     "errors",

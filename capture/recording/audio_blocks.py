@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.audio import AudioFormat
+from capture.recording.span_levels import SpanLevels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,6 +64,17 @@ class TrackWriter:
         self._blocks = 0
         self._last_chunk = b""
         self._duplicated_chunks = 0
+        self._spans = SpanLevels()
+
+    def end_span(self, name: str) -> None:
+        """End a stretch of the track here, to be measured by itself; the next one begins here."""
+        self._spans.end(name, self.position)
+
+    def quiet_spans(self) -> dict[str, float]:
+        """Give the stretches that are silence throughout, with their loudest 20 ms in dBFS; call it after `finish`."""
+        self._spans.finish(self.position)
+        levels = {name: _dbfs(power) for name, power in self._spans.loudest.items()}
+        return {name: level for name, level in levels.items() if level < _SILENCE_DBFS}
 
     def feed(self, chunk: bytes, audio_format: AudioFormat) -> list[AudioRow]:
         """Take in the audio of one message; give the blocks it fills."""
@@ -87,6 +99,7 @@ class TrackWriter:
     def skip(self, byte_count: int, audio_format: AudioFormat) -> list[AudioRow]:
         """Pass over the audio of a message that is not kept; give the block that ends at the hole."""
         rows = self.finish()
+        self._spans.leave_out()
         if audio_format is not self._format and audio_format != self._format:
             self._start(audio_format)
         # Across a hole nothing tells whether a chunk is the same as the one before.
@@ -115,7 +128,9 @@ class TrackWriter:
             self._duplicated_chunks += 1
 
     def _rows(self, block: bytes, start_byte: int, audio_format: AudioFormat) -> list[AudioRow]:
-        measures = measure(audio_format.decode(block), audio_format.rate)
+        measures, frame_power = _measured(audio_format.decode(block), audio_format.rate)
+        frame_bytes = _frame_length(audio_format.rate) * audio_format.bytes_per_sample
+        self._spans.take(start_byte, frame_bytes, frame_power)
         measures["duplicated_chunks"], self._duplicated_chunks = self._duplicated_chunks, 0
         if self._silences:
             block = audio_format.silence(1)[:1] * len(block)
@@ -164,14 +179,19 @@ def measure(samples: NDArray[np.int16], rate: int) -> AudioRow:
 
     An empty block has nothing to measure. Levels are relative to full scale (a square wave of 32768 is 0 dBFS).
     """
+    return _measured(samples, rate)[0]
+
+
+def _measured(samples: NDArray[np.int16], rate: int) -> tuple[AudioRow, NDArray[np.float64]]:
+    """Give the measures, and the mean square of each 20 ms frame."""
     if not len(samples):
-        return {}
+        return {}, np.empty(0)
     peak = max(-int(samples.min()), int(samples.max()))
     scaled = samples.astype(np.float32)
     scaled /= _FULL_SCALE
-    frame_power, lengths = _frame_powers(scaled, max(rate * _FRAME_MS // 1000, 1))
+    frame_power, lengths = _frame_powers(scaled, _frame_length(rate))
     speech_ms, silence_ms = _speech_and_silence(frame_power, lengths * (1000 / rate))
-    return {
+    measures = {
         "rms_dbfs": _dbfs(float(np.dot(frame_power, lengths)) / len(samples)),
         "peak": peak / _FULL_SCALE,
         "clipped": int(((samples == 32767) | (samples == -32768)).sum()) if peak >= 32767 else 0,
@@ -179,6 +199,11 @@ def measure(samples: NDArray[np.int16], rate: int) -> AudioRow:
         "speech_ms": speech_ms,
         "silence_ms": silence_ms,
     }
+    return measures, frame_power
+
+
+def _frame_length(rate: int) -> int:
+    return max(rate * _FRAME_MS // 1000, 1)
 
 
 def _frame_powers(scaled: NDArray[np.float32], frame_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -22,6 +22,10 @@ GAP = pa.struct(
     ]
 )
 
+UNDERRUN = pa.struct([("seq", pa.int64()), ("offset_ns", pa.int64()), ("wait_ms", pa.float64())])
+
+QUIET_COMMIT = pa.struct([("seq", pa.int64()), ("item_id", pa.string()), ("loudest_dbfs", pa.float64())])
+
 SESSIONS = pa.schema(
     [
         pa.field("session_id", pa.string(), nullable=False),
@@ -49,8 +53,6 @@ SESSIONS = pa.schema(
         ("input_format", pa.string()),
         ("output_format", pa.string()),
         ("server_session_id", pa.string()),
-        ("expires_at", _AT),
-        ("not_honoured", pa.list_(pa.string())),
         ("conversation_key", pa.string()),
         ("request_ids", _TEXT_MAP),
         ("handshake_status", pa.int32()),
@@ -95,6 +97,10 @@ SESSIONS = pa.schema(
         ("pacing_p50_us", pa.float64()),
         ("pacing_p99_us", pa.float64()),
         ("drift_us", pa.float64()),
+        ("playback_underruns", pa.list_(UNDERRUN)),
+        ("quiet_commits", pa.list_(QUIET_COMMIT)),
+        ("expires_at", _AT),
+        ("not_honoured", pa.list_(pa.string())),
     ]
 )
 

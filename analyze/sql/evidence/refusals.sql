@@ -2,9 +2,9 @@
 
 CREATE OR REPLACE TEMP TABLE _refusals AS
 WITH bodies AS (
-    SELECT session_id, LIST(seq ORDER BY seq) AS seqs, MAX(error_code) AS error_code, MAX(error_message) AS error_message
-    FROM _marks
-    WHERE kind = 'http' AND sender = 'server'
+    SELECT session_id, LIST(seq ORDER BY seq) AS seqs, MAX(payload) AS payload
+    FROM _bodies
+    WHERE sender = 'server'
     GROUP BY session_id
 ),
 refused AS (
@@ -16,7 +16,7 @@ refused AS (
         s.failure_keys,
         COALESCE(s.url, '') AS url,
         s.request_headers['openai-beta'] AS beta_header,
-        CONCAT_WS('|', s.first_error, b.error_code, b.error_message) AS said,
+        CONCAT_WS('|', s.first_error, b.payload) AS said,
         COALESCE(b.seqs, []) AS seqs
     FROM sessions AS s
     LEFT JOIN bodies AS b ON b.session_id = s.session_id
@@ -31,7 +31,8 @@ SELECT
     seqs,                           -- the answer's body; [] where it had none
     CASE
         WHEN said LIKE '%beta_api_shape_disabled%' THEN 'beta api'
-        WHEN said ILIKE '%opperation%not%supported%' OR said ILIKE '%operationnotsupported%' THEN 'session type'
+        -- The endpoint spells it so.
+        WHEN handshake_status = 400 AND said LIKE '%OpperationNotSupported%' THEN 'session type'
         -- The GA path with what belongs to the preview's, or the preview's path without it.
         WHEN handshake_status IN (400, 401, 404) AND (
             regexp_matches(url, '/v1/realtime/?\?(.*&)?api-version=')

@@ -29,8 +29,6 @@ SELECT
     input_format,                   -- format of the sent audio
     output_format,                  -- format of the received audio
     server_session_id,              -- the endpoint's own id: sess_…
-    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
-    not_honoured,                   -- settings echoed otherwise than asked, by their GA paths
     conversation_key,               -- same for the sockets of one call
     request_ids,                    -- request ids of the handshake, by header name
     handshake_status,               -- HTTP status of the upgrade; 101 opens the WebSocket
@@ -74,5 +72,9 @@ SELECT
     buffer_high_water,              -- most bytes that waited for the disk
     pacing_p50_us,                  -- deviation of a replay's sends from their due time
     pacing_p99_us,                  -- the same, 99th percentile
-    drift_us                        -- deviation of a replay's last send
+    drift_us,                       -- deviation of a replay's last send
+    playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
+    quiet_commits,                  -- commits of nothing but silence; NULL: not measured
+    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
+    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
 FROM _sessions;

@@ -94,15 +94,21 @@ def record_transcript(
     health: Mapping[str, float] | None = None,
     method: str = "GET",
     upgrade: bool = True,
+    sent: str | None = None,
     body: str | None = None,
     replay: ReplayFacts | None = None,
     **facts: Any,
 ) -> str:
     """Seal a transcript; `at` is UTC, `closed` the close frame (None: the connection just ended).
 
+<<<<<<< HEAD
     `asked_headers` are more of the request's; `health` is what the recorder tells of itself, fields of `SessionEnd`.
     With a `status` other than 101 there is no WebSocket, and `body` is what came back. All other facts are those of
     `SessionFacts`.
+=======
+    With a `status` other than 101 there is no WebSocket: `sent` and `body` are what went and
+    came. All other facts are those of `SessionFacts`.
+>>>>>>> findings
     """
     started_at = datetime.fromisoformat(at).replace(tzinfo=UTC)
     session_id = f"{started_at:%Y%m%dT%H%M%S}-{next(_numbers):08x}"
@@ -135,8 +141,8 @@ def record_transcript(
         ),
     ]
     records = [_fact(fact, 0) for fact in told]
-    if body is not None:
-        records.append(JournalRecord(Direction.SERVER, 0, body.encode()))
+    bodies = ((Direction.CLIENT, sent), (Direction.SERVER, body))
+    records += [JournalRecord(direction, 0, text.encode()) for direction, text in bodies if text is not None]
     records += [_record(line) for line in whole]
     end = {"closed_by": closed_by, **(health or {})}
     records.append(_fact(SessionEnd(offset_ns=end_ns, **end), end_ns))
