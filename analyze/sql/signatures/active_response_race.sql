@@ -22,7 +22,7 @@ asked AS (
 SELECT
     r.session_id,
     'certain' AS confidence,
-    first_seqs(LIST(r.seq) || LIST(a.create_seq) FILTER (a.create_seq IS NOT NULL)) AS evidence,
+    first_seqs(LIST(r.seq) || LIST(a.create_seq)) AS evidence,
     MIN(r.at_utc) AS first_at,
     MAX(r.at_utc) AS last_at,
     MAP {'refused_requests': COUNT(*)} AS numbers,

@@ -17,7 +17,7 @@ WITH told AS (
 SELECT
     s.session_id,
     MIN(t.confidence) AS confidence,
-    first_seqs(LIST(t.seq) FILTER (t.seq IS NOT NULL)) AS evidence,
+    first_seqs(LIST(t.seq)) AS evidence,
     MIN(t.at_utc) AS first_at,
     MAX(t.at_utc) AS last_at,
     MAP {

@@ -11,7 +11,7 @@ WITH refused AS (
     SELECT
         session_id,
         MIN(seq) AS first_seq,
-        LIST(seq) || LIST(update_seq) FILTER (update_seq IS NOT NULL) AS seqs,
+        LIST(seq) || LIST(update_seq) AS seqs,
         LIST(error_key(error_type, error_code)) AS keys,
         MIN(at_utc) AS first_at,
         MAX(at_utc) AS last_at,

@@ -19,7 +19,6 @@ WITH compared AS (
         -- Elsewhere names of deployments and of a gateway's own stand for models.
         provider = 'openai' AND NOT starts_with(model_echoed, model) AND NOT starts_with(model, model_echoed) AS has_other_model
     FROM sessions
-    WHERE handshake_status = 101
 ),
 differing AS (
     SELECT session_id, CASE WHEN has_other_model THEN list_append(paths, 'model') ELSE paths END AS paths
@@ -39,7 +38,7 @@ told AS (
 SELECT
     d.session_id,
     'likely' AS confidence,
-    first_seqs(list_filter([t.asked_seq, t.echoed_seq], lambda seq: seq IS NOT NULL)) AS evidence,
+    first_seqs([t.asked_seq, t.echoed_seq]) AS evidence,
     COALESCE(t.asked_at, t.echoed_at) AS first_at,
     t.echoed_at AS last_at,
     map_from_entries([(replace(path, '.', '_') || '_differs', 1.0) FOR path IN d.paths]) AS numbers,

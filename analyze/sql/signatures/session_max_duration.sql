@@ -23,7 +23,7 @@ SELECT
         WHEN s.close_code = 1001 THEN 'likely'
         ELSE 'possible'
     END AS confidence,
-    first_seqs(list_filter(list_append(t.seqs, c.seq), lambda seq: seq IS NOT NULL)) AS evidence,
+    first_seqs(list_append(t.seqs, c.seq)) AS evidence,
     COALESCE(t.first_at, s.ended_at) AS first_at,
     s.ended_at AS last_at,
     MAP {

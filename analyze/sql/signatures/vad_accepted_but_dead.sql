@@ -10,7 +10,8 @@
 WITH heard AS (
     SELECT
         session_id,
-        COUNT(CASE WHEN type LIKE 'input_audio_buffer.%' THEN 1 END) AS marks,
+        COUNT(CASE WHEN type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.speech_started'
+            AND type NOT LIKE '%dtmf%' THEN 1 END) AS turns,
         MAX(CASE WHEN type LIKE '%session.updated' AND sender = 'server' THEN seq END) AS echo_seq,
         MAX(CASE WHEN type LIKE '%session.updated' AND sender = 'server' THEN at_utc END) AS echo_at
     FROM _marks
@@ -18,9 +19,12 @@ WITH heard AS (
 )
 SELECT
     s.session_id,
-    -- Where all of it is loud, energy does not tell speech from noise.
-    CASE WHEN p.speech_ms > 0.95 * p.duration_ms OR h.echo_seq IS NULL THEN 'possible' ELSE 'likely' END AS confidence,
-    first_seqs(list_filter([h.echo_seq], lambda seq: seq IS NOT NULL)) AS evidence,
+    -- Energy alone does not tell speech from steady noise, nor from clicks on a line where nobody speaks.
+    CASE
+        WHEN h.echo_seq IS NOT NULL AND p.speech_ms BETWEEN 0.1 * p.duration_ms AND 0.95 * p.duration_ms THEN 'likely'
+        ELSE 'possible'
+    END AS confidence,
+    first_seqs([h.echo_seq]) AS evidence,
     COALESCE(h.echo_at, s.started_at) AS first_at,
     s.ended_at AS last_at,
     MAP {'speech_sent_ms': p.speech_ms, 'audio_sent_ms': p.duration_ms, 'peak': p.peak} AS numbers,
@@ -28,8 +32,8 @@ SELECT
 FROM sessions AS s
 INNER JOIN _spoken AS p ON p.session_id = s.session_id
 INNER JOIN heard AS h ON h.session_id = s.session_id
-WHERE s.turn_detection IN ('server_vad', 'semantic_vad')
+WHERE s.turn_detection LIKE '%vad'
     AND p.speech_ms >= 1000
-    AND h.marks = 0
+    AND h.turns = 0
     -- What was not kept may have been heard.
     AND s.complete AND s.kept = 'whole';

@@ -72,6 +72,12 @@ def test_a_recorder_that_was_ill_is_named_before_anyone_else(
     assert [(finding.name, finding.confidence) for finding in findings()] == [("abnormal_close_1006", confidence)]
 
 
+def test_a_connection_in_which_nobody_spoke_has_no_rows_to_show(record: Record, findings: Findings) -> None:
+    record([], closed=None, closed_by="network", ended_ms=5000, health=HEALTH)
+
+    assert [(finding.name, finding.evidence) for finding in findings()] == [("abnormal_close_1006", ())]
+
+
 def test_a_client_that_just_leaves_is_no_failure(record: Record, names: Names) -> None:
     record([*opening(), *healthy_turn(100)], closed=None, closed_by="client", ended_ms=5000)
 

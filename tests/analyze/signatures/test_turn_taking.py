@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analyze.findings import Finding
+from capture.recording.root import Root
+from capture.recording.schema import SESSIONS
 from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech
 
 Names = Callable[[], dict[str, list[str]]]
@@ -44,6 +48,29 @@ def test_a_turn_detection_that_hears_nothing(record: Record, findings: Findings,
 
     assert (finding.name, finding.confidence, finding.evidence) == ("vad_accepted_but_dead", "likely", (2,))
     assert 1000 < finding.numbers["speech_sent_ms"] < finding.numbers["audio_sent_ms"]
+
+
+def test_a_cleared_buffer_is_no_turn(record: Record, names: Names) -> None:
+    cleared: Line = (50, "client", {"type": "input_audio_buffer.clear"})
+    session = record([*opening(turn_detection="semantic_vad"), cleared, *spoken(100, 3000)], ended_ms=9000)
+
+    assert names() == {session: ["vad_accepted_but_dead"]}
+
+
+def test_clicks_on_a_long_silent_line_may_be_what_was_loud(record: Record, findings: Findings) -> None:
+    lines = [*spoken(100, 1800), *spoken(2000, 30_000, dbfs=-75)]
+    record([*opening(turn_detection="semantic_vad"), *lines], ended_ms=40_000)
+
+    assert [(finding.name, finding.confidence) for finding in findings()] == [("vad_accepted_but_dead", "possible")]
+
+
+def test_what_was_lost_may_have_been_heard(record: Record, root: Root, names: Names) -> None:
+    session = record([*opening(turn_detection="semantic_vad"), *spoken(100, 3000)], ended_ms=9000)
+    file = root.table_file("sessions", session)
+    (row,) = pq.read_table(file, partitioning=None).to_pylist()
+    pq.write_table(pa.Table.from_pylist([row | {"complete": False}], schema=SESSIONS), file)
+
+    assert names() == {}
 
 
 def test_steady_noise_may_be_what_it_heard(record: Record, findings: Findings) -> None:
