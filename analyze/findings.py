@@ -26,6 +26,7 @@ EVIDENCE = (
     "repeated",
     "answers",
     "transcribers",
+    "capacity",
     "errors",
     "refusals",
     "spoken",

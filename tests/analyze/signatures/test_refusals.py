@@ -248,3 +248,10 @@ def test_an_error_later_on_is_not_right_after(record: Record, names: Names, line
     session = record(lines)
 
     assert "error_right_after_session_created" not in names().get(session, [])
+
+
+def test_an_endpoint_that_is_out_of_quota_says_so(record: Record, names: Names) -> None:
+    refusal = error(300, type="server_error", code="rate_limit_exceeded", message="Too many requests.")
+    session = record([*opening(), refusal])
+
+    assert names() == {session: ["inference_rate_limited"]}
