@@ -118,7 +118,9 @@ SELECT
 FROM compared
 WHERE has_failed_without_code
 GROUP BY session_id
-HAVING BOOL_AND(least_before_a_failure >= 1 AND most_before_a_pass < least_before_a_failure);
+HAVING BOOL_AND(least_before_a_failure >= 1 AND most_before_a_pass < least_before_a_failure)
+    -- One last turn that failed may have any cause.
+    AND (BOOL_OR(last_pass_ms > asked_ms) OR COUNT(*) > 1);
 
 -- A deployment's name is expected: on Azure, every catalogue id failed and none ever worked.
 CREATE OR REPLACE TEMP TABLE _unnamed_deployments AS
