@@ -28,6 +28,9 @@ EVIDENCE = (
     "answers",
     "transcribers",
     "capacity",
+    "errors",
+    "refusals",
+    "spoken",
 )
 """Files of sql/evidence, each after those it reads."""
 

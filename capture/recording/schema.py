@@ -99,6 +99,8 @@ SESSIONS = pa.schema(
         ("drift_us", pa.float64()),
         ("playback_underruns", pa.list_(UNDERRUN)),
         ("quiet_commits", pa.list_(QUIET_COMMIT)),
+        ("expires_at", _AT),
+        ("not_honoured", pa.list_(pa.string())),
     ]
 )
 

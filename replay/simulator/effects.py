@@ -144,6 +144,18 @@ class RejectUpdate(AnyEffect, frozen=True):
     param: str | None = None
 
 
+class IgnoreSettings(AnyEffect, frozen=True):
+    """The update is taken without these settings, and no error says so; session.updated echoes what is in force.
+
+    Decided when it comes.
+    """
+
+    conditions = frozenset({"model", "transcription_model", "turn", "response"})
+
+    paths: list[str]
+    """Of the GA session, such as `audio.output.voice`."""
+
+
 class IgnoreAudio(AnyEffect, frozen=True):
     """Voice activity detection is on, as the session shows, and never hears anything; manual commits work.
 
@@ -273,6 +285,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_cut: AudioCut | None = None
     audio_withheld: AudioWithheld | None = None
     reject_update: RejectUpdate | None = None
+    ignore_settings: IgnoreSettings | None = None
     ignore_audio: IgnoreAudio | None = None
     drop: Drop | None = None
     close: Close | None = None

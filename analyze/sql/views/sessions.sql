@@ -74,5 +74,7 @@ SELECT
     pacing_p99_us,                  -- the same, 99th percentile
     drift_us,                       -- deviation of a replay's last send
     playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
-    quiet_commits                   -- commits of nothing but silence; NULL: not measured
+    quiet_commits,                  -- commits of nothing but silence; NULL: not measured
+    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
+    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
 FROM _sessions;
