@@ -25,6 +25,7 @@ from analyze.answers import (
 )
 from analyze.diff import Side, compare
 from analyze.filters import read_filter
+from analyze.findings import Finding, UnknownFailure, find_all, find_unknown
 from analyze.matrix import count_failures, dimension_sql
 from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
@@ -40,6 +41,7 @@ __all__ = [
     "DiffRow",
     "EventDetail",
     "FailureMatrix",
+    "Finding",
     "LatencyDelta",
     "MatrixCell",
     "PathChange",
@@ -52,6 +54,7 @@ __all__ = [
     "TrackFacts",
     "TranscriptDiff",
     "Turn",
+    "UnknownFailure",
 ]
 
 Row = dict[str, Any]
@@ -77,6 +80,8 @@ class Queries:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._first_audio_ms: dict[str, float | None] = {}
+        self._findings: tuple[int, tuple[Finding, ...]] | None = None
+        """All findings of the root, and of which refresh of the store they are."""
 
     def sessions(
         self,
@@ -190,6 +195,23 @@ class Queries:
         )
         return count_failures(by, rows)
 
+    def findings(self, filter: str = "") -> list[Finding]:  # noqa: A002 - its word
+        """Name the failures of the sessions that a filter picks, session by session, the surest first in each.
+
+        Signatures that compare sessions look at all of the root, whatever is picked.
+        """
+        picked = {row["session_id"] for row in self._picked(filter)}
+        return [finding for finding in self._all_findings() if finding.session_id in picked]
+
+    def session_findings(self, session_id: str) -> list[Finding]:
+        """Name the failures of one session, the surest first."""
+        self._session_row(session_id)
+        return [finding for finding in self._all_findings() if finding.session_id == session_id]
+
+    def unknown_failures(self, filter: str = "") -> list[UnknownFailure]:  # noqa: A002 - its word
+        """List the failure keys of picked sessions that no finding accounts for, the most frequent first."""
+        return find_unknown(self._picked(filter), self._all_findings())
+
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""
         rows = self.store.rows(
@@ -223,6 +245,21 @@ class Queries:
         from replay.verdict import read_verdicts
 
         return read_verdicts(load_run(self.store.root, run_id))
+
+    def _picked(self, words: str) -> list[Row]:
+        found = read_filter(words)
+        return self.store.rows(
+            f"SELECT session_id, started_at, failure_keys FROM sessions WHERE {found.sql}"  # noqa: S608 - columns of ours, values are parameters
+            " ORDER BY started_at, session_id",
+            found.params,
+        )
+
+    def _all_findings(self) -> tuple[Finding, ...]:
+        if self._findings is None or self._findings[0] != self.store.refreshes:
+            findings = find_all(self.store)
+            # Files that turned out damaged refresh the store: what was found is of after that.
+            self._findings = (self.store.refreshes, findings)
+        return self._findings[1]
 
     def _session_row(self, session_id: str) -> Row:
         rows = self.store.rows("SELECT * FROM sessions WHERE session_id = ?", [session_id], only=[session_id])

@@ -1,0 +1,93 @@
+-- Answers: one row a response that the endpoint announced or ended, in either dialect.
+
+CREATE OR REPLACE TEMP TABLE _answer_audio AS
+SELECT
+    session_id,
+    response_id,
+    MIN(seq) AS first_audio_seq,
+    MAX(seq) AS last_audio_seq,
+    MIN(offset_ms) AS first_audio_ms,
+    MAX(offset_ms) AS last_audio_ms,
+    SUM(audio_bytes) AS audio_bytes
+FROM events
+WHERE audio_track = 'server' AND response_id IS NOT NULL
+GROUP BY session_id, response_id;
+
+CREATE OR REPLACE TEMP TABLE _answer_texts AS
+SELECT
+    session_id,
+    response_id,
+    MAX(get_json_object(payload, '$.response.status')) AS status,
+    MAX(get_json_object(payload, '$.response.status_details.reason')) AS status_reason,
+    MAX(CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)) AS input_tokens,
+    MAX(CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)) AS output_tokens,
+    COALESCE(SUM(LENGTH(get_json_object(payload, '$.transcript'))), 0) AS transcript_characters,
+    COALESCE(SUM(LENGTH(get_json_object(payload, '$.text'))), 0) AS text_characters
+FROM events
+WHERE sender = 'server'
+    AND type BETWEEN 'response.audio_transcript.done' AND 'response.text.done'
+    AND type IN (
+        'response.done',
+        'response.output_audio_transcript.done', 'response.audio_transcript.done',
+        'response.output_text.done', 'response.text.done'
+    )
+GROUP BY session_id, response_id;
+
+CREATE OR REPLACE TEMP TABLE _answers AS
+WITH marked AS (
+    SELECT
+        session_id,
+        response_id,
+        MIN(CASE WHEN type = 'response.created' THEN seq END) AS created_seq,
+        MIN(CASE WHEN type = 'response.created' THEN at_utc END) AS created_at,
+        MIN(CASE WHEN type = 'response.created' THEN offset_ms END) AS created_ms,
+        MAX(CASE WHEN type = 'response.done' THEN seq END) AS done_seq,
+        MAX(CASE WHEN type = 'response.done' THEN at_utc END) AS done_at,
+        MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,
+        MAX(seq) AS last_seq,
+        MAX(CASE WHEN type = 'response.done' THEN error_type END) AS error_type,
+        MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,
+        MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,
+        COUNT(CASE WHEN type = 'response.function_call_arguments.done' THEN 1 END) AS tool_calls
+    FROM _marks
+    WHERE response_id IS NOT NULL AND sender = 'server' AND type LIKE 'response.%'
+    GROUP BY session_id, response_id
+),
+-- Formats seldom change within a session: its bytes and its playing time give the one from the other.
+rates AS (
+    SELECT a.session_id, MAX(s.audio_out_ms) / NULLIF(SUM(a.audio_bytes), 0) AS ms_per_byte
+    FROM _answer_audio AS a
+    INNER JOIN sessions AS s ON s.session_id = a.session_id
+    GROUP BY a.session_id
+)
+SELECT
+    m.session_id,                                           -- its session
+    m.response_id,                                          -- id of the response
+    ROW_NUMBER() OVER (PARTITION BY m.session_id ORDER BY COALESCE(m.created_seq, m.done_seq)) AS number,  -- from 1
+    m.created_seq,                                          -- announced: response.created; NULL: not seen
+    m.created_at,                                           -- the same, UTC
+    m.created_ms,                                           -- the same, milliseconds from the session's start
+    m.done_seq,                                             -- over: response.done; NULL: never
+    m.done_at,                                              -- the same, UTC
+    m.done_ms,                                              -- the same, milliseconds from the session's start
+    GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
+    t.status,                                               -- completed, cancelled, failed or incomplete
+    t.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
+    m.error_type,                                           -- of a failed response
+    m.error_code,                                           -- the same; NULL where the endpoint gave none
+    m.error_message,                                        -- the same
+    t.input_tokens,                                         -- tokens read
+    t.output_tokens,                                        -- tokens made
+    a.first_audio_seq,                                      -- first audio delta; NULL: none came
+    a.first_audio_ms,                                       -- the same, milliseconds from the session's start
+    a.last_audio_ms,                                        -- last audio delta
+    COALESCE(a.audio_bytes, 0) AS audio_bytes,              -- audio that came
+    COALESCE(a.audio_bytes * r.ms_per_byte, 0) AS audio_ms, -- how long it plays
+    COALESCE(t.transcript_characters, 0) AS transcript_characters,  -- characters of what was said, by its own account
+    COALESCE(t.text_characters, 0) AS text_characters,      -- characters of what was written
+    m.tool_calls                                            -- tool calls that it made
+FROM marked AS m
+LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
+LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
+LEFT JOIN rates AS r ON r.session_id = m.session_id
+WHERE m.created_seq IS NOT NULL OR m.done_seq IS NOT NULL;
