@@ -25,8 +25,8 @@ Row = dict[str, Any]
 _SHOWN_BODY_CHARACTERS = 300
 # Nine messages in ten; they say nothing but audio.
 _APPEND = "input_audio_buffer.append"
-# What a client captures after one of these follows no audio before it.
-_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.clear"})
+# Behind one of these a client may pause as long as it likes.
+_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.committed", "input_audio_buffer.clear"})
 _NO_HEALTH = {"offset_ns", "closed_by", "end_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
 _READ_WHOLE = frozenset(

@@ -96,7 +96,7 @@ def test_speech_from_a_file_is_found(shared: Any) -> None:
 
 def test_speech_is_lively_however_quiet_and_noise_is_steady() -> None:
     assert measured(speech())["level_range_db"] > 15
-    assert measured((speech() * 0.003).astype(np.int16))["level_range_db"] > 15
+    assert measured((speech() * 0.01).astype(np.int16))["level_range_db"] > 15
     assert measured(noise(2, level=0.001))["level_range_db"] < 3
     assert measured(np.zeros(48_000, np.int16))["level_range_db"] == 0
 
@@ -108,8 +108,9 @@ def test_the_band_of_a_lower_rate_shows(rate: int) -> None:
     assert measured(speech())["bandwidth_hz"] > 10_000
 
 
-def test_a_tone_has_its_own_band() -> None:
+def test_a_tone_has_its_own_band_whatever_it_is_offset_by() -> None:
     assert measured(tone(1, hertz=1000))["bandwidth_hz"] == pytest.approx(1000, abs=150)
+    assert measured(speech() + np.int16(4000))["bandwidth_hz"] > 10_000
 
 
 def test_too_little_speech_tells_neither_band_nor_bytes() -> None:
