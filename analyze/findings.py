@@ -18,7 +18,18 @@ from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers", "sent_audio")
+EVIDENCE = (
+    "_macros",
+    "marks",
+    "bodies",
+    "commits",
+    "heard",
+    "repeated",
+    "answers",
+    "transcribers",
+    "capacity",
+    "sent_audio",
+)
 """Files of sql/evidence, each after those it reads."""
 
 

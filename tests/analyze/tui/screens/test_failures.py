@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from textual.app import App
 
+from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.failures import FailuresScreen, cell_filter
 from analyze.tui.screens.sessions import SessionsScreen
@@ -28,7 +29,7 @@ async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, show
 
 
 async def test_the_verdict_says_whether_the_replayed_audio_is_at_fault(
-    source: FakeSource, app: WiretapeApp, shown: Shown
+    source: Any, app: WiretapeApp, shown: Shown
 ) -> None:
     source.health = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
     async with app.run_test(size=(120, 40)) as pilot:
