@@ -22,6 +22,8 @@ _GAP = 1.75
 """An append is missing where this many times its own length passed before it; two times is one that is missing."""
 _GAP_AT_LEAST_MS = 15.0
 """Timers and networks do as much."""
+_LOSS_AT_MOST_MS = 300.0
+"""A longer gap that nothing makes good was the client's: it let go of a key, or its own gate closed."""
 _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
 _CATCHING_UP = 0.8
@@ -109,7 +111,7 @@ def _owed(
     spoken = np.maximum.reduceat(is_spoken_gap, starts)
     expected = lengths * _beat(waits, lengths)
     surplus = waits - expected
-    is_gap = spoken & (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS)
+    is_gap = spoken & (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS) & (surplus <= _LOSS_AT_MOST_MS)
     is_late_audio = waits < _CATCHING_UP * expected
     course = owed_ms + np.cumsum(np.where(is_gap | is_late_audio, surplus, 0.0))
     # Nothing is owed below zero: audio that was sent early makes up for nothing later.
