@@ -27,8 +27,8 @@ _LOSS_AT_MOST_MS = 300.0
 _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
 _CATCHING_UP = 0.8
-_STEADY, _STEADY_SHARE = 0.15, 0.5
-"""Steady: at least half of the appends came within 15 % of the mean beat."""
+_ON_TIME, _FEW = 1.25, 0.2
+"""Where chunks are lost, those that are not come within 1.25 times their length; where all are slow, few do."""
 _SLOW = 0.8
 _SPOKEN_RMS = 104.0
 """-50 dBFS, the lowest level at which a frame counts as speech."""
@@ -127,8 +127,8 @@ def _beat(waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64]) -> flo
     if waited_ms <= 0 or sent_ms >= _SLOW * waited_ms:
         return 1.0
     beat = waited_ms / sent_ms if sent_ms else 1.0
-    share = np.mean(np.abs(waits_ms - beat * lengths_ms) <= _STEADY * beat * lengths_ms)
-    return beat if share >= _STEADY_SHARE else 1.0
+    on_time = float(np.mean(waits_ms <= _ON_TIME * lengths_ms))
+    return beat if on_time < _FEW else 1.0
 
 
 def _is_spoken(audio: bytes, audio_format: AudioFormat) -> bool:
