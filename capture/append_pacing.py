@@ -51,7 +51,9 @@ class AppendPacing:
         self._last = b""
         self._waits_ms = array("d")
         self._lengths_ms = array("d")
-        self._is_spoken_gap = array("b")
+        self._spoken_gaps: list[int] = []
+        self._format: AudioFormat | None = None
+        self._bytes_per_ms = 1.0
         self._waited_ms = self._sent_ms = self._longest_ms = 0.0
         self._owed_ms = 0.0
         """Audio that is missing so far; what comes later than its time, but comes, is taken off again."""
@@ -62,15 +64,19 @@ class AppendPacing:
         before, self._last = self._last, audio
         if before_ns is None:
             return
-        length_ms = len(audio) / audio_format.bytes_per_ms
+        if audio_format is not self._format:
+            self._format, self._bytes_per_ms = audio_format, audio_format.bytes_per_ms
+        length_ms = len(audio) / self._bytes_per_ms
         wait_ms = (offset_ns - before_ns) / 1e6
         if wait_ms > length_ms + _PAUSE_MS:
             return
+        waits_ms = self._waits_ms
         is_gap = wait_ms > _GAP * length_ms and wait_ms > length_ms + _GAP_AT_LEAST_MS
-        self._waits_ms.append(wait_ms)
+        if is_gap and _is_spoken(before, audio_format) and _is_spoken(audio, audio_format):
+            self._spoken_gaps.append(len(waits_ms))
+        waits_ms.append(wait_ms)
         self._lengths_ms.append(length_ms)
-        self._is_spoken_gap.append(is_gap and _is_spoken(before, audio_format) and _is_spoken(audio, audio_format))
-        if len(self._waits_ms) >= _BATCH:
+        if len(waits_ms) >= _BATCH:
             self._fold()
 
     def interrupt(self) -> None:
@@ -93,8 +99,9 @@ class AppendPacing:
         if not self._waits_ms:
             return
         waits, lengths = np.frombuffer(self._waits_ms), np.frombuffer(self._lengths_ms)
-        is_spoken_gap = np.frombuffer(self._is_spoken_gap, np.int8).astype(bool)
-        self._waits_ms, self._lengths_ms, self._is_spoken_gap = array("d"), array("d"), array("b")
+        is_spoken_gap = np.zeros(len(waits), bool)
+        is_spoken_gap[self._spoken_gaps] = True
+        self._waits_ms, self._lengths_ms, self._spoken_gaps = array("d"), array("d"), []
         self._waited_ms += float(waits.sum())
         self._sent_ms += float(lengths.sum())
         if is_spoken_gap.any():
