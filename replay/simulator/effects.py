@@ -187,7 +187,7 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
     message: str
     param: str | None = None
     then_close: int | None = None
-    """Close code that follows at once, with `TYPE.CODE` as its reason (none for 1000)."""
+    """Close code that follows at once; its reason is the error's type and code, as OpenAI's are (none for 1000)."""
 
     def __post_init__(self) -> None:
         """Refuse codes that may not be sent."""

@@ -235,7 +235,8 @@ class Session:
         if isinstance(effect, ErrorEvent):
             self._send({"type": "error", "error": _show_error(effect)})
             if effect.then_close is not None:
-                reason = "" if effect.then_close == 1000 else f"{effect.type}.{effect.code}"
+                named = ".".join(name for name in (effect.type, effect.code) if name is not None)
+                reason = "" if effect.then_close == 1000 else named
                 self._end(Close(effect.then_close, reason))
         elif isinstance(effect, CloseEffect):
             self._end(Close(effect.code, effect.reason))
