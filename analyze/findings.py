@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
@@ -31,6 +32,7 @@ EVIDENCE = (
     "errors",
     "refusals",
     "spoken",
+    "sent_audio",
 )
 """Files of sql/evidence, each after those it reads."""
 
@@ -110,7 +112,8 @@ def _unknown(key: str, sessions: list[Mapping[str, Any]]) -> UnknownFailure:
 @cache
 def _evidence() -> tuple[str, ...]:
     folder = files("analyze") / "sql" / "evidence"
-    return tuple((folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE)
+    scripts = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE)
+    return (limits_as_sql(), *scripts)
 
 
 def _finding(name: str, row: Mapping[str, Any]) -> Finding:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SessionSummary,
         TimelineRow,
     )
+    from analyze.audio_health import AudioHealth
     from analyze.queries import Queries
     from analyze.store import Store
     from replay.verdict import Verdict
@@ -84,6 +85,10 @@ class Source(Protocol):
 
     def verdict(self, run_id: str) -> Verdict:
         """Say what a run proved."""
+        ...
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
         ...
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
@@ -186,6 +191,11 @@ class RootSource:
         """Say what a run proved."""
         with self._queries() as queries:
             return queries.verdict(run_id)
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
+        with self._queries() as queries:
+            return queries.audio_health(session_id)
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         """Write each track of a session as a WAV file and name the files."""

@@ -19,7 +19,9 @@ CLOSED = "close"
 
 _MANNERS: Mapping[str, frozenset[str]] = {
     "update": frozenset({"dialect"}),
-    "speak": frozenset({"from_ms", "ms", "pace"}),
+    "speak": frozenset(
+        {"from_ms", "ms", "pace", "gain_db", "swap_bytes", "captured_rate", "format", "repeat_every", "skip_every"}
+    ),
     "silence_ms": frozenset({"pace"}),
     "noise_dbfs": frozenset({"ms", "pace"}),
     "commit": frozenset(),
@@ -62,6 +64,18 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Level (RMS) of white noise."""
     pace: float | None = None
     """How many times faster than it plays audio is sent."""
+    gain_db: float | None = None
+    """By how much the clip is made louder; what does not fit is clipped."""
+    swap_bytes: Literal[True] | None = None
+    """Samples are sent most significant byte first."""
+    captured_rate: int | None = None
+    """Samples a second of what is sent, whatever the session declares."""
+    format: Literal["audio/pcmu", "audio/pcma"] | None = None
+    """G.711 is sent, whatever the session declares."""
+    repeat_every: int | None = None
+    """Every such chunk is sent twice."""
+    skip_every: int | None = None
+    """Every such chunk is not sent; its time passes."""
     commit: Literal[True] | None = None
     respond: dict[str, Any] | None = None
     """The `response` of a `response.create`; empty: without one."""
@@ -106,6 +120,10 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`send` takes a client event, with a `type`")
         if self.pace is not None and self.pace <= 0:
             raise ValueError("`pace` must be above 0")
+        if any((every or 2) < 2 for every in (self.repeat_every, self.skip_every)):
+            raise ValueError("`repeat_every` and `skip_every` must be 2 or more")
+        if self.captured_rate is not None and not 1000 <= self.captured_rate <= 384_000:
+            raise ValueError("`captured_rate` must be between 1000 and 384000")
         for name in ("from_ms", "ms", "silence_ms", "timeout_s", "skip_s", "stall_s"):
             if (value := getattr(self, name)) is not None and value < 0:
                 raise ValueError(f"`{name}` must not be below 0")

@@ -16,10 +16,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from capture.audio import PCM16_24K
 from replay.simulator.clock import NS_PER_MS, NS_PER_S, Clock
 from replay.simulator.script import CLOSED, ClientSession, HttpRequest, Step
-from replay.simulator.script_audio import audio_of, chunks_of
+from replay.simulator.script_audio import chunks_of, format_of
 from replay.simulator.script_ids import SeenIds, UnseenId
 
 TIMEOUT_S = 20.0
@@ -212,12 +211,13 @@ class _Script:
         await self._send({"type": "response.create", **({"response": response} if response else {})})
 
     async def _speak(self, step: Step) -> None:
-        due_ns = self._clock.now_ns()
-        for chunk in chunks_of(audio_of(step, self._seed)):
-            await self._clock.sleep_until(due_ns)
+        started_ns, ms_ns = self._clock.now_ns(), NS_PER_MS / (step.pace or 1)
+        ended_ms = 0.0
+        for due_ms, chunk in chunks_of(step, self._seed):
+            await self._clock.sleep_until(started_ns + round(due_ms * ms_ns))
             await self._send({"type": "input_audio_buffer.append", "audio": pybase64.b64encode(chunk).decode()})
-            due_ns += round(PCM16_24K.milliseconds(len(chunk)) / (step.pace or 1) * NS_PER_MS)
-        await self._clock.sleep_until(due_ns)
+            ended_ms = due_ms + format_of(step).milliseconds(len(chunk))
+        await self._clock.sleep_until(started_ns + round(ended_ms * ms_ns))
 
     async def _skip(self, step: Step) -> None:
         self._clock.advance_s(step.skip_s or 0)

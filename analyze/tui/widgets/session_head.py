@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyze.answers import SessionDetail, SessionSummary
+from analyze.audio_health import AudioHealth
 from analyze.tui.figures import counted, failure_text, mark, seconds, who
 from analyze.tui.lines import Line, Run, join, spread, text
 from analyze.tui.widgets.painted import Block
@@ -25,10 +26,10 @@ class SessionHead(Block):
         self.refresh(layout=True)
 
     def lines_at(self, width: int) -> Sequence[Line]:
-        """Write the facts, then the failures."""
+        """Write the facts, then the failures, then what is wrong with the sent audio."""
         if self._detail is None:
             return [()]
-        return [_facts(self._detail, width), *_failures(self._detail.summary)]
+        return [_facts(self._detail, width), *_failures(self._detail.summary), *_audio(self._detail.audio_health)]
 
 
 def _facts(detail: SessionDetail, width: int) -> Line:
@@ -46,3 +47,11 @@ def _failures(summary: SessionSummary) -> list[Line]:
     if len(keys) > SHOWN_FAILURES:
         lines.append(text(f"   and {counted(len(keys) - SHOWN_FAILURES, 'more failure')}", "failed"))
     return lines
+
+
+def _audio(health: AudioHealth) -> list[Line]:
+    if health.sent_ms <= 0:
+        return []
+    if health.is_wrong:
+        return [(Run(" ◐ ", "incomplete"), *text(health.sentence, "incomplete"))]
+    return [text(f" ● {health.sentence}" if health.is_clean else f"   {health.sentence}", "muted")]

@@ -32,6 +32,7 @@ from analyze.answers import (
     TranscriptDiff,
     Turn,
 )
+from analyze.audio_health import NO_AUDIO, AudioHealth
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.statistics import wilson
@@ -214,6 +215,7 @@ class FakeSource:
     root: Root
     listed: list[SessionSummary]
     live: int = 0
+    health: AudioHealth = NO_AUDIO
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
@@ -328,6 +330,10 @@ class FakeSource:
     def verdict(self, run_id: str) -> Verdict:
         self._note("verdict", run_id)
         return Verdict(run_id, "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        self._note("audio_health", session_id)
+        return self.health
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)

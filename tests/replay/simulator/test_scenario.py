@@ -13,6 +13,8 @@ FAILED = Effect(transcription_failed=TranscriptionFailed(message="no"))
 
 
 INCIDENTS = """
+audio_clipped audio_too_quiet audio_wrong_rate audio_bytes_swapped audio_wrong_format audio_chunks_duplicated
+audio_chunks_missing
 transcription_model_path_failure azure_deployment_missing azure_deployment_name_expected transcription_outage_window
 transcription_quota session_type_mismatch token_mint_500_with_transcription transcription_terminal_missing
 transcription_duplicate silence_hallucination

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.lines import plain
 from analyze.tui.widgets.session_head import SHOWN_FAILURES, SessionHead
 
@@ -32,3 +33,13 @@ def test_a_session_without_failures_has_one_line(source: Any) -> None:
 def test_of_many_failures_some_are_counted(source: Any) -> None:
     keys = tuple(f"error|kind|code_{n}|message" for n in range(SHOWN_FAILURES + 2))
     assert drawn(source, failure_keys=keys)[-1] == "   and 2 more failures"
+
+
+def test_the_sent_audio_is_judged_in_a_line_of_its_own(source: Any) -> None:
+    detail = source.session(source.listed[0].session_id)
+    clean = AudioHealth((), is_measured=True, sent_ms=3000)
+    broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    head = SessionHead()
+    for health, line in ((clean, " ● audio is clean"), (broken, " ◐ DC offset 0.12")):
+        head._detail = replace(detail, audio_health=health)
+        assert plain(head.lines_at(120)[-1]) == line
