@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,16 +12,18 @@ from rich.text import Text
 
 from analyze.answers import SessionDetail, TimelineRow, Turn
 from analyze.diff import LATENCIES
+from analyze.findings import Finding
 from analyze.plain_text import visible
+from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
 
 
-def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Group:
-    """Lay out a session: facts, turns, timeline, what is missing."""
-    parts: list[RenderableType] = [_title(detail), _facts(detail)]
+def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding] = ()) -> Group:
+    """Lay out a session: what was found, facts, turns, timeline, what is missing."""
+    parts: list[RenderableType] = [session_title(detail), *_found(detail, findings), _facts(detail)]
     if detail.turns:
         parts += [heading("turns (ms from the end of speech; transcription from the commit)")]
         parts += [_turns(detail.turns), *(line for turn in detail.turns for line in _said(turn))]
@@ -32,9 +34,13 @@ def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Grou
     return Group(*parts)
 
 
-def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> dict[str, Any]:
+def session_json(
+    detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding] = ()
+) -> dict[str, Any]:
     """Give a session as JSON."""
     return {
+        "unknown_failures": unexplained(detail, findings),
+        "findings": [finding_json(finding) for finding in findings],
         "session": detail.row,
         "configuration_asked": detail.configuration_asked,
         "configuration_echoed": detail.configuration_echoed,
@@ -43,6 +49,12 @@ def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> dict
         "missing": list(what_is_missing(detail)),
         "timeline": timeline,
     }
+
+
+def unexplained(detail: SessionDetail, findings: Iterable[Finding]) -> list[str]:
+    """Give the failure keys of a session that no finding accounts for."""
+    explained = {key for finding in findings for key in finding.explains}
+    return [key for key in detail.summary.failure_keys if key not in explained]
 
 
 def turn_json(turn: Turn) -> dict[str, Any]:
@@ -71,7 +83,13 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
         yield f"{undecodable:,} bytes could not be decoded"
 
 
-def _title(detail: SessionDetail) -> Text:
+def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[Text]:
+    lines = session_findings_lines(findings, unexplained(detail, findings))
+    return [*lines, Text("")] if lines else []
+
+
+def session_title(detail: SessionDetail) -> Text:
+    """Name a session: its outcome, id, role and length."""
     summary = detail.summary
     title = mark(summary.outcome)
     title.append(f" {summary.session_id}", style="bold")
@@ -157,9 +175,14 @@ def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
     made = table("+ms", "", "event", "", right=("+ms",))
     made.columns[2].no_wrap = True
     for row in timeline:
-        arrow, style = _ARROWS.get(row.sender, ("?", ""))
-        made.add_row(f"{row.offset_ms:,.1f}", Text(arrow, style=style), event_words(row), detail_words(row))
+        made.add_row(f"{row.offset_ms:,.1f}", arrow(row.sender), event_words(row), detail_words(row))
     return made
+
+
+def arrow(sender: str) -> Text:
+    """Point the way a message went."""
+    sign, style = _ARROWS.get(sender, ("?", ""))
+    return Text(sign, style=style)
 
 
 def event_words(row: TimelineRow) -> Text:

@@ -13,10 +13,11 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from analyze.answers import EventDetail, SessionDetail, TimelineRow
+from analyze.commands import replay_command
 from analyze.tui.lines import text
 from analyze.tui.payload import event_lines
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen, replay_command
+from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
 from analyze.tui.source import Source

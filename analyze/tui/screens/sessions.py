@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from analyze.answers import SessionSummary
+from analyze.commands import replay_command
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen, replay_command
+from analyze.tui.screens.command import CommandScreen
 from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, read_list, sort
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
