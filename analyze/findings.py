@@ -19,7 +19,7 @@ from analyze.answers import SessionSummary
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "commits", "heard", "answers")
+EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers")
 """Files of sql/evidence, each after those it reads."""
 
 

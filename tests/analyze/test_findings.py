@@ -6,7 +6,7 @@ import pytest
 
 from analyze.findings import EVIDENCE, Finding, UnknownFailure, find_all, find_unknown
 from analyze.queries import Queries
-from analyze.signatures import CONFIDENCES, load_signatures
+from analyze.signatures import CONFIDENCES
 from analyze.store import Store, open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root

@@ -92,13 +92,14 @@ def record_transcript(
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
     upgrade: bool = True,
+    sent: str | None = None,
     body: str | None = None,
     replay: ReplayFacts | None = None,
     **facts: Any,
 ) -> str:
     """Seal a transcript; `at` is UTC, `closed` the close frame (None: the connection just ended).
 
-    With a `status` other than 101 there is no WebSocket, and `body` is what came back. All other facts are those of
+    With a `status` other than 101 there is no WebSocket: `sent` and `body` are what went and came. All other facts are those of
     `SessionFacts`.
     """
     started_at = datetime.fromisoformat(at).replace(tzinfo=UTC)
@@ -132,8 +133,8 @@ def record_transcript(
         ),
     ]
     records = [_fact(fact, 0) for fact in told]
-    if body is not None:
-        records.append(JournalRecord(Direction.SERVER, 0, body.encode()))
+    bodies = ((Direction.CLIENT, sent), (Direction.SERVER, body))
+    records += [JournalRecord(direction, 0, text.encode()) for direction, text in bodies if text is not None]
     records += [_record(line) for line in whole]
     records.append(_fact(SessionEnd(offset_ns=end_ns, closed_by=closed_by), end_ns))
     rows = SessionRows(session_id)

@@ -26,7 +26,8 @@ def test_every_transcription_failed_without_a_code(record: Record, findings: Cal
     (finding,) = findings()
 
     assert (finding.session_id, finding.name, finding.confidence) == (session, NAME, "likely")
-    assert finding.numbers == {"failed_transcriptions": 2, "completed_transcriptions": 0}
+    assert finding.numbers["failed_transcriptions"] == 2
+    assert finding.numbers["completed_transcriptions"] == 0
     assert len(finding.evidence) == 2
     assert finding.explains == (FAILED_KEY,)
     assert finding.first_at is not None and finding.first_at.isoformat() == "2026-02-12T08:30:56+00:00"
@@ -53,5 +54,21 @@ def test_a_code_tells_of_another_cause(record: Record, names: Names) -> None:
 
 def test_a_model_that_transcribed_one_turn_has_a_path(record: Record, names: Names) -> None:
     session = record([*opening(), *healthy_turn(100, 1), *speech(3000, "item_u2"), *not_transcribed(3900, "item_u2")])
+
+    assert NAME not in names().get(session, [])
+
+
+def test_another_model_that_fails_too_refutes_it(record: Record, findings: Callable[[], list[Finding]]) -> None:
+    for transcription in ("transcribe-prod", "whisper-prod"):
+        turns = [*speech(100, "item_u1"), *not_transcribed(900, "item_u1"), *not_transcribed(1000, "item_u2")]
+        record([*opening(transcription), *turns])
+
+    assert [(finding.name, finding.confidence) for finding in findings()] == [(NAME, "possible")] * 2
+
+
+def test_failing_answers_are_more_than_a_path(record: Record, names: Names) -> None:
+    error = {"type": "failed", "error": {"type": "server_error", "code": None, "message": "The server had an error."}}
+    failed = answer(600, status="failed", details=error)
+    session = record([*opening(), *speech(100), *failed, *not_transcribed(1000)])
 
     assert NAME not in names().get(session, [])
