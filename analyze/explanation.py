@@ -14,6 +14,7 @@ from analyze.findings import Finding
 from analyze.plain_text import visible
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
+from analyze.totals import unexplained
 
 ROWS_SHOWN = 5
 """Rows of evidence that are enough to believe it."""
@@ -192,8 +193,7 @@ def _unknown_failures(
     queries: Queries, detail: SessionDetail, findings: Iterable[Finding]
 ) -> Iterator[ExplainedFailure]:
     summary, root = detail.summary, queries.store.root
-    known = {key for finding in findings for key in finding.explains}
-    unknown = [key for key in summary.failure_keys if key not in known]
+    unknown = unexplained(summary.failure_keys, findings)
     told = queries.failing_seqs(summary.session_id) if unknown else {}
     again = fill_in("wiretape replay run {session} --to {target} --trials 5", summary, root)
     for key in unknown:

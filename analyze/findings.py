@@ -7,17 +7,19 @@ and the sessions, and no file.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyze.answers import SessionSummary
 from analyze.signatures import CONFIDENCES, load_signatures
-from analyze.store import Store
+
+if TYPE_CHECKING:
+    from analyze.store import Store
 
 EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers")
 """Files of sql/evidence, each after those it reads."""
@@ -62,7 +64,7 @@ class UnknownFailure:
 class NamedFailures:
     """All findings of a root: the first question makes the pass, and the first after the root was taken in anew."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
         # One thread makes the pass; the others wait for what it finds.
         self._lock = Lock()
@@ -72,10 +74,11 @@ class NamedFailures:
     def all(self) -> tuple[Finding, ...]:
         """Give all findings, session by session, the surest first in each."""
         with self._lock:
-            if self._found is None or self._found[0] != self._store.refreshes:
-                findings = find_all(self._store)
+            store = self._store()
+            if self._found is None or self._found[0] != store.refreshes:
+                findings = find_all(store)
                 # Files that turned out damaged refresh the store: what was found is of after that.
-                self._found = (self._store.refreshes, findings)
+                self._found = (store.refreshes, findings)
             return self._found[1]
 
     def by_session(self) -> dict[str, tuple[Finding, ...]]:
@@ -93,10 +96,16 @@ class NamedFailures:
         return dict(found)
 
 
-def with_findings(sessions: Iterable[SessionSummary], found: Mapping[str, Sequence[Finding]]) -> list[SessionSummary]:
+def names_by_session(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """Give the names that were found in each session, the surest first."""
+    names: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for finding in findings:
+        names[finding.session_id][finding.name] = None
+    return {session_id: tuple(having) for session_id, having in names.items()}
+
+
+def with_findings(sessions: Iterable[SessionSummary], names: Mapping[str, tuple[str, ...]]) -> list[SessionSummary]:
     """Note with each session the names of its findings."""
-    # A name may match twice, with other evidence.
-    names = {session_id: tuple(dict.fromkeys(f.name for f in findings)) for session_id, findings in found.items()}
     return [replace(session, findings=names.get(session.session_id, ())) for session in sessions]
 
 

@@ -25,7 +25,7 @@ from analyze.answers import (
 )
 from analyze.diff import Side, compare
 from analyze.filters import SessionFilter, read_filter
-from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, with_findings
+from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
 from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
@@ -83,7 +83,7 @@ class Queries:
     def __init__(self, store: Store, named: NamedFailures | None = None) -> None:
         self.store = store
         self._first_audio_ms: dict[str, float | None] = {}
-        self._named = NamedFailures(store) if named is None else named
+        self._named = NamedFailures(lambda: store) if named is None else named
 
     def sessions(
         self,
@@ -106,7 +106,7 @@ class Queries:
             [*found.params, limit],
         )
         listed = self._summaries(rows, latency=latency)
-        return with_findings(listed, self._named.by_session()) if findings else listed
+        return with_findings(listed, names_by_session(self._named.all())) if findings else listed
 
     def session_count(self) -> int:
         """Count all sessions of the root."""

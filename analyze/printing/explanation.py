@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,12 +14,15 @@ from rich.text import Text
 from analyze.commands import command_lines
 from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Explanation, failure_words
 from analyze.plain_text import visible
-from analyze.printing.findings import finding_json, number_words, span
+from analyze.printing.findings import finding_json, number_words
 from analyze.printing.page import heading
 from analyze.printing.session import arrow, event_words, session_title
+from analyze.totals import span_words
 
 _LABEL = 13
 _MARGIN = 2
+_PLACE = re.compile(r"\b[A-Z][A-Z_]{3,}\b")
+"""What a person has to fill in."""
 _HINT = "add --to OTHER-TARGET to hold another endpoint or region against it"
 
 
@@ -92,7 +96,7 @@ def _finding_lines(each: ExplainedFinding, width: int) -> Iterator[tuple[str, Re
     if each.finding.numbers:
         yield "numbers", Text(" · ".join(number_words(name, value) for name, value in each.finding.numbers.items()))
     if each.finding.first_at is not None:
-        yield "seen", Text(span([each.finding]))
+        yield "seen", Text(f"{span_words(each.finding.first_at, each.finding.last_at)} UTC")
     for cause in each.signature.causes:
         yield "usual causes", Text(visible(cause))
     yield "refuted if", Text(visible(each.signature.refuted_by))
@@ -120,6 +124,8 @@ def _command_lines(commands: Sequence[str], width: int) -> Iterator[tuple[str, R
         for line in command_lines(visible(command), room):
             # Never broken: it is there to be copied.
             yield "try next", Text(line, style="cyan", no_wrap=True, overflow="ignore")
+    if any(_PLACE.search(command) for command in commands):
+        yield "try next", Text("fill in what stands in CAPITALS", style="dim")
     if any("--to " in command for command in commands):
         yield "try next", Text(_HINT, style="dim")
 

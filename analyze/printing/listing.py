@@ -29,6 +29,9 @@ def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
     numbers = ("turns", "dur s", "1st audio ms") if roomy else ("1st audio ms",)
     made = table("", "session", "target", "transcription", *numbers, *extra, right=numbers)
     made.columns[1].no_wrap = True
+    for column in made.columns:
+        column.no_wrap = column.no_wrap or column.header == "finding"
+        column.overflow = "ellipsis" if column.header == "finding" else column.overflow
     more = {"model": lambda each: cell(each.model), "finding": _found, "run": _run}
     for session in sessions:
         measures = (str(session.turns), seconds(session.duration_ms)) if roomy else ()

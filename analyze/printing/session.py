@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,7 @@ from analyze.findings import Finding
 from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
+from analyze.totals import unexplained
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
@@ -39,7 +40,7 @@ def session_json(
 ) -> dict[str, Any]:
     """Give a session as JSON."""
     return {
-        "unknown_failures": unexplained(detail, findings),
+        "unknown_failures": unexplained(detail.summary.failure_keys, findings),
         "findings": [finding_json(finding) for finding in findings],
         "session": detail.row,
         "configuration_asked": detail.configuration_asked,
@@ -49,12 +50,6 @@ def session_json(
         "missing": list(what_is_missing(detail)),
         "timeline": timeline,
     }
-
-
-def unexplained(detail: SessionDetail, findings: Iterable[Finding]) -> list[str]:
-    """Give the failure keys of a session that no finding accounts for."""
-    explained = {key for finding in findings for key in finding.explains}
-    return [key for key in detail.summary.failure_keys if key not in explained]
 
 
 def turn_json(turn: Turn) -> dict[str, Any]:
@@ -84,7 +79,7 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
 
 
 def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[Text]:
-    lines = session_findings_lines(findings, unexplained(detail, findings))
+    lines = session_findings_lines(findings, unexplained(detail.summary.failure_keys, findings))
     return [*lines, Text("")] if lines else []
 
 
