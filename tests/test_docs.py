@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import wiretape
+from analyze.incidents_page import incidents_page
+from analyze.signatures import load_signatures
 
 HOME = Path(__file__).parents[1]
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
@@ -41,3 +43,9 @@ def test_every_command_is_in_the_docs(command: str) -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_incidents_is_as_the_signatures_say() -> None:
+    # `make docs` writes it.
+    page = HOME / "docs" / "incidents.md"
+    assert page.read_text(encoding="utf-8") == incidents_page(load_signatures())

@@ -76,7 +76,7 @@ class FailuresScreen(SourceScreen[None]):
         """Lay out the screen."""
         yield TopLine()
         yield Block(id="notice")
-        yield LineView(indent=14, id="found")
+        yield Block(id="found")
         yield Block(id="legend")
         yield Matrix()
         yield Block(id="cell")
@@ -99,7 +99,11 @@ class FailuresScreen(SourceScreen[None]):
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
         lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
-        self.query_one("#found", LineView).show(lines)
+        # The matrix needs its room.
+        room = max(2, self.size.height // 10)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], text(f"    and {len(lines) - room + 1:,} more", "muted")]
+        self.query_one("#found", Block).lines = tuple(lines)
 
     def _show(self, matrix: FailureMatrix) -> None:
         self.complain("")
@@ -164,7 +168,7 @@ def total_line(total: FindingTotal) -> Line:
 
 
 def _count(sign: str, sessions: int) -> Line:
-    return (Run(f"{sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
+    return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
 
 
 def cell_words(cell: MatrixCell) -> Line:
