@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from analyze.audio_health import AudioHealth
+
 Sender = Literal["client", "server"]
 Marker = Literal["=", "≠", "+", "-"]
 TranscriptionState = Literal["completed", "failed", "missing"]
@@ -135,6 +137,8 @@ class SessionDetail:
     """The last session that the endpoint sent back."""
     turns: tuple[Turn, ...]
     audio: tuple[TrackFacts, ...]
+    audio_health: AudioHealth
+    """What is to be said about the audio the client sent."""
 
 
 @dataclass(frozen=True, slots=True)

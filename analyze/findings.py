@@ -16,12 +16,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from analyze.answers import SessionSummary
+from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
 
 if TYPE_CHECKING:
     from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers")
+EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers", "sent_audio")
 """Files of sql/evidence, each after those it reads."""
 
 
@@ -145,7 +146,8 @@ def find_unknown(sessions: Iterable[Mapping[str, Any]], findings: Iterable[Findi
 @cache
 def _evidence() -> tuple[str, ...]:
     folder = files("analyze") / "sql" / "evidence"
-    return tuple((folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE)
+    scripts = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE)
+    return (limits_as_sql(), *scripts)
 
 
 def _finding(name: str, row: Mapping[str, Any]) -> Finding:

@@ -23,6 +23,7 @@ from analyze.answers import (
     TranscriptDiff,
     Turn,
 )
+from analyze.audio_health import AudioHealth, SentAudio, judge
 from analyze.diff import Side, compare
 from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from replay.verdict import Verdict
 
 __all__ = [
+    "AudioHealth",
     "DiffRow",
     "EventDetail",
     "FailureMatrix",
@@ -129,7 +131,19 @@ class Queries:
             configuration_echoed=configuration.echoed,
             turns=tuple(turns),
             audio=tuple(self._tracks(session_id)),
+            audio_health=self.audio_health(session_id),
         )
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
+        rows = self.store.rows(
+            "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
+            " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"
+            " WHERE t.session_id = ? AND t.track = 'client' ORDER BY t.format, t.rate",
+            [session_id],
+            only=[session_id],
+        )
+        return judge([SentAudio.from_row(row) for row in rows])
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         """Give a session's events in order.

@@ -214,6 +214,8 @@ class SessionRows:
         if self._masks.audio:
             row["redacted"] = True
         audio_format = self._summary.formats[sender]
+        if name == "client":
+            self._summary.pacing.observe(row["offset_ns"], audio, audio_format)
         kept = self._keeps(row)
         blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
         if blocks:

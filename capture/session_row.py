@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from capture import __version__
+from capture.append_pacing import AppendPacing
 from capture.audio import PCM16_24K, AudioFormat
 from capture.connection import NO_CLOSE_FRAME, ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
@@ -24,6 +25,8 @@ Row = dict[str, Any]
 _SHOWN_BODY_CHARACTERS = 300
 # Nine messages in ten; they say nothing but audio.
 _APPEND = "input_audio_buffer.append"
+# Behind one of these a client may pause as long as it likes.
+_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.committed", "input_audio_buffer.clear"})
 _NO_HEALTH = {"offset_ns", "closed_by", "end_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
 _READ_WHOLE = frozenset(
@@ -50,6 +53,8 @@ class SessionSummary:
         self.configuration = ConfigurationTracker()
         self.formats: dict[Sender, AudioFormat] = {"client": PCM16_24K, "server": PCM16_24K}
         """Format of each sender's audio, as the session stands."""
+        self.pacing = AppendPacing()
+        """When the sent audio came."""
         self.lost_bytes = 0
         self.undecodable_bytes = 0
         self.decision: Decision = WHOLE
@@ -65,6 +70,9 @@ class SessionSummary:
     def take_gap(self, gap: Gap) -> None:
         """Take in bytes that did not reach the journal."""
         self._gaps.append(gap)
+        if gap.sender == "client":
+            # The appends in it were sent: they are missing here only.
+            self.pacing.interrupt()
 
     def observe(self, sender: Sender, header: EventHeader, text: str, offset_ns: int) -> None:
         """Take in an event."""
@@ -72,6 +80,8 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
+        if event_type in _TURN_ENDS:
+            self.pacing.interrupt()
         event = parse_event(text) if event_type in _READ_WHOLE else None
         if event is not None:
             self._configure(sender, event)
@@ -105,6 +115,7 @@ class SessionSummary:
             "audio_out_ms": audio_out_ms,
             "input_tokens": self._tokens.get("input_tokens"),
             "output_tokens": self._tokens.get("output_tokens"),
+            **self.pacing.columns(),
         }
         self.decision = self._decide(row["outcome"], ended_ns)
         row["kept"] = self.decision.kept

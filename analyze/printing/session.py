@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyze.answers import SessionDetail, TimelineRow, Turn
+from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
 from analyze.findings import Finding
 from analyze.plain_text import visible
@@ -47,8 +48,19 @@ def session_json(
         "configuration_echoed": detail.configuration_echoed,
         "turns": [turn_json(turn) for turn in detail.turns],
         "audio": detail.audio,
+        "audio_health": audio_health_json(detail.audio_health),
         "missing": list(what_is_missing(detail)),
         "timeline": timeline,
+    }
+
+
+def audio_health_json(health: AudioHealth) -> dict[str, Any]:
+    """Give the judgement on the sent audio as JSON."""
+    return {
+        "is_clean": health.is_clean,
+        "is_measured": health.is_measured,
+        "sentence": health.sentence,
+        "facts": [asdict(fact) for fact in health.facts],
     }
 
 
@@ -125,6 +137,8 @@ def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]
         measures = (f"{seconds(track.duration_ms)} s", f"{track.format} {track.rate} Hz", loudness)
         clipped = f"{track.clipped} samples clipped" if track.clipped else None
         yield f"audio {track.track}", (*measures, f"speech {seconds(track.speech_ms)} s", clipped)
+    if detail.audio_health.sent_ms > 0:
+        yield "sent audio", (detail.audio_health.sentence,)
     for key in summary.failure_keys:
         yield "failed", [part for part in key.split("|") if part]
 

@@ -93,6 +93,9 @@ SESSIONS = pa.schema(
         ("pacing_p50_us", pa.float64()),
         ("pacing_p99_us", pa.float64()),
         ("drift_us", pa.float64()),
+        ("pacing_ratio", pa.float64()),
+        ("longest_append_gap_ms", pa.float64()),
+        ("audio_missing_ms", pa.float64()),
     ]
 )
 
@@ -147,6 +150,9 @@ AUDIO = pa.schema(
         ("speech_ms", pa.float64()),
         ("silence_ms", pa.float64()),
         ("duplicated_chunks", pa.int64()),
+        ("level_range_db", pa.float64()),
+        ("bandwidth_hz", pa.float64()),
+        ("looks_like", pa.string()),
     ]
 )
 

@@ -72,5 +72,8 @@ SELECT
     buffer_high_water,              -- most bytes that waited for the disk
     pacing_p50_us,                  -- deviation of a replay's sends from their due time
     pacing_p99_us,                  -- the same, 99th percentile
-    drift_us                        -- deviation of a replay's last send
+    drift_us,                       -- deviation of a replay's last send
+    pacing_ratio,                   -- audio sent for each ms that passed while sending; 1: live
+    longest_append_gap_ms,          -- how late the latest append came while speaking
+    audio_missing_ms                -- audio that gaps left out while speaking
 FROM _sessions;
