@@ -16,7 +16,7 @@ from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Ex
 from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, number_words
 from analyze.printing.page import heading
-from analyze.printing.session import arrow, event_words, session_title
+from analyze.printing.session import arrow, audio_health_json, event_words, session_title
 from analyze.totals import span_words
 
 _LABEL = 13
@@ -57,6 +57,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         ],
         "support": [{"name": name, "value": words} for name, words in explanation.support],
         "recorder": explanation.recorder,
+        "audio_health": audio_health_json(explanation.detail.audio_health),
     }
 
 
@@ -133,6 +134,8 @@ def _command_lines(commands: Sequence[str], width: int) -> Iterator[tuple[str, R
 def _ruled_out(explanation: Explanation) -> Iterator[tuple[str, RenderableType]]:
     recorder = explanation.recorder
     yield "recorder", _verdict(recorder.words, clean=recorder.clean)
+    audio = explanation.detail.audio_health
+    yield "sent audio", _verdict(audio.sentence, clean=audio.is_clean or audio.sent_ms <= 0)
 
 
 def _verdict(words: str, *, clean: bool) -> Text:
