@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -29,9 +30,9 @@ def findings_parts(findings: Sequence[Finding], unknown: Sequence[UnknownFailure
     return parts
 
 
-def session_findings_lines(findings: Sequence[Finding], unknown: Sequence[str]) -> list[Text]:
+def session_findings_lines(findings: Sequence[Finding], unknown: Sequence[str]) -> list[RenderableType]:
     """Lay out what was found in one session; `unknown` are failure keys that no finding accounts for."""
-    lines = []
+    lines: list[RenderableType] = []
     for key in unknown:
         line = Text("? ", style="red").append(" · ".join(part for part in visible(key).split("|") if part))
         lines.append(line.append("  known to no signature", style="yellow"))
@@ -39,7 +40,7 @@ def session_findings_lines(findings: Sequence[Finding], unknown: Sequence[str]) 
     for finding in findings:
         line = Text("▲ ", style="red").append(finding.name, style="bold")
         line.append(f"  {finding.confidence}", style="yellow")
-        lines += [line, Text(f"  {happened[finding.name]}")]
+        lines += [line, Padding(Text(happened[finding.name]), (0, 0, 0, 2))]
     return lines
 
 

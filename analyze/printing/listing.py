@@ -29,9 +29,6 @@ def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
     numbers = ("turns", "dur s", "1st audio ms") if roomy else ("1st audio ms",)
     made = table("", "session", "target", "transcription", *numbers, *extra, right=numbers)
     made.columns[1].no_wrap = True
-    for column in made.columns:
-        column.no_wrap = column.no_wrap or column.header == "finding"
-        column.overflow = "ellipsis" if column.header == "finding" else column.overflow
     more = {"model": lambda each: cell(each.model), "finding": _found, "run": _run}
     for session in sessions:
         measures = (str(session.turns), seconds(session.duration_ms)) if roomy else ()
@@ -50,7 +47,8 @@ def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
 def _found(session: SessionSummary) -> Text:
     named = session.findings or ()
     others = f" +{len(named) - 1}" if len(named) > 1 else ""
-    return Text(f"{named[0]}{others}" if named else "", style="red")
+    # It gives way where the page is too narrow for all.
+    return Text(f"{named[0]}{others}" if named else "", style="red", no_wrap=True, overflow="ellipsis")
 
 
 def _run(session: SessionSummary) -> Text:

@@ -23,7 +23,7 @@ _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
 
 
-def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding] = ()) -> Group:
+def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> Group:
     """Lay out a session: what was found, facts, turns, timeline, what is missing."""
     parts: list[RenderableType] = [session_title(detail), *_found(detail, findings), _facts(detail)]
     if detail.turns:
@@ -36,9 +36,7 @@ def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], finding
     return Group(*parts)
 
 
-def session_json(
-    detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding] = ()
-) -> dict[str, Any]:
+def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> dict[str, Any]:
     """Give a session as JSON."""
     return {
         "unknown_failures": unexplained(detail.summary.failure_keys, findings),
@@ -90,7 +88,7 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
         yield f"{undecodable:,} bytes could not be decoded"
 
 
-def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[Text]:
+def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[RenderableType]:
     lines = session_findings_lines(findings, unexplained(detail.summary.failure_keys, findings))
     return [*lines, Text("")] if lines else []
 
