@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from analyze.audio_health import AudioHealth
+from analyze.audio_health import NO_AUDIO, AudioHealth
 
 Sender = Literal["client", "server"]
 Marker = Literal["=", "≠", "+", "-"]
@@ -137,7 +137,7 @@ class SessionDetail:
     """The last session that the endpoint sent back."""
     turns: tuple[Turn, ...]
     audio: tuple[TrackFacts, ...]
-    audio_health: AudioHealth
+    audio_health: AudioHealth = NO_AUDIO
     """What is to be said about the audio the client sent."""
 
 

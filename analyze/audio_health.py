@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 Severity = Literal["fault", "warning", "note"]
 
 LIMITS = {
+    # A word or two.
+    "judged_from_ms": 500.0,
     # Speech that was brought to full scale touches it with a few samples; above one in a hundred it is distorted.
     "clipped_fault": 0.01,
     "clipped_warning": 0.002,
@@ -101,18 +103,29 @@ class AudioHealth:
     sent_ms: float
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether something is wrong with it: a fault, or a warning."""
+        return any(fact.severity != "note" for fact in self.facts)
+
+    @property
     def is_clean(self) -> bool:
-        """Whether audio was sent and nothing is wrong with it, as far as it was measured."""
-        return self.sent_ms > 0 and not any(fact.severity != "note" for fact in self.facts)
+        """Whether enough audio was sent and nothing is wrong with it, as far as it was measured."""
+        return self.sent_ms >= LIMITS["judged_from_ms"] and not self.is_wrong
 
     @property
     def sentence(self) -> str:
         """Say it in one line, the worst first."""
         if self.sent_ms <= 0:
             return "no audio was sent"
-        clean = "" if not self.is_clean else "audio is clean" if self.is_measured else _CLEAN_AS_MEASURED
-        return "; ".join(filter(None, (clean, *(fact.words for fact in self.facts))))
+        words = tuple(fact.words for fact in self.facts)
+        if self.is_clean:
+            words = ("audio is clean" if self.is_measured else _CLEAN_AS_MEASURED, *words)
+        elif not self.is_wrong:
+            words = (f"{self.sent_ms / 1000:.1f} s of audio are too little to judge", *words)
+        return "; ".join(words)
 
+
+NO_AUDIO = AudioHealth((), is_measured=True, sent_ms=0.0)
 
 _CLEAN_AS_MEASURED = "audio is clean as far as this recording measured it (level, clipping, offset, speech)"
 _ORDER = ("fault", "warning", "note")
@@ -122,7 +135,7 @@ def judge(tracks: Sequence[SentAudio]) -> AudioHealth:
     """Judge the sent audio of a session, one entry a format; that of which there is most speaks for it."""
     heard = [sent for sent in tracks if sent.duration_ms > 0]
     if not heard:
-        return AudioHealth((), is_measured=True, sent_ms=0.0)
+        return NO_AUDIO
     sent = max(heard, key=lambda each: each.duration_ms)
     found = sorted(_facts(sent), key=lambda fact: _ORDER.index(fact.severity))
     return AudioHealth(tuple(found), is_measured=sent.level_range_db is not None, sent_ms=sent.duration_ms)
@@ -187,7 +200,8 @@ def clipped_share(sent: SentAudio) -> float:
 
 
 def _offset(sent: SentAudio) -> Iterator[AudioFact]:
-    if abs(sent.dc_offset or 0.0) >= LIMITS["dc_offset"]:
+    # Where one side of the wave is cut off more than the other, that moves its mean.
+    if clipped_share(sent) < LIMITS["clipped_warning"] and abs(sent.dc_offset or 0.0) >= LIMITS["dc_offset"]:
         yield AudioFact("dc_offset", "warning", f"DC offset {sent.dc_offset:.2f}")
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from analyze.audio_health import AudioHealth
     from analyze.queries import Queries
     from capture.recording.root import Root
+    from replay.verdict import Verdict
 
 app = typer.Typer(help="Browse recordings in a terminal; or, with a command, ask one question.")
 
@@ -168,14 +170,13 @@ def verdict_command(
     as_json: AsJson = False,
 ) -> None:
     """Say what a run of replay proved: which axis is at fault, what is ruled out, what was not tested."""
+    from analyze.printing.decision import verdict_json
     from analyze.printing.page import print_json
     from capture.recording.root import open_root
-    from replay.runs import load_run
-    from replay.verdict import read_verdicts
 
     root = open_root(_root_of(context, recordings))
     if as_json:
-        print_json(read_verdicts(load_run(root, run)))
+        print_json([verdict_json(verdict, health) for verdict, health in _verdicts(root, run)])
     else:
         print_verdict(root, run)
 
@@ -231,10 +232,26 @@ def print_verdict(root: Root, run: str) -> None:
     """Print what a run proved of each session it replayed; `run` is an id, a unique prefix, or `last`."""
     from analyze.printing.decision import verdict_page
     from analyze.printing.page import page, print_all
+
+    print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, run)))
+
+
+def _verdicts(root: Root, run: str) -> list[tuple[Verdict, AudioHealth | None]]:
+    """Give a run's verdicts, each with what is to be said of the audio that was replayed; None: it is gone."""
+    from analyze.queries import Queries
+    from analyze.store import open_store
+    from capture.errors import UsageProblem
     from replay.runs import load_run
     from replay.verdict import read_verdicts
 
-    print_all(*(verdict_page(verdict, page().width) for verdict in read_verdicts(load_run(root, run))))
+    found: list[tuple[Verdict, AudioHealth | None]] = []
+    with open_store(root) as store:
+        for verdict in read_verdicts(load_run(root, run)):
+            try:
+                found.append((verdict, Queries(store).audio_health(verdict.session_id)))
+            except UsageProblem:
+                found.append((verdict, None))
+    return found
 
 
 @contextmanager

@@ -136,6 +136,7 @@ class Queries:
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
+        self._session_row(session_id)
         rows = self.store.rows(
             "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
             " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"

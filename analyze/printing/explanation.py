@@ -135,7 +135,7 @@ def _ruled_out(explanation: Explanation) -> Iterator[tuple[str, RenderableType]]
     recorder = explanation.recorder
     yield "recorder", _verdict(recorder.words, clean=recorder.clean)
     audio = explanation.detail.audio_health
-    yield "sent audio", _verdict(audio.sentence, clean=audio.is_clean or audio.sent_ms <= 0)
+    yield "sent audio", _verdict(audio.sentence, clean=not audio.is_wrong)
 
 
 def _verdict(words: str, *, clean: bool) -> Text:

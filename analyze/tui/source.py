@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SessionSummary,
         TimelineRow,
     )
+    from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
     from analyze.store import Store
@@ -98,6 +99,10 @@ class Source(Protocol):
 
     def verdict(self, run_id: str) -> Verdict:
         """Say what a run proved."""
+        ...
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
         ...
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
@@ -228,6 +233,11 @@ class RootSource:
         """Say what a run proved."""
         with self._queries() as queries:
             return queries.verdict(run_id)
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
+        with self._queries() as queries:
+            return queries.audio_health(session_id)
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         """Write each track of a session as a WAV file and name the files."""

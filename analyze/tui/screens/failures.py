@@ -12,16 +12,19 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from analyze.answers import FailureMatrix, MatrixCell, RunSummary
+from analyze.audio_health import AudioHealth
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import FindingTotal, span_words, total_by_name
 from analyze.tui.figures import counted, failure_text, percent
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.source import Source
+from analyze.tui.tones import Tone
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW, Matrix
 from analyze.tui.widgets.painted import Block
+from capture.errors import UsageProblem
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -115,17 +118,27 @@ class FailuresScreen(SourceScreen[None]):
             ),
         )
 
-    def _newest_verdict(self) -> tuple[RunSummary, Verdict] | None:
+    def _newest_verdict(self) -> tuple[RunSummary, Verdict, AudioHealth | None] | None:
         runs = self.source.runs()
-        return (runs[0], self.source.verdict(runs[0].run_id)) if runs else None
+        if not runs:
+            return None
+        verdict = self.source.verdict(runs[0].run_id)
+        try:
+            return runs[0], verdict, self.source.audio_health(verdict.session_id)
+        except UsageProblem:
+            # The recording that was replayed is gone.
+            return runs[0], verdict, None
 
-    def _show_verdict(self, newest: tuple[RunSummary, Verdict] | None) -> None:
+    def _show_verdict(self, newest: tuple[RunSummary, Verdict, AudioHealth | None] | None) -> None:
         lines: list[Line] = []
         if newest is not None:
-            run, verdict = newest
+            run, verdict, health = newest
             lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
             facts = f"run {run.run_id} · {run.trials:,} trials in {run.cells} cells"
             lines.append((Run("          "), *text(facts, "muted")))
+            if health is not None and health.sent_ms > 0:
+                tone: Tone = "incomplete" if health.is_wrong else "muted"
+                lines.append((Run("          "), *text(f"sent audio: {health.sentence}", tone)))
         self.query_one("#verdict", LineView).show(lines)
 
     def on_matrix_moved(self) -> None:

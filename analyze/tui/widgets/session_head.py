@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyze.answers import SessionDetail
+from analyze.audio_health import AudioHealth
 from analyze.findings import Finding
 from analyze.signatures import load_signatures
 from analyze.totals import unexplained
@@ -35,14 +36,14 @@ class SessionHead(Block):
         self.refresh(layout=True)
 
     def lines_at(self, width: int) -> Sequence[Line]:
-        """Write the facts, then what was found; what nobody knows first."""
+        """Write the facts, then what was found, what nobody knows first, then the judgement of the sent audio."""
         if self._detail is None:
             return [()]
         keys, findings = self._detail.summary.failure_keys, self._findings or ()
         sign = "▲" if self._findings is None else "?"
         lines = [_failure(sign, key) for key in unexplained(keys, findings)]
         lines += [_finding(finding, width) for finding in findings]
-        return [_facts(self._detail, width), *_shortened(lines)]
+        return [_facts(self._detail, width), *_shortened(lines), *_audio(self._detail.audio_health)]
 
 
 def _facts(detail: SessionDetail, width: int) -> Line:
@@ -75,3 +76,11 @@ def _shortened(lines: list[Line]) -> list[Line]:
         return lines
     more = text(f"   and {counted(len(lines) - SHOWN_FAILURES, 'more failure')}", "failed")
     return [*lines[:SHOWN_FAILURES], more]
+
+
+def _audio(health: AudioHealth) -> list[Line]:
+    if health.sent_ms <= 0:
+        return []
+    if health.is_wrong:
+        return [(Run(" ◐ ", "incomplete"), *text(health.sentence, "incomplete"))]
+    return [text(f" ● {health.sentence}" if health.is_clean else f"   {health.sentence}", "muted")]

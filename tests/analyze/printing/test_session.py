@@ -21,7 +21,7 @@ PAGE = """
   ids            sess_0000000a
   audio client   0.1 s · audio/pcm 24000 Hz · -9 dBFS · speech 0.1 s
   audio server   0.0 s · audio/pcm 24000 Hz · -9 dBFS · speech 0.0 s
-  sent audio     audio is clean
+  sent audio     0.1 s of audio are too little to judge
   failed         conversation.item.input_audio_transcription.failed ·
                  server_error · Input transcription failed for item 'item_…'.
 

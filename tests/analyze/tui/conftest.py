@@ -32,7 +32,7 @@ from analyze.answers import (
     TranscriptDiff,
     Turn,
 )
-from analyze.audio_health import AudioHealth
+from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
 from capture.errors import UsageProblem
 from capture.recording.root import Root
@@ -226,6 +226,7 @@ class FakeSource:
     root: Root
     listed: list[SessionSummary]
     live: int = 0
+    health: AudioHealth = NO_AUDIO
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
@@ -266,8 +267,7 @@ class FakeSource:
             "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}, "output": {"voice": "marin"}},
             "instructions": "Be brief and kind.",
         }
-        health = AudioHealth((), is_measured=True, sent_ms=0.0)
-        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), (), health)
+        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), (), self.health)
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         self._note("timeline", session_id, fold)
@@ -356,6 +356,10 @@ class FakeSource:
     def verdict(self, run_id: str) -> Verdict:
         self._note("verdict", run_id)
         return Verdict(run_id, "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        self._note("audio_health", session_id)
+        return self.health
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual.app import App
 
+from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.failures import FailuresScreen, cell_filter
 from analyze.tui.screens.sessions import SessionsScreen
@@ -26,6 +27,15 @@ async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, show
         assert "transcription model \\ region │ eastus2" in shown(app)
         assert "6/6   61–100 %" in shown(app)
         assert "verdict   It takes both: gpt-4o-transcribe at eastus2 fails 5/5" in shown(app)
+
+
+async def test_the_verdict_says_whether_the_replayed_audio_is_at_fault(
+    source: Any, app: WiretapeApp, shown: Shown
+) -> None:
+    source.health = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "sent audio: DC offset 0.12" in shown(app)
 
 
 async def test_the_cursor_starts_on_the_worst_cell_and_moves_both_ways(app: WiretapeApp, shown: Shown) -> None:

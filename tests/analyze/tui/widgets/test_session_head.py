@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from analyze.audio_health import AudioFact, AudioHealth
 from analyze.findings import Finding
 from analyze.tui.lines import plain
 from analyze.tui.widgets.session_head import SHOWN_FAILURES, SessionHead
@@ -55,3 +56,13 @@ def test_a_failure_that_no_finding_accounts_for_leads(source: Any) -> None:
     _, unknown, named = drawn(source, findings=findings, failure_keys=("error|odd||words", *findings[0].explains))
     assert unknown == " ? error  odd  words"
     assert "transcription_model_path_failure" in named
+
+
+def test_the_sent_audio_is_judged_in_a_line_of_its_own(source: Any) -> None:
+    detail = source.session(source.listed[0].session_id)
+    clean = AudioHealth((), is_measured=True, sent_ms=3000)
+    broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    head = SessionHead()
+    for health, line in ((clean, " ● audio is clean"), (broken, " ◐ DC offset 0.12")):
+        head._detail = replace(detail, audio_health=health)
+        assert plain(head.lines_at(120)[-1]) == line
