@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from analyze.signatures import load_signatures
 HOME = Path(__file__).parents[1]
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
 LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+def shown_commands(page: Path) -> list[str]:
+    """List the commands in the fenced blocks of a page; a quoted argument may go over several lines."""
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [part for block in blocks for part in re.split(r"^(?=wiretape )", block, flags=re.MULTILINE) if part]
 
 
 def commands(group: TyperGroup, path: str) -> Iterator[str]:
@@ -49,3 +56,14 @@ def test_the_page_of_incidents_is_as_the_signatures_say() -> None:
     # `make docs` writes it.
     page = HOME / "docs" / "incidents.md"
     assert page.read_text(encoding="utf-8") == incidents_page(load_signatures())
+
+
+@pytest.mark.parametrize("command", shown_commands(HOME / "docs" / "analyze.md"))
+def test_the_commands_of_the_page_on_analyze_answer(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(HOME / "recordings"))
+    with pytest.raises(SystemExit) as ended:
+        wiretape.main(shlex.split(command)[1:])
+    printed = capsys.readouterr()
+    assert (ended.value.code or 0, bool(printed.out)) == (0, True), printed.err
