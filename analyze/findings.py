@@ -22,7 +22,18 @@ from analyze.signatures import CONFIDENCES, load_signatures
 if TYPE_CHECKING:
     from analyze.store import Store
 
-EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers", "sent_audio")
+EVIDENCE = (
+    "_macros",
+    "marks",
+    "bodies",
+    "commits",
+    "heard",
+    "repeated",
+    "answers",
+    "transcribers",
+    "capacity",
+    "sent_audio",
+)
 """Files of sql/evidence, each after those it reads."""
 
 

@@ -22,11 +22,13 @@ _GAP = 1.75
 """An append is missing where this many times its own length passed before it; two times is one that is missing."""
 _GAP_AT_LEAST_MS = 15.0
 """Timers and networks do as much."""
+_LOSS_AT_MOST_MS = 300.0
+"""A longer gap that nothing makes good was the client's: it let go of a key, or its own gate closed."""
 _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
 _CATCHING_UP = 0.8
-_STEADY, _STEADY_SHARE = 0.15, 0.5
-"""Steady: at least half of the appends came within 15 % of the mean beat."""
+_ON_TIME, _FEW = 1.25, 0.2
+"""Where chunks are lost, those that are not come within 1.25 times their length; where all are slow, few do."""
 _SLOW = 0.8
 _SPOKEN_RMS = 104.0
 """-50 dBFS, the lowest level at which a frame counts as speech."""
@@ -109,7 +111,7 @@ def _owed(
     spoken = np.maximum.reduceat(is_spoken_gap, starts)
     expected = lengths * _beat(waits, lengths)
     surplus = waits - expected
-    is_gap = spoken & (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS)
+    is_gap = spoken & (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS) & (surplus <= _LOSS_AT_MOST_MS)
     is_late_audio = waits < _CATCHING_UP * expected
     course = owed_ms + np.cumsum(np.where(is_gap | is_late_audio, surplus, 0.0))
     # Nothing is owed below zero: audio that was sent early makes up for nothing later.
@@ -125,8 +127,8 @@ def _beat(waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64]) -> flo
     if waited_ms <= 0 or sent_ms >= _SLOW * waited_ms:
         return 1.0
     beat = waited_ms / sent_ms if sent_ms else 1.0
-    share = np.mean(np.abs(waits_ms - beat * lengths_ms) <= _STEADY * beat * lengths_ms)
-    return beat if share >= _STEADY_SHARE else 1.0
+    on_time = float(np.mean(waits_ms <= _ON_TIME * lengths_ms))
+    return beat if on_time < _FEW else 1.0
 
 
 def _is_spoken(audio: bytes, audio_format: AudioFormat) -> bool:

@@ -14,6 +14,7 @@ from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
 from capture.masking import MASK, NO_MASKS, masks_of
 from capture.message_reader import MessageReader, ReadText, read_text
+from capture.playback import Playback
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
 from capture.recording.audio_blocks import TrackWriter
@@ -32,6 +33,7 @@ _SENDERS: tuple[Sender, Sender] = ("client", "server")
 """By their direction; looked up for every message, and hashing an enum is slow."""
 
 
+_QUIET_COMMITS_KEPT = 100
 _CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
@@ -45,6 +47,8 @@ class SessionRows:
         self._summary = SessionSummary(session_id)
         self._filter = None if windows is None else WindowFilter(windows)
         self._tracks: dict[Track, TrackWriter] = {}
+        self._playback = Playback()
+        self._commits: dict[str, int] = {}
         self._decoders: dict[Sender, WireDecoder] = {}
         self._readers = {sender: MessageReader(sender) for sender in _SENDERS}
         self._held: list[JournalRecord] = []
@@ -93,6 +97,7 @@ class SessionRows:
             audio_out_ms=played.get("server", 0.0),
             left_out=self._filter,
         )
+        row |= {"playback_underruns": self._playback.underruns, "quiet_commits": self._quiet_commits()}
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
 
@@ -197,11 +202,32 @@ class SessionRows:
             return
         row["kind"] = "event"
         self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
+        if read.header.type == "input_audio_buffer.committed":
+            self._take_commit(read.header.item_id or "", row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)
             return
         row["audio_at"] = self._put_text(row, read, at=cut.at)
+        if read.track == "server":
+            played_ms = len(cut.audio) / self._summary.formats["server"].bytes_per_ms
+            self._playback.take(
+                row["seq"], message.offset_ns, read.header.item_id or read.header.response_id, played_ms
+            )
         self._take_audio(message.sender, read.track, cut.audio, row)
+
+    def _take_commit(self, item_id: str, seq: int) -> None:
+        """Take in that the endpoint made an item of what was sent so far."""
+        self._commits.setdefault(item_id, seq)
+        if "client" in self._tracks:
+            self._tracks["client"].end_span(item_id)
+
+    def _quiet_commits(self) -> list[Row]:
+        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
+        found = [
+            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
+            for item_id, level in quiet.items()
+        ]
+        return found[:_QUIET_COMMITS_KEPT]
 
     def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
         """Move the audio of a message to its track."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capture.audio import AudioFormat
-from capture.recording.audio_measures import measure
+from capture.recording.audio_measures import SILENCE_DBFS, dbfs, frame_length, measure_with_frames
+from capture.recording.span_levels import SpanLevels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +56,17 @@ class TrackWriter:
         self._blocks = 0
         self._last_chunk = b""
         self._duplicated_chunks = 0
+        self._spans = SpanLevels()
+
+    def end_span(self, name: str) -> None:
+        """End a stretch of the track here, to be measured by itself; the next one begins here."""
+        self._spans.end(name, self.position)
+
+    def quiet_spans(self) -> dict[str, float]:
+        """Give the stretches that are silence throughout, with their loudest 20 ms in dBFS; call it after `finish`."""
+        self._spans.finish(self.position)
+        levels = {name: dbfs(power) for name, power in self._spans.loudest.items()}
+        return {name: level for name, level in levels.items() if level < SILENCE_DBFS}
 
     def feed(self, chunk: bytes, audio_format: AudioFormat) -> list[AudioRow]:
         """Take in the audio of one message; give the blocks it fills."""
@@ -79,6 +91,7 @@ class TrackWriter:
     def skip(self, byte_count: int, audio_format: AudioFormat) -> list[AudioRow]:
         """Pass over the audio of a message that is not kept; give the block that ends at the hole."""
         rows = self.finish()
+        self._spans.leave_out()
         if audio_format is not self._format and audio_format != self._format:
             self._start(audio_format)
         # Across a hole nothing tells whether a chunk is the same as the one before.
@@ -107,7 +120,9 @@ class TrackWriter:
             self._duplicated_chunks += 1
 
     def _rows(self, block: bytes, start_byte: int, audio_format: AudioFormat) -> list[AudioRow]:
-        measures = measure(block, audio_format)
+        measures, frame_power = measure_with_frames(block, audio_format)
+        frame_bytes = frame_length(audio_format.rate) * audio_format.bytes_per_sample
+        self._spans.take(start_byte, frame_bytes, frame_power)
         measures["duplicated_chunks"], self._duplicated_chunks = self._duplicated_chunks, 0
         if self._silences:
             block = audio_format.silence(1)[:1] * len(block)

@@ -26,7 +26,8 @@ _FULL_SCALE = 32768
 _LOUDEST = {"audio/pcm": 32767, "audio/pcmu": 32124, "audio/pcma": 32256}
 """Where a format's samples end: louder sound comes out as this."""
 _FRAME_MS = 20
-_SILENCE_DBFS = -60.0
+SILENCE_DBFS = -60.0
+"""Below it a frame is silence."""
 _UNHEARD_DBFS = -80.0
 """Below it levels are all the same: from nothing at all to a flicker of the last bit it is 60 dB."""
 _SPEECH_MARGIN_DB = 10.0
@@ -54,44 +55,54 @@ def measure(block: bytes, audio_format: AudioFormat) -> Measures:
     Levels are relative to full scale (a square wave of 32768 is 0 dBFS). `bandwidth_hz` and `looks_like` are absent
     where too little of the block is speech, `looks_like` also where the bytes are best read as declared.
     """
+    return measure_with_frames(block, audio_format)[0]
+
+
+def measure_with_frames(block: bytes, audio_format: AudioFormat) -> tuple[Measures, NDArray[np.float64]]:
+    """Measure a block; give the mean square of each of its 20 ms frames too, 1 being full scale."""
     samples = audio_format.decode(block)
     if not len(samples):
-        return {}
+        return {}, np.empty(0)
     peak = max(-int(samples.min()), int(samples.max()))
     top = _LOUDEST[audio_format.type]
     scaled = samples.astype(np.float32)
     scaled /= _FULL_SCALE
-    frame_length = max(audio_format.rate * _FRAME_MS // 1000, 1)
-    frame_power, lengths = _frame_powers(scaled, frame_length)
+    length = frame_length(audio_format.rate)
+    frame_power, lengths = _frame_powers(scaled, length)
     levels = 10 * np.log10(np.maximum(frame_power, 1e-15))
     quiet, loud = np.percentile(levels, (10, 95))
     is_speech = levels >= _speech_bar(float(quiet))
     frame_ms = lengths * (1000 / audio_format.rate)
     measures: Measures = {
-        "rms_dbfs": _dbfs(float(np.dot(frame_power, lengths)) / len(samples)),
+        "rms_dbfs": dbfs(float(np.dot(frame_power, lengths)) / len(samples)),
         "peak": peak / _FULL_SCALE,
         "clipped": int(((samples >= top) | (samples <= -top)).sum()) if peak >= top else 0,
         "dc_offset": float(scaled.mean()),
         "speech_ms": float(frame_ms[is_speech].sum()),
-        "silence_ms": float(frame_ms[levels < _SILENCE_DBFS].sum()),
+        "silence_ms": float(frame_ms[levels < SILENCE_DBFS].sum()),
         "level_range_db": float(max(loud, _UNHEARD_DBFS) - max(quiet, _UNHEARD_DBFS)),
     }
-    spoken = np.flatnonzero(is_speech[: len(scaled) // frame_length])
+    frames = scaled[: len(scaled) // length * length].reshape(-1, length)
+    spoken = np.flatnonzero(is_speech[: len(frames)])
     if len(spoken) >= _NEEDED:
         chosen = spoken[:: math.ceil(len(spoken) / _LOOKED_AT)]
-        frames = scaled[: len(scaled) // frame_length * frame_length].reshape(-1, frame_length)[chosen]
-        measures["bandwidth_hz"] = _bandwidth_hz(frames, audio_format.rate)
-        measures["looks_like"] = _looks_like(block, audio_format, frames, chosen)
-    return measures
+        measures["bandwidth_hz"] = _bandwidth_hz(frames[chosen], audio_format.rate)
+        measures["looks_like"] = _looks_like(block, audio_format, frames[chosen], chosen)
+    return measures, frame_power
 
 
-def _frame_powers(scaled: NDArray[np.float32], frame_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def frame_length(rate: int) -> int:
+    """Tell how many samples a frame has."""
+    return max(rate * _FRAME_MS // 1000, 1)
+
+
+def _frame_powers(scaled: NDArray[np.float32], length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean square of each 20 ms frame, and its length in samples; the last frame may be shorter."""
-    whole = len(scaled) // frame_length
-    frames = scaled[: whole * frame_length].reshape(whole, frame_length)
-    powers = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / frame_length
-    lengths = np.full(whole, float(frame_length))
-    rest = scaled[whole * frame_length :]
+    whole = len(scaled) // length
+    frames = scaled[: whole * length].reshape(whole, length)
+    powers = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / length
+    lengths = np.full(whole, float(length))
+    rest = scaled[whole * length :]
     if len(rest):
         powers = np.append(powers, np.dot(rest, rest) / len(rest))
         lengths = np.append(lengths, float(len(rest)))
@@ -181,5 +192,6 @@ def _smoothness(frames: NDArray[np.float32]) -> float:
     return alike / power
 
 
-def _dbfs(power: float) -> float:
+def dbfs(power: float) -> float:
+    """Give the level of a mean square, 1 being full scale."""
     return max(10 * math.log10(power), SILENT_DBFS) if power > 0 else SILENT_DBFS

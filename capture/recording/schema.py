@@ -22,6 +22,10 @@ GAP = pa.struct(
     ]
 )
 
+UNDERRUN = pa.struct([("seq", pa.int64()), ("offset_ns", pa.int64()), ("wait_ms", pa.float64())])
+
+QUIET_COMMIT = pa.struct([("seq", pa.int64()), ("item_id", pa.string()), ("loudest_dbfs", pa.float64())])
+
 SESSIONS = pa.schema(
     [
         pa.field("session_id", pa.string(), nullable=False),
@@ -96,6 +100,8 @@ SESSIONS = pa.schema(
         ("pacing_ratio", pa.float64()),
         ("longest_append_gap_ms", pa.float64()),
         ("audio_missing_ms", pa.float64()),
+        ("playback_underruns", pa.list_(UNDERRUN)),
+        ("quiet_commits", pa.list_(QUIET_COMMIT)),
     ]
 )
 

@@ -93,6 +93,12 @@ def test_a_gap_in_silence_or_between_words_is_the_clients_own() -> None:
         assert (pace["audio_missing_ms"], pace["longest_append_gap_ms"]) == (0, 0)
 
 
+def test_a_longer_gap_that_nothing_makes_good_is_the_clients_own() -> None:
+    pace = paced([*live(100), *((2350 + at_ms, audio) for at_ms, audio in live(100))])
+    assert pace["audio_missing_ms"] == 0
+    assert pace["longest_append_gap_ms"] == pytest.approx(350)
+
+
 def test_a_pause_is_left_out() -> None:
     pace = paced([*live(100), *((9000 + at_ms, audio) for at_ms, audio in live(100))])
     assert pace == {"pacing_ratio": pytest.approx(1), "longest_append_gap_ms": 0, "audio_missing_ms": 0}

@@ -8,7 +8,8 @@ SELECT
     MAX(seq) AS last_audio_seq,
     MIN(offset_ms) AS first_audio_ms,
     MAX(offset_ms) AS last_audio_ms,
-    SUM(audio_bytes) AS audio_bytes
+    SUM(audio_bytes) AS audio_bytes,
+    COUNT(*) AS audio_messages
 FROM events
 WHERE audio_track = 'server' AND response_id IS NOT NULL
 GROUP BY session_id, response_id;
@@ -19,6 +20,9 @@ SELECT
     response_id,
     MAX(get_json_object(payload, '$.response.status')) AS status,
     MAX(get_json_object(payload, '$.response.status_details.reason')) AS status_reason,
+    MAX(COALESCE(
+        get_json_object(payload, '$.response.output_modalities'), get_json_object(payload, '$.response.modalities')
+    )) AS modalities,
     MAX(CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)) AS input_tokens,
     MAX(CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)) AS output_tokens,
     COALESCE(SUM(LENGTH(get_json_object(payload, '$.transcript'))), 0) AS transcript_characters,
@@ -45,6 +49,7 @@ WITH marked AS (
         MAX(CASE WHEN type = 'response.done' THEN at_utc END) AS done_at,
         MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,
         MAX(seq) AS last_seq,
+        MAX(offset_ms) AS last_ms,
         MAX(CASE WHEN type = 'response.done' THEN error_type END) AS error_type,
         MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,
         MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,
@@ -71,8 +76,10 @@ SELECT
     m.done_at,                                              -- the same, UTC
     m.done_ms,                                              -- the same, milliseconds from the session's start
     GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
+    GREATEST(m.last_ms, a.last_audio_ms) AS last_ms,        -- the same, milliseconds from the session's start
     t.status,                                               -- completed, cancelled, failed or incomplete
     t.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
+    t.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them
     m.error_type,                                           -- of a failed response
     m.error_code,                                           -- the same; NULL where the endpoint gave none
     m.error_message,                                        -- the same
@@ -82,6 +89,7 @@ SELECT
     a.first_audio_ms,                                       -- the same, milliseconds from the session's start
     a.last_audio_ms,                                        -- last audio delta
     COALESCE(a.audio_bytes, 0) AS audio_bytes,              -- audio that came
+    COALESCE(a.audio_messages, 0) AS audio_messages,        -- in how many pieces
     COALESCE(a.audio_bytes * r.ms_per_byte, 0) AS audio_ms, -- how long it plays
     COALESCE(t.transcript_characters, 0) AS transcript_characters,  -- characters of what was said, by its own account
     COALESCE(t.text_characters, 0) AS text_characters,      -- characters of what was written

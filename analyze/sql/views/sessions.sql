@@ -75,5 +75,7 @@ SELECT
     drift_us,                       -- deviation of a replay's last send
     pacing_ratio,                   -- audio sent for each ms that passed while sending; 1: live
     longest_append_gap_ms,          -- how late the latest append came while speaking
-    audio_missing_ms                -- audio that gaps left out while speaking
+    audio_missing_ms,               -- audio that gaps left out while speaking
+    playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
+    quiet_commits                   -- commits of nothing but silence; NULL: not measured
 FROM _sessions;

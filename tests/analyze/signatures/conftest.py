@@ -99,8 +99,8 @@ def record_transcript(
 ) -> str:
     """Seal a transcript; `at` is UTC, `closed` the close frame (None: the connection just ended).
 
-    With a `status` other than 101 there is no WebSocket: `sent` and `body` are what went and came. All other facts are those of
-    `SessionFacts`.
+    With a `status` other than 101 there is no WebSocket: `sent` and `body` are what went and
+    came. All other facts are those of `SessionFacts`.
     """
     started_at = datetime.fromisoformat(at).replace(tzinfo=UTC)
     session_id = f"{started_at:%Y%m%dT%H%M%S}-{next(_numbers):08x}"

@@ -18,6 +18,7 @@ MISMATCH = "session_type_mismatch"
 TOKEN = "token_mint_500_with_transcription"
 MISSING = "transcription_terminal_missing"
 DUPLICATE = "transcription_duplicate"
+SILENCE = "silence_hallucination"
 
 MINT: dict[str, Any] = {
     "url": "https://contoso.openai.azure.com/openai/v1/realtime/client_secrets",
@@ -135,5 +136,26 @@ def test_xai_completes_with_a_growing_text(record: Record, names: Names) -> None
 
 def test_two_turns_may_say_the_same(record: Record, names: Names) -> None:
     record([*opening(), *healthy_turn(100, 1), *healthy_turn(3000, 2)])
+
+    assert names() == {}
+
+
+def test_words_out_of_silence(record: Record, findings: Findings) -> None:
+    silent = speech(100, vad=False, amplitude=0.0002)
+    session = record([*opening(turn_detection=None), *silent, *transcribed(1000, text="Thank you for watching!")])
+
+    (finding,) = findings()
+
+    assert (finding.session_id, finding.name) == (session, SILENCE)
+    assert -90 < finding.numbers["loudest_dbfs"] < -60
+    assert len(finding.evidence) == 2
+
+
+@pytest.mark.parametrize(("amplitude", "text"), [(0.0002, ""), (0.01, "Thank you for watching!")])
+def test_silence_without_words_and_words_out_of_quiet_speech_are_well(
+    record: Record, names: Names, amplitude: float, text: str
+) -> None:
+    quiet = speech(100, vad=False, amplitude=amplitude)
+    record([*opening(turn_detection=None), *quiet, *transcribed(1000, text=text)])
 
     assert names() == {}

@@ -288,3 +288,24 @@ def test_where_no_memory_can_be_shared_a_thread_writes(
     assert isinstance(journals, JournalWriter)
     journals.close()
     assert "journals are written by a thread of this process" in caplog.text
+
+
+def test_gaps_that_find_no_room_with_their_closing_are_told_later(tmp_path: Path, journals: SpooledJournals) -> None:
+    journal, other = journals.open(NAME), journals.open("20260212T083055-00000001")
+    os.kill(process_of(journals), signal.SIGSTOP)
+    take = journal.taker(CLIENT, 0, FrameCursor())
+    # Nothing is read, so the ring fills up, and the last frames are dropped.
+    while not journal.lost_bytes:
+        take(frame(60_000), 1)
+    # Facts have room of their own; once that is taken too, not even a closing fits.
+    for size in (50_000, 100):
+        while journals._writer.has_room(3, size + 1_000, 0):
+            other.append(FACT, 2, bytes(size))
+    assert not journals._held
+    journal.close()
+    assert journals._held
+    os.kill(process_of(journals), signal.SIGCONT)
+    close(journal)
+    close(other)
+    gaps = [content for _, content in told(tmp_path) if isinstance(content, Gap)]
+    assert sum(gap.bytes for gap in gaps) == journal.lost_bytes
