@@ -60,7 +60,7 @@ def sessions_command(
     with _asking(context, recordings) as queries:
         total = _count_or_explain(queries)
         width = page().width
-        found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width))
+        found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
         if as_json:
             print_json(found)
             return

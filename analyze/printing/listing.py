@@ -13,13 +13,15 @@ from analyze.printing.page import cell, mark, milliseconds, seconds, shares, tab
 
 _ROOMY = 100
 """Columns of a terminal from which on there is room for more than what tells sessions apart."""
+_QUICKLY_PASSED = 2000
+"""Sessions of a root that the signatures pass over in less than a second: a list must not wait for them."""
 _WIDE = 160
 """Columns from which on there is room for everything."""
 
 
-def shows_findings(width: int) -> bool:
-    """Tell whether a page of so many columns has room for the findings."""
-    return width >= _ROOMY
+def shows_findings(width: int, total: int) -> bool:
+    """Tell whether a list on a page of so many columns shows the findings, over a root of so many sessions."""
+    return width >= _ROOMY and total <= _QUICKLY_PASSED
 
 
 def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
