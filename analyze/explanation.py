@@ -106,7 +106,7 @@ def say_what_happened(
     said = []
     if unknown:
         kinds = "one failure" if len(unknown) == 1 else f"{len(unknown)} kinds of failure"
-        names = "; ".join(failure_words(failure.failure_key) for failure in unknown[:2])
+        names = "; ".join(failure_words(failure.failure_key).removesuffix(".") for failure in unknown[:2])
         said.append(f"No signature knows {kinds} of this session: {names}{'; …' if len(unknown) > 2 else ''}.")
     if findings:
         said.append(("Beside that: " if unknown else "") + findings[0].signature.happened)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from analyze.commands import command_lines
-from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Explanation, failure_words
+from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Explanation
 from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, number_words
 from analyze.printing.page import heading
@@ -21,9 +21,11 @@ from analyze.totals import span_words
 
 _LABEL = 13
 _MARGIN = 2
+_INDENT = _LABEL + 2 * _MARGIN
+"""Where the words stand."""
 _PLACE = re.compile(r"\b[A-Z][A-Z_]{3,}\b")
 """What a person has to fill in."""
-_HINT = "add --to OTHER-TARGET to hold another endpoint or region against it"
+_HINT = "add --to OTHER-TARGET to hold another endpoint against it"
 
 
 def explanation_page(explanation: Explanation, width: int) -> list[RenderableType]:
@@ -31,11 +33,11 @@ def explanation_page(explanation: Explanation, width: int) -> list[RenderableTyp
     parts: list[RenderableType] = [session_title(explanation.detail), Text("")]
     parts.append(Text(visible(explanation.sentence), style="bold"))
     for failure in explanation.unknown:
-        parts += [_headline("?", failure_words(failure.failure_key), "known to no signature")]
-        parts.append(_grid(_failure_lines(failure, width)))
+        parts.append(_headline("?", visible(failure.failure_key), "known to no signature"))
+        parts += [_grid(_failure_lines(failure)), Group(*_command_lines(failure.commands, width))]
     for each in explanation.findings:
-        parts += [_headline("▲", each.finding.name, each.finding.confidence)]
-        parts.append(_grid(_finding_lines(each, width)))
+        parts.append(_headline("▲", each.finding.name, each.finding.confidence))
+        parts += [_grid(_finding_lines(each)), Group(*_command_lines(each.commands, width))]
     parts += [heading("for support"), _grid((name, Text(words)) for name, words in explanation.support)]
     parts += [heading("what to rule out"), _grid(_ruled_out(explanation))]
     return parts
@@ -82,15 +84,19 @@ def _grid(lines: Iterable[tuple[str, RenderableType]]) -> Table:
     return made
 
 
-def _failure_lines(failure: ExplainedFailure, width: int) -> Iterator[tuple[str, RenderableType]]:
-    if failure.failure_key.startswith("absent:"):
-        yield "evidence", Text("what did not come; the timeline is in `wiretape analyze show`", style="dim")
+def _failure_lines(failure: ExplainedFailure) -> Iterator[tuple[str, RenderableType]]:
+    if not failure.evidence.seqs:
+        yield "evidence", Text(_without_rows(failure.failure_key))
     yield from _evidence_lines(failure.evidence)
-    yield "failure key", Text(visible(failure.failure_key))
-    yield from _command_lines(failure.commands, width)
 
 
-def _finding_lines(each: ExplainedFinding, width: int) -> Iterator[tuple[str, RenderableType]]:
+def _without_rows(failure_key: str) -> str:
+    if failure_key.startswith("absent:"):
+        return "what should have come and did not; `wiretape analyze show` has the timeline"
+    return "the handshake (below)" if failure_key.startswith("handshake|") else "how the connection ended (below)"
+
+
+def _finding_lines(each: ExplainedFinding) -> Iterator[tuple[str, RenderableType]]:
     if not each.evidence.seqs:
         yield "evidence", Text("the handshake (below)")
     yield from _evidence_lines(each.evidence)
@@ -101,7 +107,6 @@ def _finding_lines(each: ExplainedFinding, width: int) -> Iterator[tuple[str, Re
     for cause in each.signature.causes:
         yield "usual causes", Text(visible(cause))
     yield "refuted if", Text(visible(each.signature.refuted_by))
-    yield from _command_lines(each.commands, width)
 
 
 def _evidence_lines(evidence: Evidence) -> Iterator[tuple[str, RenderableType]]:
@@ -119,16 +124,22 @@ def _evidence_lines(evidence: Evidence) -> Iterator[tuple[str, RenderableType]]:
         yield "evidence", Text(f"and {evidence.more} more", style="dim")
 
 
-def _command_lines(commands: Sequence[str], width: int) -> Iterator[tuple[str, RenderableType]]:
-    room = width - _LABEL - 2 * _MARGIN
+def _command_lines(commands: Sequence[str], width: int) -> Iterator[Text]:
+    said = "try next"
     for command in commands:
-        for line in command_lines(visible(command), room):
-            # Never broken: it is there to be copied.
-            yield "try next", Text(line, style="cyan", no_wrap=True, overflow="ignore")
+        for line in command_lines(visible(command), width - _INDENT):
+            # Never cut, however narrow the page: it is there to be copied.
+            yield _next(said, line, "cyan")
+            said = ""
     if any(_PLACE.search(command) for command in commands):
-        yield "try next", Text("fill in what stands in CAPITALS", style="dim")
-    if any("--to " in command for command in commands):
-        yield "try next", Text(_HINT, style="dim")
+        yield _next("", "fill in what stands in CAPITALS", "dim")
+    if any(command.startswith("wiretape replay run ") for command in commands):
+        yield _next("", _HINT, "dim")
+
+
+def _next(label: str, words: str, style: str) -> Text:
+    line = Text(f"{' ' * _MARGIN}{label}".ljust(_INDENT), style="dim", no_wrap=True, overflow="ignore")
+    return line.append(words, style=style)
 
 
 def _ruled_out(explanation: Explanation) -> Iterator[tuple[str, RenderableType]]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from rich.console import Group
+import pytest
+from rich.console import Console, Group
 
 from analyze.explanation import explain
 from analyze.printing.explanation import explanation_json, explanation_page
+from analyze.printing.page import print_all
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
@@ -24,7 +26,8 @@ def test_the_page_leads_with_what_happened(failed_session: str, queries: Queries
         "  evidence       730.0 ms ◂ …input_audio_transcription.failed",
         "                 server_error · Input transcription failed for item 'item_u1'.",
     ]
-    assert [line.split("  ")[1] for line in shown if line.startswith("  ") and line[2] != " "][1:6] == [
+    labels = [line.split("  ")[1] for line in shown if line.startswith("  ") and line[2] != " "]
+    assert labels[1:6] == [
         "numbers",
         "seen",
         "usual causes",
@@ -43,6 +46,21 @@ def test_commands_can_be_copied_at_80_columns(failed_session: str, queries: Quer
     assert "--set 'session.audio.input.transcription.model=" in " ".join(shown[at : at + 4])
 
 
+def test_a_command_is_never_cut(
+    root: Root, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "handshake|DeploymentNotFoundOrSomethingElseWithALongName|404|"
+    Trace(columns={"handshake_status": 404, "outcome": "failed", "failure_keys": [key]}).write(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), "20260212T083055-00000001")
+    narrow = Console(width=60, force_terminal=True, color_system=None)
+    monkeypatch.setattr("analyze.printing.page.page", lambda: narrow)
+    print_all(*explanation_page(explanation, 60))
+    shown = capsys.readouterr().out
+    assert "evidence       the handshake (below)" in shown
+    assert "'failure:handshake|DeploymentNotFoundOrSomethingElseWithALongName|404|*'" in shown
+
+
 def test_hostile_text_is_escaped_and_unknown_failures_lead(root: Root, lines: Lines) -> None:
     evil = "\x1b]0;owned\x07 [bold]not bold[/] \u202e"
     columns = {"target": evil, "outcome": "failed", "failure_keys": [f"error|{evil}||{evil}"], "user_agent": evil}
@@ -56,7 +74,7 @@ def test_hostile_text_is_escaped_and_unknown_failures_lead(root: Root, lines: Li
     assert shown[2].startswith(
         r"No signature knows one failure of this session: error · \x1b]0;owned\x07 [bold]not bold"
     )
-    assert shown[4].startswith("? error")
+    assert shown[4].startswith("? error|")
     assert shown[4].endswith("known to no signature")
 
 

@@ -16,7 +16,9 @@ def test_sessions_fit_the_terminal(
     header, *rows = lines(sessions_table(queries.sessions(findings=True), width), width)
     assert [row.split()[1] for row in rows] == [ok_session, failed_session]
     assert ("model" in header) == (width == 170)
-    assert shows_findings(width, 2) == ("finding" in header) == ("transcription_model_path_f" in rows[1]) == (width > 80)
+    assert (
+        shows_findings(width, 2) == ("finding" in header) == ("transcription_model_path_f" in rows[1]) == (width > 80)
+    )
     assert rows[0].split()[3] == "whisper-1"
 
 
