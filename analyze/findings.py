@@ -29,6 +29,7 @@ EVIDENCE = (
     "commits",
     "heard",
     "repeated",
+    "silences",
     "answers",
     "transcribers",
     "capacity",
@@ -67,9 +68,9 @@ class UnknownFailure:
     """Their ids, in the order of time."""
     count: int
     """How many sessions."""
-    first_at: datetime
-    """Start of the first of them, UTC."""
-    last_at: datetime
+    first_at: datetime | None
+    """Start of the first of them, UTC; None where none has a time."""
+    last_at: datetime | None
     """Start of the last of them, UTC."""
 
 
@@ -141,17 +142,20 @@ def find_unknown(sessions: Iterable[Mapping[str, Any]], findings: Iterable[Findi
         for key in session["failure_keys"] or ():
             if key not in explained[session["session_id"]]:
                 seen[key].append(session)
-    unknown = [
-        UnknownFailure(
-            failure_key=key,
-            sessions=tuple(session["session_id"] for session in having),
-            count=len(having),
-            first_at=_utc(having[0]["started_at"]),
-            last_at=_utc(having[-1]["started_at"]),
-        )
-        for key, having in seen.items()
-    ]
+    unknown = [_unknown(key, having) for key, having in seen.items()]
     return sorted(unknown, key=lambda failure: (-failure.count, failure.failure_key))
+
+
+def _unknown(key: str, sessions: list[Mapping[str, Any]]) -> UnknownFailure:
+    # Imported sessions may have no times.
+    starts = [session["started_at"] for session in sessions if session["started_at"]]
+    return UnknownFailure(
+        failure_key=key,
+        sessions=tuple(session["session_id"] for session in sessions),
+        count=len(sessions),
+        first_at=_utc(min(starts)) if starts else None,
+        last_at=_utc(max(starts)) if starts else None,
+    )
 
 
 @cache

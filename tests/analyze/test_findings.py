@@ -92,10 +92,12 @@ def test_a_finding_explains_the_keys_of_its_own_session_only() -> None:
         {"session_id": "a", "started_at": START, "failure_keys": ["key|1"]},
         {"session_id": "b", "started_at": LATER, "failure_keys": ["key|1", "key|2"]},
         {"session_id": "c", "started_at": LATER, "failure_keys": None},
+        {"session_id": "d", "started_at": None, "failure_keys": ["key|3"]},
     ]
 
     assert find_unknown(sessions, [finding("a", "key|1")]) == [
         UnknownFailure("key|1", ("b",), 1, LATER, LATER),
         UnknownFailure("key|2", ("b",), 1, LATER, LATER),
+        UnknownFailure("key|3", ("d",), 1, None, None),
     ]
     assert find_unknown(sessions, [])[0] == UnknownFailure("key|1", ("a", "b"), 2, START, LATER)

@@ -14,27 +14,40 @@ FROM events
 WHERE audio_track = 'server' AND response_id IS NOT NULL
 GROUP BY session_id, response_id;
 
+-- Each text is parsed once, and of each type by itself: equalities are pushed into the scan of a file, so that no other
+-- payload is read.
+CREATE OR REPLACE TEMP TABLE _answer_ends AS
+SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
+    '$.response.status', '$.response.status_details.reason', '$.response.output_modalities', '$.response.modalities',
+    '$.response.usage.input_tokens', '$.response.usage.output_tokens'
+]) END AS told
+FROM events
+WHERE type = 'response.done';
+
 CREATE OR REPLACE TEMP TABLE _answer_texts AS
+WITH texts AS (
+    SELECT session_id, response_id, get_json_object(payload, '$.transcript') AS transcript, NULL AS text
+    FROM events
+    WHERE type = 'response.output_audio_transcript.done'
+    UNION ALL
+    SELECT session_id, response_id, get_json_object(payload, '$.transcript') AS transcript, NULL AS text
+    FROM events
+    WHERE type = 'response.audio_transcript.done'
+    UNION ALL
+    SELECT session_id, response_id, NULL AS transcript, get_json_object(payload, '$.text') AS text
+    FROM events
+    WHERE type = 'response.output_text.done'
+    UNION ALL
+    SELECT session_id, response_id, NULL AS transcript, get_json_object(payload, '$.text') AS text
+    FROM events
+    WHERE type = 'response.text.done'
+)
 SELECT
     session_id,
     response_id,
-    MAX(get_json_object(payload, '$.response.status')) AS status,
-    MAX(get_json_object(payload, '$.response.status_details.reason')) AS status_reason,
-    MAX(COALESCE(
-        get_json_object(payload, '$.response.output_modalities'), get_json_object(payload, '$.response.modalities')
-    )) AS modalities,
-    MAX(CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)) AS input_tokens,
-    MAX(CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)) AS output_tokens,
-    COALESCE(SUM(LENGTH(get_json_object(payload, '$.transcript'))), 0) AS transcript_characters,
-    COALESCE(SUM(LENGTH(get_json_object(payload, '$.text'))), 0) AS text_characters
-FROM events
-WHERE sender = 'server'
-    AND type BETWEEN 'response.audio_transcript.done' AND 'response.text.done'
-    AND type IN (
-        'response.done',
-        'response.output_audio_transcript.done', 'response.audio_transcript.done',
-        'response.output_text.done', 'response.text.done'
-    )
+    SUM(LENGTH(transcript)) AS transcript_characters,
+    SUM(LENGTH(text)) AS text_characters
+FROM texts
 GROUP BY session_id, response_id;
 
 CREATE OR REPLACE TEMP TABLE _answers AS
@@ -58,6 +71,18 @@ WITH marked AS (
     WHERE response_id IS NOT NULL AND sender = 'server' AND type LIKE 'response.%'
     GROUP BY session_id, response_id
 ),
+ends AS (
+    SELECT
+        session_id,
+        response_id,
+        MAX(told[1]) AS status,
+        MAX(told[2]) AS status_reason,
+        MAX(COALESCE(told[3], told[4])) AS modalities,
+        MAX(TRY_CAST(told[5] AS BIGINT)) AS input_tokens,
+        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens
+    FROM _answer_ends
+    GROUP BY session_id, response_id
+),
 -- Formats seldom change within a session: its bytes and its playing time give the one from the other.
 rates AS (
     SELECT a.session_id, MAX(s.audio_out_ms) / NULLIF(SUM(a.audio_bytes), 0) AS ms_per_byte
@@ -77,14 +102,14 @@ SELECT
     m.done_ms,                                              -- the same, milliseconds from the session's start
     GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
     GREATEST(m.last_ms, a.last_audio_ms) AS last_ms,        -- the same, milliseconds from the session's start
-    t.status,                                               -- completed, cancelled, failed or incomplete
-    t.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
-    t.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them
+    d.status,                                               -- completed, cancelled, failed or incomplete
+    d.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
+    d.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them
     m.error_type,                                           -- of a failed response
     m.error_code,                                           -- the same; NULL where the endpoint gave none
     m.error_message,                                        -- the same
-    t.input_tokens,                                         -- tokens read
-    t.output_tokens,                                        -- tokens made
+    d.input_tokens,                                         -- tokens read
+    d.output_tokens,                                        -- tokens made
     a.first_audio_seq,                                      -- first audio delta; NULL: none came
     a.first_audio_ms,                                       -- the same, milliseconds from the session's start
     a.last_audio_ms,                                        -- last audio delta
@@ -96,6 +121,7 @@ SELECT
     m.tool_calls                                            -- tool calls that it made
 FROM marked AS m
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
+LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
 LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
 LEFT JOIN rates AS r ON r.session_id = m.session_id
 WHERE m.created_seq IS NOT NULL OR m.done_seq IS NOT NULL;

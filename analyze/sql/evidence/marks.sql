@@ -11,7 +11,6 @@ SELECT
     sender,             -- client or server
     kind,               -- event, close or http
     type,               -- event type as the dialect names it; NULL for close and http
-    event_id,           -- id of the event itself
     item_id,            -- conversation item it speaks of
     response_id,        -- response it belongs to
     call_id,            -- tool call it belongs to
@@ -21,4 +20,7 @@ SELECT
     error_message,      -- the same
     error_param         -- the same
 FROM events AS e
-WHERE (type NOT LIKE '%.delta' AND type NOT LIKE '%.append') OR kind = 'close' OR kind = 'http';
+-- Of one column alone: a condition on two is tried row by row, which takes twice as long.
+WHERE (type NOT LIKE '%.delta' AND type NOT LIKE '%.append') OR type IS NULL;
+
+DELETE FROM _marks WHERE type IS NULL AND kind NOT IN ('close', 'http');

@@ -98,6 +98,12 @@ def test_a_quota_of_one_a_minute_shows_in_sessions_of_one_turn(record: Record, n
     assert names() == {over: [QUOTA]}
 
 
+def test_a_last_turn_that_fails_is_not_enough_for_a_quota(record: Record, names: Names) -> None:
+    record(turns(True, True, False))
+
+    assert names() == {}
+
+
 def test_failures_long_after_the_last_pass_are_no_quota(record: Record, names: Names) -> None:
     session = record(turns(True, False, False, every_ms=70_000))
 
