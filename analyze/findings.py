@@ -33,6 +33,9 @@ EVIDENCE = (
     "answers",
     "transcribers",
     "capacity",
+    "errors",
+    "refusals",
+    "spoken",
     "sent_audio",
 )
 """Files of sql/evidence, each after those it reads."""

@@ -16,6 +16,7 @@ from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
 from capture.realtime.events import EventHeader, parse_event
+from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
 from capture.recording.schema import FORMAT_VERSION
@@ -208,6 +209,8 @@ class SessionSummary:
             "input_format": told.input_format.type if has_formats else None,
             "output_format": told.output_format.type if has_formats else None,
             "server_session_id": told.server_session_id,
+            "expires_at": None if told.expires_at_s is None else told.expires_at_s * 1_000_000,
+            "not_honoured": _not_honoured(told),
         }
 
     def _trial(self) -> Row:
@@ -242,6 +245,11 @@ class SessionSummary:
             "lost_bytes": self.lost_bytes,
             "undecodable_bytes": self.undecodable_bytes,
         }
+
+
+def _not_honoured(told: ConfigurationTracker) -> list[str] | None:
+    # After a refusal nobody knows which of the updates an echo answers.
+    return list_not_honoured(told.asked, told.echoed, told.created) if told.is_answered else None
 
 
 def _start_by_id(session_id: str) -> int:

@@ -102,6 +102,8 @@ SESSIONS = pa.schema(
         ("audio_missing_ms", pa.float64()),
         ("playback_underruns", pa.list_(UNDERRUN)),
         ("quiet_commits", pa.list_(QUIET_COMMIT)),
+        ("expires_at", _AT),
+        ("not_honoured", pa.list_(pa.string())),
     ]
 )
 

@@ -136,6 +136,18 @@ class RejectUpdate(AnyEffect, frozen=True):
     param: str | None = None
 
 
+class IgnoreSettings(AnyEffect, frozen=True):
+    """The update is taken without these settings, and no error says so; session.updated echoes what is in force.
+
+    Decided when it comes.
+    """
+
+    conditions = frozenset({"model", "transcription_model", "turn", "response"})
+
+    paths: list[str]
+    """Of the GA session, such as `audio.output.voice`."""
+
+
 class IgnoreAudio(AnyEffect, frozen=True):
     """Voice activity detection is on, as the session shows, and never hears anything; manual commits work.
 
@@ -187,7 +199,7 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
     message: str
     param: str | None = None
     then_close: int | None = None
-    """Close code that follows at once, with `TYPE.CODE` as its reason (none for 1000)."""
+    """Close code that follows at once; its reason is the error's type and code, as OpenAI's are (none for 1000)."""
 
     def __post_init__(self) -> None:
         """Refuse codes that may not be sent."""
@@ -259,6 +271,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_cut: AudioCut | None = None
     audio_withheld: AudioWithheld | None = None
     reject_update: RejectUpdate | None = None
+    ignore_settings: IgnoreSettings | None = None
     ignore_audio: IgnoreAudio | None = None
     drop: Drop | None = None
     close: Close | None = None

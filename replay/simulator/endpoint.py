@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -13,12 +12,10 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlencode
 
-import msgspec
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -31,14 +28,15 @@ from replay.simulator.addresses import Shape, read_address
 from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
 from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clips import read_chunks
-from replay.simulator.clock import NS_PER_S, Clock
+from replay.simulator.clock import Clock
 from replay.simulator.connection import QuietHandshakes, SimulatedConnection
 from replay.simulator.effects import HttpError, Keepalive, RefuseHandshake
 from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.scenario import Scenario, Server, combine
-from replay.simulator.session import Close, Drop, Output, Session
+from replay.simulator.session import Session
+from replay.simulator.talk import Talk, turn_away
 
 REGIONS = ("eastus2", "swedencentral")
 
@@ -204,100 +202,9 @@ class _Endpoint:
         admission = simulated.admission
         if isinstance(admission, Admitted):
             session = Session(self._server, admission, simulated.ids, self._clock.now_ns(), self._faults)
-            await _Talk(connection, session, self._clock, simulated.staged_keepalive).run()
+            await Talk(connection, session, self._clock, simulated.staged_keepalive).run()
         elif isinstance(admission, TurnedAway):
-            await _turn_away(simulated, admission)
-
-
-class _Talk:
-    """One session on one connection: a reader that feeds it, a pacer that wakes it when something is due."""
-
-    def __init__(
-        self, connection: ServerConnection, session: Session, clock: Clock, keepalive: Keepalive | None
-    ) -> None:
-        self._connection = connection
-        self._session = session
-        self._clock = clock
-        self._keepalive = keepalive
-        # Held from asking the session until all it said is sent: two tasks must not mix their events.
-        self._speaking = asyncio.Lock()
-        self._sleep: asyncio.Task[None] | None = None
-        self._awake_at_ns = 0
-
-    async def run(self) -> None:
-        """Talk until either side closes."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._send(self._session.open())
-                beside = [tasks.create_task(self._pace(tasks), name="simulator pacing")]
-                if self._keepalive is not None:
-                    pinging = self._keep_alive(self._keepalive, tasks)
-                    beside.append(tasks.create_task(pinging, name="simulator keepalive"))
-                try:
-                    await self._read()
-                finally:
-                    for task in beside:
-                        task.cancel()
-        except* ConnectionClosed:
-            # The client left; there is nobody to tell.
-            pass
-
-    async def _read(self) -> None:
-        async for message in self._connection:
-            async with self._speaking:
-                await self._send(self._session.receive(message, self._clock.now_ns()))
-            if self._sleep is not None and self._session.next_due_ns < self._awake_at_ns:
-                self._sleep.cancel()
-
-    async def _pace(self, tasks: asyncio.TaskGroup) -> None:
-        while not self._session.closed:
-            self._awake_at_ns = self._session.next_due_ns
-            sleep = self._sleep = tasks.create_task(self._clock.sleep_until(self._awake_at_ns))
-            try:
-                # Woken early by the reader, the sleep ends cancelled, and the next one is planned afresh.
-                await asyncio.wait([sleep])
-            finally:
-                sleep.cancel()
-            async with self._speaking:
-                await self._send(self._session.tick(self._clock.now_ns()))
-
-    async def _keep_alive(self, keepalive: Keepalive, tasks: asyncio.TaskGroup) -> None:
-        answered = True
-        while answered:
-            await self._clock.sleep_until(self._clock.now_ns() + round(keepalive.interval_s * NS_PER_S))
-            pong = cast("asyncio.Future[float]", await self._connection.ping())
-            due_ns = self._clock.now_ns() + round(keepalive.timeout_s * NS_PER_S)
-            timeout = tasks.create_task(self._clock.sleep_until(due_ns))
-            waiting: list[asyncio.Future[Any]] = [pong, timeout]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            timeout.cancel()
-            answered = pong.done()
-        await self._connection.close(1011, "keepalive ping timeout")
-
-    async def _send(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            if isinstance(output, Close):
-                await self._connection.close(output.code, output.reason)
-            elif isinstance(output, Drop):
-                self._connection.transport.abort()
-            else:
-                await self._connection.send(msgspec.json.encode(output), text=True)
-
-
-async def _turn_away(connection: SimulatedConnection, admission: TurnedAway) -> None:
-    error = {
-        "type": "invalid_request_error",
-        "code": admission.code,
-        "message": admission.message,
-        "param": None,
-        "event_id": None,
-    }
-    event = {"type": "error", "event_id": connection.ids.make("event"), "error": error}
-    try:
-        await connection.send(msgspec.json.encode(event), text=True)
-    except ConnectionClosed:
-        return
-    await connection.close(admission.close_code, admission.close_reason)
+            await turn_away(simulated, admission)
 
 
 def _add_headers(connection: ServerConnection, _request: Request, response: Response) -> None:

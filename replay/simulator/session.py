@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from capture.realtime.configuration import get_path, set_path
 from replay.simulator.admission import Admitted
 from replay.simulator.beta import BetaDialect
 from replay.simulator.client_events import CLIENT_EVENTS, TRANSCRIPTION_EVENTS, check_client_event, read_event_id
@@ -16,7 +17,7 @@ from replay.simulator.configuration import default_session, default_transcriptio
 from replay.simulator.conversation import Json
 from replay.simulator.dialogue import Dialogue
 from replay.simulator.effects import Close as CloseEffect
-from replay.simulator.effects import ErrorEvent, IgnoreAudio, RejectUpdate, TimedEffect
+from replay.simulator.effects import ErrorEvent, IgnoreAudio, IgnoreSettings, RejectUpdate, TimedEffect
 from replay.simulator.faults import Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.interference import Interference
@@ -147,9 +148,11 @@ class Session:
         rejected = self._faults.find_effect(RejectUpdate, dialogue.here(self._now_ns), self._ids.chance)
         if rejected is not None:
             raise ClientMistake(rejected.code, rejected.message, rejected.param)
-        dialogue.settings = update_session(
-            dialogue.settings, event["session"], assistant_spoke=dialogue.assistant_spoke
-        )
+        before = dialogue.settings
+        dialogue.settings = update_session(before, event["session"], assistant_spoke=dialogue.assistant_spoke)
+        ignored = self._faults.find_effect(IgnoreSettings, dialogue.here(self._now_ns), self._ids.chance)
+        for path in ignored.paths if ignored is not None else ():
+            dialogue.settings = set_path(dialogue.settings, path, get_path(before, path))
         self._listen()
         return [{"type": "session.updated", "session": dialogue.settings}]
 
@@ -235,7 +238,8 @@ class Session:
         if isinstance(effect, ErrorEvent):
             self._send({"type": "error", "error": _show_error(effect)})
             if effect.then_close is not None:
-                reason = "" if effect.then_close == 1000 else f"{effect.type}.{effect.code}"
+                named = ".".join(name for name in (effect.type, effect.code) if name is not None)
+                reason = "" if effect.then_close == 1000 else named
                 self._end(Close(effect.then_close, reason))
         elif isinstance(effect, CloseEffect):
             self._end(Close(effect.code, effect.reason))

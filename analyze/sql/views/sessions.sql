@@ -77,5 +77,7 @@ SELECT
     longest_append_gap_ms,          -- how late the latest append came while speaking
     audio_missing_ms,               -- audio that gaps left out while speaking
     playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
-    quiet_commits                   -- commits of nothing but silence; NULL: not measured
+    quiet_commits,                  -- commits of nothing but silence; NULL: not measured
+    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
+    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
 FROM _sessions;

@@ -90,6 +90,8 @@ def record_transcript(
     closed_by: Any = None,
     status: int = 101,
     headers: Mapping[str, str] | None = None,
+    asked_headers: Mapping[str, str] | None = None,
+    health: Mapping[str, float] | None = None,
     method: str = "GET",
     upgrade: bool = True,
     sent: str | None = None,
@@ -100,7 +102,8 @@ def record_transcript(
     """Seal a transcript; `at` is UTC, `closed` the close frame (None: the connection just ended).
 
     With a `status` other than 101 there is no WebSocket: `sent` and `body` are what went and
-    came. All other facts are those of `SessionFacts`.
+    came. `asked_headers` are more of the request's, `health` is what the recorder tells of itself: fields of
+    `SessionEnd`. All other facts are those of `SessionFacts`.
     """
     started_at = datetime.fromisoformat(at).replace(tzinfo=UTC)
     session_id = f"{started_at:%Y%m%dT%H%M%S}-{next(_numbers):08x}"
@@ -124,7 +127,7 @@ def record_transcript(
             offset_ns=0,
             method=method,
             path="/openai/v1/realtime",
-            headers=[("Upgrade", "websocket")] if upgrade else [],
+            headers=[*([("Upgrade", "websocket")] if upgrade else []), *(asked_headers or {}).items()],
         ),
         HandshakeResponse(
             offset_ns=0,
@@ -136,7 +139,8 @@ def record_transcript(
     bodies = ((Direction.CLIENT, sent), (Direction.SERVER, body))
     records += [JournalRecord(direction, 0, text.encode()) for direction, text in bodies if text is not None]
     records += [_record(line) for line in whole]
-    records.append(_fact(SessionEnd(offset_ns=end_ns, closed_by=closed_by), end_ns))
+    end = {"closed_by": closed_by, **(health or {})}
+    records.append(_fact(SessionEnd(offset_ns=end_ns, **end), end_ns))
     rows = SessionRows(session_id)
     with SessionWriter(root, session_id) as writer:
         for each in records:

@@ -5,7 +5,7 @@ import pytest
 from openai.types.realtime import ClientSecretCreateResponse
 
 from replay.simulator.addresses import read_address
-from replay.simulator.client_secrets import answer_request
+from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clock import NS_PER_S
 from replay.simulator.ids import IdSource
 from replay.simulator.plain_http import HttpAnswer, HttpRequest
@@ -91,3 +91,18 @@ def test_a_key_that_is_asked_for_must_be_right() -> None:
     assert post({}, AZURE, key="right", headers={"api-key": "wrong"}).status == 401
     assert post({}, AZURE, key="right", headers={"api-key": "right"}).status == 200
     assert post({}, key="right", headers={"authorization": "Bearer right"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "models"),
+    [
+        (b'{"session": {"model": "m", "audio": {"input": {"transcription": {"model": "t"}}}}}', ("m", "t")),
+        (b'{"session": {"model": 7, "audio": "loud"}}', (None, None)),
+        (b"{}", (None, None)),
+        (b"[]", (None, None)),
+        (b"", (None, None)),
+        (b"\xff", (None, None)),
+    ],
+)
+def test_the_models_of_a_request_are_read_whatever_it_is(body: bytes, models: tuple[str | None, str | None]) -> None:
+    assert named_models(body) == models

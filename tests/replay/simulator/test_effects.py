@@ -254,6 +254,14 @@ def test_reject_update_leaves_the_session_as_it_was(start_talk: Start) -> None:
     assert talk.heard[0]["session"]["instructions"] != "Be brief."
 
 
+def test_ignore_settings_takes_the_rest_of_an_update(start_talk: Start) -> None:
+    talk = start_talk(faults=(fault({"ignore_settings": {"paths": ["audio.output.voice"]}}),))
+
+    (updated,) = talk.configure(instructions="Be brief.", audio={"output": {"voice": "marin"}})
+    assert updated["session"]["audio"]["output"]["voice"] == "alloy"
+    assert updated["session"]["instructions"] == "Be brief."
+
+
 def test_ignore_audio_echoes_a_detection_that_hears_nothing(start_talk: Start) -> None:
     talk = start_talk(faults=(fault({"ignore_audio": {"turn_detection": "semantic_vad"}}),))
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from capture.audio import PCM16_24K, clip_as
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from replay.simulator import Scenario, Simulator, load_scenario, serve
 from replay.simulator.clips import clip_path, read_text
-from replay.simulator.clock import NS_PER_S
 from replay.simulator.faults import Fault
 from replay.simulator.scenario import Server
 
@@ -256,109 +256,6 @@ async def test_a_port_probe_leaves_one_quiet_line(
     assert [(record.levelname, record.exc_info) for record in failed] == [("INFO", None)]
 
 
-class SteppedClock:
-    """A clock that a test moves on by hand."""
-
-    def __init__(self) -> None:
-        self._now_ns = 1_700_000_000 * NS_PER_S
-        self._moved = asyncio.Condition()
-
-    def now_ns(self) -> int:
-        return self._now_ns
-
-    def monotonic_ns(self) -> int:
-        return self._now_ns
-
-    async def sleep_until(self, due_ns: int) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._now_ns >= due_ns)
-
-    async def move(self, seconds: float) -> None:
-        async with self._moved:
-            self._now_ns += round(seconds * NS_PER_S)
-            self._moved.notify_all()
-
-
-async def test_a_session_ends_at_its_maximum_age() -> None:
-    clock = SteppedClock()
-    async with (
-        serve([HEALTHY], clock=clock) as simulator,
-        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
-    ):
-        created = json.loads(await socket.recv())
-        await clock.move(3600)
-        expired = json.loads(await socket.recv())
-        with pytest.raises(ConnectionClosed) as closed:
-            await socket.recv()
-
-    assert created["session"]["expires_at"] == 1_700_003_600
-    assert expired["error"]["code"] == "session_expired"
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
-        1001,
-        "Your session hit the maximum duration of 60 minutes.",
-    )
-
-
-async def test_what_comes_due_earlier_wakes_the_pacer() -> None:
-    clock = SteppedClock()
-    async with (
-        serve([HEALTHY], clock=clock) as simulator,
-        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
-    ):
-        await hear(socket, until="session.created")
-        await send(socket, "response.create")
-        await hear(socket, until="response.created")
-        await clock.move(5)
-
-        assert (await hear(socket, until="rate_limits.updated"))[-2]["type"] == "response.done"
-
-
-async def hear_the_end(url: str, **options: Any) -> ConnectionClosed:
-    """Connect, configure the session, and listen until the connection is over."""
-    async with connect(url, **options) as socket:
-        await send(socket, "session.update", session={"type": "realtime"})
-        with pytest.raises(ConnectionClosed) as ended:
-            while True:
-                await socket.recv()
-    return ended.value
-
-
-async def test_a_dropped_connection_has_no_close_frame() -> None:
-    async with serve([stage({"drop": {"after_event": "session.updated"}}, region="eastus2")]) as simulator:
-        ended = await hear_the_end(simulator.url("eastus2", "gpt-realtime"))
-        async with connect(simulator.url("swedencentral", "gpt-realtime")) as socket:
-            await send(socket, "session.update", session={"type": "realtime"})
-            await hear(socket, until="session.updated")
-
-    assert isinstance(ended, ConnectionClosedError)
-    assert ended.rcvd is None
-
-
-async def test_a_close_has_its_code_and_its_reason() -> None:
-    close = {"code": 4001, "reason": "enough", "after_event": "session.updated"}
-    async with serve([stage({"close": close})]) as simulator:
-        ended = await hear_the_end(simulator.url("eastus2", "gpt-realtime"))
-
-    assert ended.rcvd is not None
-    assert (ended.rcvd.code, ended.rcvd.reason) == (4001, "enough")
-
-
-async def test_a_client_that_does_not_pong_is_closed_1011() -> None:
-    class Stalled(ClientConnection):
-        def data_received(self, data: bytes) -> None:
-            # A frame that begins so is a ping: this client never sees one.
-            if data[:1] != b"\x89":
-                super().data_received(data)
-
-    async with serve([stage({"keepalive": {"interval_s": 0.05, "timeout_s": 0.05}})]) as simulator:
-        url = simulator.url("eastus2", "gpt-realtime")
-        ended = await hear_the_end(url, create_connection=Stalled)
-
-    assert ended.rcvd is not None
-    assert (ended.rcvd.code, ended.rcvd.reason) == (1011, "keepalive ping timeout")
-
-
 async def test_a_handshake_is_refused_as_staged_and_only_there() -> None:
     refusal = {"status": 429, "code": "429", "message": "slow down", "headers": {"retry-after-ms": "3000"}}
     async with serve([stage({"refuse_handshake": refusal}, region="eastus2", model="gpt-realtime")]) as simulator:
@@ -374,31 +271,6 @@ async def test_a_handshake_is_refused_as_staged_and_only_there() -> None:
     assert (response.headers["retry-after-ms"], response.headers["x-ms-region"]) == ("3000", "eastus2")
 
 
-async def mint(origin: str, path: str, body: bytes) -> tuple[int, Event, str]:
-    """POST one body; give status, JSON and the head of the answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(origin.rpartition(":")[2]))
-    writer.write(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body)
-    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
-    return int(head.split()[1]), json.loads(content), head.decode()
-
-
-async def test_a_plain_request_fails_as_staged_and_only_there() -> None:
-    error = {"http_error": {"status": 500, "code": "InternalServerError", "message": "sorry"}}
-    transcribed = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
-    bodies: list[Event] = [{"session": transcribed}, {"session": {"type": "realtime"}}, {}]
-    path = "/swedencentral/openai/v1/realtime/client_secrets"
-    async with serve([stage(error, region="swedencentral", transcription_model="*")]) as simulator:
-        minted = [await mint(simulator.origin, path, json.dumps(body).encode()) for body in bodies]
-        broken = await mint(simulator.origin, path, b"{")
-
-    assert [status for status, _, _ in minted] == [500, 200, 200]
-    assert minted[0][1] == {"error": {"code": "InternalServerError", "message": "sorry"}}
-    assert "x-ms-region: swedencentral" in minted[0][2]
-    assert broken[0] == 400
-
-
 async def test_a_fault_s_times_are_those_of_the_simulator_and_not_of_the_session() -> None:
     clock = SteppedClock()
     outage = stage({"refuse_handshake": {"status": 503, "code": "c", "message": "m"}}, from_s=3600, until_s=7200)
@@ -410,7 +282,7 @@ async def test_a_fault_s_times_are_those_of_the_simulator_and_not_of_the_session
                     outcomes.append(101)
             except InvalidStatus as refused:
                 outcomes.append(refused.response.status_code)
-            await clock.move(3600)
+            clock.advance_s(3600)
 
     assert outcomes == [101, 503, 101]
 
@@ -457,6 +329,29 @@ async def test_the_preview_path_serves_the_beta_dialect() -> None:
     assert created["session"]["input_audio_format"] == "pcm16"
     assert "response.audio.delta" in {event["type"] for event in heard}
     assert not any(event["type"].startswith("response.output_audio") for event in heard)
+
+
+async def test_the_azure_client_has_a_beta_conversation() -> None:
+    async with serve([SWIFT]) as simulator:
+        client = AsyncAzureOpenAI(
+            api_key="none",
+            api_version="2025-04-01-preview",
+            azure_endpoint="https://contoso.example",
+            websocket_base_url=f"{simulator.origin}/openai",
+        )
+        async with client.beta.realtime.connect(model="gpt-realtime") as connection:
+            await connection.session.update(session={"modalities": ["text"], "temperature": 0.7})
+            await connection.response.create()
+            words, done = "", None
+            while done is None:
+                event = await connection.recv()
+                if event.type == "response.text.delta":
+                    words += event.delta
+                elif event.type == "response.done":
+                    done = event.response
+
+    assert words == read_text("answer_paris")
+    assert (done.status, done.temperature, done.modalities) == ("completed", 0.7, ["text"])
 
 
 async def test_the_openai_client_opens_a_transcription_session() -> None:
@@ -536,12 +431,16 @@ async def test_the_same_port_mints_client_secrets(caplog: pytest.LogCaptureFixtu
     assert not [record for record in caplog.records if "handshake failed" in record.message]
 
 
-async def test_a_plain_request_may_be_spoilt() -> None:
-    error = {"status": 500, "message": "The server had an error.", "path": "client_secrets"}
-    async with serve([stage({"http_error": error}, region="eastus2")]) as simulator:
-        answers = [
-            await post(simulator, f"/{region}/openai/v1/realtime/client_secrets", {}) for region in simulator.regions
-        ]
+async def test_a_plain_request_fails_as_staged_and_only_there() -> None:
+    error = {"http_error": {"status": 500, "code": "InternalServerError", "message": "sorry"}}
+    transcribed = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    bodies: list[Event] = [{"session": transcribed}, {"session": {"type": "realtime"}}, {}]
+    secrets = "openai/v1/realtime/client_secrets"
+    async with serve([stage(error, region="swedencentral", transcription_model="*")]) as simulator:
+        answers = [await post(simulator, f"/swedencentral/{secrets}", body) for body in bodies]
+        elsewhere, _ = await post(simulator, f"/eastus2/{secrets}", bodies[0])
 
-    assert [response.status for response, _ in answers] == [500, 200]
-    assert answers[0][1]["error"]["message"] == "The server had an error."
+    assert [response.status for response, _ in answers] == [500, 200, 200]
+    assert answers[0][1] == {"error": {"code": "InternalServerError", "message": "sorry"}}
+    assert answers[0][0].headers["x-ms-region"] == "swedencentral"
+    assert elsewhere.status == 200

@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -21,13 +23,36 @@ audio_starvation_midresponse audio_truncated_transcript_complete text_only_respo
 response_never_done response_never_started
 abnormal_close_1006 session_max_duration keepalive_timeout keepalive_timeout_sent beta_api_disabled
 beta_ga_shape_mismatch invalid_key_close_3000 handshake_refused error_right_after_session_created
-close_1000_after_session_update config_rejected_session_runs_default
+close_1000_after_session_update config_rejected_session_runs_default configuration_not_honoured
 vad_accepted_but_dead active_response_race commit_empty truncate_beyond_audio tool_call_without_followup
 bad_tool_call_id self_interruption
 """
 HEALTHY = """
 healthy healthy_beta healthy_tools healthy_barge_in healthy_transcription healthy_manual healthy_text
 """
+
+
+DOCS = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
+
+
+def first_cells(header: str) -> list[str]:
+    """Read the first column of the table with this first heading."""
+    table = DOCS[DOCS.index(f"\n| {header} |") :].partition("\n\n")[0]
+    return [row.split("|")[1].strip(" `") for row in table.splitlines()[3:]]
+
+
+def test_the_docs_list_every_scenario_with_its_line() -> None:
+    listed = "\n".join(f"| `{name}` | {summary} |" for name, summary in list_scenarios())
+
+    assert f"\n|---|---|\n{listed}\n\n" in DOCS
+
+
+def test_the_docs_list_every_condition_and_every_effect_with_its_fields() -> None:
+    assert first_cells("condition") == list(Conditions.__struct_fields__)
+    assert first_cells("effect") == list(Effect.__struct_fields__)
+    for name, effect in get_type_hints(Effect).items():
+        fields = next(row for row in DOCS.splitlines() if row.startswith(f"| `{name}` |")).split("|")[3]
+        assert set(re.findall(r"`(\w+)`", fields)) == set(get_args(effect)[0].__struct_fields__)
 
 
 def write(folder: Path, text: str) -> str:

@@ -394,7 +394,9 @@ def test_a_response_that_finds_no_tokens_left_fails_and_the_next_minute_is_fine(
     talk = start_talk(tokens_per_minute=100)
 
     def respond() -> Event:
-        return by_type(talk.ask("response.create") + talk.wait(5000), "response.done")[0]["response"]
+        (done,) = by_type(talk.ask("response.create") + talk.wait(5000), "response.done")
+        response: Event = done["response"]
+        return response
 
     assert respond()["status"] == "completed"
     assert talk.heard[-1]["rate_limits"][0]["remaining"] == 0
