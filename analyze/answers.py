@@ -44,6 +44,8 @@ class SessionSummary:
     trial_outcome: str | None
     replay_of: str | None
     tags: dict[str, str]
+    findings: tuple[str, ...] | None = None
+    """Names of what the signatures found, the surest first; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

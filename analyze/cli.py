@@ -54,17 +54,18 @@ def sessions_command(
     as_json: AsJson = False,
 ) -> None:
     """List sessions, newest first."""
-    from analyze.printing.listing import sessions_table
+    from analyze.printing.listing import sessions_table, shows_findings
     from analyze.printing.page import narrate, page, print_all, print_json
 
     with _asking(context, recordings) as queries:
         total = _count_or_explain(queries)
-        found = queries.sessions(filter, limit=limit)
+        width = page().width
+        found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
         if as_json:
             print_json(found)
             return
         if found:
-            print_all(sessions_table(found, page().width))
+            print_all(sessions_table(found, width))
         narrate(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
 
 
@@ -82,11 +83,30 @@ def show_command(
 
     with _asking(context, recordings) as queries:
         session_id = queries.resolve(session)
+        # The pass over the root comes first: it reads all files, the questions after it those of the session.
+        findings = queries.session_findings(session_id)
         detail, timeline = queries.session(session_id), queries.timeline(session_id, fold=not every)
         if as_json:
-            print_json(session_json(detail, timeline))
+            print_json(session_json(detail, timeline, findings))
         else:
-            print_all(session_page(detail, timeline))
+            print_all(session_page(detail, timeline, findings))
+
+
+@app.command("explain")
+def explain_command(
+    context: typer.Context, session: Session, recordings: Recordings = None, as_json: AsJson = False
+) -> None:
+    """Explain one session to whoever is on call: what happened, on which rows it rests, what to try next."""
+    from analyze.explanation import explain
+    from analyze.printing.explanation import explanation_json, explanation_page
+    from analyze.printing.page import page, print_all, print_json
+
+    with _asking(context, recordings) as queries:
+        explanation = explain(queries, queries.resolve(session))
+        if as_json:
+            print_json(explanation_json(explanation))
+        else:
+            print_all(*explanation_page(explanation, page().width))
 
 
 @app.command("diff")
@@ -120,18 +140,24 @@ def failures_command(
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count failures over one or two dimensions: k of n with Wilson's 95 % interval."""
+    """Name failures, and count them over one or two dimensions: k of n with Wilson's 95 % interval."""
+    from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
-    from analyze.printing.page import narrate, print_all, print_json
+    from analyze.printing.page import heading, narrate, print_all, print_json
+    from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
-        matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter, run_id=run)
+        if run is not None:
+            filter = f"{filter} run:{load_run(queries.store.root, run).run_id}"  # noqa: A001 - its word
+        findings, unknown = queries.findings(filter), queries.unknown_failures(filter)
+        matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter)
         if as_json:
-            print_json(matrix_json(matrix))
+            print_json(findings_json(findings, unknown) | matrix_json(matrix))
             return
+        named = findings_parts(findings, unknown)
         if matrix.rows:
-            print_all(matrix_table(matrix))
+            print_all(*named, *([heading("failed of counted")] if named else []), matrix_table(matrix))
         counted = matrix.total.trials
         narrate(f"{matrix.total.failed:,} of {counted:,} sessions failed, {matrix.total.not_counted:,} not counted")
 

@@ -7,25 +7,29 @@ and the sessions, and no file.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+from analyze.answers import SessionSummary
 from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
-from analyze.store import Store
+
+if TYPE_CHECKING:
+    from analyze.store import Store
 
 EVIDENCE = (
     "_macros",
     "marks",
-    "silences",
     "bodies",
     "commits",
     "heard",
     "repeated",
+    "silences",
     "answers",
     "transcribers",
     "capacity",
@@ -71,6 +75,54 @@ class UnknownFailure:
     """Start of the first of them, UTC; None where none has a time."""
     last_at: datetime | None
     """Start of the last of them, UTC."""
+
+
+class NamedFailures:
+    """All findings of a root: the first question makes the pass, and the first after the root was taken in anew."""
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
+        # One thread makes the pass; the others wait for what it finds.
+        self._lock = Lock()
+        self._found: tuple[int, tuple[Finding, ...]] | None = None
+        """All findings, and of which refresh of the store they are."""
+
+    def all(self) -> tuple[Finding, ...]:
+        """Give all findings, session by session, the surest first in each."""
+        with self._lock:
+            store = self._store()
+            if self._found is None or self._found[0] != store.refreshes:
+                findings = find_all(store)
+                # Files that turned out damaged refresh the store: what was found is of after that.
+                self._found = (store.refreshes, findings)
+            return self._found[1]
+
+    def by_session(self) -> dict[str, tuple[Finding, ...]]:
+        """Give the findings of each session that has any, the surest first."""
+        found: defaultdict[str, list[Finding]] = defaultdict(list)
+        for finding in self.all():
+            found[finding.session_id].append(finding)
+        return {session_id: tuple(findings) for session_id, findings in found.items()}
+
+    def sessions_by_name(self) -> dict[str, list[str]]:
+        """Give for each name that was found the sessions that it was found in."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for finding in self.all():
+            found[finding.name].append(finding.session_id)
+        return dict(found)
+
+
+def names_by_session(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """Give the names that were found in each session, the surest first."""
+    names: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for finding in findings:
+        names[finding.session_id][finding.name] = None
+    return {session_id: tuple(having) for session_id, having in names.items()}
+
+
+def with_findings(sessions: Iterable[SessionSummary], names: Mapping[str, tuple[str, ...]]) -> list[SessionSummary]:
+    """Note with each session the names of its findings."""
+    return [replace(session, findings=names.get(session.session_id, ())) for session in sessions]
 
 
 def find_all(store: Store) -> tuple[Finding, ...]:

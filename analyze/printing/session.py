@@ -13,16 +13,19 @@ from rich.text import Text
 from analyze.answers import SessionDetail, TimelineRow, Turn
 from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
+from analyze.findings import Finding
 from analyze.plain_text import visible
+from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
+from analyze.totals import unexplained
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
 
 
-def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Group:
-    """Lay out a session: facts, turns, timeline, what is missing."""
-    parts: list[RenderableType] = [_title(detail), _facts(detail)]
+def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> Group:
+    """Lay out a session: what was found, facts, turns, timeline, what is missing."""
+    parts: list[RenderableType] = [session_title(detail), *_found(detail, findings), _facts(detail)]
     if detail.turns:
         parts += [heading("turns (ms from the end of speech; transcription from the commit)")]
         parts += [_turns(detail.turns), *(line for turn in detail.turns for line in _said(turn))]
@@ -33,9 +36,11 @@ def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Grou
     return Group(*parts)
 
 
-def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> dict[str, Any]:
+def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> dict[str, Any]:
     """Give a session as JSON."""
     return {
+        "unknown_failures": unexplained(detail.summary.failure_keys, findings),
+        "findings": [finding_json(finding) for finding in findings],
         "session": detail.row,
         "configuration_asked": detail.configuration_asked,
         "configuration_echoed": detail.configuration_echoed,
@@ -83,7 +88,13 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
         yield f"{undecodable:,} bytes could not be decoded"
 
 
-def _title(detail: SessionDetail) -> Text:
+def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[RenderableType]:
+    lines = session_findings_lines(findings, unexplained(detail.summary.failure_keys, findings))
+    return [*lines, Text("")] if lines else []
+
+
+def session_title(detail: SessionDetail) -> Text:
+    """Name a session: its outcome, id, role and length."""
     summary = detail.summary
     title = mark(summary.outcome)
     title.append(f" {summary.session_id}", style="bold")
@@ -171,9 +182,14 @@ def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
     made = table("+ms", "", "event", "", right=("+ms",))
     made.columns[2].no_wrap = True
     for row in timeline:
-        arrow, style = _ARROWS.get(row.sender, ("?", ""))
-        made.add_row(f"{row.offset_ms:,.1f}", Text(arrow, style=style), event_words(row), detail_words(row))
+        made.add_row(f"{row.offset_ms:,.1f}", arrow(row.sender), event_words(row), detail_words(row))
     return made
+
+
+def arrow(sender: str) -> Text:
+    """Point the way a message went."""
+    sign, style = _ARROWS.get(sender, ("?", ""))
+    return Text(sign, style=style)
 
 
 def event_words(row: TimelineRow) -> Text:

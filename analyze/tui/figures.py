@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -83,6 +84,11 @@ def failure_text(failure_key: str) -> Line:
     """Write a failure key in full: the event leads, then error type, code and masked message."""
     event_type, *rest = failure_key.split("|", 3)
     return (*text(event_type, "failed"), *text("".join(f"  {part}" for part in rest if part), "plain"))
+
+
+def finding_words(names: Sequence[str]) -> str:
+    """Name the surest finding of a session, and how many others there are."""
+    return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else names[0]
 
 
 def who(summary: SessionSummary) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,29 @@ async def test_x_and_y_change_the_dimensions(app: WiretapeApp, source: Any, show
         assert "transcription model \\ model" in shown(app)
         await press(pilot, "y")
         assert "region \\ model" in shown(app)
+
+
+async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], failure_keys=("error|odd|strange|no [bold]luck[/bold]",))
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lines = [line.strip() for line in shown(app).splitlines()]
+        at = lines.index("? 1 session   error  odd  strange  no [bold]luck[/bold]")
+        assert lines[at + 1].startswith(
+            "▲ 5 sessions  transcription_model_path_failure  likely · 2026-02-12 08:30:55 to"
+        )
+        assert at < next(n for n, line in enumerate(lines) if "│ eastus2" in line)
+
+
+async def test_more_findings_than_there_is_room_for_are_counted(source: Any, shown: Shown) -> None:
+    source.listed[:6] = [
+        replace(row, failure_keys=(f"error|odd|strange_{n}|",)) for n, row in enumerate(source.listed[:6])
+    ]
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "and 6 more" in shown(app)
 
 
 async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
