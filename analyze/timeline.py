@@ -127,7 +127,7 @@ def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:
     return EventDetail(
         seq=event["seq"],
         offset_ms=event["offset_ms"],
-        at=event["at"].replace(tzinfo=UTC),
+        at=event["at"] and event["at"].replace(tzinfo=UTC),
         sender=event["sender"],
         kind=event["kind"],
         type=event["type"],

@@ -93,7 +93,8 @@ def _facts(detail: SessionDetail) -> Table:
 
 def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]:
     row, summary = detail.row, detail.summary
-    yield "started", (f"{summary.started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC",)
+    started_at = summary.started_at
+    yield "started", (f"{started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if started_at else None,)
     yield "target", (summary.target, summary.provider, summary.region, summary.dialect, row["host"])
     yield "model", (summary.model, _echo(summary.model, row["model_echoed"]), row["voice"])
     echoed = _echo(summary.transcription_model, row["transcription_model_echoed"])
@@ -158,7 +159,12 @@ def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
     made.columns[2].no_wrap = True
     for row in timeline:
         arrow, style = _ARROWS.get(row.sender, ("?", ""))
-        made.add_row(f"{row.offset_ms:,.1f}", Text(arrow, style=style), event_words(row), detail_words(row))
+        made.add_row(
+            "" if row.offset_ms is None else f"{row.offset_ms:,.1f}",
+            Text(arrow, style=style),
+            event_words(row),
+            detail_words(row),
+        )
     return made
 
 
