@@ -171,7 +171,8 @@ class EventDetail:
     type: str | None
     payload: str
     """The text as stored; cut audio shows as `«0.20 s of audio»`, bytes that are no text as hexadecimal."""
-    wire_bytes: int
+    wire_bytes: int | None
+    """None: an imported session's are not known."""
     redacted: bool
 
 

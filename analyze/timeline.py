@@ -132,7 +132,7 @@ def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:
         kind=event["kind"],
         type=event["type"],
         payload=_stored_text(event, clock),
-        wire_bytes=event["wire_bytes"] or 0,
+        wire_bytes=event["wire_bytes"],
         redacted=bool(event["redacted"]),
     )
 

@@ -27,7 +27,7 @@ def event_lines(event: EventDetail, row: TimelineRow | None = None, needle: str 
     lines = [
         text(event.type or f"({event.kind})", "strong"),
         (Run(facts, "muted"), Run(" · ", "muted"), Run(event.sender, event.sender)),
-        text(f"{event.kind} · {event.wire_bytes:,} bytes on the wire", "muted"),
+        text(event.kind if event.wire_bytes is None else f"{event.kind} · {event.wire_bytes:,} bytes on the wire", "muted"),
     ]
     if event.redacted:
         lines.append(text("secrets in this message were taken out before it was stored", "incomplete"))

@@ -7,7 +7,6 @@ import mmap
 import secrets
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,14 +81,14 @@ class Importer:
     def import_file(self, path: Path) -> FileImport:
         """Import every session of a file; raises `UsageProblem` where the file cannot be opened."""
         done = FileImport(path)
-        with _opened(path) as text:
-            digest = _digest(text)
-            start = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
-            for found in read_har(text, start) if _looks_like_har(path, text, start) else read_jsonl(text, start):
-                if isinstance(found, Unreadable):
-                    done.name(found)
-                else:
-                    self._import_session(done, found, digest)
+        text = _open(path)
+        digest = _digest(text)
+        start = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
+        for found in read_har(text, start) if _looks_like_har(path, text, start) else read_jsonl(text, start):
+            if isinstance(found, Unreadable):
+                done.name(found)
+            else:
+                self._import_session(done, found, digest)
         if not done.is_done:
             done.problem = "it holds no WebSocket session that can be read"
         return done
@@ -170,22 +169,18 @@ def _looks_like_har(path: Path, text: Buffer, start: int) -> bool:
     return path.suffix.lower() in (".har", ".zhar") or is_har(text, start)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Buffer]:
+def _open(path: Path) -> Buffer:
     """Map a file into memory: what has been read of it can be dropped again, however long it is."""
     try:
         with path.open("rb") as file:
             if path.suffix.lower() == ".zhar":
                 # As mitmproxy writes it.
-                yield zlib.decompress(file.read())
-            elif path.stat().st_size == 0:
-                yield b""
-            else:
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                    yield text
+                return zlib.decompress(file.read())
+            if path.stat().st_size == 0:
+                return b""
+            # It goes with the last slice of it.
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, zlib.error) as error:
-        if isinstance(error, OSError) and error.filename not in (None, str(path)):
-            raise
         raise UsageProblem(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 

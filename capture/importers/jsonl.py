@@ -26,7 +26,7 @@ _DIRECTION_KEYS = ("dir", "direction", "sender", "from", "side", "origin", "type
 _EVENT_KEYS = ("event", "data", "message", "payload", "msg", "frame", "body", "raw")
 _SESSION_KEYS = ("session", "session_id", "sessionId", "connection", "connection_id", "connectionId", "conn", "socket")
 _NO_EVENT = "it holds no event"
-_CLOSE_KEYS = ("kind", "type", "event", "data", "message")
+_CLOSE_KEYS = ("kind", "type", "event", "message")
 _CLOSE_WORDS = frozenset({"close", "closed", "disconnect", "disconnected", "websocket.close", "websocket.disconnect"})
 # Codes that stand for the absence of a close frame, or of a code in it (RFC 6455, 7.4.1).
 _NEVER_SENT = frozenset({1005, 1006, 1015})
