@@ -146,7 +146,7 @@ def _read_line(
         said = _find_message(line, fields)
         if isinstance(said, str):
             return Unreadable(place, said, is_lost=said != _NO_EVENT)
-        found = SourceMessage(said[0], "text", said[1], find_time(fields))
+        found = SourceMessage(said[0], "text", said[1], find_time(fields, is_bare=said[1] is line))
     name = next((str(fields[key]) for key in _SESSION_KEYS if isinstance(fields.get(key), str | int)), "")
     url = next((fields[key] for key in _URL_KEYS if isinstance(fields.get(key), str)), None)
     return name, found, url if url and "://" in url else None

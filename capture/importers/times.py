@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-_KEYS = (
-    ("t", "ts", "time", "timestamp", "@timestamp", "at", "date", "datetime", "timeStamp", "created_at", "offset"),
-    ("elapsed", "offset_s", "t_s", "time_s", "ts_s", "elapsed_s"),
-    ("t_ms", "ts_ms", "time_ms", "timestamp_ms", "offset_ms", "elapsed_ms", "at_ms", "timestampMs"),
-    ("t_us", "ts_us", "time_us", "timestamp_us", "offset_us", "at_us"),
-    ("t_ns", "ts_ns", "time_ns", "timestamp_ns", "offset_ns", "at_ns"),
-)
-_NS_OF = (None, 10**9, 10**6, 10**3, 1)
-TIME_KEYS: dict[str, int | None] = {key: ns for keys, ns in zip(_KEYS, _NS_OF, strict=True) for key in keys}
+_NAMES = ("t", "ts", "time", "timestamp", "@timestamp", "at", "date", "datetime", "timeStamp", "created_at")
+# Events of some protocols have fields of these names themselves.
+_EVENT_NAMES = ("elapsed", "offset")
+_SUFFIXES = {"": None, "_s": 10**9, "_ms": 10**6, "Ms": 10**6, "_us": 10**3, "_ns": 1}
+
+
+def _keys(names: tuple[str, ...]) -> dict[str, int | None]:
+    return {f"{name}{suffix}": unit_ns for name in names for suffix, unit_ns in _SUFFIXES.items()}
+
+
+_UNITS_OF_BARE = _keys(_NAMES)
+_UNITS = _UNITS_OF_BARE | _keys(_EVENT_NAMES)
 """Names of a line's time, and nanoseconds in its unit; None: the value itself tells."""
 
 # Seconds since 1970 from 1990 to 2286, and the same in smaller units: nothing that is meant relatively is so large.
@@ -62,11 +65,12 @@ class Clock:
         return offset_ns, True
 
 
-def find_time(line: Mapping[str, Any]) -> Moment | None:
-    """Find the time of a line by its name; None where it has none that can be read."""
+def find_time(line: Mapping[str, Any], *, is_bare: bool = False) -> Moment | None:
+    """Find the time of a line by its name, also of one that `is_bare`, an event itself; None where it has none."""
+    units = _UNITS_OF_BARE if is_bare else _UNITS
     for key in line:
-        if key in TIME_KEYS:
-            moment = read_time(line[key], TIME_KEYS[key])
+        if key in units:
+            moment = read_time(line[key], units[key])
             if moment is not None:
                 return moment
     return None

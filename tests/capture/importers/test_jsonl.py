@@ -70,6 +70,13 @@ def test_a_bare_event_is_its_line() -> None:
     assert (message.sender, message.content) == ("client", line.strip())
 
 
+def test_what_an_event_itself_calls_elapsed_is_no_time_of_the_line() -> None:
+    event = {"type": "session.output_audio.delta", "delta": "AAAA", "elapsed_ms": 200}
+    assert only_message(event).at is None
+    assert only_message({"dir": "in", "event": event, "elapsed_ms": 300}).at == (300_000_000, False)
+    assert only_message({"timestamp": 1.5, **event}).at == (1_500_000_000, False)
+
+
 def test_an_event_of_unknown_type_without_a_direction_is_named() -> None:
     (item,) = items_of({"type": "vendor.thing"})
     assert item == Unreadable("line 1", "it has no direction, and its type does not tell who sent it")
