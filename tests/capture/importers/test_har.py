@@ -278,7 +278,12 @@ def test_a_damaged_message_costs_no_other(import_text: Callable[..., FileImport]
 
 
 def test_messages_that_make_no_sense_are_named(import_text: Callable[..., FileImport]) -> None:
-    odd = [{"type": "other", "data": "x"}, {"type": "send", "opcode": 7, "data": "x"}, {"type": "send", "data": 1}, 5]
+    odd: list[Any] = [
+        {"type": "other", "data": "x"},
+        {"type": "send", "opcode": 7, "data": "x"},
+        {"type": "send", "data": 1},
+        5,
+    ]
     done = import_text(json.dumps(har(chrome_entry(*SAID, *odd))), "session.har")
     assert [part.place for part in done.unreadable] == [f"entry 1, message {number}" for number in (3, 4, 5, 6)]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
-from capture.importers import recording
 from capture.importers.importing import FileImport, Importer
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
+from capture.rows import SessionRows
 from tests.capture.importers.conftest import CREATED, UPDATE, Imported, har
 
 Json = dict[str, Any]
@@ -87,14 +87,14 @@ def test_an_interrupt_leaves_no_half_session(
     root: Root, import_text: Callable[..., FileImport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = LOG.replace('"dir"', '"session_id": "a", "dir"') + "\n" + LOG.replace('"dir"', '"session_id": "b", "dir"')
-    taken = recording.SessionRows.take
+    taken = SessionRows.take
 
-    def interrupted(rows: recording.SessionRows, *args: Any, **kwargs: Any) -> Any:
+    def interrupted(rows: SessionRows, *args: Any, **kwargs: Any) -> Any:
         if len(list_session_ids(root)) == 1:
             raise KeyboardInterrupt
         return taken(rows, *args, **kwargs)
 
-    monkeypatch.setattr(recording.SessionRows, "take", interrupted)
+    monkeypatch.setattr(SessionRows, "take", interrupted)
     with pytest.raises(KeyboardInterrupt):
         import_text(two)
     assert len(list_session_ids(root)) == 1
