@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +14,9 @@ from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
-    from capture.importers.importing import FileImport
+    from capture.importers.importing import FileImport, Importer
+
+    ShowProgress = Callable[[Path, int, int], None]
 
 app = typer.Typer()
 
@@ -56,7 +60,7 @@ def import_command(
         raise NothingImported("nothing was imported: no file holds a session that can be read")
 
 
-def _import(files: list[Path], make: Any) -> list[FileImport]:
+def _import(files: list[Path], make: Callable[[ShowProgress], Importer]) -> list[FileImport]:
     from rich.progress import Progress
 
     screen = console()
@@ -66,11 +70,15 @@ def _import(files: list[Path], make: Any) -> list[FileImport]:
         importer = make(
             lambda path, count, total: bar.update(task, description=path.name, completed=count, total=total)
         )
-        for path in files:
-            bar.update(task, description=path.name, completed=0, total=None)
-            one: FileImport = importer.import_file(path)
-            _narrate(one)
-            done.append(one)
+        before = signal.signal(signal.SIGINT, lambda *_: importer.interrupt())
+        try:
+            for path in files:
+                bar.update(task, description=path.name, completed=0, total=None)
+                one = importer.import_file(path)
+                _narrate(one)
+                done.append(one)
+        finally:
+            signal.signal(signal.SIGINT, before)
     return done
 
 

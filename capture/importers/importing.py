@@ -76,7 +76,18 @@ class Importer:
         self._again = again
         self._redact = redact
         self._on_progress = on_progress
+        self._is_writing = self._is_interrupted = False
         self._known = {session_id[-8:]: session_id for session_id in list_session_ids(root)}
+
+    def interrupt(self) -> None:
+        """Take in that the user wants it to end: raises `KeyboardInterrupt`, now or before the next message.
+
+        Raised anywhere while a session is written, it could be lost in a callback of the library that packs audio,
+        and with it a piece of that audio.
+        """
+        if not self._is_writing or self._is_interrupted:
+            raise KeyboardInterrupt
+        self._is_interrupted = True
 
     def import_file(self, path: Path) -> FileImport:
         """Import every session of a file; raises `UsageProblem` where the file cannot be opened."""
@@ -105,20 +116,26 @@ class Importer:
 
         def step() -> None:
             nonlocal count
+            if self._is_interrupted:
+                raise KeyboardInterrupt
             count += 1
             if count % 1000 == 0:
                 self._on_progress(done.path, count, source.count)
 
-        sealed = write_session(
-            self._root,
-            session_id,
-            source,
-            times,
-            tags={FILE_TAG: done.path.name, DIGEST_TAG: digest},
-            redact=self._redact,
-            on_item=step,
-            on_unreadable=done.name,
-        )
+        self._is_writing = True
+        try:
+            sealed = write_session(
+                self._root,
+                session_id,
+                source,
+                times,
+                tags={FILE_TAG: done.path.name, DIGEST_TAG: digest},
+                redact=self._redact,
+                on_item=step,
+                on_unreadable=done.name,
+            )
+        finally:
+            self._is_writing = False
         self._known[session_id[-8:]] = session_id
         done.sessions.append(sealed)
         done.notes += [f"{session_id}: {note}" for note in _notes(source, times)]

@@ -104,6 +104,25 @@ def test_an_interrupt_leaves_no_half_session(
     assert (len(done.already), len(done.sessions)) == (1, 1)
 
 
+def test_ctrl_c_waits_for_a_place_between_two_messages(root: Root, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "log.jsonl").write_text(LOG)
+    importer = Importer(root)
+    taken: list[int] = []
+    take = SessionRows.take
+
+    def take_and_interrupt(rows: SessionRows, *args: Any, **kwargs: Any) -> Any:
+        importer.interrupt()
+        taken.append(1)
+        return take(rows, *args, **kwargs)
+
+    monkeypatch.setattr(SessionRows, "take", take_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        importer.import_file(tmp_path / "log.jsonl")
+    assert (len(taken), list_session_ids(root)) == (1, [])
+    with pytest.raises(KeyboardInterrupt):
+        importer.interrupt()
+
+
 def _secret_har() -> Json:
     refused = {"type": "error", "error": {"code": "invalid_api_key", "message": f"Incorrect API key provided: {KEY}"}}
     tool = {"type": "mcp", "server_label": "x", "authorization": "tool-password-1", "headers": {"X-Key": "tool-pass-2"}}
