@@ -393,7 +393,7 @@ def _summary(row: Row, first_audio_ms: float | None) -> SessionSummary:
     return SessionSummary(
         **{
             **columns,
-            "started_at": row["started_at"].replace(tzinfo=UTC),
+            "started_at": row["started_at"] and row["started_at"].replace(tzinfo=UTC),
             "turns": row["turns"] or 0,
             "errors": row["errors"] or 0,
             "complete": bool(row["complete"]),

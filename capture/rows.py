@@ -70,6 +70,27 @@ class SessionRows:
             self._held.append(record)
         return self._take_ready()
 
+    def tell(self, fact: Fact) -> list[TableRow]:
+        """Take in a fact that is in no journal: one of an imported session."""
+        self._observe_fact(fact)
+        return self._take_ready()
+
+    def take(self, message: WireMessage, *, has_time: bool) -> list[TableRow]:
+        """Take in a message that another tool recorded; its size on the wire is not known, its time perhaps."""
+        self._offset_ns = message.offset_ns
+        self._summary.connection.has_messages = True
+        self._take_message(message)
+        ready = self._take_ready()
+        for table, row in ready:
+            if table == "events":
+                row["wire_bytes"] = None
+                row["at"] = row["at"] if has_time else None
+        return ready
+
+    def pass_over(self, offset_ns: int, reason: str) -> None:
+        """Take in that a message of an imported session could not be read; who sent it is not known."""
+        self._summary.take_unreadable(offset_ns, reason)
+
     def finish(self) -> list[TableRow]:
         """Take in the end of the journal; give the last rows."""
         for decoder in self._decoders.values():
@@ -117,6 +138,9 @@ class SessionRows:
             # A newer recorder's journal: what this version cannot read must not cost the session.
             _log.warning("a record of the journal is passed over: %s", error)
             return
+        self._observe_fact(fact)
+
+    def _observe_fact(self, fact: Fact) -> None:
         self._summary.connection.take_fact(fact)
         if isinstance(fact, SessionFacts):
             # From the journal, so that a recovery in another year takes the same things out.
@@ -280,10 +304,11 @@ class SessionRows:
 
     def _row(self, message: WireMessage) -> Row:
         seq, self._seq = self._seq, self._seq + 1
+        started_at_us = self._summary.connection.facts.started_at_us
         return {
             "seq": seq,
             "offset_ns": message.offset_ns,
-            "at": self._summary.connection.facts.started_at_us + message.offset_ns // 1000,
+            "at": None if started_at_us is None else started_at_us + message.offset_ns // 1000,
             "sender": message.sender,
             "kind": message.kind,
             "wire_bytes": message.wire_bytes,

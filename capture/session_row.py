@@ -24,11 +24,13 @@ from capture.recording.schema import FORMAT_VERSION
 Row = dict[str, Any]
 
 _SHOWN_BODY_CHARACTERS = 300
+# The row of a session must stay small, whatever file it came from.
+_MOST_UNREADABLE = 100
 # Nine messages in ten; they say nothing but audio.
 _APPEND = "input_audio_buffer.append"
 # Behind one of these a client may pause as long as it likes.
 _TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.committed", "input_audio_buffer.clear"})
-_NO_HEALTH = {"offset_ns", "closed_by", "end_reason"}
+_NO_HEALTH = {"offset_ns", "closed_by", "end_reason", "close_code", "close_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
 _READ_WHOLE = frozenset(
     {
@@ -63,6 +65,8 @@ class SessionSummary:
         self._outcomes = OutcomeTracker(self.configuration)
         self._dialects = DialectDetector()
         self._gaps: list[Gap] = []
+        self._unreadable: list[Row] = []
+        """Gaps of an imported session, as rows."""
         self._refusal: tuple[str | None, str] = (None, "")
         self._events = {"client": 0, "server": 0}
         self._turns = 0
@@ -74,6 +78,12 @@ class SessionSummary:
         if gap.sender == "client":
             # The appends in it were sent: they are missing here only.
             self.pacing.interrupt()
+
+    def take_unreadable(self, offset_ns: int, reason: str) -> None:
+        """Take in that a message of an imported session could not be read: whose it was is not known."""
+        if len(self._unreadable) < _MOST_UNREADABLE:
+            gap = {"sender": None, "from_ns": offset_ns, "to_ns": offset_ns, "bytes": None, "reason": reason}
+            self._unreadable.append(gap)
 
     def observe(self, sender: Sender, header: EventHeader, text: str, offset_ns: int) -> None:
         """Take in an event."""
@@ -177,18 +187,20 @@ class SessionSummary:
 
     @property
     def _is_whole(self) -> bool:
-        return not (self._gaps or self.lost_bytes or self.undecodable_bytes)
+        return not (self._gaps or self._unreadable or self.lost_bytes or self.undecodable_bytes)
 
     def _identity(self, ended_ns: int) -> Row:
         facts = self.connection.facts
+        started_at_us = facts.started_at_us
         return {
             "format_version": FORMAT_VERSION,
             "tool_version": __version__,
             "recorder_id": facts.recorder_id or None,
             "role": facts.role,
-            "started_at": facts.started_at_us,
-            "ended_at": facts.started_at_us + ended_ns // 1000,
-            "duration_ms": ended_ns / 1e6,
+            "started_at": started_at_us,
+            "ended_at": None if started_at_us is None else started_at_us + ended_ns // 1000,
+            # Below zero offsets keep an order and are no times.
+            "duration_ms": ended_ns / 1e6 if ended_ns >= 0 else None,
             "conversation_key": facts.conversation_key,
             "tags": facts.tags,
         }
@@ -231,17 +243,19 @@ class SessionSummary:
         return {name: getattr(end, name, None) for name in names}
 
     def _outcome(self) -> Row:
-        end_seen = self.connection.end is not None
+        end_told = self.connection.end is not None
+        # A log of another tool often tells no end: one that stops where nothing is due is taken to be whole.
+        end_seen = end_told or (self.connection.is_imported and not self._outcomes.is_owed)
         # A gap of unknown size is a loss all the same.
-        lost_bytes = self.lost_bytes + self.undecodable_bytes + len(self._gaps)
+        lost_bytes = self.lost_bytes + self.undecodable_bytes + len(self._gaps) + len(self._unreadable)
         failure_keys = self._outcomes.failure_keys
         return {
             "errors": self._outcomes.errors,
             "first_error": self._outcomes.first_error,
             "failure_keys": failure_keys,
             "outcome": session_outcome(failure_keys, lost_bytes=lost_bytes, end_seen=end_seen),
-            "complete": self._is_whole and end_seen,
-            "gaps": [_gap_row(gap) for gap in self._gaps],
+            "complete": None if end_seen and not end_told and self._is_whole else self._is_whole and end_seen,
+            "gaps": [*(_gap_row(gap) for gap in self._gaps), *self._unreadable],
             "lost_bytes": self.lost_bytes,
             "undecodable_bytes": self.undecodable_bytes,
         }

@@ -111,7 +111,7 @@ def _finding_lines(each: ExplainedFinding) -> Iterator[tuple[str, RenderableType
 
 def _evidence_lines(evidence: Evidence) -> Iterator[tuple[str, RenderableType]]:
     said: str | None = None
-    offsets = [f"{row.offset_ms:,.1f}" for row in evidence.rows]
+    offsets = ["" if row.offset_ms is None else f"{row.offset_ms:,.1f}" for row in evidence.rows]
     widest = max(map(len, offsets), default=0)
     for row, offset in zip(evidence.rows, offsets, strict=True):
         line = Text(f"{offset:>{widest}} ms ").append_text(arrow(row.sender)).append(" ")

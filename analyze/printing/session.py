@@ -75,7 +75,7 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
             yield f"turn {turn.number}: a transcription was asked for; it neither completed nor failed"
         if turn.response_id is None:
             yield f"turn {turn.number}: no answer"
-        elif turn.response_done_ms is None:
+        elif turn.response_done_ms is None and turn.response_status is None:
             yield f"turn {turn.number}: the answer never ended"
     for key in detail.summary.failure_keys:
         if key.startswith("absent:"):
@@ -116,7 +116,8 @@ def _facts(detail: SessionDetail) -> Table:
 
 def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]:
     row, summary = detail.row, detail.summary
-    yield "started", (f"{summary.started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC",)
+    started_at = summary.started_at
+    yield "started", (f"{started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if started_at else None,)
     yield "target", (summary.target, summary.provider, summary.region, summary.dialect, row["host"])
     yield "model", (summary.model, _echo(summary.model, row["model_echoed"]), row["voice"])
     echoed = _echo(summary.transcription_model, row["transcription_model_echoed"])
@@ -182,7 +183,8 @@ def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
     made = table("+ms", "", "event", "", right=("+ms",))
     made.columns[2].no_wrap = True
     for row in timeline:
-        made.add_row(f"{row.offset_ms:,.1f}", arrow(row.sender), event_words(row), detail_words(row))
+        at = "" if row.offset_ms is None else f"{row.offset_ms:,.1f}"
+        made.add_row(at, arrow(row.sender), event_words(row), detail_words(row))
     return made
 
 

@@ -44,9 +44,9 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def clock(at: datetime) -> str:
-    """Write a UTC time with its day."""
-    return f"{at:%m-%d %H:%M:%S}"
+def clock(at: datetime | None) -> str:
+    """Write a UTC time with its day; nothing where it is not known."""
+    return "" if at is None else f"{at:%m-%d %H:%M:%S}"
 
 
 def percent(low: float, high: float) -> str:

@@ -41,9 +41,14 @@ def _words(value: str | None) -> Line:
     return text(value or "")
 
 
+def _began(row: SessionSummary) -> tuple[str, str]:
+    """Order by start; a session whose start is not known stands where its id puts it, by when it was imported."""
+    return (f"{row.started_at:%Y%m%dT%H%M%S.%f}" if row.started_at else row.session_id, row.session_id)
+
+
 COLUMNS: tuple[Column[SessionSummary], ...] = (
     Column("", lambda row: (mark(row.outcome),), 1, 1),
-    Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order=lambda row: row.started_at),
+    Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order=_began),
     Column("target", lambda row: _words(row.target), 12, 26, order=lambda row: row.target or ""),
     Column("region", lambda row: _words(row.region), 10, 16, 6, order=lambda row: row.region or ""),
     Column("model", lambda row: _words(row.model), 12, 24, 3, order=lambda row: row.model or ""),
@@ -139,7 +144,7 @@ def sort(rows: Iterable[SessionSummary], order: tuple[str, bool]) -> list[Sessio
     """Sort by the column of a name; equal rows stay newest first."""
     name, descending = order
     by = next((column.order for column in COLUMNS if column.name == name and column.order), None)
-    newest_first = sorted(rows, key=lambda row: (row.started_at, row.session_id), reverse=True)
+    newest_first = sorted(rows, key=_began, reverse=True)
     return newest_first if by is None else sorted(newest_first, key=by, reverse=descending)
 
 

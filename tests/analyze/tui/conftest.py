@@ -169,10 +169,11 @@ def make_event(seq: int) -> EventDetail:
         payload["item"] = {"role": "user", "content": [{"type": "input_text", "text": HOSTILE}]}
     if folded.audio_ms:
         payload["audio"] = "«0.02 s of audio»"
+    offset_ms = (folded.offset_ms or 0.0) + 20.0 * (seq - folded.first_seq)
     return EventDetail(
         seq=seq,
-        offset_ms=folded.offset_ms + 20.0 * (seq - folded.first_seq),
-        at=FIRST_AT + timedelta(milliseconds=folded.offset_ms + 20.0 * (seq - folded.first_seq)),
+        offset_ms=offset_ms,
+        at=FIRST_AT + timedelta(milliseconds=offset_ms),
         sender=folded.sender,
         kind=folded.kind,
         type=folded.type,

@@ -34,7 +34,7 @@ def test_no_sessions_tally_to_nothing() -> None:
 def test_sorting_keeps_the_newest_first_among_equals(source: Any) -> None:
     ordered = sort(source.listed, ("target", False))
     assert [row.target for row in ordered] == sorted(row.target for row in source.listed)
-    eastus2 = [row.started_at for row in ordered if row.target == "eastus2"]
+    eastus2 = [row.started_at for row in ordered if row.target == "eastus2" and row.started_at]
     assert eastus2 == sorted(eastus2, reverse=True)
 
 
