@@ -232,7 +232,8 @@ class SessionRows:
             self._put_text(row, read)
             return
         row["audio_at"] = self._put_text(row, read, at=cut.at)
-        if read.track == "server":
+        if read.track == "server" and message.offset_ns >= 0:
+            # Below zero offsets keep the order of a source without times.
             played_ms = len(cut.audio) / self._summary.formats["server"].bytes_per_ms
             self._playback.take(
                 row["seq"], message.offset_ns, read.header.item_id or read.header.response_id, played_ms
@@ -264,7 +265,7 @@ class SessionRows:
         if self._masks.audio:
             row["redacted"] = True
         audio_format = self._summary.formats[sender]
-        if name == "client":
+        if name == "client" and row["offset_ns"] >= 0:
             self._summary.pacing.observe(row["offset_ns"], audio, audio_format)
         kept = self._keeps(row)
         blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
