@@ -17,18 +17,7 @@ from typing import Any
 from analyze.signatures import CONFIDENCES, load_signatures
 from analyze.store import Store
 
-EVIDENCE = (
-    "_macros",
-    "marks",
-    "silences",
-    "bodies",
-    "commits",
-    "heard",
-    "repeated",
-    "answers",
-    "transcribers",
-    "capacity",
-)
+EVIDENCE = ("_macros", "marks", "bodies", "commits", "heard", "repeated", "answers", "transcribers", "capacity")
 """Files of sql/evidence, each after those it reads."""
 
 
