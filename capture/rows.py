@@ -118,7 +118,9 @@ class SessionRows:
             audio_out_ms=played.get("server", 0.0),
             left_out=self._filter,
         )
-        row |= {"playback_underruns": self._playback.underruns, "quiet_commits": self._quiet_commits()}
+        # Empty where all was played in time, NULL where nobody noted the times.
+        underruns = None if row["duration_ms"] is None else self._playback.underruns
+        row |= {"playback_underruns": underruns, "quiet_commits": self._quiet_commits()}
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
 
