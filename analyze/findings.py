@@ -20,6 +20,7 @@ from analyze.store import Store
 EVIDENCE = (
     "_macros",
     "marks",
+    "closes",
     "bodies",
     "commits",
     "heard",
