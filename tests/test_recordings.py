@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
+from analyze.queries import Queries
+from analyze.store import open_store
 from capture.recording.root import Root
 from capture.recording.schema import AUDIO, EVENTS, SESSIONS
 from replay.runs import load_run
@@ -52,3 +54,14 @@ def test_its_run_has_a_verdict() -> None:
     verdict = read_verdict(load_run(Root(SAMPLE), RUN))
     assert verdict.pattern == "combination"
     assert "it takes both" in verdict.sentence
+
+
+def test_what_failed_in_it_is_named() -> None:
+    with open_store(Root(SAMPLE)) as store:
+        queries = Queries(store)
+        findings = queries.findings(f"session:{MADE_AT}*")
+        failed = queries.sessions(f"session:{MADE_AT}* outcome:failed", latency=False)
+    assert {finding.session_id for finding in findings} == {session.session_id for session in failed}
+    assert {(finding.name, finding.confidence) for finding in findings} == {
+        ("transcription_model_path_failure", "likely")
+    }

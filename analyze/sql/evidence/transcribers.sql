@@ -58,7 +58,8 @@ CREATE OR REPLACE TEMP TABLE _outages AS
 WITH judged AS (
     SELECT *, failed = attempts AS is_bad
     FROM _hearing
-    WHERE failed = attempts OR completed = attempts
+    -- Imported sessions may have no times: nothing tells what was before them.
+    WHERE started_at IS NOT NULL AND (failed = attempts OR completed = attempts)
 ),
 stepped AS (
     SELECT
@@ -99,6 +100,7 @@ counted AS (
         ) AS passed_in_minute
     FROM _attempts AS a
     INNER JOIN troubled AS t ON t.endpoint = a.endpoint AND t.model IS NOT DISTINCT FROM a.model
+    WHERE a.asked_ms IS NOT NULL
 ),
 -- What happened within ten minutes: other days may have had another quota.
 compared AS (

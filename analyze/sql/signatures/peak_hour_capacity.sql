@@ -9,21 +9,20 @@
 -- sources: Microsoft Q&A 5859586
 SELECT
     f.session_id,
-    CASE WHEN MIN(p.deviate) >= 3.3 THEN 'likely' ELSE 'possible' END AS confidence,
+    CASE WHEN MIN(f.deviate) >= 3.3 THEN 'likely' ELSE 'possible' END AS confidence,
     first_seqs(LIST(f.done_seq)) AS evidence,
     MIN(f.done_at) AS first_at,
     MAX(f.done_at) AS last_at,
     MAP {
         'failed_responses': COUNT(*),
-        'failed_at_endpoint': MIN(p.failed),
-        'responses_at_endpoint': MIN(p.responses),
-        'worst_hour_utc': MIN(p.worst_hour),
-        'worst_hour_share': MIN(p.highest_rate),
-        'best_hour_share': MIN(p.lowest_rate)
+        'failed_at_endpoint': MIN(f.failed),
+        'responses_at_endpoint': MIN(f.responses),
+        'worst_hour_utc': MIN(f.worst_hour),
+        'worst_hour_share': MIN(f.highest_rate),
+        'best_hour_share': MIN(f.lowest_rate)
     } AS numbers,
     keys_like(MIN(s.failure_keys), 'response.done|server_error||%') AS explains
-FROM _served AS f
-INNER JOIN _peaks AS p ON p.endpoint = f.endpoint
+FROM _failed_answers AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
-WHERE f.has_failed AND p.deviate >= 2.6
+WHERE f.is_in_peak
 GROUP BY f.session_id;

@@ -6,9 +6,6 @@
 -- refuted by: The same session fails at another region or endpoint too.
 -- replay: wiretape replay run {session} --to {target} --trials 10
 -- sources: Microsoft Q&A 5821653; livekit/agents#4617
-WITH peaks AS (
-    SELECT endpoint FROM _peaks WHERE deviate >= 2.6
-)
 SELECT
     f.session_id,
     'likely' AS confidence,
@@ -21,7 +18,7 @@ SELECT
         'longest_response_ms': MAX(f.response_ms)
     } AS numbers,
     keys_like(MIN(s.failure_keys), 'response.done|server_error||%') AS explains
-FROM _served AS f
+FROM _failed_answers AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
-WHERE f.has_failed AND f.endpoint NOT IN (SELECT endpoint FROM peaks)
-GROUP BY f.session_id;
+GROUP BY f.session_id
+HAVING NOT BOOL_OR(f.is_in_peak);

@@ -38,13 +38,13 @@ def failed_turn(number: int = 1, *, at_ms: float = 100, code: str | None = None)
     return turn(number, at_ms=at_ms, status="failed", details=failing(code))
 
 
-def hour(record: Record, clock: str, turns: int, failed: int, **facts: Any) -> str:
+def hour(record: Record, clock: str, turns: int, failed: int, *, day: int = 12, **facts: Any) -> str:
     """Record a session at this hour, with so many turns of which the first ones fail."""
     lines = opening()
     for number in range(turns):
         ending = failed_turn if number < failed else turn
         lines += ending(number, at_ms=100 + 2000 * number)
-    return record(lines, at=f"2026-02-12T{clock}:00:00", **facts)
+    return record(lines, at=f"2026-02-{day}T{clock}:00:00", **facts)
 
 
 def test_a_server_error_without_a_code(record: Record, findings: Findings) -> None:
@@ -76,6 +76,14 @@ def test_the_published_rates_are_capacity(record: Record, names: Names) -> None:
     # 8 of 997 at 06:00 and 135 of 893 at 08:00, at a tenth of the size.
     quiet = hour(record, "06", turns=100, failed=1)
     busy = hour(record, "08", turns=89, failed=13)
+
+    assert names() == {quiet: [PEAK], busy: [PEAK]}
+
+
+def test_the_peak_of_one_day_is_not_hidden_by_another_day(record: Record, names: Names) -> None:
+    quiet = hour(record, "06", turns=30, failed=1)
+    busy = hour(record, "08", turns=30, failed=15)
+    hour(record, "08", turns=120, failed=0, day=13)
 
     assert names() == {quiet: [PEAK], busy: [PEAK]}
 
