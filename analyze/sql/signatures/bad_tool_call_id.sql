@@ -7,17 +7,19 @@
 -- refuted by: A replay, which takes the ids of its own session, is refused too.
 -- replay: wiretape replay run {session} --to {target} --trials 3
 -- sources: livekit#3344; livekit#5652
-WITH told AS (
+WITH malformed AS (
+    SELECT * FROM _marks WHERE call_id IS NOT NULL AND NOT regexp_full_match(call_id, '[A-Za-z0-9_-]+')
+),
+told AS (
     SELECT session_id, seq, at_utc, TRUE AS refused FROM _errors
     WHERE error_code = 'invalid_tool_call_id' OR error_message LIKE 'Tool call ID%not found%' OR field LIKE '%call_id'
         OR error_param LIKE '%call_id'
     UNION ALL
-    SELECT m.session_id, m.seq, m.at_utc, FALSE AS refused FROM _marks AS m
-    WHERE m.sender = 'client' AND NOT regexp_full_match(m.call_id, '[A-Za-z0-9_-]+')
-        -- An endpoint that makes such ids takes them.
-        AND NOT EXISTS (
-            SELECT 1 FROM _marks AS o WHERE o.session_id = m.session_id AND o.call_id = m.call_id AND o.sender = 'server'
-        )
+    SELECT m.session_id, m.seq, m.at_utc, FALSE AS refused
+    FROM malformed AS m
+    -- An endpoint that makes such ids takes them.
+    ANTI JOIN malformed AS o ON o.session_id = m.session_id AND o.call_id = m.call_id AND o.sender = 'server'
+    WHERE m.sender = 'client'
 )
 SELECT
     t.session_id,

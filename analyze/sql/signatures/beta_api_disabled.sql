@@ -10,10 +10,10 @@
 WITH told AS (
     SELECT session_id, seq, at_utc FROM _errors WHERE about = 'beta api'
     UNION ALL
-    SELECT m.session_id, m.seq, m.at_utc
-    FROM _marks AS m
-    INNER JOIN sessions AS s ON s.session_id = m.session_id
-    WHERE m.kind = 'close' AND m.sender = 'server' AND s.close_reason LIKE '%beta_api_shape_disabled%'
+    SELECT c.session_id, c.seq, c.at_utc
+    FROM _closes AS c
+    INNER JOIN sessions AS s ON s.session_id = c.session_id
+    WHERE c.sender = 'server' AND s.close_reason LIKE '%beta_api_shape_disabled%'
     UNION ALL
     SELECT session_id, UNNEST(list_append(seqs, NULL)) AS seq, started_at AS at_utc FROM _refusals WHERE about = 'beta api'
 )

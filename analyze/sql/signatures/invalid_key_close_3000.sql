@@ -9,10 +9,10 @@
 WITH told AS (
     SELECT session_id, seq, at_utc FROM _errors WHERE about = 'key'
     UNION ALL
-    SELECT m.session_id, m.seq, m.at_utc
-    FROM _marks AS m
-    INNER JOIN sessions AS s ON s.session_id = m.session_id
-    WHERE m.kind = 'close' AND m.sender = 'server' AND s.close_code = 3000 AND s.close_reason LIKE '%invalid_api_key%'
+    SELECT c.session_id, c.seq, c.at_utc
+    FROM _closes AS c
+    INNER JOIN sessions AS s ON s.session_id = c.session_id
+    WHERE c.sender = 'server' AND s.close_code = 3000 AND s.close_reason LIKE '%invalid_api_key%'
 )
 SELECT
     s.session_id,

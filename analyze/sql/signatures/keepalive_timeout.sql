@@ -11,9 +11,9 @@
 SELECT
     s.session_id,
     CASE WHEN s.close_reason ILIKE '%keepalive ping timeout%' THEN 'certain' ELSE 'likely' END AS confidence,
-    first_seqs(LIST(m.seq)) AS evidence,
-    MIN(m.at_utc) AS first_at,
-    MAX(m.at_utc) AS last_at,
+    first_seqs([c.seq]) AS evidence,
+    c.at_utc AS first_at,
+    c.at_utc AS last_at,
     MAP {
         'sent_by_client': CAST(s.closed_by = 'client' AS INTEGER),
         'received_from_endpoint': CAST(s.closed_by = 'server' AS INTEGER),
@@ -24,8 +24,7 @@ SELECT
     } AS numbers,
     keys_matching(s.failure_keys, '^close\|[a-z]*\|1011\||^absent:') AS explains
 FROM sessions AS s
-INNER JOIN _marks AS m ON m.session_id = s.session_id AND m.kind = 'close' AND m.sender = s.closed_by
+INNER JOIN _closes AS c ON c.session_id = s.session_id AND c.sender = s.closed_by
 WHERE s.close_code = 1011
     AND s.closed_by IN ('client', 'server')
-    AND (s.close_reason ILIKE '%keepalive%' OR s.close_reason ILIKE '%ping timeout%')
-GROUP BY ALL;
+    AND (s.close_reason ILIKE '%keepalive%' OR s.close_reason ILIKE '%ping timeout%');

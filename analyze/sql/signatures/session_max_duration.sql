@@ -12,9 +12,6 @@ WITH told AS (
     FROM _errors
     WHERE about = 'end of session'
     GROUP BY session_id
-),
-closed AS (
-    SELECT session_id, MAX(seq) AS seq FROM _marks WHERE kind = 'close' AND sender = 'server' GROUP BY session_id
 )
 SELECT
     s.session_id,
@@ -34,7 +31,7 @@ SELECT
     keys_matching(s.failure_keys, '^error\|.*(session_expired|maximum duration)|^close\||^absent:') AS explains
 FROM sessions AS s
 LEFT JOIN told AS t ON t.session_id = s.session_id
-LEFT JOIN closed AS c ON c.session_id = s.session_id
+LEFT JOIN _closes AS c ON c.session_id = s.session_id AND c.sender = 'server'
 WHERE t.session_id IS NOT NULL
     OR (s.closed_by = 'server' AND s.close_reason LIKE '%maximum duration%')
     OR (

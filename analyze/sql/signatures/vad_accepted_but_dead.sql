@@ -7,7 +7,10 @@
 -- refuted by: A replay with server_vad stays as deaf: then it is the audio, or the path it takes.
 -- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection.type="server_vad"' --trials 3
 -- sources: livekit#6871
-WITH heard AS (
+WITH talked AS (
+    SELECT p.* FROM _spoken AS p ANTI JOIN _commits AS c ON c.session_id = p.session_id WHERE p.speech_ms >= 1000
+),
+heard AS (
     SELECT
         session_id,
         COUNT(CASE WHEN type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.speech_started'
@@ -15,6 +18,7 @@ WITH heard AS (
         MAX(CASE WHEN type LIKE '%session.updated' AND sender = 'server' THEN seq END) AS echo_seq,
         MAX(CASE WHEN type LIKE '%session.updated' AND sender = 'server' THEN at_utc END) AS echo_at
     FROM _marks
+    WHERE session_id IN (SELECT session_id FROM talked)
     GROUP BY session_id
 )
 SELECT
@@ -30,10 +34,9 @@ SELECT
     MAP {'speech_sent_ms': p.speech_ms, 'audio_sent_ms': p.duration_ms, 'peak': p.peak} AS numbers,
     keys_like(s.failure_keys, 'absent:response.created') AS explains
 FROM sessions AS s
-INNER JOIN _spoken AS p ON p.session_id = s.session_id
+INNER JOIN talked AS p ON p.session_id = s.session_id
 INNER JOIN heard AS h ON h.session_id = s.session_id
 WHERE s.turn_detection LIKE '%vad'
-    AND p.speech_ms >= 1000
     AND h.turns = 0
     -- What was not kept may have been heard.
     AND s.complete AND s.kept = 'whole';
