@@ -25,7 +25,6 @@ EVIDENCE = (
     "commits",
     "heard",
     "repeated",
-    "silences",
     "answers",
     "transcribers",
     "capacity",
