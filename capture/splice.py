@@ -140,12 +140,13 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Forward a piece, then keep a copy."""
-        self.last_ns = arrived_ns = self._monotonic_ns()
+        monotonic_ns = self._monotonic_ns
+        self.last_ns = arrived_ns = monotonic_ns()
         self._write(data)
         # The call comes first: the copy is taken when the bytes are on their way, and a fault in taking it is
         # the recording's loss, never the call's.
         try:
-            self._lag(self._monotonic_ns() - arrived_ns)
+            self._lag(monotonic_ns() - arrived_ns)
             self._take(data, arrived_ns)
         except Exception as error:  # noqa: BLE001 - see above
             self._splice.recording_failed(error)

@@ -69,12 +69,20 @@ class ResponseFailed(ResponseEffect, frozen=True, kw_only=True):
     """What `usage` tells; absent: as counted."""
     output_tokens: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse fewer than none."""
+        _not_below_zero(self, "after_deltas", "input_tokens", "output_tokens")
+
 
 class ResponseIncomplete(ResponseEffect, frozen=True):
     """`response.done` with status incomplete."""
 
     reason: Literal["content_filter", "max_output_tokens"] = "content_filter"
     after_deltas: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than none."""
+        _not_below_zero(self, "after_deltas")
 
 
 class ResponseNeverDone(ResponseEffect, frozen=True):
@@ -159,6 +167,10 @@ class TimedEffect(AnyEffect, frozen=True, kw_only=True):
     spread_s: float = 0
     """Up to so much later still, drawn from the seed."""
 
+    def __post_init__(self) -> None:
+        """Refuse times that lie in the past."""
+        _not_below_zero(self, "after_s", "spread_s")
+
 
 class EndingEffect(TimedEffect, frozen=True):
     """Ends the connection."""
@@ -176,6 +188,7 @@ class Close(EndingEffect, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse codes that may not be sent."""
+        super().__post_init__()
         _check_close_code(self.code)
 
 
@@ -191,6 +204,7 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse codes that may not be sent."""
+        super().__post_init__()
         if self.then_close is not None:
             _check_close_code(self.then_close)
 
@@ -291,6 +305,12 @@ def _above(effect: AnyEffect, **minimums: float) -> None:
     for name, minimum in minimums.items():
         if getattr(effect, name) <= minimum:
             raise ValueError(f"`{name}` must be above {minimum}")
+
+
+def _not_below_zero(effect: AnyEffect, *names: str) -> None:
+    for name in names:
+        if (getattr(effect, name) or 0) < 0:
+            raise ValueError(f"`{name}` must not be below 0")
 
 
 def _check_close_code(code: int) -> None:
