@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from analyze.queries import Queries
+from analyze.store import Store
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
@@ -56,12 +58,12 @@ async def stage_all(folder: Path) -> Mapping[str, Incident]:
 
 
 def assert_named(incident: Incident) -> None:
-    """Assert that exactly the signature is named that the scenario expects; none where it is healthy."""
-    # Until the signatures are there, a healthy scenario must at least leave no failed session.
-    if incident.scenario.signature is None:
-        for session_id in incident.staged.session_ids:
-            session = open_recording(incident.root, session_id).session
-            assert (session["outcome"], session["failure_keys"]) == ("ok", [])
+    """Assert that exactly the signature is named that the scenario expects, and nothing is left unnamed."""
+    expected = set() if incident.scenario.signature is None else {incident.scenario.signature}
+    with Store(incident.root) as store:
+        queries = Queries(store)
+        assert {finding.name for finding in queries.findings()} == expected
+        assert queries.unknown_failures() == []
 
 
 @pytest.mark.parametrize("name", NAMES)
