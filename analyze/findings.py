@@ -29,7 +29,6 @@ EVIDENCE = (
     "commits",
     "heard",
     "repeated",
-    "silences",
     "answers",
     "transcribers",
     "capacity",

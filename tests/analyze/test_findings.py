@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def finding(session_id: str, *explains: str) -> Finding:
 
 
 def test_a_finding_explains_the_keys_of_its_own_session_only() -> None:
-    sessions = [
+    sessions: list[dict[str, Any]] = [
         {"session_id": "a", "started_at": START, "failure_keys": ["key|1"]},
         {"session_id": "b", "started_at": LATER, "failure_keys": ["key|1", "key|2"]},
         {"session_id": "c", "started_at": LATER, "failure_keys": None},
