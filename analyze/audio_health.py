@@ -230,7 +230,7 @@ def _pace(sent: SentAudio) -> Iterator[AudioFact]:
         )
         yield AudioFact("audio_wrong_rate", "fault", words)
     elif late_ms >= LIMITS["late_ms"]:
-        yield AudioFact("late_chunks", "warning", f"audio came up to {late_ms:,.0f} ms late while speaking")
+        yield AudioFact("late_chunks", "note", f"audio came up to {late_ms:,.0f} ms late while speaking")
     elif sent.pacing_ratio >= LIMITS["faster_than_live"]:
         yield AudioFact("faster_than_live", "note", f"sent {sent.pacing_ratio:.1f} times as fast as it plays")
 

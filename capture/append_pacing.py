@@ -26,7 +26,6 @@ _LOSS_AT_MOST_MS = 300.0
 """A longer gap that nothing makes good was the client's: it let go of a key, or its own gate closed."""
 _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
-_CATCHING_UP = 0.8
 _ON_TIME, _FEW = 1.25, 0.2
 """Where chunks are lost, those that are not come within 1.25 times their length; where all are slow, few do."""
 _SLOW = 0.8
@@ -51,10 +50,14 @@ class AppendPacing:
         self._last = b""
         self._waits_ms = array("d")
         self._lengths_ms = array("d")
-        self._is_spoken_gap = array("b")
+        self._spoken_gaps: list[int] = []
+        self._format: AudioFormat | None = None
+        self._bytes_per_ms = 1.0
         self._waited_ms = self._sent_ms = self._longest_ms = 0.0
-        self._owed_ms = 0.0
-        """Audio that is missing so far; what comes later than its time, but comes, is taken off again."""
+        self._left_out_ms = 0.0
+        """What gaps left out; some of it may have come after all."""
+        self._behind_ms = 0.0
+        """How far the audio is behind the clock; what comes later than its time, but comes, is taken off again."""
 
     def observe(self, offset_ns: int, audio: bytes, audio_format: AudioFormat) -> None:
         """Take in an append."""
@@ -62,15 +65,19 @@ class AppendPacing:
         before, self._last = self._last, audio
         if before_ns is None:
             return
-        length_ms = len(audio) / audio_format.bytes_per_ms
+        if audio_format is not self._format:
+            self._format, self._bytes_per_ms = audio_format, audio_format.bytes_per_ms
+        length_ms = len(audio) / self._bytes_per_ms
         wait_ms = (offset_ns - before_ns) / 1e6
         if wait_ms > length_ms + _PAUSE_MS:
             return
+        waits_ms = self._waits_ms
         is_gap = wait_ms > _GAP * length_ms and wait_ms > length_ms + _GAP_AT_LEAST_MS
-        self._waits_ms.append(wait_ms)
+        if is_gap and _is_spoken(before, audio_format) and _is_spoken(audio, audio_format):
+            self._spoken_gaps.append(len(waits_ms))
+        waits_ms.append(wait_ms)
         self._lengths_ms.append(length_ms)
-        self._is_spoken_gap.append(is_gap and _is_spoken(before, audio_format) and _is_spoken(audio, audio_format))
-        if len(self._waits_ms) >= _BATCH:
+        if len(waits_ms) >= _BATCH:
             self._fold()
 
     def interrupt(self) -> None:
@@ -85,7 +92,7 @@ class AppendPacing:
         return {
             "pacing_ratio": self._sent_ms / self._waited_ms,
             "longest_append_gap_ms": self._longest_ms,
-            "audio_missing_ms": self._owed_ms,
+            "audio_missing_ms": min(self._left_out_ms, self._behind_ms),
         }
 
     def _fold(self) -> None:
@@ -93,42 +100,42 @@ class AppendPacing:
         if not self._waits_ms:
             return
         waits, lengths = np.frombuffer(self._waits_ms), np.frombuffer(self._lengths_ms)
-        is_spoken_gap = np.frombuffer(self._is_spoken_gap, np.int8).astype(bool)
-        self._waits_ms, self._lengths_ms, self._is_spoken_gap = array("d"), array("d"), array("b")
+        is_spoken_gap = np.zeros(len(waits), bool)
+        is_spoken_gap[self._spoken_gaps] = True
+        self._waits_ms, self._lengths_ms, self._spoken_gaps = array("d"), array("d"), []
         self._waited_ms += float(waits.sum())
         self._sent_ms += float(lengths.sum())
         if is_spoken_gap.any():
             self._longest_ms = max(self._longest_ms, float((waits - lengths)[is_spoken_gap].max()))
-        self._owed_ms = _owed(waits, lengths, is_spoken_gap, self._owed_ms)
+        self._hold_against_the_clock(waits, lengths, is_spoken_gap)
 
-
-def _owed(
-    waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64], is_spoken_gap: NDArray[np.bool_], owed_ms: float
-) -> float:
-    """Count the audio that gaps left out and no later append made good."""
-    starts = np.flatnonzero(np.r_[True, (waits_ms >= _BURST * lengths_ms)[1:]])
-    waits, lengths = np.add.reduceat(waits_ms, starts), np.add.reduceat(lengths_ms, starts)
-    spoken = np.maximum.reduceat(is_spoken_gap, starts)
-    expected = lengths * _beat(waits, lengths)
-    surplus = waits - expected
-    is_gap = spoken & (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS) & (surplus <= _LOSS_AT_MOST_MS)
-    is_late_audio = waits < _CATCHING_UP * expected
-    course = owed_ms + np.cumsum(np.where(is_gap | is_late_audio, surplus, 0.0))
-    # Nothing is owed below zero: audio that was sent early makes up for nothing later.
-    return float(course[-1] - min(0.0, course.min()))
+    def _hold_against_the_clock(
+        self, waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64], is_spoken_gap: NDArray[np.bool_]
+    ) -> None:
+        """Count what gaps left out, and how far the audio is behind the clock by all appends together."""
+        starts = np.flatnonzero(np.r_[True, (waits_ms >= _BURST * lengths_ms)[1:]])
+        waits, lengths = np.add.reduceat(waits_ms, starts), np.add.reduceat(lengths_ms, starts)
+        expected = lengths * _beat(waits, lengths)
+        surplus = waits - expected
+        is_gap = (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS)
+        is_loss = is_gap & np.maximum.reduceat(is_spoken_gap, starts) & (surplus <= _LOSS_AT_MOST_MS)
+        self._left_out_ms += float(surplus[is_loss].sum())
+        course = self._behind_ms + np.cumsum(np.where(is_gap & ~is_loss, 0.0, surplus))
+        # Audio that was sent early makes up for nothing later.
+        self._behind_ms = float(course[-1] - min(0.0, course.min()))
 
 
 def _beat(waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64]) -> float:
-    """Tell how many times its own length an append takes: 1, unless all of them steadily take longer.
+    """Tell how many times its own length an append takes: 1 for a live source, more where the sender is slow.
 
     Steadily slower audio was declared at a wrong rate, or sent slowly; either way nothing of it is missing.
     """
     waited_ms, sent_ms = float(waits_ms.sum()), float(lengths_ms.sum())
-    if waited_ms <= 0 or sent_ms >= _SLOW * waited_ms:
+    if waited_ms <= 0 or not sent_ms:
         return 1.0
-    beat = waited_ms / sent_ms if sent_ms else 1.0
-    on_time = float(np.mean(waits_ms <= _ON_TIME * lengths_ms))
-    return beat if on_time < _FEW else 1.0
+    is_slow = sent_ms < _SLOW * waited_ms and float(np.mean(waits_ms <= _ON_TIME * lengths_ms)) < _FEW
+    # Chunks that are lost do not move the median, as long as they are fewer than the others.
+    return waited_ms / sent_ms if is_slow else max(1.0, float(np.median(waits_ms / np.maximum(lengths_ms, 1e-3))))
 
 
 def _is_spoken(audio: bytes, audio_format: AudioFormat) -> bool:

@@ -11,8 +11,10 @@
   arguments of a function, **transcriptions** tell what the user is meant to have said.
 - A **scenario** says what fails, where and when: it is asked for the **effects** of its **faults** before each thing
   that may fail. **spoiling** does to an answer what they say, **interference** what comes over a session from outside.
-- **endpoint**, **connection** and **talk** are the shell: only they have sockets; **clock** is the only one that knows
-  the time.
+- **endpoint**, **connection** and **talk** are the endpoint's shell: only they have its sockets; **clock** is the only one
+  that knows the time.
+- A **script** is the client's side of a scenario: **script_client** plays it over a socket of its own, with what
+  **script_audio** has to say and the ids that **script_ids** has seen.
 
 Everything but the shell is pure: it takes the time as an argument and returns what to send. **ids** come from a seed,
 so the same seed and the same client give the same ids.
