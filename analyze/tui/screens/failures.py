@@ -103,7 +103,7 @@ class FailuresScreen(SourceScreen[None]):
         unknown, findings = found
         lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
         # The matrix needs its room.
-        room = max(2, self.size.height // 10)
+        room = max(3, self.size.height // 8)
         if len(lines) > room:
             lines = [*lines[: room - 1], text(f"    and {len(lines) - room + 1:,} more", "muted")]
         self.query_one("#found", Block).lines = tuple(lines)

@@ -49,32 +49,36 @@ def test_commands_can_be_copied_at_80_columns(failed_session: str, queries: Quer
 def test_a_command_is_never_cut(
     root: Root, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = "handshake|DeploymentNotFoundOrSomethingElseWithALongName|404|"
-    Trace(columns={"handshake_status": 404, "outcome": "failed", "failure_keys": [key]}).write(root)
+    key = "mcp_list_tools.failed|SomethingThatNobodyKnowsWithALongName|404|"
+    Trace(columns={"outcome": "failed", "failure_keys": [key]}).write(root)
     with open_store(root) as store:
         explanation = explain(Queries(store), "20260212T083055-00000001")
     narrow = Console(width=60, force_terminal=True, color_system=None)
     monkeypatch.setattr("analyze.printing.page.page", lambda: narrow)
     print_all(*explanation_page(explanation, 60))
     shown = capsys.readouterr().out
-    assert "evidence       the handshake (below)" in shown
-    assert "'failure:handshake|DeploymentNotFoundOrSomethingElseWithALongName|404|*'" in shown
+    assert "'failure:mcp_list_tools.failed|SomethingThatNobodyKnowsWithALongName|404|*'" in shown
 
 
 def test_hostile_text_is_escaped_and_unknown_failures_lead(root: Root, lines: Lines) -> None:
     evil = "\x1b]0;owned\x07 [bold]not bold[/] \u202e"
-    columns = {"target": evil, "outcome": "failed", "failure_keys": [f"error|{evil}||{evil}"], "user_agent": evil}
+    columns = {
+        "target": evil,
+        "outcome": "failed",
+        "failure_keys": [f"mcp_list_tools.failed|{evil}||{evil}"],
+        "user_agent": evil,
+    }
     trace = Trace(columns=columns)
     configure(trace)
-    trace.server(100, "error", error={"type": evil, "message": evil})
+    trace.server(100, "mcp_list_tools.failed", error={"type": evil, "message": evil})
     trace.write(root)
     with open_store(root) as store:
         shown = page_lines(Queries(store), trace.session_id, lines, 200)
     assert not {"\x1b", "\x07", "\u202e"} & set("".join(shown))
     assert shown[2].startswith(
-        r"No signature knows one failure of this session: error · \x1b]0;owned\x07 [bold]not bold"
+        r"No signature knows one failure of this session: mcp_list_tools.failed · \x1b]0;owned\x07 [bold]not bold"
     )
-    assert shown[4].startswith("? error|")
+    assert shown[4].startswith("? mcp_list_tools.failed|")
     assert shown[4].endswith("known to no signature")
 
 
