@@ -167,10 +167,10 @@ def _record(line: Line) -> JournalRecord:
     return JournalRecord(direction, _ns(offset_ms), Frame(opcode, content).serialize(mask=sender == "client"))
 
 
-def sound(duration_ms: float, amplitude: float = 0.5) -> str:
-    """Give a 440 Hz tone of 24 kHz PCM as the base64 of a message."""
+def sound(duration_ms: float, amplitude: float = 0.5, hertz: float = 440) -> str:
+    """Give a tone of 24 kHz PCM as the base64 of a message."""
     at = np.arange(int(24 * duration_ms)) / 24_000
-    samples = (np.sin(2 * np.pi * 440 * at) * amplitude * 32767).astype("<i2")
+    samples = (np.sin(2 * np.pi * hertz * at) * amplitude * 32767).astype("<i2")
     return base64.b64encode(samples.tobytes()).decode()
 
 
@@ -199,7 +199,7 @@ def speech(at_ms: float, item: str = "item_u1", *, vad: bool = True, amplitude: 
     """Give 400 ms of speech that the endpoint takes in, by its own turn detection or by the client's commit."""
     lines: list[Line] = []
     for number in range(4):
-        append = {"type": "input_audio_buffer.append", "audio": sound(100, amplitude)}
+        append = {"type": "input_audio_buffer.append", "audio": sound(100, amplitude, 440 + number)}
         lines.append((at_ms + 100 * number, "client", append))
     started = {"type": "input_audio_buffer.speech_started", "item_id": item, "audio_start_ms": 0}
     stopped = {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": 300}
