@@ -2,13 +2,14 @@
 # make demo   record an incident, replay it, see the verdict
 # make check  format, lint, types, layers
 # make test   the codec and relay tests with the newest websockets, then all tests, two at a time where they may
+# make docs   write docs/incidents.md from the signatures
 # make bench  measurements (nothing in `make test` depends on them)
 
 PYTHON ?= python3
 BIN := .venv/bin
 NEWEST := .venv-newest-websockets
 
-.PHONY: venv demo test check format bench lock clean
+.PHONY: venv demo test check format docs bench lock clean
 
 venv: .venv/.complete
 
@@ -34,6 +35,9 @@ check: venv
 format: venv
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: venv
+	$(BIN)/python -m analyze.incidents_page docs/incidents.md
 
 # Tests differ in length by a thousand times: a worker that has none left takes some of the other's.
 IN_PARALLEL := -n 2 --dist worksteal

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from analyze.audio_health import NO_AUDIO, AudioHealth
+
 Sender = Literal["client", "server"]
 Marker = Literal["=", "≠", "+", "-"]
 TranscriptionState = Literal["completed", "failed", "missing"]
@@ -16,8 +18,8 @@ class SessionSummary:
     """One session as a row of a list."""
 
     session_id: str
-    started_at: datetime
-    """UTC."""
+    started_at: datetime | None
+    """UTC; None: an imported session's is not known."""
     role: str
     """`captured`, `replayed` or `imported`."""
     target: str | None
@@ -42,6 +44,8 @@ class SessionSummary:
     trial_outcome: str | None
     replay_of: str | None
     tags: dict[str, str]
+    findings: tuple[str, ...] | None = None
+    """Names of what the signatures found, the surest first; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class SessionDetail:
     """The last session that the endpoint sent back."""
     turns: tuple[Turn, ...]
     audio: tuple[TrackFacts, ...]
+    audio_health: AudioHealth = NO_AUDIO
+    """What is to be said about the audio the client sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +147,8 @@ class TimelineRow:
 
     first_seq: int
     last_seq: int
-    offset_ms: float
-    """Milliseconds from the session's start to the first event of the row."""
+    offset_ms: float | None
+    """Milliseconds from the session's start to the first event of the row; None: an imported session without times."""
     sender: Sender
     kind: str
     """`event`, `text`, `binary`, `ping`, `pong`, `close`, `raw` or `http`."""
@@ -163,15 +169,16 @@ class EventDetail:
     """One message as it was stored."""
 
     seq: int
-    offset_ms: float
-    at: datetime
-    """UTC."""
+    offset_ms: float | None
+    at: datetime | None
+    """UTC; None, as in offset_ms: not known."""
     sender: Sender
     kind: str
     type: str | None
     payload: str
     """The text as stored; cut audio shows as `«0.20 s of audio»`, bytes that are no text as hexadecimal."""
-    wire_bytes: int
+    wire_bytes: int | None
+    """None: an imported session's are not known."""
     redacted: bool
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from analyze.audio_health import AudioHealth
     from analyze.queries import Queries
     from capture.recording.root import Root
+    from replay.verdict import Verdict
 
 app = typer.Typer(help="Browse recordings in a terminal; or, with a command, ask one question.")
 
@@ -52,17 +54,18 @@ def sessions_command(
     as_json: AsJson = False,
 ) -> None:
     """List sessions, newest first."""
-    from analyze.printing.listing import sessions_table
+    from analyze.printing.listing import sessions_table, shows_findings
     from analyze.printing.page import narrate, page, print_all, print_json
 
     with _asking(context, recordings) as queries:
         total = _count_or_explain(queries)
-        found = queries.sessions(filter, limit=limit)
+        width = page().width
+        found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
         if as_json:
             print_json(found)
             return
         if found:
-            print_all(sessions_table(found, page().width))
+            print_all(sessions_table(found, width))
         narrate(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
 
 
@@ -80,11 +83,30 @@ def show_command(
 
     with _asking(context, recordings) as queries:
         session_id = queries.resolve(session)
+        # The pass over the root comes first: it reads all files, the questions after it those of the session.
+        findings = queries.session_findings(session_id)
         detail, timeline = queries.session(session_id), queries.timeline(session_id, fold=not every)
         if as_json:
-            print_json(session_json(detail, timeline))
+            print_json(session_json(detail, timeline, findings))
         else:
-            print_all(session_page(detail, timeline))
+            print_all(session_page(detail, timeline, findings))
+
+
+@app.command("explain")
+def explain_command(
+    context: typer.Context, session: Session, recordings: Recordings = None, as_json: AsJson = False
+) -> None:
+    """Explain one session to whoever is on call: what happened, on which rows it rests, what to try next."""
+    from analyze.explanation import explain
+    from analyze.printing.explanation import explanation_json, explanation_page
+    from analyze.printing.page import page, print_all, print_json
+
+    with _asking(context, recordings) as queries:
+        explanation = explain(queries, queries.resolve(session))
+        if as_json:
+            print_json(explanation_json(explanation))
+        else:
+            print_all(*explanation_page(explanation, page().width))
 
 
 @app.command("diff")
@@ -118,18 +140,24 @@ def failures_command(
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count failures over one or two dimensions: k of n with Wilson's 95 % interval."""
+    """Name failures, and count them over one or two dimensions: k of n with Wilson's 95 % interval."""
+    from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
-    from analyze.printing.page import narrate, print_all, print_json
+    from analyze.printing.page import heading, narrate, print_all, print_json
+    from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
-        matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter, run_id=run)
+        if run is not None:
+            filter = f"{filter} run:{load_run(queries.store.root, run).run_id}"  # noqa: A001 - its word
+        findings, unknown = queries.findings(filter), queries.unknown_failures(filter)
+        matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter)
         if as_json:
-            print_json(matrix_json(matrix))
+            print_json(findings_json(findings, unknown) | matrix_json(matrix))
             return
+        named = findings_parts(findings, unknown)
         if matrix.rows:
-            print_all(matrix_table(matrix))
+            print_all(*named, *([heading("failed of counted")] if named else []), matrix_table(matrix))
         counted = matrix.total.trials
         narrate(f"{matrix.total.failed:,} of {counted:,} sessions failed, {matrix.total.not_counted:,} not counted")
 
@@ -142,14 +170,13 @@ def verdict_command(
     as_json: AsJson = False,
 ) -> None:
     """Say what a run of replay proved: which axis is at fault, what is ruled out, what was not tested."""
+    from analyze.printing.decision import verdict_json
     from analyze.printing.page import print_json
     from capture.recording.root import open_root
-    from replay.runs import load_run
-    from replay.verdict import read_verdicts
 
     root = open_root(_root_of(context, recordings))
     if as_json:
-        print_json(read_verdicts(load_run(root, run)))
+        print_json([verdict_json(verdict, health) for verdict, health in _verdicts(root, run)])
     else:
         print_verdict(root, run)
 
@@ -205,10 +232,26 @@ def print_verdict(root: Root, run: str) -> None:
     """Print what a run proved of each session it replayed; `run` is an id, a unique prefix, or `last`."""
     from analyze.printing.decision import verdict_page
     from analyze.printing.page import page, print_all
+
+    print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, run)))
+
+
+def _verdicts(root: Root, run: str) -> list[tuple[Verdict, AudioHealth | None]]:
+    """Give a run's verdicts, each with what is to be said of the audio that was replayed; None: it is gone."""
+    from analyze.queries import Queries
+    from analyze.store import open_store
+    from capture.errors import UsageProblem
     from replay.runs import load_run
     from replay.verdict import read_verdicts
 
-    print_all(*(verdict_page(verdict, page().width) for verdict in read_verdicts(load_run(root, run))))
+    found: list[tuple[Verdict, AudioHealth | None]] = []
+    with open_store(root) as store:
+        for verdict in read_verdicts(load_run(root, run)):
+            try:
+                found.append((verdict, Queries(store).audio_health(verdict.session_id)))
+            except UsageProblem:
+                found.append((verdict, None))
+    return found
 
 
 @contextmanager

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +24,7 @@ from capture.targets import Target
 from replay.matrix import Job, Variation, plan_jobs, plan_run, prepare, run_matrix
 from replay.simulator import load_scenario, serve
 from replay.simulator.clips import clip_path
+from replay.simulator.loopback import loopback_directly
 
 if TYPE_CHECKING:
     from replay.runs import Run, Trial
@@ -53,22 +52,6 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
     with loopback_directly(), Recorder(root) as recorder:
         run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
     _show(root, run, plain=plain)
-
-
-@contextmanager
-def loopback_directly() -> Iterator[None]:
-    """Have loopback reached past any HTTP proxy that the environment names: no other machine knows the simulator."""
-    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
-    exempt = [value for value in dict.fromkeys(before.values()) if value]
-    os.environ.update(dict.fromkeys(before, ",".join([*exempt, "127.0.0.1"])))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 async def _record_and_replay(root: Root, recorder: Recorder, narration: Console, trials: int) -> Run:

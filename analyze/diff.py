@@ -94,7 +94,7 @@ def _turn_of_rows(side: Side) -> list[int]:
     starts = [_start_of(turn) for turn in side.detail.turns]
     turn, numbers = 0, []
     for row in side.rows:
-        while turn < len(starts) and row.offset_ms >= starts[turn]:
+        while turn < len(starts) and row.offset_ms is not None and row.offset_ms >= starts[turn]:
             turn += 1
         numbers.append(turn)
     return numbers
@@ -136,7 +136,7 @@ def _since_speech(side: Side, turn: int, row: TimelineRow | None) -> float | Non
     if row is None or not 0 < turn <= len(side.detail.turns):
         return None
     end_ms = side.detail.turns[turn - 1].end_of_speech_ms
-    return None if end_ms is None else row.offset_ms - end_ms
+    return None if end_ms is None or row.offset_ms is None else row.offset_ms - end_ms
 
 
 def _latencies(left: Sequence[Turn], right: Sequence[Turn]) -> Iterator[LatencyDelta]:

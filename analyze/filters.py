@@ -1,20 +1,23 @@
 """Read what people type to pick sessions: `region:eastus2 outcome:failed since:2h whisper*`.
 
-Terms are separated by spaces, all must hold; quotes keep spaces together. `field:value` compares without regard to
-case, `*` stands for anything, `a,b` for either, `-` in front for the opposite; numbers take `>`, `>=`, `<`, `<=`.
-`since:` and `until:` take a span (`90s`, `30m`, `2h`, `7d`) or a UTC time; `tag:name=value` looks at tags; a bare
-word is looked for in every text of the session.
+Terms are separated by spaces, all must hold; quotes keep spaces together.
+`field:value` compares without regard to case, `*` stands for anything, `a,b` for either, `-` in front for the
+opposite; numbers take `>`, `>=`, `<`, `<=`. `finding:NAME` asks what the signatures found. `since:` and `until:` take
+a span (`90s`, `30m`, `2h`, `7d`) or a UTC time; `tag:name=value` looks at tags; a bare word is looked for in every
+text of the session.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
+from analyze.signatures import load_signatures
 from capture.errors import UsageProblem
 
 TEXT_FIELDS = (
@@ -73,7 +76,7 @@ ALIASES = {
     "close": "close_code",
     "status": "handshake_status",
 }
-_OTHER_FIELDS = ("failure", "tag", "complete", "since", "until")
+_OTHER_FIELDS = ("failure", "finding", "tag", "complete", "since", "until")
 
 _TERM = re.compile(r"(-?)([A-Za-z_]+):(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d+(?:\.\d+)?)")
@@ -81,6 +84,8 @@ _SPAN = re.compile(r"(\d+)([smhd])")
 _SPAN_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _Condition = tuple[str, list[Any]]
+Found = Callable[[], Mapping[str, Collection[str]]]
+"""Gives for each name that signatures found the sessions it was found in; asked only where a filter asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,8 @@ class SessionFilter:
     params: tuple[Any, ...]
 
 
-def read_filter(text: str, *, now: datetime | None = None) -> SessionFilter:
-    """Read a filter; empty text matches every session.
+def read_filter(text: str, *, now: datetime | None = None, found: Found = dict) -> SessionFilter:
+    """Read a filter; empty text matches every session. `found` answers `finding:`.
 
     Raises `UsageProblem` naming the term that does not read.
     """
@@ -101,17 +106,18 @@ def read_filter(text: str, *, now: datetime | None = None) -> SessionFilter:
         terms = shlex.split(text)
     except ValueError as error:
         raise UsageProblem(f"the filter {text!r} does not read: {error}") from error
-    conditions = [_read_term(term, now or datetime.now(UTC)) for term in terms]
+    conditions = [_read_term(term, now or datetime.now(UTC), found) for term in terms]
     sql = " AND ".join(f"({sql})" for sql, _ in conditions) or "TRUE"
     return SessionFilter(sql, tuple(param for _, params in conditions for param in params))
 
 
-def _read_term(term: str, now: datetime) -> _Condition:
+def _read_term(term: str, now: datetime, found: Found) -> _Condition:
     match = _TERM.fullmatch(term)
     if match is None:
         return _anywhere(term)
     minus, name, value = match.groups()
-    sql, params = _read_field(ALIASES.get(name.lower(), name.lower()), value, now)
+    name = ALIASES.get(name.lower(), name.lower())
+    sql, params = _finding(value, found) if name == "finding" else _read_field(name, value, now)
     # NULL is no match, so it is a match of the opposite.
     return (f"NOT COALESCE({sql}, FALSE)", params) if minus else (sql, params)
 
@@ -145,6 +151,22 @@ def _number(name: str, value: str) -> _Condition:
     if match is None:
         raise UsageProblem(f"{name}:{value} does not read: give a number, such as {name}:3 or {name}:>3")
     return f"{name} {match[1] or '='} ?", [float(match[2])]
+
+
+def _finding(value: str, found: Found) -> _Condition:
+    patterns = [_names_like(choice) for choice in value.split(",")]
+    names = [signature.name for signature in load_signatures()]
+    for choice, pattern in zip(value.split(","), patterns, strict=True):
+        if not any(pattern.fullmatch(name) for name in names):
+            nearest = get_close_matches(choice.strip("*"), names, n=3, cutoff=0.3) or names[:3]
+            raise UsageProblem(f"no signature is named {choice!r}; nearest are {', '.join(nearest)}")
+    matching = [ids for name, ids in found().items() if any(pattern.fullmatch(name) for pattern in patterns)]
+    sessions = sorted({session_id for ids in matching for session_id in ids})
+    return "session_id IN (SELECT UNNEST(CAST(? AS VARCHAR[])))", [sessions]
+
+
+def _names_like(choice: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, choice.split("*"))), re.IGNORECASE)
 
 
 def _tag(value: str) -> _Condition:

@@ -78,7 +78,7 @@ def _play_times(
     plays_at_ms = np.zeros(len(chunks))
     free_at_ms = 0.0
     for number, chunk in enumerate(chunks):
-        plays_at_ms[number] = max(free_at_ms, chunk["offset_ms"])
+        plays_at_ms[number] = max(free_at_ms, chunk["offset_ms"] or 0.0)
         free_at_ms = plays_at_ms[number] + lengths_ms[number]
     owner = np.clip(np.searchsorted(chunk_starts, starts, side="right") - 1, 0, len(chunks) - 1)
     times: NDArray[np.float64] = plays_at_ms[owner] + np.interp(starts, edges_bytes, edges_ms) - chunk_starts_ms[owner]

@@ -23,23 +23,28 @@ from analyze.answers import (
     TranscriptDiff,
     Turn,
 )
+from analyze.audio_health import AudioHealth, SentAudio, judge
 from analyze.diff import Side, compare
-from analyze.filters import read_filter
+from analyze.filters import SessionFilter, read_filter
+from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
 from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
 from analyze.wording import Event, parse_payload
 from capture.errors import UsageProblem
 from capture.realtime.configuration import ConfigurationTracker
+from capture.realtime.outcomes import failure_key
 from capture.recording.reader import resolve_session
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
 
 __all__ = [
+    "AudioHealth",
     "DiffRow",
     "EventDetail",
     "FailureMatrix",
+    "Finding",
     "LatencyDelta",
     "MatrixCell",
     "PathChange",
@@ -52,6 +57,7 @@ __all__ = [
     "TrackFacts",
     "TranscriptDiff",
     "Turn",
+    "UnknownFailure",
 ]
 
 Row = dict[str, Any]
@@ -60,6 +66,8 @@ _SUMMARY_COLUMNS = (
     "session_id, started_at, role, target, provider, region, model, transcription_model, dialect, turns, duration_ms,"
     " outcome, errors, first_error, failure_keys, complete, run_id, cell, trial, trial_outcome, replay_of, tags"
 )
+_EVENT_COLUMNS = ", ".join(Event._fields)
+_UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
 _MEASURED_AT_MOST = 200
 _CONFIGURATION_EVENTS = (
     "session.update",
@@ -74,9 +82,10 @@ _CONFIGURATION_EVENTS = (
 class Queries:
     """The questions that can be asked of an open store; every method raises `UsageProblem` for unknown ids."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, named: NamedFailures | None = None) -> None:
         self.store = store
         self._first_audio_ms: dict[str, float | None] = {}
+        self._named = NamedFailures(lambda: store) if named is None else named
 
     def sessions(
         self,
@@ -84,19 +93,22 @@ class Queries:
         *,
         limit: int | None = None,
         latency: bool = True,
+        findings: bool = False,
     ) -> list[SessionSummary]:
         """List sessions, newest first.
 
         `filter` is the language of `analyze.filters`. `first_audio_ms` is measured for the newest 200 at most, for it
         has to be read from the events; `latency=False` reads none, which takes milliseconds at any number of sessions.
+        `findings` names what the signatures found, which the first time takes a pass over the whole root.
         """
-        found = read_filter(filter)
+        found = self._read_filter(filter)
         rows = self.store.rows(
             f"SELECT {_SUMMARY_COLUMNS} FROM sessions WHERE {found.sql}"  # noqa: S608 - columns of ours, values are parameters
             " ORDER BY started_at DESC, session_id DESC LIMIT ?",
             [*found.params, limit],
         )
-        return self._summaries(rows, latency=latency)
+        listed = self._summaries(rows, latency=latency)
+        return with_findings(listed, names_by_session(self._named.all())) if findings else listed
 
     def session_count(self) -> int:
         """Count all sessions of the root."""
@@ -119,7 +131,20 @@ class Queries:
             configuration_echoed=configuration.echoed,
             turns=tuple(turns),
             audio=tuple(self._tracks(session_id)),
+            audio_health=self.audio_health(session_id),
         )
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
+        self._session_row(session_id)
+        rows = self.store.rows(
+            "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
+            " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"
+            " WHERE t.session_id = ? AND t.track = 'client' ORDER BY t.format, t.rate",
+            [session_id],
+            only=[session_id],
+        )
+        return judge([SentAudio.from_row(row) for row in rows])
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         """Give a session's events in order.
@@ -128,6 +153,28 @@ class Queries:
         `events` with the row's type too.
         """
         return self._timeline(session_id, fold_streams=fold)[0]
+
+    def rows_at(self, session_id: str, seqs: Collection[int]) -> list[TimelineRow]:
+        """Give some of a session's events in order, one row an event."""
+        found = self.store.tuples(
+            f"SELECT {_EVENT_COLUMNS} FROM {_UNFOLDED} WHERE session_id = ? AND list_contains(?, seq) ORDER BY seq",  # noqa: S608 - columns of ours
+            [session_id, list(seqs)],
+            only=[session_id],
+        )
+        return unfolded([Event._make(each) for each in found], self._audio_clock(session_id))
+
+    def failing_seqs(self, session_id: str) -> dict[str, list[int]]:
+        """Give the failure keys that a session's events told, each with the seqs of these events."""
+        rows = self.store.rows(
+            "SELECT seq, type, error_type, error_code, error_message FROM errors WHERE session_id = ? ORDER BY seq",
+            [session_id],
+            only=[session_id],
+        )
+        found: dict[str, list[int]] = {}
+        for row in rows:
+            key = failure_key(row["type"] or "", row["error_type"], row["error_code"], row["error_message"])
+            found.setdefault(key, []).append(row["seq"])
+        return found
 
     def events(
         self,
@@ -177,7 +224,7 @@ class Queries:
 
         `run_id` (an id, a unique prefix or `last`) takes the sessions of one run only.
         """
-        found = read_filter(filter)
+        found = self._read_filter(filter)
         dimensions = [dimension_sql(name) for name in by]
         labels = ", ".join(f"COALESCE(CAST({sql} AS VARCHAR), '–') AS label_{n}" for n, sql in enumerate(dimensions))
         where, params = found.sql, [*found.params]
@@ -189,6 +236,23 @@ class Queries:
             params,
         )
         return count_failures(by, rows)
+
+    def findings(self, filter: str = "") -> list[Finding]:  # noqa: A002 - its word
+        """Name the failures of the sessions that a filter picks, session by session, the surest first in each.
+
+        Signatures that compare sessions look at all of the root, whatever is picked.
+        """
+        picked = {row["session_id"] for row in self._picked(filter)}
+        return [finding for finding in self._named.all() if finding.session_id in picked]
+
+    def session_findings(self, session_id: str) -> list[Finding]:
+        """Name the failures of one session, the surest first."""
+        self._session_row(session_id)
+        return list(self._named.by_session().get(session_id, ()))
+
+    def unknown_failures(self, filter: str = "") -> list[UnknownFailure]:  # noqa: A002 - its word
+        """List the failure keys of picked sessions that no finding accounts for, the most frequent first."""
+        return find_unknown(self._picked(filter), self._named.all())
 
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""
@@ -223,6 +287,17 @@ class Queries:
         from replay.verdict import read_verdicts
 
         return read_verdicts(load_run(self.store.root, run_id))
+
+    def _picked(self, words: str) -> list[Row]:
+        found = self._read_filter(words)
+        return self.store.rows(
+            f"SELECT session_id, started_at, failure_keys FROM sessions WHERE {found.sql}"  # noqa: S608 - columns of ours, values are parameters
+            " ORDER BY started_at, session_id",
+            found.params,
+        )
+
+    def _read_filter(self, words: str) -> SessionFilter:
+        return read_filter(words, found=self._named.sessions_by_name)
 
     def _session_row(self, session_id: str) -> Row:
         rows = self.store.rows("SELECT * FROM sessions WHERE session_id = ?", [session_id], only=[session_id])
@@ -292,10 +367,9 @@ class Queries:
     def _timeline(self, session_id: str, *, fold_streams: bool) -> tuple[list[TimelineRow], dict[int, str]]:
         """Give rows, and by seq the text of the events that are no part of a stream."""
         self._session_row(session_id)
-        columns = ", ".join(Event._fields)
-        source = "timeline" if fold_streams else "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
+        source = "timeline" if fold_streams else _UNFOLDED
         found = self.store.tuples(
-            f"SELECT {columns} FROM {source} WHERE session_id = ? ORDER BY seq",  # noqa: S608 - columns of ours
+            f"SELECT {_EVENT_COLUMNS} FROM {source} WHERE session_id = ? ORDER BY seq",  # noqa: S608 - columns of ours
             [session_id],
             only=[session_id],
         )
@@ -319,7 +393,7 @@ def _summary(row: Row, first_audio_ms: float | None) -> SessionSummary:
     return SessionSummary(
         **{
             **columns,
-            "started_at": row["started_at"].replace(tzinfo=UTC),
+            "started_at": row["started_at"] and row["started_at"].replace(tzinfo=UTC),
             "turns": row["turns"] or 0,
             "errors": row["errors"] or 0,
             "complete": bool(row["complete"]),

@@ -63,6 +63,8 @@ class Store:
         self.root = root
         self.unreadable: dict[Path, str] = {}
         """Files that are left out, and why; the rest of the root works without them."""
+        self.refreshes = 0
+        """How often the root was taken in: what was computed over all of it holds while this stays."""
         self._lock = threading.RLock()
         self._files: dict[str, list[str]] = {table: [] for table in TABLES}
         self._shared: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
@@ -110,6 +112,20 @@ class Store:
         with self._lock:
             self._narrow(tuple(only))
             return self._fetch(sql, params)[1]
+
+    def pass_over(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        """Run scripts of ours that gather temporary tables from all sessions, then the named questions to these.
+
+        The tables go with the pass: they may be as large as a tenth of the root.
+        """
+        with self._lock:
+            self._narrow(())
+            try:
+                for script in scripts:
+                    self._execute(script, ())
+                return {name: self.rows(sql) for name, sql in questions.items()}
+            finally:
+                self._drop_temporary()
 
     def look_at(self, session_ids: Collection[str]) -> None:
         """Prepare for many questions about these one or two sessions."""
@@ -160,6 +176,7 @@ class Store:
             # Of a session whose row cannot be read nothing is shown.
             self._unsure[table] = foreign if is_sure else foreign | compacted
             self._use_files(table, readable_names(files, known, self.unreadable))
+        self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
         self._scope, self._near = None, ()
 
@@ -282,6 +299,11 @@ class Store:
         except BaseException:
             self._scope = None
             raise
+
+    def _drop_temporary(self) -> None:
+        tables = self._connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+        for (table,) in tables:
+            self._connection.execute(f"DROP TABLE temp.{_names([table])}")
 
     def _choose_files(self, session_ids: tuple[str, ...]) -> None:
         for table in _LARGE:

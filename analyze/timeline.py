@@ -127,12 +127,12 @@ def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:
     return EventDetail(
         seq=event["seq"],
         offset_ms=event["offset_ms"],
-        at=event["at"].replace(tzinfo=UTC),
+        at=event["at"] and event["at"].replace(tzinfo=UTC),
         sender=event["sender"],
         kind=event["kind"],
         type=event["type"],
         payload=_stored_text(event, clock),
-        wire_bytes=event["wire_bytes"] or 0,
+        wire_bytes=event["wire_bytes"],
         redacted=bool(event["redacted"]),
     )
 

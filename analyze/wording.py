@@ -25,7 +25,7 @@ class Event(NamedTuple):
     last_seq: int
     events: int
     """How many were joined."""
-    offset_ms: float
+    offset_ms: float | None
     sender: Sender
     kind: str
     type: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture import housekeeping
+from capture import housekeeping, import_command
 from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, print_json, print_line, tell
 
@@ -225,3 +225,4 @@ def _parse_tag(text: str) -> tuple[str, str]:
 
 
 app.add_typer(housekeeping.app)
+app.add_typer(import_command.app)

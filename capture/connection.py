@@ -25,6 +25,7 @@ NO_CLOSE_FRAME = 1006
 _NO_CLOSE_CODE = 1005
 # The last record of every journal is the session's end. Without it nobody knows more than this.
 _NO_END = "the recorder died, or could write no more, before the session's end"
+_NO_END_IN_FILE = "the imported file tells no end"
 _REQUEST_IDS = frozenset({"x-request-id", "apim-request-id", "cf-ray"})
 
 
@@ -41,6 +42,8 @@ class ConnectionSummary:
         self._sent_headers: dict[str, str] = {}
         self._received_headers: dict[str, str] = {}
         self._close_frames: dict[Sender, tuple[int, str]] = {}
+        self.has_messages = False
+        """Whether another tool's file holds messages of it: then it was a WebSocket, whatever its handshake tells."""
 
     def take_fact(self, fact: Fact) -> None:
         """Take in what the recorder knows; other facts are passed over."""
@@ -67,7 +70,12 @@ class ConnectionSummary:
     @property
     def is_upgraded(self) -> bool:
         """Whether it became a WebSocket."""
-        return self.status == SWITCHING_PROTOCOLS
+        return self.has_messages or self.status == SWITCHING_PROTOCOLS
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another tool recorded it: what that does not tell is not known, and nothing is concluded from it."""
+        return self.facts.role == "imported"
 
     @property
     def is_answered_exchange(self) -> bool:
@@ -124,13 +132,16 @@ class ConnectionSummary:
         code, reason = None, None
         if self.is_upgraded:
             frames = [frame for sender, frame in self._close_frames.items() if closed_by in (sender, "recorder")]
-            code, reason = frames[0] if frames else (NO_CLOSE_FRAME, "")
+            code, reason = frames[0] if frames else self._told_close() if self.is_imported else (NO_CLOSE_FRAME, "")
         return {
             "closed_by": closed_by,
             "close_code": code,
             "close_reason": reason or None,
-            "end_reason": self.end.end_reason if self.end else _NO_END,
+            "end_reason": self.end.end_reason if self.end else _NO_END_IN_FILE if self.is_imported else _NO_END,
         }
+
+    def _told_close(self) -> tuple[int | None, str | None]:
+        return (self.end.close_code, self.end.close_reason) if self.end else (None, None)
 
     def _closed_by(self) -> ClosedBy | None:
         told = self.end.closed_by if self.end else None
@@ -139,6 +150,8 @@ class ConnectionSummary:
         # A close frame says who ended the session; who let go of the connection first says it only without one.
         if self._close_frames:
             return next(iter(self._close_frames))
+        if self.is_imported:
+            return told
         # A journal that stops without a word is the recorder's end, not the network's.
         if self.end is None:
             return "recorder"
@@ -147,10 +160,12 @@ class ConnectionSummary:
     def _host(self) -> str | None:
         return self.facts.host or _split(self.url).hostname
 
-    def _provider(self) -> str:
+    def _provider(self) -> str | None:
         if "x-wiretape-simulator" in self._received_headers:
             return "simulator"
         host = (self._host() or "").lower()
+        if self.is_imported and not host:
+            return None
         if host.endswith(".azure.com"):
             return "azure"
         return "openai" if host == "api.openai.com" else "other"

@@ -209,7 +209,8 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
         except UsageProblem as problem:
             tell(str(problem))
             continue
-        started_at = session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        # An imported session's may not be known.
+        started_at = session["started_at"] and session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
         yield {
             "session_id": session_id,
             "started_at": started_at,

@@ -109,7 +109,7 @@ class _JournalSoFar:
 
     def session(self, now_s: float, *, is_held: bool) -> LiveSession:
         """Sum up what is known at this moment."""
-        started_s = self._facts.started_at_us / 1e6 if self._facts else None
+        started_s = self._facts.started_at_us / 1e6 if self._facts and self._facts.started_at_us is not None else None
         return LiveSession(
             session_id=self._path.stem,
             state="live" if is_held and not self._has_ended else "waiting",

@@ -9,13 +9,13 @@ import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
 
+from capture.clock import Clock, SystemClock, utc_time
 from capture.errors import UsageProblem
 from capture.frames import FrameCursor
 from capture.journal import UNKNOWN_BYTES, Direction, Gap, JournalKeeper, JournalWriter, OpenJournal, Taker
@@ -43,13 +43,16 @@ class Recorder:
         *,
         sealer: Sealer | None = None,
         journals: Callable[[Path], JournalKeeper] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Take the root; raises `UsageProblem` where it cannot be written to.
 
-        `journals` makes what writes them into a folder; by default a thread of this process.
+        `journals` makes what writes them into a folder; by default a thread of this process. `clock` tells when
+        sessions start and what their offsets are; by default the computer's.
         """
         _check_writable(root)
         self.root = root
+        self.clock = clock or SystemClock()
         self._journals = (journals or JournalWriter)(root.journal)
         self._sealer = sealer or Sealer(root)
 
@@ -72,10 +75,10 @@ class Recorder:
 
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
-        started_at = datetime.now(UTC)
+        started_at_ns = self.clock.now_ns()
         return SessionFacts(
-            session_id=new_session_id(started_at),
-            started_at_us=int(started_at.timestamp() * 1_000_000),
+            session_id=new_session_id(utc_time(started_at_ns)),
+            started_at_us=started_at_ns // 1000,
             recorder_id=platform.node(),
             **known,
         )
@@ -111,7 +114,9 @@ class SessionRecording:
         self.facts = facts
         self._journal = journal
         self._recorder = recorder
-        self._started_ns = time.monotonic_ns()
+        # The function itself and no method around it: the splice calls it twice a piece.
+        self.monotonic_ns: Callable[[], int] = recorder.clock.monotonic_ns
+        self._started_ns = self.monotonic_ns()
         self._sealed: Future[SealedSession] | None = None
         self._frames: dict[Sender, FrameCursor] = {"client": FrameCursor(), "server": FrameCursor()}
         self._takers: dict[Sender, Taker] = {
@@ -132,7 +137,7 @@ class SessionRecording:
 
     def now_ns(self) -> int:
         """Read the session's clock: nanoseconds since its start, monotonic."""
-        return time.monotonic_ns() - self._started_ns
+        return self.monotonic_ns() - self._started_ns
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a frame could be sent in this sender's name: none of its own is in progress, or was its last."""
@@ -142,12 +147,12 @@ class SessionRecording:
 
     def bytes(self, sender: Sender, chunk: builtins.bytes) -> None:
         """Take a copy of bytes that went over the wire after the 101."""
-        self._takers[sender](chunk, time.monotonic_ns())
+        self._takers[sender](chunk, self.monotonic_ns())
 
     def taker(self, sender: Sender) -> Taker:
         """Give what takes copies of one sender's bytes: `bytes` for those to whom each microsecond counts.
 
-        It takes the bytes, and the `time.monotonic_ns` at which they came.
+        It takes the bytes, and the `monotonic_ns` of this recording at which they came.
         """
         return self._takers[sender]
 
@@ -196,6 +201,8 @@ class SessionRecording:
 
 class Unrecorded:
     """Stands in for a recording that could not be started: the call goes on without it."""
+
+    monotonic_ns = staticmethod(time.monotonic_ns)
 
     def now_ns(self) -> int:
         """Tell the start: nobody reads this clock."""

@@ -14,6 +14,7 @@ from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
 from capture.masking import MASK, NO_MASKS, masks_of
 from capture.message_reader import MessageReader, ReadText, read_text
+from capture.playback import Playback
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
 from capture.recording.audio_blocks import TrackWriter
@@ -32,6 +33,7 @@ _SENDERS: tuple[Sender, Sender] = ("client", "server")
 """By their direction; looked up for every message, and hashing an enum is slow."""
 
 
+_QUIET_COMMITS_KEPT = 100
 _CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
@@ -45,6 +47,8 @@ class SessionRows:
         self._summary = SessionSummary(session_id)
         self._filter = None if windows is None else WindowFilter(windows)
         self._tracks: dict[Track, TrackWriter] = {}
+        self._playback = Playback()
+        self._commits: dict[str, int] = {}
         self._decoders: dict[Sender, WireDecoder] = {}
         self._readers = {sender: MessageReader(sender) for sender in _SENDERS}
         self._held: list[JournalRecord] = []
@@ -65,6 +69,27 @@ class SessionRows:
             # Until the 101 is known nothing says what the bytes are; without one they are bodies.
             self._held.append(record)
         return self._take_ready()
+
+    def tell(self, fact: Fact) -> list[TableRow]:
+        """Take in a fact that is in no journal: one of an imported session."""
+        self._observe_fact(fact)
+        return self._take_ready()
+
+    def take(self, message: WireMessage, *, has_time: bool) -> list[TableRow]:
+        """Take in a message that another tool recorded; its size on the wire is not known, its time perhaps."""
+        self._offset_ns = message.offset_ns
+        self._summary.connection.has_messages = True
+        self._take_message(message)
+        ready = self._take_ready()
+        for table, row in ready:
+            if table == "events":
+                row["wire_bytes"] = None
+                row["at"] = row["at"] if has_time else None
+        return ready
+
+    def pass_over(self, offset_ns: int, reason: str) -> None:
+        """Take in that a message of an imported session could not be read; who sent it is not known."""
+        self._summary.take_unreadable(offset_ns, reason)
 
     def finish(self) -> list[TableRow]:
         """Take in the end of the journal; give the last rows."""
@@ -93,6 +118,9 @@ class SessionRows:
             audio_out_ms=played.get("server", 0.0),
             left_out=self._filter,
         )
+        # Empty where all was played in time, NULL where nobody noted the times.
+        underruns = None if row["duration_ms"] is None else self._playback.underruns
+        row |= {"playback_underruns": underruns, "quiet_commits": self._quiet_commits()}
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
 
@@ -112,6 +140,9 @@ class SessionRows:
             # A newer recorder's journal: what this version cannot read must not cost the session.
             _log.warning("a record of the journal is passed over: %s", error)
             return
+        self._observe_fact(fact)
+
+    def _observe_fact(self, fact: Fact) -> None:
         self._summary.connection.take_fact(fact)
         if isinstance(fact, SessionFacts):
             # From the journal, so that a recovery in another year takes the same things out.
@@ -197,11 +228,33 @@ class SessionRows:
             return
         row["kind"] = "event"
         self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
+        if read.header.type == "input_audio_buffer.committed":
+            self._take_commit(read.header.item_id or "", row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)
             return
         row["audio_at"] = self._put_text(row, read, at=cut.at)
+        if read.track == "server" and message.offset_ns >= 0:
+            # Below zero offsets keep the order of a source without times.
+            played_ms = len(cut.audio) / self._summary.formats["server"].bytes_per_ms
+            self._playback.take(
+                row["seq"], message.offset_ns, read.header.item_id or read.header.response_id, played_ms
+            )
         self._take_audio(message.sender, read.track, cut.audio, row)
+
+    def _take_commit(self, item_id: str, seq: int) -> None:
+        """Take in that the endpoint made an item of what was sent so far."""
+        self._commits.setdefault(item_id, seq)
+        if "client" in self._tracks:
+            self._tracks["client"].end_span(item_id)
+
+    def _quiet_commits(self) -> list[Row]:
+        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
+        found = [
+            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
+            for item_id, level in quiet.items()
+        ]
+        return found[:_QUIET_COMMITS_KEPT]
 
     def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
         """Move the audio of a message to its track."""
@@ -214,6 +267,8 @@ class SessionRows:
         if self._masks.audio:
             row["redacted"] = True
         audio_format = self._summary.formats[sender]
+        if name == "client" and row["offset_ns"] >= 0:
+            self._summary.pacing.observe(row["offset_ns"], audio, audio_format)
         kept = self._keeps(row)
         blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
         if blocks:
@@ -252,10 +307,11 @@ class SessionRows:
 
     def _row(self, message: WireMessage) -> Row:
         seq, self._seq = self._seq, self._seq + 1
+        started_at_us = self._summary.connection.facts.started_at_us
         return {
             "seq": seq,
             "offset_ns": message.offset_ns,
-            "at": self._summary.connection.facts.started_at_us + message.offset_ns // 1000,
+            "at": None if started_at_us is None else started_at_us + message.offset_ns // 1000,
             "sender": message.sender,
             "kind": message.kind,
             "wire_bytes": message.wire_bytes,

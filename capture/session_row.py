@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from capture import __version__
+from capture.append_pacing import AppendPacing
 from capture.audio import PCM16_24K, AudioFormat
 from capture.connection import NO_CLOSE_FRAME, ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
@@ -15,6 +16,7 @@ from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
 from capture.realtime.events import EventHeader, parse_event
+from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
 from capture.recording.schema import FORMAT_VERSION
@@ -22,9 +24,13 @@ from capture.recording.schema import FORMAT_VERSION
 Row = dict[str, Any]
 
 _SHOWN_BODY_CHARACTERS = 300
+# The row of a session must stay small, whatever file it came from.
+_MOST_UNREADABLE = 100
 # Nine messages in ten; they say nothing but audio.
 _APPEND = "input_audio_buffer.append"
-_NO_HEALTH = {"offset_ns", "closed_by", "end_reason"}
+# Behind one of these a client may pause as long as it likes.
+_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.committed", "input_audio_buffer.clear"})
+_NO_HEALTH = {"offset_ns", "closed_by", "end_reason", "close_code", "close_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
 _READ_WHOLE = frozenset(
     {
@@ -50,6 +56,8 @@ class SessionSummary:
         self.configuration = ConfigurationTracker()
         self.formats: dict[Sender, AudioFormat] = {"client": PCM16_24K, "server": PCM16_24K}
         """Format of each sender's audio, as the session stands."""
+        self.pacing = AppendPacing()
+        """When the sent audio came."""
         self.lost_bytes = 0
         self.undecodable_bytes = 0
         self.decision: Decision = WHOLE
@@ -57,6 +65,8 @@ class SessionSummary:
         self._outcomes = OutcomeTracker(self.configuration)
         self._dialects = DialectDetector()
         self._gaps: list[Gap] = []
+        self._unreadable: list[Row] = []
+        """Gaps of an imported session, as rows."""
         self._refusal: tuple[str | None, str] = (None, "")
         self._events = {"client": 0, "server": 0}
         self._turns = 0
@@ -65,6 +75,15 @@ class SessionSummary:
     def take_gap(self, gap: Gap) -> None:
         """Take in bytes that did not reach the journal."""
         self._gaps.append(gap)
+        if gap.sender == "client":
+            # The appends in it were sent: they are missing here only.
+            self.pacing.interrupt()
+
+    def take_unreadable(self, offset_ns: int, reason: str) -> None:
+        """Take in that a message of an imported session could not be read: whose it was is not known."""
+        if len(self._unreadable) < _MOST_UNREADABLE:
+            gap = {"sender": None, "from_ns": offset_ns, "to_ns": offset_ns, "bytes": None, "reason": reason}
+            self._unreadable.append(gap)
 
     def observe(self, sender: Sender, header: EventHeader, text: str, offset_ns: int) -> None:
         """Take in an event."""
@@ -72,6 +91,8 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
+        if event_type in _TURN_ENDS:
+            self.pacing.interrupt()
         event = parse_event(text) if event_type in _READ_WHOLE else None
         if event is not None:
             self._configure(sender, event)
@@ -105,6 +126,7 @@ class SessionSummary:
             "audio_out_ms": audio_out_ms,
             "input_tokens": self._tokens.get("input_tokens"),
             "output_tokens": self._tokens.get("output_tokens"),
+            **self.pacing.columns(),
         }
         self.decision = self._decide(row["outcome"], ended_ns)
         row["kept"] = self.decision.kept
@@ -165,18 +187,20 @@ class SessionSummary:
 
     @property
     def _is_whole(self) -> bool:
-        return not (self._gaps or self.lost_bytes or self.undecodable_bytes)
+        return not (self._gaps or self._unreadable or self.lost_bytes or self.undecodable_bytes)
 
     def _identity(self, ended_ns: int) -> Row:
         facts = self.connection.facts
+        started_at_us = facts.started_at_us
         return {
             "format_version": FORMAT_VERSION,
             "tool_version": __version__,
             "recorder_id": facts.recorder_id or None,
             "role": facts.role,
-            "started_at": facts.started_at_us,
-            "ended_at": facts.started_at_us + ended_ns // 1000,
-            "duration_ms": ended_ns / 1e6,
+            "started_at": started_at_us,
+            "ended_at": None if started_at_us is None else started_at_us + ended_ns // 1000,
+            # Below zero offsets keep an order and are no times.
+            "duration_ms": ended_ns / 1e6 if ended_ns >= 0 else None,
             "conversation_key": facts.conversation_key,
             "tags": facts.tags,
         }
@@ -197,6 +221,8 @@ class SessionSummary:
             "input_format": told.input_format.type if has_formats else None,
             "output_format": told.output_format.type if has_formats else None,
             "server_session_id": told.server_session_id,
+            "expires_at": None if told.expires_at_s is None else told.expires_at_s * 1_000_000,
+            "not_honoured": _not_honoured(told),
         }
 
     def _trial(self) -> Row:
@@ -217,20 +243,27 @@ class SessionSummary:
         return {name: getattr(end, name, None) for name in names}
 
     def _outcome(self) -> Row:
-        end_seen = self.connection.end is not None
+        end_told = self.connection.end is not None
+        # A log of another tool often tells no end: one that stops where nothing is due is taken to be whole.
+        end_seen = end_told or (self.connection.is_imported and not self._outcomes.is_owed)
         # A gap of unknown size is a loss all the same.
-        lost_bytes = self.lost_bytes + self.undecodable_bytes + len(self._gaps)
+        lost_bytes = self.lost_bytes + self.undecodable_bytes + len(self._gaps) + len(self._unreadable)
         failure_keys = self._outcomes.failure_keys
         return {
             "errors": self._outcomes.errors,
             "first_error": self._outcomes.first_error,
             "failure_keys": failure_keys,
             "outcome": session_outcome(failure_keys, lost_bytes=lost_bytes, end_seen=end_seen),
-            "complete": self._is_whole and end_seen,
-            "gaps": [_gap_row(gap) for gap in self._gaps],
+            "complete": None if end_seen and not end_told and self._is_whole else self._is_whole and end_seen,
+            "gaps": [*(_gap_row(gap) for gap in self._gaps), *self._unreadable],
             "lost_bytes": self.lost_bytes,
             "undecodable_bytes": self.undecodable_bytes,
         }
+
+
+def _not_honoured(told: ConfigurationTracker) -> list[str] | None:
+    # After a refusal nobody knows which of the updates an echo answers.
+    return list_not_honoured(told.asked, told.echoed, told.created) if told.is_answered else None
 
 
 def _start_by_id(session_id: str) -> int:

@@ -10,7 +10,6 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Callable
-from time import monotonic_ns
 from typing import Protocol
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
@@ -27,11 +26,15 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Tap(Protocol):
     """What takes the copies: a session's recording."""
 
+    @property
+    def monotonic_ns(self) -> Callable[[], int]:
+        """What tells when pieces come."""
+
     def now_ns(self) -> int:
         """Read the session's clock."""
 
     def taker(self, sender: Sender) -> Callable[[bytes, int], None]:
-        """Give what takes one end's pieces, each with the `time.monotonic_ns` at which it came."""
+        """Give what takes one end's pieces, each with the `monotonic_ns` at which it came."""
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a frame could be sent in this sender's name."""
@@ -103,6 +106,7 @@ class Side(asyncio.Protocol):
     __slots__ = (
         "_lag",
         "_loop",
+        "_monotonic_ns",
         "_paused_at_s",
         "_splice",
         "_take",
@@ -130,11 +134,13 @@ class Side(asyncio.Protocol):
         self._paused_at_s = 0.0
         self._splice = splice
         self._take = splice.tap.taker(sender)
+        self._monotonic_ns = splice.tap.monotonic_ns
         self._lag = splice.lag.add
         self._write: Callable[[bytes], None] = sink.write
 
     def data_received(self, data: bytes) -> None:
         """Forward a piece, then keep a copy."""
+        monotonic_ns = self._monotonic_ns
         self.last_ns = arrived_ns = monotonic_ns()
         self._write(data)
         # The call comes first: the copy is taken when the bytes are on their way, and a fault in taking it is

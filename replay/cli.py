@@ -76,6 +76,26 @@ def run_command(
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 
 
+@app.command("stage")
+def stage_command(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, help="How fast time passes; recordings look as at 1.")
+    ] = 1.0,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Play scenarios end to end: simulated endpoint, recording proxy and scripted client; print the sessions' ids.
+
+    Needs no key and no network. Exit status 1 where a step of a script could not be done.
+    Example: wiretape replay stage commit_empty --speed 8
+    """
+    from replay.stage_command import run_stage
+
+    raise typer.Exit(run_stage(scenarios, recordings, seed=seed, speed=speed, as_json=json_output))
+
+
 @app.command("simulate")
 def simulate_command(
     scenarios: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,18 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import wiretape
+from analyze.incidents_page import incidents_page
+from analyze.signatures import load_signatures
 
 HOME = Path(__file__).parents[1]
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
 LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+def shown_commands(page: Path) -> list[str]:
+    """List the commands in the fenced blocks of a page; a quoted argument may go over several lines."""
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [part for block in blocks for part in re.split(r"^(?=wiretape )", block, flags=re.MULTILINE) if part]
 
 
 def commands(group: TyperGroup, path: str) -> Iterator[str]:
@@ -41,3 +50,20 @@ def test_every_command_is_in_the_docs(command: str) -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_incidents_is_as_the_signatures_say() -> None:
+    # `make docs` writes it.
+    page = HOME / "docs" / "incidents.md"
+    assert page.read_text(encoding="utf-8") == incidents_page(load_signatures())
+
+
+@pytest.mark.parametrize("command", shown_commands(HOME / "docs" / "analyze.md"))
+def test_the_commands_of_the_page_on_analyze_answer(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(HOME / "recordings"))
+    with pytest.raises(SystemExit) as ended:
+        wiretape.main(shlex.split(command)[1:])
+    printed = capsys.readouterr()
+    assert (ended.value.code or 0, bool(printed.out)) == (0, True), printed.err

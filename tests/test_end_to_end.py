@@ -61,7 +61,7 @@ async def test_every_message_both_sides_saw_is_in_the_parquet_byte_for_byte(
     client, endpoint = Witness(monkeypatch, ClientConnection), Witness(monkeypatch, ServerConnection)
 
     async with recorded_endpoint(root) as proxy:
-        openai = AsyncOpenAI(api_key="sk-never-on-disk", websocket_base_url=f"{proxy}/v1")
+        openai = AsyncOpenAI(api_key="sk-never-on-disk", websocket_base_url=f"{proxy}/openai/v1")
         options: Any = {"compression": compression}
         async with openai.realtime.connect(model="gpt-realtime", websocket_connection_options=options) as call:
             await converse(call, clip_as(question_clip, PCM16_24K))

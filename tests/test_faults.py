@@ -14,9 +14,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 import capture.recorder
+from capture.clock import NS_PER_S, Clock
 from capture.journal import JournalWriter
 from capture.journal.shared_memory import names_for
 from capture.journal.spool import open_spool
@@ -77,9 +79,9 @@ def assert_loss_is_counted(recording: Recording) -> None:
 
 
 @asynccontextmanager
-async def proxy_here(root: Root, served: Endpoint) -> AsyncIterator[str]:
+async def proxy_here(root: Root, served: Endpoint, clock: Clock | None = None) -> AsyncIterator[str]:
     """Serve the proxy in this process; leaving the block seals all sessions."""
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
+    with Recorder(root, sealer=Sealer(root, in_process=True), clock=clock) as recorder:
         async with serve_proxy(Target("endpoint", served.url), recorder, listen="127.0.0.1:0") as origin:
             yield origin
 
@@ -589,20 +591,19 @@ async def test_a_journal_with_flipped_bits_gives_back_nothing_wrong_and_counts_t
 # --- the clock ------------------------------------------------------------------------------------------------
 
 
-async def test_a_clock_that_steps_back_costs_no_recording(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_clock_that_steps_back_costs_no_recording(root: Root) -> None:
     told: list[datetime] = []
 
-    class SteppingClock(datetime):
+    class SteppingClock:
         """Steps back an hour with every second reading, and stands still in between."""
 
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            began = datetime(2026, 10, 25, 2, 59, 59, tzinfo=tz)
-            told.append(began - timedelta(hours=len(told) // 2))
-            return told[-1]
+        monotonic_ns = staticmethod(time.monotonic_ns)
 
-    monkeypatch.setattr(capture.recorder, "datetime", SteppingClock)
-    async with endpoint() as served, proxy_here(root, served) as origin:
+        def now_ns(self) -> int:
+            told.append(datetime(2026, 10, 25, 2, 59, 59, tzinfo=UTC) - timedelta(hours=len(told) // 2))
+            return int(told[-1].timestamp()) * NS_PER_S
+
+    async with endpoint() as served, proxy_here(root, served, SteppingClock()) as origin:
         for number in range(6):
             async with calling(origin, served, f"call-{number}") as call:
                 await call.say()

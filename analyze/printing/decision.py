@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyze.audio_health import AudioHealth
 from analyze.plain_text import visible
 from analyze.printing.page import cell, heading, shares, table
+from analyze.printing.session import audio_health_json
 from replay.comparison import AxisDecision, CellResult
 from replay.verdict import NotTested, Verdict
 
@@ -20,11 +24,15 @@ _WIDE = 100
 """Columns of a terminal from which on the cells' sessions have room."""
 
 
-def verdict_page(verdict: Verdict, width: int) -> Group:
-    """Lay out a verdict for so many columns: one sentence for the ticket, then what it rests on."""
+def verdict_page(verdict: Verdict, width: int, audio: AudioHealth | None = None) -> Group:
+    """Lay out a verdict for so many columns: one sentence for the ticket, then what it rests on.
+
+    `audio` is the judgement on the audio that was replayed.
+    """
     parts: list[RenderableType] = [
         Text(f"run {verdict.run_id} · replay of {verdict.session_id}", style="dim"),
         Text(visible(verdict.sentence), style="bold"),
+        *_audio(audio),
         heading("cells (Wilson's 95 % interval)"),
         _cells(verdict.cells, with_sessions=width >= _WIDE),
     ]
@@ -35,6 +43,17 @@ def verdict_page(verdict: Verdict, width: int) -> Group:
         for topic in verdict.not_tested:
             parts += _not_tested(topic)
     return Group(*parts)
+
+
+def verdict_json(verdict: Verdict, audio: AudioHealth | None) -> dict[str, Any]:
+    """Give a verdict as JSON; `audio_health` is null where the replayed recording is gone."""
+    return asdict(verdict) | {"audio_health": audio and audio_health_json(audio)}
+
+
+def _audio(audio: AudioHealth | None) -> list[Text]:
+    if audio is None or audio.sent_ms <= 0:
+        return []
+    return [Text(f"sent audio: {visible(audio.sentence)}", style="yellow" if audio.is_wrong else "dim")]
 
 
 def _cells(cells: Sequence[CellResult], *, with_sessions: bool) -> Table:

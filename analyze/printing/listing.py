@@ -13,15 +13,25 @@ from analyze.printing.page import cell, mark, milliseconds, seconds, shares, tab
 
 _ROOMY = 100
 """Columns of a terminal from which on there is room for more than what tells sessions apart."""
+_QUICKLY_PASSED = 2000
+"""Sessions of a root that the signatures pass over in less than a second: a list must not wait for them."""
+_WIDE = 160
+"""Columns from which on there is room for everything."""
+
+
+def shows_findings(width: int, total: int) -> bool:
+    """Tell whether a list on a page of so many columns shows the findings, over a root of so many sessions."""
+    return width >= _ROOMY and total <= _QUICKLY_PASSED
 
 
 def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
     """Lay out a list of sessions for a page of so many columns."""
     roomy = width >= _ROOMY
+    extra = ("model", "finding", "run") if width >= _WIDE else ("finding",) if roomy else ()
     numbers = ("turns", "dur s", "1st audio ms") if roomy else ("1st audio ms",)
-    extra = ("model", "run") if roomy else ()
     made = table("", "session", "target", "transcription", *numbers, *extra, right=numbers)
     made.columns[1].no_wrap = True
+    more = {"model": lambda each: cell(each.model), "finding": _found, "run": _run}
     for session in sessions:
         measures = (str(session.turns), seconds(session.duration_ms)) if roomy else ()
         made.add_row(
@@ -31,9 +41,16 @@ def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
             cell(session.transcription_model),
             *measures,
             milliseconds(session.first_audio_ms),
-            *((cell(session.model), _run(session)) if roomy else ()),
+            *(more[name](session) for name in extra),
         )
     return made
+
+
+def _found(session: SessionSummary) -> Text:
+    named = session.findings or ()
+    others = f" +{len(named) - 1}" if len(named) > 1 else ""
+    # It gives way where the page is too narrow for all.
+    return Text(f"{named[0]}{others}" if named else "", style="red", no_wrap=True, overflow="ellipsis")
 
 
 def _run(session: SessionSummary) -> Text:

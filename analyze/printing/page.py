@@ -98,6 +98,11 @@ def shares(low: float, high: float) -> str:
     return f"{low * 100:.0f}–{high * 100:.0f} %"
 
 
+def title(text: str) -> Text:
+    """Make the line above the first part of a page."""
+    return Text(text, style="bold")
+
+
 def heading(text: str) -> Text:
     """Make the line above a part of the page."""
     return Text(f"\n{text}", style="bold")

@@ -11,17 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from analyze.answers import SessionDetail, TimelineRow, Turn
+from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
+from analyze.findings import Finding
 from analyze.plain_text import visible
+from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
+from analyze.totals import unexplained
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
 
 
-def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Group:
-    """Lay out a session: facts, turns, timeline, what is missing."""
-    parts: list[RenderableType] = [_title(detail), _facts(detail)]
+def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> Group:
+    """Lay out a session: what was found, facts, turns, timeline, what is missing."""
+    parts: list[RenderableType] = [session_title(detail), *_found(detail, findings), _facts(detail)]
     if detail.turns:
         parts += [heading("turns (ms from the end of speech; transcription from the commit)")]
         parts += [_turns(detail.turns), *(line for turn in detail.turns for line in _said(turn))]
@@ -32,16 +36,29 @@ def session_page(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> Grou
     return Group(*parts)
 
 
-def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow]) -> dict[str, Any]:
+def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], findings: Sequence[Finding]) -> dict[str, Any]:
     """Give a session as JSON."""
     return {
+        "unknown_failures": unexplained(detail.summary.failure_keys, findings),
+        "findings": [finding_json(finding) for finding in findings],
         "session": detail.row,
         "configuration_asked": detail.configuration_asked,
         "configuration_echoed": detail.configuration_echoed,
         "turns": [turn_json(turn) for turn in detail.turns],
         "audio": detail.audio,
+        "audio_health": audio_health_json(detail.audio_health),
         "missing": list(what_is_missing(detail)),
         "timeline": timeline,
+    }
+
+
+def audio_health_json(health: AudioHealth) -> dict[str, Any]:
+    """Give the judgement on the sent audio as JSON."""
+    return {
+        "is_clean": health.is_clean,
+        "is_measured": health.is_measured,
+        "sentence": health.sentence,
+        "facts": [asdict(fact) for fact in health.facts],
     }
 
 
@@ -58,7 +75,7 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
             yield f"turn {turn.number}: a transcription was asked for; it neither completed nor failed"
         if turn.response_id is None:
             yield f"turn {turn.number}: no answer"
-        elif turn.response_done_ms is None:
+        elif turn.response_done_ms is None and turn.response_status is None:
             yield f"turn {turn.number}: the answer never ended"
     for key in detail.summary.failure_keys:
         if key.startswith("absent:"):
@@ -71,7 +88,13 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
         yield f"{undecodable:,} bytes could not be decoded"
 
 
-def _title(detail: SessionDetail) -> Text:
+def _found(detail: SessionDetail, findings: Sequence[Finding]) -> list[RenderableType]:
+    lines = session_findings_lines(findings, unexplained(detail.summary.failure_keys, findings))
+    return [*lines, Text("")] if lines else []
+
+
+def session_title(detail: SessionDetail) -> Text:
+    """Name a session: its outcome, id, role and length."""
     summary = detail.summary
     title = mark(summary.outcome)
     title.append(f" {summary.session_id}", style="bold")
@@ -93,7 +116,8 @@ def _facts(detail: SessionDetail) -> Table:
 
 def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]:
     row, summary = detail.row, detail.summary
-    yield "started", (f"{summary.started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC",)
+    started_at = summary.started_at
+    yield "started", (f"{started_at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if started_at else None,)
     yield "target", (summary.target, summary.provider, summary.region, summary.dialect, row["host"])
     yield "model", (summary.model, _echo(summary.model, row["model_echoed"]), row["voice"])
     echoed = _echo(summary.transcription_model, row["transcription_model_echoed"])
@@ -112,6 +136,8 @@ def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]
         measures = (f"{seconds(track.duration_ms)} s", f"{track.format} {track.rate} Hz", loudness)
         clipped = f"{track.clipped} samples clipped" if track.clipped else None
         yield f"audio {track.track}", (*measures, f"speech {seconds(track.speech_ms)} s", clipped)
+    if detail.audio_health.sent_ms > 0:
+        yield "sent audio", (detail.audio_health.sentence,)
     for key in summary.failure_keys:
         yield "failed", [part for part in key.split("|") if part]
 
@@ -157,9 +183,15 @@ def timeline_table(timeline: Sequence[TimelineRow]) -> Table:
     made = table("+ms", "", "event", "", right=("+ms",))
     made.columns[2].no_wrap = True
     for row in timeline:
-        arrow, style = _ARROWS.get(row.sender, ("?", ""))
-        made.add_row(f"{row.offset_ms:,.1f}", Text(arrow, style=style), event_words(row), detail_words(row))
+        at = "" if row.offset_ms is None else f"{row.offset_ms:,.1f}"
+        made.add_row(at, arrow(row.sender), event_words(row), detail_words(row))
     return made
+
+
+def arrow(sender: str) -> Text:
+    """Point the way a message went."""
+    sign, style = _ARROWS.get(sender, ("?", ""))
+    return Text(sign, style=style)
 
 
 def event_words(row: TimelineRow) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -43,9 +44,9 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def clock(at: datetime) -> str:
-    """Write a UTC time with its day."""
-    return f"{at:%m-%d %H:%M:%S}"
+def clock(at: datetime | None) -> str:
+    """Write a UTC time with its day; nothing where it is not known."""
+    return "" if at is None else f"{at:%m-%d %H:%M:%S}"
 
 
 def percent(low: float, high: float) -> str:
@@ -83,6 +84,11 @@ def failure_text(failure_key: str) -> Line:
     """Write a failure key in full: the event leads, then error type, code and masked message."""
     event_type, *rest = failure_key.split("|", 3)
     return (*text(event_type, "failed"), *text("".join(f"  {part}" for part in rest if part), "plain"))
+
+
+def finding_words(names: Sequence[str]) -> str:
+    """Name the surest finding of a session, and how many others there are."""
+    return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else names[0]
 
 
 def who(summary: SessionSummary) -> str:

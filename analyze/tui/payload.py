@@ -21,11 +21,14 @@ _TONES: dict[str, Tone] = {"live": "live", "ok": "ok", "incomplete": "incomplete
 
 def event_lines(event: EventDetail, row: TimelineRow | None = None, needle: str = "") -> list[Line]:
     """Lay out one event: what it is, its facts, what failed, its payload; `needle` is lit where it occurs."""
-    facts = f"seq {event.seq} · +{event.offset_ms:,.1f} ms · {event.at:%H:%M:%S.%f}"[:-3]
+    after = "" if event.offset_ms is None else f" · +{event.offset_ms:,.1f} ms"
+    at = "" if event.at is None else f" · {event.at:%H:%M:%S.%f}"[:-3]
+    facts = f"seq {event.seq}{after}{at}"
+    size = "" if event.wire_bytes is None else f" · {event.wire_bytes:,} bytes on the wire"
     lines = [
         text(event.type or f"({event.kind})", "strong"),
         (Run(facts, "muted"), Run(" · ", "muted"), Run(event.sender, event.sender)),
-        text(f"{event.kind} · {event.wire_bytes:,} bytes on the wire", "muted"),
+        text(f"{event.kind}{size}", "muted"),
     ]
     if event.redacted:
         lines.append(text("secrets in this message were taken out before it was stored", "incomplete"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
+from analyze.findings import NamedFailures
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
         SessionSummary,
         TimelineRow,
     )
+    from analyze.audio_health import AudioHealth
+    from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
     from analyze.store import Store
     from replay.verdict import Verdict
@@ -78,12 +81,28 @@ class Source(Protocol):
         """Count failures over two dimensions."""
         ...
 
+    def findings(self) -> Sequence[Finding]:
+        """Name the failures of all sessions; takes as long as a pass over the root, the first time."""
+        ...
+
+    def session_findings(self, session_id: str) -> Sequence[Finding]:
+        """Name the failures of one session, the surest first."""
+        ...
+
+    def unknown_failures(self) -> list[UnknownFailure]:
+        """List the failure keys that no finding accounts for."""
+        ...
+
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""
         ...
 
     def verdict(self, run_id: str) -> Verdict:
         """Say what a run proved."""
+        ...
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
         ...
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
@@ -99,6 +118,9 @@ class RootSource:
         # A DuckDB connection must not be used by two threads at once, and the screens ask from many.
         self._lock = Lock()
         self._store: Store | None = None
+        # The pass of the signatures has a store of its own: no other question waits for it.
+        self._pass_store: Store | None = None
+        self._named = NamedFailures(self._open_for_pass)
 
     @property
     def root(self) -> Root:
@@ -113,14 +135,23 @@ class RootSource:
         with self._lock:
             if self._store is None:
                 self._store = open_store(self._root)
-            yield Queries(self._store)
+            yield Queries(self._store, self._named)
+
+    def _open_for_pass(self) -> Store:
+        from analyze.store import open_store
+
+        if self._pass_store is None:
+            self._pass_store = open_store(self._root)
+        return self._pass_store
 
     def close(self) -> None:
-        """Close the store; the next question opens it again."""
+        """Close the stores; the next question opens them again."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            stores, self._store, self._pass_store = (self._store, self._pass_store), None, None
+            self._named = NamedFailures(self._open_for_pass)
+        for store in stores:
+            if store is not None:
+                store.close()
 
     def reload(self) -> None:
         """Look at the root afresh before the next answer."""
@@ -144,6 +175,8 @@ class RootSource:
 
     def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
         """List sessions, newest first."""
+        if "finding:" in filter.casefold():
+            self._named.all()
         with self._queries() as queries:
             return queries.sessions(filter, limit=limit)
 
@@ -177,6 +210,20 @@ class RootSource:
         with self._queries() as queries:
             return queries.failures(by)
 
+    def findings(self) -> Sequence[Finding]:
+        """Name the failures of all sessions; takes as long as a pass over the root, the first time."""
+        return self._named.all()
+
+    def session_findings(self, session_id: str) -> Sequence[Finding]:
+        """Name the failures of one session, the surest first."""
+        return self._named.by_session().get(session_id, ())
+
+    def unknown_failures(self) -> list[UnknownFailure]:
+        """List the failure keys that no finding accounts for."""
+        self._named.all()
+        with self._queries() as queries:
+            return queries.unknown_failures()
+
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""
         with self._queries() as queries:
@@ -186,6 +233,11 @@ class RootSource:
         """Say what a run proved."""
         with self._queries() as queries:
             return queries.verdict(run_id)
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        """Judge the audio that the client of a session sent."""
+        with self._queries() as queries:
+            return queries.audio_health(session_id)
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         """Write each track of a session as a WAV file and name the files."""

@@ -9,7 +9,7 @@ from capture.frames import FrameCursor
 from capture.journal.records import Direction
 
 Taker = Callable[[bytes, int], None]
-"""Takes bytes that went over the wire, and the `time.monotonic_ns` at which they came."""
+"""Takes bytes that went over the wire, and the clock's `monotonic_ns` at which they came."""
 
 
 class OpenJournal(Protocol):

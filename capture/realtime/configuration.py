@@ -23,6 +23,9 @@ _ECHOES = {
     "transcription_session.updated",
 }
 
+_END_OF_TIME_S = 2**33
+"""Later than any session; more would not fit the timestamps of the tables."""
+
 _GA_TO_BETA = {
     "audio.input.format": "input_audio_format",
     "audio.output.format": "output_audio_format",
@@ -40,6 +43,9 @@ class ConfigurationTracker:
         """All session.update objects so far, merged in the order they were sent."""
         self.echoed: Json = {}
         """The endpoint's session object, as it last told it."""
+        self.created: Json = {}
+        """The endpoint's session object as it was first told, before any update took effect."""
+        self._updates_open = 0
         self._transcription_events = False
 
     def observe(self, sender: str, event: Json) -> None:
@@ -49,9 +55,19 @@ class ConfigurationTracker:
             return
         if sender == "client" and event_type in _UPDATES:
             self.asked = merge(self.asked, session)
+            self._updates_open += 1
         elif sender == "server" and event_type in _ECHOES:
             self.echoed = session
+            if event_type.endswith(".updated"):
+                self._updates_open = max(self._updates_open - 1, 0)
+            else:
+                self.created = self.created or session
             self._transcription_events = event_type.startswith("transcription_session.")
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether something was asked, and every update was echoed: none was refused, none is under way."""
+        return bool(self.asked) and self._updates_open == 0
 
     @property
     def model(self) -> str | None:
@@ -104,6 +120,12 @@ class ConfigurationTracker:
     def server_session_id(self) -> str | None:
         """The endpoint's `sess_…` id; support asks for it."""
         return _text(self.echoed.get("id"))
+
+    @property
+    def expires_at_s(self) -> int | None:
+        """When the endpoint means to end the session, seconds since 1970."""
+        expires_at = self.echoed.get("expires_at")
+        return expires_at if type(expires_at) is int and 0 < expires_at < _END_OF_TIME_S else None
 
     @property
     def is_transcription_session(self) -> bool:

@@ -140,6 +140,12 @@ class OutcomeTracker:
         elif event_type == "response.done":
             self._observe_response_done(header, event or {}, offset_ns)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether the endpoint still owes something."""
+        is_silent = not self._server_spoke
+        return bool(is_silent or self._transcriptions_due or self._responses_open or self._response_due_ns is not None)
+
     def refuse(self, status: int | None, error_type: str | None, message: str) -> None:
         """Take in an upgrade that was refused (HTTP status) or that nobody answered (None)."""
         self._fail("handshake", error_type, "unreachable" if status is None else str(status), message)

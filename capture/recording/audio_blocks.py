@@ -7,26 +7,19 @@ Where messages are not kept their audio is a hole in the track: no block holds i
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capture.audio import AudioFormat
+from capture.recording.audio_measures import SILENCE_DBFS, dbfs, frame_length, measure_with_frames
+from capture.recording.span_levels import SpanLevels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_MS = 10_000
-SILENT_DBFS = -150.0
-"""Level of digital silence: lower than any other block of 16-bit samples (-144), and still a number."""
-
-_FULL_SCALE = 32768
-_FRAME_MS = 20
-_SILENCE_DBFS = -60.0
-_SPEECH_MARGIN_DB = 10.0
-_SPEECH_FLOOR_DBFS = (-50.0, -35.0)
 
 AudioRow = dict[str, Any]
 """A row of schema.AUDIO without its session_id."""
@@ -63,6 +56,17 @@ class TrackWriter:
         self._blocks = 0
         self._last_chunk = b""
         self._duplicated_chunks = 0
+        self._spans = SpanLevels()
+
+    def end_span(self, name: str) -> None:
+        """End a stretch of the track here, to be measured by itself; the next one begins here."""
+        self._spans.end(name, self.position)
+
+    def quiet_spans(self) -> dict[str, float]:
+        """Give the stretches that are silence throughout, with their loudest 20 ms in dBFS; call it after `finish`."""
+        self._spans.finish(self.position)
+        levels = {name: dbfs(power) for name, power in self._spans.loudest.items()}
+        return {name: level for name, level in levels.items() if level < SILENCE_DBFS}
 
     def feed(self, chunk: bytes, audio_format: AudioFormat) -> list[AudioRow]:
         """Take in the audio of one message; give the blocks it fills."""
@@ -87,6 +91,7 @@ class TrackWriter:
     def skip(self, byte_count: int, audio_format: AudioFormat) -> list[AudioRow]:
         """Pass over the audio of a message that is not kept; give the block that ends at the hole."""
         rows = self.finish()
+        self._spans.leave_out()
         if audio_format is not self._format and audio_format != self._format:
             self._start(audio_format)
         # Across a hole nothing tells whether a chunk is the same as the one before.
@@ -115,7 +120,9 @@ class TrackWriter:
             self._duplicated_chunks += 1
 
     def _rows(self, block: bytes, start_byte: int, audio_format: AudioFormat) -> list[AudioRow]:
-        measures = measure(audio_format.decode(block), audio_format.rate)
+        measures, frame_power = measure_with_frames(block, audio_format)
+        frame_bytes = frame_length(audio_format.rate) * audio_format.bytes_per_sample
+        self._spans.take(start_byte, frame_bytes, frame_power)
         measures["duplicated_chunks"], self._duplicated_chunks = self._duplicated_chunks, 0
         if self._silences:
             block = audio_format.silence(1)[:1] * len(block)
@@ -157,61 +164,6 @@ def decode_block(row: Mapping[str, Any]) -> bytes:
     if len(audio) != row["bytes"]:
         raise BlockDamaged(row["block"], f"{len(audio)} of {row['bytes']} bytes came back")
     return audio
-
-
-def measure(samples: NDArray[np.int16], rate: int) -> AudioRow:
-    """Measure a block's level: rms_dbfs, peak (0..1), clipped, dc_offset (-1..1), speech_ms, silence_ms.
-
-    An empty block has nothing to measure. Levels are relative to full scale (a square wave of 32768 is 0 dBFS).
-    """
-    if not len(samples):
-        return {}
-    peak = max(-int(samples.min()), int(samples.max()))
-    scaled = samples.astype(np.float32)
-    scaled /= _FULL_SCALE
-    frame_power, lengths = _frame_powers(scaled, max(rate * _FRAME_MS // 1000, 1))
-    speech_ms, silence_ms = _speech_and_silence(frame_power, lengths * (1000 / rate))
-    return {
-        "rms_dbfs": _dbfs(float(np.dot(frame_power, lengths)) / len(samples)),
-        "peak": peak / _FULL_SCALE,
-        "clipped": int(((samples == 32767) | (samples == -32768)).sum()) if peak >= 32767 else 0,
-        "dc_offset": float(scaled.mean()),
-        "speech_ms": speech_ms,
-        "silence_ms": silence_ms,
-    }
-
-
-def _frame_powers(scaled: NDArray[np.float32], frame_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean square of each 20 ms frame, and its length in samples; the last frame may be shorter."""
-    whole = len(scaled) // frame_length
-    frames = scaled[: whole * frame_length].reshape(whole, frame_length)
-    powers = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / frame_length
-    lengths = np.full(whole, float(frame_length))
-    rest = scaled[whole * frame_length :]
-    if len(rest):
-        powers = np.append(powers, np.dot(rest, rest) / len(rest))
-        lengths = np.append(lengths, float(len(rest)))
-    return powers, lengths
-
-
-def _speech_and_silence(frame_power: NDArray[np.float64], frame_ms: NDArray[np.float64]) -> tuple[float, float]:
-    """Tell speech and silence apart by energy alone.
-
-    A frame is silence below -60 dBFS. It is speech where it stands 10 dB above the block's noise floor (its
-    quietest tenth), and the bar is never lower than -50 dBFS nor higher than -35 dBFS: a block full of speech
-    has no quiet tenth. What lies between is sound that is neither. Steady loud noise counts as speech.
-    """
-    # An energy rule, not a trained detector: one costs more than all the rest of sealing.
-    levels = 10 * np.log10(np.maximum(frame_power, 1e-15))
-    floor = float(np.percentile(levels, 10)) + _SPEECH_MARGIN_DB
-    bar = min(max(floor, _SPEECH_FLOOR_DBFS[0]), _SPEECH_FLOOR_DBFS[1])
-    speech_ms = float(frame_ms[levels >= bar].sum())
-    silence_ms = float(frame_ms[levels < _SILENCE_DBFS].sum())
-    return speech_ms, silence_ms
-
-
-def _dbfs(power: float) -> float:
-    return max(10 * math.log10(power), SILENT_DBFS) if power > 0 else SILENT_DBFS
 
 
 def _widen(samples: NDArray[np.int16]) -> NDArray[np.int32]:

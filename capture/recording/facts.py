@@ -44,8 +44,8 @@ class SessionFacts(msgspec.Struct, kw_only=True, omit_defaults=True, tag="sessio
     """Identity and destination of a session; the first record of its journal."""
 
     session_id: str
-    started_at_us: int
-    """UTC, microseconds since the epoch; every offset_ns counts from here."""
+    started_at_us: int | None
+    """UTC, microseconds since the epoch; every offset_ns counts from here. None: an imported session's is not known."""
     recorder_id: str = ""
     role: Role = "captured"
     target: str | None = None
@@ -114,6 +114,9 @@ class SessionEnd(msgspec.Struct, kw_only=True, omit_defaults=True, tag="end"):
     closed_by: ClosedBy | None = None
     """Who ended the connection; None lets sealing read it off the close frames."""
     end_reason: str | None = None
+    close_code: int | None = None
+    """As another tool told it, of an imported session without close frames."""
+    close_reason: str | None = None
     relay_lag_p50_us: float | None = None
     relay_lag_p99_us: float | None = None
     relay_lag_max_us: float | None = None

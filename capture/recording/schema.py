@@ -22,6 +22,10 @@ GAP = pa.struct(
     ]
 )
 
+UNDERRUN = pa.struct([("seq", pa.int64()), ("offset_ns", pa.int64()), ("wait_ms", pa.float64())])
+
+QUIET_COMMIT = pa.struct([("seq", pa.int64()), ("item_id", pa.string()), ("loudest_dbfs", pa.float64())])
+
 SESSIONS = pa.schema(
     [
         pa.field("session_id", pa.string(), nullable=False),
@@ -93,6 +97,13 @@ SESSIONS = pa.schema(
         ("pacing_p50_us", pa.float64()),
         ("pacing_p99_us", pa.float64()),
         ("drift_us", pa.float64()),
+        ("pacing_ratio", pa.float64()),
+        ("longest_append_gap_ms", pa.float64()),
+        ("audio_missing_ms", pa.float64()),
+        ("playback_underruns", pa.list_(UNDERRUN)),
+        ("quiet_commits", pa.list_(QUIET_COMMIT)),
+        ("expires_at", _AT),
+        ("not_honoured", pa.list_(pa.string())),
     ]
 )
 
@@ -147,6 +158,9 @@ AUDIO = pa.schema(
         ("speech_ms", pa.float64()),
         ("silence_ms", pa.float64()),
         ("duplicated_chunks", pa.int64()),
+        ("level_range_db", pa.float64()),
+        ("bandwidth_hz", pa.float64()),
+        ("looks_like", pa.string()),
     ]
 )
 

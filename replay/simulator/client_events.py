@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from replay.simulator.shapes import (
@@ -165,6 +165,16 @@ _TRACING = Nullable(
     )
 )
 
+_INPUT = Table(
+    {
+        "format": _FORMAT,
+        "transcription": _TRANSCRIPTION,
+        "noise_reduction": _NOISE_REDUCTION,
+        "turn_detection": _TURN_DETECTION,
+    }
+)
+_INCLUDE = Nullable(ListOf(Choice(("item.input_audio_transcription.logprobs",))))
+
 SESSION = Table(
     {
         "type": Choice(("realtime",)),
@@ -173,21 +183,14 @@ SESSION = Table(
         "instructions": Text(),
         "audio": Table(
             {
-                "input": Table(
-                    {
-                        "format": _FORMAT,
-                        "transcription": _TRANSCRIPTION,
-                        "noise_reduction": _NOISE_REDUCTION,
-                        "turn_detection": _TURN_DETECTION,
-                    }
-                ),
+                "input": _INPUT,
                 "output": Table({"format": _FORMAT, "voice": _VOICE, "speed": Number(0.25, 1.5)}),
             }
         ),
         "tools": _TOOLS,
         "tool_choice": _TOOL_CHOICE,
         "max_output_tokens": _OUTPUT_TOKENS,
-        "include": Nullable(ListOf(Choice(("item.input_audio_transcription.logprobs",)))),
+        "include": _INCLUDE,
         "parallel_tool_calls": Flag(),
         "prompt": _PROMPT,
         "reasoning": _REASONING,
@@ -197,6 +200,11 @@ SESSION = Table(
     required=("type",),
 )
 """`session` of session.update."""
+
+TRANSCRIPTION_SESSION = Table(
+    {"type": Choice(("transcription",)), "audio": Table({"input": _INPUT}), "include": _INCLUDE}, required=("type",)
+)
+"""`session` of session.update in a session that only transcribes."""
 
 
 def _part(**fields: Shape) -> Table:
@@ -291,9 +299,19 @@ CLIENT_EVENTS: Mapping[str, Table] = {
 }
 """Every event that a WebSocket client may send; `output_audio_buffer.clear` is for WebRTC only."""
 
+TRANSCRIPTION_EVENTS = (
+    "session.update",
+    "input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "conversation.item.delete",
+    "conversation.item.retrieve",
+)
+"""Those that a transcription session takes: it answers nothing, and its items are the user's turns."""
 
-def check_client_event(event: object) -> str:
-    """Check a client's event and tell its type; raises `ClientMistake`."""
+
+def check_client_event(event: object, taken: Collection[str] = CLIENT_EVENTS) -> str:
+    """Check a client's event, one of the `taken` types, and tell its type; raises `ClientMistake`."""
     if not isinstance(event, dict):
         raise refuse_type(Table({}), event, "event")
     event_type = event.get("type")
@@ -301,8 +319,8 @@ def check_client_event(event: object) -> str:
         raise missing_parameter("type")
     if not isinstance(event_type, str):
         raise refuse_type(Text(), event_type, "type")
-    if event_type not in CLIENT_EVENTS:
-        raise refuse_value(event_type, tuple(CLIENT_EVENTS), "type")
+    if event_type not in taken:
+        raise refuse_value(event_type, tuple(taken), "type")
     CLIENT_EVENTS[event_type].check(event, "")
     return event_type
 

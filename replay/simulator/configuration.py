@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 from capture.realtime.configuration import get_path, merge
-from replay.simulator.client_events import RESPONSE, SESSION
+from replay.simulator.client_events import RESPONSE, SESSION, TRANSCRIPTION_SESSION
 from replay.simulator.shapes import ClientMistake, Table, missing_parameter, refuse_type
 
 Json = dict[str, Any]
@@ -39,6 +39,8 @@ _TURN_DETECTION: dict[str, Json] = {
         "interrupt_response": True,
     },
 }
+_ANSWERING = ("create_response", "interrupt_response")
+"""Fields of turn detection that a session without answers has no use for."""
 _TRANSCRIPTION: Json = {"model": None, "language": None, "prompt": None}
 
 
@@ -71,26 +73,46 @@ def default_session(session_id: str, model: str, expires_at: int) -> Json:
     }
 
 
+def default_transcription_session(session_id: str, transcription_model: str, expires_at: int) -> Json:
+    """Make the session object of a session that only transcribes; without a model it waits to be told one."""
+    detection = {name: value for name, value in _TURN_DETECTION["server_vad"].items() if name not in _ANSWERING}
+    return {
+        "type": "transcription",
+        "object": "realtime.transcription_session",
+        "id": session_id,
+        "expires_at": expires_at,
+        "audio": {
+            "input": {
+                "format": dict(_PCM),
+                "transcription": _TRANSCRIPTION | {"model": transcription_model} if transcription_model else None,
+                "noise_reduction": None,
+                "turn_detection": detection,
+            }
+        },
+        "include": None,
+    }
+
+
 def update_session(session: Json, update: object, *, assistant_spoke: bool) -> Json:
     """Merge an update into the session object and give the new one.
 
     Raises `ClientMistake`; then the old object stands, untouched. After the first assistant audio
     (`assistant_spoke`) the voice is fixed.
     """
-    checked = _check_update(update)
+    checked = _check_update(update, session["type"])
     _check_voice(session, checked, assistant_spoke=assistant_spoke)
     before, asked = deepcopy(session), deepcopy(checked)
     merged = before | asked | {"audio": merge(before["audio"], asked.get("audio", {}))}
-    # The model is what the connection was opened with; an update does not change it.
-    merged["model"] = session["model"]
-    if not merged["instructions"]:
-        merged["instructions"] = DEFAULT_INSTRUCTIONS
-    heard, output = merged["audio"]["input"], merged["audio"]["output"]
+    if merged["type"] == "realtime":
+        # The model is what the connection was opened with; an update does not change it.
+        merged["model"] = session["model"]
+        merged["instructions"] = merged["instructions"] or DEFAULT_INSTRUCTIONS
+        merged["audio"]["output"]["format"] = _fill_format(merged["audio"]["output"]["format"])
+    heard = merged["audio"]["input"]
     heard["format"] = _fill_format(heard["format"])
     given = asked.get("audio", {}).get("input", {})
     heard["turn_detection"] = _fill_turn_detection(session["audio"]["input"]["turn_detection"], given)
     heard["transcription"] = _fill_transcription(heard["transcription"])
-    output["format"] = _fill_format(output["format"])
     return merged
 
 
@@ -116,18 +138,19 @@ def response_settings(session: Json, asked: Json | None) -> Json:
     return settings
 
 
-def _check_update(update: object) -> Json:
+def _check_update(update: object, session_type: str) -> Json:
     if not isinstance(update, dict):
         raise refuse_type(Table({}), update, "session")
     if "type" not in update:
         raise missing_parameter("session.type")
-    if update["type"] == "transcription":
+    asked_type = update["type"]
+    if asked_type != session_type and asked_type in ("realtime", "transcription"):
         raise ClientMistake(
             "invalid_parameter",
-            "Passing a transcription session update event to a realtime session is not allowed.",
+            f"Passing a {asked_type} session update event to a {session_type} session is not allowed.",
             "session.type",
         )
-    SESSION.check(update, "session")
+    (SESSION if session_type == "realtime" else TRANSCRIPTION_SESSION).check(update, "session")
     _check_modalities(update, "session")
     return update
 

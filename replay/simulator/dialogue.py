@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from replay.simulator.configuration import response_settings
 from replay.simulator.conversation import Conversation, Item, Json
+from replay.simulator.effects import (
+    AudioEffect,
+    ResponseEffect,
+    ResponseWithheld,
+    TranscriptionEffect,
+    TranscriptionWithheld,
+)
+from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.items import make_item
+from replay.simulator.rate_limits import TokenBudget
 from replay.simulator.responses import Answer, ResponseRun
 from replay.simulator.runs import Event, Run
-from replay.simulator.scenario import Circumstance, Server, find_effect
+from replay.simulator.scenario import Server
 from replay.simulator.shapes import ClientMistake
+from replay.simulator.tool_calls import ToolCallRun, choose_call
 from replay.simulator.transcriptions import TranscriptionRun
 from replay.simulator.turns import TurnCommitted, TurnStopped
 from replay.simulator.usage import count_input
@@ -21,16 +33,19 @@ class Dialogue:
     Its methods return the events to send; mistakes of the client raise `ClientMistake`.
     """
 
-    def __init__(self, server: Server, region: str, ids: IdSource, settings: Json) -> None:
+    def __init__(self, server: Server, faults: Faults, region: str, ids: IdSource, settings: Json) -> None:
         self.settings = settings
         self.conversation = Conversation()
         self.assistant_spoke = False
         """Whether any audio of the assistant was sent: from then on the voice is fixed."""
         self._server = server
+        self._faults = faults
         self._region = region
         self._ids = ids
-        self._conversation_id = ids.make("conv")
+        self.conversation_id = ids.make("conv")
+        self._budget = TokenBudget(server.tokens_per_minute)
         self._turn_count = 0
+        self._response_count = 0
         self._runs: list[Run] = []
         self._active: ResponseRun | None = None
         """The one response that the default conversation may have at a time."""
@@ -41,6 +56,18 @@ class Dialogue:
     def due_ns(self) -> int | None:
         """When something happens next by itself; None when nothing is going on."""
         return min((run.due_ns for run in self._runs if run.due_ns is not None), default=None)
+
+    def here(self, now_ns: int) -> Circumstance:
+        """Tell where the session stands, as faults ask for it."""
+        transcription = self.settings["audio"]["input"]["transcription"] or {}
+        return Circumstance(
+            self._region,
+            now_ns,
+            self.settings.get("model"),
+            transcription.get("model"),
+            self._turn_count,
+            self._response_count,
+        )
 
     def step(self) -> list[Event]:
         """Live through the moment that is due next."""
@@ -120,15 +147,16 @@ class Dialogue:
         asked = self.settings["audio"]["input"]["transcription"]
         if asked is None:
             return
-        here = Circumstance(self._region, self.settings["model"], asked["model"], self._turn_count)
-        effect = find_effect(self._server, here, self._ids.chance)
+        spoilt = self._faults.find_effect(TranscriptionEffect, self.here(now_ns), self._ids.chance)
+        if isinstance(spoilt, TranscriptionWithheld):
+            return
         run = TranscriptionRun(
             item,
             asked["model"],
             self._server.transcript_text,
             started_ns=now_ns,
             delay_ms=self._server.transcription_delay_ms,
-            failure=effect.transcription_failed if effect is not None else None,
+            spoilt=spoilt,
         )
         self._runs.append(run)
 
@@ -139,21 +167,38 @@ class Dialogue:
         return self._respond(response_settings(self.settings, None), now_ns)
 
     def _respond(self, settings: Json, now_ns: int) -> list[Event]:
-        in_conversation = settings["conversation"] == "auto"
-        run = ResponseRun(
+        self._response_count += 1
+        here, draw = self.here(now_ns), self._ids.chance
+        spoilt = self._faults.find_effect(ResponseEffect, here, draw)
+        if isinstance(spoilt, ResponseWithheld):
+            return []
+        if self._budget.is_spent(now_ns):
+            spoilt = self._budget.refuse(now_ns)
+        run = self._make_run(settings, now_ns, spoilt, self._faults.find_effect(AudioEffect, here, draw))
+        self._runs.append(run)
+        if settings["conversation"] == "auto":
+            self._active = run
+        return run.step()
+
+    def _make_run(
+        self, settings: Json, now_ns: int, spoilt: ResponseEffect | None, audio_spoilt: AudioEffect | None
+    ) -> ResponseRun:
+        context = self._read_context(settings)
+        call = choose_call(self._server.tool_call, settings, self.settings, context)
+        make = ResponseRun if call is None else partial(ToolCallRun, call=call, call_id=self._ids.make("call"))
+        return make(
             self._ids.make("resp"),
             self._ids.make("item"),
             settings,
             Answer(self._server.answer, self._server.answer_speed, self._server.first_delta_ms),
-            conversation=self.conversation if in_conversation else None,
-            conversation_id=self._conversation_id,
-            heard=count_input(settings["instructions"], self._read_context(settings)),
+            conversation=self.conversation if settings["conversation"] == "auto" else None,
+            conversation_id=self.conversation_id,
+            heard=count_input(settings["instructions"], context),
+            budget=self._budget,
             started_ns=now_ns,
+            spoilt=spoilt,
+            audio_spoilt=audio_spoilt,
         )
-        self._runs.append(run)
-        if in_conversation:
-            self._active = run
-        return run.step()
 
     def _cancel(self, run: ResponseRun, reason: str, now_ns: int) -> list[Event]:
         events = run.cancel(reason, now_ns)

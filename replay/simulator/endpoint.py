@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import Any, cast
 from urllib.parse import urlencode
 
-import msgspec
+from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, AudioFormat
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from capture.targets import Target
-from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit
+from replay.simulator.addresses import Shape, read_address
+from replay.simulator.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse
+from replay.simulator.client_secrets import answer_request, named_models
 from replay.simulator.clips import read_chunks
-from replay.simulator.clock import Clock, SystemClock
+from replay.simulator.clock import Clock
+from replay.simulator.connection import QuietHandshakes, SimulatedConnection
+from replay.simulator.effects import HttpError, Keepalive, RefuseHandshake
+from replay.simulator.faults import Circumstance, Faults
 from replay.simulator.ids import IdSource
+from replay.simulator.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.scenario import Scenario, Server, combine
-from replay.simulator.session import Close, Output, Session
+from replay.simulator.session import Session
+from replay.simulator.talk import Talk, turn_away
 
 REGIONS = ("eastus2", "swedencentral")
 
@@ -35,27 +45,17 @@ _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _SUBPROTOCOL = Subprotocol("realtime")
 
 
-class _QuietHandshakes(logging.Filter):
-    """Tells handshakes that came to nothing in one line: port probes and plain HTTP are no faults of ours."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the record of a failed handshake; pass all others on as they are."""
-        if record.msg == "opening handshake failed" and record.exc_info:
-            record.msg, record.args = "a handshake failed: %s", (record.exc_info[1],)
-            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
-        return True
-
-
 _logger = logging.getLogger(__name__)
-_logger.addFilter(_QuietHandshakes())
+_logger.addFilter(QuietHandshakes())
 
 
 class Simulator:
     """A running endpoint: where it listens, and what to connect to."""
 
-    def __init__(self, origins: dict[str, str], *, separate_origins: bool) -> None:
+    def __init__(self, origins: dict[str, str], *, separate_origins: bool, shape: Shape | None = None) -> None:
         self._origins = origins
         self._separate_origins = separate_origins
+        self._path = "/v1/realtime" if shape == "openai" else "/openai/v1/realtime"
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class Simulator:
         """Give the URL of a region's Realtime endpoint; with a model, ready to connect to."""
         prefix = "" if self._separate_origins else f"/{region}"
         query = f"?{urlencode({'model': model})}" if model else ""
-        return f"{self._origins[region]}{prefix}/openai/v1/realtime{query}"
+        return f"{self._origins[region]}{prefix}{self._path}{query}"
 
     def targets(self, model: str) -> list[Target]:
         """Give a target for each region, named by it."""
@@ -99,14 +99,14 @@ async def serve(
     host, port = listen
     server = combine(scenarios)
     _warm_up(server)
-    endpoint = _Endpoint(server, seed, clock or SystemClock())
+    endpoint = _Endpoint(server, seed, clock or SteppedClock())
     groups = [(region,) for region in regions] if separate_origins else [tuple(regions)]
     origins: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for number, group in enumerate(groups):
             bound = await stack.enter_async_context(endpoint.listen(host, port + number if port else 0, group))
             origins |= dict.fromkeys(group, f"ws://{_url_host(host)}:{bound}")
-        yield Simulator(origins, separate_origins=separate_origins)
+        yield Simulator(origins, separate_origins=separate_origins, shape=server.shape)
 
 
 def _warm_up(server: Server) -> None:
@@ -119,13 +119,6 @@ def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _SimulatedConnection(ServerConnection):
-    """A connection that remembers what its handshake decided."""
-
-    admission: Admission
-    ids: IdSource
-
-
 class _Endpoint:
     """What all connections share: the staged server, the seed, the clock, and how many came before."""
 
@@ -133,20 +126,25 @@ class _Endpoint:
         self._server = server
         self._seed = seed
         self._clock = clock
+        self._faults = Faults(server.faults, clock.now_ns())
         self._numbers = itertools.count(1)
+        self._keys = () if server.api_key is None else (server.api_key,)
 
     @asynccontextmanager
     async def listen(self, host: str, port: int, regions: tuple[str, ...]) -> AsyncIterator[int]:
         """Listen on one address for some regions; give the port."""
 
         def decide(connection: ServerConnection, request: Request) -> Response | None:
-            return self._decide(cast("_SimulatedConnection", connection), request, regions)
+            return self._decide(cast("SimulatedConnection", connection), request, regions)
+
+        def connect(protocol: ServerProtocol, server: WebSocketServer, **options: Any) -> SimulatedConnection:
+            return SimulatedConnection(protocol, server, partial(self._answer_plainly, regions), **options)
 
         listening = serve_websockets(
             self._talk,
             host,
             port,
-            create_connection=_SimulatedConnection,
+            create_connection=cast("type[SimulatedConnection]", connect),
             process_request=decide,
             process_response=_add_headers,
             select_subprotocol=_select_subprotocol,
@@ -161,107 +159,74 @@ class _Endpoint:
         async with server:
             yield int(next(iter(server.sockets)).getsockname()[1])
 
-    def _decide(self, connection: _SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
+    def _decide(self, connection: SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
         connection.ids = IdSource(self._seed, next(self._numbers))
-        connection.admission = admission = admit(request.path, _joined(request.headers), regions)
+        address = read_address(request.path, _joined(request.headers), regions, self._server.shape)
+        admission = admit(address, self._keys)
+        if isinstance(admission, Admitted):
+            admission = self._spoil_handshake(connection, admission)
+        connection.admission = admission
         if not isinstance(admission, Refused):
             return None
         response = connection.respond(admission.status, admission.body)
+        response.headers.update(admission.headers)
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
         _tell_request(connection, response.headers)
         return response
 
+    def _spoil_handshake(self, connection: SimulatedConnection, admitted: Admitted) -> Admission:
+        here = Circumstance(admitted.region, self._clock.now_ns(), admitted.model)
+        refused = self._faults.find_effect(RefuseHandshake, here, connection.ids.chance)
+        if refused is not None:
+            return refuse(admitted, HTTPStatus(refused.status), refused.code, refused.message, refused.headers)
+        connection.staged_keepalive = self._faults.find_effect(Keepalive, here, connection.ids.chance)
+        return admitted
+
+    def _answer_plainly(self, regions: tuple[str, ...], request: HttpRequest) -> HttpAnswer:
+        ids = IdSource(self._seed, next(self._numbers))
+        address = read_address(request.path_and_query, request.headers, regions, self._server.shape)
+        now_ns = self._clock.now_ns()
+        here = Circumstance(address.region, now_ns, *named_models(request.body))
+        failed = self._faults.find_effect(
+            HttpError, here, ids.chance, lambda error: address.path.endswith(f"/{error.path}")
+        )
+        if failed is None:
+            answer = answer_request(request, address, self._server, ids, now_ns)
+        else:
+            answer = answer_json(failed.status, {"error": {"code": failed.code, "message": failed.message}})
+        return replace(answer, headers={**answer.headers, **_request_headers(ids, address.shape, address.region)})
+
     async def _talk(self, connection: ServerConnection) -> None:
-        simulated = cast("_SimulatedConnection", connection)
+        simulated = cast("SimulatedConnection", connection)
         admission = simulated.admission
         if isinstance(admission, Admitted):
-            session = Session(self._server, admission.region, admission.model, simulated.ids, self._clock.now_ns())
-            await _Talk(connection, session, self._clock).run()
+            session = Session(self._server, admission, simulated.ids, self._clock.now_ns(), self._faults)
+            await Talk(connection, session, self._clock, simulated.staged_keepalive).run()
         elif isinstance(admission, TurnedAway):
-            await _turn_away(simulated, admission)
-
-
-class _Talk:
-    """One session on one connection: a reader that feeds it, a pacer that wakes it when something is due."""
-
-    def __init__(self, connection: ServerConnection, session: Session, clock: Clock) -> None:
-        self._connection = connection
-        self._session = session
-        self._clock = clock
-        # Held from asking the session until all it said is sent: two tasks must not mix their events.
-        self._speaking = asyncio.Lock()
-        self._sleep: asyncio.Task[None] | None = None
-        self._awake_at_ns = 0
-
-    async def run(self) -> None:
-        """Talk until either side closes."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._send(self._session.open())
-                pacing = tasks.create_task(self._pace(tasks), name="simulator pacing")
-                try:
-                    await self._read()
-                finally:
-                    pacing.cancel()
-        except* ConnectionClosed:
-            # The client left; there is nobody to tell.
-            pass
-
-    async def _read(self) -> None:
-        async for message in self._connection:
-            async with self._speaking:
-                await self._send(self._session.receive(message, self._clock.now_ns()))
-            if self._sleep is not None and self._session.next_due_ns < self._awake_at_ns:
-                self._sleep.cancel()
-
-    async def _pace(self, tasks: asyncio.TaskGroup) -> None:
-        while not self._session.closed:
-            self._awake_at_ns = self._session.next_due_ns
-            sleep = self._sleep = tasks.create_task(self._clock.sleep_until(self._awake_at_ns))
-            try:
-                # Woken early by the reader, the sleep ends cancelled, and the next one is planned afresh.
-                await asyncio.wait([sleep])
-            finally:
-                sleep.cancel()
-            async with self._speaking:
-                await self._send(self._session.tick(self._clock.now_ns()))
-
-    async def _send(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            if isinstance(output, Close):
-                await self._connection.close(output.code, output.reason)
-            else:
-                await self._connection.send(msgspec.json.encode(output), text=True)
-
-
-async def _turn_away(connection: _SimulatedConnection, admission: TurnedAway) -> None:
-    error = {
-        "type": "invalid_request_error",
-        "code": admission.code,
-        "message": admission.message,
-        "param": None,
-        "event_id": None,
-    }
-    event = {"type": "error", "event_id": connection.ids.make("event"), "error": error}
-    try:
-        await connection.send(msgspec.json.encode(event), text=True)
-    except ConnectionClosed:
-        return
-    await connection.close(4000, admission.close_reason)
+            await turn_away(simulated, admission)
 
 
 def _add_headers(connection: ServerConnection, _request: Request, response: Response) -> None:
-    _tell_request(cast("_SimulatedConnection", connection), response.headers)
+    _tell_request(cast("SimulatedConnection", connection), response.headers)
 
 
-def _tell_request(connection: _SimulatedConnection, headers: Headers) -> None:
-    if "x-request-id" in headers:
-        return
-    headers["x-request-id"] = connection.ids.make_request_id()
-    headers["apim-request-id"] = connection.ids.make_request_id()
-    headers["x-ms-region"] = connection.admission.region
-    headers["x-wiretape-simulator"] = "1"
+def _tell_request(connection: SimulatedConnection, headers: Headers) -> None:
+    if "x-request-id" not in headers:
+        admission = connection.admission
+        headers.update(_request_headers(connection.ids, admission.shape, admission.region))
+
+
+def _request_headers(ids: IdSource, shape: Shape, region: str) -> dict[str, str]:
+    simulated = {"x-wiretape-simulator": "1"}
+    if shape == "openai":
+        return {"x-request-id": f"req_{ids.make_request_id().replace('-', '')}", **simulated}
+    return {
+        "x-request-id": ids.make_request_id(),
+        "apim-request-id": ids.make_request_id(),
+        "x-ms-region": region,
+        **simulated,
+    }
 
 
 def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -270,4 +235,4 @@ def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprot
 
 
 def _joined(headers: Headers) -> dict[str, str]:
-    return {name: ", ".join(headers.get_all(name)) for name in ("OpenAI-Beta", "Sec-WebSocket-Protocol")}
+    return {name: ", ".join(headers.get_all(name)) for name in headers}

@@ -17,6 +17,8 @@ class Run:
 
     def __init__(self, started_ns: int) -> None:
         self._started_ns = started_ns
+        self._lived_ns = started_ns
+        """When the last moment was due."""
         self._moments: deque[tuple[int, Callable[[], list[Event]]]] = deque()
 
     @property
@@ -26,7 +28,8 @@ class Run:
 
     def step(self) -> list[Event]:
         """Live through the next moment."""
-        return self._moments.popleft()[1]()
+        self._lived_ns, live = self._moments.popleft()
+        return live()
 
     def _plan(self, moments: Iterable[tuple[float, Callable[[], list[Event]]]]) -> None:
         """Plan moments at so many milliseconds after the start; what is due at one time keeps its order."""

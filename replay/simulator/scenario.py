@@ -1,65 +1,38 @@
 """Scenario files: what a simulated endpoint does, and what fails where.
 
-docs/simulator.md describes every field. A new kind of fault is a new field of `Effect`; the client's side of an
-incident and staged hours will be tables of their own beside `[server]`.
+docs/simulator.md describes every field. What may fail stands in effects.py, where and when in faults.py.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from capture.errors import UsageProblem
+from replay.simulator.addresses import Shape
 from replay.simulator.clips import clip_path, read_text
+from replay.simulator.faults import Fault
+from replay.simulator.script import Client, ScenarioClock
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
 
-class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a fault strikes: all conditions that are given must hold; none given is always."""
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The function that the model calls where the session's or the response's tools have it."""
 
-    region: str | None = None
-    model: str | None = None
-    """Realtime model (on Azure a deployment name), as the connection was opened with."""
-    transcription_model: str | None = None
-    turn: int | None = None
-    """Ordinal of the user's turn in the session, from 1."""
-    probability: float | None = None
-    """Chance from 0 to 1 that it strikes when all else holds; drawn from the seed."""
+    name: str
+    arguments: dict[str, Any] | str = ""
+    """A table is streamed as JSON; a string as it stands, right or not."""
 
-
-class TranscriptionFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Input transcription ends in `…transcription.failed`, without deltas; the answer is unaffected."""
-
-    message: str
-    """`{item_id}` stands for the id of the turn's item."""
-    type: str = "server_error"
-    code: str | None = None
-    """Absent is null, as TOML has no null."""
-    param: str | None = None
-
-
-class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a fault does: exactly one of its fields is given."""
-
-    transcription_failed: TranscriptionFailed | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a fault that does nothing, or several things at once."""
-        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"`then` takes exactly one of {', '.join(self.__struct_fields__)}")
-
-
-class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that goes wrong, and when."""
-
-    then: Effect
-    when: Conditions = Conditions()
+    @property
+    def arguments_json(self) -> str:
+        """The arguments as they are streamed."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
 
 
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,11 +51,22 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_max_duration_s: float = 3600
     """Age at which a session ends with `session_expired` and close 1001."""
     faults: tuple[Fault, ...] = ()
+    shape: Shape | None = None
+    """Whose paths, credentials, headers and refusals it has; absent: the path decides."""
+    api_key: str | None = None
+    """The one key that is right; absent: any credential or none."""
+    session_max_idle_s: float | None = None
+    """Silence of the client after which a session ends with close 1001; absent: never."""
+    tokens_per_minute: int = 15_000_000
+    """What the responses of a session may use; where nothing is left, they fail with `rate_limit_exceeded`."""
+    tool_call: ToolCall | None = None
+    """What the model answers with where the tools have it, until it gets the output; absent: it always speaks."""
 
     def __post_init__(self) -> None:
-        """Refuse a clip that is not shipped and paces that do not move."""
-        if self.answer_speed <= 0 or self.session_max_duration_s <= 0:
-            raise ValueError("answer_speed and session_max_duration_s must be above 0")
+        """Refuse a clip that is not shipped, and paces and limits that leave nothing."""
+        for name in ("answer_speed", "session_max_duration_s", "session_max_idle_s", "tokens_per_minute"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
         clip_path(self.answer)
 
     @property
@@ -98,16 +82,15 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     summary: str
     """One line: what happens."""
     server: Server = Server()
+    client: Client = Client()
+    clock: ScenarioClock = ScenarioClock()
+    expects: str | None = None
+    """Signature that what it stages must be named as; absent: its own name; empty: none, it is healthy."""
 
-
-@dataclass(frozen=True, slots=True)
-class Circumstance:
-    """Where and when something is about to happen that a fault may spoil."""
-
-    region: str
-    model: str
-    transcription_model: str | None
-    turn: int
+    @property
+    def signature(self) -> str | None:
+        """Name of the signature that must be found; None where nothing is wrong."""
+        return (self.name if self.expects is None else self.expects) or None
 
 
 def list_scenarios() -> list[tuple[str, str]]:
@@ -119,16 +102,22 @@ def list_scenarios() -> list[tuple[str, str]]:
 def load_scenario(name: str) -> Scenario:
     """Load a shipped scenario by its name, or any other by the path of its file (`….toml`).
 
-    Raises `UsageProblem` with the list of names, or the place of a fault in the file.
+    Raises `UsageProblem` with the list, a line each, or the place of a fault in the file.
     """
     if name.endswith(".toml"):
         return read_scenario(Path(name))
-    names = sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    names = [path.stem for path in _FOLDER.glob("*.toml")]
     if name in names:
         return read_scenario(_FOLDER / f"{name}.toml")
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageProblem(f"there is no scenario {name!r}: {hint}take one of {', '.join(names)}, or the path of a .toml")
+    raise UsageProblem(f"there is no scenario {name!r}: {hint}take one of these, or the path of a .toml\n{_tabulate()}")
+
+
+def _tabulate() -> str:
+    scenarios = list_scenarios()
+    width = max(len(name) for name, _ in scenarios)
+    return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in scenarios)
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -156,20 +145,3 @@ def combine(scenarios: Sequence[Scenario]) -> Server:
                 raise UsageProblem(f"the scenarios disagree on server.{name}: stage them one at a time")
     faults = tuple(fault for scenario in scenarios for fault in scenario.server.faults)
     return msgspec.structs.replace(Server(), **settings, faults=faults)
-
-
-def find_effect(server: Server, circumstance: Circumstance, draw: Callable[[str], float]) -> Effect | None:
-    """Find the first fault that strikes; `draw` gives a number in [0, 1) for a name."""
-    for number, fault in enumerate(server.faults):
-        if _holds(fault.when, circumstance) and _strikes(fault.when.probability, f"fault {number}", draw):
-            return fault.then
-    return None
-
-
-def _holds(when: Conditions, circumstance: Circumstance) -> bool:
-    asked = ((name, getattr(when, name)) for name in ("region", "model", "transcription_model", "turn"))
-    return all(value is None or value == getattr(circumstance, name) for name, value in asked)
-
-
-def _strikes(probability: float | None, name: str, draw: Callable[[str], float]) -> bool:
-    return probability is None or draw(name) < probability

@@ -6,11 +6,12 @@ import math
 
 from replay.simulator.clips import split_tokens
 from replay.simulator.conversation import Item, Json
+from replay.simulator.effects import TranscriptionEffect, TranscriptionFailed, TranscriptionRepeated
 from replay.simulator.runs import Event, Run
-from replay.simulator.scenario import TranscriptionFailed
 
 _TOKEN_MS = 15
 _COMPLETED_AFTER_MS = 150
+_REPEATED_AFTER_MS = 100
 _INPUT_TOKENS_PER_S = 10
 _BY_DURATION = ("whisper-1", "gpt-realtime-whisper")
 """Models that bill by the second and tell so in `usage`; all others bill tokens."""
@@ -27,20 +28,22 @@ class TranscriptionRun(Run):
         *,
         started_ns: int,
         delay_ms: float,
-        failure: TranscriptionFailed | None,
+        spoilt: TranscriptionEffect | None = None,
     ) -> None:
         super().__init__(started_ns)
         self._item = item
         self._model = model
         self._text = text
-        if failure is not None:
-            self._plan([(delay_ms, lambda: [self._fail(failure)])])
+        if isinstance(spoilt, TranscriptionFailed):
+            self._plan([(delay_ms, lambda: [self._fail(spoilt)])])
             return
         # whisper-1 does not stream: its one delta is the whole turn.
         tokens = (text,) if model == "whisper-1" else split_tokens(text)
         deltas = [(delay_ms + index * _TOKEN_MS, self._say(token)) for index, token in enumerate(tokens)]
         end_ms = delay_ms + len(tokens) * _TOKEN_MS + _COMPLETED_AFTER_MS
-        self._plan([*((at, lambda event=event: [event]) for at, event in deltas), (end_ms, self._complete)])
+        times = spoilt.times if isinstance(spoilt, TranscriptionRepeated) else 1
+        ends = ((end_ms + index * _REPEATED_AFTER_MS, self._complete) for index in range(times))
+        self._plan([*((at, lambda event=event: [event]) for at, event in deltas), *ends])
 
     def _event(self, outcome: str, **fields: object) -> Event:
         return {

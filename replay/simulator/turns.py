@@ -50,6 +50,8 @@ class Turns:
 
     def __init__(self, session: dict[str, Any], make_item_id: Callable[[], str]) -> None:
         self._make_item_id = make_item_id
+        self.deaf = False
+        """Whether voice activity detection hears nothing, whatever is appended."""
         self._input = InputAudio(PCM16_24K)
         self._detection: dict[str, Any] | None = None
         self._activity: VoiceActivity | None = None
@@ -73,7 +75,7 @@ class Turns:
         self._input.append(audio)
         if self._activity is None:
             return []
-        changes = [self._follow(change) for change in self._activity.feed(audio)]
+        changes = [] if self.deaf else [self._follow(change) for change in self._activity.feed(audio)]
         if not self._activity.speaking:
             self._input.drop_before(self._input.end_ms - _KEPT_SILENCE_MS)
         return changes

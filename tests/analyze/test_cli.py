@@ -68,6 +68,34 @@ def test_show(failed_session: str, analyze: Analyze) -> None:
     assert analyze("show", "last", "--all")[1].count("input_audio_buffer.append") == 5
 
 
+def test_show_leads_with_findings(failed_session: str, analyze: Analyze) -> None:
+    _, out, _ = analyze("show", "last")
+    assert out.splitlines()[1].startswith("▲ transcription_model_path_failure  ")
+    assert out.splitlines()[2].startswith("  Every transcription of the user's speech failed")
+    shown = json.loads(analyze("show", "last", "--json")[1])
+    assert [finding["name"] for finding in shown["findings"]] == ["transcription_model_path_failure"]
+    assert shown["unknown_failures"] == []
+
+
+def test_explain(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("explain", failed_session)
+    assert (status, err) == (0, "")
+    assert "▲ transcription_model_path_failure" in out
+    assert f"wiretape replay run {failed_session} --to azure-eastus2 --set" in out
+    page = json.loads(analyze("explain", failed_session, "--json")[1])
+    assert page["findings"][0]["rows"][0]["type"].endswith("input_audio_transcription.failed")
+    assert "Healthy: 1 turn" in analyze("explain", "last")[1]
+
+
+def test_sessions_show_and_filter_findings(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    _, out, _ = analyze("sessions", "finding:transcription*")
+    (row,) = out.splitlines()[1:]
+    assert failed_session in row
+    assert "transcription_model_path_failure" in row
+    found = json.loads(analyze("sessions", "--json")[1])
+    assert [session["findings"] for session in found] == [[], ["transcription_model_path_failure"]]
+
+
 def test_show_as_json(failed_session: str, analyze: Analyze) -> None:
     shown = json.loads(analyze("show", failed_session, "--json")[1])
     assert shown["session"]["session_id"] == failed_session
@@ -102,11 +130,15 @@ def test_diff(failed_session: str, ok_session: str, analyze: Analyze) -> None:
 def test_failures(failed_session: str, ok_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("failures", "--by", "region,transcription_model")
     assert status == 0
-    assert out.splitlines()[1].split() == ["eastus2", "▲", "1/1", "21–100", "%", "▲", "1/1", "21–100", "%"]
+    assert out.splitlines()[0] == "findings"
+    assert out.splitlines()[2].split()[:3] == ["1", "transcription_model_path_failure", "possible"]
+    assert out.splitlines()[6].split() == ["eastus2", "▲", "1/1", "21–100", "%", "▲", "1/1", "21–100", "%"]
     assert "1 of 2 sessions failed, 0 not counted" in err
     matrix = json.loads(analyze("failures", "region:eastus2", "--by", "region", "--json")[1])
     assert matrix["total"]["wilson_95"] == [pytest.approx(0.2065, abs=0.001), 1.0]
     assert matrix["cells"][0]["session_ids"] == [failed_session]
+    assert matrix["findings"][0]["sessions"] == [failed_session]
+    assert matrix["unknown_failures"] == []
 
 
 @pytest.fixture
@@ -195,7 +227,9 @@ def test_audio(failed_session: str, analyze: Analyze, tmp_path: Path) -> None:
         assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (24_000, 1, 960)
 
 
-@pytest.mark.parametrize("command", [["sessions"], ["failures"], ["show", "last"], ["diff", "a", "b"], ["verdict"]])
+@pytest.mark.parametrize(
+    "command", [["sessions"], ["failures"], ["show", "last"], ["explain", "last"], ["diff", "a", "b"], ["verdict"]]
+)
 def test_an_empty_root_says_how_to_record(command: list[str], analyze: Analyze) -> None:
     status, out, err = analyze(*command)
     assert (status, out) == (2, "")
@@ -225,6 +259,7 @@ def test_a_root_may_be_named_before_or_behind_the_command(
     [
         (["show", "20260212T083O55"], "nearest: 20260212T083055-0000000a"),
         (["sessions", "regoin:x"], "no field 'regoin'"),
+        (["sessions", "finding:comit_empty"], "no signature is named 'comit_empty'; nearest are"),
         (["failures", "--by", "regoin"], "cannot be counted by 'regoin'"),
         (["sql", "SELECT 1", "--json", "--csv"], "choose one"),
         (["sql", "DROP VIEW sessions"], "only one SELECT or EXPLAIN at a time"),
@@ -253,7 +288,14 @@ def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) 
     trace.server(0, evil, error={"message": evil}, transcript=evil)
     trace.text("client", 1, json.dumps({"type": "session.update", "session": {"type": evil}}))
     trace.write(root)
-    commands = (["sessions"], ["show", "last"], ["diff", "last", "last"], ["failures"], ["sql", "FROM events"])
+    commands = (
+        ["sessions"],
+        ["show", "last"],
+        ["explain", "last"],
+        ["diff", "last", "last"],
+        ["failures"],
+        ["sql", "FROM events"],
+    )
     for command in (*commands, *([*each, "--json"] for each in commands)):
         status, out, err = analyze(*command)
         assert status == 0

@@ -67,6 +67,35 @@ def test_what_a_filter_finds(text: str, found: str, two_sessions: Root) -> None:
     assert "".join(sorted(ids)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("finding:transcription_model_path_failure", {"A"}),
+        ("finding:TRANSCRIPTION_m*", {"A"}),
+        ("finding:*", {"A", "B"}),
+        ("finding:*duplicate,*quota", {"B"}),
+        ("-finding:transcription_duplicate", {"A", "C"}),
+        ("finding:transcription_outage_window", set()),
+    ],
+)
+def test_findings_are_asked_for_by_name(text: str, found: set[str], root: Root) -> None:
+    ids = {name: f"2026021{day}T083000-0000000a" for day, name in enumerate("ABC", start=2)}
+    for session_id in ids.values():
+        Trace(session_id).write(root)
+    named = {"transcription_model_path_failure": [ids["A"]], "transcription_duplicate": [ids["B"]]}
+    condition = read_filter(text, found=lambda: named)
+    with open_store(root) as store:
+        rows = store.rows(f"SELECT session_id FROM sessions WHERE {condition.sql}", condition.params)  # noqa: S608 - ours
+    assert {row["session_id"] for row in rows} == {ids[name] for name in found}
+
+
+def test_no_finding_is_looked_for_where_none_is_asked_for() -> None:
+    def never() -> dict[str, list[str]]:
+        raise AssertionError
+
+    assert read_filter("region:eastus2 failure:* finding", found=never).params
+
+
 def test_a_span_counts_back_from_now() -> None:
     now = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
     assert read_filter("since:90m", now=now).params == (datetime(2026, 2, 12, 7, 0),)  # noqa: DTZ001 - as the views
@@ -84,6 +113,10 @@ def test_words_never_become_sql() -> None:
     ("text", "complaint"),
     [
         ("regoin:eastus2", "no field 'regoin' to filter by; nearest are region"),
+        (
+            "finding:transcription_model",
+            "no signature is named 'transcription_model'; nearest are transcription_",
+        ),
         ("turns:many", "turns:many does not read: give a number"),
         ("since:yesterday", "'yesterday' is no time: give a span such as 2h"),
         ("'unclosed", "does not read: No closing quotation"),

@@ -54,6 +54,14 @@ def test_a_session_with_its_configuration_turns_and_audio(failed_session: str, q
     assert detail.row["handshake_status"] == 101
 
 
+def test_the_sent_audio_of_a_session_is_judged(failed_session: str, queries: Queries) -> None:
+    health = queries.audio_health(failed_session)
+    assert health.sentence == "0.1 s of audio are too little to judge"
+    assert queries.session(failed_session).audio_health == health
+    with pytest.raises(UsageProblem):
+        queries.audio_health("20260212T083055-ffffffff")
+
+
 def test_a_session_without_a_single_event(root: Root) -> None:
     trace = Trace(columns={"handshake_status": 401, "outcome": "failed", "dialect": None, "turns": None})
     trace.write(root)

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 import pytest
 from websockets.frames import Frame, Opcode
 
+from capture.clock import NS_PER_S, SteppedClock
 from capture.errors import UsageProblem
 from capture.journal import read_journal
 from capture.recorder import Recorder, SessionRecording
@@ -221,7 +222,7 @@ def test_new_facts_carry_an_id_and_the_same_moment_in_utc(recorder: Recorder) ->
     facts = recorder.new_facts(target="t", region="eastus2")
     assert (facts.target, facts.region, facts.role) == ("t", "eastus2", "captured")
     assert facts.recorder_id
-    assert facts.started_at_us > 1_700_000_000_000_000
+    assert (facts.started_at_us or 0) > 1_700_000_000_000_000
     assert recorder.new_facts().session_id != facts.session_id
 
 
@@ -253,3 +254,17 @@ def test_a_rule_that_cannot_be_applied_starts_no_journal(root: Root) -> None:
     ):
         recorder.start_session(recorder.new_facts(redact=["of a newer version"]))
     assert not list(root.path.rglob("*.journal"))
+
+
+def test_start_and_offsets_are_told_by_the_clock_that_is_given(root: Root) -> None:
+    clock = SteppedClock(1_772_431_200 * NS_PER_S)
+    with Recorder(root, sealer=Sealer(root, in_process=True), clock=clock) as recorder:
+        recording = begin(recorder)
+        clock.advance_s(3600)
+        recording.bytes("server", frame("server", CREATED))
+        sealed = recording.end().result(30)
+
+    assert sealed.session_id.startswith("20260302T0600")
+    assert 3_600_000 <= sealed.duration_ms < 3_660_000
+    [message] = open_recording(root, sealed.session_id).messages()
+    assert 3600 * NS_PER_S <= message.offset_ns < 3660 * NS_PER_S

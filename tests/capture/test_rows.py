@@ -385,3 +385,41 @@ def test_a_journal_that_lost_its_first_record_still_knows_what_must_not_be_kept(
     switched = HandshakeResponse(offset_ns=5, status=101, headers=[], redact=["transcripts"])
     tables, _ = unroll(fact(switched), server(TRANSCRIBED))
     assert [row["redacted"] for row in tables["events"]] == [True]
+
+
+# --- what no event says ---------------------------------------------------------------------------------------
+
+
+def append(audio: bytes) -> JournalRecord:
+    return client(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}))
+
+
+def committed(item_id: str) -> JournalRecord:
+    return server(json.dumps({"type": "input_audio_buffer.committed", "item_id": item_id}))
+
+
+def spoken(offset_ms: int, audio_ms: int) -> JournalRecord:
+    audio = base64.b64encode(bytes(48 * audio_ms)).decode()
+    delta = {"type": "response.output_audio.delta", "item_id": "item_a", "response_id": "resp_1", "delta": audio}
+    return server(json.dumps(delta), offset_ms * 1_000_000)
+
+
+def test_commits_of_silence_are_told_apart_from_commits_of_speech() -> None:
+    loud = b"\x00\x40" * 2400
+    said = [append(loud), committed("item_loud"), append(bytes(4800)), committed("item_quiet"), append(loud)]
+    events, row = session(*said, committed("item_last"))
+
+    assert row["quiet_commits"] == [{"seq": 3, "item_id": "item_quiet", "loudest_dbfs": -150.0}]
+    assert events[3]["type"] == "input_audio_buffer.committed"
+
+
+def test_a_wait_inside_an_answer_is_measured() -> None:
+    _, row = session(spoken(0, 100), spoken(50, 100), spoken(2200, 100))
+
+    assert row["playback_underruns"] == [{"seq": 2, "offset_ns": 2_200_000_000, "wait_ms": 2000.0}]
+
+
+def test_a_session_without_audio_has_neither() -> None:
+    _, row = session()
+
+    assert (row["quiet_commits"], row["playback_underruns"]) == ([], [])

@@ -197,6 +197,21 @@ def test_the_recorders_own_measures_are_kept() -> None:
     assert (row["drift_us"], row["relay_lag_p50_us"]) == (12.5, None)
 
 
+def test_what_was_asked_is_compared_with_what_was_echoed() -> None:
+    asked: tuple[Sender, dict[str, Any]] = ("client", {"type": "session.update", "session": {"voice": "marin"}})
+    echoed: tuple[Sender, dict[str, Any]] = ("server", {"type": "session.updated", "session": {"voice": "alloy"}})
+
+    assert row_of(summary(created()))["not_honoured"] is None
+    assert row_of(summary(created(), asked))["not_honoured"] is None
+    assert row_of(summary(created(), asked, echoed))["not_honoured"] == ["audio.output.voice"]
+    assert row_of(summary(created(), asked, asked, echoed))["not_honoured"] is None
+
+
+def test_the_end_that_the_endpoint_announced_is_a_time() -> None:
+    assert row_of(summary(created(expires_at=1_770_888_655)))["expires_at"] == 1_770_888_655_000_000
+    assert row_of(summary(created()))["expires_at"] is None
+
+
 def test_lone_surrogates_do_not_reach_a_column() -> None:
     session = summary(created(id="\ud800", model="a\udfff"))
     row = row_of(session)

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Copies:
     frames: dict[Sender, FrameCursor] = field(
         default_factory=lambda: {"client": FrameCursor(), "server": FrameCursor()}
     )
+
+    monotonic_ns = staticmethod(time.monotonic_ns)
 
     def may_send(self, sender: Sender) -> bool:
         return self.frames[sender].is_between_frames and not self.frames[sender].has_closed

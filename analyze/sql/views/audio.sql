@@ -19,7 +19,10 @@ SELECT
     dc_offset,                          -- mean of the samples, -1..1
     speech_ms,                          -- time with speech in it
     silence_ms,                         -- time without
-    duplicated_chunks                   -- chunks that were sent twice in a row
+    duplicated_chunks,                  -- chunks that were sent twice in a row
+    level_range_db,                     -- loud frames above quiet ones; steady noise has hardly any
+    bandwidth_hz,                       -- highest frequency with energy in the speech
+    looks_like                          -- what the bytes are, where they are not what they were declared as
 FROM _audio;
 
 -- One row a session, track and format: usually one format a track.
@@ -37,6 +40,17 @@ SELECT
     MAX(peak) AS peak,                              -- 0..1
     SUM(clipped) AS clipped,                        -- samples at full scale
     SUM(speech_ms) AS speech_ms,                    -- time with speech in it
-    SUM(silence_ms) AS silence_ms                   -- time without
+    SUM(silence_ms) AS silence_ms,                  -- time without
+    SUM(dc_offset * duration_ms) / SUM(CASE WHEN dc_offset IS NOT NULL THEN duration_ms END)
+        AS dc_offset,                               -- mean of the samples, -1..1
+    CAST(SUM(duplicated_chunks) AS BIGINT) AS duplicated_chunks,    -- chunks that were sent twice in a row
+    MAX(level_range_db) AS level_range_db,          -- loud frames above quiet ones, in the liveliest block
+    MAX(bandwidth_hz) AS bandwidth_hz,              -- highest frequency with energy in the speech
+    -- A block of noise says nothing of its bytes: where most of what was looked at says one thing, that is it.
+    CASE
+        WHEN SUM(CASE WHEN looks_like IS NOT NULL THEN duration_ms ELSE 0 END)
+            >= 0.5 * SUM(CASE WHEN bandwidth_hz IS NOT NULL THEN duration_ms END)
+        THEN MODE(looks_like)
+    END AS looks_like                               -- what the bytes are, where they are not as declared
 FROM audio
 GROUP BY session_id, track, format, rate;

@@ -6,9 +6,10 @@ SELECT
     session_id,                         -- its session
     date,                               -- UTC day of the recording
     seq,                                -- counts a session's messages of both senders
-    offset_ns,                          -- from the session's start to the message's last byte, monotonic
-    offset_ns / 1e6 AS offset_ms,       -- the same in milliseconds
-    CAST(e.at AS TIMESTAMP) AS at,      -- UTC; a word of the grammar: write e.at, or "at"
+    offset_ns,                          -- from the session's start to the message's last byte; below 0: order only
+    CASE WHEN offset_ns >= 0 THEN offset_ns / 1e6 END
+        AS offset_ms,                   -- the same in milliseconds; NULL: an imported session without times
+    CAST(e.at AS TIMESTAMP) AS at,      -- UTC, NULL: not known; a word of the grammar: write e.at, or "at"
     sender,                             -- client or server
     kind,                               -- event, text, binary, ping, pong, close, raw or http
     http_method,                        -- of a plain exchange

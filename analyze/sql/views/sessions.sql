@@ -72,5 +72,12 @@ SELECT
     buffer_high_water,              -- most bytes that waited for the disk
     pacing_p50_us,                  -- deviation of a replay's sends from their due time
     pacing_p99_us,                  -- the same, 99th percentile
-    drift_us                        -- deviation of a replay's last send
+    drift_us,                       -- deviation of a replay's last send
+    pacing_ratio,                   -- audio sent for each ms that passed while sending; 1: live
+    longest_append_gap_ms,          -- how late the latest append came while speaking
+    audio_missing_ms,               -- audio that gaps left out while speaking
+    playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
+    quiet_commits,                  -- commits of nothing but silence; NULL: not measured
+    CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
+    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
 FROM _sessions;

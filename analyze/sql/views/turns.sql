@@ -28,14 +28,18 @@ SELECT session_id, seq, offset_ms, item_id, NULL AS response_id, 'message' AS ma
 FROM events
 WHERE type = 'conversation.item.create' AND call_id IS NULL;
 
--- What came before and what comes next, in one pass; times only grow, so the latest one is the greatest.
+-- What came before and what comes next, in one pass; times only grow, so the latest one is the greatest. The order is
+-- that of seq: an imported session may have no times.
 CREATE OR REPLACE VIEW _turn_order AS
 SELECT
     *,
-    MAX(CASE WHEN mark = 'committed' THEN offset_ms END) OVER before AS last_committed_ms,
-    MAX(CASE WHEN mark = 'response' THEN offset_ms END) OVER before AS last_response_ms,
+    MAX(CASE WHEN mark = 'committed' THEN seq END) OVER before AS last_committed,
+    MAX(CASE WHEN mark = 'response' THEN seq END) OVER before AS last_response,
+    MAX(CASE WHEN mark = 'commit' THEN seq END) OVER before AS last_asked,
     MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
+    MAX(CASE WHEN mark = 'speech_started' THEN seq END) OVER before AS last_speech_started,
     MAX(CASE WHEN mark = 'speech_started' THEN offset_ms END) OVER before AS last_speech_started_ms,
+    MAX(CASE WHEN mark = 'speech_stopped' THEN seq END) OVER before AS last_speech_stopped,
     MAX(CASE WHEN mark = 'speech_stopped' THEN offset_ms END) OVER before AS last_speech_stopped_ms,
     FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'response') THEN mark END IGNORE NULLS) OVER after
         AS next_mark
@@ -59,12 +63,12 @@ SELECT
     mark = 'committed' OR (
         mark = 'message'
         AND next_mark = 'response'
-        AND COALESCE(last_committed_ms, -1) <= COALESCE(last_response_ms, -1)
+        AND COALESCE(last_committed, -1) <= COALESCE(last_response, -1)
     ) AS opens,
-    CASE WHEN last_asked_ms > COALESCE(last_committed_ms, -1) THEN last_asked_ms END AS asked_ms,
-    CASE WHEN last_speech_started_ms > COALESCE(last_committed_ms, -1) THEN last_speech_started_ms
+    CASE WHEN last_asked > COALESCE(last_committed, -1) THEN last_asked_ms END AS asked_ms,
+    CASE WHEN last_speech_started > COALESCE(last_committed, -1) THEN last_speech_started_ms
         END AS speech_started_ms,
-    CASE WHEN last_speech_stopped_ms > COALESCE(last_committed_ms, -1) THEN last_speech_stopped_ms
+    CASE WHEN last_speech_stopped > COALESCE(last_committed, -1) THEN last_speech_stopped_ms
         END AS speech_stopped_ms
 FROM _turn_order;
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,19 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from analyze.answers import SessionSummary
 from analyze.tui.lines import Run, text
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.painted import Block
-from capture.recording.root import Root
-
-
-def replay_command(session: SessionSummary, root: Root) -> str:
-    """Write the command that sends a session again to where it went, five times."""
-    words = ["wiretape", "replay", "run", session.session_id, "--to", session.target or "TARGET", "--trials", "5"]
-    if str(root.path) != "recordings":
-        words += ["--recordings", str(root.path)]
-    return shlex.join(words)
 
 
 class CommandScreen(ModalScreen[None]):

@@ -1,9 +1,9 @@
-"""Where sessions fail: a matrix over two dimensions, and what the newest run proved."""
+"""Where sessions fail: what was found, a matrix over two dimensions, and what the newest run proved."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -12,14 +12,19 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from analyze.answers import FailureMatrix, MatrixCell, RunSummary
-from analyze.tui.figures import percent
+from analyze.audio_health import AudioHealth
+from analyze.findings import Finding, UnknownFailure
+from analyze.totals import FindingTotal, span_words, total_by_name
+from analyze.tui.figures import counted, failure_text, percent
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.source import Source
+from analyze.tui.tones import Tone
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW, Matrix
 from analyze.tui.widgets.painted import Block
+from capture.errors import UsageProblem
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -73,8 +78,9 @@ class FailuresScreen(SourceScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield TopLine()
-        yield Block(id="legend")
         yield Block(id="notice")
+        yield Block(id="found")
+        yield Block(id="legend")
         yield Matrix()
         yield Block(id="cell")
         yield LineView(indent=10, id="verdict")
@@ -91,6 +97,16 @@ class FailuresScreen(SourceScreen[None]):
         by = (self.rows, self.columns)
         self.ask(lambda: self.source.failures(by), self._show, kind="failures")
         self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
+        self.ask(lambda: (self.source.unknown_failures(), self.source.findings()), self._show_found, kind="findings")
+
+    def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
+        unknown, findings = found
+        lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
+        # The matrix needs its room.
+        room = max(3, self.size.height // 8)
+        if len(lines) > room:
+            lines = [*lines[: room - 1], text(f"    and {len(lines) - room + 1:,} more", "muted")]
+        self.query_one("#found", Block).lines = tuple(lines)
 
     def _show(self, matrix: FailureMatrix) -> None:
         self.complain("")
@@ -102,17 +118,27 @@ class FailuresScreen(SourceScreen[None]):
             ),
         )
 
-    def _newest_verdict(self) -> tuple[RunSummary, Verdict] | None:
+    def _newest_verdict(self) -> tuple[RunSummary, Verdict, AudioHealth | None] | None:
         runs = self.source.runs()
-        return (runs[0], self.source.verdict(runs[0].run_id)) if runs else None
+        if not runs:
+            return None
+        verdict = self.source.verdict(runs[0].run_id)
+        try:
+            return runs[0], verdict, self.source.audio_health(verdict.session_id)
+        except UsageProblem:
+            # The recording that was replayed is gone.
+            return runs[0], verdict, None
 
-    def _show_verdict(self, newest: tuple[RunSummary, Verdict] | None) -> None:
+    def _show_verdict(self, newest: tuple[RunSummary, Verdict, AudioHealth | None] | None) -> None:
         lines: list[Line] = []
         if newest is not None:
-            run, verdict = newest
+            run, verdict, health = newest
             lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
             facts = f"run {run.run_id} · {run.trials:,} trials in {run.cells} cells"
             lines.append((Run("          "), *text(facts, "muted")))
+            if health is not None and health.sent_ms > 0:
+                tone: Tone = "incomplete" if health.is_wrong else "muted"
+                lines.append((Run("          "), *text(f"sent audio: {health.sentence}", tone)))
         self.query_one("#verdict", LineView).show(lines)
 
     def on_matrix_moved(self) -> None:
@@ -141,6 +167,21 @@ class FailuresScreen(SourceScreen[None]):
     def action_reload(self) -> None:
         """Look at the root again."""
         self.ask(self.source.reload, lambda _: self._read(), kind="failures")
+
+
+def unknown_line(failure: UnknownFailure) -> Line:
+    """Write a failure that no signature knows: under its key, never under a name."""
+    return (*_count("?", failure.count), *failure_text(failure.failure_key))
+
+
+def total_line(total: FindingTotal) -> Line:
+    """Write how often something was found, how sure that is, and when."""
+    seen = f"  {total.confidence} · {span_words(total.first_at, total.last_at)}"
+    return (*_count("▲", total.count), *text(total.name, "strong"), *text(seen, "muted"))
+
+
+def _count(sign: str, sessions: int) -> Line:
+    return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
 
 
 def cell_words(cell: MatrixCell) -> Line:

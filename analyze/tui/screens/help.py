@@ -18,6 +18,7 @@ _KEY_CELLS = 14
 _SIGNS: tuple[tuple[Line, str], ...] = (
     ((Run("●", "ok"),), "ok"),
     ((Run("▲", "failed"),), "failed"),
+    ((Run("?", "failed"),), "a failure that no signature knows"),
     ((Run("◐", "incomplete"),), "incomplete: bytes were lost, or no end was seen"),
     ((Run("◌", "live"),), "live: a session in flight"),
     ((Run("▸", "client"), Run(" ◂", "server")), "from the client · from the server"),

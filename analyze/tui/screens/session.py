@@ -13,10 +13,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from analyze.answers import EventDetail, SessionDetail, TimelineRow
+from analyze.commands import replay_command
+from analyze.findings import Finding
 from analyze.tui.lines import text
 from analyze.tui.payload import event_lines
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen, replay_command
+from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
 from analyze.tui.source import Source
@@ -39,6 +41,7 @@ class SessionScreen(SourceScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "next_error(1)", "next error", tooltip="Go to the next event that failed"),
         Binding("N", "next_error(-1)", "Error before", show=False),
+        Binding("e", "next_evidence", "evidence", tooltip="Go to the next row that a finding rests on"),
         Binding("enter", "unfold", "unfold", tooltip="Unfold a run of events, or open the event"),
         Binding("j", "search", "search", tooltip="Search in the payloads"),
         Binding("J", "next_match", "Next match", show=False),
@@ -63,6 +66,8 @@ class SessionScreen(SourceScreen[None]):
         self.session_id = session_id
         self.detail: SessionDetail | None = None
         self.rows: Sequence[TimelineRow] = ()
+        self.evidence: Sequence[int] = ()
+        """seqs of the rows that the findings rest on."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -84,6 +89,7 @@ class SessionScreen(SourceScreen[None]):
         source, session_id = self.source, self.session_id
         self.ask(lambda: source.session(session_id), self._show_session, kind="session")
         self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
+        self.ask(lambda: source.session_findings(session_id), self._show_findings, kind="findings")
         self.ask(
             lambda: (source.levels(session_id, "client", BINS), source.levels(session_id, "server", BINS)),
             lambda levels: self.query_one(Levels).show_levels(*levels),
@@ -100,6 +106,10 @@ class SessionScreen(SourceScreen[None]):
         self.query_one(SessionHead).show(detail)
         self.query_one(TurnBars).show(detail.turns)
         self._mark_levels()
+
+    def _show_findings(self, findings: Sequence[Finding]) -> None:
+        self.evidence = sorted({seq for finding in findings for seq in finding.evidence})
+        self.query_one(SessionHead).show_findings(findings)
 
     def _show_timeline(self, rows: Sequence[TimelineRow]) -> None:
         self.rows = rows
@@ -193,8 +203,19 @@ class SessionScreen(SourceScreen[None]):
         """Go to the next event that holds what was searched for; after the last, to the first."""
         entry = self.timeline.current
         seq = self.query_one(SearchBar).next_after(entry.row.first_seq) if entry is not None else None
-        if seq is None:
+        if seq is not None:
+            self._go_to(seq)
+
+    def action_next_evidence(self) -> None:
+        """Go to the next row that a finding rests on; after the last, to the first."""
+        entry = self.timeline.current
+        if entry is None or not self.evidence:
+            self.hint("no finding rests on a row of this session")
             return
+        ahead = [seq for seq in self.evidence if seq > entry.row.first_seq]
+        self._go_to((ahead or self.evidence)[0])
+
+    def _go_to(self, seq: int) -> None:
         run = next((row for row in self.rows if row.first_seq <= seq <= row.last_seq and row.count > 1), None)
         if run is not None and not self.timeline.holds(seq):
             self._unfold(run, seq)

@@ -12,11 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from analyze.answers import SessionSummary
+from analyze.commands import replay_command
+from analyze.findings import names_by_session
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen, replay_command
-from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, read_list, sort
+from analyze.tui.screens.command import CommandScreen
+from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, named, read_list, sort, tally
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
@@ -27,7 +29,7 @@ from analyze.tui.widgets.welcome import Welcome
 
 FIRST_PAGE = 500
 """Sessions that are read and shown before the rest."""
-HINT = "region:eastus2 outcome:failed transcription_model:gpt-4o* since:2h"
+HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
 
 
 class SessionsScreen(SourceScreen[None]):
@@ -73,6 +75,8 @@ class SessionsScreen(SourceScreen[None]):
         self.only_name = ""
         self.order = NEWEST_FIRST
         self.marked: list[str] = []
+        self.names: Mapping[str, tuple[str, ...]] | None = None
+        """What was found in each session; None until it is known."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -99,9 +103,9 @@ class SessionsScreen(SourceScreen[None]):
 
     def read(self, *, limit: int | None = None) -> None:
         """Ask for the sessions of filter and cell; the rest follow where only the newest were asked for."""
-        filter_text, order, only = self.filter_text, self.order, self.only
+        filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
         self.ask(
-            lambda: read_list(self.source, filter_text, order=order, only=only, limit=limit),
+            lambda: read_list(self.source, filter_text, order=order, only=only, limit=limit, names=names),
             self._show,
             kind="sessions",
         )
@@ -125,6 +129,22 @@ class SessionsScreen(SourceScreen[None]):
         self._count(answer)
         if answer.cut:
             self.read()
+        if answer.named:
+            return
+        if self.names is not None:
+            self._show_names(self.names)
+        else:
+            self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
+
+    def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        self.names = names
+        rows, order = self.table.rows, self.order
+
+        def show(found: list[SessionSummary]) -> None:
+            self.table.show(found)
+            self.query_one("#tally", Block).lines = ((Run(" "), *tally(found)),)
+
+        self.ask(lambda: sort(named(rows, names), order), show, kind="sort")
 
     def _count(self, answer: SessionList) -> None:
         cell = text(self.only_name, "strong") if self.only is not None else ()
@@ -161,7 +181,7 @@ class SessionsScreen(SourceScreen[None]):
         name = names[(at + 1) % len(names)]
         # Times and figures are looked at from the top, names from the beginning.
         numeric = next(column.align == "right" or name == "started UTC" for column in COLUMNS if column.name == name)
-        self._reorder((name, numeric or name == "failure"))
+        self._reorder((name, numeric or name == "finding"))
 
     def action_turn_order(self) -> None:
         """Turn the order round."""
@@ -202,6 +222,7 @@ class SessionsScreen(SourceScreen[None]):
 
     def action_reload(self) -> None:
         """Look at the root again."""
+        self.names = None
         self.ask(self.source.reload, lambda _: self.read(limit=FIRST_PAGE), kind="sessions")
 
     def action_clear(self) -> None:

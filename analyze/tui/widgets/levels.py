@@ -50,7 +50,11 @@ def pool(levels: Sequence[float], cells: int) -> list[float]:
 
 def marks_of(turns: Iterable[Turn], rows: Iterable[TimelineRow]) -> list[Mark]:
     """Collect failures, speech and commits, the most telling first."""
-    marks = [Mark(row.offset_ms, None, f"✕ {failed_part(row.type)}", "failed") for row in rows if row.error]
+    marks = [
+        Mark(row.offset_ms, None, f"✕ {failed_part(row.type)}", "failed")
+        for row in rows
+        if row.error and row.offset_ms is not None
+    ]
     for turn in turns:
         if turn.speech_started_ms is not None and turn.speech_stopped_ms is not None:
             marks.append(Mark(turn.speech_started_ms, turn.speech_stopped_ms, "speech", "client"))

@@ -67,9 +67,13 @@ def _name(entry: Entry) -> Line:
     return (Run("  "), *event_name(entry.row)) if entry.inside else event_name(entry.row)
 
 
+def _offset(row: TimelineRow) -> str:
+    return "" if row.offset_ms is None else f"{row.offset_ms:,.1f}"
+
+
 COLUMNS: tuple[Column[Entry], ...] = (
     Column("", _sign, 1, 1),
-    Column("+ms", lambda entry: text(f"{entry.row.offset_ms:,.1f}", "muted"), 9, 12, align="right"),
+    Column("+ms", lambda entry: text(_offset(entry.row), "muted"), 9, 12, align="right"),
     Column("", lambda entry: sender_sign(entry.row), 1, 1),
     Column("event", _name, 16, _TYPE_CELLS + 2, keep="end"),
     Column("", lambda entry: event_words(entry.row), 10, 200, elastic=True),

@@ -32,9 +32,9 @@ class TurnBars(Block):
         self._turns = turns
         self.refresh(layout=True)
 
-    def follow(self, offset_ms: float) -> None:
+    def follow(self, offset_ms: float | None) -> None:
         """Make the turn current that an event of the session's clock belongs to."""
-        begun = [turn.number for turn in self._turns if _begin_ms(turn) <= offset_ms]
+        begun = [turn.number for turn in self._turns if offset_ms is not None and _begin_ms(turn) <= offset_ms]
         self.current = begun[-1] if begun else 1
 
     def lines_at(self, width: int) -> Sequence[Line]:

@@ -1,9 +1,21 @@
 from __future__ import annotations
 
-from analyze.printing.decision import verdict_page
+from analyze.audio_health import AudioFact, AudioHealth
+from analyze.printing.decision import verdict_json, verdict_page
 from replay.comparison import AxisDecision, CellResult, Comparison
 from replay.verdict import NotTested, Verdict
 from tests.analyze.printing.conftest import Lines
+
+
+def test_the_replayed_audio_is_exonerated_or_not(lines: Lines) -> None:
+    verdict = Verdict("r1", "20260212T083055-0000000a", "undecided", "Open.", (), (), ())
+    clean = AudioHealth((), is_measured=True, sent_ms=3000)
+    broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    assert lines(verdict_page(verdict, 100, clean), 100)[2] == "sent audio: audio is clean"
+    assert lines(verdict_page(verdict, 100, broken), 100)[2] == "sent audio: DC offset 0.12"
+    assert not any("sent audio" in line for line in lines(verdict_page(verdict, 100), 100))
+    assert verdict_json(verdict, broken)["audio_health"]["sentence"] == "DC offset 0.12"
+    assert verdict_json(verdict, None)["audio_health"] is None
 
 
 def result(cell: str, failed: int, trials: int, *, baseline: bool = False, open_reason: str = "") -> CellResult:

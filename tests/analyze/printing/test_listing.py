@@ -1,20 +1,35 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from analyze.printing.listing import matrix_json, matrix_table, sessions_table
+from analyze.printing.listing import matrix_json, matrix_table, sessions_table, shows_findings
 from analyze.queries import Queries
 from tests.analyze.printing.conftest import Lines
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 120, 170])
 def test_sessions_fit_the_terminal(
     width: int, failed_session: str, ok_session: str, queries: Queries, lines: Lines
 ) -> None:
-    header, *rows = lines(sessions_table(queries.sessions(), width), width)
+    header, *rows = lines(sessions_table(queries.sessions(findings=True), width), width)
     assert [row.split()[1] for row in rows] == [ok_session, failed_session]
-    assert ("model" in header) == (width == 120)
+    assert ("model" in header) == (width == 170)
+    assert (
+        shows_findings(width, 2) == ("finding" in header) == ("transcription_model_path_f" in rows[1]) == (width > 80)
+    )
     assert rows[0].split()[3] == "whisper-1"
+
+
+def test_a_list_over_a_large_root_does_not_wait_for_the_signatures() -> None:
+    assert not shows_findings(200, 10_000)
+
+
+def test_more_than_one_finding_is_counted(failed_session: str, queries: Queries, lines: Lines) -> None:
+    (session,) = queries.sessions()
+    named = replace(session, findings=("commit_empty", "self_interruption"))
+    assert "commit_empty +1" in lines(sessions_table([named], 170), 170)[1]
 
 
 def test_a_matrix_with_its_totals(failed_session: str, ok_session: str, queries: Queries, lines: Lines) -> None:

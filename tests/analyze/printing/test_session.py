@@ -9,6 +9,11 @@ from tests.analyze.printing.conftest import Lines
 
 PAGE = """
 ▲ 20260212T083055-0000000a  failed · captured · 1.0 s · 1 turn
+▲ transcription_model_path_failure  possible
+  Every transcription of the user's speech failed with server_error and no code,
+  while the answers were healthy; no quota, outage or deployment name accounts
+  for it.
+
   started        2026-02-12 08:30:55.000 UTC
   target         azure-eastus2 · azure · eastus2 · ga
   model          gpt-realtime
@@ -16,6 +21,7 @@ PAGE = """
   ids            sess_0000000a
   audio client   0.1 s · audio/pcm 24000 Hz · -9 dBFS · speech 0.1 s
   audio server   0.0 s · audio/pcm 24000 Hz · -9 dBFS · speech 0.0 s
+  sent audio     0.1 s of audio are too little to judge
   failed         conversation.item.input_audio_transcription.failed ·
                  server_error · Input transcription failed for item 'item_…'.
 
@@ -53,7 +59,8 @@ timeline
 
 
 def test_the_whole_page_at_80_columns(failed_session: str, queries: Queries, lines: Lines) -> None:
-    page = session_page(queries.session(failed_session), queries.timeline(failed_session))
+    found = queries.session_findings(failed_session)
+    page = session_page(queries.session(failed_session), queries.timeline(failed_session), found)
     assert lines(page, 80) == PAGE.strip("\n").splitlines()
 
 
@@ -67,7 +74,7 @@ def test_what_never_came_is_named(root: Root, lines: Lines) -> None:
     trace.write(root)
     with open_store(root) as store:
         detail = Queries(store).session(trace.session_id)
-        page = session_page(detail, [])
+        page = session_page(detail, [], [])
     missing = [
         "turn 1: a transcription was asked for; it neither completed nor failed",
         "turn 1: no answer",
@@ -79,7 +86,7 @@ def test_what_never_came_is_named(root: Root, lines: Lines) -> None:
     ]
     assert list(what_is_missing(detail)) == missing
     assert [line.strip() for line in lines(page, 100)][-len(missing) :] == missing
-    assert session_json(detail, [])["missing"] == missing
+    assert session_json(detail, [], [])["missing"] == missing
 
 
 def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
@@ -88,7 +95,7 @@ def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
     trace = Trace(columns=replayed | closed | {"model_echoed": "gpt-realtime-2025", "tags": [("team", "voice")]})
     trace.write(root)
     with open_store(root) as store:
-        shown = lines(session_page(Queries(store).session(trace.session_id), []), 100)
+        shown = lines(session_page(Queries(store).session(trace.session_id), [], []), 100)
     facts = dict(line.strip().split(maxsplit=1) for line in shown[1:] if line.startswith("  "))
     assert facts["replay"] == "of x · run r1 · eastus2 · whisper-1 · trial 3: ok"
     assert facts["closed"] == "code 1001 · expired · by server"

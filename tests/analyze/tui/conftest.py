@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from analyze.answers import (
     TranscriptDiff,
     Turn,
 )
+from analyze.audio_health import NO_AUDIO, AudioHealth
+from analyze.findings import Finding, UnknownFailure, find_unknown
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.statistics import wilson
@@ -48,6 +50,16 @@ FAILURE_KEY = (
 SENTENCE = (
     "It takes both: gpt-4o-transcribe at eastus2 fails 5/5; each change alone clears it (0/5, 0/5). "
     "The same audio passes in every other cell; other audio, options and dialect were not tested."
+)
+FINDING = Finding(
+    session_id="",
+    name="transcription_model_path_failure",
+    confidence="likely",
+    evidence=(106,),
+    first_at=FIRST_AT,
+    last_at=FIRST_AT + timedelta(seconds=31),
+    numbers={"failed_transcriptions": 1.0},
+    explains=(FAILURE_KEY,),
 )
 HOSTILE = "\x1b[31mred\x1b[0m [bold]not bold[/bold] \u202egnp.exe"
 
@@ -157,10 +169,11 @@ def make_event(seq: int) -> EventDetail:
         payload["item"] = {"role": "user", "content": [{"type": "input_text", "text": HOSTILE}]}
     if folded.audio_ms:
         payload["audio"] = "«0.02 s of audio»"
+    offset_ms = (folded.offset_ms or 0.0) + 20.0 * (seq - folded.first_seq)
     return EventDetail(
         seq=seq,
-        offset_ms=folded.offset_ms + 20.0 * (seq - folded.first_seq),
-        at=FIRST_AT + timedelta(milliseconds=folded.offset_ms + 20.0 * (seq - folded.first_seq)),
+        offset_ms=offset_ms,
+        at=FIRST_AT + timedelta(milliseconds=offset_ms),
         sender=folded.sender,
         kind=folded.kind,
         type=folded.type,
@@ -214,6 +227,7 @@ class FakeSource:
     root: Root
     listed: list[SessionSummary]
     live: int = 0
+    health: AudioHealth = NO_AUDIO
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
@@ -254,7 +268,7 @@ class FakeSource:
             "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}, "output": {"voice": "marin"}},
             "instructions": "Be brief and kind.",
         }
-        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), ())
+        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), (), self.health)
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         self._note("timeline", session_id, fold)
@@ -317,6 +331,21 @@ class FakeSource:
         self._note("failures", *by)
         return make_matrix(by, self.listed)
 
+    def findings(self) -> list[Finding]:
+        self._note("findings")
+        named = [session.session_id for session in self.listed if FAILURE_KEY in session.failure_keys]
+        return [replace(FINDING, session_id=session_id) for session_id in named]
+
+    def session_findings(self, session_id: str) -> list[Finding]:
+        self._note("session_findings", session_id)
+        summary = next(session for session in self.listed if session.session_id == session_id)
+        return [replace(FINDING, session_id=session_id)] if FAILURE_KEY in summary.failure_keys else []
+
+    def unknown_failures(self) -> list[UnknownFailure]:
+        self._note("unknown_failures")
+        rows = [asdict(session) for session in reversed(self.listed)]
+        return find_unknown(rows, self.findings())
+
     def runs(self) -> list[RunSummary]:
         self._note("runs")
         replayed = [session for session in self.listed if session.run_id]
@@ -328,6 +357,10 @@ class FakeSource:
     def verdict(self, run_id: str) -> Verdict:
         self._note("verdict", run_id)
         return Verdict(run_id, "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+
+    def audio_health(self, session_id: str) -> AudioHealth:
+        self._note("audio_health", session_id)
+        return self.health
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)

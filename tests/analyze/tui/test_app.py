@@ -89,7 +89,7 @@ async def test_a_real_root_is_shown(
         assert "2 sessions" in shown(app)
         await press(pilot, "down", "enter", "n")
         assert failed_session in shown(app)
-        assert "Input transcription failed for item" in shown(app)
+        assert "▲ transcription_model_path_failure  possible" in shown(app)
         await press(pilot, "escape", "space", "up", "d")
         assert '"gpt-4o-transcribe" → "whisper-1"' in shown(app)
         await press(pilot, "escape", "f")

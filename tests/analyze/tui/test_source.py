@@ -3,9 +3,12 @@ from __future__ import annotations
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from analyze.findings import Finding, find_all
+from analyze.store import Store
 from analyze.tui.screens.failures import DIMENSIONS
 from analyze.tui.source import RootSource
 from capture.errors import UsageProblem
@@ -33,6 +36,11 @@ def test_every_question_of_the_screens_is_answered(root: Root, failed_session: s
     assert len(source.levels(failed_session, "client", 10)) == 10
     assert source.diff(failed_session, ok_session).transcripts
     assert source.failures(("transcription_model", "region")).total.failed == 1
+    assert [finding.session_id for finding in source.findings()] == [failed_session]
+    assert len(source.session_findings(failed_session)) == 1
+    assert source.session_findings(ok_session) == ()
+    assert source.unknown_failures() == []
+    assert [row.session_id for row in source.sessions("finding:transcription*")] == [failed_session]
     assert source.runs() == []
     assert source.live_count() == 0
     source.close()
@@ -44,6 +52,29 @@ def test_a_reload_sees_what_was_recorded_since(root: Root, request: pytest.Fixtu
     request.getfixturevalue("failed_session")
     source.reload()
     assert source.session_count() == 1
+    assert len(source.findings()) == 1
+    source.close()
+
+
+def test_no_question_waits_for_the_pass_of_the_signatures(
+    root: Root, failed_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = Event(), Event()
+
+    def slowly(store: Store) -> tuple[Finding, ...]:
+        begun.set()
+        assert may_end.wait(30)
+        return find_all(store)
+
+    monkeypatch.setattr("analyze.findings.find_all", slowly)
+    source = RootSource(root)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(source.findings)
+        assert begun.wait(30)
+        assert source.session_count() == 1
+        assert source.timeline(failed_session)
+        may_end.set()
+        assert len(answer.result()) == 1
     source.close()
 
 

@@ -97,6 +97,25 @@ def test_an_echo_replaces_the_one_before() -> None:
     assert tracker.voice is None
 
 
+def test_an_update_is_answered_once_it_is_echoed() -> None:
+    update = ("client", "session.update", {"voice": "marin"})
+    created, updated = ("server", "session.created", {"id": "sess_1"}), ("server", "session.updated", {"id": "sess_1"})
+
+    assert not tracked(created).is_answered
+    assert not tracked(created, update).is_answered
+    assert tracked(created, update, updated).is_answered
+    assert not tracked(created, update, update, updated).is_answered
+    assert tracked(created, update, updated).created == {"id": "sess_1"}
+
+
+@pytest.mark.parametrize(
+    ("told", "expires_at_s"),
+    [(1770888655, 1770888655), (None, None), ("soon", None), (0, None), (True, None), (2**60, None)],
+)
+def test_the_end_of_a_session_is_told_in_seconds(told: object, expires_at_s: int | None) -> None:
+    assert tracked(("server", "session.created", {"expires_at": told})).expires_at_s == expires_at_s
+
+
 def test_what_was_asked_and_never_echoed_is_kept_apart() -> None:
     tracker = tracked(
         ("server", "session.created", {"audio": {"input": {"transcription": None}, "output": {"voice": "alloy"}}}),

@@ -3,13 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from capture.audio import PCM16_24K, AudioFormat
-from capture.recording.audio_blocks import SILENT_DBFS, TrackWriter, decode_block, measure
+from capture.recording.audio_blocks import TrackWriter, decode_block
 
 ULAW = AudioFormat("audio/pcmu", 8000)
 ALAW = AudioFormat("audio/pcma", 8000)
@@ -132,57 +131,12 @@ def test_a_track_knows_where_it_is_and_how_long_it_plays() -> None:
     assert track.played_ms == 1500
 
 
-def test_levels_are_relative_to_full_scale() -> None:
-    measures = measure(tone(1, level=1.0), 24_000)
-    assert measures["rms_dbfs"] == pytest.approx(-3.01, abs=0.01)
-    assert measures["peak"] == pytest.approx(1.0, abs=0.001)
-    assert measures["dc_offset"] == pytest.approx(0, abs=1e-3)
-    assert measure(np.full(480, -32768, np.int16), 24_000)["rms_dbfs"] == pytest.approx(0)
-    assert measure(np.full(480, -32768, np.int16), 24_000)["peak"] == 1.0
-
-
-def test_digital_silence_has_a_level_to_compute_with() -> None:
-    measures = measure(np.zeros(480, np.int16), 24_000)
-    assert measures["rms_dbfs"] == SILENT_DBFS
-    quietest = np.zeros(240_000, np.int16)
-    quietest[0] = 1
-    assert measure(quietest, 24_000)["rms_dbfs"] > SILENT_DBFS
-
-
-def test_clipping_and_offset_are_counted() -> None:
-    samples = np.clip(tone(1).astype(np.int32) * 4 + 1000, -32768, 32767).astype(np.int16)
-    measures = measure(samples, 24_000)
-    assert measures["clipped"] == int((np.abs(samples.astype(int)) >= 32767).sum()) > 0
-    assert measure(np.full(480, 3277, np.int16), 24_000)["dc_offset"] == pytest.approx(0.1, abs=0.001)
-
-
-def test_speech_stands_out_of_the_noise_and_silence_is_what_nobody_hears() -> None:
-    talking = np.concatenate([noise(2, level=0.003), tone(1, level=0.2), np.zeros(24_000, np.int16)])
-    measures = measure(talking, 24_000)
-    assert measures["speech_ms"] == pytest.approx(1000, abs=20)
-    assert measures["silence_ms"] == pytest.approx(1000, abs=20)
-
-
-def test_a_short_tail_counts_by_its_length() -> None:
-    assert measure(tone(0.03), 24_000)["speech_ms"] == pytest.approx(30)
-    assert measure(np.zeros(7, np.int16), 8000)["silence_ms"] == pytest.approx(7 / 8)
-
-
 def test_chunks_sent_twice_are_counted_but_not_silence() -> None:
     voice, silence = tone(0.02).tobytes(), b"\0" * 960
     (row,) = write([(chunk, PCM16_24K) for chunk in (voice, voice, silence, silence, silence, voice)])
     assert row["duplicated_chunks"] == 1
     (row,) = write([(chunk, ULAW) for chunk in (b"\xff" * 160, b"\xff" * 160, bytes(range(160)), bytes(range(160)))])
     assert row["duplicated_chunks"] == 1
-
-
-def test_speech_from_a_file_is_found(shared: Any) -> None:
-    import soundfile
-
-    samples, rate = soundfile.read(shared / "audio" / "hib_count_24k.wav", dtype="int16")
-    measures = measure(samples, rate)
-    length_ms = len(samples) / rate * 1000
-    assert 0.5 * length_ms < measures["speech_ms"] < length_ms
 
 
 def test_a_hole_ends_a_block_and_moves_what_follows() -> None:

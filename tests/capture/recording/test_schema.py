@@ -23,8 +23,9 @@ def columns_in_design(shared: Path, table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", ["sessions", "events", "audio"])
-def test_the_columns_are_those_of_the_design(table: str, shared: Path) -> None:
-    assert TABLES[table].names == columns_in_design(shared, table)
+def test_the_columns_of_the_design_are_all_there_in_its_order(table: str, shared: Path) -> None:
+    designed = columns_in_design(shared, table)
+    assert [name for name in TABLES[table].names if name in designed] == designed
 
 
 def test_the_tables_of_version_1() -> None:

@@ -7,50 +7,67 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
+from openai.types.beta.realtime import RealtimeServerEvent as BetaServerEvent
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from capture.audio import PCM16_24K, AudioFormat
+from replay.simulator.admission import Admitted, SessionType
 from replay.simulator.ids import IdSource
 from replay.simulator.scenario import combine, load_scenario
-from replay.simulator.session import Close, Output, Session
+from replay.simulator.session import Close, Drop, Output, Session
 
 Event = dict[str, Any]
 Check = Callable[[Event], None]
 
 _SHARED = Path(__file__).parents[4] / "shared"
-_SDK_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+_SDK_EVENTS: dict[str, TypeAdapter[Any]] = {
+    "ga": TypeAdapter(RealtimeServerEvent),
+    "beta": TypeAdapter(BetaServerEvent),
+}
 # On the wire, but not in the SDK's types (protocol section 0.3).
-_UNTYPED = {"session.id", "session.object", "session.expires_at"}
+_UNTYPED = {
+    "ga": {"session.id", "session.object", "session.expires_at"},
+    "beta": {
+        "session.id",
+        "session.object",
+        "session.expires_at",
+        "session.client_secret",
+        "session.include",
+        "session.input_audio_noise_reduction",
+    },
+}
 
 
 @cache
-def _field_trees() -> dict[str, Any]:
-    path = _SHARED / "protocol" / "events_ga.json"
+def _field_trees(dialect: str) -> dict[str, Any]:
+    path = _SHARED / "protocol" / f"events_{dialect}.json"
     if not path.is_file():
         return {}
     trees: dict[str, Any] = json.loads(path.read_text())["server"]
     return trees
 
 
-def _fits(tree: dict[str, Any], value: object, path: str) -> bool:
+def _fits(tree: dict[str, Any], value: object, path: str, untyped: set[str]) -> bool:
     if value is None:
         return bool(tree.get("nullable_or_optional"))
     if "anyOf" in tree:
-        return any(_fits(option, value, path) for option in tree["anyOf"])
+        return any(_fits(option, value, path, untyped) for option in tree["anyOf"])
     kind = tree["type"]
     if kind == "any":
         return True
     if "enum" in tree:
         return value in tree["enum"]
     if kind == "array":
-        return isinstance(value, list) and all(_fits(tree["items"], entry, path) for entry in value)
+        return isinstance(value, list) and all(_fits(tree["items"], entry, path, untyped) for entry in value)
     if kind == "object":
-        return isinstance(value, dict) and (bool(tree.get("additional")) or _fields_fit(tree["fields"], value, path))
+        return isinstance(value, dict) and (
+            bool(tree.get("additional")) or _fields_fit(tree["fields"], value, path, untyped)
+        )
     expected: dict[str, tuple[type, ...]] = {
         "string": (str,),
         "integer": (int,),
@@ -60,21 +77,29 @@ def _fits(tree: dict[str, Any], value: object, path: str) -> bool:
     return isinstance(value, expected[kind])
 
 
-def _fields_fit(fields: dict[str, Any], value: Event, path: str) -> bool:
-    known = {f"{path}{name}" for name in fields} | _UNTYPED
+def _fields_fit(fields: dict[str, Any], value: Event, path: str, untyped: set[str]) -> bool:
+    known = {f"{path}{name}" for name in fields} | untyped
     return (
         all(f"{path}{name}" in known for name in value)
         and all(name in value for name, field in fields.items() if field["required"])
-        and all(_fits(fields[name], entry, f"{path}{name}.") for name, entry in value.items() if name in fields)
+        and all(
+            _fits(fields[name], entry, f"{path}{name}.", untyped) for name, entry in value.items() if name in fields
+        )
     )
 
 
-def _check(event: Event) -> None:
-    _SDK_EVENT.validate_python(event, strict=True)
-    trees = _field_trees()
+def _check(event: Event, dialect: str = "ga") -> None:
+    if event["type"].startswith("transcription_session."):
+        # On the wire `…created` comes too, and over WebSocket the secret that the types require is null.
+        secret = {"value": "ek_", "expires_at": 0}
+        session = {**event["session"], "client_secret": event["session"]["client_secret"] or secret}
+        event = {**event, "type": "transcription_session.updated", "session": session}
+    _SDK_EVENTS[dialect].validate_python(event, strict=True)
+    trees = _field_trees(dialect)
     if trees:
-        tree = trees[event["type"]]
-        assert _fields_fit(tree["fields"], event, ""), f"{event['type']} has other fields than the protocol: {event}"
+        fields = trees[event["type"]]["fields"]
+        fit = _fields_fit(fields, event, "", _UNTYPED[dialect])
+        assert fit, f"{event['type']} has other fields than the protocol: {event}"
 
 
 @pytest.fixture
@@ -94,13 +119,17 @@ class Talk:
         model: str = "gpt-realtime",
         seed: int = 0,
         connection: int = 1,
+        dialect: Literal["ga", "beta"] = "ga",
+        session_type: SessionType = "realtime",
         **settings: Any,
     ) -> None:
         server = msgspec.structs.replace(combine([load_scenario(scenario)]), **settings)
         self.now_ns = 1_700_000_000_000_000_000
-        self.closed: Close | None = None
+        self.closed: Close | Drop | None = None
         self.heard: list[Event] = []
-        self.session = Session(server, region, model, IdSource(seed, connection), self.now_ns)
+        self._dialect = dialect
+        admitted = Admitted(region, model, "azure", dialect, session_type)
+        self.session = Session(server, admitted, IdSource(seed, connection), self.now_ns)
         self._hear(self.session.open())
 
     def send(self, message: Event | str | bytes) -> list[Event]:
@@ -148,10 +177,10 @@ class Talk:
     def _hear(self, outputs: list[Output]) -> list[Event]:
         events = []
         for output in outputs:
-            if isinstance(output, Close):
+            if isinstance(output, Close | Drop):
                 self.closed = output
                 continue
-            _check(output)
+            _check(output, self._dialect)
             events.append(output)
         self.heard += events
         return events

@@ -27,7 +27,7 @@ def test_tells_where_it_listens_and_ends_well_on_a_signal(number: signal.Signals
 
 
 def test_an_unknown_scenario_is_answered_with_the_list() -> None:
-    with pytest.raises(UsageProblem, match="healthy, transcription_model_path_failure"):
+    with pytest.raises(UsageProblem, match=r"there is no scenario 'nope'.*\n(.*\n)*  healthy +Nothing fails"):
         run_simulator(["nope"], [], "127.0.0.1:0", 0, separate_origins=False)
 
 

@@ -1,20 +1,23 @@
 import asyncio
 import base64
+import http.client
 import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from capture.audio import PCM16_24K, clip_as
+from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from replay.simulator import Scenario, Simulator, load_scenario, serve
 from replay.simulator.clips import clip_path, read_text
-from replay.simulator.clock import NS_PER_S
+from replay.simulator.faults import Fault
 from replay.simulator.scenario import Server
 
 Event = dict[str, Any]
@@ -24,6 +27,11 @@ FOUNDING = load_scenario("transcription_model_path_failure")
 # An answer in a tenth of a second, for tests in which its pace does not matter.
 SWIFT = Scenario("swift", "answers at once", Server(answer_speed=100, first_delta_ms=10, transcription_delay_ms=20))
 QUESTION = PCM16_24K.silence(480) + clip_as(clip_path("question_weather"), PCM16_24K) + PCM16_24K.silence(320)
+
+
+def stage(then: dict[str, Any], **when: Any) -> Scenario:
+    """Stage one fault."""
+    return Scenario("staged", "one fault", Server(faults=(msgspec.convert({"then": then, "when": when}, Fault),)))
 
 
 async def send(socket: ClientConnection, event_type: str, **fields: Any) -> None:
@@ -248,59 +256,48 @@ async def test_a_port_probe_leaves_one_quiet_line(
     assert [(record.levelname, record.exc_info) for record in failed] == [("INFO", None)]
 
 
-class SteppedClock:
-    """A clock that a test moves on by hand."""
+async def test_a_handshake_is_refused_as_staged_and_only_there() -> None:
+    refusal = {"status": 429, "code": "429", "message": "slow down", "headers": {"retry-after-ms": "3000"}}
+    async with serve([stage({"refuse_handshake": refusal}, region="eastus2", model="gpt-realtime")]) as simulator:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(simulator.url("eastus2", "gpt-realtime"))
+        for region, model in (("eastus2", "gpt-realtime-mini"), ("swedencentral", "gpt-realtime")):
+            async with connect(simulator.url(region, model)) as socket:
+                await hear(socket, until="session.created")
 
-    def __init__(self) -> None:
-        self._now_ns = 1_700_000_000 * NS_PER_S
-        self._moved = asyncio.Condition()
-
-    def now_ns(self) -> int:
-        return self._now_ns
-
-    async def sleep_until(self, due_ns: int) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._now_ns >= due_ns)
-
-    async def move(self, seconds: float) -> None:
-        async with self._moved:
-            self._now_ns += round(seconds * NS_PER_S)
-            self._moved.notify_all()
+    response = refused.value.response
+    assert response.status_code == 429
+    assert json.loads(response.body or b"")["error"] == {"code": "429", "message": "slow down"}
+    assert (response.headers["retry-after-ms"], response.headers["x-ms-region"]) == ("3000", "eastus2")
 
 
-async def test_a_session_ends_at_its_maximum_age() -> None:
+async def test_a_fault_s_times_are_those_of_the_simulator_and_not_of_the_session() -> None:
     clock = SteppedClock()
-    async with (
-        serve([HEALTHY], clock=clock) as simulator,
-        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
-    ):
-        created = json.loads(await socket.recv())
-        await clock.move(3600)
-        expired = json.loads(await socket.recv())
-        with pytest.raises(ConnectionClosed) as closed:
-            await socket.recv()
+    outage = stage({"refuse_handshake": {"status": 503, "code": "c", "message": "m"}}, from_s=3600, until_s=7200)
+    async with serve([outage], clock=clock) as simulator:
+        outcomes = []
+        for _ in range(3):
+            try:
+                async with connect(simulator.url("eastus2", "gpt-realtime")):
+                    outcomes.append(101)
+            except InvalidStatus as refused:
+                outcomes.append(refused.response.status_code)
+            clock.advance_s(3600)
 
-    assert created["session"]["expires_at"] == 1_700_003_600
-    assert expired["error"]["code"] == "session_expired"
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
-        1001,
-        "Your session hit the maximum duration of 60 minutes.",
-    )
+    assert outcomes == [101, 503, 101]
 
 
-async def test_what_comes_due_earlier_wakes_the_pacer() -> None:
-    clock = SteppedClock()
-    async with (
-        serve([HEALTHY], clock=clock) as simulator,
-        connect(simulator.url("eastus2", "gpt-realtime")) as socket,
-    ):
-        await hear(socket, until="session.created")
-        await send(socket, "response.create")
-        await hear(socket, until="response.created")
-        await clock.move(5)
+async def test_a_quota_is_shared_by_all_sessions() -> None:
+    failed = {"transcription_failed": {"message": "no"}}
+    swift = stage(failed, quota={"turns": 1, "per_s": 60})
+    async with serve([SWIFT, swift]) as simulator:
+        heard = [await converse(simulator.url("eastus2", "gpt-realtime")) for _ in range(2)]
 
-        assert (await hear(socket, until="rate_limits.updated"))[-2]["type"] == "response.done"
+    outcomes = [
+        [event["type"].rpartition(".")[2] for event in events if event["type"].endswith((".failed", ".completed"))]
+        for events in heard
+    ]
+    assert outcomes == [["completed"], ["failed"]]
 
 
 async def test_a_taken_port_is_told() -> None:
@@ -316,3 +313,134 @@ def test_urls_of_a_region_carry_the_model_where_one_is_given() -> None:
 
     assert simulator.url("eastus2") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime"
     assert simulator.url("eastus2", "my voice") == "ws://127.0.0.1:1/eastus2/openai/v1/realtime?model=my+voice"
+
+
+PREVIEW = "/swedencentral/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
+
+
+async def test_the_preview_path_serves_the_beta_dialect() -> None:
+    async with serve([SWIFT]) as simulator, connect(f"{simulator.origin}{PREVIEW}") as socket:
+        assert socket.response is not None
+        assert socket.response.headers["x-ms-region"] == "swedencentral"
+        created, _conversation = [json.loads(await socket.recv()) for _ in range(2)]
+        await ask(socket)
+        heard = await hear(socket, until="rate_limits.updated")
+
+    assert created["session"]["input_audio_format"] == "pcm16"
+    assert "response.audio.delta" in {event["type"] for event in heard}
+    assert not any(event["type"].startswith("response.output_audio") for event in heard)
+
+
+async def test_the_azure_client_has_a_beta_conversation() -> None:
+    async with serve([SWIFT]) as simulator:
+        client = AsyncAzureOpenAI(
+            api_key="none",
+            api_version="2025-04-01-preview",
+            azure_endpoint="https://contoso.example",
+            websocket_base_url=f"{simulator.origin}/openai",
+        )
+        async with client.beta.realtime.connect(model="gpt-realtime") as connection:
+            await connection.session.update(session={"modalities": ["text"], "temperature": 0.7})
+            await connection.response.create()
+            words, done = "", None
+            while done is None:
+                event = await connection.recv()
+                if event.type == "response.text.delta":
+                    words += event.delta
+                elif event.type == "response.done":
+                    done = event.response
+
+    assert words == read_text("answer_paris")
+    assert (done.status, done.temperature, done.modalities) == ("completed", 0.7, ["text"])
+
+
+async def test_the_openai_client_opens_a_transcription_session() -> None:
+    async with serve([SWIFT]) as simulator:
+        base_url = f"{simulator.origin}/v1"
+        client = AsyncOpenAI(api_key="none", websocket_base_url=base_url)
+        async with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+            transcription: Any = {"model": "gpt-4o-transcribe"}
+            await connection.session.update(
+                session={"type": "transcription", "audio": {"input": {"transcription": transcription}}}
+            )
+            for start in range(0, len(QUESTION), 960):
+                await connection.input_audio_buffer.append(
+                    audio=base64.b64encode(QUESTION[start : start + 960]).decode()
+                )
+            transcript = None
+            while transcript is None:
+                event = await connection.recv()
+                if event.type == "conversation.item.input_audio_transcription.completed":
+                    transcript = event.transcript
+
+    assert transcript == read_text("question_weather")
+
+
+async def test_an_openai_shaped_origin_has_its_path_and_its_headers() -> None:
+    openai = Scenario("openai", "OpenAI-shaped", Server(shape="openai"))
+    async with serve([openai]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        async with connect(url) as socket:
+            assert socket.response is not None
+            headers = socket.response.headers
+
+    assert "/eastus2/v1/realtime?" in url
+    assert headers["x-request-id"].startswith("req_")
+    assert not {"apim-request-id", "x-ms-region"} & {name.lower() for name in headers}
+
+
+async def test_a_bad_key_gets_an_error_and_close_3000() -> None:
+    async with serve([load_scenario("invalid_key_close_3000")]) as simulator:
+        url = simulator.url("eastus2", "gpt-realtime")
+        async with connect(url, additional_headers={"Authorization": "Bearer sk-wrong"}) as socket:
+            error = json.loads(await socket.recv())
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+
+    assert error["error"]["code"] == "invalid_api_key"
+    assert "sk-wrong" not in json.dumps(error)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (3000, "invalid_request_error.invalid_api_key")
+
+
+async def post(simulator: Simulator, path: str, body: dict[str, Any]) -> tuple[http.client.HTTPResponse, Any]:
+    def ask_and_read() -> tuple[http.client.HTTPResponse, Any]:
+        connection = http.client.HTTPConnection(simulator.origin.removeprefix("ws://"), timeout=30)
+        connection.request("POST", path, json.dumps(body))
+        response = connection.getresponse()
+        content = json.loads(response.read())
+        connection.close()
+        return response, content
+
+    return await asyncio.to_thread(ask_and_read)
+
+
+async def test_the_same_port_mints_client_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serve([HEALTHY]) as simulator:
+        path = "/swedencentral/openai/v1/realtime/client_secrets"
+        response, minted = await post(simulator, path, {"session": {"type": "realtime"}})
+        lost, _ = await post(simulator, "/v1/chat/completions", {})
+        async with connect(simulator.url("eastus2", "gpt-realtime")) as socket:
+            assert json.loads(await socket.recv())["type"] == "session.created"
+
+    assert response.status == 200
+    assert minted["value"].startswith("ek_")
+    assert response.headers["x-ms-region"] == "swedencentral"
+    assert (lost.status, lost.headers["x-request-id"][:4]) == (404, "req_")
+    assert not [record for record in caplog.records if "handshake failed" in record.message]
+
+
+async def test_a_plain_request_fails_as_staged_and_only_there() -> None:
+    error = {"http_error": {"status": 500, "code": "InternalServerError", "message": "sorry"}}
+    transcribed = {"type": "realtime", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    bodies: list[Event] = [{"session": transcribed}, {"session": {"type": "realtime"}}, {}]
+    secrets = "openai/v1/realtime/client_secrets"
+    async with serve([stage(error, region="swedencentral", transcription_model="*")]) as simulator:
+        answers = [await post(simulator, f"/swedencentral/{secrets}", body) for body in bodies]
+        elsewhere, _ = await post(simulator, f"/eastus2/{secrets}", bodies[0])
+
+    assert [response.status for response, _ in answers] == [500, 200, 200]
+    assert answers[0][1] == {"error": {"code": "InternalServerError", "message": "sorry"}}
+    assert answers[0][0].headers["x-ms-region"] == "swedencentral"
+    assert elsewhere.status == 200

@@ -9,6 +9,7 @@ from capture.audio import AudioFormat, clip_as
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.configuration import default_session, response_settings
 from replay.simulator.conversation import Conversation
+from replay.simulator.rate_limits import TokenBudget
 from replay.simulator.responses import Answer, ResponseRun
 from replay.simulator.runs import Event
 from replay.simulator.usage import TokenCount
@@ -26,6 +27,7 @@ def respond(asked: dict[str, Any] | None = None, conversation: Conversation | No
         conversation=conversation,
         conversation_id="conv_1",
         heard=TokenCount(40, 26),
+        budget=TokenBudget(15_000_000),
         started_ns=0,
     )
 

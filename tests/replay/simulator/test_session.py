@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as
+from replay.simulator.admission import Admitted
 from replay.simulator.client_events import CLIENT_EVENTS
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.ids import IdSource
@@ -148,7 +149,7 @@ LIKELY = st.recursive(
 @settings(deadline=None)
 @given(st.sampled_from(sorted(CLIENT_EVENTS)), st.dictionaries(NAMES, LIKELY, max_size=4))
 def test_whatever_a_client_sends_the_session_goes_on(event_type: str, fields: Event) -> None:
-    session = Session(Server(), "eastus2", "gpt-realtime", IdSource(0, 1), 0)
+    session = Session(Server(), Admitted("eastus2", "gpt-realtime"), IdSource(0, 1), 0)
     session.open()
     message = json.dumps({**fields, "type": event_type})
 
@@ -368,3 +369,134 @@ def test_the_same_seed_and_client_give_the_same_events(start_talk: "Callable[...
     assert converse(1) == converse(1)
     assert converse(1)[0]["session"]["id"] != converse(2)[0]["session"]["id"]
     assert converse(1, 1)[0]["session"]["id"] != converse(1, 2)[0]["session"]["id"]
+
+
+def test_ends_when_the_client_has_long_been_silent(start_talk: "Callable[..., Talk]") -> None:
+    talk = start_talk(session_max_idle_s=60)
+    talk.wait(59_000)
+    talk.configure()
+    talk.wait(59_000)
+    assert talk.closed is None
+
+    assert talk.wait(1000) == []
+    assert talk.closed == Close(1001, "Nothing came from the client for 60 seconds.")
+
+
+def test_old_age_ends_a_session_that_is_idle_too(start_talk: "Callable[..., Talk]") -> None:
+    talk = start_talk(session_max_idle_s=60, session_max_duration_s=60)
+
+    assert [event["error"]["code"] for event in talk.wait(60_000)] == ["session_expired"]
+
+
+def test_a_response_that_finds_no_tokens_left_fails_and_the_next_minute_is_fine(
+    start_talk: "Callable[..., Talk]",
+) -> None:
+    talk = start_talk(tokens_per_minute=100)
+
+    def respond() -> Event:
+        (done,) = by_type(talk.ask("response.create") + talk.wait(5000), "response.done")
+        response: Event = done["response"]
+        return response
+
+    assert respond()["status"] == "completed"
+    assert talk.heard[-1]["rate_limits"][0]["remaining"] == 0
+    throttled = respond()
+    assert throttled["status_details"]["error"]["code"] == "rate_limit_exceeded"
+    assert (throttled["usage"]["total_tokens"], throttled["output"]) == (0, [])
+    talk.wait(60_000)
+    assert respond()["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("session", "code", "param"),
+    [
+        ({"modalities": ["audio", "text"], "voice": "sage"}, "missing_required_parameter", "session.type"),
+        ({"type": "realtime", "modalities": ["text"]}, "unknown_parameter", "session.modalities"),
+        ({"type": "realtime", "input_audio_format": "pcm16"}, "unknown_parameter", "session.input_audio_format"),
+        ({"type": "realtime", "turn_detection": None}, "unknown_parameter", "session.turn_detection"),
+    ],
+)
+def test_a_beta_update_is_refused_by_a_ga_session(talk: "Talk", session: Event, code: str, param: str) -> None:
+    error = talk.refused({"type": "session.update", "session": session})
+
+    assert (error["code"], error["param"]) == (code, param)
+    assert param in error["message"]
+
+
+def test_the_beta_event_of_transcription_sessions_is_gone(talk: "Talk") -> None:
+    error = talk.refused({"type": "transcription_session.update", "session": {}})
+
+    assert error["message"].startswith("Invalid value: 'transcription_session.update'. Supported values are:")
+
+
+class TestTranscriptionSession:
+    @pytest.fixture
+    def talk(self, start_talk: "Callable[..., Talk]") -> "Talk":
+        return start_talk(session_type="transcription", model="")
+
+    def update(self, talk: "Talk", **audio_input: Any) -> list[Event]:
+        return talk.ask("session.update", session={"type": "transcription", "audio": {"input": audio_input}})
+
+    def test_every_turn_is_transcribed_and_none_answered(self, talk: "Talk") -> None:
+        (updated,) = self.update(talk, transcription={"model": "gpt-4o-transcribe"})
+        events = talk.say(QUESTION) + talk.wait(3000)
+
+        assert talk.heard[0]["session"]["object"] == "realtime.transcription_session"
+        assert updated["session"]["audio"]["input"]["transcription"]["model"] == "gpt-4o-transcribe"
+        names = types(events)
+        assert names[:5] == [
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+        ]
+        assert set(names[5:]) == {f"{TRANSCRIPTION}.delta", f"{TRANSCRIPTION}.completed"}
+
+    def test_turns_may_be_manual(self, talk: "Talk") -> None:
+        self.update(talk, transcription={"model": "gpt-realtime-whisper"}, turn_detection=None)
+        talk.say(QUESTION)
+        (committed, *_) = talk.ask("input_audio_buffer.commit")
+
+        (completed,) = by_type(talk.wait(3000), f"{TRANSCRIPTION}.completed")
+        assert completed["item_id"] == committed["item_id"]
+
+    def test_asking_for_answers_changes_nothing(self, talk: "Talk") -> None:
+        self.update(talk, turn_detection={"type": "server_vad", "create_response": True})
+
+        assert types(talk.say(QUESTION) + talk.wait(3000))[-1] == "conversation.item.done"
+
+    @pytest.mark.parametrize(
+        ("message", "code", "words"),
+        [
+            ({"type": "response.create"}, "invalid_value", "response.create"),
+            (
+                {"type": "session.update", "session": {"type": "realtime"}},
+                "invalid_parameter",
+                "Passing a realtime session update event to a transcription session is not allowed.",
+            ),
+            (
+                {"type": "session.update", "session": {"type": "transcription", "instructions": "Hi"}},
+                "unknown_parameter",
+                "session.instructions",
+            ),
+            (
+                {"type": "session.update", "session": {"type": "transcription", "audio": {"output": {}}}},
+                "unknown_parameter",
+                "session.audio.output",
+            ),
+        ],
+    )
+    def test_what_belongs_to_realtime_sessions_is_refused(
+        self, talk: "Talk", message: Event, code: str, words: str
+    ) -> None:
+        error = talk.refused(message)
+
+        assert error["code"] == code
+        assert words in error["message"]
+
+    def test_the_url_may_name_the_model(self, start_talk: "Callable[..., Talk]") -> None:
+        talk = start_talk(session_type="transcription", model="my-transcribe")
+
+        events = talk.say(QUESTION) + talk.wait(3000)
+        assert by_type(events, f"{TRANSCRIPTION}.completed")[0]["transcript"] == TEXT

@@ -4,8 +4,8 @@ import pytest
 
 from capture.audio import PCM16_24K
 from replay.simulator.conversation import Item
+from replay.simulator.effects import TranscriptionEffect, TranscriptionFailed, TranscriptionRepeated
 from replay.simulator.runs import Event
-from replay.simulator.scenario import TranscriptionFailed
 from replay.simulator.transcriptions import TranscriptionRun
 
 TEXT = "Hello, what is the weather in Paris today?"
@@ -22,8 +22,8 @@ def user_turn() -> Item:
     return Item(content, bytearray(PCM16_24K.silence(2668)))
 
 
-def transcribe(item: Item, model: str, failure: TranscriptionFailed | None = None) -> list[Event]:
-    run = TranscriptionRun(item, model, TEXT, started_ns=0, delay_ms=400, failure=failure)
+def transcribe(item: Item, model: str, spoilt: TranscriptionEffect | None = None) -> list[Event]:
+    run = TranscriptionRun(item, model, TEXT, started_ns=0, delay_ms=400, spoilt=spoilt)
     assert run.due_ns == 400_000_000
     events = []
     while run.due_ns is not None:
@@ -80,3 +80,11 @@ def test_a_failure_is_one_event_and_the_transcript_stays_unknown(check_event: Ca
     }
     assert item.content["content"] == [{"type": "input_audio", "transcript": None}]
     check_event({"event_id": "event_1", **failed})
+
+
+def test_a_repeated_end_is_the_same_event_again(check_event: Callable[[Event], None]) -> None:
+    *_deltas, first, second, third = transcribe(user_turn(), "whisper-1", TranscriptionRepeated(times=3))
+
+    assert first["type"] == f"{PREFIX}completed"
+    assert first == second == third
+    check_event({"event_id": "event_1", **second})

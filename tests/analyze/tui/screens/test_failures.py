@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual.app import App
 
+from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.failures import FailuresScreen, cell_filter
 from analyze.tui.screens.sessions import SessionsScreen
@@ -25,6 +27,15 @@ async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, show
         assert "transcription model \\ region │ eastus2" in shown(app)
         assert "6/6   61–100 %" in shown(app)
         assert "verdict   It takes both: gpt-4o-transcribe at eastus2 fails 5/5" in shown(app)
+
+
+async def test_the_verdict_says_whether_the_replayed_audio_is_at_fault(
+    source: Any, app: WiretapeApp, shown: Shown
+) -> None:
+    source.health = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "sent audio: DC offset 0.12" in shown(app)
 
 
 async def test_the_cursor_starts_on_the_worst_cell_and_moves_both_ways(app: WiretapeApp, shown: Shown) -> None:
@@ -69,6 +80,29 @@ async def test_x_and_y_change_the_dimensions(app: WiretapeApp, source: Any, show
         assert "transcription model \\ model" in shown(app)
         await press(pilot, "y")
         assert "region \\ model" in shown(app)
+
+
+async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], failure_keys=("error|odd|strange|no [bold]luck[/bold]",))
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lines = [line.strip() for line in shown(app).splitlines()]
+        at = lines.index("? 1 session   error  odd  strange  no [bold]luck[/bold]")
+        assert lines[at + 1].startswith(
+            "▲ 5 sessions  transcription_model_path_failure  likely · 2026-02-12 08:30:55 to"
+        )
+        assert at < next(n for n, line in enumerate(lines) if "│ eastus2" in line)
+
+
+async def test_more_findings_than_there_is_room_for_are_counted(source: Any, shown: Shown) -> None:
+    source.listed[:6] = [
+        replace(row, failure_keys=(f"error|odd|strange_{n}|",)) for n, row in enumerate(source.listed[:6])
+    ]
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "and 5 more" in shown(app)
 
 
 async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:

@@ -29,4 +29,4 @@ async def test_keys_that_do_the_same_stand_together(source: Any) -> None:
 
 
 def test_every_sign_says_what_it_means() -> None:
-    assert [plain(line).split()[0] for line in sign_lines()][:4] == ["●", "▲", "◐", "◌"]
+    assert [plain(line).split()[0] for line in sign_lines()][:5] == ["●", "▲", "?", "◐", "◌"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
         lines = shown(app).split("\n")
         assert lines[1].startswith(" ▲ 20260212T083055-4f3a9c12  eastus2 · gpt-realtime · gpt-4o-transcribe · ga")
         assert lines[1].rstrip().endswith("9.8 s · 1 turn")
-        assert lines[2].startswith(" ▲ conversation.item.input_audio_transcription.failed  server_error")
+        assert lines[2].startswith(" ▲ transcription_model_path_failure  likely · Every transcription")
 
 
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
@@ -170,3 +171,34 @@ async def test_q_goes_back(app: WiretapeApp) -> None:
         await settle(pilot)
         await press(pilot, "q")
         assert isinstance(app.screen, SessionsScreen)
+
+
+async def test_e_goes_to_the_rows_that_findings_rest_on(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "▲ transcription_model_path_failure  likely · Every transcription" in shown(app)
+        await press(pilot, "e")
+        current = session(app).timeline.current
+        assert current is not None
+        assert current.row.first_seq == 106
+        # After the last comes the first again.
+        await press(pilot, "e")
+        assert session(app).timeline.current == current
+
+
+async def test_evidence_inside_a_run_unfolds_it(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        session(app).evidence = [70]
+        await press(pilot, "e")
+        current = session(app).timeline.current
+        assert current is not None
+        assert (current.inside, current.row.first_seq) == (True, 70)
+
+
+async def test_without_evidence_e_says_so(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], failure_keys=())
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "e")
+        assert "no finding rests on a row" in shown(app)

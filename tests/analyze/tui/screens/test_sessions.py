@@ -179,3 +179,33 @@ async def test_hostile_names_are_shown_escaped(source: Any, shown: Shown, hostil
         assert "\x1b" not in shown(app)
         await press(pilot, "r")
         assert "\x1b" not in shown(app)
+
+
+async def test_findings_come_after_the_list_and_stay_with_it(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await settle(pilot)
+        assert "transcription_model_path_failure" in shown(app)
+        assert "finding transcription_model_path_failure 6" in shown(app)
+        await pilot.press("slash", *"outcome:failed")
+        await press(pilot, "enter")
+        assert [row.findings for row in sessions(app).table.rows] == [("transcription_model_path_failure",)] * 6
+        assert source.asked.count(("findings",)) == 1
+
+
+async def test_what_no_signature_knows_is_marked(source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], failure_keys=("error|odd|strange|",))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await settle(pilot)
+        assert "? strange" in shown(app)
+
+
+async def test_a_pass_that_fails_leaves_the_list(source: Any, shown: Shown) -> None:
+    source.failing["findings"] = ValueError("no pass")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "no pass" in shown(app)
+        assert len(sessions(app).table.rows) == 21
+        assert "transcription server_" in shown(app)

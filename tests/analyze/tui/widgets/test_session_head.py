@@ -3,13 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from analyze.audio_health import AudioFact, AudioHealth
+from analyze.findings import Finding
 from analyze.tui.lines import plain
 from analyze.tui.widgets.session_head import SHOWN_FAILURES, SessionHead
 
 
-def drawn(source: Any, width: int = 120, **changed: Any) -> list[str]:
+def drawn(source: Any, width: int = 120, findings: list[Finding] | None = None, **changed: Any) -> list[str]:
     detail = source.session(source.listed[0].session_id)
     head = SessionHead()
+    head._findings = findings
     head._detail = replace(detail, summary=replace(detail.summary, **changed))
     return [plain(line).rstrip() for line in head.lines_at(width)]
 
@@ -32,3 +35,34 @@ def test_a_session_without_failures_has_one_line(source: Any) -> None:
 def test_of_many_failures_some_are_counted(source: Any) -> None:
     keys = tuple(f"error|kind|code_{n}|message" for n in range(SHOWN_FAILURES + 2))
     assert drawn(source, failure_keys=keys)[-1] == "   and 2 more failures"
+
+
+def test_a_finding_takes_the_place_of_the_failures_it_accounts_for(source: Any) -> None:
+    findings = source.session_findings(source.listed[0].session_id)
+    _, line = drawn(source, findings=findings)
+    assert line.startswith(
+        " ▲ transcription_model_path_failure  likely · Every transcription of the user's speech failed"
+    )
+    assert line.endswith("[1 row]")
+
+
+def test_a_finding_without_rows_rests_on_the_handshake(source: Any) -> None:
+    findings = [replace(source.session_findings(source.listed[0].session_id)[0], evidence=())]
+    assert drawn(source, findings=findings)[1].endswith("[handshake]")
+
+
+def test_a_failure_that_no_finding_accounts_for_leads(source: Any) -> None:
+    findings = source.session_findings(source.listed[0].session_id)
+    _, unknown, named = drawn(source, findings=findings, failure_keys=("error|odd||words", *findings[0].explains))
+    assert unknown == " ? error  odd  words"
+    assert "transcription_model_path_failure" in named
+
+
+def test_the_sent_audio_is_judged_in_a_line_of_its_own(source: Any) -> None:
+    detail = source.session(source.listed[0].session_id)
+    clean = AudioHealth((), is_measured=True, sent_ms=3000)
+    broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
+    head = SessionHead()
+    for health, line in ((clean, " ● audio is clean"), (broken, " ◐ DC offset 0.12")):
+        head._detail = replace(detail, audio_health=health)
+        assert plain(head.lines_at(120)[-1]) == line

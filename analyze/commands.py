@@ -1,0 +1,63 @@
+"""Commands that are ready to be run in a shell: filled in and quoted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from analyze.answers import SessionSummary
+from capture.recording.root import Root
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
+
+_CONTINUED = " \\"
+_INDENT = "  "
+_HIDDEN = "[redacted]"
+
+
+def replay_command(session: SessionSummary, root: Root) -> str:
+    """Write the command that sends a session again to where it went, five times."""
+    return fill_in("wiretape replay run {session} --to {target} --trials 5", session, root)
+
+
+def fill_in(template: str, session: SessionSummary, root: Root) -> str:
+    """Put a session and the target it went to into a signature's command."""
+    words = [_word(word, session) for word in shlex.split(template)]
+    if str(root.path) != "recordings":
+        words += ["--recordings", str(root.path)]
+    return shlex.join(words)
+
+
+def command_lines(command: str, width: int) -> list[str]:
+    """Break a command before its options where it is wider than `width`; a shell takes the lines as one command."""
+    if len(command) <= width:
+        return [command]
+    lines: list[str] = []
+    for part in _parts(shlex.split(command)):
+        room = width - len(_CONTINUED)
+        if lines and len(lines[-1]) + 1 + len(part) <= room:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"{_INDENT if lines else ''}{part}")
+    return [line + _CONTINUED for line in lines[:-1]] + lines[-1:]
+
+
+def _word(word: str, session: SessionSummary) -> str:
+    target = session.target
+    if target is None or _HIDDEN in target:
+        target = "TARGET"
+    # Signatures name configuration paths as GA does.
+    ga, beta = TRANSCRIPTION_MODEL_PATHS
+    if session.dialect == "beta":
+        word = word.replace(ga, beta)
+    return word.replace("{session}", session.session_id).replace("{target}", target)
+
+
+def _parts(words: list[str]) -> Iterator[str]:
+    """Give the command's own words, then each option with its value."""
+    part: list[str] = []
+    for word in words:
+        if word.startswith("--") and part:
+            yield shlex.join(part)
+            part = []
+        part.append(word)
+    yield shlex.join(part)

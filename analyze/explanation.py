@@ -1,0 +1,268 @@
+"""What a colleague on call wants to know of one session: what happened, on which rows it rests, what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from analyze.answers import SessionDetail, TimelineRow
+from analyze.commands import fill_in
+from analyze.findings import Finding
+from analyze.plain_text import visible
+from analyze.queries import Queries
+from analyze.signatures import Signature, load_signatures
+from analyze.totals import unexplained
+
+ROWS_SHOWN = 5
+"""Rows of evidence that are enough to believe it."""
+STALL_MS = 100
+"""Bytes that a recorder held longer than this may be heard: a client's buffer is about as long."""
+
+_NO_LOSS = "outside the window"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The rows that something rests on."""
+
+    seqs: tuple[int, ...]
+    rows: tuple[TimelineRow, ...]
+    """The first few of them."""
+
+    @property
+    def more(self) -> int:
+        """How many rows are not shown."""
+        return len(self.seqs) - len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFinding:
+    """A finding with what its signature knows and its evidence."""
+
+    finding: Finding
+    signature: Signature
+    evidence: Evidence
+    """No row where the handshake is the evidence."""
+    commands: tuple[str, ...]
+    """Replays to try next, ready for a shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFailure:
+    """A failure of the session that no finding accounts for."""
+
+    failure_key: str
+    evidence: Evidence
+    """No row where something never came, or no message told of it."""
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """Whether the recorder can have been at fault."""
+
+    clean: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The page about one session."""
+
+    detail: SessionDetail
+    sentence: str
+    """What happened, for people."""
+    unknown: tuple[ExplainedFailure, ...]
+    findings: tuple[ExplainedFinding, ...]
+    support: tuple[tuple[str, str], ...]
+    """Facts that support asks for: what it is, and its value. A name may come again."""
+    recorder: RecorderHealth
+
+
+def explain(queries: Queries, session_id: str) -> Explanation:
+    """Explain one session; raises `UsageProblem` for an unknown id."""
+    detail = queries.session(session_id)
+    found = queries.session_findings(session_id)
+    signatures = {signature.name: signature for signature in load_signatures()}
+    findings = tuple(_explained(queries, detail, finding, signatures[finding.name]) for finding in found)
+    unknown = tuple(_unknown_failures(queries, detail, found))
+    return Explanation(
+        detail=detail,
+        sentence=say_what_happened(detail, findings, unknown),
+        unknown=unknown,
+        findings=findings,
+        support=tuple(_support_facts(detail, findings, unknown)),
+        recorder=recorder_health(detail.row),
+    )
+
+
+def say_what_happened(
+    detail: SessionDetail, findings: Sequence[ExplainedFinding], unknown: Sequence[ExplainedFailure]
+) -> str:
+    """Say in a plain sentence or two what happened; what nobody knows comes first."""
+    said = []
+    if unknown:
+        kinds = "one failure" if len(unknown) == 1 else f"{len(unknown)} kinds of failure"
+        names = "; ".join(failure_words(failure.failure_key).removesuffix(".") for failure in unknown[:2])
+        said.append(f"No signature knows {kinds} of this session: {names}{'; …' if len(unknown) > 2 else ''}.")
+    if findings:
+        said.append(("Beside that: " if unknown else "") + findings[0].signature.happened)
+        others = [each.finding.name for each in findings[1:]]
+        if others:
+            said.append(f"Also found: {', '.join(others)}.")
+    return " ".join(said) or _say_without_findings(detail)
+
+
+def failure_words(key: str) -> str:
+    """Write a failure key for people: what failed, then the endpoint's words."""
+    if key.startswith("absent:"):
+        return visible(f"{key.removeprefix('absent:')} never came")
+    return visible(" · ".join(part for part in key.split("|") if part))
+
+
+def recorder_health(row: Mapping[str, Any]) -> RecorderHealth:
+    """Say in one line whether the recorder lost or held anything."""
+    faults = list(_losses(row))
+    lag_ms = _in_ms(row["relay_lag_max_us"])
+    measured: list[str] = []
+    if lag_ms is not None:
+        p99_ms = _in_ms(row["relay_lag_p99_us"]) or 0.0
+        held = f"bytes waited {lag_ms:,.1f} ms in it at most (p99 {p99_ms:,.1f} ms)"
+        (faults if lag_ms > STALL_MS else measured).append(held)
+    elif row["role"] == "imported":
+        measured.append("imported, recorded by another tool")
+    else:
+        measured.append("it stood beside the call, not in its path")
+    for side in ("client", "server"):
+        waited_ms = row[f"backpressure_{side}_ms"] or 0.0
+        if waited_ms > STALL_MS:
+            measured.append(f"bytes waited {waited_ms:,.0f} ms because the {side} was slow to read")
+    pacing_ms = _in_ms(row["pacing_p99_us"])
+    if pacing_ms is not None:
+        measured.append(f"sends of the replay off their time by {pacing_ms:,.1f} ms (p99)")
+    lead = "; ".join(faults) if faults else "clean: nothing lost"
+    return RecorderHealth(not faults, "; ".join([lead, *measured]))
+
+
+def _losses(row: Mapping[str, Any]) -> Iterator[str]:
+    if row["lost_bytes"]:
+        gaps = [gap for gap in row["gaps"] or () if gap["reason"] != _NO_LOSS]
+        reasons = visible(", ".join(dict.fromkeys(str(gap["reason"]) for gap in gaps if gap["reason"])))
+        yield f"{row['lost_bytes']:,} bytes were forwarded but not recorded" + (f" ({reasons})" if reasons else "")
+    if row["undecodable_bytes"]:
+        yield f"{row['undecodable_bytes']:,} bytes could not be decoded"
+    if not row["complete"] and not (row["lost_bytes"] or row["undecodable_bytes"]):
+        yield "the end of the session was not seen"
+
+
+def _in_ms(value_us: float | None) -> float | None:
+    return None if value_us is None else value_us / 1000
+
+
+def _say_without_findings(detail: SessionDetail) -> str:
+    summary = detail.summary
+    if summary.outcome == "failed":
+        return f"Failed, and no message says why: {visible(summary.first_error or 'no failure was told')}."
+    counts = [f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"]
+    answers = sum(turn.response_status == "completed" for turn in detail.turns)
+    transcripts = sum(turn.transcription == "completed" for turn in detail.turns)
+    counts += [f"{answers} answered"] * bool(answers) + [f"{transcripts} transcribed"] * bool(transcripts)
+    first_audio = [turn.first_audio_latency_ms for turn in detail.turns if turn.first_audio_latency_ms is not None]
+    if first_audio:
+        counts.append(f"first audio after {median(first_audio):,.0f} ms (median)")
+    what = ", ".join(counts)
+    if summary.outcome == "incomplete":
+        return f"The recording is incomplete; in what is here nothing failed: {what}."
+    return f"Healthy: {what}. Nothing failed, and no signature matched."
+
+
+def _explained(queries: Queries, detail: SessionDetail, finding: Finding, signature: Signature) -> ExplainedFinding:
+    commands = tuple(fill_in(replay, detail.summary, queries.store.root) for replay in signature.replays)
+    evidence = _evidence(queries, detail.summary.session_id, finding.evidence)
+    return ExplainedFinding(finding, signature, evidence, commands)
+
+
+def _evidence(queries: Queries, session_id: str, seqs: Sequence[int]) -> Evidence:
+    return Evidence(tuple(seqs), tuple(queries.rows_at(session_id, seqs[:ROWS_SHOWN])) if seqs else ())
+
+
+def _unknown_failures(
+    queries: Queries, detail: SessionDetail, findings: Iterable[Finding]
+) -> Iterator[ExplainedFailure]:
+    summary, root = detail.summary, queries.store.root
+    unknown = unexplained(summary.failure_keys, findings)
+    told = queries.failing_seqs(summary.session_id) if unknown else {}
+    again = fill_in("wiretape replay run {session} --to {target} --trials 5", summary, root)
+    for key in unknown:
+        elsewhere = fill_in(f'wiretape analyze sessions "failure:{_pattern(key)}"', summary, root)
+        yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (again, elsewhere))
+
+
+def _pattern(key: str) -> str:
+    """Write a failure key as a filter's pattern: without its message, which may hold anything."""
+    parts = key.split("|")
+    lead = "|".join(parts[:3]) + "|*" if len(parts) > 1 else key
+    return "".join(letter if letter.isalnum() or letter in "|:._-" else "*" for letter in lead)
+
+
+def _support_facts(
+    detail: SessionDetail, findings: Sequence[ExplainedFinding], unknown: Sequence[ExplainedFailure]
+) -> Iterator[tuple[str, str]]:
+    """Give what support asks for; the handshake's headers exist nowhere else."""
+    row, summary = detail.row, detail.summary
+    facts: list[tuple[str, Iterable[object]]] = [
+        ("session", (row["server_session_id"],)),
+        *((name, (value,)) for name, value in (row["request_ids"] or {}).items()),
+        ("started", (_utc(row["started_at"]),)),
+        ("ended", (_utc(row["ended_at"]),)),
+        *_failure_times(findings),
+        *_ids([*(each.evidence for each in unknown), *(each.evidence for each in findings)]),
+        ("endpoint", (summary.provider, summary.region, row["host"], row["remote_ip"])),
+        ("x-ms-region", ((row["response_headers"] or {}).get("x-ms-region"),)),
+        ("url", (row["url"],)),
+        ("dialect", (summary.dialect,)),
+        ("model", _asked_and_echoed(summary.model, row["model_echoed"])),
+        ("transcription", _asked_and_echoed(summary.transcription_model, row["transcription_model_echoed"])),
+        ("handshake", (_numbered("HTTP", row["handshake_status"]),)),
+        ("close", (_numbered("code", row["close_code"]), row["close_reason"], _by(row["closed_by"]))),
+        ("ended because", (row["end_reason"],)),
+        ("client", (row["user_agent"], _numbered("recorded by wiretape", row["tool_version"]))),
+    ]
+    for name, values in facts:
+        words = " · ".join(str(value) for value in values if value not in (None, ""))
+        if words:
+            yield visible(name), visible(words)
+
+
+def _failure_times(findings: Sequence[ExplainedFinding]) -> Iterator[tuple[str, Iterable[object]]]:
+    first = [each.finding.first_at for each in findings if each.finding.first_at is not None]
+    last = [each.finding.last_at for each in findings if each.finding.last_at is not None]
+    if first:
+        yield "first failure", (_utc(min(first)),)
+    if last and max(last) != min(first, default=None):
+        yield "last failure", (_utc(max(last)),)
+
+
+def _ids(evidence: Iterable[Evidence]) -> Iterator[tuple[str, Iterable[object]]]:
+    rows = [row for each in evidence for row in each.rows]
+    yield "items", dict.fromkeys(row.item_id for row in rows)
+    yield "responses", dict.fromkeys(row.response_id for row in rows)
+
+
+def _asked_and_echoed(asked: str | None, echoed: str | None) -> tuple[str | None, ...]:
+    return (f"{asked} asked" if asked else None, f"{echoed} echoed" if echoed else None)
+
+
+def _numbered(word: str, value: object) -> str | None:
+    return None if value is None else f"{word} {value}"
+
+
+def _by(closed_by: str | None) -> str | None:
+    return f"by the {closed_by}" if closed_by else None
+
+
+def _utc(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if at is not None else None

@@ -1,0 +1,42 @@
+-- What signatures say often, in one word each.
+
+-- The failure keys of a session that a finding accounts for, by a pattern of LIKE.
+CREATE OR REPLACE MACRO keys_like(keys, pattern) AS
+    list_filter(COALESCE(keys, []), lambda failure_key: failure_key LIKE pattern);
+
+-- The rows that a finding rests on: each once, in their order, the first 20 of them.
+CREATE OR REPLACE MACRO first_seqs(seqs) AS
+    list_slice(list_sort(list_distinct(COALESCE(seqs, CAST([] AS BIGINT[])))), 1, 20);
+
+-- The same by a regular expression, for what several codes and wordings say.
+CREATE OR REPLACE MACRO keys_matching(keys, pattern) AS
+    list_filter(COALESCE(keys, []), lambda failure_key: regexp_matches(failure_key, pattern));
+
+-- Fields of session.update and response.create that one of the two dialects has and the other has not.
+CREATE OR REPLACE MACRO is_of_one_dialect(field) AS
+    regexp_matches(
+        field,
+        '^(session|response)\.(modalities|voice|speed|temperature|turn_detection|max_response_output_tokens'
+        || '|input_audio_format|output_audio_format|input_audio_transcription|input_audio_noise_reduction'
+        || '|type|audio|output_modalities|max_output_tokens)$'
+    );
+
+-- Whether a session ended when its time was up: at the end it was told, else at a cap that endpoints have had.
+CREATE OR REPLACE MACRO is_age_of_cap(duration_ms, started_at, expires_at) AS
+    CASE
+        WHEN expires_at IS NOT NULL
+            THEN ABS(epoch_ms(started_at) + duration_ms - epoch_ms(expires_at)) <= 15000
+        ELSE list_has_any(
+            [duration_ms BETWEEN minutes * 60000 - 5000 AND minutes * 60000 + 15000 FOR minutes IN [15, 30, 60]], [TRUE]
+        )
+    END;
+
+-- How the failure key of an `error` event begins; its message is masked there.
+CREATE OR REPLACE MACRO error_key(error_type, error_code) AS
+    CONCAT('error|', error_type, '|', error_code, '|');
+
+-- The failure keys that begin in one of these ways.
+CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
+    list_filter(COALESCE(keys, []), lambda failure_key: len(
+        list_filter(beginnings, lambda beginning: starts_with(failure_key, beginning))
+    ) > 0);

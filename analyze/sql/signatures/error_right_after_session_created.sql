@@ -1,0 +1,24 @@
+-- name: error_right_after_session_created
+-- group: connection
+-- happened: An error came within a second of session.created, before any audio was taken in and with nothing that the
+--   client had done to call for it.
+-- confidence: likely
+-- causes: the endpoint's backend could not start the session; the deployment is not ready or out of capacity
+-- refuted by: Every replay fails in the same way, even with an empty configuration: then it is the deployment.
+-- replay: wiretape replay run {session} --to {target} --trials 5
+-- sources: Microsoft Q&A 5541981
+SELECT
+    e.session_id,
+    'likely' AS confidence,
+    first_seqs(LIST(e.seq)) AS evidence,
+    MIN(e.at_utc) AS first_at,
+    MAX(e.at_utc) AS last_at,
+    MAP {'after_created_ms': MIN(e.after_created_ms), 'errors': COUNT(*)} AS numbers,
+    list_concat(
+        keys_starting(ANY_VALUE(s.failure_keys), LIST(error_key(e.error_type, e.error_code))),
+        keys_matching(ANY_VALUE(s.failure_keys), '^close\|server\||^absent:')
+    ) AS explains
+FROM _errors AS e
+INNER JOIN sessions AS s ON s.session_id = e.session_id
+WHERE e.about IS NULL AND e.after_created_ms <= 1000 AND NOT e.after_use
+GROUP BY e.session_id;

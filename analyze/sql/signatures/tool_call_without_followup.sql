@@ -1,0 +1,52 @@
+-- name: tool_call_without_followup
+-- group: turn taking
+-- happened: The client sent a tool's output and nobody asked for the answer: no response.create, no new response, for five
+--   seconds or to the end.
+-- confidence: likely
+-- causes: the client does not send response.create after function_call_output; it waits for an answer that the endpoint
+--   does not give by itself; a tool that is meant to be followed by nothing
+-- refuted by: A replay gets an answer without a response.create after the tool's output.
+-- replay: wiretape replay run {session} --to {target} --trials 3
+-- sources: pipecat#917
+WITH called AS (
+    SELECT DISTINCT session_id, call_id FROM _marks
+    WHERE sender = 'server' AND call_id IS NOT NULL
+        AND type IN ('response.function_call_arguments.done', 'response.output_item.done')
+),
+-- Outputs of calls that were made here: calls of before, told as history, are due no answer.
+outputs AS (
+    SELECT m.session_id, m.seq, m.offset_ms, m.at_utc
+    FROM _marks AS m
+    INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
+    WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
+),
+followed AS (
+    SELECT o.session_id, o.seq, o.offset_ms, o.at_utc,
+        MIN(CASE WHEN m.type IN ('response.create', 'response.created') THEN m.offset_ms END) AS followed_ms,
+        -- The answer is asked for once all outputs are there.
+        MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms,
+        COUNT(CASE WHEN m.type = 'error' THEN 1 END) AS errors
+    FROM outputs AS o
+    LEFT JOIN _marks AS m
+        ON m.session_id = o.session_id AND m.seq > o.seq
+        AND m.type IN ('response.create', 'response.created', 'conversation.item.create', 'error')
+    GROUP BY ALL
+),
+waited AS (
+    SELECT f.*, LEAST(COALESCE(f.followed_ms, s.duration_ms), s.duration_ms) - f.offset_ms AS waited_ms
+    FROM followed AS f
+    INNER JOIN sessions AS s ON s.session_id = f.session_id
+    WHERE s.complete AND s.kept = 'whole' AND f.errors = 0
+        AND (f.next_output_ms IS NULL OR f.next_output_ms > f.followed_ms)
+)
+SELECT
+    session_id,
+    CASE WHEN COUNT(followed_ms) < COUNT(*) THEN 'likely' ELSE 'possible' END AS confidence,
+    first_seqs(LIST(seq)) AS evidence,
+    MIN(at_utc) AS first_at,
+    MAX(at_utc) AS last_at,
+    MAP {'outputs_without_answer': COUNT(*), 'longest_wait_s': MAX(waited_ms) / 1000} AS numbers,
+    CAST([] AS VARCHAR[]) AS explains
+FROM waited
+WHERE waited_ms >= 5000
+GROUP BY session_id;

@@ -1,0 +1,112 @@
+"""`wiretape capture import`: make recordings of what other tools recorded."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capture.housekeeping import AsJson, Recordings
+from capture.narration import console, narrate, print_json, print_line, tell
+
+if TYPE_CHECKING:
+    from capture.importers.importing import FileImport, Importer
+
+    ShowProgress = Callable[[Path, int, int], None]
+
+app = typer.Typer()
+
+
+@app.command("import")
+def import_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="HAR, or a log of JSON lines.")],
+    again: Annotated[bool, typer.Option("--again", help="Import once more what was imported before.")] = False,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option("--redact", metavar="WHAT", help="Not to be kept, as in capture proxy; repeatable."),
+    ] = None,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import sessions from HAR files (Chrome, mitmproxy, Playwright, HTTP Toolkit) and logs of JSON lines.
+
+    Prints the ids of the new recordings. What a file does not hold stays empty, and what cannot be read is named with
+    its line or entry. Exit status 1: nothing could be imported.
+    Example: wiretape capture import session.har call.jsonl
+    """
+    from capture.arguments import parse_redactions
+    from capture.importers.importing import Importer, NothingImported
+    from capture.recording.root import open_root
+
+    narrate()
+    rules = parse_redactions(redact or [])
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        from capture.errors import UsageProblem
+
+        raise UsageProblem(f"there is no file {', '.join(map(str, missing))}")
+    done = _import(files, lambda show: Importer(open_root(recordings), again=again, redact=rules, on_progress=show))
+    if as_json:
+        print_json({"files": [_as_json(one) for one in done]})
+    else:
+        for one in done:
+            for session in one.sessions:
+                print_line(session.session_id)
+    if not any(one.is_done for one in done):
+        raise NothingImported("nothing was imported: no file holds a session that can be read")
+
+
+def _import(files: list[Path], make: Callable[[ShowProgress], Importer]) -> list[FileImport]:
+    from rich.progress import Progress
+
+    screen = console()
+    done: list[FileImport] = []
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        importer = make(
+            lambda path, count, total: bar.update(task, description=path.name, completed=count, total=total)
+        )
+        before = signal.signal(signal.SIGINT, lambda *_: importer.interrupt())
+        try:
+            for path in files:
+                bar.update(task, description=path.name, completed=0, total=None)
+                one = importer.import_file(path)
+                _narrate(one)
+                done.append(one)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return done
+
+
+def _narrate(one: FileImport) -> None:
+    for part in one.unreadable:
+        tell(f"{one.path}: {part.place} is {'not imported' if part.is_lost else 'passed over'}: {part.reason}")
+    if one.unreadable_count > len(one.unreadable):
+        tell(f"{one.path}: and {one.unreadable_count - len(one.unreadable)} more")
+    for note in one.notes:
+        tell(note)
+    for session_id in one.already:
+        tell(f"{one.path}: imported before as {session_id}; --again imports it once more")
+    for session in one.sessions:
+        said = f" · {session.first_error}" if session.first_error else ""
+        events = session.events_sent + session.events_received
+        tell(f"{session.session_id} {session.outcome} · {events} events · {session.turns} turns{said}")
+    if one.problem:
+        tell(f"{one.path}: {one.problem}")
+
+
+def _as_json(one: FileImport) -> dict[str, Any]:
+    parts = [{"place": part.place, "reason": part.reason, "is_lost": part.is_lost} for part in one.unreadable]
+    return {
+        "file": str(one.path),
+        "sessions": [asdict(session) for session in one.sessions],
+        "already_imported": one.already,
+        "unreadable": parts,
+        "unreadable_count": one.unreadable_count,
+        "notes": one.notes,
+        "problem": one.problem,
+    }

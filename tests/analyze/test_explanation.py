@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+
+from analyze.explanation import ROWS_SHOWN, explain, failure_words, recorder_health
+from analyze.queries import Queries
+from analyze.store import open_store
+from capture.errors import UsageProblem
+from capture.realtime.outcomes import failure_key
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace, configure, spoken_turn
+
+Row = dict[str, Any]
+
+STRANGE = failure_key("error", "odd_error", "never_seen", "no 'item_1' today")
+
+
+def strange_session(root: Root, **columns: Any) -> str:
+    """Record a session that fails as no signature knows it, seven times."""
+    failed: Row = {"outcome": "failed", "errors": 7, "failure_keys": [STRANGE]}
+    trace = Trace("20260212T083055-0000000c", failed | columns)
+    configure(trace)
+    spoken_turn(trace, 20)
+    for number in range(7):
+        error = {"type": "odd_error", "code": "never_seen", "message": f"no 'item_{number}' today"}
+        trace.server(1000 + number, "error", error=error)
+    trace.frame("client", 1100, "close", b"\x03\xe8")
+    return trace.write(root)
+
+
+def test_a_finding_comes_with_its_rows_and_its_replays(failed_session: str, ok_session: str, queries: Queries) -> None:
+    explanation = explain(queries, failed_session)
+    (found,) = explanation.findings
+
+    assert explanation.sentence.startswith(found.signature.happened)
+    assert [row.type for row in found.evidence.rows] == ["conversation.item.input_audio_transcription.failed"]
+    assert found.evidence.rows[0].first_seq == found.finding.evidence[0]
+    assert explanation.unknown == ()
+    words = shlex.split(found.commands[0])
+    assert words[:4] == ["wiretape", "replay", "run", failed_session]
+    assert words[words.index("--to") + 1] == "azure-eastus2"
+
+
+def test_what_no_signature_knows_leads_under_its_key(root: Root) -> None:
+    session_id = strange_session(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), session_id)
+    (unknown,) = explanation.unknown
+
+    assert explanation.findings == ()
+    assert explanation.sentence == (
+        "No signature knows one failure of this session: error · odd_error · never_seen · no 'item_…' today."
+    )
+    assert unknown.failure_key == STRANGE
+    assert [row.type for row in unknown.evidence.rows] == ["error"] * ROWS_SHOWN
+    assert unknown.evidence.more == 2
+
+
+def test_the_command_for_an_unknown_failure_finds_its_sessions(root: Root, ok_session: str) -> None:
+    session_id = strange_session(root)
+    with open_store(root) as store:
+        queries = Queries(store)
+        (unknown,) = explain(queries, session_id).unknown
+        _, _, command, words, *_ = shlex.split(unknown.commands[1])
+        assert command == "sessions"
+        assert [session.session_id for session in queries.sessions(words)] == [session_id]
+
+
+def test_a_healthy_session_says_so(ok_session: str, queries: Queries) -> None:
+    explanation = explain(queries, ok_session)
+    assert explanation.sentence == (
+        "Healthy: 1 turn, 1 answered, 1 transcribed, first audio after 722 ms (median)."
+        " Nothing failed, and no signature matched."
+    )
+    assert (explanation.findings, explanation.unknown) == ((), ())
+
+
+def test_an_incomplete_session_is_not_called_healthy(root: Root) -> None:
+    trace = Trace(columns={"outcome": "incomplete", "complete": False, "lost_bytes": 1200})
+    configure(trace)
+    spoken_turn(trace, 20)
+    trace.frame("client", 1000, "close", b"\x03\xe8")
+    trace.write(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), trace.session_id)
+    assert explanation.sentence.startswith("The recording is incomplete; in what is here nothing failed")
+    assert not explanation.recorder.clean
+
+
+def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
+    headers: Row = {
+        "request_ids": [("apim-request-id", "b1c4-\x1b[31m"), ("x-request-id", "77")],
+        "response_headers": [("x-ms-region", "East US 2")],
+        "url": "wss://contoso.openai.azure.com/openai/v1/realtime?model=gpt-realtime",
+        "close_code": 1000,
+        "closed_by": "client",
+        "user_agent": "OpenAI/Python 2.0",
+        "model_echoed": "gpt-realtime-2025-08-28",
+    }
+    session_id = strange_session(root, **headers)
+    with open_store(root) as store:
+        facts = dict(explain(Queries(store), session_id).support)
+    assert facts["apim-request-id"] == r"b1c4-\x1b[31m"
+    assert facts["x-request-id"] == "77"
+    assert facts["x-ms-region"] == "East US 2"
+    assert facts["session"] == "sess_0000000c"
+    assert facts["model"] == "gpt-realtime asked · gpt-realtime-2025-08-28 echoed"
+    assert facts["close"] == "code 1000 · by the client"
+    assert facts["client"] == "OpenAI/Python 2.0"
+    assert facts["started"] == "2026-02-12 08:30:55.000 UTC"
+
+
+HEALTHY: Row = {
+    "role": "captured",
+    "complete": True,
+    "lost_bytes": 0,
+    "undecodable_bytes": None,
+    "gaps": None,
+    "relay_lag_max_us": 16_200.0,
+    "relay_lag_p99_us": 900.0,
+    "backpressure_client_ms": None,
+    "backpressure_server_ms": 0.0,
+    "pacing_p99_us": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "clean", "words"),
+    [
+        ({}, True, "clean: nothing lost; bytes waited 16.2 ms in it at most (p99 0.9 ms)"),
+        ({"relay_lag_max_us": 240_000.0}, False, "bytes waited 240.0 ms in it at most (p99 0.9 ms)"),
+        ({"relay_lag_max_us": None}, True, "clean: nothing lost; it stood beside the call, not in its path"),
+        ({"lost_bytes": 9, "gaps": [{"reason": "disk"}]}, False, "9 bytes were forwarded but not recorded (disk)"),
+        ({"complete": False}, False, "the end of the session was not seen"),
+        ({"backpressure_client_ms": 1500.0}, True, "bytes waited 1,500 ms because the client was slow to read"),
+        ({"pacing_p99_us": 15_700.0}, True, "sends of the replay off their time by 15.7 ms (p99)"),
+    ],
+)
+def test_the_recorder_is_ruled_out_or_not(columns: Row, clean: bool, words: str) -> None:
+    health = recorder_health(HEALTHY | columns)
+    assert health.clean == clean
+    assert words in health.words
+
+
+def test_a_failure_key_is_written_for_people() -> None:
+    assert failure_words("absent:response.done") == "response.done never came"
+    assert failure_words("error|a||b\x1b") == r"error · a · b\x1b"
+
+
+def test_an_unknown_session_is_a_usage_problem(failed_session: str, queries: Queries) -> None:
+    with pytest.raises(UsageProblem, match="there is no recording"):
+        explain(queries, "20260101T000000-00000000")

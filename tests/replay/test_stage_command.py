@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from capture.recording.reader import list_session_ids
+from capture.recording.root import Root
+from replay.cli import app
+
+
+def write(folder: Path, name: str, step: str = "{ await = 'session.created' }") -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(f"name = '{name}'\nsummary = 'One session.'\n[[client.sessions]]\nsteps = [{step}]")
+    return str(path)
+
+
+def run(root: Root, *arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["stage", *arguments, "--recordings", str(root.path), "--speed", "8"])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_prints_the_ids_of_what_was_recorded(root: Root, tmp_path: Path) -> None:
+    status, printed, told = run(root, write(tmp_path, "one"), write(tmp_path, "two"))
+
+    assert status == 0
+    assert sorted(printed.split()) == list_session_ids(root)
+    assert len(printed.split()) == 2
+    assert "staging one: One session." in told
+    assert "session 1: closed by the client with 1000" in told
+    assert "wiretape analyze failures" in told
+
+
+def test_a_step_in_vain_is_told_and_exits_1(root: Root, tmp_path: Path) -> None:
+    vain = write(tmp_path, "vain", "{ await = 'response.done', timeout_s = 0.1 }")
+    status, printed, told = run(root, vain, write(tmp_path, "one"), "--json")
+
+    assert status == 1
+    first, second = json.loads(printed)
+    problem = "vain, session 1, step 1, await response.done: did not come within 0.1 s; the last that came was"
+    assert first["scenario"] == "vain"
+    assert first["problems"][0].startswith(problem)
+    assert second == {
+        "scenario": "one",
+        "session_ids": second["session_ids"],
+        "ended": ["closed by the client with 1000"],
+        "problems": [],
+    }
+    assert sorted(first["session_ids"] + second["session_ids"]) == list_session_ids(root)
+    assert problem in " ".join(told.split())
+
+
+def test_an_unknown_scenario_is_refused_before_anything_is_played(root: Root, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="no scenario 'nothing'"):
+        CliRunner().invoke(
+            app, ["stage", write(tmp_path, "one"), "nothing", "--recordings", str(root.path)], catch_exceptions=False
+        )
+    assert list_session_ids(root) == []

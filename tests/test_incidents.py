@@ -1,0 +1,81 @@
+"""Every known incident, staged end to end: simulator, recording proxy and scripted client, a root for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from analyze.queries import Queries
+from analyze.store import Store
+from capture.recording.reader import open_recording
+from capture.recording.root import Root
+from capture.sealing import Sealer
+from replay.simulator.scenario import Scenario, list_scenarios, load_scenario
+from replay.staging import Staged, stage
+
+pytestmark = [pytest.mark.incidents, pytest.mark.alone]
+
+NAMES = [name for name, _ in list_scenarios()]
+# Faster, a machine that stalls for the tenth of a second would look like an endpoint that stalls for a second.
+SPEED = 5.0
+AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class Incident:
+    """A scenario that was staged into a root of its own."""
+
+    scenario: Scenario
+    staged: Staged
+    root: Root
+
+
+@pytest.fixture(scope="module")
+def incidents(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Incident]:
+    """Stage all scenarios, several at a time: what takes time is that answers are spoken."""
+    folder = tmp_path_factory.mktemp("incidents")
+    return asyncio.run(stage_all(folder))
+
+
+async def stage_all(folder: Path) -> Mapping[str, Incident]:
+    room = asyncio.Semaphore(AT_A_TIME)
+
+    async def stage_one(name: str) -> Incident:
+        root = Root(folder / name)
+        async with room:
+            scenario = load_scenario(name)
+            sealer = Sealer(root, in_process=True)
+            return Incident(scenario, await stage(scenario, root, speed=SPEED, sealer=sealer), root)
+
+    # What the first one imports and reads, the others need not wait for.
+    first = await stage_one("healthy")
+    others = await asyncio.gather(*(stage_one(name) for name in NAMES if name != "healthy"))
+    return {incident.scenario.name: incident for incident in (first, *others)}
+
+
+def assert_named(incident: Incident) -> None:
+    """Assert that exactly the signature is named that the scenario expects, and nothing is left unnamed."""
+    expected = set() if incident.scenario.signature is None else {incident.scenario.signature}
+    with Store(incident.root) as store:
+        queries = Queries(store)
+        assert {finding.name for finding in queries.findings()} == expected
+        assert queries.unknown_failures() == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_incident_is_staged_as_it_is_written_and_named(name: str, incidents: Mapping[str, Incident]) -> None:
+    incident = incidents[name]
+
+    assert incident.staged.problems == ()
+    scripts = [session for session in incident.scenario.client.sessions for _ in range(session.count)]
+    requests = sum(step.http is not None for script in scripts for step in script.steps)
+    assert len(incident.staged.session_ids) == requests + sum(script.has_socket for script in scripts)
+    for session_id in incident.staged.session_ids:
+        session = open_recording(incident.root, session_id).session
+        assert session["complete"]
+        assert session["tags"] == {"scenario": name}
+    assert_named(incident)
