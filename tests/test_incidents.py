@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,19 @@ def assert_named(incident: Incident) -> None:
         queries = Queries(store)
         assert {finding.name for finding in queries.findings()} == expected
         assert queries.unknown_failures() == []
+
+
+def test_in_one_root_they_are_told_apart_as_well(incidents: Mapping[str, Incident], tmp_path: Path) -> None:
+    for incident in incidents.values():
+        shutil.copytree(incident.root.path, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("journal"))
+    with Store(Root(tmp_path)) as store:
+        queries = Queries(store)
+        scenario_of = {session.session_id: session.tags["scenario"] for session in queries.sessions(latency=False)}
+        named = {(scenario_of[finding.session_id], finding.name) for finding in queries.findings()}
+        unknown = queries.unknown_failures()
+    scenarios = (incident.scenario for incident in incidents.values())
+    assert named == {(scenario.name, scenario.signature) for scenario in scenarios if scenario.signature}
+    assert unknown == []
 
 
 @pytest.mark.parametrize("name", NAMES)

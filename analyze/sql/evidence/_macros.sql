@@ -40,3 +40,8 @@ CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     list_filter(COALESCE(keys, []), lambda failure_key: len(
         list_filter(beginnings, lambda beginning: starts_with(failure_key, beginning))
     ) > 0);
+
+-- Where a session was served: sessions of one place are compared with each other. The port counts: two endpoints on one
+-- machine differ by nothing else.
+CREATE OR REPLACE MACRO endpoint_of(url, target, region) AS
+    CONCAT_WS(' ', COALESCE(NULLIF(regexp_extract(url, '^\w+://([^/?#]+)', 1), ''), target), region);

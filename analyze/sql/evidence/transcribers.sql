@@ -12,7 +12,7 @@ CREATE OR REPLACE MACRO is_catalogue_id(model) AS
 CREATE OR REPLACE TEMP TABLE _attempts AS
 SELECT
     h.session_id,
-    COALESCE(s.host, s.target, '') || ' ' || COALESCE(s.region, '') AS endpoint,    -- host and region
+    endpoint_of(s.url, s.target, s.region) AS endpoint,     -- host, port and region
     COALESCE(s.transcription_model, s.transcription_model_echoed) AS model,         -- transcription model asked for
     h.seq,
     h.at_utc,
@@ -25,7 +25,7 @@ LEFT JOIN _commits AS c ON c.session_id = h.session_id AND c.item_id = h.item_id
 
 CREATE OR REPLACE TEMP TABLE _transcribers AS
 SELECT
-    endpoint,                                                       -- host and region
+    endpoint,                                                       -- host, port and region
     model,                                                          -- transcription model asked for
     is_catalogue_id(model) AS is_catalogue_id,                      -- named as OpenAI's catalogue does
     COUNT(*) AS attempts,                                           -- transcriptions that ended
@@ -135,7 +135,7 @@ WITH azure AS (
         OR map_contains(s.response_headers, 'x-ms-region')
 )
 SELECT
-    t.endpoint,                                                                             -- host and region
+    t.endpoint,                                                                             -- host, port and region
     COUNT(CASE WHEN t.is_catalogue_id THEN 1 END) AS failed_catalogue_ids,                  -- all that were tried
     COUNT(CASE WHEN NOT t.is_catalogue_id AND t.completed > 0 THEN 1 END) AS working_names  -- deployments that work
 FROM _transcribers AS t
@@ -151,7 +151,7 @@ HAVING COUNT(CASE WHEN t.is_catalogue_id AND t.failed = t.attempts THEN 1 END) >
 CREATE OR REPLACE TEMP TABLE _untranscribed AS
 SELECT
     h.session_id,                                       -- its session
-    h.endpoint,                                         -- host and region
+    h.endpoint,                                         -- host, port and region
     h.model,                                            -- transcription model asked for
     h.attempts,                                         -- transcriptions that ended
     h.failed AS failed_transcriptions,                  -- of these, failed without a code

@@ -8,8 +8,7 @@
 -- sources: Microsoft Q&A 5846034
 WITH models AS (
     SELECT
-        COALESCE(s.host, s.target) AS host,
-        s.region,
+        endpoint_of(s.url, s.target, s.region) AS endpoint,
         s.model,
         COUNT(CASE WHEN a.error_code = 'inference_service_unavailable_error' THEN 1 END) AS unavailable,
         COUNT(CASE WHEN a.error_type IS NULL AND a.error_code IS NULL THEN 1 END) AS fine
@@ -50,8 +49,7 @@ FROM failed AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
 -- The other models of the same resource, where they answered anything.
 LEFT JOIN models AS m
-    ON m.host = COALESCE(s.host, s.target)
-    AND m.region IS NOT DISTINCT FROM s.region
+    ON m.endpoint = endpoint_of(s.url, s.target, s.region)
     AND m.model <> s.model
     AND m.fine + m.unavailable > 0
 GROUP BY f.session_id;
