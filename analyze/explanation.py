@@ -9,19 +9,18 @@ from statistics import median
 from typing import Any
 
 from analyze.answers import SessionDetail, TimelineRow
-from analyze.commands import fill_in
+from analyze.commands import fill_in, replay_command
 from analyze.findings import Finding
 from analyze.plain_text import visible
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
+from capture.keeping import OUTSIDE_WINDOW
 
 ROWS_SHOWN = 5
 """Rows of evidence that are enough to believe it."""
 STALL_MS = 100
 """Bytes that a recorder held longer than this may be heard: a client's buffer is about as long."""
-
-_NO_LOSS = "outside the window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def recorder_health(row: Mapping[str, Any]) -> RecorderHealth:
 
 def _losses(row: Mapping[str, Any]) -> Iterator[str]:
     if row["lost_bytes"]:
-        gaps = [gap for gap in row["gaps"] or () if gap["reason"] != _NO_LOSS]
+        gaps = [gap for gap in row["gaps"] or () if gap["reason"] != OUTSIDE_WINDOW]
         reasons = visible(", ".join(dict.fromkeys(str(gap["reason"]) for gap in gaps if gap["reason"])))
         yield f"{row['lost_bytes']:,} bytes were forwarded but not recorded" + (f" ({reasons})" if reasons else "")
     if row["undecodable_bytes"]:
@@ -195,7 +194,7 @@ def _unknown_failures(
     summary, root = detail.summary, queries.store.root
     unknown = unexplained(summary.failure_keys, findings)
     told = queries.failing_seqs(summary.session_id) if unknown else {}
-    again = fill_in("wiretape replay run {session} --to {target} --trials 5", summary, root)
+    again = replay_command(summary, root)
     for key in unknown:
         elsewhere = fill_in(f'wiretape analyze sessions "failure:{_pattern(key)}"', summary, root)
         yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (again, elsewhere))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analyze.table_files import file_problem, names_holding, readable_names, shape_of
+from analyze.store.table_files import file_problem, names_holding, readable_names, shape_of
 from capture.recording.listing import TableFiles
 from capture.recording.manifest import compacted_name
 from capture.recording.root import Root
