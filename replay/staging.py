@@ -15,10 +15,10 @@ from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer
 from capture.targets import Target
-from replay.simulator.endpoint import Simulator, serve
+from replay.simulator.client.playing import play_session
+from replay.simulator.client.script import ClientSession
+from replay.simulator.endpoint.server import Simulator, serve
 from replay.simulator.scenario import Scenario
-from replay.simulator.script import ClientSession
-from replay.simulator.script_client import play_session
 
 SCENARIO_TAG = "scenario"
 """Tag of every staged recording: the scenario's name."""

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from capture.errors import UsageProblem
-from replay.simulator.addresses import Shape
+from replay.simulator.client.script import Client, ScenarioClock
 from replay.simulator.clips import clip_path, read_text
-from replay.simulator.faults import Fault
-from replay.simulator.script import Client, ScenarioClock
+from replay.simulator.faults.faults import Fault
+from replay.simulator.protocol.addresses import Shape
 
 _FOLDER = Path(__file__).parent / "scenarios"
 

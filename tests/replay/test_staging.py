@@ -9,8 +9,8 @@ import pytest
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from replay.simulator.client.script import Client, ClientSession, HttpRequest, ScenarioClock, Step
 from replay.simulator.scenario import Scenario, load_scenario
-from replay.simulator.script import Client, ClientSession, HttpRequest, ScenarioClock, Step
 from replay.staging import Staged, stage
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)

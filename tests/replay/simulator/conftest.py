@@ -16,10 +16,10 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from capture.audio import PCM16_24K, AudioFormat
-from replay.simulator.admission import Admitted, SessionType
 from replay.simulator.ids import IdSource
+from replay.simulator.protocol.admission import Admitted, SessionType
 from replay.simulator.scenario import combine, load_scenario
-from replay.simulator.session import Close, Drop, Output, Session
+from replay.simulator.session.session import Close, Drop, Output, Session
 
 Event = dict[str, Any]
 Check = Callable[[Event], None]

@@ -5,8 +5,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from capture.errors import UsageProblem
-from replay.simulator.effects import Effect, TranscriptionEffect, TranscriptionFailed
-from replay.simulator.faults import Circumstance, Conditions, Fault, Faults
+from replay.simulator.faults.effects import Effect, TranscriptionEffect, TranscriptionFailed
+from replay.simulator.faults.faults import Circumstance, Conditions, Fault, Faults
 from replay.simulator.scenario import Scenario, Server, combine, list_scenarios, load_scenario
 
 FAILED = Effect(transcription_failed=TranscriptionFailed(message="no"))
