@@ -11,11 +11,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from capture.errors import UsageProblem
-from replay.simulator.clips import clip_path
+from replay.simulator.clips import check_clip
+from replay.simulator.protocol.server_events import WIRE_EVENTS, check_event_name
+from replay.simulator.quantities import NotNegative, Ordinal, Plural, Positive
 
 CLOSED = "close"
 """What `await` takes for the end of the connection, whoever ends it."""
+
+_AWAITED = (*WIRE_EVENTS, CLOSED)
+_Rate = Annotated[int, msgspec.Meta(ge=1000, le=384_000)]
 
 _MANNERS: Mapping[str, frozenset[str]] = {
     "update": frozenset({"dialect"}),
@@ -55,26 +59,26 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`ga` (where nothing is said) completes the object with `type`, `beta` sends it as it is."""
     speak: str | None = None
     """Name of the clip that is said."""
-    from_ms: float | None = None
+    from_ms: NotNegative | None = None
     """Where in the clip to begin."""
-    ms: float | None = None
+    ms: NotNegative | None = None
     """How much of the clip, or of noise."""
-    silence_ms: float | None = None
+    silence_ms: NotNegative | None = None
     noise_dbfs: float | None = None
     """Level (RMS) of white noise."""
-    pace: float | None = None
+    pace: Positive | None = None
     """How many times faster than it plays audio is sent."""
     gain_db: float | None = None
     """By how much the clip is made louder; what does not fit is clipped."""
     swap_bytes: Literal[True] | None = None
     """Samples are sent most significant byte first."""
-    captured_rate: int | None = None
+    captured_rate: _Rate | None = None
     """Samples a second of what is sent, whatever the session declares."""
     format: Literal["audio/pcmu", "audio/pcma"] | None = None
     """G.711 is sent, whatever the session declares."""
-    repeat_every: int | None = None
+    repeat_every: Plural | None = None
     """Every such chunk is sent twice."""
-    skip_every: int | None = None
+    skip_every: Plural | None = None
     """Every such chunk is not sent; its time passes."""
     commit: Literal[True] | None = None
     respond: dict[str, Any] | None = None
@@ -84,12 +88,12 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Any client event."""
     awaited: str | tuple[str, ...] | None = msgspec.field(name="await", default=None)
     """Type of the event to wait for, or several of which one suffices; `close` is the end of the connection."""
-    timeout_s: float | None = None
+    timeout_s: NotNegative | None = None
     optional: bool | None = None
     """Whether the script goes on where what it waits for does not come."""
-    skip_s: float | None = None
+    skip_s: NotNegative | None = None
     """By how much the clock is moved forward."""
-    stall_s: float | None = None
+    stall_s: NotNegative | None = None
     """How long the client neither reads nor answers pings."""
     http: HttpRequest | None = None
     close: int | None = None
@@ -113,20 +117,13 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_values(self, action: str) -> None:
         if self.speak is not None:
-            clip_path(self.speak)
+            check_clip(self.speak)
         if action == "noise_dbfs" and self.ms is None:
             raise ValueError("`noise_dbfs` needs `ms`: how long it lasts")
         if self.send is not None and not isinstance(self.send.get("type"), str):
             raise ValueError("`send` takes a client event, with a `type`")
-        if self.pace is not None and self.pace <= 0:
-            raise ValueError("`pace` must be above 0")
-        if any((every or 2) < 2 for every in (self.repeat_every, self.skip_every)):
-            raise ValueError("`repeat_every` and `skip_every` must be 2 or more")
-        if self.captured_rate is not None and not 1000 <= self.captured_rate <= 384_000:
-            raise ValueError("`captured_rate` must be between 1000 and 384000")
-        for name in ("from_ms", "ms", "silence_ms", "timeout_s", "skip_s", "stall_s"):
-            if (value := getattr(self, name)) is not None and value < 0:
-                raise ValueError(f"`{name}` must not be below 0")
+        for name in self.awaited_types:
+            check_event_name("await", name, _AWAITED)
 
     @property
     def action(self) -> str:
@@ -173,9 +170,9 @@ class ClientSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Left out: `model` alone."""
     headers: dict[str, str] = {}
     subprotocols: tuple[str, ...] = ()
-    count: Annotated[int, msgspec.Meta(ge=1)] = 1
+    count: Ordinal = 1
     """How many times it is played."""
-    start_after_s: Annotated[float, msgspec.Meta(ge=0)] = 0
+    start_after_s: NotNegative = 0
     """By how much the clock is moved forward before each."""
     steps: tuple[Step, ...] = msgspec.field(default_factory=_ask_and_listen)
 
@@ -194,7 +191,7 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse a client that does nothing."""
         if not self.sessions:
-            raise UsageProblem("[client] has no sessions: leave the table out for a healthy one")
+            raise ValueError("[client] has no sessions: leave the table out for a healthy one")
 
 
 class ScenarioClock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,8 +30,9 @@ from replay.simulator.endpoint.client_secrets import answer_request, named_model
 from replay.simulator.endpoint.connection import QuietHandshakes, SimulatedConnection
 from replay.simulator.endpoint.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.endpoint.talk import Talk, turn_away
+from replay.simulator.faults.conditions import Circumstance
 from replay.simulator.faults.effects import HttpError, Keepalive, RefuseHandshake
-from replay.simulator.faults.faults import Circumstance, Faults
+from replay.simulator.faults.faults import Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.protocol.addresses import Shape, read_address
 from replay.simulator.protocol.admission import Admission, Admitted, Refused, TurnedAway, admit, refuse

@@ -12,6 +12,9 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from replay.simulator.protocol.server_events import SERVER_EVENTS, check_event_name
+from replay.simulator.quantities import Count, NotNegative, Ordinal, Plural, Positive, Share
+
 
 class AnyEffect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all effects are."""
@@ -44,11 +47,7 @@ class TranscriptionWithheld(TranscriptionEffect, frozen=True):
 class TranscriptionRepeated(TranscriptionEffect, frozen=True):
     """The same `…transcription.completed` comes several times."""
 
-    times: int = 2
-
-    def __post_init__(self) -> None:
-        """Refuse what repeats nothing."""
-        _above(self, times=1)
+    times: Plural = 2
 
 
 class ResponseEffect(AnyEffect, frozen=True):
@@ -63,26 +62,18 @@ class ResponseFailed(ResponseEffect, frozen=True, kw_only=True):
     type: str = "server_error"
     code: str | None = None
     message: str
-    after_deltas: int = 0
+    after_deltas: Count = 0
     """Deltas of words and audio that come before; with none, no item is opened."""
-    input_tokens: int | None = None
+    input_tokens: Count | None = None
     """What `usage` tells; absent: as counted."""
-    output_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse fewer than none."""
-        _not_below_zero(self, "after_deltas", "input_tokens", "output_tokens")
+    output_tokens: Count | None = None
 
 
 class ResponseIncomplete(ResponseEffect, frozen=True):
     """`response.done` with status incomplete."""
 
     reason: Literal["content_filter", "max_output_tokens"] = "content_filter"
-    after_deltas: int = 6
-
-    def __post_init__(self) -> None:
-        """Refuse fewer than none."""
-        _not_below_zero(self, "after_deltas")
+    after_deltas: Count = 6
 
 
 class ResponseNeverDone(ResponseEffect, frozen=True):
@@ -102,26 +93,17 @@ class AudioEffect(AnyEffect, frozen=True):
 class AudioGaps(AudioEffect, frozen=True):
     """The audio pauses again and again, longer than a listener has audio left: playback starves."""
 
-    gap_ms: float = 2200
-    after_deltas: int = 6
+    gap_ms: Positive = 2200
+    after_deltas: Ordinal = 6
     """Audio deltas before each gap."""
-    times: int = 2
-
-    def __post_init__(self) -> None:
-        """Refuse gaps that are none."""
-        _above(self, gap_ms=0, after_deltas=0, times=0)
+    times: Ordinal = 2
 
 
 class AudioCut(AudioEffect, frozen=True):
     """The audio ends early; the transcript is complete."""
 
-    keep_share: float = 0.25
+    keep_share: Share = 0.25
     """Share of the audio deltas that come, from 0 to 1."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        if not 0 <= self.keep_share <= 1:
-            raise ValueError("`keep_share` must be from 0 to 1")
 
 
 class AudioWithheld(AudioEffect, frozen=True):
@@ -175,13 +157,13 @@ class TimedEffect(AnyEffect, frozen=True, kw_only=True):
 
     after_event: str = "session.created"
     """Type of a server event, by its GA name."""
-    after_s: float = 0
-    spread_s: float = 0
+    after_s: NotNegative = 0
+    spread_s: NotNegative = 0
     """Up to so much later still, drawn from the seed."""
 
     def __post_init__(self) -> None:
-        """Refuse times that lie in the past."""
-        _not_below_zero(self, "after_s", "spread_s")
+        """Refuse an event that never comes."""
+        check_event_name("after_event", self.after_event, SERVER_EVENTS)
 
 
 class EndingEffect(TimedEffect, frozen=True):
@@ -229,12 +211,8 @@ class Keepalive(AnyEffect, frozen=True):
 
     conditions = frozenset({"model"})
 
-    interval_s: float
-    timeout_s: float
-
-    def __post_init__(self) -> None:
-        """Refuse times that are none."""
-        _above(self, interval_s=0, timeout_s=0)
+    interval_s: Positive
+    timeout_s: Positive
 
 
 class RefuseHandshake(AnyEffect, frozen=True):
@@ -312,18 +290,6 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _given(self) -> dict[str, AnyEffect]:
         effects = ((name, getattr(self, name)) for name in self.__struct_fields__)
         return {name: effect for name, effect in effects if effect is not None}
-
-
-def _above(effect: AnyEffect, **minimums: float) -> None:
-    for name, minimum in minimums.items():
-        if getattr(effect, name) <= minimum:
-            raise ValueError(f"`{name}` must be above {minimum}")
-
-
-def _not_below_zero(effect: AnyEffect, *names: str) -> None:
-    for name in names:
-        if (getattr(effect, name) or 0) < 0:
-            raise ValueError(f"`{name}` must not be below 0")
 
 
 def _check_close_code(code: int) -> None:

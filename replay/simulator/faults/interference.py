@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import insort
 
 from replay.simulator.clock import NS_PER_S
+from replay.simulator.faults.conditions import Circumstance
 from replay.simulator.faults.effects import EndingEffect, ErrorEvent, TimedEffect
-from replay.simulator.faults.faults import Circumstance, Draw, Faults
+from replay.simulator.faults.faults import Draw, Faults
 
 
 class Interference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from replay.simulator.faults.conditions import Circumstance
 from replay.simulator.faults.effects import (
     AudioEffect,
     ResponseEffect,
@@ -11,7 +12,7 @@ from replay.simulator.faults.effects import (
     TranscriptionEffect,
     TranscriptionWithheld,
 )
-from replay.simulator.faults.faults import Circumstance, Faults
+from replay.simulator.faults.faults import Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.protocol.configuration import response_settings
 from replay.simulator.protocol.shapes import ClientMistake

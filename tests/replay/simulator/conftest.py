@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from capture.audio import PCM16_24K, AudioFormat
 from replay.simulator.ids import IdSource
 from replay.simulator.protocol.admission import Admitted, SessionType
+from replay.simulator.protocol.server_events import WIRE_EVENTS
 from replay.simulator.scenario import combine, load_scenario
 from replay.simulator.session.session import Close, Drop, Output, Session
 
@@ -181,6 +182,7 @@ class Talk:
                 self.closed = output
                 continue
             _check(output, self._dialect)
+            assert output["type"] in WIRE_EVENTS
             events.append(output)
         self.heard += events
         return events

@@ -85,10 +85,14 @@ def test_plain_requests_alone_open_no_socket() -> None:
         ),
         ("{ close = 1000, timeout_s = 3 }", "`timeout_s` does not go with `close`"),
         ("{ await = 'x', pace = 3 }", "`pace` does not go with `await`"),
-        ("{ speak = 'rome' }", "has no clip 'rome'"),
+        ("{ speak = 'rome' }", r"has no clip 'rome': .* - at `\$.client.sessions\[0\].steps\[0\]`"),
         ("{ noise_dbfs = -70 }", "needs `ms`"),
-        ("{ silence_ms = -1 }", "must not be below 0"),
-        ("{ silence_ms = 1, pace = 0 }", "must be above 0"),
+        ("{ silence_ms = -1 }", r">= 0.0 - at `\$.client.sessions\[0\].steps\[0\].silence_ms`"),
+        ("{ silence_ms = 1, pace = 0 }", r"> 0.0 - at `\$.client.sessions\[0\].steps\[0\].pace`"),
+        (
+            "{ await = ['error', 'response.don'] }",
+            r"`await`: the simulator sends no 'response.don', but .*, close - at `\$.client.sessions\[0\].steps\[0\]`",
+        ),
         ("{ send = { text = 'x' } }", "with a `type`"),
         (
             "{ update = {}, dialect = 'gamma' }",
@@ -105,7 +109,7 @@ def test_a_fault_in_a_script_is_told_with_its_place(tmp_path: Path, step: str, p
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("[client]\nsessions = []", "has no sessions"),
+        ("[client]\nsessions = []", r"has no sessions.* - at `\$.client`"),
         ("[[client.sessions]]\ncount = 0", r"sessions\[0\].count"),
         ("[clock]\nstarts_at = '2026-03-02T06:00:00'", r"needs a time zone"),
         ("[clock]\nstarts_at = 'at six'", r"Invalid isoformat string: 'at six' - at `\$.clock`"),

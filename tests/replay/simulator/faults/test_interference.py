@@ -1,6 +1,7 @@
 from replay.simulator.clock import NS_PER_S
+from replay.simulator.faults.conditions import Circumstance, Conditions
 from replay.simulator.faults.effects import Close, Drop, Effect, ErrorEvent
-from replay.simulator.faults.faults import Circumstance, Conditions, Fault, Faults
+from replay.simulator.faults.faults import Fault, Faults
 from replay.simulator.faults.interference import Interference
 
 
