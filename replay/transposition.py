@@ -175,7 +175,7 @@ def _to_beta(asked: Json, paths: Mapping[str, str], kind: str, place: str, sheet
     for half, settings in audio.items() if isinstance(audio, dict) else ():
         for name, value in settings.items() if isinstance(settings, dict) else (("", settings),):
             sheet.leave_out(f"{place}.audio.{half}.{name}".rstrip("."), value)
-    return made | {name: value for name, value in left.items() if name != "audio"}
+    return made | {name: value for name, value in left.items() if not (name == "audio" and isinstance(value, dict))}
 
 
 def _transpose_item(item: object, path: str, sheet: _Sheet) -> Any:
