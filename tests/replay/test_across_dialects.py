@@ -108,6 +108,22 @@ async def test_what_depends_on_the_endpoint_is_found_in_the_other_dialect(
     assert not [m for m in again.messages() if m.type == "error"]
 
 
+async def test_a_session_that_only_transcribes_goes_to_beta_and_comes_back(
+    simulate: Any, recorder: Recorder, root: Root
+) -> None:
+    recording = await staged(root, "healthy_transcription")
+    async with simulate("healthy_transcription") as simulator:
+        old = Target(name="old", url=simulator.origin, provider="azure", dialect="beta")
+        there, beta = await replayed(recording, old, recorder)
+        new = Target(name="new", url=simulator.origin, provider="openai", dialect="ga")
+        back, again = await replayed(beta, new, recorder)
+    assert (there.outcome, there.note, back.outcome, back.note) == ("ok", "", "ok", "")
+    assert [event["type"] for event in sent(beta)] == ["transcription_session.update"]
+    assert beta.session["url"].endswith("/openai/realtime?api-version=2025-04-01-preview&intent=transcription")
+    assert sent(again) == sent(recording)
+    assert again.session["url"].endswith("/v1/realtime?intent=transcription")
+
+
 async def test_the_failure_of_a_beta_session_comes_again_on_ga(simulate: Any, recorder: Recorder, root: Root) -> None:
     async with simulate("transcription_model_path_failure") as simulator:
         ga = simulator.targets("gpt-realtime")[0]

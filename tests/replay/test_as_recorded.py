@@ -58,6 +58,6 @@ def test_a_credential_that_was_set_is_not_told(script: Any) -> None:
     plan = make_plan(script.client(update).messages)
     tools = [{"type": "mcp", "server_label": "crm", "authorization": "planted-token"}]
     for dialect in (None, "beta"):
-        told = " ".join(obstacles(adapt(plan, {"session.tools": tools}, dialect=dialect), []))  # type: ignore[arg-type]
+        told = " ".join(obstacles(adapt(plan, {"session.tools": tools}, dialect=dialect), []))
         assert "crm" in told
         assert "planted-token" not in told
