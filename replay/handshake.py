@@ -44,10 +44,12 @@ def dialect_of_target(target: Target, recorded_url: str, recorded: str | None) -
     spoken: Spoken | None = "ga" if recorded == "ga" else "beta" if recorded == "beta" else None
     ours, theirs = urlsplit(target.url), urlsplit(recorded_url)
     own_path = ours.path if ours.path.strip("/") else ""
-    if (ours.netloc, own_path or theirs.path) == (theirs.netloc, theirs.path):
+    query = {name.lower() for name in [*dict(parse_qsl(ours.query, keep_blank_values=True)), *target.query]}
+    has_version = "api-version" in query
+    is_same = (ours.netloc, own_path or theirs.path) == (theirs.netloc, theirs.path)
+    if is_same and (not has_version or "api-version=" in theirs.query.lower()):
         return spoken
-    query = {name.lower() for name, _ in parse_qsl(ours.query, keep_blank_values=True)}
-    if "api-version" in query | {name.lower() for name in target.query} or _AZURE_PREVIEW.search(own_path):
+    if has_version or _AZURE_PREVIEW.search(own_path):
         return "beta"
     # On the first a beta session is refused with 401; the second has not known it since May 2026.
     if _AZURE_GA.search(own_path) or target.host == _OPENAI_HOST:

@@ -46,6 +46,9 @@ def test_the_recorded_endpoint_is_spoken_to_as_it_was() -> None:
     assert dialect_of_target(target(there), there, "beta") == "beta"
     assert dialect_of_target(target("wss://a.example"), there, "beta") == "beta"
     assert dialect_of_target(target(there, dialect="ga"), there, "beta") == "ga"
+    assert dialect_of_target(target("wss://a.example", query={"api-version": "1"}), there, "ga") == "beta"
+    with_version = f"wss://a.example{PREVIEW}"
+    assert dialect_of_target(target(with_version), with_version, "ga") == "ga"
 
 
 @pytest.mark.parametrize(
