@@ -21,6 +21,10 @@ ROWS_SHOWN = 5
 STALL_MS = 100
 """Bytes that a recorder held longer than this may be heard: a client's buffer is about as long."""
 
+_REPLAY = "wiretape replay run "
+_AGAIN = _REPLAY + "{session} --to {target} --trials 5"
+_CALL = "wiretape capture call --to {target} --audio KNOWN_GOOD.wav"
+_WHAT_REPLAYS_SHOW = "wiretape analyze failures --run last"
 _NO_LOSS = "outside the window"
 
 
@@ -180,9 +184,22 @@ def _say_without_findings(detail: SessionDetail) -> str:
 
 
 def _explained(queries: Queries, detail: SessionDetail, finding: Finding, signature: Signature) -> ExplainedFinding:
-    commands = tuple(fill_in(replay, detail.summary, queries.store.root) for replay in signature.replays)
+    commands = tuple(_commands(queries, detail, signature.replays, is_failure=bool(finding.explains)))
     evidence = _evidence(queries, detail.summary.session_id, finding.evidence)
     return ExplainedFinding(finding, signature, evidence, commands)
+
+
+def _commands(queries: Queries, detail: SessionDetail, templates: Iterable[str], *, is_failure: bool) -> Iterator[str]:
+    replays = [template for template in templates if template.startswith(_REPLAY)]
+    others = [template for template in templates if not template.startswith(_REPLAY)]
+    if replays and detail.row["events_sent"] == 0:
+        # A client that sent nothing has nothing to be replayed: a new session meets the same endpoint.
+        replays = [_CALL]
+    elif replays and not is_failure:
+        # Replays are compared by their failures. What no message told of, only the signatures find again.
+        replays.append(_WHAT_REPLAYS_SHOW)
+    for template in dict.fromkeys([*others, *replays]):
+        yield fill_in(template, detail.summary, queries.store.root)
 
 
 def _evidence(queries: Queries, session_id: str, seqs: Sequence[int]) -> Evidence:
@@ -195,10 +212,10 @@ def _unknown_failures(
     summary, root = detail.summary, queries.store.root
     unknown = unexplained(summary.failure_keys, findings)
     told = queries.failing_seqs(summary.session_id) if unknown else {}
-    again = fill_in("wiretape replay run {session} --to {target} --trials 5", summary, root)
+    again = tuple(_commands(queries, detail, [_AGAIN], is_failure=True))
     for key in unknown:
         elsewhere = fill_in(f'wiretape analyze sessions "failure:{_pattern(key)}"', summary, root)
-        yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (again, elsewhere))
+        yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (*again, elsewhere))
 
 
 def _pattern(key: str) -> str:
