@@ -159,7 +159,8 @@ def _losses(row: Mapping[str, Any]) -> Iterator[str]:
     if row["undecodable_bytes"]:
         yield f"{row['undecodable_bytes']:,} bytes could not be decoded"
     if not row["complete"] and not (row["lost_bytes"] or row["undecodable_bytes"]):
-        yield "the end of the session was not seen"
+        untold = row["role"] == "imported" and row["complete"] is None
+        yield "the file does not tell whether all is there" if untold else "the end of the session was not seen"
 
 
 def _in_ms(value_us: float | None) -> float | None:
@@ -180,6 +181,8 @@ def _say_without_findings(detail: SessionDetail) -> str:
     what = ", ".join(counts)
     if summary.outcome == "incomplete":
         return f"The recording is incomplete; in what is here nothing failed: {what}."
+    if detail.row["role"] == "imported" and detail.row["complete"] is None:
+        return f"In what the file holds nothing failed, and no signature matched: {what}."
     return f"Healthy: {what}. Nothing failed, and no signature matched."
 
 

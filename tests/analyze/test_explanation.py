@@ -110,6 +110,17 @@ def test_an_incomplete_session_is_not_called_healthy(root: Root) -> None:
     assert not explanation.recorder.clean
 
 
+def test_a_file_that_tells_no_end_is_not_called_healthy(root: Root) -> None:
+    trace = Trace(columns={"role": "imported", "complete": None})
+    configure(trace)
+    spoken_turn(trace, 20)
+    trace.write(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), trace.session_id)
+    assert explanation.sentence.startswith("In what the file holds nothing failed, and no signature matched: 1 turn")
+    assert "the file does not tell whether all is there" in explanation.recorder.words
+
+
 def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
     headers: Row = {
         "request_ids": [("apim-request-id", "b1c4-\x1b[31m"), ("x-request-id", "77")],
