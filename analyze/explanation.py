@@ -26,6 +26,7 @@ _REPLAY = "wiretape replay run "
 _CALL = "wiretape capture call --to {target} --audio KNOWN_GOOD.wav"
 _WHAT_REPLAYS_SHOW = "wiretape analyze failures --run last"
 
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The rows that something rests on."""
