@@ -76,7 +76,7 @@ def test_the_page_in_the_readme_is_what_the_sample_is_explained_as(
     monkeypatch.delenv("WIRETAPE_RECORDINGS", raising=False)
     readme = (HOME / "README.md").read_text(encoding="utf-8")
     command, page = re.findall(
-        r"^```\n(wiretape analyze explain \S+)\n```\n\n```\n(▲.*?)\n…\n```", readme, re.M | re.S
+        r"^```\n(wiretape analyze explain \S+)\n```\n\n```\n(▲.*?)\n…\n```", readme, re.MULTILINE | re.DOTALL
     )[0]
     with pytest.raises(SystemExit):
         wiretape.main(shlex.split(command)[1:])
