@@ -137,6 +137,17 @@ class Queries:
         """Give some of a session's events in order, one row an event."""
         return read_rows_at(self.store, session_id, seqs)
 
+    def lacks_events(self, session_id: str) -> bool:
+        """Tell whether a session whose row counts events has none that can be read, as where its file is damaged."""
+        found = self.store.tuples(
+            "SELECT COALESCE(events_sent, 0) + COALESCE(events_received, 0) > 0"
+            " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.session_id = s.session_id)"
+            " FROM sessions AS s WHERE session_id = ?",
+            [session_id],
+            only=[session_id],
+        )
+        return bool(found and found[0][0])
+
     def failing_seqs(self, session_id: str) -> dict[str, list[int]]:
         """Give the failure keys that a session's events told, each with the seqs of these events."""
         return read_failing_seqs(self.store, session_id)
