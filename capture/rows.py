@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from capture.commits import Commits
 from capture.connection import SWITCHING_PROTOCOLS
 from capture.journal import Direction, JournalRecord, decode_gap
 from capture.keeping import Decision, Window, WindowFilter
@@ -33,7 +34,6 @@ _SENDERS: tuple[Sender, Sender] = ("client", "server")
 """By their direction; looked up for every message, and hashing an enum is slow."""
 
 
-_QUIET_COMMITS_KEPT = 100
 _CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
@@ -48,7 +48,7 @@ class SessionRows:
         self._filter = None if windows is None else WindowFilter(windows)
         self._tracks: dict[Track, TrackWriter] = {}
         self._playback = Playback()
-        self._commits: dict[str, int] = {}
+        self._commits = Commits()
         self._decoders: dict[Sender, WireDecoder] = {}
         self._readers = {sender: MessageReader(sender) for sender in _SENDERS}
         self._held: list[JournalRecord] = []
@@ -120,7 +120,7 @@ class SessionRows:
         )
         # Empty where all was played in time, NULL where nobody noted the times.
         underruns = None if row["duration_ms"] is None else self._playback.underruns
-        row |= {"playback_underruns": underruns, "quiet_commits": self._quiet_commits()}
+        row |= {"playback_underruns": underruns, "quiet_commits": self._commits.quiet(self._tracks.get("client"))}
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
 
@@ -167,6 +167,8 @@ class SessionRows:
         if record.direction is Direction.GAP:
             gap = decode_gap(record.content)
             self._summary.take_gap(gap)
+            if gap.sender == "server":
+                self._playback.interrupt()
             decoder = self._decoders[gap.sender]
             messages = decoder.gap(gap.bytes, record.offset_ns, ends_at_frame=gap.ends_at_frame)
         else:
@@ -228,8 +230,7 @@ class SessionRows:
             return
         row["kind"] = "event"
         self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
-        if read.header.type == "input_audio_buffer.committed":
-            self._take_commit(read.header.item_id or "", row["seq"])
+        self._take_turn(message.sender, read.header, row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)
             return
@@ -242,19 +243,15 @@ class SessionRows:
             )
         self._take_audio(message.sender, read.track, cut.audio, row)
 
-    def _take_commit(self, item_id: str, seq: int) -> None:
-        """Take in that the endpoint made an item of what was sent so far."""
-        self._commits.setdefault(item_id, seq)
-        if "client" in self._tracks:
-            self._tracks["client"].end_span(item_id)
-
-    def _quiet_commits(self) -> list[Row]:
-        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
-        found = [
-            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
-            for item_id, level in quiet.items()
-        ]
-        return found[:_QUIET_COMMITS_KEPT]
+    def _take_turn(self, sender: Sender, header: EventHeader, seq: int) -> None:
+        """Take in what becomes of the audio that was sent so far."""
+        track = self._tracks.get("client")
+        if sender == "client":
+            self._commits.observe(header.type, track)
+        elif header.type == "input_audio_buffer.committed":
+            self._commits.take(header.item_id or "", seq, track)
+        elif header.type == "error":
+            self._commits.refuse(header.error_code)
 
     def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
         """Move the audio of a message to its track."""

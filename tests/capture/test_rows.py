@@ -406,11 +406,12 @@ def spoken(offset_ms: int, audio_ms: int) -> JournalRecord:
 
 def test_commits_of_silence_are_told_apart_from_commits_of_speech() -> None:
     loud = b"\x00\x40" * 2400
-    said = [append(loud), committed("item_loud"), append(bytes(4800)), committed("item_quiet"), append(loud)]
-    events, row = session(*said, committed("item_last"))
+    commit = client(json.dumps({"type": "input_audio_buffer.commit"}))
+    said = [append(loud), commit, committed("item_loud"), append(bytes(4800)), commit, append(loud)]
+    events, row = session(*said, committed("item_quiet"), commit, committed("item_last"))
 
-    assert row["quiet_commits"] == [{"seq": 3, "item_id": "item_quiet", "loudest_dbfs": -150.0}]
-    assert events[3]["type"] == "input_audio_buffer.committed"
+    assert row["quiet_commits"] == [{"seq": 6, "item_id": "item_quiet", "loudest_dbfs": -150.0}]
+    assert events[6]["type"] == "input_audio_buffer.committed"
 
 
 def test_a_wait_inside_an_answer_is_measured() -> None:
