@@ -1,4 +1,4 @@
-"""Calls that large roots are filled with: four turns each, one of them with whatever goes wrong."""
+"""Calls that large roots are filled with: four turns each, the last or all of them with whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ class Call:
     """Of all sessions of a root."""
     region: str = "swedencentral"
     transcription_model: str = "gpt-4o-transcribe"
-    ends: Callable[[_Story], None] | None = None
-    """Plays the end of the last turn in place of a healthy one."""
+    goes_wrong: Callable[[_Story], None] | None = None
+    """Tells the end of a turn in place of a healthy one."""
+    always: bool = False
+    """Each turn goes wrong, and not the last one only."""
 
 
 @dataclass
@@ -109,9 +111,9 @@ def _say_nothing(story: _Story) -> None:
 CALLS = (
     Call("healthy", 0.90),
     Call("healthy, whisper-1", 0.03, region="eastus2", transcription_model="whisper-1"),
-    Call("transcription failed", 0.04, region="eastus2", ends=_fail_transcription),
-    Call("response failed", 0.02, region="eastus2", transcription_model="whisper-1", ends=_fail_response),
-    Call("answer never ends", 0.01, ends=_say_nothing),
+    Call("transcription failed", 0.04, region="eastus2", goes_wrong=_fail_transcription, always=True),
+    Call("response failed", 0.02, region="eastus2", transcription_model="whisper-1", goes_wrong=_fail_response),
+    Call("answer never ends", 0.01, goes_wrong=_say_nothing),
 )
 
 
@@ -160,8 +162,8 @@ def _tell(call: Call) -> _Story:
     for turn in range(_TURNS):
         story.turn, story.at_ms = turn, 100 + turn * _TURN_MS
         _listen(story)
-        if turn == _TURNS - 1 and call.ends is not None:
-            call.ends(story)
+        if call.goes_wrong is not None and (call.always or turn == _TURNS - 1):
+            call.goes_wrong(story)
         else:
             _transcribe(story)
             _answer(story)

@@ -20,6 +20,7 @@ from tests.analyze.signatures.conftest import (
     transcribed,
 )
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 
 BETA_NAMES = {

@@ -16,6 +16,7 @@ from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
 from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 
