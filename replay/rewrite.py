@@ -23,6 +23,7 @@ TRANSCRIPTION_MODEL_PATHS = (
 )
 """Where GA and beta sessions name their transcription model."""
 
+_REALTIME_MODEL = "session.model"
 _MISSING = object()
 _NEAREST = 4
 
@@ -42,10 +43,15 @@ class Change:
 def check_paths(paths: Iterable[str], configurations: Sequence[Json]) -> None:
     """Check that each path exists in one of the configurations (objects with `session` at their top).
 
-    Raises `UsageProblem` with the nearest paths that do exist.
+    Raises `UsageProblem` with the nearest paths that do exist, and for the realtime model, which is no setting.
     """
     known = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
     for path in paths:
+        if path == _REALTIME_MODEL:
+            # It is echoed, so it looks like a setting; the endpoint takes it from the URL and from nowhere else.
+            raise UsageProblem(
+                f"the URL chooses the model, {path!r} changes nothing: give --to a target with that model"
+            )
         if path in known:
             continue
         near = _nearest_paths(path, known)

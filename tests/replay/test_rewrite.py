@@ -70,6 +70,11 @@ def test_a_path_that_was_never_configured_is_named_with_the_nearest_that_were() 
         check_paths([MODEL], [{}])
 
 
+def test_the_model_of_the_url_is_no_setting() -> None:
+    with pytest.raises(UsageProblem, match="the URL chooses the model"):
+        check_paths(["session.model"], [{"session": {"model": "gpt-realtime"}}])
+
+
 def test_a_path_counts_whether_it_was_asked_or_echoed() -> None:
     check_paths(["session.voice", "session.speed"], [{"session": {"voice": "marin"}}, {"session": {"speed": None}}])
 
