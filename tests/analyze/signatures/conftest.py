@@ -92,6 +92,23 @@ def names(findings: Callable[[], list[Finding]]) -> Callable[[], dict[str, list[
     return found
 
 
+class NamesOf(Protocol):
+    """Records sessions side by side and gives the names found, by case; see `names_of`."""
+
+    def __call__(self, cases: Mapping[str, Sequence[Line]], **facts: Any) -> dict[str, list[str]]: ...
+
+
+@pytest.fixture
+def names_of(record: Record, names: Callable[[], dict[str, list[str]]]) -> NamesOf:
+    """Take all cases into one root: a pass over it costs as much as a pass over each. No case may explain another."""
+
+    def found(cases: Mapping[str, Sequence[Line]], **facts: Any) -> dict[str, list[str]]:
+        sessions = {record(lines, **facts): case for case, lines in cases.items()}
+        return {sessions[session]: having for session, having in names().items()}
+
+    return found
+
+
 def record_transcript(
     root: Root,
     lines: Sequence[Line],
