@@ -19,6 +19,7 @@ from capture.realtime.progress import Progress
 from replay.id_map import IdMap
 from replay.plan import APPEND, Dependency, Plan, Step
 from replay.rewrite import Change, clamp_truncation, substitute_ids
+from replay.sent_audio import follow_echo
 
 Json = dict[str, Any]
 
@@ -31,6 +32,7 @@ SETTLE_NS = 250_000_000
 TERMINAL_TIMEOUT_NS = ABSENT_AFTER_NS + 1_000_000_000
 """Wait at least so long for what is owed: only then does sealing count it as absent."""
 _PATIENCE = 8
+_ECHOES = {"session.updated", "transcription_session.updated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Player:
         self._last_event_ns = now_ns
         self.progress.observe("server", event)
         self.ids.session.observe("server", event)
+        if event.get("type") in _ECHOES:
+            self._plan = follow_echo(self._plan, self.progress.configuration)
         return self.tick(now_ns)
 
     def tick(self, now_ns: int) -> list[Action]:
@@ -237,7 +241,8 @@ class Player:
     def _send_silence(self, now_ns: int, actions: list[Action]) -> int | None:
         if now_ns < self._silence_due_ns:
             return self._silence_due_ns
-        silence = self.progress.configuration.input_format.silence(SILENCE_CHUNK_MS)
+        audio_format = self._plan.sent_format or self.progress.configuration.input_format
+        silence = audio_format.silence(SILENCE_CHUNK_MS)
         event = {"type": APPEND, "audio": base64.b64encode(silence).decode()}
         reason = Change("trailing_silence", "", "", json.dumps("silence until the last turn is committed"))
         changes = () if self._silence_sent_ms else (reason,)

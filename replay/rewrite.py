@@ -32,7 +32,8 @@ class Change:
     """One thing changed in a message."""
 
     kind: str
-    """`override`, `deployment`, `id`, `clamp`, `inserted`, `trailing_silence`, or `model` (in the URL)."""
+    """`override`, `deployment`, `id`, `clamp`, `inserted`, `trailing_silence`, `audio`, `until`, `idle`, or `model`
+    (in the URL)."""
     path: str
     before: str
     after: str
