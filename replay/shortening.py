@@ -67,7 +67,8 @@ def _skip_idle(plan: Plan, longest_ns: int) -> Plan:
 
 def _idle_spans(plan: Plan, longest_ns: int) -> list[Span]:
     """List from when to when time is to be skipped: nothing is due, said, or sent but silence."""
-    end_ns = plan.duration_ns
+    # Behind the last message, so that silence at the end is skipped too.
+    end_ns = plan.duration_ns + 1
     spans, free_from_ns = [], 0
     for start, end in sorted([*plan.due_ns, *_doings(plan), (end_ns, end_ns)]):
         if start - free_from_ns > longest_ns:
@@ -96,7 +97,7 @@ def _is_quiet(step: Step) -> bool:
 
 
 def _is_within(at_ns: int, spans: Sequence[Span]) -> bool:
-    return any(start <= at_ns < end for start, end in spans) or (bool(spans) and spans[-1][0] <= at_ns == spans[-1][1])
+    return any(start <= at_ns < end for start, end in spans)
 
 
 def _idle_change(span: Span, longest_ns: int) -> Change:
