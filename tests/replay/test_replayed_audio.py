@@ -43,7 +43,7 @@ async def replay(
     *,
     trials: int = 1,
     vary: list[Any] | None = None,
-    **settings: Any,
+    settings: dict[str, Any] | None = None,
 ) -> Run:
     variations = [Variation("audio", tuple(vary))] if vary else []
     run = plan_run([source], [target], variations=variations, settings=settings, trials=trials)
@@ -75,7 +75,7 @@ async def test_a_trial_with_other_audio_is_ok_and_says_so(
     async with simulate("healthy") as simulator:
         target, *_ = simulator.targets("gpt-realtime")
         source = prepare(await call(target, transcription="whisper-1", turns=turns))
-        run = await replay(source, target, recorder, audio=chosen)
+        run = await replay(source, target, recorder, settings={"audio": chosen})
     assert outcomes(run) == ["ok"]
     changed = rows(root, "rewrites", only_trial(run))
     [row] = [row for row in changed if row["kind"] == "audio"]
@@ -95,7 +95,7 @@ async def test_a_recording_plays_where_another_format_is_asked_for(
     async with simulate("healthy") as simulator:
         target, *_ = simulator.targets("gpt-realtime")
         source = prepare(await call(target, transcription="whisper-1"))
-        run = await replay(source, target, recorder, **{FORMAT: {"type": audio_type}})
+        run = await replay(source, target, recorder, settings={FORMAT: {"type": audio_type}})
     assert outcomes(run) == ["ok"]
     session = open_recording(root, only_trial(run)).session
     assert session["turns"] == 1
