@@ -47,6 +47,13 @@ def run_command(
     skip_idle: Annotated[
         float | None, typer.Option(metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds.")
     ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="PATH", help="Take what stands at a configuration path out in every cell."),
+    ] = None,
+    as_recorded: Annotated[
+        bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
+    ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
@@ -92,6 +99,8 @@ def run_command(
         noise_snr_db=noise,
         until_turn=until,
         longest_idle_s=skip_idle,
+        unset=unset or [],
+        as_recorded=as_recorded,
     )
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 

@@ -57,6 +57,8 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Axis -> value, as text."""
     overrides: dict[str, Any] = {}
     """Configuration path -> value put in its place; `audio` -> what is sent instead of the recorded audio."""
+    unset: list[str] = []
+    """Configuration paths taken out."""
     baseline: bool = False
     trials: list[Trial] = []
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from capture.realtime.dialects import GA_NAMES
+from capture.realtime.session_fields import FORMAT_NAMES, FORMATS, PART_NAMES, PARTS, RESPONSE_PATHS, SESSION_PATHS
 from replay.simulator.shapes import (
     ClientMistake,
     ListOf,
@@ -23,35 +24,9 @@ from replay.simulator.shapes import (
 Json = dict[str, Any]
 
 _BETA_NAMES = {ga: beta for beta, ga in GA_NAMES.items() if beta.startswith("response.")}
-_FORMATS: Mapping[str, Json] = {
-    "pcm16": {"type": "audio/pcm", "rate": 24000},
-    "g711_ulaw": {"type": "audio/pcmu"},
-    "g711_alaw": {"type": "audio/pcma"},
-}
-_FORMAT_NAMES = {ga["type"]: beta for beta, ga in _FORMATS.items()}
-_SESSION_PATHS: Mapping[str, str] = {
-    "modalities": "output_modalities",
-    "voice": "audio.output.voice",
-    "speed": "audio.output.speed",
-    "input_audio_format": "audio.input.format",
-    "output_audio_format": "audio.output.format",
-    "input_audio_transcription": "audio.input.transcription",
-    "input_audio_noise_reduction": "audio.input.noise_reduction",
-    "turn_detection": "audio.input.turn_detection",
-    "max_response_output_tokens": "max_output_tokens",
-    **{name: name for name in ("model", "instructions", "tools", "tool_choice", "tracing", "include")},
-}
-"""Beta field of a session to its GA path."""
-_RESPONSE_PATHS: Mapping[str, str] = {
-    **{name: _SESSION_PATHS[name] for name in ("modalities", "voice", "output_audio_format")},
-    "max_response_output_tokens": "max_output_tokens",
-    **{name: name for name in ("conversation", "metadata", "input", "instructions", "tools", "tool_choice")},
-}
 _DROPPED = ("client_secret",)
 _TEMPERATURE = Number(0.6, 1.2)
 _DEFAULT_TEMPERATURE = 0.8
-_PARTS = {"text": "output_text", "audio": "output_audio"}
-"""Content of an assistant's message."""
 _USAGE_DETAILS = ("cached_tokens", "text_tokens", "audio_tokens")
 _VAD_FIELDS = (
     "type",
@@ -116,7 +91,7 @@ class BetaDialect:
         if not isinstance(asked, dict):
             raise refuse_type(Table({}), asked, "session")
         self._asked_temperature = _read_temperature(asked, "session")
-        return {**event, "session": {"type": session_type, **_read_fields(asked, _SESSION_PATHS, "session")}}
+        return {**event, "session": {"type": session_type, **_read_fields(asked, SESSION_PATHS, "session")}}
 
     def _write_session(self, event: Json) -> Json:
         if self._asked_temperature is not None:
@@ -135,7 +110,7 @@ class BetaDialect:
             "conversation_id": response["conversation_id"],
             "modalities": _write_modalities(response["output_modalities"]),
             "voice": output["voice"],
-            "output_audio_format": _FORMAT_NAMES[output["format"]["type"]],
+            "output_audio_format": FORMAT_NAMES[output["format"]["type"]],
             "temperature": self._temperature,
             "max_output_tokens": response["max_output_tokens"],
             "usage": _write_usage(response["usage"]),
@@ -168,7 +143,7 @@ def _read_response(asked: object) -> object:
     if not isinstance(asked, dict):
         return asked
     _read_temperature(asked, "response")
-    read = _read_fields(asked, _RESPONSE_PATHS, "response")
+    read = _read_fields(asked, RESPONSE_PATHS, "response")
     if isinstance(read.get("input"), list):
         read["input"] = [_read_item(item, f"response.input[{index}]") for index, item in enumerate(read["input"])]
     return read
@@ -195,9 +170,9 @@ def _read_modalities(value: object, path: str) -> list[str]:
 def _read_format(value: object, path: str) -> Json:
     if not isinstance(value, str):
         raise refuse_type(Text(), value, path)
-    if value not in _FORMATS:
-        raise refuse_value(value, tuple(_FORMATS), path)
-    return dict(_FORMATS[value])
+    if value not in FORMATS:
+        raise refuse_value(value, tuple(FORMATS), path)
+    return dict(FORMATS[value])
 
 
 def _read_item(item: object, path: str) -> object:
@@ -212,9 +187,9 @@ def _read_item(item: object, path: str) -> object:
 def _read_part(part: object, path: str) -> object:
     if not isinstance(part, dict) or not isinstance(part.get("type"), str):
         return part
-    if part["type"] not in _PARTS:
-        raise refuse_value(part["type"], tuple(_PARTS), f"{path}.type")
-    return {**part, "type": _PARTS[part["type"]]}
+    if part["type"] not in PARTS:
+        raise refuse_value(part["type"], tuple(PARTS), f"{path}.type")
+    return {**part, "type": PARTS[part["type"]]}
 
 
 def _write_realtime_session(session: Json) -> Json:
@@ -226,7 +201,7 @@ def _write_realtime_session(session: Json) -> Json:
         "voice": output["voice"],
         "speed": output["speed"],
         **_write_input(heard),
-        "output_audio_format": _FORMAT_NAMES[output["format"]["type"]],
+        "output_audio_format": FORMAT_NAMES[output["format"]["type"]],
         **{name: session[name] for name in ("tools", "tool_choice", "tracing")},
         "max_response_output_tokens": session["max_output_tokens"],
         "client_secret": None,
@@ -245,7 +220,7 @@ def _write_transcription_session(session: Json) -> Json:
 def _write_input(heard: Json) -> Json:
     transcription, detection = heard["transcription"], heard["turn_detection"]
     return {
-        "input_audio_format": _FORMAT_NAMES[heard["format"]["type"]],
+        "input_audio_format": FORMAT_NAMES[heard["format"]["type"]],
         "input_audio_transcription": transcription and _pick(transcription, ("model", "language", "prompt")),
         "input_audio_noise_reduction": heard["noise_reduction"],
         "turn_detection": detection and _pick(detection, _VAD_FIELDS),
@@ -257,10 +232,9 @@ def _write_modalities(modalities: list[str]) -> list[str]:
 
 
 def _write_item(item: Json) -> Json:
-    names = {ga: beta for beta, ga in _PARTS.items()}
     shown = {"id": item["id"], "object": "realtime.item", **item}
     if "content" in item:
-        shown["content"] = [{**part, "type": names.get(part["type"], part["type"])} for part in item["content"]]
+        shown["content"] = [{**part, "type": PART_NAMES.get(part["type"], part["type"])} for part in item["content"]]
     return shown
 
 
@@ -272,7 +246,7 @@ def _write_usage(usage: Json | None) -> Json | None:
 
 def _write_error(error: Json) -> Json:
     param = error["param"]
-    for place, paths in (("session", _SESSION_PATHS), ("response", _RESPONSE_PATHS)):
+    for place, paths in (("session", SESSION_PATHS), ("response", RESPONSE_PATHS)):
         for beta, ga in paths.items():
             path, named = f"{place}.{ga}", f"{place}.{beta}"
             # A GA field that is unknown as such was refused by this dialect: the client did use that path.

@@ -185,3 +185,10 @@ def test_a_format_that_was_refused_in_the_recording_too_is_sent_all_the_same(scr
     script.server(session(PCM16_24K, "session.updated"), 2).append(10, b"\xff" * 160)
     plan = make_plan(script.messages)
     assert follow_echo(plan, configuration(echoed=PCM16_24K)) is plan
+
+
+def test_a_format_is_asked_for_and_spoken_in_the_dialect_of_the_target_too(script: Any) -> None:
+    plan = recorded(script, PCM16_24K, speech(24000), 960)
+    said = speak(adapt(plan, {FORMAT: declared(PCMU)}, dialect="beta"))
+    assert '"input_audio_format": "g711_ulaw"' in str(said.steps[0].content)
+    assert [len(chunk) for chunk in carried(said)] == [160] * 10
