@@ -26,11 +26,26 @@ def run_command(
     to: Annotated[list[str], typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")],
     vary: Annotated[
         list[str] | None,
-        typer.Option("--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path."),
+        typer.Option(
+            "--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path, or as `audio`."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say this clip in the place of each recorded turn.")
+    ] = None,
+    silence: Annotated[
+        bool, typer.Option("--silence", help="Send silence in the place of the recorded audio.")
+    ] = False,
+    noise: Annotated[
+        float | None, typer.Option(metavar="SNR", help="Add white noise, so many dB below the recorded speech.")
+    ] = None,
+    until: Annotated[int | None, typer.Option(metavar="TURN", help="Stop after this recorded turn.")] = None,
+    skip_idle: Annotated[
+        float | None, typer.Option(metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds.")
     ] = None,
     unset: Annotated[
         list[str] | None,
@@ -79,6 +94,11 @@ def run_command(
         expect=expect.value if expect else None,
         junit=junit,
         redact=redact or [],
+        audio=audio,
+        silence=silence,
+        noise_snr_db=noise,
+        until_turn=until,
+        longest_idle_s=skip_idle,
         unset=unset or [],
         as_recorded=as_recorded,
     )

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +15,7 @@ from capture.errors import UsageProblem
 from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
+from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Played, Upgrade, play, read_upgrade
 from replay.comparison import short_path
 from replay.foreign import protocol_of_url, refusal
@@ -35,6 +36,8 @@ from replay.runs import (
     save_run,
     without_secrets,
 )
+from replay.sent_audio import speak
+from replay.shortening import shorten
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """One configuration path and the values it takes in turn."""
+    """One configuration path, or `audio`, and the values it takes in turn."""
 
     path: str
     values: tuple[Any, ...]
@@ -113,6 +116,11 @@ def prepare(recording: Recording) -> Source:
     )
 
 
+def shortened(source: Source, *, until_turn: int | None = None, longest_idle_s: float | None = None) -> Source:
+    """Make every replay of a recording shorter, as `shorten` does."""
+    return replace(source, plan=shorten(source.plan, until_turn=until_turn, longest_idle_s=longest_idle_s))
+
+
 def plan_run(
     sources: Sequence[Source],
     targets: Sequence[Target],
@@ -133,7 +141,8 @@ def plan_run(
     """
     settings = settings or {}
     _check_targets(targets)
-    paths = [*settings, *(variation.path for variation in variations)]
+    _check_audio(settings, variations)
+    paths = [path for path in [*settings, *(variation.path for variation in variations)] if path != AUDIO_AXIS]
     for source in sources:
         _check_protocol(source)
         check_paths(paths, source.plan.configurations)
@@ -167,7 +176,7 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     by_session = {source.recording.session_id: source for source in sources}
     by_name = {target.name: target for target in targets}
     order = random.Random(run.seed)  # noqa: S311 - an order of trials, repeatable, and no secret
-    plans = [adapt_for(cell, by_session[cell.session_id], by_name) for cell in run.cells]
+    plans = [adapt_for(cell, by_session[cell.session_id], by_name, seed=run.seed) for cell in run.cells]
     jobs: list[Job] = []
     for trial in range(1, run.trials + 1):
         block = [
@@ -180,17 +189,19 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     return jobs
 
 
-def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target]) -> Plan:
-    """Change a recording's plan to what one cell asks for."""
+def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Plan:
+    """Change a recording's plan to what one cell asks for; `seed` makes its noise."""
     recorded = targets.get(source.recording.target or "")
-    return adapt(
+    configured = adapt(
         source.plan,
-        cell.overrides,
+        {path: value for path, value in cell.overrides.items() if path != AUDIO_AXIS},
         recorded_models=recorded.transcription_models if recorded else {},
         target_models=targets[cell.target].transcription_models,
         unset_paths=cell.unset,
         dialect=dialect_to_write(source, targets[cell.target]),
     )
+    # Last, for the audio has to be in the format that the configuration asks for.
+    return speak(configured, parse_audio(cell.overrides.get(AUDIO_AXIS, RECORDED)), seed=seed)
 
 
 def upgrade_for(source: Source, target: Target) -> Upgrade:
@@ -320,6 +331,17 @@ def _check_protocol(source: Source) -> None:
         raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
 
 
+def _check_audio(settings: Mapping[str, Any], variations: Sequence[Variation]) -> None:
+    asked = [settings[AUDIO_AXIS]] if AUDIO_AXIS in settings else []
+    for variation in variations:
+        if variation.path == AUDIO_AXIS:
+            if asked:
+                raise UsageProblem("the audio is chosen twice: vary it, or set it")
+            asked = list(variation.values)
+    for value in asked:
+        parse_audio(value)
+
+
 def _cells_of(
     source: Source,
     targets: Sequence[Target],
@@ -362,7 +384,7 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     models = {model: name for name, model in _recorded_models(source, targets).items()}
 
     def is_unchanged(cell: RunCell) -> bool:
-        recorded = {path: source.plan.setting(path) for path in cell.overrides}
+        recorded = {path: RECORDED if path == AUDIO_AXIS else source.plan.setting(path) for path in cell.overrides}
         return not cell.unset and all(
             shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
             for path, was in recorded.items()

@@ -56,7 +56,7 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: dict[str, str] = {}
     """Axis -> value, as text."""
     overrides: dict[str, Any] = {}
-    """Configuration path -> value put in its place."""
+    """Configuration path -> value put in its place; `audio` -> what is sent instead of the recorded audio."""
     unset: list[str] = []
     """Configuration paths taken out."""
     baseline: bool = False
@@ -67,7 +67,7 @@ class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
 
     axis: str
-    """`target`, or a path of the session configuration."""
+    """`target`, `audio`, or a path of the session configuration."""
     values: list[str]
 
 
@@ -103,6 +103,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Seed of the order within blocks."""
     concurrency: int = 1
     speed: float = 1.0
+    until_turn: int | None = None
+    """The recorded turn after which every trial stopped."""
+    longest_idle_s: float | None = None
+    """What pauses with nothing due were shortened to."""
 
     @property
     def finished_trials(self) -> int:

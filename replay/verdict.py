@@ -15,6 +15,7 @@ import msgspec
 
 from capture.errors import UsageProblem
 from replay import wording
+from replay.audio_choice import AUDIO_AXIS, RECORDED
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, short_path, tally
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import TARGET_AXIS, Axis, Run, RunRecording
@@ -149,7 +150,9 @@ def _list_not_tested(
         path = TRANSCRIPTION_MODEL_PATHS[recording.dialect == "beta"]
         values = f"{path}={recording.transcription_model},ANOTHER_MODEL"
         found.append(NotTested("other transcription models", _command(*replay, "--vary", values, *trials)))
-    found.append(NotTested("other audio", _call_command(target, recording)))
+    if AUDIO_AXIS not in varied:
+        values = f"{AUDIO_AXIS}={RECORDED},OTHER_CLIP.flac"
+        found.append(NotTested("other audio", _command(*replay, "--vary", values, *trials)))
     found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
     if len(models) < 2:
         found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
@@ -159,13 +162,6 @@ def _list_not_tested(
         what = f"another target in region {region} (without it the region is not told from the target)"
         found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))
     return tuple(found)
-
-
-def _call_command(target: str, recording: RunRecording) -> str:
-    words = ["wiretape", "capture", "call", "--to", target, "--audio", "OTHER_CLIP.flac"]
-    if recording.transcription_model:
-        words += ["--transcription", recording.transcription_model]
-    return _command(*words)
 
 
 def _options_command(replay: list[str], trials: list[str], recording: RunRecording, varied: set[str]) -> str:
