@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
 from capture.recording.reader import RecordedMessage, Recording
 from replay.server_plan import make_server_plan
@@ -28,7 +29,7 @@ _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """15 MiB of audio in base64, and room around it."""
 _SUBPROTOCOL = Subprotocol("realtime")
 _SWITCHING_PROTOCOLS = 101
-_UNSENDABLE = {1005, 1006, 1015}
+_UNSENDABLE = {1005, NO_CLOSE_FRAME, 1015}
 """Close codes that no frame may hold."""
 _NORMAL_CLOSE = 1000
 _TOLD_HEADERS = ("x-", "apim-", "openai-", "azureml-", "cf-ray", "retry-after", "content-type")
@@ -57,7 +58,7 @@ class RecordedEndpoint:
         self._headers = {name: value for name, value in headers.items() if name.lower().startswith(_TOLD_HEADERS)}
         self.compression = "deflate" if "permessage-deflate" in headers.get("sec-websocket-extensions", "") else None
         """What the recorded endpoint agreed to."""
-        dropped = session["closed_by"] == "network" and self._status == _SWITCHING_PROTOCOLS
+        dropped = session["closed_by"] in ("server", "network") and session["close_code"] == NO_CLOSE_FRAME
         dropped_at_ns = int((session["duration_ms"] or 0) * 1_000_000) if dropped else None
         self._plan = make_server_plan(messages, session["gaps"] or (), dropped_at_ns=dropped_at_ns)
         self._speed = speed

@@ -85,6 +85,7 @@ class ServerSide:
         self._deadlines: list[tuple[int, int]] = []
         self._given_up: set[int] = set()
         self._heard_ms = 0.0
+        self._heard_at_ns = -timeout_ns
         self._to_hear = plan.heard[::-1]
         self._told_beyond = False
 
@@ -155,6 +156,7 @@ class ServerSide:
 
     def _hear(self, audio_ms: float, now_ns: int, actions: list[Action]) -> None:
         self._heard_ms += audio_ms
+        self._heard_at_ns = now_ns
         while self._to_hear and self._to_hear[-1].audio_ms <= self._heard_ms + _ROUNDING_MS:
             heard = self._to_hear.pop()
             self._note_late(heard, actions)
@@ -200,7 +202,9 @@ class ServerSide:
         due_ns = now_ns
         if followed:
             last_ns = max(self._plan.moments[n].offset_ns for n in followed)
-            due_ns = max(self._at_ns[n] for n in followed) + int((follower.offset_ns - last_ns) / self._speed)
+            pause_ns = int((follower.offset_ns - last_ns) / self._speed)
+            # What waited for something in vain is due now, and not when it would have been due without that.
+            due_ns = max(due_ns, max(self._at_ns[n] for n in followed) + pause_ns)
         heapq.heappush(self._due, (due_ns, follower.number))
 
     def _expect_what_follows(self, number: int, at_ns: int) -> None:
@@ -213,6 +217,10 @@ class ServerSide:
     def _give_up(self, number: int, now_ns: int, actions: list[Action]) -> None:
         moment = self._plan.moments[number]
         if number in self._at_ns or number in self._given_up or not isinstance(moment, Awaited | Heard):
+            return
+        if isinstance(moment, Heard) and now_ns < self._heard_at_ns + self._timeout_ns:
+            # It is on its way: audio takes its time, and the caller may have begun later.
+            heapq.heappush(self._deadlines, (self._heard_at_ns + self._timeout_ns, number))
             return
         self._given_up.add(number)
         held = self._hold(number, now_ns)
