@@ -76,6 +76,8 @@ class ServerSide:
         self._configuration = ConfigurationTracker()
         self._at_ns: dict[int, int] = {}
         """When each moment of the recording has come about here."""
+        self._origins: dict[int, tuple[int, int]] = {}
+        """Of what is sent: from when on its time was counted, here and in the recording."""
         self._open_ties = {moment.number: len(moment.hard) + len(moment.soft) for moment in plan.outgoing}
         self._waived: set[tuple[int, int]] = set()
         """Soft ties to what will not come, so far: (what follows, what it followed)."""
@@ -198,14 +200,25 @@ class ServerSide:
         self._open_ties[follower.number] -= 1
         if self._open_ties[follower.number]:
             return
-        followed = [n for n in follower.hard | follower.soft if n in self._at_ns]
-        due_ns = now_ns
-        if followed:
-            last_ns = max(self._plan.moments[n].offset_ns for n in followed)
-            pause_ns = int((follower.offset_ns - last_ns) / self._speed)
-            # What waited for something in vain is due now, and not when it would have been due without that.
-            due_ns = max(due_ns, max(self._at_ns[n] for n in followed) + pause_ns)
+        due_ns = max(now_ns, self._due_ns(follower, now_ns))
         heapq.heappush(self._due, (due_ns, follower.number))
+
+    def _due_ns(self, follower: Outgoing, now_ns: int) -> int:
+        followed = [n for n in follower.hard | follower.soft if n in self._at_ns]
+        if not followed:
+            return now_ns
+        here_ns = max(self._at_ns[n] for n in followed)
+        recorded_ns = max(self._plan.moments[n].offset_ns for n in followed)
+        for n in followed:
+            if self._at_ns[n] == here_ns and self._plan.moments[n].offset_ns == recorded_ns:
+                # Counted from where the chain began: step by step, roundings would put two chains out of order.
+                here_ns, recorded_ns = self._origins.get(n, (here_ns, recorded_ns))
+                break
+        due_ns = here_ns + int((follower.offset_ns - recorded_ns) / self._speed)
+        # What waited for something in vain is due now, and not when it would have been due without that.
+        if due_ns >= now_ns:
+            self._origins[follower.number] = here_ns, recorded_ns
+        return due_ns
 
     def _expect_what_follows(self, number: int, at_ns: int) -> None:
         # The client is a real one and takes its own time, whatever the speed.
