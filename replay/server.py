@@ -101,7 +101,7 @@ class RecordedEndpoint:
         if redacted:
             self._tell(f"{redacted} messages of the server are served redacted, as they were kept")
         if session["gaps"]:
-            self._tell("the recording has gaps: what is missing in it is missing here, and the time of it is left out")
+            self._tell("the recording has gaps: what the server said in them is not served")
 
 
 @asynccontextmanager

@@ -141,7 +141,8 @@ class ServerSide:
         named = "; ".join(m.name for m in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         waited = f", which waited for {named}{more}" if missing else ""
-        return [Diverged("closed_early", f"the client is gone, with {left} messages still to be sent{waited}")]
+        count = f"{left} message{'' if left == 1 else 's'}"
+        return [Diverged("closed_early", f"the client is gone, with {count} still to be sent{waited}")]
 
     def _take(self, event_type: str, event: dict[str, Any], now_ns: int, actions: list[Action]) -> None:
         found = self._counterparts.match(event_type, event)

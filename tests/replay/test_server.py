@@ -137,6 +137,23 @@ async def test_the_client_that_was_recorded_finds_all_as_it_was(root: Root, scen
     assert told[-1].endswith(f"{len(said(recording))}/{len(said(recording))} messages sent, 0 divergences")
 
 
+async def test_a_beta_client_gets_a_beta_recording(root: Root, question_clip: Path) -> None:
+    [recording] = await staged(root, "healthy_beta")
+    update = asked(recording, "session.update")["session"]
+    async with serve_recording(recording, speed=PACE) as endpoint:
+        azure = AsyncAzureOpenAI(
+            api_key="any",
+            api_version="2025-04-01-preview",
+            azure_endpoint="https://any.example",
+            websocket_base_url=f"{endpoint.url}/openai",
+        )
+        async with azure.beta.realtime.connect(model="gpt-realtime") as connection:
+            events = await converse(connection, question_clip, update, "response.done")
+        await azure.close()
+    assert {"response.audio.delta", "conversation.item.created"} <= {event.type for event in events}
+    assert json.loads(events[-1].to_json(use_api_names=True)) == stands_in(recording, "response.done")
+
+
 async def test_as_fast_as_the_client_asks(root: Root) -> None:
     [recording] = await staged(root, "healthy_manual")
     recorded = said(recording)
@@ -152,13 +169,16 @@ async def test_as_fast_as_the_client_asks(root: Root) -> None:
 async def test_two_clients_at_once_have_a_session_each(root: Root) -> None:
     [recording] = await staged(root, "healthy_text")
     told: list[str] = []
-    async with serve_recording(recording, speed=math.inf, tell=told.append) as endpoint:
-        async with connect(f"{endpoint.url}/a?api-key=secret") as first, connect(f"{endpoint.url}/b") as second:
-            for client in (first, second):
-                assert await client.recv() == said(recording)[0]
-            await second.send('{"type": "session.nonsense"}')
-            await first.send(json.dumps(asked(recording, "session.update")))
-            assert json.loads(await first.recv())["type"] == "session.updated"
+    async with (
+        serve_recording(recording, speed=math.inf, tell=told.append) as endpoint,
+        connect(f"{endpoint.url}/a?api-key=secret") as first,
+        connect(f"{endpoint.url}/b") as second,
+    ):
+        for client in (first, second):
+            assert await client.recv() == said(recording)[0]
+        await second.send('{"type": "session.nonsense"}')
+        await first.send(json.dumps(asked(recording, "session.update")))
+        assert json.loads(await first.recv())["type"] == "session.updated"
     assert told[:3] == [
         "client 1: connected to /a",
         "client 2: connected to /b",

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from capture.recording.reader import RecordedMessage
 from replay.server_plan import make_server_plan
-from tests.replay.conftest import Script
 from replay.server_side import Action, Close, Diverged, Drop, Send, ServerSide
+from tests.replay.conftest import Script
 
 Json = dict[str, Any]
 
@@ -149,8 +149,10 @@ def test_audio_that_is_still_coming_is_not_awaited_in_vain(script: Any) -> None:
     (told,) = stage.wait(3000).told
     assert told[::2] == (
         1900,
-        "audio up to 0.02 s was awaited in vain for 1 s (there are 0.01 s):"
-        " not sent without it: input_audio_buffer.speech_started",
+        (
+            "audio up to 0.02 s was awaited in vain for 1 s (there are 0.01 s):"
+            " not sent without it: input_audio_buffer.speech_started"
+        ),
     )
     assert stage.send(4000, append()).wait(9000).sent[-1] == (4010, "input_audio_buffer.speech_started")
 
@@ -202,8 +204,10 @@ def test_what_is_awaited_in_vain_is_told_by_name_and_the_rest_goes_on(script: An
         (
             5010,
             "missing",
-            "session.update #1, at 0.01 s of the recording was awaited in vain for 5 s:"
-            " not sent without it: session.updated",
+            (
+                "session.update #1, at 0.01 s of the recording was awaited in vain for 5 s:"
+                " not sent without it: session.updated"
+            ),
         )
     ]
     assert [event for _, event in stage.sent] == [
@@ -249,8 +253,10 @@ def test_a_session_configured_otherwise_is_told(script: Any) -> None:
     stage = serve(script.messages).send(10, {"type": "session.update", "session": asked}).wait(100)
     assert [text for _, _, text in stage.told] == [
         'session.update: session.audio.output.voice is "cedar", recorded "marin"; the answer is the recorded one',
-        'session.update: session.audio.input is {"noise_reduction": null}, recorded not set;'
-        " the answer is the recorded one",
+        (
+            'session.update: session.audio.input is {"noise_reduction": null}, recorded not set;'
+            " the answer is the recorded one"
+        ),
     ]
 
 
