@@ -15,7 +15,8 @@ from typing import Any
 from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import parse_event
 from replay.plan import UPDATES
-from replay.server_plan import Awaited, ServerPlan, is_out_of_band
+from replay.server_plan import ServerPlan
+from replay.unanswered import Awaited, is_out_of_band
 
 Json = dict[str, Any]
 

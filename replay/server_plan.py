@@ -20,7 +20,8 @@ from capture.realtime.configuration import ConfigurationTracker, get_path, read_
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import is_in_conversation, parse_event
 from replay.id_map import IdIndex
-from replay.plan import APPEND, UPDATES, Message
+from replay.plan import APPEND, Message
+from replay.unanswered import ANSWERS, CANCEL, COMMIT, Awaited, Moment, Unanswered
 from replay.window import WindowScope
 
 Json = dict[str, Any]
@@ -28,49 +29,9 @@ Json = dict[str, Any]
 OPENED = 0
 """Number of the moment when the connection stood."""
 
-_CREATE, _COMMIT, _CANCEL = "response.create", "input_audio_buffer.commit", "response.cancel"
-_ITEM_CREATE = "conversation.item.create"
-_ANSWERS = {
-    "session.updated": UPDATES,
-    "input_audio_buffer.cleared": {"input_audio_buffer.clear"},
-    "conversation.item.truncated": {"conversation.item.truncate"},
-    "conversation.item.deleted": {"conversation.item.delete"},
-    "conversation.item.retrieved": {"conversation.item.retrieve"},
-}
-"""Events that answer one message of the client; first come, first answered."""
-_CULPRITS = {
-    "conversation_already_has_active_response": _CREATE,
-    "response_cancel_not_active": _CANCEL,
-    "input_audio_buffer_commit_empty": _COMMIT,
-    "invalid_tool_call_id": _ITEM_CREATE,
-}
-"""Error code -> what the client had sent, where the error names no event_id."""
-_ANSWERED = {*UPDATES, _CREATE, _COMMIT, _CANCEL, _ITEM_CREATE}.union(*_ANSWERS.values())
 _OF_ITS_OWN = ("conversation.", "rate_limits.", "response.content_part.", "response.output_item.")
 """What a server says unasked, whatever the client has just sent."""
 _NO_CLOSE_CODE = 1005
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Something of the recording that others follow."""
-
-    number: int
-    offset_ns: int
-    """When it was, since the session's start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited(Moment):
-    """A message of the client, other than audio."""
-
-    after: int
-    """What the server had sent last by then: number of a moment."""
-    type: str
-    """Event type; `text` or `binary` where it was no event."""
-    event: Json
-    name: str
-    """In words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +118,7 @@ class _Planner:
         self._scope = WindowScope(gaps, IdIndex())
         self._moments: list[Moment] = [Moment(OPENED, 0)]
         self._last_sent = OPENED
-        self._unanswered: list[Awaited] = []
+        self._unanswered = Unanswered()
         self._counts: Counter[str] = Counter()
         self._turns_due: list[int] = []
         """Turns committed by server VAD and not answered yet."""
@@ -219,16 +180,16 @@ class _Planner:
             return
         event = parse_event(message.content) or {}
         self._configuration.observe("client", event)
-        event_type = message.type or message.kind
+        event_type = message.type or kind_of(message.content)
         self._counts[event_type] += 1
         name = f"{event_type} #{self._counts[event_type]}, at {message.offset_ns / 1e9:.2f} s of the recording"
         awaited = Awaited(len(self._moments), at_ns, self._last_sent, event_type, event, name)
         self._moments.append(awaited)
-        self._unanswered.append(awaited)
+        self._unanswered.add(awaited)
 
     def _take_server(self, message: Message) -> None:
         event = parse_event(message.content) or {}
-        event_type = message.type or message.kind
+        event_type = message.type or kind_of(message.content)
         # Places in the audio are moments of their own, so the causes come first.
         hard, soft = self._causes(ga_name(event_type), event)
         at_ns = self._scope.elapsed_ns(message.offset_ns)
@@ -270,82 +231,37 @@ class _Planner:
         return hard, soft
 
     def _cause(self, kind: str, event: Json, ids: list[str]) -> int | None:
-        if kind in _ANSWERS:
-            return self._answer(_ANSWERS[kind], item_id=event.get("item_id"))
-        if kind == "error":
-            return self._culprit(_object(event, "error"))
-        if kind == "response.created":
+        is_told_of = bool(set(ids) & self._last_of.keys())
+        found: Awaited | None = None
+        if kind in ANSWERS:
+            found = self._unanswered.answer(ANSWERS[kind], item_id=event.get("item_id"))
+        elif kind == "error":
+            found = self._unanswered.culprit(_object(event, "error"))
+        elif kind == "response.created":
             return self._asker(_object(event, "response"))
-        if kind == "input_audio_buffer.committed":
-            by_hand = self._answer({_COMMIT})
-            # Server VAD has told of the turn's speech before; without that only the audio can have made it.
-            is_told = bool(set(ids) & self._last_of.keys())
-            return by_hand if by_hand is not None or is_told else self._hearing(event)
-        if kind.startswith("input_audio_buffer."):
+        elif kind == "input_audio_buffer.committed":
+            found = self._unanswered.answer({COMMIT})
+            # Server VAD tells of a turn's speech before; without that only the audio can have made it.
+            if found is None and not is_told_of:
+                return self._hearing(event)
+        elif kind.startswith("input_audio_buffer."):
             return self._hearing(event)
-        if kind in ("conversation.item.added", "conversation.item.done") and not set(ids) & self._last_of.keys():
-            return self._creation(_object(event, "item"))
-        return None
-
-    def _answer(self, types: set[str], *, item_id: object = None, out_of_band: bool | None = None) -> int | None:
-        for awaited in self._unanswered:
-            if (
-                awaited.type in types
-                and (item_id is None or awaited.event.get("item_id") == item_id)
-                and (out_of_band is None or is_out_of_band(awaited.event) == out_of_band)
-            ):
-                self._unanswered.remove(awaited)
-                return awaited.number
-        return None
-
-    def _culprit(self, error: Json) -> int | None:
-        named = error.get("event_id")
-        for awaited in self._unanswered:
-            if isinstance(named, str) and awaited.event.get("event_id") == named:
-                self._unanswered.remove(awaited)
-                return awaited.number
-        code, param = error.get("code"), error.get("param")
-        if code in _CULPRITS:
-            return self._answer({_CULPRITS[code]})
-        if isinstance(param, str) and param.startswith("session"):
-            return self._answer(UPDATES)
-        if error.get("type") != "invalid_request_error":
-            return None
-        # Of what is still to be answered the last: an endpoint refuses at once, and answers in its own time.
-        last = next((awaited for awaited in reversed(self._unanswered) if awaited.type in _ANSWERED), None)
-        return None if last is None else self._answer({last.type})
+        elif kind in ("conversation.item.added", "conversation.item.done") and not is_told_of:
+            found = self._unanswered.creation(_object(event, "item"))
+            if found is not None and ids:
+                self._items[found.number] = ids[0]
+        return None if found is None else found.number
 
     def _asker(self, response: Json) -> int | None:
         in_conversation = is_in_conversation(response)
-        asked = next(
-            (a for a in self._unanswered if a.type == _CREATE and is_out_of_band(a.event) != in_conversation), None
-        )
-        turn = self._turns_due.pop(0) if in_conversation and self._turns_due else None
-        if asked is None or (turn is not None and turn < asked.number):
+        turn = self._turns_due[0] if in_conversation and self._turns_due else None
+        asked = self._unanswered.response(in_conversation=in_conversation, before=turn)
+        if asked is None:
+            self._turns_due[: turn is not None] = []
             return turn
-        if turn is not None:
-            self._turns_due.insert(0, turn)
-        self._unanswered.remove(asked)
         if isinstance(response.get("id"), str):
             self._responses[response["id"]] = asked.number
         return asked.number
-
-    def _creation(self, item: Json) -> int | None:
-        waiting = [awaited for awaited in self._unanswered if awaited.type == _ITEM_CREATE]
-        same_id = (a for a in waiting if get_path(a.event, "item.id") == item.get("id"))
-        same_kind = (
-            a
-            for a in waiting
-            if get_path(a.event, "item.id") is None
-            and all(get_path(a.event, f"item.{name}") == item.get(name) for name in ("type", "role", "call_id"))
-        )
-        found = next(same_id, None) or next(same_kind, None)
-        if found is None:
-            return None
-        self._unanswered.remove(found)
-        if isinstance(item.get("id"), str):
-            self._items[found.number] = item["id"]
-        return found.number
 
     def _hearing(self, event: Json) -> int | None:
         """Give the place in the audio that an event of server VAD was about."""
@@ -363,8 +279,8 @@ class _Planner:
 
     def _unnamed_cause(self) -> set[int]:
         """Give what the client had sent since the server spoke last: what comes then may well be about that."""
-        since = [awaited for awaited in self._unanswered if awaited.after == self._last_sent]
-        return {since[-1].number} if since else set()
+        last = self._unanswered.last_since(self._last_sent)
+        return set() if last is None else {last.number}
 
     def _note(self, kind: str, event: Json, sent: Outgoing) -> None:
         if kind == "input_audio_buffer.speech_started":
@@ -379,7 +295,7 @@ class _Planner:
             if is_in_conversation(response):
                 self._last_done = sent.number
         # What answers a client about an item is not what others about that item follow.
-        if kind not in _ANSWERS and kind != "error":
+        if kind not in ANSWERS and kind != "error":
             for name in ids_of(event):
                 self._first_of.setdefault(name, sent.number)
                 self._last_of[name] = sent.number
@@ -392,9 +308,9 @@ class _Planner:
 
     def _note_cancellation(self, response: Json, done: Outgoing) -> None:
         reason = get_path(response, "status_details.reason")
-        cause = self._answer({_CANCEL}) if reason == "client_cancelled" else None
-        if reason == "turn_detected":
-            cause = self._last_speech
+        cause = self._last_speech if reason == "turn_detected" else None
+        if reason == "client_cancelled" and (cancel := self._unanswered.answer({CANCEL})):
+            cause = cancel.number
         if cause is None:
             return
         # The response ends with the interruption, not where the recorded caller happened to interrupt. If that never
@@ -419,9 +335,9 @@ def audio_length_ms(append: str | bytes, configuration: ConfigurationTracker) ->
     return configuration.input_format.milliseconds(len(encoded) * 3 // 4 - encoded.count("=", -2))
 
 
-def is_out_of_band(create: Json) -> bool:
-    """Tell whether a response.create asks for a response beside the conversation."""
-    return get_path(create, "response.conversation") == "none"
+def kind_of(message: str | bytes) -> str:
+    """Name a message that has no type."""
+    return "binary" if isinstance(message, bytes) else "text"
 
 
 def ids_of(event: Json) -> list[str]:

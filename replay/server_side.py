@@ -17,7 +17,8 @@ from capture.realtime.configuration import ConfigurationTracker
 from capture.realtime.events import parse_event
 from replay.counterparts import Counterparts, differing_settings
 from replay.plan import APPEND
-from replay.server_plan import OPENED, Awaited, Heard, Outgoing, ServerPlan, audio_length_ms
+from replay.server_plan import OPENED, Heard, Outgoing, ServerPlan, audio_length_ms, kind_of
+from replay.unanswered import Awaited
 
 WAIT_TIMEOUT_NS = 15_000_000_000
 _ROUNDING_MS = 1.0
@@ -111,7 +112,7 @@ class ServerSide:
         """Take in a message of the client."""
         event = parse_event(message) or {}
         name = event.get("type")
-        event_type = name if isinstance(name, str) else "binary" if isinstance(message, bytes) else "text"
+        event_type = name if isinstance(name, str) else kind_of(message)
         actions: list[Action] = []
         if event_type == APPEND:
             self._hear(audio_length_ms(message, self._configuration), now_ns, actions)

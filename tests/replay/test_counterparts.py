@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from replay.counterparts import Counterparts, differing_settings
-from replay.server_plan import Awaited, make_server_plan
+from replay.server_plan import make_server_plan
+from replay.unanswered import Awaited
 
 Json = dict[str, Any]
 
@@ -77,7 +78,7 @@ def test_an_id_that_the_recorded_server_gave_is_replaced_where_this_client_chose
 
     unnamed = Counterparts(plan)
     matched(unnamed, message())
-    assert unnamed.translate(added["type"], "the very bytes") == "the very bytes"
+    assert unnamed.translate("conversation.item.added", "the very bytes") == "the very bytes"
 
 
 def test_a_call_that_the_client_wrote_itself_is_known_by_its_own_id(script: Any) -> None:
@@ -109,7 +110,7 @@ def test_what_holds_no_id_of_the_client_keeps_its_bytes(script: Any) -> None:
     script.client(message("old"))
     counterparts = Counterparts(make_server_plan(script.messages))
     matched(counterparts, message("mine"))
-    contents: list[str | bytes] = ['{"type":  "a",  "b": "\\u00e9"}', "no JSON", b"\x00"]
+    contents: tuple[str | bytes, ...] = ('{"type":  "a",  "b": "\\u00e9"}', "no JSON", b"\x00")
     for content in contents:
         assert counterparts.translate("a", content) == content
 

@@ -9,7 +9,8 @@ import pytest
 
 from capture.keeping import OUTSIDE_WINDOW
 from capture.realtime.configuration import ConfigurationTracker
-from replay.server_plan import OPENED, Awaited, Heard, ServerPlan, audio_length_ms, make_server_plan
+from replay.server_plan import OPENED, Heard, ServerPlan, audio_length_ms, make_server_plan
+from replay.unanswered import Awaited
 
 Json = dict[str, Any]
 

@@ -195,6 +195,11 @@ def test_what_has_no_counterpart_is_told_and_answered_by_nothing(script: Any) ->
     assert [event for _, event in stage.sent] == ["session.created", "response.created", "response.done"]
 
 
+def test_what_is_no_event_has_its_counterpart_too(script: Any) -> None:
+    script.server(CREATED, 0).client("hello", 10, kind="text").client(b"\x00", 20, kind="binary").client("{}", 30)
+    assert serve(script.messages).send(50, "hello", b"\x00", "{}").wait(20_000).told == []
+
+
 def test_what_is_awaited_in_vain_is_told_by_name_and_the_rest_goes_on(script: Any) -> None:
     script.server(CREATED, 0).client(UPDATE, 10).server({"type": "session.updated"}, 20)
     script.client(CREATE, 1020).server(begun("resp_1"), 1030).server(done("resp_1"), 1040)
