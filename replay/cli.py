@@ -125,6 +125,25 @@ def stage_command(
     raise typer.Exit(run_stage(scenarios, recordings, seed=seed, speed=speed, as_json=json_output))
 
 
+@app.command("serve")
+def serve_command(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
+    speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a message awaited in vain is told.")] = 15.0,
+    once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Serve a recording as an endpoint: a client gets the recorded server's side, each message after what it followed.
+
+    Needs no key and no network. What the client does otherwise than the recorded one is told on stderr.
+    Example: wiretape replay serve last --listen 127.0.0.1:8901
+    """
+    from replay.serve_command import run_serve
+
+    run_serve(session, recordings, listen=listen, speed=speed, timeout_s=timeout, once=once)
+
+
 @app.command("simulate")
 def simulate_command(
     scenarios: Annotated[
