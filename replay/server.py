@@ -21,7 +21,7 @@ from capture.errors import UsageProblem
 from capture.recording.reader import RecordedMessage, Recording
 from replay.server_plan import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
-from replay.simulator.connection import QuietHandshakes
+from replay.simulator.endpoint.connection import QuietHandshakes
 
 Tell = Callable[[str], None]
 

@@ -23,8 +23,8 @@ from capture.recording.reader import RecordedMessage, Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from replay.server import serve_recording
+from replay.simulator.client.playing import play_session
 from replay.simulator.scenario import load_scenario
-from replay.simulator.script_client import play_session
 from replay.staging import stage
 
 Json = dict[str, Any]
