@@ -9,16 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from capture.realtime.dialects import GA_NAMES
-from replay.simulator.protocol.shapes import (
-    ClientMistake,
-    ListOf,
-    Number,
-    Table,
-    Text,
-    refuse_type,
-    refuse_value,
-    unknown_parameter,
-)
+from replay.simulator.protocol.mistakes import ClientMistake, refuse_type, refuse_value, unknown_parameter
+from replay.simulator.protocol.shapes import ListOf, Number, Text
 
 Json = dict[str, Any]
 
@@ -114,7 +106,7 @@ class BetaDialect:
     def _read_update(self, event: Json, session_type: str) -> Json:
         asked = event["session"]
         if not isinstance(asked, dict):
-            raise refuse_type(Table({}), asked, "session")
+            raise refuse_type(("an object",), asked, "session")
         self._asked_temperature = _read_temperature(asked, "session")
         return {**event, "session": {"type": session_type, **_read_fields(asked, _SESSION_PATHS, "session")}}
 
@@ -194,7 +186,7 @@ def _read_modalities(value: object, path: str) -> list[str]:
 
 def _read_format(value: object, path: str) -> Json:
     if not isinstance(value, str):
-        raise refuse_type(Text(), value, path)
+        raise refuse_type(("a string",), value, path)
     if value not in _FORMATS:
         raise refuse_value(value, tuple(_FORMATS), path)
     return dict(_FORMATS[value])
