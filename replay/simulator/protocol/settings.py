@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from replay.simulator.protocol.item_shapes import ITEMS, REFERENCE
 from replay.simulator.protocol.shapes import (
     Anything,
@@ -11,6 +13,7 @@ from replay.simulator.protocol.shapes import (
     ListOf,
     Nullable,
     Number,
+    Shape,
     Table,
     Tagged,
     Text,
@@ -214,3 +217,29 @@ RESPONSE = Table(
     }
 )
 """`response` of response.create."""
+
+
+def has_setting(path: str) -> bool:
+    """Tell whether a realtime session has a setting at this path, such as `audio.output.voice`."""
+    shape: Shape = SESSION
+    for name in path.split("."):
+        fields = _fields_of(shape)
+        if name not in fields:
+            return False
+        shape = fields[name]
+    return True
+
+
+def _fields_of(shape: Shape) -> Mapping[str, Shape]:
+    match shape:
+        case Table():
+            return shape.fields
+        case Nullable():
+            return _fields_of(shape.shape)
+        case Tagged():
+            inner = tuple(shape.tables.values())
+        case Either():
+            inner = shape.shapes
+        case _:
+            return {}
+    return {name: field for each in inner for name, field in _fields_of(each).items()}

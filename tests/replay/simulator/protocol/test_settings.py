@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from replay.simulator.protocol.mistakes import ClientMistake
-from replay.simulator.protocol.settings import RESPONSE, SESSION, TRANSCRIPTION_SESSION
+from replay.simulator.protocol.settings import RESPONSE, SESSION, TRANSCRIPTION_SESSION, has_setting
 from replay.simulator.protocol.shapes import Table
 
 
@@ -27,3 +27,21 @@ def test_refuses_what_cannot_be_set(shape: Table, settings: dict[str, Any], code
         shape.check(settings, "")
 
     assert (refused.value.code, refused.value.param) == (code, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("instructions", True),
+        ("audio.output", True),
+        ("audio.input.transcription.model", True),
+        ("audio.input.turn_detection.eagerness", True),
+        ("truncation.retention_ratio", True),
+        ("voice", False),
+        ("audio.output.voce", False),
+        ("instructions.tone", False),
+        ("", False),
+    ],
+)
+def test_knows_the_paths_of_settings(path: str, is_one: bool) -> None:
+    assert has_setting(path) == is_one
