@@ -110,7 +110,7 @@ def stage_command(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How fast time passes; recordings look as at 1.")
+        float, typer.Option(min=0.1, max=100, help="How fast time passes at best; recordings look as at 1.")
     ] = 1.0,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
