@@ -136,14 +136,16 @@ class ServerSide:
     def disconnect(self) -> list[Diverged]:
         """Take in that the client is gone."""
         left = self.to_send
-        if self.has_ended or not left:
+        end = next((moment for moment in self._plan.outgoing if moment.kind != "message"), None)
+        if self.has_ended or not (left or end):
             return []
         missing = [m for m in self._plan.moments if isinstance(m, Awaited | Heard) and m.number not in self._at_ns]
         named = "; ".join(m.name for m in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        waited = f", which waited for {named}{more}" if missing else ""
-        count = f"{left} message{'' if left == 1 else 's'}"
-        return [Diverged("closed_early", f"the client is gone, with {count} still to be sent{waited}")]
+        waited = f", which waited for {named}{more}" if missing and left else ""
+        count = f"{left} message{'' if left == 1 else 's'} still to be sent"
+        ended = f"; the recorded server {_ending(end)}" if end else ""
+        return [Diverged("closed_early", f"the client is gone, with {count}{waited}{ended}")]
 
     def _take(self, event_type: str, event: dict[str, Any], now_ns: int, actions: list[Action]) -> None:
         found = self._counterparts.match(event_type, event)
@@ -267,3 +269,7 @@ class ServerSide:
 def _listed(held: list[Outgoing]) -> str:
     more = f" and {len(held) - 1} more" if len(held) > 1 else ""
     return held[0].type + more
+
+
+def _ending(end: Outgoing) -> str:
+    return "dropped the connection" if end.kind == "drop" else f"closed with {end.close_code}"

@@ -305,6 +305,13 @@ def test_a_client_that_leaves_early_is_told_what_was_waited_for(script: Any) -> 
     )
 
 
+def test_a_client_that_closes_before_the_server_did_is_told(script: Any) -> None:
+    script.server(CREATED, 0)
+    script._add("server", (1011).to_bytes(2, "big"), 500, "close", False)
+    (told,) = serve(script.messages).wait(5).side.disconnect()
+    assert told.text == "the client is gone, with 0 messages still to be sent; the recorded server closed with 1011"
+
+
 def test_an_error_names_the_event_of_this_client(script: Any) -> None:
     script.server(CREATED, 0).client({**CREATE, "event_id": "evt_old"}, 10)
     error = {"type": "invalid_request_error", "code": "x", "event_id": "evt_old"}
