@@ -30,6 +30,7 @@ from analyze.matrix import count_failures, dimension_sql
 from analyze.runs import list_runs
 from analyze.session_parts import (
     Row,
+    lacks_events,
     read_audio_health,
     read_configuration,
     read_failing_seqs,
@@ -139,14 +140,7 @@ class Queries:
 
     def lacks_events(self, session_id: str) -> bool:
         """Tell whether a session whose row counts events has none that can be read, as where its file is damaged."""
-        found = self.store.tuples(
-            "SELECT COALESCE(events_sent, 0) + COALESCE(events_received, 0) > 0"
-            " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.session_id = s.session_id)"
-            " FROM sessions AS s WHERE session_id = ?",
-            [session_id],
-            only=[session_id],
-        )
-        return bool(found and found[0][0])
+        return lacks_events(self.store, session_id)
 
     def failing_seqs(self, session_id: str) -> dict[str, list[int]]:
         """Give the failure keys that a session's events told, each with the seqs of these events."""
