@@ -80,6 +80,8 @@ class Job:
     target: Target
     plan: Plan
     trial: int
+    block: int
+    kind: TrialKind
 
 
 OnProgress = Callable[[Job, Trial | None], None]
@@ -160,7 +162,15 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     jobs: list[Job] = []
     for trial in range(1, run.trials + 1):
         block = [
-            Job(cell, by_session[cell.session_id], by_name[cell.target], plan, trial)
+            Job(
+                cell,
+                by_session[cell.session_id],
+                by_name[cell.target],
+                plan,
+                trial=trial,
+                block=trial,
+                kind="baseline" if cell.baseline else "variation",
+            )
             for cell, plan in zip(run.cells, plans, strict=True)
         ]
         order.shuffle(block)
@@ -196,7 +206,36 @@ async def run_matrix(
     Cancelled, it keeps what was done and marks the run interrupted.
     """
     save_run(root, run.run_id, encode_run(run))
-    slots, one_writer = asyncio.Semaphore(run.concurrency), asyncio.Lock()
+    slots = asyncio.Semaphore(run.concurrency)
+    try:
+        await play_jobs(
+            run,
+            jobs,
+            root,
+            recorder,
+            slot_of=lambda _: slots,
+            timeout_ns=timeout_ns,
+            redact=redact,
+            on_progress=on_progress,
+        )
+        run.status = "done"
+    finally:
+        end_run(run, root)
+
+
+async def play_jobs(
+    run: Run,
+    jobs: Iterable[Job],
+    root: Root,
+    recorder: Recorder,
+    *,
+    slot_of: Callable[[Job], asyncio.Semaphore],
+    timeout_ns: int,
+    redact: Sequence[str],
+    on_progress: OnProgress,
+) -> None:
+    """Play trials, each when its slot is free; the run's file is replaced after each."""
+    one_writer = asyncio.Lock()
 
     async def save() -> None:
         async with one_writer:
@@ -204,7 +243,7 @@ async def run_matrix(
             await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
 
     async def play_job(job: Job) -> None:
-        async with slots:
+        async with slot_of(job):
             on_progress(job, None)
             played = await _play(job, run, recorder, timeout_ns, redact)
         trial = await _judge(job, played)
@@ -212,17 +251,18 @@ async def run_matrix(
         await save()
         on_progress(job, trial)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
-        run.status = "done"
-    finally:
-        run.status = "done" if run.status == "done" else "interrupted"
-        run.ended_at = datetime.now(UTC)
-        for cell in run.cells:
-            cell.trials.sort(key=lambda trial: trial.trial)
-        save_run(root, run.run_id, encode_run(run))
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+
+
+def end_run(run: Run, root: Root) -> None:
+    """Write down that a run is over: interrupted, unless it is marked done."""
+    run.status = "done" if run.status == "done" else "interrupted"
+    run.ended_at = datetime.now(UTC)
+    for cell in run.cells:
+        cell.trials.sort(key=lambda trial: trial.trial)
+    save_run(root, run.run_id, encode_run(run))
 
 
 async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str]) -> Played:
@@ -231,8 +271,8 @@ async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact:
         replay_of=job.source.recording.session_id,
         cell=job.cell.cell,
         trial=job.trial,
-        block=job.trial,
-        trial_kind=_kind(job.cell),
+        block=job.block,
+        trial_kind=job.kind,
         overrides=json.dumps(job.cell.overrides, ensure_ascii=False),
         expected_failure_keys=job.source.recording.failure_keys,
     )
@@ -259,16 +299,12 @@ async def _judge(job: Job, played: Played) -> Trial:
         note = str(failure)
     return Trial(
         trial=job.trial,
-        block=job.trial,
+        block=job.block,
         session_id=played.session_id,
         outcome=outcome,
-        kind=_kind(job.cell),
+        kind=job.kind,
         note=note,
     )
-
-
-def _kind(cell: RunCell) -> TrialKind:
-    return "baseline" if cell.baseline else "variation"
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
@@ -327,8 +363,8 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
         )
 
     unchanged = [cell for cell in cells if is_unchanged(cell)]
-    home = max(unchanged, key=lambda cell: _nearness(targets[cell.target], source), default=None)
-    return home if home is not None and _nearness(targets[home.target], source) else cells[0]
+    home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
+    return home if home is not None and nearness(targets[home.target], source) else cells[0]
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
@@ -336,7 +372,7 @@ def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str,
     return recorded.transcription_models if recorded else {}
 
 
-def _nearness(target: Target, source: Source) -> int:
+def nearness(target: Target, source: Source) -> int:
     """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
     if target.name == source.recording.target:
         return 3

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from replay.experiment import BASELINE, LOOKS, Batch, Changes, Experiment, Phase, Result, Stop
+from replay.experiment import BASELINE, LOOKS, ArmDecision, Batch, Changes, Experiment, Result, Stop
 from replay.runs import TrialOutcome
 
 SINGLES: tuple[Changes, ...] = tuple(((axis, "other"),) for axis in ("target", "model", "a", "b", "c", "d"))
@@ -179,5 +179,5 @@ def rates(world: World, guilty: set[str], count: int) -> tuple[float, float]:
     return wrong / count, right / count
 
 
-def _decided(found: Experiment) -> list[object]:
+def _decided(found: Experiment) -> list[ArmDecision]:
     return [arm for arm in found.stages[0] if arm.state != "open"]
