@@ -17,44 +17,26 @@ from itertools import combinations
 from math import ceil, log
 from typing import Literal
 
-from replay.runs import TrialOutcome
-from replay.statistics import fisher_one_sided, halving_excluded
+from replay.arms import (
+    LEVEL,
+    BASELINE,
+    LOOKS,
+    NOT_COUNTED_AT_MOST,
+    ArmDecision,
+    Changes,
+    Phase,
+    Result,
+    decide_arm,
+    is_useless,
+)
 
-Changes = tuple[tuple[str, str], ...]
-"""What an arm changes against the recording: (axis, value), in the order of the axes; () is the baseline."""
-Phase = Literal["opening", "blocks", "control"]
 Ending = Literal["not_reproduced", "no_baseline", "cleared", "max_trials", "decided"]
-State = Literal["implicated", "ruled_out", "open"]
 
-BASELINE: Changes = ()
-LOOKS = (6, 12, 24, 48, 96, 192)
-"""Trials a cell at which it may be decided; a test after every block would be wrong far more often."""
-LEVEL = 0.05
-"""Chance of any wrong decision among the arms of a stage, shared out over arms and looks."""
 OPENING_TRIALS = 12
-NOT_COUNTED_AT_MOST = 1 / 5
-_PATIENCE = 12
-"""Trials of a cell after which too many that do not count close it."""
 _CLEARED = 0.001
 _CONTROL = 0.05
 _FIRST_LOOKS = 12
 """Blocks that a wave of arms should have before the cap ends it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One trial that is over."""
-
-    changes: Changes
-    block: int
-    """0 in the opening."""
-    phase: Phase
-    outcome: TrialOutcome
-
-    @property
-    def counts(self) -> bool:
-        """Whether it is in n."""
-        return self.outcome in ("failed", "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +54,6 @@ class Stop:
     """Nothing more is to be tried."""
 
     ending: Ending
-
-
-@dataclass(frozen=True, slots=True)
-class ArmDecision:
-    """What the blocks of one arm say."""
-
-    changes: Changes
-    state: State
-    is_running: bool
-    """Whether more blocks may decide it."""
-    baseline_failed: int
-    failed: int
-    trials: int
-    """Blocks in which both trials count; k1/n and k2/n of the tests."""
-    p_implicated: float | None
-    p_ruled_out: float | None
-    level: float
-    reason: str = ""
-    """Why it decides nothing although trials were made."""
-
-    @property
-    def clears(self) -> bool:
-        """Whether the change takes away at least half of the failures; less leaves another cause behind."""
-        return self.state == "implicated" and 2 * self.failed <= self.baseline_failed
 
 
 @dataclass(frozen=True)
@@ -160,7 +118,7 @@ class Experiment:
         """Say what to try next."""
         if not self.is_reproduced:
             return self._open()
-        if _is_useless(self._by_arm.get(BASELINE, {}).values()):
+        if is_useless(self._by_arm.get(BASELINE, {}).values()):
             return Stop("no_baseline")
         running = [arm for arm in self.stages[-1] if arm.is_running]
         if running and not self._is_quiet and (batch := self._plan_blocks(running)) is not None:
@@ -244,42 +202,7 @@ class Experiment:
 
     def _decide_all(self, arms: Sequence[Changes]) -> list[ArmDecision]:
         level = LEVEL / (max(1, len(arms)) * len(LOOKS))
-        return [self._decide(arm, level) for arm in arms]
-
-    def _decide(self, changes: Changes, level: float) -> ArmDecision:
-        made, baseline = self._by_arm.get(changes, {}), self._by_arm.get(BASELINE, {})
-        blocks = [b for b in sorted(made) if made[b].counts and b in baseline and baseline[b].counts]
-        pairs = [(baseline[b].outcome == "failed", made[b].outcome == "failed") for b in blocks]
-        too_many = _not_counted_share(made.values()) > NOT_COUNTED_AT_MOST
-        for look in LOOKS:
-            if len(pairs) < look or too_many:
-                break
-            decision = _look(changes, pairs[:look], level)
-            if decision.state != "open":
-                return decision
-        useless = _is_useless(made.values())
-        running = not useless and len(pairs) < LOOKS[-1]
-        return _look(changes, pairs, level, is_running=running, reason=_why(made.values()) if too_many else "")
-
-
-def _look(
-    changes: Changes,
-    pairs: Sequence[tuple[bool, bool]],
-    level: float,
-    *,
-    is_running: bool | None = None,
-    reason: str = "",
-) -> ArmDecision:
-    n = len(pairs)
-    k1, k2 = sum(before for before, _ in pairs), sum(after for _, after in pairs)
-    implicated = fisher_one_sided(k1, n, k2, n) if n else None
-    ruled_out = halving_excluded(k1, n, k2, n) if n else None
-    state: State = "open"
-    if is_running is None and implicated is not None and implicated <= level:
-        state = "implicated"
-    elif is_running is None and ruled_out is not None and ruled_out <= level:
-        state = "ruled_out"
-    return ArmDecision(changes, state, bool(is_running), k1, k2, n, implicated, ruled_out, level, reason)
+        return [decide_arm(arm, self._by_arm.get(arm, {}), self._by_arm.get(BASELINE, {}), level) for arm in arms]
 
 
 def _ended(arm: ArmDecision) -> ArmDecision:
@@ -301,24 +224,3 @@ def _one_an_axis(arms: Iterable[ArmDecision]) -> list[ArmDecision]:
 
 def _together(arms: Iterable[ArmDecision]) -> Changes:
     return tuple(change for arm in arms for change in arm.changes)
-
-
-def _not_counted_share(results: Iterable[Result]) -> float:
-    made = list(results)
-    return sum(not result.counts for result in made) / len(made) if made else 0.0
-
-
-def _is_useless(results: Iterable[Result]) -> bool:
-    made = list(results)
-    counted = sum(result.counts for result in made)
-    if not counted and len(made) >= LOOKS[0]:
-        return True
-    return len(made) >= _PATIENCE and _not_counted_share(made) > NOT_COUNTED_AT_MOST
-
-
-def _why(results: Iterable[Result]) -> str:
-    made = list(results)
-    names = {"throttled": "throttled", "not_run": "not run", "failed_otherwise": "failed in another way"}
-    counts = {name: sum(result.outcome == outcome for result in made) for outcome, name in names.items()}
-    listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{sum(counts.values())} of {len(made)} trials do not count ({listed})"

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
+from replay.arms import Changes, Phase
 from replay.axes import Choice, Known, choose_target, leave_out
-from replay.experiment import Batch, Changes, Phase, Stop
+from replay.experiment import Batch, Stop
 from replay.isolation import find_changes, read_experiment
 from replay.matrix import Job, OnProgress, adapt_for, end_run, play_jobs
 from replay.player import WAIT_TIMEOUT_NS

@@ -22,8 +22,9 @@ from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.redaction import redact_setting
 from capture.targets import Target, load_targets, resolve_target
+from replay.arms import LOOKS
 from replay.axes import Known, list_choices, parse_axis
-from replay.experiment import LOOKS, Batch, Ending
+from replay.experiment import Batch, Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from replay.arms import BASELINE, ArmDecision, Changes, Phase, Result
 from replay.comparison import AxisDecision, CellResult, Comparison, Decision, axis_label, tally
-from replay.experiment import BASELINE, ArmDecision, Changes, Experiment, Phase, Result
+from replay.experiment import Experiment
 from replay.runs import Run, RunCell, Trial, TrialOutcome
 
 
@@ -111,7 +112,9 @@ def _sum_up(arms: Sequence[ArmDecision], cells: dict[Changes, CellResult]) -> Ax
 
 
 def _compare(arm: ArmDecision, cell: CellResult) -> Comparison:
-    reason = arm.reason or ("" if arm.state != "open" else "no trial was made" if not cell.session_ids else "undecided")
+    reason = arm.reason or (
+        "" if arm.state != "open" else "no trial was made" if not cell.session_ids else f"undecided at {arm.trials}"
+    )
     return Comparison(
         axis=" + ".join(axis for axis, _ in arm.changes),
         value=" + ".join(value for _, value in arm.changes),

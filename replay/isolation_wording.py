@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from replay.arms import ArmDecision
 from replay.comparison import AxisDecision, Comparison, axis_label, short_path
-from replay.experiment import ArmDecision
 from replay.isolation import Reading
 from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
 from replay.statistics import CONFIDENCE, exact_upper_bound
@@ -69,7 +69,7 @@ def say(pattern: AdaptivePattern, recording: RunRecording, reading: Reading) -> 
         "not_in_these_axes": _not_in_these,
         "undecided": _undecided,
     }[pattern](reading)
-    return f"{results}: {conclusion}{_ruled_out(pattern, reading)}{_still_open(reading)}{_bound(reading)}"
+    return f"{results}: {conclusion}{_ruled_out(pattern, reading)}{_still_open(reading)}{_bound(reading)}{_control(reading)}"
 
 
 def _results(recording: RunRecording, reading: Reading) -> str:
@@ -175,6 +175,15 @@ def _bound(reading: Reading) -> str:
     weakest = min(passing, key=lambda cell: cell.trials)
     bound = exact_upper_bound(0, weakest.trials)
     return f" {weakest.ratio} excludes a rate above {bound:.0%} ({CONFIDENCE:.0%}, exact one-sided)."
+
+
+def _control(reading: Reading) -> str:
+    control = reading.control
+    if not control.session_ids:
+        return " It was not checked at the end that it still fails."
+    return (
+        "" if control.failed else f" The control at the end, {control.ratio}, is too short to say that it still fails."
+    )
 
 
 def _implicated(reading: Reading) -> list[AxisDecision]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from replay.experiment import BASELINE, LOOKS, ArmDecision, Batch, Changes, Experiment, Result, Stop
+from replay.arms import BASELINE, LOOKS, ArmDecision, Changes, Result
+from replay.experiment import Batch, Experiment, Stop
 from replay.runs import TrialOutcome
 
 SINGLES: tuple[Changes, ...] = tuple(((axis, "other"),) for axis in ("target", "model", "a", "b", "c", "d"))
