@@ -18,8 +18,8 @@ from math import ceil, log
 from typing import Literal
 
 from replay.arms import (
-    LEVEL,
     BASELINE,
+    LEVEL,
     LOOKS,
     NOT_COUNTED_AT_MOST,
     ArmDecision,
