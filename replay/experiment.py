@@ -144,7 +144,7 @@ class Experiment:
             return Stop("cleared" if self.has_cleared else otherwise)
         if len(control) >= self._control_trials:
             return Stop("cleared")
-        return Batch("control", self._next_block, ((BASELINE,),), "control: does it still fail?")
+        return Batch("control", self._next_block, ((BASELINE,),), "does it still fail?")
 
     @property
     def _control_trials(self) -> int:

@@ -112,9 +112,9 @@ def _sum_up(arms: Sequence[ArmDecision], cells: dict[Changes, CellResult]) -> Ax
 
 
 def _compare(arm: ArmDecision, cell: CellResult) -> Comparison:
-    reason = arm.reason or (
-        "" if arm.state != "open" else "no trial was made" if not cell.session_ids else f"undecided at {arm.trials}"
-    )
+    reason = arm.reason
+    if arm.state == "open" and not reason:
+        reason = f"undecided at {arm.trials} trials" if cell.session_ids else "no trial was made"
     return Comparison(
         axis=" + ".join(axis for axis, _ in arm.changes),
         value=" + ".join(value for _, value in arm.changes),

@@ -69,7 +69,8 @@ def say(pattern: AdaptivePattern, recording: RunRecording, reading: Reading) -> 
         "not_in_these_axes": _not_in_these,
         "undecided": _undecided,
     }[pattern](reading)
-    return f"{results}: {conclusion}{_ruled_out(pattern, reading)}{_still_open(reading)}{_bound(reading)}{_control(reading)}"
+    parts = (_ruled_out(pattern, reading), _still_open(reading), _bound(reading), _control(reading))
+    return f"{results}: {conclusion}{''.join(parts)}"
 
 
 def _results(recording: RunRecording, reading: Reading) -> str:
@@ -181,9 +182,9 @@ def _control(reading: Reading) -> str:
     control = reading.control
     if not control.session_ids:
         return " It was not checked at the end that it still fails."
-    return (
-        "" if control.failed else f" The control at the end, {control.ratio}, is too short to say that it still fails."
-    )
+    if control.failed:
+        return ""
+    return f" The control at the end, {control.ratio}, is too short to tell whether it still fails."
 
 
 def _implicated(reading: Reading) -> list[AxisDecision]:
