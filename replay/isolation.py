@@ -65,9 +65,12 @@ def read_isolation(run: Run) -> Reading:
         opening=opening,
         control=control,
         cells=(blocks, *made, *by_changes.values()) if blocks.session_ids else (opening, *by_changes.values()),
-        singles=tuple(_sum_up([arm for arm in singles if arm.changes[0][0] == axis], by_changes) for axis in axes),
+        singles=tuple(
+            _sum_up([arm for arm in singles if arm.changes[0][0] == axis], by_changes, cleared=experiment.has_cleared)
+            for axis in axes
+        ),
         together=tuple(
-            _sum_up([arm], by_changes)
+            _sum_up([arm], by_changes, cleared=experiment.has_cleared)
             for stage in experiment.stages[1:]
             for arm in stage
             if arm.changes in by_changes and by_changes[arm.changes].session_ids
@@ -103,16 +106,19 @@ def _last(home: RunCell, outcome: TrialOutcome) -> str:
     return max((trial.session_id for trial in home.trials if trial.outcome == outcome), default="")
 
 
-def _sum_up(arms: Sequence[ArmDecision], cells: dict[Changes, CellResult]) -> AxisDecision:
-    compared = tuple(_compare(arm, cells[arm.changes]) for arm in arms)
+def _sum_up(arms: Sequence[ArmDecision], cells: dict[Changes, CellResult], *, cleared: bool) -> AxisDecision:
+    compared = tuple(_compare(arm, cells[arm.changes], cleared=cleared) for arm in arms)
     found = {comparison.decision for comparison in compared}
     decision: Decision = "implicated" if "implicated" in found else "ruled_out" if found == {"ruled_out"} else "open"
     axes = [axis for axis, _ in arms[0].changes]
     return AxisDecision(" + ".join(axes), " + ".join(map(axis_label, axes)), decision, compared)
 
 
-def _compare(arm: ArmDecision, cell: CellResult) -> Comparison:
-    reason = arm.reason
+def _compare(arm: ArmDecision, cell: CellResult, *, cleared: bool) -> Comparison:
+    reason, decision = arm.reason, arm.state
+    if cleared and decision == "implicated":
+        # A failure that goes away by itself may have gone just when this cell passed.
+        decision, reason = "open", "it cleared during the experiment"
     if arm.state == "open" and not reason:
         reason = f"undecided at {arm.trials} trials" if cell.session_ids else "no trial was made"
     return Comparison(
@@ -122,7 +128,7 @@ def _compare(arm: ArmDecision, cell: CellResult) -> Comparison:
         p_implicated=arm.p_implicated,
         p_ruled_out=arm.p_ruled_out,
         level=arm.level,
-        decision=arm.state,
+        decision=decision,
         reason=reason,
         trials_to_decide=None,
         against=f"{arm.baseline_failed}/{arm.trials}",

@@ -82,6 +82,15 @@ def test_it_cleared_with_the_times() -> None:
     assert "it failed last in the trial of 2026-11-23 01:15:" in sentence
 
 
+def test_what_passed_before_it_cleared_is_not_implicated() -> None:
+    run = run_in(lambda changed, made: "ok" if "target" in changed or made >= 43 else "failed")
+    assert read_isolation(run).experiment.stages[0][0].state == "implicated"
+    verdict = read_verdict(run)
+    assert verdict.pattern == "cleared"
+    target = verdict.axes[0]
+    assert (target.decision, target.comparisons[0].reason) == ("open", "it cleared during the experiment")
+
+
 def test_a_baseline_that_cannot_run_decides_nothing() -> None:
     pattern, sentence = tell(lambda *_: "throttled")
     assert pattern == "no_baseline"
