@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from analyze.audio_health import AudioHealth
@@ -24,6 +26,19 @@ Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id,
 Filter = Annotated[
     str, typer.Argument(metavar="[FILTER]", help="Such as 'region:eastus2 outcome:failed since:2h whisper*'.")
 ]
+
+
+class FilteringCommand(TyperCommand):
+    """A command whose FILTER may begin with a term of what is not wanted, as in `-region:eastus2`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep such a term from being read as an option: no option of ours has a colon in its name."""
+        terms = [arg for arg in args if _UNWANTED.match(arg)]
+        rest = [arg for arg in args if not _UNWANTED.match(arg)]
+        return super().parse_args(ctx, rest + (["--", *terms] if terms and "--" not in rest else terms))
+
+
+_UNWANTED = re.compile(r"-\w+:")
 
 
 class Track(StrEnum):
@@ -45,7 +60,7 @@ def browse(context: typer.Context, recordings: Recordings = None) -> None:
         run(open_root(recordings))
 
 
-@app.command("sessions")
+@app.command("sessions", cls=FilteringCommand)
 def sessions_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
@@ -129,7 +144,7 @@ def diff_command(
             print_all(diff_page(diff))
 
 
-@app.command("failures")
+@app.command("failures", cls=FilteringCommand)
 def failures_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
@@ -282,6 +297,6 @@ def _count_or_explain(queries: Queries) -> int:
     if not total:
         raise UsageProblem(
             f"no recordings in {queries.store.root.path} yet; record one with:"
-            " wiretape capture call --to TARGET --audio FILE (or see `wiretape demo`)"
+            " wiretape capture call --to TARGET --audio FILE (or see `wiretape capture import` and `wiretape demo`)"
         )
     return total

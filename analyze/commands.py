@@ -6,17 +6,20 @@ import shlex
 from collections.abc import Iterator
 
 from analyze.answers import SessionSummary
+from capture.realtime.configuration import beta_path
 from capture.recording.root import Root
-from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 
+AGAIN = "wiretape replay run {session} --to {target} --trials 5"
+"""Sends a session again to where it went, for `fill_in`."""
 _CONTINUED = " \\"
 _INDENT = "  "
 _HIDDEN = "[redacted]"
+_SETTING = "session."
 
 
 def replay_command(session: SessionSummary, root: Root) -> str:
     """Write the command that sends a session again to where it went, five times."""
-    return fill_in("wiretape replay run {session} --to {target} --trials 5", session, root)
+    return fill_in(AGAIN, session, root)
 
 
 def fill_in(template: str, session: SessionSummary, root: Root) -> str:
@@ -46,9 +49,9 @@ def _word(word: str, session: SessionSummary) -> str:
     if target is None or _HIDDEN in target:
         target = "TARGET"
     # Signatures name configuration paths as GA does.
-    ga, beta = TRANSCRIPTION_MODEL_PATHS
-    if session.dialect == "beta":
-        word = word.replace(ga, beta)
+    if session.dialect == "beta" and word.startswith(_SETTING):
+        path, equals, value = word.removeprefix(_SETTING).partition("=")
+        word = _SETTING + beta_path(path) + equals + value
     return word.replace("{session}", session.session_id).replace("{target}", target)
 
 

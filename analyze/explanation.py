@@ -9,19 +9,22 @@ from statistics import median
 from typing import Any
 
 from analyze.answers import SessionDetail, TimelineRow
-from analyze.commands import fill_in
+from analyze.commands import AGAIN, fill_in
 from analyze.findings import Finding
 from analyze.plain_text import visible
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
+from capture.keeping import OUTSIDE_WINDOW
 
 ROWS_SHOWN = 5
 """Rows of evidence that are enough to believe it."""
 STALL_MS = 100
 """Bytes that a recorder held longer than this may be heard: a client's buffer is about as long."""
 
-_NO_LOSS = "outside the window"
+_REPLAY = "wiretape replay run "
+_CALL = "wiretape capture call --to {target} --audio KNOWN_GOOD.wav"
+_WHAT_REPLAYS_SHOW = "wiretape analyze failures --run last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +152,14 @@ def recorder_health(row: Mapping[str, Any]) -> RecorderHealth:
 
 def _losses(row: Mapping[str, Any]) -> Iterator[str]:
     if row["lost_bytes"]:
-        gaps = [gap for gap in row["gaps"] or () if gap["reason"] != _NO_LOSS]
+        gaps = [gap for gap in row["gaps"] or () if gap["reason"] != OUTSIDE_WINDOW]
         reasons = visible(", ".join(dict.fromkeys(str(gap["reason"]) for gap in gaps if gap["reason"])))
         yield f"{row['lost_bytes']:,} bytes were forwarded but not recorded" + (f" ({reasons})" if reasons else "")
     if row["undecodable_bytes"]:
         yield f"{row['undecodable_bytes']:,} bytes could not be decoded"
     if not row["complete"] and not (row["lost_bytes"] or row["undecodable_bytes"]):
-        yield "the end of the session was not seen"
+        untold = row["role"] == "imported" and row["complete"] is None
+        yield "the file does not tell whether all is there" if untold else "the end of the session was not seen"
 
 
 def _in_ms(value_us: float | None) -> float | None:
@@ -176,13 +180,28 @@ def _say_without_findings(detail: SessionDetail) -> str:
     what = ", ".join(counts)
     if summary.outcome == "incomplete":
         return f"The recording is incomplete; in what is here nothing failed: {what}."
+    if detail.row["role"] == "imported" and detail.row["complete"] is None:
+        return f"In what the file holds nothing failed, and no signature matched: {what}."
     return f"Healthy: {what}. Nothing failed, and no signature matched."
 
 
 def _explained(queries: Queries, detail: SessionDetail, finding: Finding, signature: Signature) -> ExplainedFinding:
-    commands = tuple(fill_in(replay, detail.summary, queries.store.root) for replay in signature.replays)
+    commands = tuple(_commands(queries, detail, signature.replays, is_failure=bool(finding.explains)))
     evidence = _evidence(queries, detail.summary.session_id, finding.evidence)
     return ExplainedFinding(finding, signature, evidence, commands)
+
+
+def _commands(queries: Queries, detail: SessionDetail, templates: Iterable[str], *, is_failure: bool) -> Iterator[str]:
+    replays = [template for template in templates if template.startswith(_REPLAY)]
+    others = [template for template in templates if not template.startswith(_REPLAY)]
+    if replays and detail.row["events_sent"] == 0:
+        # A client that sent nothing has nothing to be replayed: a new session meets the same endpoint.
+        replays = [_CALL]
+    elif replays and not is_failure:
+        # Replays are compared by their failures. What no message told of, only the signatures find again.
+        replays.append(_WHAT_REPLAYS_SHOW)
+    for template in dict.fromkeys([*others, *replays]):
+        yield fill_in(template, detail.summary, queries.store.root)
 
 
 def _evidence(queries: Queries, session_id: str, seqs: Sequence[int]) -> Evidence:
@@ -195,10 +214,10 @@ def _unknown_failures(
     summary, root = detail.summary, queries.store.root
     unknown = unexplained(summary.failure_keys, findings)
     told = queries.failing_seqs(summary.session_id) if unknown else {}
-    again = fill_in("wiretape replay run {session} --to {target} --trials 5", summary, root)
+    again = tuple(_commands(queries, detail, [AGAIN], is_failure=True))
     for key in unknown:
         elsewhere = fill_in(f'wiretape analyze sessions "failure:{_pattern(key)}"', summary, root)
-        yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (again, elsewhere))
+        yield ExplainedFailure(key, _evidence(queries, summary.session_id, told.get(key, [])), (*again, elsewhere))
 
 
 def _pattern(key: str) -> str:

@@ -36,7 +36,7 @@ class Gate(asyncio.Protocol):
         self._on_connected = on_connected
         self._is_writable = True
         self._changed: asyncio.Event | None = None
-        """While somebody waits: a gate lives as long as its session, and two events of it took 3 KB of each."""
+        """While somebody waits: a gate lives as long as its session, and two events in it would be 3 KB of each."""
 
     @property
     def remote_ip(self) -> str | None:

@@ -14,13 +14,12 @@ from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
 from capture.masking import MASK, NO_MASKS, masks_of
 from capture.message_reader import MessageReader, ReadText, read_text
-from capture.playback import Playback
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
-from capture.recording.audio_blocks import TrackWriter
 from capture.recording.facts import Divergence, Fact, HandshakeResponse, Rewrite, Sender, SessionFacts, decode_fact
 from capture.recording.payload import AudioCut
 from capture.redaction import redact_bytes, redact_text
+from capture.session_audio import SessionAudio
 from capture.session_row import SessionSummary
 from capture.wire import WireDecoder, WireMessage
 
@@ -31,9 +30,6 @@ TableRow = tuple[str, Row]
 _log = logging.getLogger(__name__)
 _SENDERS: tuple[Sender, Sender] = ("client", "server")
 """By their direction; looked up for every message, and hashing an enum is slow."""
-
-
-_QUIET_COMMITS_KEPT = 100
 _CONTROL_KINDS = frozenset({"ping", "pong", "close"})
 
 
@@ -46,9 +42,7 @@ class SessionRows:
     def __init__(self, session_id: str, windows: Sequence[Window] | None = None) -> None:
         self._summary = SessionSummary(session_id)
         self._filter = None if windows is None else WindowFilter(windows)
-        self._tracks: dict[Track, TrackWriter] = {}
-        self._playback = Playback()
-        self._commits: dict[str, int] = {}
+        self._audio = SessionAudio()
         self._decoders: dict[Sender, WireDecoder] = {}
         self._readers = {sender: MessageReader(sender) for sender in _SENDERS}
         self._held: list[JournalRecord] = []
@@ -105,22 +99,13 @@ class SessionRows:
             self._summary.undecodable_bytes += undecodable_bytes
         if not self._decoders:
             self._take_bodies()
-        for track in self._tracks.values():
-            self._ready += [("audio", block) for block in track.finish()]
+        self._ready += [("audio", block) for block in self._audio.finish()]
         return self._take_ready()
 
     def session_row(self) -> Row:
         """Sum the session up; call it after `finish`."""
-        played = {name: track.played_ms for name, track in self._tracks.items()}
-        row = self._summary.row(
-            last_offset_ns=self._offset_ns,
-            audio_in_ms=played.get("client", 0.0),
-            audio_out_ms=played.get("server", 0.0),
-            left_out=self._filter,
-        )
-        # Empty where all was played in time, NULL where nobody noted the times.
-        underruns = None if row["duration_ms"] is None else self._playback.underruns
-        row |= {"playback_underruns": underruns, "quiet_commits": self._quiet_commits()}
+        row = self._summary.row(last_offset_ns=self._offset_ns, left_out=self._filter)
+        row |= self._audio.columns(has_times=row["duration_ms"] is not None)
         # Last of all: the outcome is judged by what was said, whatever is kept of it.
         return self._masks.columns(row)
 
@@ -167,6 +152,8 @@ class SessionRows:
         if record.direction is Direction.GAP:
             gap = decode_gap(record.content)
             self._summary.take_gap(gap)
+            if gap.sender == "client":
+                self._audio.lose_appends()
             decoder = self._decoders[gap.sender]
             messages = decoder.gap(gap.bytes, record.offset_ns, ends_at_frame=gap.ends_at_frame)
         else:
@@ -228,49 +215,20 @@ class SessionRows:
             return
         row["kind"] = "event"
         self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
-        if read.header.type == "input_audio_buffer.committed":
-            self._take_commit(read.header.item_id or "", row["seq"])
+        self._audio.observe(read.header, row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)
             return
         row["audio_at"] = self._put_text(row, read, at=cut.at)
-        if read.track == "server" and message.offset_ns >= 0:
-            # Below zero offsets keep the order of a source without times.
-            played_ms = len(cut.audio) / self._summary.formats["server"].bytes_per_ms
-            self._playback.take(
-                row["seq"], message.offset_ns, read.header.item_id or read.header.response_id, played_ms
-            )
-        self._take_audio(message.sender, read.track, cut.audio, row)
+        self._take_audio(message.sender, read.track, read.header, cut.audio, row)
 
-    def _take_commit(self, item_id: str, seq: int) -> None:
-        """Take in that the endpoint made an item of what was sent so far."""
-        self._commits.setdefault(item_id, seq)
-        if "client" in self._tracks:
-            self._tracks["client"].end_span(item_id)
-
-    def _quiet_commits(self) -> list[Row]:
-        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
-        found = [
-            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
-            for item_id, level in quiet.items()
-        ]
-        return found[:_QUIET_COMMITS_KEPT]
-
-    def _take_audio(self, sender: Sender, name: Track, audio: bytes, row: Row) -> None:
+    def _take_audio(self, sender: Sender, track: Track, header: EventHeader, audio: bytes, row: Row) -> None:
         """Move the audio of a message to its track."""
-        track = self._tracks.get(name)
-        if track is None:
-            track = self._tracks[name] = TrackWriter(name, silences=self._masks.audio)
-        row["audio_track"] = name
-        row["audio_start"] = track.position
-        row["audio_bytes"] = len(audio)
+        self._audio.place(row, track, len(audio), silences=self._masks.audio)
         if self._masks.audio:
             row["redacted"] = True
-        audio_format = self._summary.formats[sender]
-        if name == "client" and row["offset_ns"] >= 0:
-            self._summary.pacing.observe(row["offset_ns"], audio, audio_format)
-        kept = self._keeps(row)
-        blocks = track.feed(audio, audio_format) if kept else track.skip(len(audio), audio_format)
+        is_kept = self._keeps(row)
+        blocks = self._audio.take(row, header, audio, self._summary.formats[sender], is_kept=is_kept)
         if blocks:
             self._ready += [("audio", block) for block in blocks]
 

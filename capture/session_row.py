@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from capture import __version__
-from capture.append_pacing import AppendPacing
 from capture.audio import PCM16_24K, AudioFormat
 from capture.connection import NO_CLOSE_FRAME, ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
@@ -28,8 +27,6 @@ _SHOWN_BODY_CHARACTERS = 300
 _MOST_UNREADABLE = 100
 # Nine messages in ten; they say nothing but audio.
 _APPEND = "input_audio_buffer.append"
-# Behind one of these a client may pause as long as it likes.
-_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.committed", "input_audio_buffer.clear"})
 _NO_HEALTH = {"offset_ns", "closed_by", "end_reason", "close_code", "close_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
 _READ_WHOLE = frozenset(
@@ -56,8 +53,6 @@ class SessionSummary:
         self.configuration = ConfigurationTracker()
         self.formats: dict[Sender, AudioFormat] = {"client": PCM16_24K, "server": PCM16_24K}
         """Format of each sender's audio, as the session stands."""
-        self.pacing = AppendPacing()
-        """When the sent audio came."""
         self.lost_bytes = 0
         self.undecodable_bytes = 0
         self.decision: Decision = WHOLE
@@ -75,9 +70,6 @@ class SessionSummary:
     def take_gap(self, gap: Gap) -> None:
         """Take in bytes that did not reach the journal."""
         self._gaps.append(gap)
-        if gap.sender == "client":
-            # The appends in it were sent: they are missing here only.
-            self.pacing.interrupt()
 
     def take_unreadable(self, offset_ns: int, reason: str) -> None:
         """Take in that a message of an imported session could not be read: whose it was is not known."""
@@ -91,8 +83,6 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
-        if event_type in _TURN_ENDS:
-            self.pacing.interrupt()
         event = parse_event(text) if event_type in _READ_WHOLE else None
         if event is not None:
             self._configure(sender, event)
@@ -108,10 +98,8 @@ class SessionSummary:
         said = found.error_message or text.strip()[:_SHOWN_BODY_CHARACTERS]
         self._refusal = (found.error_type or found.error_code, said)
 
-    def row(
-        self, *, last_offset_ns: int, audio_in_ms: float, audio_out_ms: float, left_out: WindowFilter | None = None
-    ) -> Row:
-        """Give the row of the sessions table, without its session_id; `left_out` is what windows did not keep."""
+    def row(self, *, last_offset_ns: int, left_out: WindowFilter | None = None) -> Row:
+        """Give the row of the sessions table, without its session_id and audio; `left_out` was not kept by windows."""
         end = self.connection.end
         ended_ns = end.offset_ns if end else last_offset_ns
         close = self.connection.close()
@@ -122,11 +110,8 @@ class SessionSummary:
             "events_sent": self._events["client"],
             "events_received": self._events["server"],
             "turns": self._turns,
-            "audio_in_ms": audio_in_ms,
-            "audio_out_ms": audio_out_ms,
             "input_tokens": self._tokens.get("input_tokens"),
             "output_tokens": self._tokens.get("output_tokens"),
-            **self.pacing.columns(),
         }
         self.decision = self._decide(row["outcome"], ended_ns)
         row["kept"] = self.decision.kept

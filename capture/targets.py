@@ -47,6 +47,8 @@ class Target:
     """Model id to deployment name on this resource: Azure wants the latter (protocol section 0.2)."""
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
+    dialect: Literal["ga", "beta"] | None = None
+    """What it speaks; None leaves it to the URL, and to what was recorded."""
 
     @property
     def host(self) -> str:
@@ -121,6 +123,7 @@ class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
     transcription_models: dict[str, str] = {}
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    dialect: Literal["ga", "beta"] | None = None
 
 
 class _Configuration(msgspec.Struct, forbid_unknown_fields=True):

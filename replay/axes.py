@@ -17,8 +17,8 @@ from capture.realtime.configuration import get_path
 from capture.targets import Target
 from replay.comparison import axis_label, short_path
 from replay.matrix import Source, shown
-from replay.plan import UPDATES, Plan
-from replay.rewrite import TRANSCRIPTION_MODEL_PATHS, Change, check_paths
+from replay.plan import Plan
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS, check_paths
 from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS
 
 Json = dict[str, Any]
@@ -113,23 +113,6 @@ def choose_target(known: Known, choices: Iterable[Choice]) -> Target:
         elsewhere = by_axis[TARGET_AXIS].target or target
         return _with_model(elsewhere, known.source, by_axis[MODEL_AXIS].value)
     return target
-
-
-def leave_out(plan: Plan, paths: Iterable[str]) -> Plan:
-    """Take options out of every session.update of a plan."""
-    steps = list(plan.steps)
-    for path in paths:
-        for at, step in enumerate(steps):
-            if step.type not in UPDATES or not isinstance(step.content, str):
-                continue
-            event = json.loads(step.content)
-            before = get_path(event, path, _MISSING)
-            if before is not _MISSING:
-                _remove(event, path.split("."))
-                change = Change("override", path, json.dumps(before, ensure_ascii=False), "")
-                content = json.dumps(event, ensure_ascii=False)
-                steps[at] = replace(step, content=content, changes=(*step.changes, change))
-    return replace(plan, steps=tuple(steps))
 
 
 def _targets(known: Known) -> Iterator[Choice]:
@@ -238,9 +221,3 @@ def _is_default(path: str, plan: Plan) -> bool:
     if isinstance(asked, dict) and isinstance(created, dict):
         return all(created.get(name, _MISSING) == value for name, value in asked.items())
     return bool(asked == created)
-
-
-def _remove(tree: Json, names: Sequence[str]) -> None:
-    for name in names[:-1]:
-        tree = tree[name]
-    del tree[names[-1]]

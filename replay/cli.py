@@ -32,6 +32,13 @@ def run_command(
         list[str] | None,
         typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
     ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="PATH", help="Take what stands at a configuration path out in every cell."),
+    ] = None,
+    as_recorded: Annotated[
+        bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
+    ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
@@ -72,6 +79,8 @@ def run_command(
         expect=expect.value if expect else None,
         junit=junit,
         redact=redact or [],
+        unset=unset or [],
+        as_recorded=as_recorded,
     )
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 

@@ -18,9 +18,11 @@ from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import redact_url
+from replay.handshake import Handshake, transpose_handshake
 from replay.plan import Plan
 from replay.player import WAIT_TIMEOUT_NS, Action, Diverged, Finished, Player, Send, WaitUntil
 from replay.rewrite import Change
+from replay.transposition import Spoken
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -44,6 +46,20 @@ class Upgrade:
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
     compression: str | None = None
+    changes: tuple[Change, ...] = ()
+    """What was changed against the recording."""
+
+    def transposed(self, target: Target, to: Spoken) -> Upgrade:
+        """Ask a target for a session in the dialect that was not recorded."""
+        asked = Handshake(self.path_and_query, self.headers, self.subprotocols)
+        made, changes = transpose_handshake(asked, target, to)
+        return Upgrade(made.path_and_query, made.headers, made.subprotocols, self.compression, tuple(changes))
+
+    def changes_for(self, target: Target) -> list[Change]:
+        """List all changes of the handshake for a target: the dialect's, and another model or deployment in the URL."""
+        url = redact_url(target.request_url(self.path_and_query))
+        before, after = urlsplit(self.path_and_query).query, urlsplit(url).query
+        return [*self.changes, *([Change("model", "url", before, after)] if before != after else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +95,9 @@ async def play(
     speed: float = 1.0,
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
+    as_recorded: bool = False,
 ) -> Played:
-    """Play a plan against a target and record it, but for what `redact` names.
+    """Play a plan against a target and record it, but for what `redact` names; `as_recorded` as a `Player` takes it.
 
     An endpoint that refuses the session, or a credential that is not to be had, is an outcome like others: it is
     recorded, nothing is raised.
@@ -97,8 +114,10 @@ async def play(
         redact=list(redact),
     )
     recording = recorder.start_session(facts)
-    trial = _Trial(plan, recording, Player(plan, speed=speed, timeout_ns=timeout_ns))
-    trial.note_url(upgrade.path_and_query, url)
+    player = Player(plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded)
+    trial = _Trial(plan, recording, player)
+    trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
+    trial.note_changes(plan.left_out)
     try:
         # Renewing a token is network I/O, and other trials have sends that are due.
         credential = await asyncio.to_thread(target.credential_headers)
@@ -140,11 +159,10 @@ class _Trial:
             raise
         self.end()
 
-    def note_url(self, recorded: str, url: str) -> None:
-        """Note that the target's URL names another model or deployment than the recorded one."""
-        before, after = urlsplit(recorded).query, urlsplit(redact_url(url)).query
-        if before != after:
-            self._rewrite(0, Change("model", "url", before, after))
+    def note_changes(self, changes: Sequence[tuple[int, Change]]) -> None:
+        """Note changes that no message shows, each with the step it belongs to."""
+        for step, change in changes:
+            self._rewrite(step, change)
 
     def end(self) -> Future[SealedSession]:
         return self._recording.end(self._session_end(self.end_reason))

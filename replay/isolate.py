@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
 from replay.arms import Changes, Phase
-from replay.axes import Choice, Known, choose_target, leave_out
+from replay.axes import Choice, Known, choose_target
 from replay.experiment import Batch, Stop
 from replay.isolation import find_changes, read_experiment
-from replay.matrix import Job, OnProgress, adapt_for, end_run, play_jobs
+from replay.matrix import Job, OnProgress, adapt_for, check_protocol, end_run, play_jobs, upgrade_for
 from replay.player import WAIT_TIMEOUT_NS
 from replay.runs import TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
 
@@ -52,7 +52,7 @@ class Isolation:
             target = choose_target(self.known, choices)
             known = {each.name: each for each in (*self.known.targets, self.known.baseline)}
             plan = adapt_for(cell, self.known.source, {**known, cell.target: target})
-            self._plans[cell.cell] = leave_out(plan, cell.unset), target
+            self._plans[cell.cell] = plan, target
         return self._plans[cell.cell]
 
     def jobs(self, batch: Batch) -> list[Job]:
@@ -66,7 +66,8 @@ class Isolation:
                 made[cell.cell] = made.get(cell.cell, len(cell.trials)) + 1
                 kind = "baseline" if cell.baseline and batch.phase == "blocks" else _KINDS[batch.phase]
                 trial, at = made[cell.cell], batch.first_block + number
-                jobs.append(Job(cell, self.known.source, target, plan, trial=trial, block=at, kind=kind))
+                upgrade = upgrade_for(self.known.source, target)
+                jobs.append(Job(cell, self.known.source, target, plan, upgrade, trial, block=at, kind=kind))
         return jobs
 
     def _choices_of(self, changes: Changes) -> list[Choice]:
@@ -82,7 +83,11 @@ def plan_isolation(
     concurrency: int = 1,
     speed: float = 1.0,
 ) -> Isolation:
-    """Lay out an adaptive run: the baseline and every single change, without a trial yet."""
+    """Lay out an adaptive run: the baseline and every single change, without a trial yet.
+
+    Raises `UsageProblem` for a protocol that is not replayed.
+    """
+    check_protocol(known.source)
     axes = list(dict.fromkeys(choice.axis for choice in choices))
     recorded = {axis: known.recorded(axis) for axis in axes}
     started_at = datetime.now(UTC)

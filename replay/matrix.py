@@ -17,9 +17,11 @@ from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
 from replay.client import Played, Upgrade, play, read_upgrade
 from replay.comparison import short_path
+from replay.foreign import protocol_of_url, refusal
+from replay.handshake import dialect_of_target
 from replay.plan import Plan, adapt, make_plan
 from replay.player import WAIT_TIMEOUT_NS
-from replay.rewrite import check_paths
+from replay.rewrite import check_paths, check_unset
 from replay.runs import (
     TARGET_AXIS,
     Axis,
@@ -33,6 +35,7 @@ from replay.runs import (
     save_run,
     without_secrets,
 )
+from replay.transposition import Spoken
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -79,6 +82,7 @@ class Job:
     source: Source
     target: Target
     plan: Plan
+    upgrade: Upgrade
     trial: int
     block: int
     kind: TrialKind
@@ -117,6 +121,7 @@ def plan_run(
     *,
     variations: Sequence[Variation] = (),
     settings: Mapping[str, Any] | None = None,
+    unset: Sequence[str] = (),
     trials: int = 5,
     seed: int = 0,
     concurrency: int = 8,
@@ -124,15 +129,21 @@ def plan_run(
 ) -> Run:
     """Lay out a run: every recording over every target with every combination of the variations.
 
-    Raises `UsageProblem` for a path that a recorded session does not have, for a target given twice, and for values
-    that only a credential tells apart: it is not kept, and neither is what told them apart.
+    Raises `UsageProblem` for a path that a recorded session does not have, for a target given twice, for a protocol
+    that is not replayed, and for values that only a credential tells apart: it is not kept, and neither is what told
+    them apart.
     """
     settings = settings or {}
     _check_targets(targets)
+    paths = [*settings, *(variation.path for variation in variations)]
     for source in sources:
-        check_paths([*settings, *(variation.path for variation in variations)], source.plan.configurations)
+        check_protocol(source)
+        check_paths(paths, source.plan.configurations)
+        check_unset(unset, paths, source.plan.configurations[0])
     cells = [
-        cell for source in sources for cell in _cells_of(source, targets, variations=variations, settings=settings)
+        cell
+        for source in sources
+        for cell in _cells_of(source, targets, variations=variations, settings=settings, unset=unset)
     ]
     started_at = datetime.now(UTC)
     axes = [Axis(axis=TARGET_AXIS, values=[target.name for target in targets])]
@@ -164,14 +175,16 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
         block = [
             Job(
                 cell,
-                by_session[cell.session_id],
-                by_name[cell.target],
+                source,
+                target,
                 plan,
+                upgrade_for(source, target),
                 trial=trial,
                 block=trial,
                 kind="baseline" if cell.baseline else "variation",
             )
             for cell, plan in zip(run.cells, plans, strict=True)
+            for source, target in [(by_session[cell.session_id], by_name[cell.target])]
         ]
         order.shuffle(block)
         jobs += block
@@ -186,7 +199,22 @@ def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target]) -> P
         cell.overrides,
         recorded_models=recorded.transcription_models if recorded else {},
         target_models=targets[cell.target].transcription_models,
+        unset_paths=cell.unset,
+        dialect=dialect_to_write(source, targets[cell.target]),
     )
+
+
+def upgrade_for(source: Source, target: Target) -> Upgrade:
+    """Give the handshake that a target is asked with, in its dialect."""
+    dialect = dialect_to_write(source, target)
+    return source.upgrade if dialect is None else source.upgrade.transposed(target, dialect)
+
+
+def dialect_to_write(source: Source, target: Target) -> Spoken | None:
+    """Tell which dialect a recording has to be written in for a target; None where it stays in its own."""
+    recorded = source.recording.dialect
+    spoken = dialect_of_target(target, source.url, recorded)
+    return spoken if recorded in ("ga", "beta") and spoken != recorded else None
 
 
 async def run_matrix(
@@ -197,11 +225,12 @@ async def run_matrix(
     *,
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
+    as_recorded: bool = False,
     on_progress: OnProgress = lambda _job, _trial: None,
 ) -> None:
     """Play the trials, so many at a time as the run says; the run's file is replaced after each.
 
-    `redact` names what must not be kept of the trials, as `--redact` does.
+    `redact` names what must not be kept of the trials, as `--redact` does; `as_recorded` is as a `Player` takes it.
 
     Cancelled, it keeps what was done and marks the run interrupted.
     """
@@ -216,6 +245,7 @@ async def run_matrix(
             slot_of=lambda _: slots,
             timeout_ns=timeout_ns,
             redact=redact,
+            as_recorded=as_recorded,
             on_progress=on_progress,
         )
         run.status = "done"
@@ -232,6 +262,7 @@ async def play_jobs(
     slot_of: Callable[[Job], asyncio.Semaphore],
     timeout_ns: int,
     redact: Sequence[str],
+    as_recorded: bool = False,
     on_progress: OnProgress,
 ) -> None:
     """Play trials, each when its slot is free; the run's file is replaced after each."""
@@ -245,7 +276,7 @@ async def play_jobs(
     async def play_job(job: Job) -> None:
         async with slot_of(job):
             on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns, redact)
+            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
         trial = await _judge(job, played)
         job.cell.trials.append(trial)
         await save()
@@ -265,7 +296,9 @@ def end_run(run: Run, root: Root) -> None:
     save_run(root, run.run_id, encode_run(run))
 
 
-async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str]) -> Played:
+async def _play(
+    job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str], *, as_recorded: bool
+) -> Played:
     facts = ReplayFacts(
         run_id=run.run_id,
         replay_of=job.source.recording.session_id,
@@ -281,7 +314,8 @@ async def _play(job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact:
         job.target,
         recorder,
         replay=facts,
-        upgrade=job.source.upgrade,
+        upgrade=job.upgrade,
+        as_recorded=as_recorded,
         speed=run.speed,
         timeout_ns=timeout_ns,
         redact=redact,
@@ -314,6 +348,19 @@ def _check_targets(targets: Sequence[Target]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UsageProblem(f"target {', '.join(sorted(twice))} is given twice: for more trials use --trials")
+    for target in targets:
+        if (protocol := protocol_of_url(target.url)) is not None:
+            raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
+
+
+def check_protocol(source: Source) -> None:
+    """Check that a recording speaks a protocol that is replayed.
+
+    Raises `UsageProblem` with the reason.
+    """
+    protocol = protocol_of_url(source.url) or source.plan.protocol
+    if protocol is not None:
+        raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
 
 
 def _cells_of(
@@ -322,6 +369,7 @@ def _cells_of(
     *,
     variations: Sequence[Variation],
     settings: Mapping[str, Any],
+    unset: Sequence[str],
 ) -> list[RunCell]:
     cells = []
     for target, values in product(targets, product(*(variation.values for variation in variations))):
@@ -335,6 +383,7 @@ def _cells_of(
                 model=target.model,
                 values={TARGET_AXIS: target.name, **{path: shown(path, value) for path, value in varied.items()}},
                 overrides={**settings, **varied},
+                unset=list(unset),
             )
         )
     by_name = {target.name: target for target in targets}
@@ -357,7 +406,7 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
 
     def is_unchanged(cell: RunCell) -> bool:
         recorded = {path: source.plan.setting(path) for path in cell.overrides}
-        return all(
+        return not cell.unset and all(
             shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
             for path, was in recorded.items()
         )

@@ -11,6 +11,7 @@ begins with the window, and does not wait through what was left out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -18,8 +19,10 @@ from typing import Any, Literal, Protocol
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import parse_event
 from capture.realtime.progress import Progress
+from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
-from replay.rewrite import Change, compose_update, name_deployment, override, strings
+from replay.rewrite import Change, compose_update, name_deployment, override, strings, unset
+from replay.transposition import Spoken, transpose
 from replay.window import WindowScope
 
 Json = dict[str, Any]
@@ -110,6 +113,18 @@ class Plan:
     """Length of the plan's clock at recorded speed."""
     not_sent: tuple[str, ...] = ()
     """What the recording holds of the client and a replay cannot send."""
+    protocol: str | None = None
+    """The protocol of the recording, where it is none that can be replayed."""
+    transposed_from: Spoken | None = None
+    """The recording's dialect, where the steps are in the other one."""
+    left_out: tuple[tuple[int, Change], ...] = ()
+    """Messages that the target's dialect has nothing like, with their numbers."""
+
+    @property
+    def changes(self) -> list[Change]:
+        """All changes that are known before anything is sent."""
+        in_steps = [change for step in self.steps for change in step.changes]
+        return [*in_steps, *(change for _, change in self.left_out)]
 
     @property
     def has_audio(self) -> bool:
@@ -141,18 +156,45 @@ def adapt(
     *,
     recorded_models: Mapping[str, str] | None = None,
     target_models: Mapping[str, str] | None = None,
+    unset_paths: Iterable[str] = (),
+    dialect: Spoken | None = None,
 ) -> Plan:
-    """Change a plan's configuration for one cell: overrides, and the target's deployment names."""
+    """Change a plan for one cell: overrides, what is unset, the target's deployment names, and its dialect.
+
+    Paths are those of the recording. `dialect` is the one to write everything in, where it is not the recording's.
+    """
+    unset_paths = tuple(unset_paths)
     updates = [step for step in plan.steps if step.type in UPDATES and isinstance(step.content, str)]
     rewritten: dict[int, Step] = {}
     texts = [str(step.content) for step in updates]
     for step, (text, changes) in zip(updates, override(texts, overrides), strict=True):
-        named, more = name_deployment(text, recorded_models or {}, target_models or {})
-        rewritten[step.number] = replace(step, content=named, changes=(*step.changes, *changes, *more))
+        kept, taken = unset(text, unset_paths)
+        named, more = name_deployment(kept, recorded_models or {}, target_models or {})
+        rewritten[step.number] = replace(step, content=named, changes=(*step.changes, *changes, *taken, *more))
     steps = tuple(rewritten.get(step.number, step) for step in plan.steps)
     if overrides and not updates:
         steps = (_inserted_update(plan, overrides), *(replace(step, number=step.number + 1) for step in steps))
-    return replace(plan, steps=steps)
+    adapted = replace(plan, steps=steps)
+    return adapted if dialect is None else _transpose(adapted, dialect)
+
+
+def _transpose(plan: Plan, dialect: Spoken) -> Plan:
+    steps: list[Step] = []
+    left_out: list[tuple[int, Change]] = []
+    for step in plan.steps:
+        if step.type in (APPEND, None) or not isinstance(step.content, str):
+            steps.append(step)
+            continue
+        content, changes = transpose(step.content, dialect)
+        if content is None:
+            left_out += ((step.number, change) for change in changes)
+        elif changes:
+            named = json.loads(content)["type"]
+            steps.append(replace(step, type=named, content=content, changes=(*step.changes, *changes)))
+        else:
+            steps.append(step)
+    recorded: Spoken = "beta" if dialect == "ga" else "ga"
+    return replace(plan, steps=tuple(steps), transposed_from=recorded, left_out=tuple(left_out))
 
 
 def _inserted_update(plan: Plan, overrides: Mapping[str, Any]) -> Step:
@@ -171,8 +213,11 @@ class _Planner:
         self._pinned: list[tuple[Message, Json | None]] = []
         self._clock_zero_ns: int | None = None
         self._is_resuming = False
+        self._protocol: str | None = None
 
     def take(self, message: Message) -> None:
+        if self._protocol is None and message.kind in ("event", "text", "binary"):
+            self._protocol = protocol_of_message(message.type, message.content)
         # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
         bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
         event = None if bulk else parse_event(message.content)
@@ -221,6 +266,7 @@ class _Planner:
             turns=len(self._seen.commits),
             duration_ns=max(timed, default=0),
             not_sent=tuple(self._not_sent),
+            protocol=self._protocol,
         )
 
     def _plan(self, message: Message, event: Json | None, *, pinned: bool) -> None:

@@ -19,6 +19,7 @@ from capture.realtime.progress import Progress
 from replay.id_map import IdMap
 from replay.plan import APPEND, Dependency, Plan, Step
 from replay.rewrite import Change, clamp_truncation, substitute_ids
+from replay.transposition import transpose_server_event
 
 Json = dict[str, Any]
 
@@ -74,14 +75,20 @@ Action = Send | WaitUntil | Diverged | Finished
 
 
 class Player:
-    """Plays one trial. Each call gives actions in order; the last one is `WaitUntil` or `Finished`."""
+    """Plays one trial. Each call gives actions in order; the last one is `WaitUntil` or `Finished`.
 
-    def __init__(self, plan: Plan, *, speed: float = 1.0, timeout_ns: int = WAIT_TIMEOUT_NS) -> None:
+    `as_recorded` changes nothing but the endpoint's ids: no truncation is clamped, no silence is added.
+    """
+
+    def __init__(
+        self, plan: Plan, *, speed: float = 1.0, timeout_ns: int = WAIT_TIMEOUT_NS, as_recorded: bool = False
+    ) -> None:
         self.progress = Progress()
         self.ids = IdMap(plan.ids)
         self._plan = plan
         self._speed = speed
         self._timeout_ns = timeout_ns
+        self._as_recorded = as_recorded
         self._next = 0
         self._clock_zero_ns: int | None = None
         self._blocked_since_ns: int | None = None
@@ -95,6 +102,12 @@ class Player:
     def receive(self, now_ns: int, event: Json) -> list[Action]:
         """Take in an event of the endpoint."""
         self._last_event_ns = now_ns
+        if self._plan.transposed_from is not None:
+            # Compared with a recording of the other dialect.
+            heard = transpose_server_event(event, self._plan.transposed_from)
+            if heard is None:
+                return self.tick(now_ns)
+            event = heard
         self.progress.observe("server", event)
         self.ids.session.observe("server", event)
         return self.tick(now_ns)
@@ -197,7 +210,7 @@ class Player:
             ids = {old: self.ids.find(old) or old for old in step.references}
             content, substituted = substitute_ids(content, ids)
             changes += substituted
-        if step.type == "conversation.item.truncate":
+        if step.type == "conversation.item.truncate" and not self._as_recorded:
             content, clamped = clamp_truncation(content, self._received_ms(content))
             changes += clamped
         return content, tuple(changes)
@@ -211,7 +224,7 @@ class Player:
         if self._tail_began_ns is None:
             self._tail_began_ns = now_ns
             self._silence_due_ns = now_ns + self._chunk_ns
-        if self._turn_is_open() and self._silence_sent_ms < SILENCE_LIMIT_MS:
+        if self._turn_is_open() and self._silence_sent_ms < SILENCE_LIMIT_MS and not self._as_recorded:
             self._quiet_since_ns = None
             return self._send_silence(now_ns, actions)
         missing = self._missing()

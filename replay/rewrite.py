@@ -23,6 +23,7 @@ TRANSCRIPTION_MODEL_PATHS = (
 )
 """Where GA and beta sessions name their transcription model."""
 
+_REALTIME_MODEL = "session.model"
 _MISSING = object()
 _NEAREST = 4
 
@@ -32,20 +33,25 @@ class Change:
     """One thing changed in a message."""
 
     kind: str
-    """`override`, `deployment`, `id`, `clamp`, `inserted`, `trailing_silence`, or `model` (in the URL)."""
+    """`override`, `unset`, `deployment`, `dialect`, `id`, `clamp`, `inserted`, `trailing_silence`, or `model`."""
     path: str
     before: str
     after: str
-    """`before` and `after` are JSON; for a URL its query."""
+    """`before` and `after` are JSON; for a URL its path and query, or its query. Empty where there is nothing."""
 
 
 def check_paths(paths: Iterable[str], configurations: Sequence[Json]) -> None:
     """Check that each path exists in one of the configurations (objects with `session` at their top).
 
-    Raises `UsageProblem` with the nearest paths that do exist.
+    Raises `UsageProblem` with the nearest paths that do exist, and for the realtime model, which is no setting.
     """
     known = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
     for path in paths:
+        if path == _REALTIME_MODEL:
+            # It is echoed, so it looks like a setting; the endpoint takes it from the URL and from nowhere else.
+            raise UsageProblem(
+                f"the URL chooses the model, {path!r} changes nothing: give --to a target with that model"
+            )
         if path in known:
             continue
         near = _nearest_paths(path, known)
@@ -72,6 +78,34 @@ def override(updates: Sequence[str], overrides: Mapping[str, Any]) -> list[tuple
         (_json(event) if changed else text, changed)
         for text, event, changed in zip(updates, events, changes, strict=True)
     ]
+
+
+def check_unset(paths: Iterable[str], overrides: Iterable[str], asked: Json) -> None:
+    """Check that each path to be taken out was asked for, and that nothing is put there.
+
+    `asked` has `session` at its top. Raises `UsageProblem`.
+    """
+    known, overridden = list(list_paths(asked)), list(overrides)
+    for path in paths:
+        if path not in known:
+            near = _nearest_paths(path, known)
+            hint = f"nearest are {', '.join(near)}" if near else "it asked for nothing"
+            raise UsageProblem(f"the recorded client never asked for {path!r}, so it cannot be unset: {hint}")
+        for other in overridden:
+            if other == path or other.startswith(f"{path}."):
+                raise UsageProblem(f"{path!r} cannot be unset while {other!r} is set")
+
+
+def unset(update: str, paths: Iterable[str]) -> tuple[str, list[Change]]:
+    """Take settings out of a session.update, so that the endpoint's default or an earlier update holds."""
+    event = json.loads(update)
+    changes = []
+    for path in paths:
+        *parents, last = path.split(".")
+        holder = get_path(event, ".".join(parents)) if parents else event
+        if isinstance(holder, dict) and last in holder:
+            changes.append(Change("unset", path, _json(holder.pop(last)), ""))
+    return (_json(event) if changes else update), changes
 
 
 def compose_update(overrides: Mapping[str, Any], session_type: str | None) -> tuple[str, list[Change]]:

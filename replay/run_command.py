@@ -22,10 +22,12 @@ from capture.recording.reader import list_session_ids, open_recording, resolve_s
 from capture.recording.root import Root, open_root
 from capture.redaction import redact_setting
 from capture.targets import Target, load_targets, resolve_target
+from replay.as_recorded import obstacles, refuse
 from replay.junit import write_junit
-from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
+from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix, upgrade_for
 from replay.rewrite import Change
 from replay.runs import Run, RunCell, Trial, without_secrets
+from replay.transposition import left_out
 from replay.verdict import CellResult, Verdict, read_verdicts
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class RunRequest:
     expect: Literal["ok", "failed"] | None = None
     junit: Path | None = None
     redact: Sequence[str] = ()
+    unset: Sequence[str] = ()
+    as_recorded: bool = False
 
 
 def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
@@ -71,12 +75,16 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
         targets,
         variations=[parse_variation(text) for text in request.vary],
         settings=dict(parse_setting(text) for text in request.settings),
+        unset=[path.strip() for path in request.unset],
         trials=request.trials,
         seed=request.seed,
         concurrency=request.concurrency,
         speed=request.speed,
     )
     jobs = plan_jobs(planned, sources, targets)
+    if request.as_recorded:
+        refuse(_obstacles(jobs))
+    _tell_left_out(jobs)
     if dry_run:
         _print_plan(planned, sources, targets, as_json=as_json)
         return 0
@@ -151,12 +159,35 @@ def _check_sources(sources: Sequence[Source]) -> None:
             )
 
 
+def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
+    # One trial of a cell is changed as all of them are.
+    first = [job for job in jobs if job.trial == 1]
+    return [(job.cell.cell, obstacles(job.plan, job.upgrade.changes_for(job.target))) for job in first]
+
+
+def _tell_left_out(jobs: Sequence[Job]) -> None:
+    by_target: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        paths = by_target.setdefault(job.target.name, {})
+        paths.update(dict.fromkeys(left_out(job.plan.changes)))
+    for target, paths in by_target.items():
+        if paths:
+            _say(f"{target} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+
+
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
     timeout_ns = int(request.timeout_s * 1e9)
     try:
         with _Narrator(planned) as narrator, Recorder(root) as recorder:
             playing = run_matrix(
-                planned, jobs, root, recorder, timeout_ns=timeout_ns, redact=redact, on_progress=narrator.note
+                planned,
+                jobs,
+                root,
+                recorder,
+                timeout_ns=timeout_ns,
+                redact=redact,
+                as_recorded=request.as_recorded,
+                on_progress=narrator.note,
             )
             asyncio.run(playing)
     except KeyboardInterrupt:
@@ -245,15 +276,16 @@ def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Targe
 
 
 def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target]) -> dict[str, Any]:
-    plan = adapt_for(cell, source, targets)
+    plan, target = adapt_for(cell, source, targets), targets[cell.target]
+    upgrade = upgrade_for(source, target)
     return {
         "cell": cell.cell,
         "recording": cell.session_id,
         "target": cell.target,
-        "url": targets[cell.target].request_url(source.upgrade.path_and_query).split("?")[0],
+        "url": target.request_url(upgrade.path_and_query).split("?")[0],
         "baseline": cell.baseline,
         "messages": len(plan.steps),
-        "changes": [_shown(change) for step in plan.steps for change in step.changes],
+        "changes": [_shown(change) for change in [*upgrade.changes_for(target), *plan.changes]],
         "left_out": list(plan.not_sent),
     }
 
@@ -294,6 +326,7 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
         "target": cell.target,
         "region": cell.region,
         "overrides": without_secrets(cell.overrides),
+        "unset": cell.unset,
         "baseline": cell.baseline,
         "trials": [
             {"trial": t.trial, "session_id": t.session_id, "outcome": t.outcome, "note": t.note} for t in cell.trials

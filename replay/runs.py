@@ -61,7 +61,7 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     overrides: dict[str, Any] = {}
     """Configuration path -> value put in its place."""
     unset: list[str] = []
-    """Configuration paths that are left out."""
+    """Configuration paths taken out."""
     baseline: bool = False
     trials: list[Trial] = []
 

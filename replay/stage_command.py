@@ -11,33 +11,49 @@ from capture.recording.root import open_root
 from capture.sealing import Sealer
 from replay.simulator.loopback import loopback_directly
 from replay.simulator.scenario import load_scenario
-from replay.staging import Staged, stage
+from replay.staging import Staged, StagedSession, stage
 
 
 def run_stage(names: list[str], recordings: Path | None, *, seed: int, speed: float, as_json: bool) -> int:
-    """Stage scenarios one after the other and print the ids of what was recorded; give the exit status.
+    """Stage scenarios one after the other and print the ids of what is recorded; give the exit status.
 
     1 where a step of a script could not be done. Raises `UsageProblem` for an unknown scenario or a root that cannot
     be written to.
     """
     scenarios = [load_scenario(name) for name in names]
     root = open_root(recordings)
-    has_problems = False
-    told: list[dict[str, Any]] = []
-    with loopback_directly():
-        for scenario in scenarios:
-            tell(f"staging {scenario.name}: {scenario.summary}")
-            staged = asyncio.run(stage(scenario, root, seed=seed, speed=speed, sealer=Sealer(root, in_process=True)))
-            _narrate(staged)
-            has_problems = has_problems or bool(staged.problems)
-            told.append(_told(staged))
-            if not as_json:
-                for session_id in staged.session_ids:
-                    print_line(session_id)
+    staged: list[Staged] = []
+    try:
+        with loopback_directly():
+            for scenario in scenarios:
+                tell(f"staging {scenario.name}: {scenario.summary}")
+                sealer, narrator = Sealer(root, in_process=True), _Narrator(prints_ids=not as_json)
+                staging = stage(scenario, root, seed=seed, speed=speed, sealer=sealer, on_played=narrator.note)
+                staged.append(asyncio.run(staging))
+                for problem in staged[-1].problems:
+                    tell(f"  {problem}")
+    except KeyboardInterrupt:
+        tell(f"interrupted: what was recorded so far is kept in {root.path}")
+        raise
     if as_json:
-        print_json(told)
+        print_json([_told(each) for each in staged])
     tell(f"recorded in {root.path}; now: wiretape analyze failures --recordings {root.path}")
-    return 1 if has_problems else 0
+    return 1 if any(each.problems for each in staged) else 0
+
+
+class _Narrator:
+    """Tells of each session of a scenario as soon as it is over: one may take minutes."""
+
+    def __init__(self, *, prints_ids: bool) -> None:
+        self._prints_ids = prints_ids
+        self._number = 0
+
+    def note(self, session: StagedSession) -> None:
+        self._number += 1
+        tell(f"  session {self._number}: {session.ended}")
+        if self._prints_ids:
+            for session_id in session.session_ids:
+                print_line(session_id)
 
 
 def _told(staged: Staged) -> dict[str, Any]:
@@ -47,10 +63,3 @@ def _told(staged: Staged) -> dict[str, Any]:
         "ended": [session.ended for session in staged.sessions],
         "problems": list(staged.problems),
     }
-
-
-def _narrate(staged: Staged) -> None:
-    for number, session in enumerate(staged.sessions, 1):
-        tell(f"  session {number}: {session.ended}")
-    for problem in staged.problems:
-        tell(f"  {problem}")

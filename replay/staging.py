@@ -15,10 +15,10 @@ from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer
 from capture.targets import Target
-from replay.simulator.endpoint import Simulator, serve
+from replay.simulator.client.playing import play_session
+from replay.simulator.client.script import ClientSession
+from replay.simulator.endpoint.server import Simulator, serve
 from replay.simulator.scenario import Scenario
-from replay.simulator.script import ClientSession
-from replay.simulator.script_client import play_session
 
 SCENARIO_TAG = "scenario"
 """Tag of every staged recording: the scenario's name."""
@@ -59,12 +59,19 @@ class Staged:
 
 
 async def stage(
-    scenario: Scenario, root: Root, *, seed: int = 0, speed: float = 1.0, sealer: Sealer | None = None
+    scenario: Scenario,
+    root: Root,
+    *,
+    seed: int = 0,
+    speed: float = 1.0,
+    sealer: Sealer | None = None,
+    on_played: Callable[[StagedSession], None] = lambda _: None,
 ) -> Staged:
     """Play a scenario's script against its endpoint through the recording proxy, into a root.
 
     `speed` seconds pass in each second, for all three; what is recorded looks as at 1. The same seed gives the same
-    faults and the same ids of the endpoint. Raises `UsageProblem` where the root cannot be written to.
+    faults and the same ids of the endpoint. `on_played` is called after each session. Raises `UsageProblem` where the
+    root cannot be written to. Cancelled, it seals what was recorded.
     """
     clock = SteppedClock(scenario.clock.starts_at_ns, speed=speed)
     sessions = [session for session in scenario.client.sessions for _ in range(session.count)]
@@ -76,7 +83,10 @@ async def stage(
             AsyncExitStack() as stack,
         ):
             proxies = _Proxies(simulator, recorder, RecordingPolicy(tags={SCENARIO_TAG: scenario.name}), stack)
-            played = [await _play(session, proxies, clock, seed) for session in sessions]
+            played = []
+            for session in sessions:
+                played.append(await _play(session, proxies, clock, seed))
+                on_played(played[-1])
     finally:
         # It waits for sealing, and other scenarios may be staged on this loop.
         await asyncio.to_thread(recorder.close)

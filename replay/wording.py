@@ -76,9 +76,13 @@ def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> s
     said = "The recorded session did not fail, so there is no failure to reproduce"
     broken = [f"{cell.not_counted} {place(cell, axes)}" for cell in cells if cell.not_counted]
     total = sum(cell.trials + cell.not_counted for cell in cells)
-    if not broken:
-        return f"{said}; none of {_count(total, 'replay')} failed either."
-    return f"{said}; of {_count(total, 'replay')} these did not end well: {_join(broken)}."
+    if broken:
+        return f"{said}; of {_count(total, 'replay')} these did not end well: {_join(broken)}."
+    none = "the replay did not fail" if total == 1 else f"none of {total} replays failed"
+    return (
+        f"{said}; {none} either. What no message tells of, such as audio that stalls, is no failure:"
+        " `wiretape analyze failures --run` names what is known of it."
+    )
 
 
 def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:

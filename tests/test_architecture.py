@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ def modules() -> Iterator[Path]:
     """Give all our modules, as paths in the project."""
     for package in PACKAGES:
         yield from (path.relative_to(PROJECT) for path in sorted((PROJECT / package).rglob("*.py")))
+
+
+def children_of(package: str) -> set[str]:
+    """Name the modules and packages right inside a package."""
+    inside = [
+        path for path in (PROJECT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    ]
+    return {path.stem for path in inside} - {"__init__"}
 
 
 def tree_of(module: Path) -> ast.Module:
@@ -92,6 +101,14 @@ def test_every_exemption_is_still_needed() -> None:
     for exempt in WITHOUT_A_TEST_OF_THEIR_OWN:
         covered = [module for module in modules() if str(module).startswith(exempt)]
         assert any(not (PROJECT / mirror_of(module)).is_file() for module in covered), f"{exempt} needs no exemption"
+
+
+def test_every_module_is_on_the_map() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\w+):[^\n]*\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    for package in PACKAGES:
+        named = set(re.findall(r"`(\w+)/?`", sections[package]))
+        assert {name for name in children_of(package) if name not in named} == set(), package
 
 
 def test_tests_are_no_packages() -> None:

@@ -117,7 +117,7 @@ class RootSource:
         self._root = root
         # A DuckDB connection must not be used by two threads at once, and the screens ask from many.
         self._lock = Lock()
-        self._store: Store | None = None
+        self._asked: Queries | None = None
         # The pass of the signatures has a store of its own: no other question waits for it.
         self._pass_store: Store | None = None
         self._named = NamedFailures(self._open_for_pass)
@@ -133,9 +133,9 @@ class RootSource:
         from analyze.store import open_store
 
         with self._lock:
-            if self._store is None:
-                self._store = open_store(self._root)
-            yield Queries(self._store, self._named)
+            if self._asked is None:
+                self._asked = Queries(open_store(self._root), self._named)
+            yield self._asked
 
     def _open_for_pass(self) -> Store:
         from analyze.store import open_store
@@ -147,7 +147,9 @@ class RootSource:
     def close(self) -> None:
         """Close the stores; the next question opens them again."""
         with self._lock:
-            stores, self._store, self._pass_store = (self._store, self._pass_store), None, None
+            asked_store = None if self._asked is None else self._asked.store
+            stores = (asked_store, self._pass_store)
+            self._asked = self._pass_store = None
             self._named = NamedFailures(self._open_for_pass)
         for store in stores:
             if store is not None:

@@ -5,6 +5,7 @@ Only brackets and strings are looked at, so a fault within one element leaves th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from mmap import mmap
@@ -70,6 +71,14 @@ def object_of(text: Buffer, name: str, start: int, end: int) -> dict[str, Any]:
                 return {}
             return found if isinstance(found, dict) else {}
     return {}
+
+
+def read_leniently(text: bytes) -> Any:
+    """Read JSON that holds lone surrogates or NaN, which the standard library reads; None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def compact(text: bytes) -> bytes:

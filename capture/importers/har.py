@@ -8,7 +8,6 @@ whole: entries and messages are slices of it until they are asked for.
 from __future__ import annotations
 
 import binascii
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 import pybase64
 
-from capture.importers.damaged import Buffer, elements, member, object_of
+from capture.importers.close_frames import close_code, close_payload
+from capture.importers.damaged import Buffer, elements, member, object_of, read_leniently
 from capture.importers.source import Headers, Item, SourceEnd, SourceMessage, SourceSession, Unreadable
 from capture.importers.times import Moment, read_time
 from capture.recording.facts import Sender
@@ -93,9 +93,8 @@ def _read_entry(
     try:
         fields = msgspec.json.decode(view, type=dict[str, msgspec.Raw])
         messages = [memoryview(raw) for raw in msgspec.json.decode(fields[_MESSAGES], type=list[msgspec.Raw])]
-        cut_short = False
     except KeyError:
-        messages, cut_short = [], False
+        messages = []
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         whole = bytes(view)
         yield Unreadable(place, "it is cut off" if not is_whole else "it is damaged", is_lost=False)
@@ -109,7 +108,7 @@ def _read_entry(
     if not messages and _status(entry) == _SWITCHING_PROTOCOLS:
         yield Unreadable(place, "it is a WebSocket, and the file holds none of its messages", is_lost=False)
         return
-    yield _session(entry, messages, place, creator, is_cut=cut_short)
+    yield _session(entry, messages, place, creator)
 
 
 def _scanned(whole: bytes, messages_at: int) -> Json:
@@ -128,7 +127,9 @@ def _pieces(whole: bytes, at: int) -> list[memoryview]:
     return [memoryview(whole)[begin:end] for begin, end, _ in elements(whole, at, len(whole))]
 
 
-def _session(entry: Json, messages: Sequence[memoryview], place: str, creator: str, *, is_cut: bool) -> SourceSession:
+def _session(
+    entry: Json, messages: Sequence[memoryview], place: str, creator: str, *, is_cut: bool = False
+) -> SourceSession:
     request, response = _object(entry, "request"), _object(entry, "response")
     started = read_time(entry.get("startedDateTime"))
     status = _status(entry)
@@ -189,11 +190,10 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _close_payload(content: bytes, message: Json) -> bytes:
-    if len(content) >= 2 and 1000 <= int.from_bytes(content[:2], "big") < 5000:
+    if len(content) >= 2 and close_code(int.from_bytes(content[:2], "big")) is not None:
         return content
-    code, reason = message.get("code"), message.get("reason")
-    told = reason.encode("utf-8", "replace") if isinstance(reason, str) else b""
-    return code.to_bytes(2, "big") + told if type(code) is int and 1000 <= code < 5000 else b""
+    code = close_code(message.get("code"))
+    return b"" if code is None else close_payload(code, _text(message, "reason"))
 
 
 def _end(entry: Json, messages: Sequence[memoryview], place: str) -> SourceEnd | None:
@@ -201,9 +201,8 @@ def _end(entry: Json, messages: Sequence[memoryview], place: str) -> SourceEnd |
     if close == "aborted":
         return SourceEnd("the connection was aborted, says the file", _ABORTED_CODE)
     if isinstance(close, dict):
-        code, reason = close.get("code"), _text(close, "reason")
-        at = _seconds(close.get("timestamp"))
-        return SourceEnd(None, code if type(code) is int and 1000 <= code < 5000 else None, reason or None, at)
+        code, reason = close_code(close.get("code")), _text(close, "reason")
+        return SourceEnd(None, code, reason or None, _seconds(close.get("timestamp")))
     last = _decoded(messages[-1]) if messages else None
     if isinstance(last, dict) and last.get("type") == _ERROR:
         said = last.get("data")
@@ -225,12 +224,7 @@ def _decoded(raw: msgspec.Raw | memoryview) -> Any:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
-    try:
-        # Lone surrogates and NaN: the standard library reads them.
-        return json.loads(bytes(raw))
-    except (ValueError, RecursionError):
-        return None
+        return read_leniently(bytes(raw))
 
 
 def _is_websocket(entry: Json) -> bool:

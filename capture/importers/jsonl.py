@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from capture.importers.damaged import Buffer, compact, elements
+from capture.importers.close_frames import close_code, close_payload
+from capture.importers.damaged import Buffer, compact, elements, read_leniently
 from capture.importers.event_types import sender_of
 from capture.importers.source import Item, SourceEnd, SourceMessage, SourceSession, Unreadable
 from capture.importers.times import Moment, find_time
@@ -51,6 +52,21 @@ def read_jsonl(text: Buffer, start: int = 0) -> Iterator[SourceSession | Unreada
     The file is gone through once to see which sessions it has, and once more while each of them is taken over.
     """
     sessions: dict[str, _Lines] = {}
+    yield from _gather(text, start, sessions)
+    for name, lines in sessions.items():
+        yield SourceSession(
+            key=name,
+            items=partial(lines.items, text),
+            count=len(lines.numbers),
+            first_at=lines.first_at,
+            url=lines.url,
+            end=lines.end,
+            tags={"import.session": name} if name else {},
+        )
+
+
+def _gather(text: Buffer, start: int, sessions: dict[str, _Lines]) -> list[Unreadable]:
+    """Note where each session's lines stand; give those that belong to none."""
     stray: list[Unreadable] = []
     current: _Lines | None = None
     early: list[tuple[int, int, int]] = []
@@ -67,25 +83,13 @@ def read_jsonl(text: Buffer, start: int = 0) -> Iterator[SourceSession | Unreada
             continue
         name, found, url = read
         current = sessions.setdefault(name, _Lines())
-        for earlier in early:
-            current.add(earlier)
+        for each in (*early, span):
+            current.add(each)
         early.clear()
-        current.add(span)
         current.first_at = current.first_at or found.at
         current.url = current.url or url
         current.end = found if isinstance(found, SourceEnd) else _end_of(found) or current.end
-    stray += [read for span in early if isinstance(read := _read_line(text, *span), Unreadable)]
-    yield from stray
-    for name, lines in sessions.items():
-        yield SourceSession(
-            key=name,
-            items=partial(lines.items, text),
-            count=len(lines.numbers),
-            first_at=lines.first_at,
-            url=lines.url,
-            end=lines.end,
-            tags={"import.session": name} if name else {},
-        )
+    return stray + [read for span in early if isinstance(read := _read_line(text, *span), Unreadable)]
 
 
 @dataclass(slots=True)
@@ -158,11 +162,11 @@ def _find_close(fields: Fields) -> SourceMessage | SourceEnd | None:
         return None
     code, reason = fields.get("code", fields.get("close_code")), fields.get("reason", fields.get("close_reason"))
     told = reason if isinstance(reason, str) and reason else None
-    code = code if type(code) is int and 1000 <= code < 5000 else None
+    code = close_code(code)
     sender, at = _direction(fields, is_bare=True), find_time(fields)
     if sender is None or code is None or code in _NEVER_SENT:
         return SourceEnd(None, code, told, at)
-    return SourceMessage(sender, "close", code.to_bytes(2, "big") + (told or "").encode("utf-8", "replace"), at)
+    return SourceMessage(sender, "close", close_payload(code, told), at)
 
 
 def _find_message(line: bytes, fields: Fields) -> tuple[Sender, bytes] | str:
@@ -235,12 +239,9 @@ def _type_in(content: bytes) -> str | None:
 def _fields(line: bytes) -> Fields | None:
     try:
         raw = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _read_leniently(line)
-    try:
         return {key: _scalar(value) for key, value in raw.items()}
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _read_leniently(line)
+        return _read_whole(line)
 
 
 def _scalar(value: msgspec.Raw) -> Any:
@@ -248,10 +249,6 @@ def _scalar(value: msgspec.Raw) -> Any:
     return value if begins in (b"{", b"[") else msgspec.json.decode(value)
 
 
-def _read_leniently(line: bytes) -> Fields | None:
-    # Lone surrogates and NaN: the standard library reads them.
-    try:
-        found: Mapping[str, Any] = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return dict(found) if isinstance(found, dict) else None
+def _read_whole(line: bytes) -> Fields | None:
+    found = read_leniently(line)
+    return found if isinstance(found, dict) else None

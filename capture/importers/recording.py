@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
-from capture.importers.source import SourceMessage, SourceSession, Unreadable
-from capture.importers.times import Clock, Moment
+from capture.importers.source import Item, SourceMessage, SourceSession, Unreadable
+from capture.importers.times import Moment, Offsets
 from capture.journal import Direction, JournalRecord
 from capture.masking import clean_fact, masks_of
 from capture.recording.facts import Fact, HandshakeRequest, HandshakeResponse, SessionEnd, SessionFacts
 from capture.recording.root import Root
 from capture.recording.writer import SessionWriter
 from capture.redaction import redact_headers, redact_text, redact_url
-from capture.rows import SessionRows
+from capture.rows import SessionRows, TableRow
 from capture.sealing import SealedSession
 from capture.wire import WireMessage
 
@@ -33,10 +32,10 @@ class ImportedTimes:
     """How the times of a session came out."""
 
     def __init__(self, source: SourceSession) -> None:
-        self._clock = Clock(source.first_at, source.started_ns)
+        self._offsets = Offsets(source.first_at, source.started_ns)
         self._left = source.count if source.first_at is None else 0
         self.has_times = source.first_at is not None
-        self.started_ns = self._clock.started_ns
+        self.started_ns = self._offsets.started_ns
         self.missing = 0
         """Messages without a time, or with one before that of the message before."""
 
@@ -48,7 +47,7 @@ class ImportedTimes:
         if not self.has_times:
             self._left -= 1
             return -self._left - 1, False
-        offset_ns, is_time = self._clock.offset(moment)
+        offset_ns, is_time = self._offsets.offset(moment)
         self.missing += not is_time
         return offset_ns, is_time
 
@@ -70,26 +69,21 @@ def write_session(
     """
     masks = masks_of(redact)
     rows = SessionRows(session_id)
+    last_ns = 0 if times.has_times else -1
     with SessionWriter(root, session_id) as writer:
 
-        def put(ready: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        def put(ready: Iterable[TableRow]) -> None:
             for table, row in ready:
                 writer.add(table, row)
 
         for fact in _opening(session_id, source, times, tags, redact):
             put(rows.tell(clean_fact(fact, masks)))
-        last_ns = -1 if not times.has_times else 0
         for item in source.items():
             on_item()
-            offset_ns, is_time = times.offset(item.at if isinstance(item, SourceMessage) else None)
-            last_ns = offset_ns
+            last_ns, is_time = times.offset(item.at if isinstance(item, SourceMessage) else None)
             if isinstance(item, Unreadable):
                 on_unreadable(item)
-                if item.is_lost:
-                    rows.pass_over(offset_ns, f"{item.place} of the file: {item.reason}")
-                continue
-            message = WireMessage(item.sender, item.kind, item.content, 0, offset_ns)
-            put(rows.take(message, has_time=is_time and times.started_ns is not None))
+            put(_take(rows, item, last_ns, has_time=is_time and times.started_ns is not None))
         if source.body:
             put(rows.feed(JournalRecord(Direction.SERVER, max(last_ns, 0), source.body)))
         for fact in _ending(source, times, last_ns):
@@ -98,6 +92,14 @@ def write_session(
         session_row = rows.session_row()
         writer.commit(session_row)
     return SealedSession.from_row(session_id, session_row)
+
+
+def _take(rows: SessionRows, item: Item, offset_ns: int, *, has_time: bool) -> list[TableRow]:
+    if isinstance(item, SourceMessage):
+        return rows.take(WireMessage(item.sender, item.kind, item.content, 0, offset_ns), has_time=has_time)
+    if item.is_lost:
+        rows.pass_over(offset_ns, f"{item.place} of the file: {item.reason}")
+    return []
 
 
 def _opening(

@@ -36,7 +36,7 @@ class Moment(NamedTuple):
     """Whether it counts from 1970 (UTC); else from a start of the file's own."""
 
 
-class Clock:
+class Offsets:
     """Turns moments into offsets from the session's start; they never run backwards."""
 
     def __init__(self, first: Moment | None, started_ns: int | None = None) -> None:

@@ -145,7 +145,7 @@ def read_setting(session: Json, path: str, missing: object = None) -> object:
     """Read a setting by its GA path, in a GA or a beta session object."""
     found = get_path(session, path, _MISSING)
     if found is _MISSING:
-        found = get_path(session, _beta_path(path), _MISSING)
+        found = get_path(session, beta_path(path), _MISSING)
     return missing if found is _MISSING else found
 
 
@@ -191,7 +191,8 @@ def list_paths(tree: Json, prefix: str = "") -> Iterator[str]:
             yield from list_paths(value, f"{path}.")
 
 
-def _beta_path(path: str) -> str:
+def beta_path(path: str) -> str:
+    """Name a setting of a GA session, such as `audio.input.turn_detection.type`, as a beta session does."""
     for ga, beta in _GA_TO_BETA.items():
         if path == ga or path.startswith(f"{ga}."):
             return beta + path.removeprefix(ga)

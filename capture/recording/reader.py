@@ -242,8 +242,8 @@ def _started(session: Row) -> float:
 
 def _why_empty(root: Root) -> str:
     return (
-        f"there are no recordings in {root.path}: make one with `wiretape capture call` or `wiretape demo`,"
-        " or give another root with --recordings"
+        f"there are no recordings in {root.path}: make one with `wiretape capture call`, `wiretape capture import`"
+        " or `wiretape demo`, or give another root with --recordings"
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pybase64
 
 from capture.audio import AudioFormat, clip_as
-from capture.errors import UsageProblem
 
 _FOLDER = Path(__file__).parent / "clips"
 CHUNK_MS = 200
@@ -30,10 +29,15 @@ def list_clips() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.flac"))
 
 
-def clip_path(name: str) -> Path:
-    """Find a shipped clip; raises `UsageProblem` with the list for another name."""
+def check_clip(name: str) -> None:
+    """Refuse a clip that is not shipped; raises `ValueError` with the list."""
     if name not in list_clips():
-        raise UsageProblem(f"the simulator has no clip {name!r}: take one of {', '.join(list_clips())}")
+        raise ValueError(f"the simulator has no clip {name!r}: take one of {', '.join(list_clips())}")
+
+
+def clip_path(name: str) -> Path:
+    """Find a shipped clip; raises `ValueError` with the list for another name."""
+    check_clip(name)
     return _FOLDER / f"{name}.flac"
 
 

@@ -8,7 +8,7 @@ import signal
 
 from capture.arguments import parse_listen
 from capture.errors import UsageProblem
-from replay.simulator.endpoint import REGIONS, serve
+from replay.simulator.endpoint.server import REGIONS, serve
 from replay.simulator.scenario import list_scenarios, load_scenario
 
 __all__ = ["list_scenarios", "run_simulator"]

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from capture.errors import UsageProblem
-from replay.simulator.addresses import Shape
-from replay.simulator.clips import clip_path, read_text
-from replay.simulator.faults import Fault
-from replay.simulator.script import Client, ScenarioClock
+from replay.simulator.client.script import Client, ScenarioClock
+from replay.simulator.clips import check_clip, read_text
+from replay.simulator.faults.faults import Fault
+from replay.simulator.protocol.addresses import Shape
+from replay.simulator.quantities import NotNegative, Ordinal, Positive
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -40,34 +41,31 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     answer: str = "answer_paris"
     """Name of the clip that the model answers with."""
-    answer_speed: float = 5.0
+    answer_speed: Positive = 5.0
     """Audio is streamed so many times faster than it plays."""
-    first_delta_ms: float = 250
+    first_delta_ms: NotNegative = 250
     """From the start of a response to its first delta."""
     transcript: str | None = None
     """What every user turn is transcribed as; absent: the text of the clip question_weather."""
-    transcription_delay_ms: float = 400
+    transcription_delay_ms: NotNegative = 400
     """From the commit to the first transcription event."""
-    session_max_duration_s: float = 3600
+    session_max_duration_s: Positive = 3600
     """Age at which a session ends with `session_expired` and close 1001."""
     faults: tuple[Fault, ...] = ()
     shape: Shape | None = None
     """Whose paths, credentials, headers and refusals it has; absent: the path decides."""
     api_key: str | None = None
     """The one key that is right; absent: any credential or none."""
-    session_max_idle_s: float | None = None
+    session_max_idle_s: Positive | None = None
     """Silence of the client after which a session ends with close 1001; absent: never."""
-    tokens_per_minute: int = 15_000_000
+    tokens_per_minute: Ordinal = 15_000_000
     """What the responses of a session may use; where nothing is left, they fail with `rate_limit_exceeded`."""
     tool_call: ToolCall | None = None
     """What the model answers with where the tools have it, until it gets the output; absent: it always speaks."""
 
     def __post_init__(self) -> None:
-        """Refuse a clip that is not shipped, and paces and limits that leave nothing."""
-        for name in ("answer_speed", "session_max_duration_s", "session_max_idle_s", "tokens_per_minute"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0")
-        clip_path(self.answer)
+        """Refuse a clip that is not shipped."""
+        check_clip(self.answer)
 
     @property
     def transcript_text(self) -> str:
@@ -126,7 +124,7 @@ def read_scenario(path: Path) -> Scenario:
         return msgspec.toml.decode(path.read_bytes(), type=Scenario)
     except OSError as error:
         raise UsageProblem(f"the scenario {path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UsageProblem) as error:
+    except msgspec.DecodeError as error:
         raise UsageProblem(f"the scenario {path} is not right: {error}") from error
 
 

@@ -56,6 +56,14 @@ def test_sessions_filtered_and_limited(failed_session: str, ok_session: str, ana
     assert analyze("sessions", "region:nowhere")[:2] == (0, "")
 
 
+def test_a_filter_may_begin_with_what_is_not_wanted(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, _ = analyze("sessions", "-finding:* region:swedencentral", "--limit", "5")
+    assert (status, failed_session in out, ok_session in out) == (0, False, True)
+    status, out, _ = analyze("failures", "--by", "region", "-region:swedencentral", "--json")
+    assert (status, "eastus2" in out, "swedencentral" in out) == (0, True, False)
+    assert analyze("sessions", "-x")[0] == 2
+
+
 def test_show(failed_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("show", "last")
     assert (status, err) == (0, "")

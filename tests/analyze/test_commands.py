@@ -54,6 +54,13 @@ def test_beta_sessions_name_their_transcription_model_elsewhere(session: Session
     assert shlex.split(filled)[-1] == "session.input_audio_transcription.model=null"
 
 
+def test_beta_sessions_name_every_setting_as_beta_does(session: SessionSummary) -> None:
+    template = """wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection={"type":"x"}'"""
+    filled = fill_in(template, replace(session, dialect="beta"), HERE)
+    assert shlex.split(filled)[-1] == 'session.turn_detection={"type":"x"}'
+    assert shlex.split(fill_in(template, session, HERE))[-1] == 'session.audio.input.turn_detection={"type":"x"}'
+
+
 def test_a_long_command_breaks_before_its_options() -> None:
     command = "wiretape replay run 20260212T083055-0000000a --to azure-eastus2 --set 'a b=\"c\"' --trials 5"
     assert command_lines(command, 100) == [command]

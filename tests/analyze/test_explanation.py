@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analyze.explanation import ROWS_SHOWN, explain, failure_words, recorder_health
+from analyze.explanation import ROWS_SHOWN, _commands, explain, failure_words, recorder_health
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.errors import UsageProblem
@@ -69,6 +69,26 @@ def test_the_command_for_an_unknown_failure_finds_its_sessions(root: Root, ok_se
         assert [session.session_id for session in queries.sessions(words)] == [session_id]
 
 
+def test_what_no_message_told_of_is_looked_for_among_the_replays(failed_session: str, queries: Queries) -> None:
+    (told,) = explain(queries, failed_session).findings
+    assert "wiretape analyze failures --run last" not in " ".join(told.commands)
+
+    detail = queries.session(failed_session)
+    commands = list(_commands(queries, detail, told.signature.replays, is_failure=False))
+    assert commands[:-1] == list(told.commands)
+    assert commands[-1].startswith("wiretape analyze failures --run last --recordings ")
+
+
+def test_a_client_that_sent_nothing_is_not_replayed(root: Root) -> None:
+    refused: Row = {"outcome": "failed", "failure_keys": ["handshake|404|404|no such deployment"]}
+    session_id = Trace(columns=refused | {"handshake_status": 404, "events_sent": 0}).write(root)
+    with open_store(root) as store:
+        (found,) = explain(Queries(store), session_id).findings
+
+    (command,) = found.commands
+    assert command.startswith("wiretape capture call --to azure-eastus2 --audio KNOWN_GOOD.wav --recordings ")
+
+
 def test_a_healthy_session_says_so(ok_session: str, queries: Queries) -> None:
     explanation = explain(queries, ok_session)
     assert explanation.sentence == (
@@ -88,6 +108,17 @@ def test_an_incomplete_session_is_not_called_healthy(root: Root) -> None:
         explanation = explain(Queries(store), trace.session_id)
     assert explanation.sentence.startswith("The recording is incomplete; in what is here nothing failed")
     assert not explanation.recorder.clean
+
+
+def test_a_file_that_tells_no_end_is_not_called_healthy(root: Root) -> None:
+    trace = Trace(columns={"role": "imported", "complete": None})
+    configure(trace)
+    spoken_turn(trace, 20)
+    trace.write(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), trace.session_id)
+    assert explanation.sentence.startswith("In what the file holds nothing failed, and no signature matched: 1 turn")
+    assert "the file does not tell whether all is there" in explanation.recorder.words
 
 
 def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:

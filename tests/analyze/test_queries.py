@@ -10,7 +10,7 @@ from analyze.queries import Queries
 from analyze.store import open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root
-from tests.analyze.conftest import FAILED_KEY, Trace, configure, spoken_turn
+from tests.analyze.conftest import FAILED_KEY, Trace, configure
 
 
 def test_sessions_newest_first(failed_session: str, ok_session: str, queries: Queries) -> None:
@@ -20,27 +20,6 @@ def test_sessions_newest_first(failed_session: str, ok_session: str, queries: Qu
     assert (oldest.outcome, oldest.errors, oldest.failure_keys) == ("failed", 1, (FAILED_KEY,))
     assert (oldest.turns, oldest.first_audio_ms, newest.first_audio_ms) == (1, 600.0, 722.0)
     assert oldest.tags == {}
-
-
-def test_sessions_within_a_limit_and_without_their_events(
-    failed_session: str, ok_session: str, queries: Queries
-) -> None:
-    (newest,) = queries.sessions(limit=1, latency=False)
-    assert (newest.session_id, newest.first_audio_ms) == (ok_session, None)
-    assert queries.session_count() == 2
-
-
-def test_first_audio_is_the_median_over_the_turns(root: Root) -> None:
-    trace = Trace()
-    for number, answer_after_ms in enumerate((300.0, 500.0, 1000.0)):
-        spoken_turn(
-            trace, 3000.0 * number, item=f"item_{number}", response=f"resp_{number}", answer_after_ms=answer_after_ms
-        )
-    trace.write(root)
-    with open_store(root) as store:
-        queries = Queries(store)
-        assert queries.sessions()[0].first_audio_ms == 500.0
-        assert queries.session(trace.session_id).summary.first_audio_ms == 500.0
 
 
 def test_a_session_with_its_configuration_turns_and_audio(failed_session: str, queries: Queries) -> None:
@@ -69,43 +48,6 @@ def test_a_session_without_a_single_event(root: Root) -> None:
         detail = Queries(store).session(trace.session_id)
         assert (detail.turns, detail.audio, detail.summary.turns) == ((), (), 0)
         assert Queries(store).timeline(trace.session_id) == []
-
-
-def test_the_timeline_has_errors_in_their_place(failed_session: str, queries: Queries) -> None:
-    rows = queries.timeline(failed_session)
-    assert len(rows) == 15
-    (error,) = [row for row in rows if row.error]
-    assert error.offset_ms == 730.0
-    assert error.error == "server_error · Input transcription failed for item 'item_u1'."
-    appends = rows[3]
-    assert (appends.type, appends.count, appends.audio_ms) == ("input_audio_buffer.append", 5, 100.0)
-    assert len(queries.timeline(failed_session, fold=False)) == 20
-
-
-def test_the_messages_behind_a_row(failed_session: str, queries: Queries) -> None:
-    audio = next(row for row in queries.timeline(failed_session) if row.type == "response.output_audio.delta")
-    everything = queries.events(failed_session, audio.first_seq, audio.last_seq)
-    assert [event.type for event in everything].count("response.output_audio_transcript.delta") == 1
-    first, second = queries.events(failed_session, audio.first_seq, audio.last_seq, type=audio.type)
-    assert "«0.02 s of audio»" in first.payload
-    assert second.at == datetime(2026, 2, 12, 8, 30, 55, 722_000, tzinfo=UTC)
-
-
-def test_levels_over_the_session(failed_session: str, queries: Queries) -> None:
-    levels = queries.levels(failed_session, "client", 10)
-    assert levels == pytest.approx([0.5, 0.5, *[0.0] * 8], abs=0.01)
-
-
-def test_runs_are_read_off_their_sessions(root: Root) -> None:
-    for number, outcome in enumerate(("failed", "ok", "throttled")):
-        replayed = {"role": "replayed", "run_id": "r1", "replay_of": "x", "cell": f"c{number % 2}"}
-        Trace(f"20260212T08300{number}-0000000a", replayed | {"trial_outcome": outcome}).write(root)
-    Trace("20260213T083000-0000000a", {"run_id": "r2", "replay_of": "x", "trial_outcome": "ok"}).write(root)
-    with open_store(root) as store:
-        newest, oldest = Queries(store).runs()
-    assert (newest.run_id, newest.trials) == ("r2", 1)
-    assert (oldest.cells, oldest.trials, oldest.failed, oldest.ok, oldest.not_counted) == (2, 3, 1, 1, 1)
-    assert oldest.replay_of == ("x",)
 
 
 def test_ids_prefixes_and_last(failed_session: str, ok_session: str, queries: Queries) -> None:

@@ -44,7 +44,7 @@ def summary(
 
 
 def row_of(session: SessionSummary) -> dict[str, Any]:
-    return session.row(last_offset_ns=30 * SECOND_NS, audio_in_ms=1.0, audio_out_ms=2.0)
+    return session.row(last_offset_ns=30 * SECOND_NS)
 
 
 def created(**session: Any) -> tuple[Sender, dict[str, Any]]:

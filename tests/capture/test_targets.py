@@ -282,6 +282,13 @@ def test_no_file_is_fine_unless_one_was_named(tmp_path: Path, monkeypatch: pytes
         load_targets()
 
 
+def test_a_target_s_dialect_is_read_and_another_is_refused(configuration: Path) -> None:
+    table = '[targets.old]\nurl = "wss://a.example"\ndialect = "{}"\n'
+    assert load_targets(written(configuration, table.format("beta")))["old"].dialect == "beta"
+    with pytest.raises(UsageProblem, match=r"dialect"):
+        load_targets(written(configuration, table.format("delta")))
+
+
 def test_an_empty_file_has_no_targets(configuration: Path) -> None:
     assert load_targets(written(configuration, "")) == {}
 

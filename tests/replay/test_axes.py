@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from capture.errors import UsageProblem
 from capture.targets import Target
-from replay.axes import Choice, Known, choose_target, leave_out, list_choices, parse_axis
+from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
 from replay.matrix import Source
 from replay.plan import make_plan
@@ -116,19 +115,6 @@ def test_a_transcription_session_takes_no_model_in_its_url(source: Source) -> No
     target = Target(name="t", url="wss://east.example/v1/realtime?intent=transcription")
     with pytest.raises(UsageProblem, match="takes no model in its URL"):
         list_choices(Known(source, target, (), {"model": ("other",)}))
-
-
-def test_an_option_is_left_out_of_every_update_and_nothing_else_changes(source: Source) -> None:
-    plan = leave_out(source.plan, [f"{INPUT}.transcription.language"])
-    [update, append] = plan.steps
-    sent = json.loads(str(update.content))["session"]
-    assert sent["audio"]["input"]["transcription"] == {"model": "gpt-4o-transcribe"}
-    assert sent["instructions"] == "Be kind."
-    assert [(change.path, change.before, change.after) for change in update.changes] == [
-        (f"{INPUT}.transcription.language", '"en"', "")
-    ]
-    assert append == source.plan.steps[1]
-    assert leave_out(source.plan, ["session.audio.input.speed"]) == source.plan
 
 
 def test_a_choice_is_named_in_words() -> None:

@@ -110,6 +110,43 @@ def test_a_target_is_asked_for_its_own_deployment(source: Source) -> None:
     assert "our-whisper" in str(plan.steps[0].content)
 
 
+def test_a_target_of_the_other_dialect_is_asked_in_it(source: Source) -> None:
+    recorded = dataclasses.replace(source, recording=RunRecording(session_id="s", dialect="ga"))
+    old = Target(name="old", url="wss://old.example", provider="azure", dialect="beta")
+    run = plan_run([recorded], [old, EAST], trials=1)
+    by_target = {job.target.name: job for job in plan_jobs(run, [recorded], [old, EAST])}
+    assert by_target["eastus2"].upgrade is recorded.upgrade
+    assert by_target["eastus2"].plan.changes == []
+    assert by_target["old"].upgrade.path_and_query == "/openai/realtime?api-version=2025-04-01-preview"
+    assert "input_audio_transcription" in str(by_target["old"].plan.steps[0].content)
+
+
+def test_a_recording_without_a_dialect_is_sent_as_it_is(source: Source) -> None:
+    old = Target(name="old", url="wss://old.example", dialect="beta")
+    [job] = plan_jobs(plan_run([source], [old], trials=1), [source], [old])
+    assert (job.plan.changes, job.upgrade) == ([], source.upgrade)
+
+
+def test_what_is_unset_is_a_change_so_no_cell_is_the_recording_as_it_was(source: Source) -> None:
+    run = plan_run([source], [WEST, EAST], unset=[MODEL])
+    assert [cell.unset for cell in run.cells] == [[MODEL], [MODEL]]
+    assert baseline(run) == "westus"
+    plan = adapt_for(run.cells[0], source, {"westus": WEST})
+    assert [(change.kind, change.path) for change in plan.changes] == [("unset", MODEL)]
+
+
+def test_other_protocols_are_refused_with_the_reason(source: Source, script: Any) -> None:
+    live = Target(name="live", url="wss://api.openai.com/v1/live/sessions")
+    with pytest.raises(UsageProblem, match=r"target live cannot be replayed to: GPT-Live .* is no dialect"):
+        plan_run([source], [live])
+    vllm = dataclasses.replace(source, plan=make_plan(script.server({"type": "transcription.done"}).messages))
+    with pytest.raises(UsageProblem, match=r"recording .* cannot be replayed: vLLM's own transcription protocol"):
+        plan_run([vllm], [EAST])
+    gemini = dataclasses.replace(source, url="wss://generativelanguage.googleapis.com/ws/x")
+    with pytest.raises(UsageProblem, match=r"recording .* cannot be replayed: Gemini Live"):
+        plan_run([gemini], [EAST])
+
+
 def test_every_block_holds_each_cell_once_in_an_order_of_its_own(source: Source) -> None:
     run = plan_run([source], [EAST, WEST], variations=[BOTH_MODELS], trials=6, seed=1)
     jobs = plan_jobs(run, [source], [EAST, WEST])

@@ -151,3 +151,34 @@ def test_a_session_without_an_update_gets_one_before_everything_else(script: Any
 def test_messages_of_any_shape_can_be_planned(script: Any, content: str) -> None:
     script.server(CREATED).client(content, 5)
     assert make_plan(script.messages).steps[0].content == content
+
+
+def test_a_plan_in_the_other_dialect_waits_for_the_same_and_names_what_it_leaves_out(script: Any) -> None:
+    script.server({"type": "session.created", "session": {"modalities": ["text"]}})
+    script.client({"type": "session.update", "session": {"voice": "alloy", "temperature": 0.8}}, 5)
+    script.server({"type": "session.updated", "session": {}}, 10).append(20)
+    image = {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}
+    script.client({"type": "conversation.item.create", "item": image}, 30)
+    plan = make_plan(script.messages)
+    ga = adapt(plan, {}, dialect="ga")
+    assert (ga.transposed_from, plan.transposed_from) == ("beta", None)
+    assert [step.after for step in ga.steps] == [step.after for step in plan.steps]
+    assert ga.steps[1] == plan.steps[1]
+    assert [c.path for c in ga.changes if not c.after] == ["session.temperature"]
+    beta = adapt(plan, {}, dialect="beta")
+    assert [step.number for step in beta.steps] == [0, 1]
+    assert [(number, change.path) for number, change in beta.left_out] == [(2, "item.content[0]")]
+
+
+def test_an_override_is_given_by_the_recording_s_path_and_sent_by_the_target_s(script: Any) -> None:
+    plan = make_plan(script.client({"type": "session.update", "session": {"voice": "alloy"}}).messages)
+    [step] = adapt(plan, {"session.voice": "ash"}, dialect="ga").steps
+    assert json.loads(str(step.content))["session"]["audio"] == {"output": {"voice": "ash"}}
+    [change, *_] = step.changes
+    assert (change.kind, change.path, change.after) == ("override", "session.voice", '"ash"')
+
+
+def test_another_protocol_is_known_by_its_events(script: Any) -> None:
+    assert make_plan(script.messages).protocol is None
+    script.client('{"setup": {}}')
+    assert str(make_plan(script.messages).protocol).startswith("Gemini Live")

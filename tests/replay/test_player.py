@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from capture.realtime.progress import Progress
 from replay.id_map import IdIndex
-from replay.plan import Dependency, Plan, Step, make_plan
+from replay.plan import Dependency, Plan, Step, adapt, make_plan
 from replay.player import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS, Diverged, Finished, Player, Send, WaitUntil
 
 Json = dict[str, Any]
@@ -348,6 +348,35 @@ server_events = st.sampled_from(
         {"type": "ping"},
     ]
 )
+
+
+def test_as_recorded_no_truncation_is_clamped_and_no_silence_is_added(script: Any) -> None:
+    script.server(VAD_CREATED).append(10).server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 20)
+    script.server(spoken("item_b"), 30).client(TRUNCATE, 40)
+    player = Player(make_plan(script.messages), as_recorded=True)
+    stage = Stage(player, greeting=VAD_CREATED, answer=lambda _: [(1, spoken("item_z"))])
+    assert stage.play() == "timed_out: missing audio turn 1 of 1"
+    [append, truncation] = [send for _, send in stage.sent]
+    assert json.loads(truncation.content)["audio_end_ms"] == 900
+    assert [change.kind for change in truncation.changes] == ["id"]
+    assert append.changes == ()
+
+
+def test_an_endpoint_of_the_other_dialect_is_understood(script: Any) -> None:
+    script.server({"type": "session.created", "session": {"turn_detection": None}})
+    script.server({"type": "response.created", "response": {"id": "r1"}}, 10)
+    script.server({"type": "conversation.item.created", "item": spoken("item_b")["item"]}, 20)
+    script.server(done("r1"), 30).client(TRUNCATE, 40).client(CREATE, 50)
+    player = Player(adapt(make_plan(script.messages), {}, dialect="ga"))
+    assert [type(action) for action in player.receive(0, CREATED)] == [WaitUntil]
+    player.receive(1, begun("r9"))
+    ga_audio = {"type": "response.output_audio.delta", "item_id": "item_z", "delta": "AA" * 3200}
+    ga_item = {"type": "conversation.item.added", "item": spoken("item_z")["item"]}
+    events = (ga_audio, ga_item, {**ga_item, "type": "conversation.item.done"}, done("r9"))
+    actions = [action for at, event in enumerate(events) for action in player.receive(at * 60 * MS, event)]
+    assert player.progress.audio_bytes == {"item_z": 4800}
+    sent = [json.loads(action.content) for action in actions if isinstance(action, Send)]
+    assert sent == [TRUNCATE | {"item_id": "item_z", "audio_end_ms": 100}, CREATE]
 
 
 def plan_of(*steps: Step, turns: int = 0) -> Plan:

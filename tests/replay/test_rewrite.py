@@ -12,12 +12,14 @@ from capture.errors import UsageProblem
 from replay.rewrite import (
     Change,
     check_paths,
+    check_unset,
     clamp_truncation,
     compose_update,
     name_deployment,
     override,
     strings,
     substitute_ids,
+    unset,
 )
 
 MODEL = "session.audio.input.transcription.model"
@@ -68,6 +70,11 @@ def test_a_path_that_was_never_configured_is_named_with_the_nearest_that_were() 
         check_paths(["model"], [asked])
     with pytest.raises(UsageProblem, match="it was never configured"):
         check_paths([MODEL], [{}])
+
+
+def test_the_model_of_the_url_is_no_setting() -> None:
+    with pytest.raises(UsageProblem, match="the URL chooses the model"):
+        check_paths(["session.model"], [{"session": {"model": "gpt-realtime"}}])
 
 
 def test_a_path_counts_whether_it_was_asked_or_echoed() -> None:
@@ -129,3 +136,21 @@ def test_a_truncation_stays_within_the_audio_that_came() -> None:
     clamped, changes = clamp_truncation(text, 900.7)
     assert json.loads(clamped)["audio_end_ms"] == 900
     assert changes == [Change("clamp", "audio_end_ms", "1200", "900")]
+
+
+def test_what_is_unset_is_not_sent_and_an_update_without_it_keeps_its_bytes() -> None:
+    text, changes = unset(UPDATE, [MODEL, "session.instructions"])
+    assert json.loads(text)["session"] == {"type": "realtime", "audio": {"input": {"transcription": {}}}}
+    assert changes == [Change("unset", MODEL, '"whisper-1"', "")]
+    assert unset(OTHER_UPDATE, [MODEL]) == (OTHER_UPDATE, [])
+
+
+def test_only_what_was_asked_for_can_be_unset_and_nothing_is_put_there() -> None:
+    asked = {"session": json.loads(UPDATE)["session"]}
+    check_unset([MODEL], ["session.instructions"], asked)
+    with pytest.raises(UsageProblem, match=rf"never asked for 'session.transcription.model'.*nearest are .*{MODEL}"):
+        check_unset(["session.transcription.model"], [], asked)
+    with pytest.raises(UsageProblem, match="it asked for nothing"):
+        check_unset(["session.voice"], [], {})
+    with pytest.raises(UsageProblem, match=f"cannot be unset while '{MODEL}' is set"):
+        check_unset(["session.audio.input.transcription"], [MODEL], asked)

@@ -214,6 +214,49 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
 
 
 @pytest.mark.slow
+async def test_as_recorded_says_what_stands_in_the_way_and_sends_nothing(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1")
+        preview = f"{simulator.origin}/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
+        unset = f"--unset={MODEL}"
+        refused = await start(root, "last", "--to", "eastus2", "--to", preview, unset, "--as-recorded")
+        _, err = await refused.communicate()
+        assert not root.runs.exists()
+        granted = await start(root, "last", "--to", "eastus2", "--trials", "1", "--as-recorded", "--expect", "ok")
+        _, granted_err = await granted.communicate()
+    told = err.decode()
+    assert refused.returncode == 2, told
+    assert f'  eastus2: unset {MODEL}: "whisper-1" → nothing\n' in told
+    assert f"  {preview}: dialect session.type: " in told
+    assert f"  {preview}: dialect url: " in told
+    assert granted.returncode == 0, granted_err.decode()
+    trial = load_run(root, "last").cells[0].trials[0].session_id
+    rewrites = pq.read_table(root.table("rewrites")).to_pylist() if root.table("rewrites").exists() else []
+    assert [row for row in rewrites if row["session_id"] == trial] == []
+
+
+@pytest.mark.slow
+async def test_what_the_target_s_dialect_has_nothing_for_is_told_in_one_line(
+    simulate: Any, call: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1")
+    beta = f"{simulator.origin}/openai/realtime?api-version=2025-04-01-preview&deployment=d"
+    path = "session.audio.input.turn_detection.idle_timeout_ms"
+    request = RunRequest(["last"], [beta], [], [f"{path}=6000", "session.truncation=auto"])
+    assert run(request, root.path, dry_run=True, as_json=True) == 0
+    shown = capsys.readouterr()
+    left_out = [line for line in shown.err.splitlines() if "left out" in line]
+    assert left_out == [f"{beta} speaks a dialect that has nothing for {path}, session.truncation: left out"]
+    [cell] = json.loads(shown.out)["cells"]
+    assert cell["url"].endswith("/openai/realtime")
+    assert {"kind": "dialect", "path": path, "before": "6000", "after": ""} in cell["changes"]
+
+
+@pytest.mark.slow
 async def test_a_path_the_recording_never_had_is_refused_with_the_nearest(simulate: Any, call: Any, root: Root) -> None:
     async with simulate() as simulator:
         await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")

@@ -1,10 +1,13 @@
+import asyncio
 import json
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from capture.recording.reader import list_session_ids
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from replay.cli import app
 
@@ -56,3 +59,32 @@ def test_an_unknown_scenario_is_refused_before_anything_is_played(root: Root, tm
             app, ["stage", write(tmp_path, "one"), "nothing", "--recordings", str(root.path)], catch_exceptions=False
         )
     assert list_session_ids(root) == []
+
+
+async def test_ctrl_c_keeps_what_was_recorded_and_says_so(root: Root, tmp_path: Path) -> None:
+    endless = "{ await = 'response.done', timeout_s = 3600 }"
+    arguments = ("stage", write(tmp_path, "one"), write(tmp_path, "endless", endless), "--recordings", str(root.path))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wiretape", "replay", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    printed = (await process.stdout.readline()).decode().strip()
+    await asyncio.wait_for(_until_something_is_recorded(root), 60)
+    process.send_signal(signal.SIGINT)
+    _, told = await process.communicate()
+
+    assert process.returncode == 130, told.decode()
+    assert f"interrupted: what was recorded so far is kept in {root.path}" in " ".join(told.decode().split())
+    [interrupted] = set(list_session_ids(root)) - {printed}
+    assert open_recording(root, interrupted).session["tags"] == {"scenario": "endless"}
+    assert not list(root.journal.glob("*.journal"))
+
+
+async def _until_something_is_recorded(root: Root) -> None:
+    # Another process writes it: there is no event to await.
+    while True:
+        if any(root.journal.glob("*.journal")):
+            return
+        await asyncio.sleep(0.05)

@@ -9,9 +9,12 @@ import pytest
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
-from replay.simulator.scenario import Scenario, load_scenario
-from replay.simulator.script import Client, ClientSession, HttpRequest, ScenarioClock, Step
-from replay.staging import Staged, stage
+from replay.simulator.client.script import Client, ClientSession, HttpRequest, ScenarioClock, Step
+from replay.simulator.faults.conditions import Conditions
+from replay.simulator.faults.effects import Effect, ResponseFailed
+from replay.simulator.faults.faults import Fault
+from replay.simulator.scenario import Scenario, Server, load_scenario
+from replay.staging import Staged, StagedSession, stage
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 HELLO = Step(awaited="session.created")
@@ -84,12 +87,28 @@ async def test_plain_requests_and_refusals_are_recorded(root: Root) -> None:
     assert len(played.session_ids) == 2
 
 
-async def test_the_same_seed_gives_the_same_ids_of_the_endpoint(root: Root) -> None:
-    scenario = Scenario("mine", "s", client=Client((ClientSession(steps=(HELLO,)),)))
-    ids = [
-        open_recording(root, session_id).session["server_session_id"]
-        for seed in (1, 1, 2)
-        for session_id in (await stage(scenario, root, seed=seed, sealer=Sealer(root, in_process=True))).session_ids
-    ]
+async def test_the_same_seed_gives_the_same_ids_and_the_same_faults(root: Root) -> None:
+    fault = Fault(Effect(response_failed=ResponseFailed(message="sorry")), Conditions(probability=0.5))
+    answered = ClientSession(count=8, steps=(Step(respond={}), Step(awaited="response.done")))
+    scenario = Scenario("mine", "s", Server(faults=(fault,)), Client((answered,)))
 
-    assert ids[0] == ids[1] != ids[2]
+    async def sessions_of(seed: int) -> list[tuple[str, str]]:
+        played = await stage(scenario, root, seed=seed, speed=20, sealer=Sealer(root, in_process=True))
+        rows = [open_recording(root, session_id).session for session_id in played.session_ids]
+        return [(row["server_session_id"], row["outcome"]) for row in rows]
+
+    first, again, other = [await sessions_of(seed) for seed in (1, 1, 2)]
+    assert first == again
+    assert len({server_session_id for server_session_id, _ in (*first, *other)}) == 16
+    outcomes, others = [[outcome for _, outcome in each] for each in (first, other)]
+    assert set(outcomes) == {"ok", "failed"}
+    assert outcomes != others
+
+
+async def test_each_session_is_told_as_soon_as_it_is_over(root: Root) -> None:
+    told: list[StagedSession] = []
+    scenario = Scenario("mine", "s", client=Client((ClientSession(count=2, steps=(HELLO,)),)))
+    played = await stage(scenario, root, sealer=Sealer(root, in_process=True), on_played=told.append)
+
+    assert tuple(told) == played.sessions
+    assert played.session_ids == tuple(session_id for session in told for session_id in session.session_ids)

@@ -4,7 +4,7 @@
 -- confidence: certain
 -- causes: the client sends response.create before it has seen the response.done of the one before; the endpoint's turn
 --   detection answers by itself (create_response) and the client asks as well; a tool's output and speech at the same time
--- refuted by: A replay, which waits for response.done before it asks, is refused too.
+-- refuted by: A replay, which asks again just as early, is not refused.
 -- replay: wiretape replay run {session} --to {target} --trials 3
 -- sources: livekit#2064; livekit#6244
 WITH refused AS (

@@ -4,7 +4,7 @@
 -- confidence: certain
 -- causes: the id was kept from another session or made by the client; the call was cut off or deleted before its output
 --   came; an id with characters outside `[A-Za-z0-9_-]`, as other vendors make them
--- refuted by: A replay, which takes the ids of its own session, is refused too.
+-- refuted by: A replay is not refused, where it takes the ids of its own session: then the call was one of another session.
 -- replay: wiretape replay run {session} --to {target} --trials 3
 -- sources: livekit#3344; livekit#5652
 WITH malformed AS (

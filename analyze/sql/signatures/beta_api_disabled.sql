@@ -4,7 +4,7 @@
 -- confidence: certain
 -- causes: the client sends `OpenAI-Beta: realtime=v1` or the beta subprotocol; the client library is older than the GA
 --   interface
--- refuted by: A replay in the GA dialect is refused in the same way.
+-- refuted by: A replay, which speaks the dialect of the recording, is served.
 -- replay: wiretape replay run {session} --to {target} --trials 1
 -- sources: TanStack/ai#586; openai-realtime: beta removed on 2026-05-12
 WITH told AS (

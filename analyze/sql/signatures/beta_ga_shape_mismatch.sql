@@ -4,7 +4,7 @@
 --   GA endpoint, or the other way round. A refused session.update is refused whole: the session runs on its defaults.
 -- confidence: certain
 -- causes: a client library of before GA; a GA configuration sent to a preview URL; `api-version` on a GA path
--- refuted by: A replay translated to the endpoint's dialect is refused in the same way.
+-- refuted by: A replay of the same messages to the same URL is not refused.
 -- replay: wiretape replay run {session} --to {target} --trials 1
 -- sources: openai-python#2638; livekit#5296; Microsoft migration guide for realtime audio preview
 WITH told AS (

@@ -1,10 +1,10 @@
 -- name: error_right_after_session_created
 -- group: connection
--- happened: An error came within a second of session.created, before any audio was taken in and with nothing that the
---   client had done to call for it.
+-- happened: An error came within a second of session.created, before any audio was taken in, and the error
+--   names nothing that the client had sent.
 -- confidence: likely
 -- causes: the endpoint's backend could not start the session; the deployment is not ready or out of capacity
--- refuted by: Every replay fails in the same way, even with an empty configuration: then it is the deployment.
+-- refuted by: Every new session fails in the same way, even with an empty configuration: then it is the deployment.
 -- replay: wiretape replay run {session} --to {target} --trials 5
 -- sources: Microsoft Q&A 5541981
 SELECT

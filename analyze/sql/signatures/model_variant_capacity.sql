@@ -4,7 +4,7 @@
 -- confidence: likely
 -- causes: this variant of the model is short of capacity in this region
 -- refuted by: Another model on the same resource fails in the same way.
--- replay: wiretape replay run {session} --to {target} --set 'session.model="gpt-realtime"' --trials 5
+-- replay: wiretape replay run {session} --to {target} --to TARGET_WITH_ANOTHER_MODEL --trials 5
 -- sources: Microsoft Q&A 5846034
 WITH models AS (
     SELECT

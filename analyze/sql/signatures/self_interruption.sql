@@ -8,7 +8,7 @@
 -- refuted by: A replay to an endpoint with the same audio is cut off as well although nothing is played back: then it is in
 --   the audio that was sent, as noise or as a second voice.
 -- replay: wiretape replay run {session} --to {target} --trials 3
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection.threshold=0.8' --trials 3
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection={"type":"server_vad","threshold":0.8}' --trials 3
 -- sources: livekit#1988
 WITH cut AS (
     SELECT session_id, response_id, first_audio_ms, done_seq, done_ms, done_at FROM _answers

@@ -4,8 +4,8 @@
 -- confidence: certain
 -- causes: the session reached the endpoint's cap (60 minutes, earlier 30 and 15) and the client did not open a new one
 --   before `expires_at`
--- refuted by: A replay ends in the same way long before the cap.
--- replay: wiretape replay run {session} --to {target} --trials 1
+-- refuted by: A replay at ten times the pace ends in the same way long before the cap.
+-- replay: wiretape replay run {session} --to {target} --speed 10 --trials 1
 -- sources: pollen-robotics/reachy_mini#134; pipecat#3170
 WITH told AS (
     SELECT session_id, LIST(seq) AS seqs, MIN(at_utc) AS first_at

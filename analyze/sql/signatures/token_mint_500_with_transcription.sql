@@ -5,7 +5,7 @@
 -- confidence: likely
 -- causes: the endpoint that mints client secrets fails on the transcription block in this region
 -- refuted by: The same request fails without the transcription block too.
--- replay: wiretape replay run {session} --to {target} --trials 3
+-- replay: wiretape capture call --to {target} --audio KNOWN_GOOD.wav --transcription TRANSCRIPTION_MODEL
 -- sources: Microsoft Q&A 5908916
 WITH asked AS (
     SELECT session_id, MIN(seq) AS seq, MIN(at_utc) AS at_utc

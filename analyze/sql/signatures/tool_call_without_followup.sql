@@ -1,7 +1,7 @@
 -- name: tool_call_without_followup
 -- group: turn taking
 -- happened: The client sent a tool's output and nobody asked for the answer: no response.create, no new response, for five
---   seconds or to the end.
+--   seconds and more.
 -- confidence: likely
 -- causes: the client does not send response.create after function_call_output; it waits for an answer that the endpoint
 --   does not give by itself; a tool that is meant to be followed by nothing

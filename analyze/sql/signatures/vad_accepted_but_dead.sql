@@ -5,7 +5,7 @@
 -- causes: the endpoint accepts this kind of turn detection and does not run it; the audio is declared in another format or
 --   rate than it has, so that the endpoint hears noise; loud noise that only its energy makes look like speech
 -- refuted by: A replay with server_vad stays as deaf: then it is the audio, or the path it takes.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection.type="server_vad"' --trials 3
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.turn_detection={"type":"server_vad"}' --trials 3
 -- sources: livekit#6871
 WITH talked AS (
     SELECT p.* FROM _spoken AS p ANTI JOIN _commits AS c ON c.session_id = p.session_id WHERE p.speech_ms >= 1000

@@ -134,7 +134,8 @@ class FailuresScreen(SourceScreen[None]):
         if newest is not None:
             run, verdict, health = newest
             lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
-            facts = f"run {run.run_id} · {run.trials:,} trials in {run.cells} cells"
+            trials, cells = counted(run.trials, "trial"), counted(run.cells, "cell")
+            facts = f"run {run.run_id} · {trials} in {cells}"
             lines.append((Run("          "), *text(facts, "muted")))
             if health is not None and health.sent_ms > 0:
                 tone: Tone = "incomplete" if health.is_wrong else "muted"

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.importers.damaged import compact, elements, member, object_of
+from capture.importers.damaged import compact, elements, member, object_of, read_leniently
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -46,3 +46,10 @@ def test_members_are_found_in_what_is_damaged() -> None:
     assert object_of(text, "response", 0, len(text)) == {}
     assert member(text, "messages", "[", 0, len(text)) == text.index(b"[ 1")
     assert object_of(b'{"request": {"url"', "request", 0, 18) == {}
+
+
+def test_what_only_the_standard_library_reads() -> None:
+    assert read_leniently(b'{"a": "\\ud800"}') == {"a": "\ud800"}
+    assert str(read_leniently(b"NaN")) == "nan"
+    assert read_leniently(b"{") is None
+    assert read_leniently(b"[" * 100_000) is None

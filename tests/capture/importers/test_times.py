@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.importers.times import Clock, Moment, find_time, read_time
+from capture.importers.times import Moment, Offsets, find_time, read_time
 
 AT_NS = 1_770_885_055_250_000_000  # 2026-02-12 08:30:55.25 UTC
 
@@ -51,13 +51,13 @@ def test_reading_never_raises(value: object) -> None:
 
 
 def test_a_clock_counts_from_the_earlier_of_start_and_first_message() -> None:
-    clock = Clock(Moment(AT_NS, is_absolute=True), started_ns=AT_NS - 5)
+    clock = Offsets(Moment(AT_NS, is_absolute=True), started_ns=AT_NS - 5)
     assert clock.started_ns == AT_NS - 5
     assert clock.offset(Moment(AT_NS, is_absolute=True)) == (5, True)
 
 
 def test_what_has_no_time_or_goes_back_gets_no_time_of_its_own() -> None:
-    clock = Clock(Moment(0, is_absolute=False))
+    clock = Offsets(Moment(0, is_absolute=False))
     assert clock.offset(Moment(700, is_absolute=False)) == (700, True)
     assert clock.offset(None) == (700, False)
     assert clock.offset(Moment(600, is_absolute=False)) == (700, False)
@@ -67,4 +67,4 @@ def test_what_has_no_time_or_goes_back_gets_no_time_of_its_own() -> None:
 
 def test_the_clock_of_a_machine_that_is_up_for_long_is_not_the_session_s() -> None:
     day_ns = 86_400_000_000_000
-    assert Clock(Moment(day_ns, is_absolute=False)).offset(Moment(day_ns + 3, is_absolute=False)) == (3, True)
+    assert Offsets(Moment(day_ns, is_absolute=False)).offset(Moment(day_ns + 3, is_absolute=False)) == (3, True)

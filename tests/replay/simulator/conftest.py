@@ -16,10 +16,11 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from capture.audio import PCM16_24K, AudioFormat
-from replay.simulator.admission import Admitted, SessionType
 from replay.simulator.ids import IdSource
+from replay.simulator.protocol.admission import Admitted, SessionType
+from replay.simulator.protocol.server_events import WIRE_EVENTS
 from replay.simulator.scenario import combine, load_scenario
-from replay.simulator.session import Close, Drop, Output, Session
+from replay.simulator.session.session import Close, Drop, Output, Session
 
 Event = dict[str, Any]
 Check = Callable[[Event], None]
@@ -181,6 +182,7 @@ class Talk:
                 self.closed = output
                 continue
             _check(output, self._dialect)
+            assert output["type"] in WIRE_EVENTS
             events.append(output)
         self.heard += events
         return events

@@ -3,7 +3,6 @@ import base64
 import pytest
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as
-from capture.errors import UsageProblem
 from replay.simulator.clips import CHUNK_MS, clip_path, list_clips, read_chunks, read_text, split_tokens
 
 
@@ -33,5 +32,5 @@ def test_tokens_join_to_the_text() -> None:
 
 
 def test_an_unknown_clip_is_answered_with_the_list() -> None:
-    with pytest.raises(UsageProblem, match="answer_paris, question_weather"):
+    with pytest.raises(ValueError, match="answer_paris, question_weather"):
         clip_path("answer_rome")

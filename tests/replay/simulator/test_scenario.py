@@ -5,8 +5,9 @@ from typing import get_args, get_type_hints
 import pytest
 
 from capture.errors import UsageProblem
-from replay.simulator.effects import Effect, TranscriptionEffect, TranscriptionFailed
-from replay.simulator.faults import Circumstance, Conditions, Fault, Faults
+from replay.simulator.faults.conditions import Circumstance, Conditions
+from replay.simulator.faults.effects import Effect, TranscriptionEffect, TranscriptionFailed
+from replay.simulator.faults.faults import Fault, Faults
 from replay.simulator.scenario import Scenario, Server, combine, list_scenarios, load_scenario
 
 FAILED = Effect(transcription_failed=TranscriptionFailed(message="no"))
@@ -86,13 +87,20 @@ def test_the_founding_scenario_fails_one_model_in_one_region() -> None:
     ("text", "place"),
     [
         ("[server]\nanswers = 'x'", r"unknown field `answers` - at `\$.server`"),
-        ("[server]\nanswer = 'answer_rome'", "has no clip 'answer_rome'"),
-        ("[server]\nanswer_speed = 0", "must be above 0"),
+        (
+            "[server]\nanswer = 'answer_rome'",
+            r"has no clip 'answer_rome': take one of answer_paris, .* - at `\$.server`",
+        ),
+        ("[server]\nanswer_speed = 0", r"> 0.0 - at `\$.server.answer_speed`"),
         ("[[server.faults]]\nwhen = {region = 'x'}", r"missing required field `then` - at `\$.server.faults"),
         ("[[server.faults]]\nthen = {}", "takes exactly one of"),
         (
             "[[server.faults]]\nwhen = {city = 'x'}\nthen = {transcription_failed = {message = ''}}",
             r"unknown field `city` - at `\$.server.faults\[0\].when`",
+        ),
+        (
+            "[[server.faults]]\nthen = {drop = {after_event = 'response.don'}}",
+            r"`after_event`: the simulator sends no 'response.don', but .* - at `\$.server.faults\[0\]",
         ),
         ("[server", "mine.toml is not right"),
     ],

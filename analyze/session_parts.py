@@ -1,0 +1,168 @@
+"""What one session is made of, read from the store: its events, turns, configuration and audio.
+
+All but `read_row` take the id of a session that is there; of another one they find nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
+from analyze.audio_health import AudioHealth, SentAudio, judge
+from analyze.levels import peak_levels
+from analyze.store import Store
+from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
+from analyze.wording import Event, parse_payload
+from capture.errors import UsageProblem
+from capture.realtime.configuration import ConfigurationTracker
+from capture.realtime.outcomes import failure_key
+from capture.recording.reader import open_recording
+
+Row = dict[str, Any]
+
+_EVENT_COLUMNS = ", ".join(Event._fields)
+_UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
+_CONFIGURATION_EVENTS = (
+    "session.update",
+    "session.created",
+    "session.updated",
+    "transcription_session.update",
+    "transcription_session.created",
+    "transcription_session.updated",
+)
+
+
+class Timeline(NamedTuple):
+    """A session's events in order."""
+
+    rows: list[TimelineRow]
+    payloads: dict[int, str]
+    """By seq, the text of the events that are no part of a stream."""
+
+
+def read_row(store: Store, session_id: str) -> Row:
+    """Read a session's row of the sessions view; raises `UsageProblem` where there is none."""
+    rows = store.rows("SELECT * FROM sessions WHERE session_id = ?", [session_id], only=[session_id])
+    if not rows:
+        raise UsageProblem(f"there is no recording {session_id} in {store.root.path}")
+    return rows[0]
+
+
+def read_turns(store: Store, session_id: str) -> list[Turn]:
+    """Read the user's turns with their answers."""
+    rows = store.rows("SELECT * FROM turns WHERE session_id = ? ORDER BY turn", [session_id], only=[session_id])
+    same = ("item_id", "speech_started_ms", "speech_stopped_ms", "asked_ms", "committed_ms", "first_audio_ms")
+    more = ("response_done_ms", "transcribed_ms", "response_id", "response_status", "transcription", "transcript")
+    return [
+        Turn(number=row["turn"], answer=row["answer"], **{name: row[name] for name in (*same, *more)}) for row in rows
+    ]
+
+
+def read_configuration(store: Store, session_id: str) -> ConfigurationTracker:
+    """Read what the client asked for and what the endpoint echoed."""
+    rows = store.rows(
+        "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq",
+        [session_id, list(_CONFIGURATION_EVENTS)],
+        only=[session_id],
+    )
+    tracker = ConfigurationTracker()
+    for row in rows:
+        tracker.observe(row["sender"], parse_payload(row["payload"]))
+    return tracker
+
+
+def read_tracks(store: Store, session_id: str) -> list[TrackFacts]:
+    """Read the measures of each audio track."""
+    rows = store.rows(
+        "SELECT track, format, rate, duration_ms, rms_dbfs, peak, clipped, speech_ms, silence_ms"
+        " FROM tracks WHERE session_id = ? ORDER BY track, format, rate",
+        [session_id],
+        only=[session_id],
+    )
+    return [TrackFacts(**{**row, "clipped": int(row["clipped"] or 0)}) for row in rows]
+
+
+def read_audio_health(store: Store, session_id: str) -> AudioHealth:
+    """Judge the audio that the client sent."""
+    rows = store.rows(
+        "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
+        " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"
+        " WHERE t.session_id = ? AND t.track = 'client' ORDER BY t.format, t.rate",
+        [session_id],
+        only=[session_id],
+    )
+    return judge([SentAudio.from_row(row) for row in rows])
+
+
+def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[float]:
+    """Read the peak level (0..1) of a track in `bins` equal spans of the session, as it would have been heard."""
+    recording = open_recording(store.root, session_id)
+    chunks = store.rows(
+        "SELECT offset_ms, audio_start, audio_bytes FROM events WHERE session_id = ? AND audio_track = ? ORDER BY seq",
+        [session_id, track],
+        only=[session_id],
+    )
+    return peak_levels(recording.spans(track), chunks, recording.session["duration_ms"] or 0.0, bins)
+
+
+def read_timeline(store: Store, session_id: str, *, fold: bool) -> Timeline:
+    """Read the events in order; `fold` joins the pieces of one stream into one row."""
+    source = "timeline" if fold else _UNFOLDED
+    found = store.tuples(
+        f"SELECT {_EVENT_COLUMNS} FROM {source} WHERE session_id = ? ORDER BY seq",  # noqa: S608 - columns of ours
+        [session_id],
+        only=[session_id],
+    )
+    events = [Event._make(each) for each in found]
+    clock = _audio_clock(store, session_id)
+    rows = fold_events(events, clock) if fold else unfolded(events, clock)
+    texts = {e.seq: e.payload for e in events if e.payload is not None and not is_streaming(e.kind, e.type)}
+    return Timeline(rows, texts)
+
+
+def read_rows_at(store: Store, session_id: str, seqs: Collection[int]) -> list[TimelineRow]:
+    """Read some of the events in order, one row an event."""
+    found = store.tuples(
+        f"SELECT {_EVENT_COLUMNS} FROM {_UNFOLDED} WHERE session_id = ? AND list_contains(?, seq) ORDER BY seq",  # noqa: S608 - columns of ours
+        [session_id, list(seqs)],
+        only=[session_id],
+    )
+    return unfolded([Event._make(each) for each in found], _audio_clock(store, session_id))
+
+
+def read_messages(
+    store: Store, session_id: str, first_seq: int, last_seq: int, event_type: str | None
+) -> list[EventDetail]:
+    """Read the messages first_seq..last_seq (inclusive) as they were stored; of one type only if asked."""
+    rows = store.rows(
+        "SELECT * FROM events WHERE session_id = ? AND seq BETWEEN ? AND ? AND (? IS NULL OR type = ?) ORDER BY seq",
+        [session_id, first_seq, last_seq, event_type, event_type],
+        only=[session_id],
+    )
+    clock = _audio_clock(store, session_id)
+    return [event_detail(row, clock) for row in rows]
+
+
+def read_failing_seqs(store: Store, session_id: str) -> dict[str, list[int]]:
+    """Read the failure keys that the events told, each with the seqs of these events."""
+    rows = store.rows(
+        "SELECT seq, type, error_type, error_code, error_message FROM errors WHERE session_id = ? ORDER BY seq",
+        [session_id],
+        only=[session_id],
+    )
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        key = failure_key(row["type"] or "", row["error_type"], row["error_code"], row["error_message"])
+        found.setdefault(key, []).append(row["seq"])
+    return found
+
+
+def _audio_clock(store: Store, session_id: str) -> AudioClock:
+    rows = store.rows(
+        "SELECT track, start_byte, bytes / duration_ms AS bytes_per_ms FROM audio WHERE session_id = ?"
+        " AND duration_ms > 0 ORDER BY track, start_byte",
+        [session_id],
+        only=[session_id],
+    )
+    return AudioClock((row["track"], AudioSpan(row["start_byte"], row["bytes_per_ms"])) for row in rows)

@@ -1,0 +1,13 @@
+"""A root opened with DuckDB; nothing outside this folder speaks to the engine.
+
+- the **store** answers SQL: our own queries, the pass of the signatures, and what people type into the console;
+- its **tables** are sessions, events, audio, divergences and rewrites; sessions are held in memory, the others are
+  read from their files, those of one session where a question is about one;
+- **table files** are told apart by name and footer: ours, not committed, or not to be read and why;
+- over the tables stand the views of `sql/views`; the **console** lets nothing pass but one reading statement.
+"""
+
+from analyze.store.console import ConsoleResult
+from analyze.store.store import VIEWS, Store, open_store
+
+__all__ = ["VIEWS", "ConsoleResult", "Store", "open_store"]

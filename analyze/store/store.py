@@ -1,0 +1,265 @@
+"""Answers SQL over a root: the tables and the views of `sql/views/*.sql` over them, narrowed to what is asked about."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from analyze.store.console import ConsoleResult, guard, sql_problem
+from analyze.store.tables import FILE_ERRORS, StoredTables
+from capture.errors import UsageProblem
+from capture.recording.listing import Listing, list_files
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+
+VIEWS = (
+    "_json",
+    "sessions",
+    "events",
+    "timeline",
+    "audio",
+    "items",
+    "responses",
+    "transcriptions",
+    "turns",
+    "latencies",
+    "errors",
+)
+"""Files of sql/views, each after those it reads."""
+
+_HELD_SESSIONS = 2
+_Result = TypeVar("_Result")
+_Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
+
+
+class Store:
+    """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self.refreshes = 0
+        """How often the root was taken in: what was computed over all of it holds while this stays."""
+        self._lock = threading.RLock()
+        self._scope: tuple[str, ...] | None = ()
+        """The sessions that are asked from here on; none: all of them, None: not known."""
+        self._near: tuple[str, ...] = ()
+        self._connection = duckdb.connect(":memory:")
+        self._tables = StoredTables(self._connection, root)
+        try:
+            self._tables.define()
+            self._load_views()
+            self._harden()
+            self.refresh()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    @property
+    def unreadable(self) -> dict[Path, str]:
+        """Files that are left out, and why; the rest of the root works without them."""
+        return self._tables.unreadable
+
+    def rows(self, sql: str, params: Sequence[Any] = (), *, only: Collection[str] = ()) -> list[dict[str, Any]]:
+        """Run one of our own queries.
+
+        `only` names the sessions it asks about: no other session's files are opened.
+        """
+        with self._lock:
+            self._narrow(tuple(only))
+            columns, rows = self._fetch(sql, params)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def tuples(self, sql: str, params: Sequence[Any] = (), *, only: Collection[str] = ()) -> list[tuple[Any, ...]]:
+        """Run one of our own queries that gives many rows; as `rows`, without the names of the columns."""
+        with self._lock:
+            self._narrow(tuple(only))
+            return self._fetch(sql, params)[1]
+
+    def pass_over(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        """Run scripts of ours that gather temporary tables from all sessions, then the named questions to these.
+
+        The tables go with the pass: they may be as large as a tenth of the root.
+        """
+        with self._lock:
+            self._narrow(())
+            try:
+                for script in scripts:
+                    self._execute(script, ())
+                return {name: self.rows(sql) for name, sql in questions.items()}
+            finally:
+                self._drop_temporary()
+
+    def look_at(self, session_ids: Collection[str]) -> None:
+        """Prepare for many questions about these one or two sessions."""
+        with self._lock:
+            self._narrow(tuple(session_ids))
+
+    def console(self, sql: str, *, limit: int | None = None) -> ConsoleResult:
+        """Run one SELECT or EXPLAIN that a person typed; `limit` bounds the rows that are fetched.
+
+        Raises `UsageProblem` with the engine's words and the place of the error.
+        """
+        with self._lock:
+            self._narrow(())
+            try:
+                sql.encode()
+                statement = guard(self._connection, sql)
+                columns, rows = self._fetch(statement, (), limit=None if limit is None else limit + 1)
+            except UnicodeEncodeError as error:
+                raise UsageProblem("this SQL cannot be run: it is no valid UTF-8") from error
+            except duckdb.Error as error:
+                raise UsageProblem(sql_problem(error)) from error
+        return ConsoleResult(columns, rows[:limit], truncated=limit is not None and len(rows) > limit)
+
+    def refresh(self) -> None:
+        """Take in what was recorded or removed since the root was opened."""
+        with self._lock:
+            while True:
+                listing = self._list()
+                try:
+                    self._take_in(listing)
+                except FILE_ERRORS:
+                    # Compacted and deleted since it was listed: its sessions are in another file by now.
+                    if not _has_vanished(listing):
+                        raise
+                else:
+                    return
+
+    def _take_in(self, listing: Listing) -> None:
+        self._tables.take_in(listing)
+        self.refreshes += 1
+        # What is held in memory is of before: the next question narrows anew, to whatever it asks.
+        self._scope, self._near = None, ()
+
+    def _load_views(self) -> None:
+        folder = files("analyze") / "sql" / "views"
+        for view in VIEWS:
+            self._connection.execute((folder / f"{view}.sql").read_text(encoding="utf-8"))
+
+    def _harden(self) -> None:
+        """Leave SQL that people type nothing but the tables: no other file, no extension, no setting."""
+        folders = ", ".join(_quote(f"{self.root.table(table).resolve()}/") for table in TABLES)
+        for statement in (
+            "SET TimeZone = 'UTC'",
+            "SET autoinstall_known_extensions = false",
+            "SET autoload_known_extensions = false",
+            "SET python_enable_replacements = false",
+            f"SET allowed_directories = [{folders}]",
+            "SET enable_external_access = false",
+            "SET lock_configuration = true",
+        ):
+            self._connection.execute(statement)
+
+    def _list(self) -> Listing:
+        try:
+            # What SQL may open is bounded by resolved paths.
+            listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
+        except OSError as error:
+            raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
+        self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
+        return listing
+
+    def _narrow(self, session_ids: tuple[str, ...]) -> None:
+        """Ask these sessions only from here on; all sessions where none is named."""
+        held = self._scope == self._near and set(session_ids) <= set(self._near)
+        if session_ids == self._scope or (session_ids and held):
+            return
+        # Now and not below: if files vanish meanwhile, it is these sessions that are narrowed to anew.
+        self._scope = session_ids
+        try:
+            self._tables.choose_files(session_ids)
+            self._hold_near(session_ids)
+        except BaseException:
+            self._scope = None
+            raise
+
+    def _hold_near(self, session_ids: tuple[str, ...]) -> None:
+        """Hold the events of a session that is looked at in memory: many questions will follow the first."""
+        is_near = 1 <= len(session_ids) <= _HELD_SESSIONS
+        if is_near and session_ids != self._near:
+            # Values one by one, not as a list, let the engine pass over row groups by their bounds.
+            values = ", ".join("?" for _ in session_ids)
+            self._execute(
+                "CREATE OR REPLACE TABLE _near_events AS"  # noqa: S608 - question marks
+                f" SELECT * FROM _stored_events WHERE session_id IN ({values}) ORDER BY session_id, seq",
+                session_ids,
+            )
+            self._near = session_ids
+        source = "_near_events" if is_near else "_stored_events"
+        # To bind a view opens files, too.
+        self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
+
+    def _drop_temporary(self) -> None:
+        tables = self._connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+        for (table,) in tables:
+            self._connection.execute(f'DROP TABLE temp."{table}"')
+
+    def _fetch(self, sql: str, params: Sequence[Any], *, limit: int | None = None) -> _Fetched:
+        def read() -> _Fetched:
+            result = self._connection.execute(sql, list(params))
+            # Rows may be read from the files only now.
+            rows = result.fetchall() if limit is None else result.fetchmany(limit)
+            return tuple(column[0] for column in result.description or ()), rows
+
+        return self._insist(read)
+
+    def _execute(self, sql: str, params: Sequence[Any]) -> None:
+        self._insist(lambda: self._connection.execute(sql, list(params)))
+
+    def _insist(self, work: Callable[[], _Result]) -> _Result:
+        """Do work on the files; where some are damaged or gone, do it again without them."""
+        try:
+            return work()
+        except FILE_ERRORS as error:
+            # Query first, look for the cause after: checking every file before every question costs more.
+            vanished = self._tables.has_vanished_files()
+            if not self._tables.set_aside_damaged(error) and not vanished:
+                raise
+            scope = self._scope or ()
+            self.refresh()
+            self._narrow(scope)
+            return self._insist(work)
+
+
+def open_store(root: Root) -> Store:
+    """Open a root.
+
+    Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
+    """
+    try:
+        if root.path.exists():
+            next(root.path.iterdir(), None)
+    except NotADirectoryError:
+        raise UsageProblem(f"{root.path} is a file: name the folder that holds recordings") from None
+    except OSError as error:
+        raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
+    root.check_readable()
+    return Store(root)
+
+
+def _has_vanished(listing: Listing) -> bool:
+    return any(
+        not path.exists()
+        for files in listing.tables.values()
+        for path in (*files.own, *files.compacted, *files.foreign)
+    )
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

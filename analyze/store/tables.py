@@ -1,0 +1,168 @@
+"""The tables of a root over one connection: from which files each is read, and which files are left out.
+
+Sessions are few and small: they are loaded into memory, so that lists and matrices never touch the disk. The other
+tables are views over files that a variable names, so that a query can be narrowed to the files of one session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from analyze.store.table_files import Shape, file_problem, names_holding, readable_names, shape_of
+from capture.recording.listing import Listing
+from capture.recording.root import Root
+from capture.recording.schema import TABLES
+
+FILE_ERRORS = (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException)
+"""What the engine raises where a file is damaged, gone, or none of its table."""
+
+_LARGE = tuple(table for table in TABLES if table != "sessions")
+"""Tables that stay in their files."""
+_PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = true"
+
+
+class StoredTables:
+    """Defines `_sessions` in memory, and `_stored_TABLE` and `_TABLE` over the files of each of the others."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, root: Root) -> None:
+        self.unreadable: dict[Path, str] = {}
+        """Files that are left out, and why; the rest of the root works without them."""
+        self._connection = connection
+        self._root = root
+        self._files: dict[str, list[str]] = {table: [] for table in TABLES}
+        self._shared: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
+        """Those of them that hold several sessions."""
+        self._unsure: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
+        """Those of them that may hold rows which nobody committed."""
+        self._shapes: dict[str, Shape] = {}
+        self._columns: dict[str, list[tuple[str, str]]] = {}
+
+    def define(self) -> None:
+        """Define all tables, without a row."""
+        for table, schema in TABLES.items():
+            self._connection.register("_columns", schema.empty_table())
+            self._connection.execute(
+                f"CREATE TABLE _no_{table} AS SELECT *, NULL::DATE AS date, NULL::VARCHAR AS filename FROM _columns"  # noqa: S608 - our own table names
+            )
+            self._connection.unregister("_columns")
+            described = self._connection.execute(f"DESCRIBE _no_{table}").fetchall()
+            self._columns[table] = [(name, kind) for name, kind, *_ in described if name != "filename"]
+        self._connection.execute("CREATE TABLE _sessions AS SELECT * FROM _no_sessions")
+        # Views are bound when they are made, which costs less over empty tables than over files.
+        for table in _LARGE:
+            self._use_files(table, [])
+
+    def take_in(self, listing: Listing) -> None:
+        """Read from the files of this listing from here on; raises one of `FILE_ERRORS` where one has vanished."""
+        sessions = listing.tables["sessions"]
+        every = {path.stem for path in sessions.own}
+        self._refresh_sessions(readable_names(sessions, every, self.unreadable))
+        known = {row[0] for row in self._connection.execute("SELECT session_id FROM _sessions").fetchall()}
+        is_sure = self.unreadable.keys().isdisjoint({*sessions.compacted, *listing.missing})
+        for table in _LARGE:
+            files = listing.tables[table]
+            compacted, foreign = (frozenset(map(str, paths)) for paths in (files.compacted, files.foreign))
+            self._shared[table] = compacted | foreign
+            # Of a session whose row cannot be read nothing is shown.
+            self._unsure[table] = foreign if is_sure else foreign | compacted
+            self._use_files(table, readable_names(files, known, self.unreadable))
+
+    def choose_files(self, session_ids: Sequence[str]) -> None:
+        """Read the large tables from the files that may hold these sessions; from all where none is named."""
+        for table in _LARGE:
+            names = self._files[table]
+            if names:
+                chosen = self._files_of(table, session_ids) if session_ids else names
+                # A table function wants a file, even where none of them holds the session.
+                self._connection.execute(f"SET VARIABLE {table}_files = ?", [chosen or names[:1]])
+
+    def has_vanished_files(self) -> bool:
+        """Tell whether a file of a large table is gone since it was listed."""
+        return any(not Path(name).exists() for table in _LARGE for name in self._files[table])
+
+    def set_aside_damaged(self, error: duckdb.Error) -> bool:
+        """Find the files of large tables that made a query fail, and leave them out; False where there are none."""
+        return self._set_aside({table: self._files[table] for table in _LARGE}, error)
+
+    def _refresh_sessions(self, names: list[str]) -> None:
+        loaded = set(self._files["sessions"])
+        gone = loaded - set(names)
+        if gone:
+            self._connection.execute("DELETE FROM _sessions WHERE list_contains(?, filename)", [sorted(gone)])
+        self._files["sessions"] = sorted(loaded - gone)
+        self._load_sessions([name for name in names if name not in loaded])
+
+    def _load_sessions(self, fresh: list[str]) -> None:
+        if not fresh:
+            return
+        # `at` is a word of the grammar.
+        columns = ", ".join(f'"{column}"' for column in [*TABLES["sessions"].names, "date", "filename"])
+        try:
+            self._connection.execute(
+                f"INSERT INTO _sessions SELECT {columns} FROM (SELECT * FROM _no_sessions WHERE FALSE UNION ALL BY NAME"  # noqa: S608 - names of our own schema
+                f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) ",
+                [fresh],
+            )
+        except duckdb.Error as error:
+            if not self._set_aside({"sessions": fresh}, error):
+                raise
+            self._load_sessions([name for name in fresh if Path(name) not in self.unreadable])
+            return
+        self._files["sessions"] += fresh
+        self._drop_foreign_sessions()
+
+    def _drop_foreign_sessions(self) -> None:
+        strangers = self._connection.execute(
+            "DELETE FROM _sessions WHERE session_id IS NULL RETURNING filename"
+        ).fetchall()
+        for (name,) in strangers:
+            self.unreadable[Path(name)] = "it has no session_id: no file of this table"
+
+    def _use_files(self, table: str, names: list[str]) -> None:
+        """Read a table from these files from here on."""
+        shape = shape_of(names, self._unsure[table])
+        if shape != self._shapes.get(table):
+            try:
+                self._define_large(table, names, shape)
+            except FILE_ERRORS as error:
+                if not self._set_aside({table: names[:1]}, error):
+                    raise
+                self._use_files(table, names[1:])
+                return
+        self._files[table], self._shapes[table] = names, shape
+        self._connection.execute(f"SET VARIABLE {table}_files = ?", [names])
+
+    def _define_large(self, table: str, names: Sequence[str], shape: Shape) -> None:
+        """Define `_TABLE` over files of which each query asks a variable, or over none.
+
+        Rows of a session without a sessions row are left out: it was never committed.
+        """
+        source, known = f"_no_{table}", ""
+        if shape != "empty":
+            # To bind a view opens every file it is over: one is enough to know the columns.
+            self._connection.execute(f"SET VARIABLE {table}_files = ?", [names[:1]])
+            files = f"read_parquet(getvariable('{table}_files'), {_PARQUET_OPTIONS})"
+            source = f"(SELECT * FROM {source} WHERE FALSE UNION ALL BY NAME SELECT * FROM {files})"  # noqa: S608 - our own names
+        if shape == "shared":
+            known = "WHERE session_id IN (SELECT session_id FROM _sessions)"
+        columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in self._columns[table])
+        self._connection.execute(f"CREATE OR REPLACE VIEW _stored_{table} AS SELECT {columns} FROM {source} {known}")  # noqa: S608
+        self._connection.execute(f"CREATE OR REPLACE VIEW _{table} AS SELECT * FROM _stored_{table}")  # noqa: S608
+
+    def _files_of(self, table: str, session_ids: Sequence[str]) -> list[str]:
+        root, names = Root(self._root.path.resolve()), set(self._files[table])
+        return names_holding(root, table, session_ids, names, self._shared[table] & names)
+
+    def _set_aside(self, suspected: Mapping[str, Iterable[str]], error: duckdb.Error) -> bool:
+        suspects = [(Path(name), TABLES[table]) for table, names in suspected.items() for name in names]
+        found = {path: reason for path, schema in suspects if (reason := file_problem(path, schema))}
+        if not found:
+            # The footers are sound: then what the engine complains of is inside the file it names. Without that
+            # check first it may name a good file that does not go together with a bad one.
+            words = str(error)
+            found = {path: words.splitlines()[0] for path, _ in suspects if path.exists() and str(path) in words}
+        self.unreadable |= found
+        return bool(found)

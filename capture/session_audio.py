@@ -1,0 +1,92 @@
+"""The audio of one session: from its messages to tracks, and what is measured of it on the way; pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capture.append_pacing import AppendPacing
+from capture.audio import AudioFormat
+from capture.playback import Playback
+from capture.realtime.audio_formats import Track
+from capture.realtime.events import EventHeader
+from capture.recording.audio_blocks import AudioRow, TrackWriter
+
+Row = dict[str, Any]
+
+_COMMITTED = "input_audio_buffer.committed"
+# Behind one of these a client may pause as long as it likes.
+_TURN_ENDS = frozenset({"input_audio_buffer.commit", _COMMITTED, "input_audio_buffer.clear"})
+# The row of a session must stay small, however long it was silent.
+_QUIET_COMMITS_KEPT = 100
+
+
+class SessionAudio:
+    """Takes events and their audio in their order; gives the blocks of the tracks, and columns of the session."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[Track, TrackWriter] = {}
+        self._pacing = AppendPacing()
+        self._playback = Playback()
+        self._commits: dict[str, int] = {}
+        """Item to the seq of the event that made it."""
+
+    def observe(self, header: EventHeader, seq: int) -> None:
+        """Take in an event, ahead of its audio."""
+        if header.type not in _TURN_ENDS:
+            return
+        self._pacing.interrupt()
+        if header.type == _COMMITTED:
+            item_id = header.item_id or ""
+            self._commits.setdefault(item_id, seq)
+            if "client" in self._tracks:
+                self._tracks["client"].end_span(item_id)
+
+    def lose_appends(self) -> None:
+        """Take in that the client sent what is not in the journal: it is missing here only."""
+        self._pacing.interrupt()
+
+    def place(self, row: Row, track: Track, byte_count: int, *, silences: bool) -> None:
+        """Note in a message's row where its audio goes; a track that `silences` keeps no more than its length."""
+        if track not in self._tracks:
+            self._tracks[track] = TrackWriter(track, silences=silences)
+        row["audio_track"] = track
+        row["audio_start"] = self._tracks[track].position
+        row["audio_bytes"] = byte_count
+
+    def take(
+        self, row: Row, header: EventHeader, audio: bytes, audio_format: AudioFormat, *, is_kept: bool
+    ) -> list[AudioRow]:
+        """Take in the audio of a message that was placed; give the blocks it fills."""
+        track, offset_ns = row["audio_track"], row["offset_ns"]
+        # Below zero offsets keep the order of a source without times.
+        if offset_ns >= 0 and track == "client":
+            self._pacing.observe(offset_ns, audio, audio_format)
+        elif offset_ns >= 0 and track == "server":
+            played_ms = len(audio) / audio_format.bytes_per_ms
+            self._playback.take(row["seq"], offset_ns, header.item_id or header.response_id, played_ms)
+        writer = self._tracks[track]
+        return writer.feed(audio, audio_format) if is_kept else writer.skip(len(audio), audio_format)
+
+    def finish(self) -> list[AudioRow]:
+        """Take in the end of the session; give the last blocks."""
+        return [block for track in self._tracks.values() for block in track.finish()]
+
+    def columns(self, *, has_times: bool) -> Row:
+        """Give the columns of the session; call it after `finish`."""
+        played_ms = {name: track.played_ms for name, track in self._tracks.items()}
+        return {
+            "audio_in_ms": played_ms.get("client", 0.0),
+            "audio_out_ms": played_ms.get("server", 0.0),
+            **self._pacing.columns(),
+            # Empty where all was played in time, NULL where nobody noted the times.
+            "playback_underruns": self._playback.underruns if has_times else None,
+            "quiet_commits": self._quiet_commits(),
+        }
+
+    def _quiet_commits(self) -> list[Row]:
+        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
+        found = [
+            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
+            for item_id, level in quiet.items()
+        ]
+        return found[:_QUIET_COMMITS_KEPT]

@@ -1,0 +1,78 @@
+"""A connection of the simulator: a WebSocket, or one plain HTTP request on the same port."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.server import ServerProtocol
+
+from replay.simulator.endpoint.plain_http import (
+    BadRequest,
+    HttpAnswer,
+    HttpRequest,
+    RequestReader,
+    encode_answer,
+    is_plain,
+)
+from replay.simulator.faults.effects import Keepalive
+from replay.simulator.ids import IdSource
+from replay.simulator.protocol.admission import Admission
+
+AnswerRequest = Callable[[HttpRequest], HttpAnswer]
+
+
+class SimulatedConnection(ServerConnection):
+    """Remembers what its handshake decided. websockets takes GET only: what begins otherwise is answered here."""
+
+    admission: Admission
+    staged_keepalive: Keepalive | None = None
+    """How it is checked that the client lives, where a fault says so."""
+    ids: IdSource
+
+    def __init__(self, protocol: ServerProtocol, server: Server, answer: AnswerRequest, **options: Any) -> None:
+        super().__init__(protocol, server, **options)
+        self.was_plain = False
+        """Whether it was one plain request, which has been answered."""
+        self._answer = answer
+        self._begun = False
+        self._reader: RequestReader | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes off the socket."""
+        if not self._begun:
+            self._begun = True
+            self._reader = RequestReader() if is_plain(data) else None
+        if self._reader is None:
+            super().data_received(data)
+        elif not self.was_plain:
+            self._read_plainly(self._reader, data)
+
+    def _read_plainly(self, reader: RequestReader, data: bytes) -> None:
+        try:
+            request = reader.feed(data)
+        except BadRequest:
+            self.transport.close()
+            return
+        if request is not None:
+            self.was_plain = True
+            self.transport.write(encode_answer(self._answer(request)))
+            self.transport.close()
+
+
+class QuietHandshakes(logging.Filter):
+    """Tells handshakes that came to nothing in one line: port probes are no faults of ours.
+
+    A plain request that was answered is none of them: nothing is told of it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the record of a failed handshake; pass all others on as they are."""
+        if record.msg == "opening handshake failed" and record.exc_info:
+            if getattr(getattr(record, "websocket", None), "was_plain", False):
+                return False
+            record.msg, record.args = "a handshake failed: %s", (record.exc_info[1],)
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True

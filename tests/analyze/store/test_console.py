@@ -1,0 +1,133 @@
+"""What SQL that people type may do, and what they are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyze.store import Store
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+
+
+def test_the_console_answers(failed_session: str, store: Store) -> None:
+    result = store.console(
+        "-- how many?\nSELECT sender, COUNT(*) AS n FROM events GROUP BY sender ORDER BY n; -- so many"
+    )
+    assert result.columns == ("sender", "n")
+    assert result.rows == [("client", 7), ("server", 13)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM sessions",
+        "WITH x AS (SELECT 1 AS a) SELECT a FROM x ORDER BY a",
+        "VALUES (1), (2)",
+        "DESCRIBE events",
+        "SHOW TABLES",
+        "SUMMARIZE latencies",
+        "EXPLAIN SELECT * FROM turns",
+        "EXPLAIN ANALYZE SELECT * FROM sessions",
+        "explain (format json) select 1",
+        "(SELECT 1) UNION ALL (SELECT 2)",
+        "SELECT 'ä; -- €' AS a ;; /* ; */ -- ;",
+    ],
+)
+def test_the_console_takes_whatever_only_reads(sql: str, failed_session: str, store: Store) -> None:
+    assert store.console(sql).rows
+
+
+def test_the_console_gives_no_more_rows_than_asked_for(failed_session: str, store: Store) -> None:
+    result = store.console("SELECT seq FROM events ORDER BY seq", limit=3)
+    assert (result.rows, result.truncated) == ([(0,), (1,), (2,)], True)
+    assert not store.console("SELECT 1", limit=1).truncated
+
+
+WRITES = "COPY (SELECT 1) TO '{path}'"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "{writes}",
+        "EXPLAIN ANALYZE {writes}",
+        "EXPLAIN (ANALYZE) {writes}",
+        "EXPLAIN (ANALYZE, FORMAT json) {writes}",
+        "/* EXPLAIN */ EXPLAIN /* x */ ANALYZE {writes}",
+        "SELECT 1; {writes}",
+        # From DuckDB 2.0 on these are SELECT statements for extract_statements, and they write.
+        "WITH x AS ({writes}) SELECT * FROM x",
+        "WITH x AS ({writes}) SELECT 5",
+        "EXPLAIN ANALYZE WITH x AS ({writes}) SELECT * FROM x",
+        "SELECT * FROM (WITH x AS ({writes}) SELECT * FROM x)",
+        "SELECT 1 WHERE EXISTS (WITH x AS MATERIALIZED ({writes}) SELECT * FROM x)",
+        "SELECT 1) AS a; {writes}; SELECT * FROM (SELECT 1",
+        "ATTACH '{path}' AS other",
+        "EXPORT DATABASE '{path}'",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW sessions",
+        "DELETE FROM _sessions",
+        "WITH x AS (DELETE FROM _sessions RETURNING *) SELECT * FROM x",
+        "INSERT INTO _sessions (session_id) VALUES ('x')",
+        "SET VARIABLE events_files = ['/etc/passwd']",
+        "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "PRAGMA database_list",
+        "/* x */ PRAGMA version",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CALL pragma_version()",
+        "CHECKPOINT",
+        "USE memory",
+        "",
+        "-- nothing",
+    ],
+)
+def test_the_console_refuses_whatever_does_more_than_read(
+    sql: str, failed_session: str, store: Store, root: Root
+) -> None:
+    victim = root.table("sessions").resolve() / "date=2026-02-12" / "new.parquet"
+    with pytest.raises(UsageProblem):
+        store.console(sql.replace("{writes}", WRITES).replace("{path}", str(victim)))
+    assert not victim.exists()
+    assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM read_blob('{journal}')",
+        "SELECT * FROM read_text('{journal}')",
+        "SELECT * FROM glob('{root}/journal/*')",
+        "SELECT * FROM read_parquet('{root}/sessions/../journal/x.journal')",
+        "SELECT * FROM read_parquet('https://example.com/x.parquet')",
+        "SELECT * FROM sqlite_scan('/tmp/x.db', 't')",
+        "SELECT * FROM root",
+    ],
+)
+def test_the_console_reads_nothing_but_the_tables(sql: str, failed_session: str, store: Store, root: Root) -> None:
+    root.journal.mkdir(parents=True)
+    journal = root.journal / "x.journal"
+    journal.write_text("secret")
+    statement = sql.replace("{journal}", str(journal.resolve())).replace("{root}", str(root.path.resolve()))
+    with pytest.raises(UsageProblem, match="this SQL cannot be run"):
+        store.console(statement)
+
+
+def test_an_sql_error_is_one_sentence_with_its_place(failed_session: str, store: Store) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        store.console("SELECT\n  sesion_id FROM events")
+    sentence, line, carets = str(caught.value).splitlines()
+    assert sentence.startswith('this SQL cannot be run: Binder Error: Referenced column "sesion_id" not found')
+    assert "session_id" in sentence
+    assert line.endswith("  sesion_id FROM events")
+    assert line.index("sesion_id") == carets.index("^")
+
+
+def test_sql_that_is_no_text_is_refused(store: Store) -> None:
+    with pytest.raises(UsageProblem, match="no valid UTF-8"):
+        store.console("SELECT '\udcff'")

@@ -1,0 +1,145 @@
+"""Opening roots, asking about one session or all, and files that come and go meanwhile."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analyze.store import Store, open_store
+from capture.compaction import compact_date
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace, spoken_turn
+
+COUNT = "SELECT COUNT(*) AS n FROM"
+
+
+def test_an_empty_root_has_empty_tables_with_all_columns(root: Root) -> None:
+    with open_store(root) as store:
+        for view in ("sessions", "events", "audio", "tracks", "items", "responses", "turns", "latencies", "errors"):
+            assert store.rows(f"{COUNT} {view}") == [{"n": 0}]
+        assert len(store.rows("DESCRIBE events")) > 25
+
+
+def test_a_file_is_no_root(tmp_path: Path) -> None:
+    path = tmp_path / "recordings"
+    path.write_text("")
+    with pytest.raises(UsageProblem, match="is a file: name the folder that holds recordings"):
+        open_store(Root(path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_root_that_must_not_be_read(root: Root) -> None:
+    root.path.mkdir(mode=0)
+    with pytest.raises(UsageProblem, match=r"cannot read .*recordings: Permission denied"):
+        open_store(root)
+
+
+def test_refresh_takes_in_what_was_recorded_and_what_is_gone(root: Root, failed_session: str) -> None:
+    with open_store(root) as store:
+        later = Trace("20260213T000000-0000000e")
+        spoken_turn(later)
+        later.write(root)
+        assert store.rows(f"{COUNT} sessions") == [{"n": 1}]
+        store.refresh()
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+        for table in ("sessions", "events", "audio"):
+            root.table_file(table, failed_session).unlink()
+        store.refresh()
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": later.session_id}]
+
+
+def test_a_file_that_vanishes_under_a_query_is_no_error(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        for table in ("sessions", "events", "audio"):
+            root.table_file(table, failed_session).unlink()
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": ok_session}]
+
+
+def test_a_question_about_one_session_opens_no_other_file(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        root.table_file("events", ok_session).write_bytes(b"damaged")
+        counted = store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session])
+        assert counted == [{"n": 20}]
+        assert not store.unreadable
+
+
+def test_one_session_in_a_shared_file_is_found(root: Root, failed_session: str, ok_session: str) -> None:
+    own = [root.table_file("events", each) for each in (failed_session, ok_session)]
+    pq.write_table(
+        pa.concat_tables(pq.read_table(path, partitioning=None) for path in own), own[0].with_name("c.parquet")
+    )
+    for path in own:
+        path.unlink()
+    with open_store(root) as store:
+        counted = store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session])
+        assert counted == [{"n": 20}]
+
+
+def test_a_refresh_ends_the_looking_at_one_session(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        store.look_at([failed_session])
+        assert store.rows("SELECT DISTINCT session_id FROM events", only=[failed_session]) == [
+            {"session_id": failed_session}
+        ]
+        store.refresh()
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("grace_s", [0, 600])
+def test_compaction_under_an_open_store_changes_nothing(
+    grace_s: float, root: Root, failed_session: str, ok_session: str
+) -> None:
+    every = "SELECT * FROM events ORDER BY session_id, seq"
+    with open_store(root) as store:
+        events, sessions = store.rows(every), store.rows("SELECT * FROM sessions ORDER BY session_id")
+        one = store.rows(every, only=[ok_session])
+        compact_date(root, "2026-02-12", grace_s=grace_s)
+        for _ in range(2):
+            assert store.rows(every) == events
+            assert store.rows("SELECT * FROM sessions ORDER BY session_id") == sessions
+            assert store.rows(every, only=[ok_session]) == one
+            store.refresh()
+        assert not store.unreadable
+
+
+def test_a_question_about_one_session_opens_no_compacted_file_of_others(
+    root: Root, failed_session: str, ok_session: str
+) -> None:
+    compact_date(root, "2026-02-12", grace_s=0, file_bytes=1)
+    damaged = next(root.date_folder("events", "2026-02-12").glob(f"compacted-{ok_session}-*.parquet"))
+    with open_store(root) as store:
+        damaged.write_bytes(b"damaged")
+        counted = store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session])
+        assert counted == [{"n": 20}]
+        assert not store.unreadable
+
+
+def test_questions_may_come_from_many_threads(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store, ThreadPoolExecutor(8) as pool:
+
+        def count(session_id: str) -> int:
+            rows = store.rows(
+                "SELECT DISTINCT session_id FROM events WHERE session_id = ?", [session_id], only=[session_id]
+            )
+            return len(rows)
+
+        assert list(pool.map(count, [failed_session, ok_session] * 20)) == [1] * 40
+
+
+def test_times_are_utc_wherever_this_runs(failed_session: str, store: Store) -> None:
+    assert store.console("SELECT CAST(started_at AS VARCHAR) FROM sessions").rows == [("2026-02-12 08:30:55",)]
+
+
+def test_a_closed_store_holds_no_connection(root: Root) -> None:
+    with open_store(root) as store:
+        pass
+    with pytest.raises(duckdb.ConnectionException):
+        store.rows("SELECT 1")

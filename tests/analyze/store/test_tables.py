@@ -1,0 +1,76 @@
+"""Files that are damaged, foreign, older or not yet whole: the rest of the root works without them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analyze.store import open_store
+from capture.compaction import compact_date
+from capture.recording.root import Root
+
+COUNT = "SELECT COUNT(*) AS n FROM"
+
+
+def test_a_corrupt_sessions_file_is_named_and_left_out(root: Root, failed_session: str) -> None:
+    corrupt = root.table_file("sessions", "20260212T090000-00000bad")
+    corrupt.write_bytes(b"PAR1 this is no Parquet file PAR1")
+    with open_store(root) as store:
+        assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+        assert list(store.unreadable) == [corrupt]
+        assert "no readable Parquet file" in store.unreadable[corrupt]
+
+
+def test_a_corrupt_events_file_is_named_and_left_out(root: Root, failed_session: str, ok_session: str) -> None:
+    corrupt = root.table_file("events", failed_session)
+    corrupt.write_bytes(corrupt.read_bytes()[:200])
+    with open_store(root) as store:
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": ok_session}]
+        assert list(store.unreadable) == [corrupt]
+        assert store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session]) == [{"n": 0}]
+
+
+def test_a_foreign_table_is_named_and_left_out(root: Root, failed_session: str) -> None:
+    foreign = root.table("sessions") / "date=2026-02-12" / "trips.parquet"
+    pq.write_table(pa.table({"vendor": ["a"], "fare": [1.5]}), foreign)
+    with open_store(root) as store:
+        assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+        assert store.unreadable == {foreign: "it has no session_id: no file of this table"}
+
+
+def test_a_table_with_columns_of_other_types_is_named_and_left_out(root: Root, failed_session: str) -> None:
+    foreign = root.table("events") / "date=2026-02-12" / "other.parquet"
+    pq.write_table(pa.table({"session_id": [failed_session], "seq": [[1]], "type": ["x"]}), foreign)
+    with open_store(root) as store:
+        assert store.rows(f"{COUNT} events WHERE type = 'response.done' AND seq > 0") == [{"n": 1}]
+        assert "its column seq is list" in store.unreadable[foreign]
+
+
+def test_files_of_an_older_tool_lack_columns(root: Root, failed_session: str) -> None:
+    path = root.table_file("sessions", failed_session)
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["drift_us", "overrides"]), path)
+    with open_store(root) as store:
+        assert store.rows("SELECT session_id, drift_us FROM sessions") == [
+            {"session_id": failed_session, "drift_us": None}
+        ]
+
+
+def test_a_file_that_is_being_written_is_passed_over(root: Root, failed_session: str) -> None:
+    unfinished = root.table("sessions") / "date=2026-02-12" / ".unfinished.parquet"
+    unfinished.write_bytes(b"PAR1")
+    with open_store(root) as store:
+        assert store.rows(f"{COUNT} sessions") == [{"n": 1}]
+        assert not store.unreadable
+
+
+def test_a_compacted_file_that_is_missing_or_damaged_is_named(root: Root, failed_session: str, ok_session: str) -> None:
+    compact_date(root, "2026-02-12", grace_s=0)
+    (sessions,) = root.date_folder("sessions", "2026-02-12").iterdir()
+    (audio,) = root.date_folder("audio", "2026-02-12").iterdir()
+    sessions.write_bytes(b"damaged")
+    audio.unlink()
+    with open_store(root) as store:
+        # Nothing is shown of sessions whose row cannot be read.
+        assert store.rows(f"{COUNT} events") == [{"n": 0}]
+        assert "no readable Parquet file" in store.unreadable[sessions]
+        assert store.unreadable[audio] == "it is missing, and the manifest of its date names it"

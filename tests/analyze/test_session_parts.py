@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from analyze.session_parts import read_failing_seqs, read_levels, read_messages, read_rows_at, read_timeline
+from analyze.store import Store
+from tests.analyze.conftest import FAILED_KEY
+
+
+def test_the_timeline_has_errors_in_their_place(failed_session: str, store: Store) -> None:
+    rows = read_timeline(store, failed_session, fold=True).rows
+    assert len(rows) == 15
+    (error,) = [row for row in rows if row.error]
+    assert error.offset_ms == 730.0
+    assert error.error == "server_error · Input transcription failed for item 'item_u1'."
+    appends = rows[3]
+    assert (appends.type, appends.count, appends.audio_ms) == ("input_audio_buffer.append", 5, 100.0)
+    assert len(read_timeline(store, failed_session, fold=False).rows) == 20
+
+
+def test_the_rows_of_a_failure(failed_session: str, store: Store) -> None:
+    told = read_failing_seqs(store, failed_session)
+    (row,) = read_rows_at(store, failed_session, told[FAILED_KEY])
+    assert (list(told), row.offset_ms, row.count) == ([FAILED_KEY], 730.0, 1)
+
+
+def test_the_messages_behind_a_row(failed_session: str, store: Store) -> None:
+    audio = next(
+        row for row in read_timeline(store, failed_session, fold=True).rows if row.type == "response.output_audio.delta"
+    )
+    everything = read_messages(store, failed_session, audio.first_seq, audio.last_seq, None)
+    assert [event.type for event in everything].count("response.output_audio_transcript.delta") == 1
+    first, second = read_messages(store, failed_session, audio.first_seq, audio.last_seq, audio.type)
+    assert "«0.02 s of audio»" in first.payload
+    assert second.at == datetime(2026, 2, 12, 8, 30, 55, 722_000, tzinfo=UTC)
+
+
+def test_levels_over_the_session(failed_session: str, store: Store) -> None:
+    levels = read_levels(store, failed_session, "client", 10)
+    assert levels == pytest.approx([0.5, 0.5, *[0.0] * 8], abs=0.01)

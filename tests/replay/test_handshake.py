@@ -1,0 +1,99 @@
+"""Which dialect an endpoint speaks, and how it is asked for a session of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from capture.targets import Target
+from replay.handshake import Handshake, dialect_of_target, transpose_handshake
+from replay.rewrite import Change
+
+PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
+AZURE_GA = "/openai/v1/realtime?model=gpt-realtime"
+OPENAI = "/v1/realtime?model=gpt-realtime"
+BETA_HEADER = ("openai-beta", "realtime=v1")
+
+
+def target(url: str, **more: Any) -> Target:
+    return Target(name="t", url=url, **more)
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "recorded", "dialect"),
+    [
+        ("wss://a.example", {"dialect": "beta"}, "ga", "beta"),
+        (f"wss://a.example{PREVIEW}", {"dialect": "ga"}, "beta", "ga"),
+        (f"wss://a.example{PREVIEW}", {}, "ga", "beta"),
+        ("wss://a.example/x", {"query": {"api-version": "1"}}, "ga", "beta"),
+        ("wss://a.example/eastus2/openai/deployments/d/realtime", {}, "ga", "beta"),
+        (f"wss://a.example/eastus2{AZURE_GA}", {}, "beta", "ga"),
+        ("wss://api.openai.com", {}, "beta", "ga"),
+        ("wss://a.example/v1/realtime", {}, "beta", "beta"),
+        ("wss://a.example", {}, "ga", "ga"),
+        ("wss://a.example", {}, "other", None),
+        ("wss://a.example", {}, None, None),
+    ],
+)
+def test_the_dialect_of_a_target(url: str, more: dict[str, Any], recorded: str | None, dialect: str | None) -> None:
+    assert dialect_of_target(target(url, **more), "wss://elsewhere.example/v1/realtime", recorded) == dialect
+
+
+def test_the_recorded_endpoint_is_spoken_to_as_it_was() -> None:
+    # A beta session on a GA path was the incident; translated, it would not come again.
+    there = f"wss://a.example{AZURE_GA}"
+    assert dialect_of_target(target(there), there, "beta") == "beta"
+    assert dialect_of_target(target("wss://a.example"), there, "beta") == "beta"
+    assert dialect_of_target(target(there, dialect="ga"), there, "beta") == "ga"
+    assert dialect_of_target(target("wss://a.example", query={"api-version": "1"}), there, "ga") == "beta"
+    with_version = f"wss://a.example{PREVIEW}"
+    assert dialect_of_target(target(with_version), with_version, "ga") == "ga"
+
+
+@pytest.mark.parametrize(
+    ("asked", "url", "ga"),
+    [
+        (PREVIEW, "wss://r.openai.azure.com", AZURE_GA),
+        ("/openai/deployments/d/realtime?api-version=1", "wss://r.openai.azure.com", "/openai/v1/realtime?model=d"),
+        (PREVIEW, "wss://api.openai.com", OPENAI),
+        ("/eastus2" + PREVIEW, "ws://127.0.0.1:8900", "/eastus2" + AZURE_GA),
+        ("/v1/realtime?intent=transcription", "wss://a.example", "/v1/realtime?intent=transcription"),
+        ("/own/path?api-version=1", "wss://a.example", "/own/path"),
+    ],
+)
+def test_a_beta_url_as_ga_has_it(asked: str, url: str, ga: str) -> None:
+    made, changes = transpose_handshake(Handshake(asked), target(url), "ga")
+    assert made.path_and_query == ga
+    assert changes == ([] if asked == ga else [Change("dialect", "url", asked, ga)])
+
+
+def test_a_ga_url_as_azure_s_preview_has_it_needs_no_header() -> None:
+    made, changes = transpose_handshake(Handshake(AZURE_GA), target("wss://r.openai.azure.com"), "beta")
+    assert (made.path_and_query, made.headers) == (PREVIEW, ())
+    assert changes == [Change("dialect", "url", AZURE_GA, PREVIEW)]
+
+
+def test_elsewhere_beta_is_asked_for_in_a_header() -> None:
+    made, changes = transpose_handshake(Handshake(OPENAI), target("wss://a.example"), "beta")
+    assert made == Handshake(OPENAI, (BETA_HEADER,))
+    assert changes == [Change("dialect", "headers.openai-beta", "", '"realtime=v1"')]
+
+
+def test_ga_is_not_asked_for_beta() -> None:
+    safety = ("openai-safety-identifier", "u")
+    asked = Handshake(OPENAI, (BETA_HEADER, safety), ("realtime", "openai-beta.realtime-v1"))
+    made, changes = transpose_handshake(asked, target("wss://a.example"), "ga")
+    assert made == Handshake(OPENAI, (safety,), ("realtime",))
+    assert changes == [
+        Change("dialect", "headers.openai-beta", '"realtime=v1"', ""),
+        Change("dialect", "subprotocols", '["realtime", "openai-beta.realtime-v1"]', '["realtime"]'),
+    ]
+
+
+def test_a_target_s_own_path_gets_the_query_of_its_dialect() -> None:
+    own = target("wss://a.example/openai/realtime", model="ours")
+    made, _ = transpose_handshake(Handshake(OPENAI), own, "beta")
+    assert own.request_url(made.path_and_query) == (
+        "wss://a.example/openai/realtime?deployment=ours&api-version=2025-04-01-preview"
+    )
