@@ -105,6 +105,60 @@ def run_command(
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
 
 
+@app.command("isolate")
+def isolate_command(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")],
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Another place to try; may be repeated.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="TARGET|URL", help="Where it was recorded; found by itself if it is known.")
+    ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            metavar="NAME=A,B",
+            help="Values to try of model, transcription_model, options or a configuration path; `none` leaves it out.",
+        ),
+    ] = None,
+    max_trials: Annotated[int, typer.Option(min=1, help="Trials at most, in all.")] = 300,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time, at each endpoint.")] = 1,
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, and send nothing.")] = False,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redact", metavar="WHAT", help="Not to be kept of the trials, as with `capture proxy`; repeatable."
+        ),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Find what a failure depends on: reproduce it, change one thing at a time, stop when that is decided.
+
+    Example: wiretape replay isolate last --to eastus2 --to swedencentral
+    --axis transcription_model=whisper-1 --max-trials 120
+    """
+    from replay.isolate_command import IsolateRequest, isolate
+
+    request = IsolateRequest(
+        session=session,
+        to=to or [],
+        baseline=baseline,
+        axes=axis or [],
+        max_trials=max_trials,
+        concurrency=concurrency,
+        speed=speed,
+        timeout_s=timeout,
+        seed=seed,
+        redact=redact or [],
+    )
+    raise typer.Exit(isolate(request, recordings, dry_run=dry_run, as_json=json_output))
+
+
 @app.command("stage")
 def stage_command(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],

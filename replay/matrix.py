@@ -87,6 +87,8 @@ class Job:
     plan: Plan
     upgrade: Upgrade
     trial: int
+    block: int
+    kind: TrialKind
 
 
 OnProgress = Callable[[Job, Trial | None], None]
@@ -144,7 +146,7 @@ def plan_run(
     _check_audio(settings, variations)
     paths = [path for path in [*settings, *(variation.path for variation in variations)] if path != AUDIO_AXIS]
     for source in sources:
-        _check_protocol(source)
+        check_protocol(source)
         check_paths(paths, source.plan.configurations)
         check_unset(unset, paths, source.plan.configurations[0])
     cells = [
@@ -180,7 +182,16 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     jobs: list[Job] = []
     for trial in range(1, run.trials + 1):
         block = [
-            Job(cell, source, target, plan, upgrade_for(source, target), trial)
+            Job(
+                cell,
+                source,
+                target,
+                plan,
+                upgrade_for(source, target),
+                trial=trial,
+                block=trial,
+                kind="baseline" if cell.baseline else "variation",
+            )
             for cell, plan in zip(run.cells, plans, strict=True)
             for source, target in [(by_session[cell.session_id], by_name[cell.target])]
         ]
@@ -235,7 +246,38 @@ async def run_matrix(
     Cancelled, it keeps what was done and marks the run interrupted.
     """
     save_run(root, run.run_id, encode_run(run))
-    slots, one_writer = asyncio.Semaphore(run.concurrency), asyncio.Lock()
+    slots = asyncio.Semaphore(run.concurrency)
+    try:
+        await play_jobs(
+            run,
+            jobs,
+            root,
+            recorder,
+            slot_of=lambda _: slots,
+            timeout_ns=timeout_ns,
+            redact=redact,
+            as_recorded=as_recorded,
+            on_progress=on_progress,
+        )
+        run.status = "done"
+    finally:
+        end_run(run, root)
+
+
+async def play_jobs(
+    run: Run,
+    jobs: Iterable[Job],
+    root: Root,
+    recorder: Recorder,
+    *,
+    slot_of: Callable[[Job], asyncio.Semaphore],
+    timeout_ns: int,
+    redact: Sequence[str],
+    as_recorded: bool = False,
+    on_progress: OnProgress,
+) -> None:
+    """Play trials, each when its slot is free; the run's file is replaced after each."""
+    one_writer = asyncio.Lock()
 
     async def save() -> None:
         async with one_writer:
@@ -243,7 +285,7 @@ async def run_matrix(
             await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
 
     async def play_job(job: Job) -> None:
-        async with slots:
+        async with slot_of(job):
             on_progress(job, None)
             played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
         trial = await _judge(job, played)
@@ -251,17 +293,18 @@ async def run_matrix(
         await save()
         on_progress(job, trial)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
-        run.status = "done"
-    finally:
-        run.status = "done" if run.status == "done" else "interrupted"
-        run.ended_at = datetime.now(UTC)
-        for cell in run.cells:
-            cell.trials.sort(key=lambda trial: trial.trial)
-        save_run(root, run.run_id, encode_run(run))
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+
+
+def end_run(run: Run, root: Root) -> None:
+    """Write down that a run is over: interrupted, unless it is marked done."""
+    run.status = "done" if run.status == "done" else "interrupted"
+    run.ended_at = datetime.now(UTC)
+    for cell in run.cells:
+        cell.trials.sort(key=lambda trial: trial.trial)
+    save_run(root, run.run_id, encode_run(run))
 
 
 async def _play(
@@ -272,8 +315,8 @@ async def _play(
         replay_of=job.source.recording.session_id,
         cell=job.cell.cell,
         trial=job.trial,
-        block=job.trial,
-        trial_kind=_kind(job.cell),
+        block=job.block,
+        trial_kind=job.kind,
         overrides=json.dumps(job.cell.overrides, ensure_ascii=False),
         expected_failure_keys=job.source.recording.failure_keys,
     )
@@ -301,16 +344,12 @@ async def _judge(job: Job, played: Played) -> Trial:
         note = str(failure)
     return Trial(
         trial=job.trial,
-        block=job.trial,
+        block=job.block,
         session_id=played.session_id,
         outcome=outcome,
-        kind=_kind(job.cell),
+        kind=job.kind,
         note=note,
     )
-
-
-def _kind(cell: RunCell) -> TrialKind:
-    return "baseline" if cell.baseline else "variation"
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
@@ -325,7 +364,11 @@ def _check_targets(targets: Sequence[Target]) -> None:
             raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
 
 
-def _check_protocol(source: Source) -> None:
+def check_protocol(source: Source) -> None:
+    """Check that a recording speaks a protocol that is replayed.
+
+    Raises `UsageProblem` with the reason.
+    """
     protocol = protocol_of_url(source.url) or source.plan.protocol
     if protocol is not None:
         raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
@@ -391,8 +434,8 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
         )
 
     unchanged = [cell for cell in cells if is_unchanged(cell)]
-    home = max(unchanged, key=lambda cell: _nearness(targets[cell.target], source), default=None)
-    return home if home is not None and _nearness(targets[home.target], source) else cells[0]
+    home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
+    return home if home is not None and nearness(targets[home.target], source) else cells[0]
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
@@ -400,7 +443,7 @@ def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str,
     return recorded.transcription_models if recorded else {}
 
 
-def _nearness(target: Target, source: Source) -> int:
+def nearness(target: Target, source: Source) -> int:
     """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
     if target.name == source.recording.target:
         return 3

@@ -23,6 +23,9 @@ from capture.redaction import redact_setting
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
 TARGET_AXIS = "target"
+MODEL_AXIS = "model"
+DROPPED = "(left out)"
+"""Value of an option that a session.update does not name any more."""
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
@@ -67,7 +70,7 @@ class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
 
     axis: str
-    """`target`, `audio`, or a path of the session configuration."""
+    """`target`, `model`, `audio`, or a path of the session configuration."""
     values: list[str]
 
 
@@ -95,8 +98,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     axes: list[Axis]
     cells: list[RunCell]
     trials: int
-    """Trials planned for each cell."""
+    """Trials planned for each cell; of an adaptive run the most for all cells together."""
     format_version: int = RUN_FORMAT_VERSION
+    design: Literal["factorial", "adaptive"] = "factorial"
+    """`adaptive`: which trials were made followed from the results before (`replay/experiment.py`)."""
     status: RunStatus = "running"
     ended_at: datetime | None = None
     seed: int = 0
