@@ -17,13 +17,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, clip_as
-from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from capture.recording.reader import RecordedMessage, Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from replay.server import serve_recording
 from replay.simulator.client.playing import play_session
+from replay.simulator.clock import StagedClock
 from replay.simulator.scenario import load_scenario
 from replay.staging import stage
 
@@ -132,7 +132,7 @@ async def test_the_client_that_was_recorded_finds_all_as_it_was(root: Root, scen
     told: list[str] = []
     async with serve_recording(recording, speed=PACE, tell=told.append) as endpoint:
         [session] = load_scenario(scenario).client.sessions
-        played = await play_session(session, endpoint.url, SteppedClock(speed=PACE))
+        played = await play_session(session, endpoint.url, StagedClock(speed=PACE))
     assert (played.ended, played.problem) == ("closed by the client with 1000", None)
     assert told[-1].endswith(f"{len(said(recording))}/{len(said(recording))} messages sent, 0 divergences")
 
