@@ -25,6 +25,10 @@ STALL_MS = 100
 _REPLAY = "wiretape replay run "
 _CALL = "wiretape capture call --to {target} --audio KNOWN_GOOD.wav"
 _WHAT_REPLAYS_SHOW = "wiretape analyze failures --run last"
+_UNREADABLE = (
+    "The session's events cannot be read, so no signature could look at them;"
+    " what is said here comes from its row in the sessions table alone."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def explain(queries: Queries, session_id: str) -> Explanation:
     unknown = tuple(_unknown_failures(queries, detail, found))
     return Explanation(
         detail=detail,
-        sentence=say_what_happened(detail, findings, unknown),
+        sentence=_UNREADABLE if queries.lacks_events(session_id) else say_what_happened(detail, findings, unknown),
         unknown=unknown,
         findings=findings,
         support=tuple(_support_facts(detail, findings, unknown)),

@@ -158,7 +158,8 @@ def _finding(value: str, found: Found) -> _Condition:
     names = [signature.name for signature in load_signatures()]
     for choice, pattern in zip(value.split(","), patterns, strict=True):
         if not any(pattern.fullmatch(name) for name in names):
-            nearest = get_close_matches(choice.strip("*"), names, n=3, cutoff=0.3) or names[:3]
+            begun = [name for name in names if choice and name.startswith(choice)]
+            nearest = begun[:3] or get_close_matches(choice.strip("*"), names, n=3, cutoff=0.3) or names[:3]
             raise UsageProblem(f"no signature is named {choice!r}; nearest are {', '.join(nearest)}")
     matching = [ids for name, ids in found().items() if any(pattern.fullmatch(name) for pattern in patterns)]
     sessions = sorted({session_id for ids in matching for session_id in ids})

@@ -30,6 +30,7 @@ from analyze.matrix import count_failures, dimension_sql
 from analyze.runs import list_runs
 from analyze.session_parts import (
     Row,
+    lacks_events,
     read_audio_health,
     read_configuration,
     read_failing_seqs,
@@ -136,6 +137,10 @@ class Queries:
     def rows_at(self, session_id: str, seqs: Collection[int]) -> list[TimelineRow]:
         """Give some of a session's events in order, one row an event."""
         return read_rows_at(self.store, session_id, seqs)
+
+    def lacks_events(self, session_id: str) -> bool:
+        """Tell whether a session whose row counts events has none that can be read, as where its file is damaged."""
+        return lacks_events(self.store, session_id)
 
     def failing_seqs(self, session_id: str) -> dict[str, list[int]]:
         """Give the failure keys that a session's events told, each with the seqs of these events."""

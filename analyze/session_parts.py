@@ -158,6 +158,18 @@ def read_failing_seqs(store: Store, session_id: str) -> dict[str, list[int]]:
     return found
 
 
+def lacks_events(store: Store, session_id: str) -> bool:
+    """Tell whether a session whose row counts events has none that can be read, as where its file is damaged."""
+    found = store.tuples(
+        "SELECT COALESCE(events_sent, 0) + COALESCE(events_received, 0) > 0"
+        " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.session_id = s.session_id)"
+        " FROM sessions AS s WHERE session_id = ?",
+        [session_id],
+        only=[session_id],
+    )
+    return bool(found and found[0][0])
+
+
 def _audio_clock(store: Store, session_id: str) -> AudioClock:
     rows = store.rows(
         "SELECT track, start_byte, bytes / duration_ms AS bytes_per_ms FROM audio WHERE session_id = ?"

@@ -33,13 +33,10 @@ class SystemClock:
 
 
 class SteppedClock:
-    """Runs from a given time on, at the computer's pace or faster, and can be moved forward; never runs backwards."""
+    """Runs from a given time on at the computer's pace, and can be moved forward; never runs backwards."""
 
-    def __init__(self, starts_at_ns: int | None = None, *, speed: float = 1.0) -> None:
-        """Start now, or at a time in nanoseconds since 1970; `speed` seconds pass in each second."""
-        if speed <= 0:
-            raise ValueError("the speed of a clock must be above 0")
-        self._speed = speed
+    def __init__(self, starts_at_ns: int | None = None) -> None:
+        """Start now, or at a time in nanoseconds since 1970."""
         self._origin_ns = time.monotonic_ns()
         self._epoch_ns = time.time_ns() if starts_at_ns is None else starts_at_ns
         self._ahead_ns = 0
@@ -66,13 +63,11 @@ class SteppedClock:
         """Wait until that time (nanoseconds since 1970); at once if it has passed."""
         while (ahead_ns := due_ns - self.now_ns()) > 0:
             with suppress(TimeoutError):
-                async with asyncio.timeout(ahead_ns / NS_PER_S / self._speed):
+                async with asyncio.timeout(ahead_ns / NS_PER_S):
                     await self._moved.wait()
 
     def _passed_ns(self) -> int:
-        elapsed_ns = time.monotonic_ns() - self._origin_ns
-        # Integers where they do: a float holds nanoseconds for some months only.
-        return self._ahead_ns + (elapsed_ns if self._speed == 1 else int(elapsed_ns * self._speed))
+        return self._ahead_ns + time.monotonic_ns() - self._origin_ns
 
 
 def utc_time(at_ns: int) -> datetime:

@@ -21,7 +21,7 @@ class Playback:
 
     def take(self, seq: int, offset_ns: int, answer: str | None, audio_ms: float) -> None:
         """Take in the audio of one message; `answer` is the id of the item it belongs to."""
-        if answer != self._answer:
+        if answer is None or answer != self._answer:
             # Between two items an endpoint may think, or wait for a tool: only the pieces of one follow closely.
             self._answer, self._heard_until_ns = answer, offset_ns
         wait_ms = (offset_ns - self._heard_until_ns) / 1e6
@@ -30,6 +30,10 @@ class Playback:
             if wait_ms >= WAIT_MS:
                 self._note({"seq": seq, "offset_ns": offset_ns, "wait_ms": wait_ms})
         self._heard_until_ns += audio_ms * 1e6
+
+    def interrupt(self) -> None:
+        """Take in that audio was lost: what comes next may continue an answer of which some was played already."""
+        self._answer = None
 
     @property
     def underruns(self) -> list[Row]:

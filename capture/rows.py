@@ -152,8 +152,7 @@ class SessionRows:
         if record.direction is Direction.GAP:
             gap = decode_gap(record.content)
             self._summary.take_gap(gap)
-            if gap.sender == "client":
-                self._audio.lose_appends()
+            self._audio.lose(gap.sender)
             decoder = self._decoders[gap.sender]
             messages = decoder.gap(gap.bytes, record.offset_ns, ends_at_frame=gap.ends_at_frame)
         else:
@@ -215,7 +214,7 @@ class SessionRows:
             return
         row["kind"] = "event"
         self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
-        self._audio.observe(read.header, row["seq"])
+        self._audio.observe(message.sender, read.header, row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)
             return

@@ -6,18 +6,18 @@ from typing import Any
 
 from capture.append_pacing import AppendPacing
 from capture.audio import AudioFormat
+from capture.commits import Commits
 from capture.playback import Playback
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
 from capture.recording.audio_blocks import AudioRow, TrackWriter
+from capture.recording.facts import Sender
 
 Row = dict[str, Any]
 
 _COMMITTED = "input_audio_buffer.committed"
 # Behind one of these a client may pause as long as it likes.
 _TURN_ENDS = frozenset({"input_audio_buffer.commit", _COMMITTED, "input_audio_buffer.clear"})
-# The row of a session must stay small, however long it was silent.
-_QUIET_COMMITS_KEPT = 100
 
 
 class SessionAudio:
@@ -27,23 +27,25 @@ class SessionAudio:
         self._tracks: dict[Track, TrackWriter] = {}
         self._pacing = AppendPacing()
         self._playback = Playback()
-        self._commits: dict[str, int] = {}
-        """Item to the seq of the event that made it."""
+        self._commits = Commits()
 
-    def observe(self, header: EventHeader, seq: int) -> None:
+    def observe(self, sender: Sender, header: EventHeader, seq: int) -> None:
         """Take in an event, ahead of its audio."""
-        if header.type not in _TURN_ENDS:
-            return
-        self._pacing.interrupt()
-        if header.type == _COMMITTED:
-            item_id = header.item_id or ""
-            self._commits.setdefault(item_id, seq)
-            if "client" in self._tracks:
-                self._tracks["client"].end_span(item_id)
+        if header.type in _TURN_ENDS:
+            self._pacing.interrupt()
+        if sender == "client":
+            self._commits.observe(header.type, self._tracks.get("client"))
+        elif header.type == _COMMITTED:
+            self._commits.take(header.item_id or "", seq, self._tracks.get("client"))
+        elif header.type == "error":
+            self._commits.refuse(header.error_code)
 
-    def lose_appends(self) -> None:
-        """Take in that the client sent what is not in the journal: it is missing here only."""
-        self._pacing.interrupt()
+    def lose(self, sender: Sender) -> None:
+        """Take in that a sender's audio may not be in the journal: it was sent, and is missing here only."""
+        if sender == "client":
+            self._pacing.interrupt()
+        else:
+            self._playback.interrupt()
 
     def place(self, row: Row, track: Track, byte_count: int, *, silences: bool) -> None:
         """Note in a message's row where its audio goes; a track that `silences` keeps no more than its length."""
@@ -80,13 +82,5 @@ class SessionAudio:
             **self._pacing.columns(),
             # Empty where all was played in time, NULL where nobody noted the times.
             "playback_underruns": self._playback.underruns if has_times else None,
-            "quiet_commits": self._quiet_commits(),
+            "quiet_commits": self._commits.quiet(self._tracks.get("client")),
         }
-
-    def _quiet_commits(self) -> list[Row]:
-        quiet = self._tracks["client"].quiet_spans() if "client" in self._tracks else {}
-        found = [
-            {"seq": self._commits[item_id], "item_id": item_id, "loudest_dbfs": level}
-            for item_id, level in quiet.items()
-        ]
-        return found[:_QUIET_COMMITS_KEPT]

@@ -26,11 +26,26 @@ def run_command(
     to: Annotated[list[str], typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")],
     vary: Annotated[
         list[str] | None,
-        typer.Option("--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path."),
+        typer.Option(
+            "--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path, or as `audio`."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say this clip in the place of each recorded turn.")
+    ] = None,
+    silence: Annotated[
+        bool, typer.Option("--silence", help="Send silence in the place of the recorded audio.")
+    ] = False,
+    noise: Annotated[
+        float | None, typer.Option(metavar="SNR", help="Add white noise, so many dB below the recorded speech.")
+    ] = None,
+    until: Annotated[int | None, typer.Option(metavar="TURN", help="Stop after this recorded turn.")] = None,
+    skip_idle: Annotated[
+        float | None, typer.Option(metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds.")
     ] = None,
     unset: Annotated[
         list[str] | None,
@@ -79,10 +94,69 @@ def run_command(
         expect=expect.value if expect else None,
         junit=junit,
         redact=redact or [],
+        audio=audio,
+        silence=silence,
+        noise_snr_db=noise,
+        until_turn=until,
+        longest_idle_s=skip_idle,
         unset=unset or [],
         as_recorded=as_recorded,
     )
     raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
+
+
+@app.command("isolate")
+def isolate_command(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")],
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Another place to try; may be repeated.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="TARGET|URL", help="Where it was recorded; found by itself if it is known.")
+    ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            metavar="NAME=A,B",
+            help="Values to try of model, transcription_model, options or a configuration path; `none` leaves it out.",
+        ),
+    ] = None,
+    max_trials: Annotated[int, typer.Option(min=1, help="Trials at most, in all.")] = 300,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time, at each endpoint.")] = 1,
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, and send nothing.")] = False,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redact", metavar="WHAT", help="Not to be kept of the trials, as with `capture proxy`; repeatable."
+        ),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Find what a failure depends on: reproduce it, change one thing at a time, stop when that is decided.
+
+    Example: wiretape replay isolate last --to eastus2 --to swedencentral
+    --axis transcription_model=whisper-1 --max-trials 120
+    """
+    from replay.isolate_command import IsolateRequest, isolate
+
+    request = IsolateRequest(
+        session=session,
+        to=to or [],
+        baseline=baseline,
+        axes=axis or [],
+        max_trials=max_trials,
+        concurrency=concurrency,
+        speed=speed,
+        timeout_s=timeout,
+        seed=seed,
+        redact=redact or [],
+    )
+    raise typer.Exit(isolate(request, recordings, dry_run=dry_run, as_json=json_output))
 
 
 @app.command("stage")
@@ -90,7 +164,7 @@ def stage_command(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How fast time passes; recordings look as at 1.")
+        float, typer.Option(min=0.1, max=100, help="How fast time passes at best; recordings look as at 1.")
     ] = 1.0,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
@@ -103,6 +177,25 @@ def stage_command(
     from replay.stage_command import run_stage
 
     raise typer.Exit(run_stage(scenarios, recordings, seed=seed, speed=speed, as_json=json_output))
+
+
+@app.command("serve")
+def serve_command(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
+    speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a message awaited in vain is told.")] = 15.0,
+    once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
+    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+) -> None:
+    """Serve a recording as an endpoint: a client gets the recorded server's side, each message after what it followed.
+
+    Needs no key and no network. What the client does otherwise than the recorded one is told on stderr.
+    Example: wiretape replay serve last --listen 127.0.0.1:8901
+    """
+    from replay.serve_command import run_serve
+
+    run_serve(session, recordings, listen=listen, speed=speed, timeout_s=timeout, once=once)
 
 
 @app.command("simulate")

@@ -71,6 +71,8 @@ class Comparison:
     """Why it is open; empty otherwise."""
     trials_to_decide: int | None
     """Trials a cell that would settle an open comparison if its rates stay; None: settled, or not within 200."""
+    against: str = ""
+    """Failures of the baseline's trials in this cell's own blocks; empty: of all of the baseline's."""
 
 
 @dataclass(frozen=True, slots=True)

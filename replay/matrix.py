@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +15,7 @@ from capture.errors import UsageProblem
 from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
+from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Played, Upgrade, play, read_upgrade
 from replay.comparison import short_path
 from replay.foreign import protocol_of_url, refusal
@@ -35,6 +36,8 @@ from replay.runs import (
     save_run,
     without_secrets,
 )
+from replay.sent_audio import speak
+from replay.shortening import shorten
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """One configuration path and the values it takes in turn."""
+    """One configuration path, or `audio`, and the values it takes in turn."""
 
     path: str
     values: tuple[Any, ...]
@@ -84,6 +87,8 @@ class Job:
     plan: Plan
     upgrade: Upgrade
     trial: int
+    block: int
+    kind: TrialKind
 
 
 OnProgress = Callable[[Job, Trial | None], None]
@@ -113,6 +118,11 @@ def prepare(recording: Recording) -> Source:
     )
 
 
+def shortened(source: Source, *, until_turn: int | None = None, longest_idle_s: float | None = None) -> Source:
+    """Make every replay of a recording shorter, as `shorten` does."""
+    return replace(source, plan=shorten(source.plan, until_turn=until_turn, longest_idle_s=longest_idle_s))
+
+
 def plan_run(
     sources: Sequence[Source],
     targets: Sequence[Target],
@@ -133,9 +143,10 @@ def plan_run(
     """
     settings = settings or {}
     _check_targets(targets)
-    paths = [*settings, *(variation.path for variation in variations)]
+    _check_audio(settings, variations)
+    paths = [path for path in [*settings, *(variation.path for variation in variations)] if path != AUDIO_AXIS]
     for source in sources:
-        _check_protocol(source)
+        check_protocol(source)
         check_paths(paths, source.plan.configurations)
         check_unset(unset, paths, source.plan.configurations[0])
     cells = [
@@ -167,11 +178,20 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     by_session = {source.recording.session_id: source for source in sources}
     by_name = {target.name: target for target in targets}
     order = random.Random(run.seed)  # noqa: S311 - an order of trials, repeatable, and no secret
-    plans = [adapt_for(cell, by_session[cell.session_id], by_name) for cell in run.cells]
+    plans = [adapt_for(cell, by_session[cell.session_id], by_name, seed=run.seed) for cell in run.cells]
     jobs: list[Job] = []
     for trial in range(1, run.trials + 1):
         block = [
-            Job(cell, source, target, plan, upgrade_for(source, target), trial)
+            Job(
+                cell,
+                source,
+                target,
+                plan,
+                upgrade_for(source, target),
+                trial=trial,
+                block=trial,
+                kind="baseline" if cell.baseline else "variation",
+            )
             for cell, plan in zip(run.cells, plans, strict=True)
             for source, target in [(by_session[cell.session_id], by_name[cell.target])]
         ]
@@ -180,17 +200,19 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     return jobs
 
 
-def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target]) -> Plan:
-    """Change a recording's plan to what one cell asks for."""
+def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Plan:
+    """Change a recording's plan to what one cell asks for; `seed` makes its noise."""
     recorded = targets.get(source.recording.target or "")
-    return adapt(
+    configured = adapt(
         source.plan,
-        cell.overrides,
+        {path: value for path, value in cell.overrides.items() if path != AUDIO_AXIS},
         recorded_models=recorded.transcription_models if recorded else {},
         target_models=targets[cell.target].transcription_models,
         unset_paths=cell.unset,
         dialect=dialect_to_write(source, targets[cell.target]),
     )
+    # Last, for the audio has to be in the format that the configuration asks for.
+    return speak(configured, parse_audio(cell.overrides.get(AUDIO_AXIS, RECORDED)), seed=seed)
 
 
 def upgrade_for(source: Source, target: Target) -> Upgrade:
@@ -224,7 +246,38 @@ async def run_matrix(
     Cancelled, it keeps what was done and marks the run interrupted.
     """
     save_run(root, run.run_id, encode_run(run))
-    slots, one_writer = asyncio.Semaphore(run.concurrency), asyncio.Lock()
+    slots = asyncio.Semaphore(run.concurrency)
+    try:
+        await play_jobs(
+            run,
+            jobs,
+            root,
+            recorder,
+            slot_of=lambda _: slots,
+            timeout_ns=timeout_ns,
+            redact=redact,
+            as_recorded=as_recorded,
+            on_progress=on_progress,
+        )
+        run.status = "done"
+    finally:
+        end_run(run, root)
+
+
+async def play_jobs(
+    run: Run,
+    jobs: Iterable[Job],
+    root: Root,
+    recorder: Recorder,
+    *,
+    slot_of: Callable[[Job], asyncio.Semaphore],
+    timeout_ns: int,
+    redact: Sequence[str],
+    as_recorded: bool = False,
+    on_progress: OnProgress,
+) -> None:
+    """Play trials, each when its slot is free; the run's file is replaced after each."""
+    one_writer = asyncio.Lock()
 
     async def save() -> None:
         async with one_writer:
@@ -232,7 +285,7 @@ async def run_matrix(
             await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
 
     async def play_job(job: Job) -> None:
-        async with slots:
+        async with slot_of(job):
             on_progress(job, None)
             played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
         trial = await _judge(job, played)
@@ -240,17 +293,18 @@ async def run_matrix(
         await save()
         on_progress(job, trial)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
-        run.status = "done"
-    finally:
-        run.status = "done" if run.status == "done" else "interrupted"
-        run.ended_at = datetime.now(UTC)
-        for cell in run.cells:
-            cell.trials.sort(key=lambda trial: trial.trial)
-        save_run(root, run.run_id, encode_run(run))
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+
+
+def end_run(run: Run, root: Root) -> None:
+    """Write down that a run is over: interrupted, unless it is marked done."""
+    run.status = "done" if run.status == "done" else "interrupted"
+    run.ended_at = datetime.now(UTC)
+    for cell in run.cells:
+        cell.trials.sort(key=lambda trial: trial.trial)
+    save_run(root, run.run_id, encode_run(run))
 
 
 async def _play(
@@ -261,8 +315,8 @@ async def _play(
         replay_of=job.source.recording.session_id,
         cell=job.cell.cell,
         trial=job.trial,
-        block=job.trial,
-        trial_kind=_kind(job.cell),
+        block=job.block,
+        trial_kind=job.kind,
         overrides=json.dumps(job.cell.overrides, ensure_ascii=False),
         expected_failure_keys=job.source.recording.failure_keys,
     )
@@ -290,16 +344,12 @@ async def _judge(job: Job, played: Played) -> Trial:
         note = str(failure)
     return Trial(
         trial=job.trial,
-        block=job.trial,
+        block=job.block,
         session_id=played.session_id,
         outcome=outcome,
-        kind=_kind(job.cell),
+        kind=job.kind,
         note=note,
     )
-
-
-def _kind(cell: RunCell) -> TrialKind:
-    return "baseline" if cell.baseline else "variation"
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
@@ -314,10 +364,25 @@ def _check_targets(targets: Sequence[Target]) -> None:
             raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
 
 
-def _check_protocol(source: Source) -> None:
+def check_protocol(source: Source) -> None:
+    """Check that a recording speaks a protocol that is replayed.
+
+    Raises `UsageProblem` with the reason.
+    """
     protocol = protocol_of_url(source.url) or source.plan.protocol
     if protocol is not None:
         raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
+
+
+def _check_audio(settings: Mapping[str, Any], variations: Sequence[Variation]) -> None:
+    asked = [settings[AUDIO_AXIS]] if AUDIO_AXIS in settings else []
+    for variation in variations:
+        if variation.path == AUDIO_AXIS:
+            if asked:
+                raise UsageProblem("the audio is chosen twice: vary it, or set it")
+            asked = list(variation.values)
+    for value in asked:
+        parse_audio(value)
 
 
 def _cells_of(
@@ -362,15 +427,15 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     models = {model: name for name, model in _recorded_models(source, targets).items()}
 
     def is_unchanged(cell: RunCell) -> bool:
-        recorded = {path: source.plan.setting(path) for path in cell.overrides}
+        recorded = {path: RECORDED if path == AUDIO_AXIS else source.plan.setting(path) for path in cell.overrides}
         return not cell.unset and all(
             shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
             for path, was in recorded.items()
         )
 
     unchanged = [cell for cell in cells if is_unchanged(cell)]
-    home = max(unchanged, key=lambda cell: _nearness(targets[cell.target], source), default=None)
-    return home if home is not None and _nearness(targets[home.target], source) else cells[0]
+    home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
+    return home if home is not None and nearness(targets[home.target], source) else cells[0]
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
@@ -378,7 +443,7 @@ def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str,
     return recorded.transcription_models if recorded else {}
 
 
-def _nearness(target: Target, source: Source) -> int:
+def nearness(target: Target, source: Source) -> int:
     """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
     if target.name == source.recording.target:
         return 3

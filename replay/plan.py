@@ -16,12 +16,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
+from capture.audio import AudioFormat
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
 from replay.rewrite import Change, compose_update, name_deployment, override, strings, unset
+from replay.spoken_turns import SpokenTurn, SpokenTurns
 from replay.transposition import Spoken, transpose
 from replay.window import WindowScope
 
@@ -96,6 +98,8 @@ class Step:
     """Recorded ids in the message that the new session has others for."""
     changes: tuple[Change, ...] = ()
     """What was changed against the recording."""
+    audio_format: AudioFormat | None = None
+    """How an append's audio is encoded."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ class Plan:
     """Length of the plan's clock at recorded speed."""
     not_sent: tuple[str, ...] = ()
     """What the recording holds of the client and a replay cannot send."""
+    spoken: tuple[SpokenTurn, ...] = ()
+    """The caller's turns, by where they lie in the recorded audio."""
+    due_ns: tuple[tuple[int, int], ...] = ()
+    """From when to when, on the plan's clock, the recorded endpoint owed something."""
     protocol: str | None = None
     """The protocol of the recording, where it is none that can be replayed."""
     transposed_from: Spoken | None = None
@@ -130,6 +138,11 @@ class Plan:
     def has_audio(self) -> bool:
         """Whether the client appends audio."""
         return any(step.type == APPEND for step in self.steps)
+
+    @property
+    def sent_format(self) -> AudioFormat | None:
+        """Format of the last audio that is appended."""
+        return next((step.audio_format for step in reversed(self.steps) if step.audio_format is not None), None)
 
     @property
     def configurations(self) -> list[Json]:
@@ -208,7 +221,9 @@ class _Planner:
         self._steps: list[Step] = []
         self._ids = IdIndex()
         self._seen = Progress()
+        self._input_format = self._seen.configuration.input_format
         self._scope = WindowScope(gaps, self._ids)
+        self._spoken = SpokenTurns(is_cut=self._scope.is_cut)
         self._not_sent = list(self._scope.not_sent)
         self._pinned: list[tuple[Message, Json | None]] = []
         self._clock_zero_ns: int | None = None
@@ -256,6 +271,9 @@ class _Planner:
         if event is not None:
             self._ids.observe(message.sender, event)
             self._seen.observe(message.sender, event)
+            self._input_format = self._seen.configuration.input_format
+            self._spoken.observe(message.sender, event, len(self._steps))
+            self._spoken.note_due(self._seen, self._scope.elapsed_ns(message.offset_ns))
 
     def finish(self) -> Plan:
         timed = [step.not_before_ns for step in self._steps if step.not_before_ns is not None]
@@ -266,6 +284,8 @@ class _Planner:
             turns=len(self._seen.commits),
             duration_ns=max(timed, default=0),
             not_sent=tuple(self._not_sent),
+            spoken=self._spoken.turns(),
+            due_ns=self._spoken.due_spans(self._clock_zero_ns or 0),
             protocol=self._protocol,
         )
 
@@ -284,6 +304,9 @@ class _Planner:
         self._is_resuming = pinned
         if self._clock_zero_ns is None and not untimed:
             self._clock_zero_ns = at_ns
+        is_audio = message.type == APPEND and isinstance(message.content, str)
+        if is_audio:
+            self._spoken.append(message.content, self._input_format, len(self._steps))
         references = self._references(event) if event is not None and message.type not in UPDATES else ()
         self._steps.append(
             Step(
@@ -293,6 +316,7 @@ class _Planner:
                 not_before_ns=None if untimed else at_ns - (self._clock_zero_ns or 0),
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
+                audio_format=self._input_format if is_audio else None,
             )
         )
 

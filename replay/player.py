@@ -19,6 +19,7 @@ from capture.realtime.progress import Progress
 from replay.id_map import IdMap
 from replay.plan import APPEND, Dependency, Plan, Step
 from replay.rewrite import Change, clamp_truncation, substitute_ids
+from replay.sent_audio import follow_echo
 from replay.transposition import transpose_server_event
 
 Json = dict[str, Any]
@@ -32,6 +33,7 @@ SETTLE_NS = 250_000_000
 TERMINAL_TIMEOUT_NS = ABSENT_AFTER_NS + 1_000_000_000
 """Wait at least so long for what is owed: only then does sealing count it as absent."""
 _PATIENCE = 8
+_ECHOES = {"session.updated", "transcription_session.updated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ Action = Send | WaitUntil | Diverged | Finished
 class Player:
     """Plays one trial. Each call gives actions in order; the last one is `WaitUntil` or `Finished`.
 
-    `as_recorded` changes nothing but the endpoint's ids: no truncation is clamped, no silence is added.
+    `as_recorded` changes nothing but the endpoint's ids: no truncation is clamped, no silence is added, no audio is
+    converted.
     """
 
     def __init__(
@@ -110,6 +113,8 @@ class Player:
             event = heard
         self.progress.observe("server", event)
         self.ids.session.observe("server", event)
+        if event.get("type") in _ECHOES and not self._as_recorded:
+            self._plan = follow_echo(self._plan, self.progress.configuration)
         return self.tick(now_ns)
 
     def tick(self, now_ns: int) -> list[Action]:
@@ -250,7 +255,8 @@ class Player:
     def _send_silence(self, now_ns: int, actions: list[Action]) -> int | None:
         if now_ns < self._silence_due_ns:
             return self._silence_due_ns
-        silence = self.progress.configuration.input_format.silence(SILENCE_CHUNK_MS)
+        audio_format = self._plan.sent_format or self.progress.configuration.input_format
+        silence = audio_format.silence(SILENCE_CHUNK_MS)
         event = {"type": APPEND, "audio": base64.b64encode(silence).decode()}
         reason = Change("trailing_silence", "", "", json.dumps("silence until the last turn is committed"))
         changes = () if self._silence_sent_ms else (reason,)

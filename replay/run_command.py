@@ -23,8 +23,20 @@ from capture.recording.root import Root, open_root
 from capture.redaction import redact_setting
 from capture.targets import Target, load_targets, resolve_target
 from replay.as_recorded import obstacles, refuse
+from replay.audio_choice import AUDIO_AXIS, AudioChoice
 from replay.junit import write_junit
-from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix, upgrade_for
+from replay.matrix import (
+    Job,
+    Source,
+    Variation,
+    adapt_for,
+    plan_jobs,
+    plan_run,
+    prepare,
+    run_matrix,
+    shortened,
+    upgrade_for,
+)
 from replay.rewrite import Change
 from replay.runs import Run, RunCell, Trial, without_secrets
 from replay.transposition import left_out
@@ -55,6 +67,12 @@ class RunRequest:
     expect: Literal["ok", "failed"] | None = None
     junit: Path | None = None
     redact: Sequence[str] = ()
+    audio: Path | None = None
+    """A clip in the place of the recorded speech."""
+    silence: bool = False
+    noise_snr_db: float | None = None
+    until_turn: int | None = None
+    longest_idle_s: float | None = None
     unset: Sequence[str] = ()
     as_recorded: bool = False
 
@@ -68,19 +86,23 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     # Before anything is sent.
     redact = parse_redactions(request.redact)
     targets = find_targets(request.to)
-    sources = [prepare(open_recording(root, find_recording(root, text))) for text in request.sessions]
-    _check_sources(sources)
+    recorded = [prepare(open_recording(root, find_recording(root, text))) for text in request.sessions]
+    _check_sources(recorded)
+    sources = [
+        shortened(source, until_turn=request.until_turn, longest_idle_s=request.longest_idle_s) for source in recorded
+    ]
     planned = plan_run(
         sources,
         targets,
         variations=[parse_variation(text) for text in request.vary],
-        settings=dict(parse_setting(text) for text in request.settings),
+        settings=read_settings(request),
         unset=[path.strip() for path in request.unset],
         trials=request.trials,
         seed=request.seed,
         concurrency=request.concurrency,
         speed=request.speed,
     )
+    planned.until_turn, planned.longest_idle_s = request.until_turn, request.longest_idle_s
     jobs = plan_jobs(planned, sources, targets)
     if request.as_recorded:
         refuse(_obstacles(jobs))
@@ -114,6 +136,20 @@ def find_recording(root: Root, text: str) -> str:
                 if open_recording(root, session_id).session["role"] != "replayed":
                     return session_id
     return resolve_session(root, text)
+
+
+def read_settings(request: RunRequest) -> dict[str, Any]:
+    """Read what is put in every cell; `--audio`, `--silence` and `--noise` set the audio.
+
+    Raises `UsageProblem` where the audio is chosen more than once.
+    """
+    settings = dict(parse_setting(text) for text in request.settings)
+    chosen = [AudioChoice("clip", clip=request.audio)] if request.audio is not None else []
+    chosen += [AudioChoice("silence")] if request.silence else []
+    chosen += [AudioChoice("noise", snr_db=request.noise_snr_db)] if request.noise_snr_db is not None else []
+    if len(chosen) + (AUDIO_AXIS in settings) > 1:
+        raise UsageProblem("the audio is chosen twice: give one of --audio, --silence, --noise and --set audio=…")
+    return settings | ({AUDIO_AXIS: str(chosen[0])} if chosen else {})
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:
@@ -246,7 +282,7 @@ def _count(number: int, thing: str) -> str:
 def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Target], *, as_json: bool) -> None:
     by_session = {source.recording.session_id: source for source in sources}
     by_name = {target.name: target for target in targets}
-    cells = [_describe_plan(cell, by_session[cell.session_id], by_name) for cell in planned.cells]
+    cells = [_describe_plan(cell, by_session[cell.session_id], by_name, planned.seed) for cell in planned.cells]
     seconds = [by_session[cell.session_id].plan.duration_ns / 1e9 / planned.speed for cell in planned.cells]
     audio_minutes = sum(seconds) * planned.trials / 60
     minutes = (
@@ -275,8 +311,8 @@ def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Targe
     )
 
 
-def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target]) -> dict[str, Any]:
-    plan, target = adapt_for(cell, source, targets), targets[cell.target]
+def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target], seed: int) -> dict[str, Any]:
+    plan, target = adapt_for(cell, source, targets, seed=seed), targets[cell.target]
     upgrade = upgrade_for(source, target)
     return {
         "cell": cell.cell,

@@ -23,6 +23,9 @@ from capture.redaction import redact_setting
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
 TARGET_AXIS = "target"
+MODEL_AXIS = "model"
+DROPPED = "(left out)"
+"""Value of an option that a session.update does not name any more."""
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
@@ -56,7 +59,7 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: dict[str, str] = {}
     """Axis -> value, as text."""
     overrides: dict[str, Any] = {}
-    """Configuration path -> value put in its place."""
+    """Configuration path -> value put in its place; `audio` -> what is sent instead of the recorded audio."""
     unset: list[str] = []
     """Configuration paths taken out."""
     baseline: bool = False
@@ -67,7 +70,7 @@ class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
 
     axis: str
-    """`target`, or a path of the session configuration."""
+    """`target`, `model`, `audio`, or a path of the session configuration."""
     values: list[str]
 
 
@@ -95,14 +98,20 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     axes: list[Axis]
     cells: list[RunCell]
     trials: int
-    """Trials planned for each cell."""
+    """Trials planned for each cell; of an adaptive run the most for all cells together."""
     format_version: int = RUN_FORMAT_VERSION
+    design: Literal["factorial", "adaptive"] = "factorial"
+    """`adaptive`: which trials were made followed from the results before (`replay/experiment.py`)."""
     status: RunStatus = "running"
     ended_at: datetime | None = None
     seed: int = 0
     """Seed of the order within blocks."""
     concurrency: int = 1
     speed: float = 1.0
+    until_turn: int | None = None
+    """The recorded turn after which every trial stopped."""
+    longest_idle_s: float | None = None
+    """What pauses with nothing due were shortened to."""
 
     @property
     def finished_trials(self) -> int:

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from capture.clock import SteppedClock
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
@@ -17,6 +16,7 @@ from capture.sealing import SealedSession, Sealer
 from capture.targets import Target
 from replay.simulator.client.playing import play_session
 from replay.simulator.client.script import ClientSession
+from replay.simulator.clock import StagedClock
 from replay.simulator.endpoint.server import Simulator, serve
 from replay.simulator.scenario import Scenario
 
@@ -73,7 +73,7 @@ async def stage(
     faults and the same ids of the endpoint. `on_played` is called after each session. Raises `UsageProblem` where the
     root cannot be written to. Cancelled, it seals what was recorded.
     """
-    clock = SteppedClock(scenario.clock.starts_at_ns, speed=speed)
+    clock = StagedClock(scenario.clock.starts_at_ns, speed=speed)
     sessions = [session for session in scenario.client.sessions for _ in range(session.count)]
     regions = tuple(dict.fromkeys(session.region for session in sessions))
     recorder = Recorder(root, sealer=sealer, clock=clock)
@@ -93,7 +93,7 @@ async def stage(
     return Staged(scenario.name, tuple(played))
 
 
-async def _play(session: ClientSession, proxies: _Proxies, clock: SteppedClock, seed: int) -> StagedSession:
+async def _play(session: ClientSession, proxies: _Proxies, clock: StagedClock, seed: int) -> StagedSession:
     clock.advance_s(session.start_after_s)
     played = await play_session(session, await proxies.origin_for(session), clock, seed=seed)
     # The next one begins when this one is over at all ends.

@@ -26,6 +26,7 @@ def wilson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float
     return low, high
 
 
+@lru_cache(maxsize=4096)
 def fisher_one_sided(k1: int, n1: int, k2: int, n2: int) -> float:
     """Give the chance of k1/n1 against k2/n2, or a wider gap, if both had one rate (Fisher, exact)."""
     from scipy.stats import hypergeom
@@ -44,7 +45,7 @@ def exact_upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
     return float(beta.ppf(confidence, k + 1, n - k))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def halving_excluded(k1: int, n1: int, k2: int, n2: int) -> float:
     """Give the chance of k2/n2, or more beside k1/n1, if the second rate were half of the first.
 

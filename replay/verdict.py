@@ -15,20 +15,15 @@ import msgspec
 
 from capture.errors import UsageProblem
 from replay import wording
+from replay.audio_choice import AUDIO_AXIS, RECORDED
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, short_path, tally
+from replay.isolation import read_isolation
+from replay.isolation_wording import AdaptivePattern, find_pattern
+from replay.isolation_wording import say as say_isolated
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import TARGET_AXIS, Axis, Run, RunRecording
+from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
 
-Pattern = Literal[
-    "one_axis",
-    "combination",
-    "not_in_these_axes",
-    "undecided",
-    "nothing_varied",
-    "not_reproduced",
-    "no_baseline",
-    "recording_did_not_fail",
-]
+Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +62,8 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     Raises `UsageProblem` where the run did not replay that recording.
     """
     recording = _find_recording(run, session_id)
+    if run.design == "adaptive":
+        return _read_adaptive(run, recording)
     cells = [tally(cell) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
@@ -80,6 +77,22 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
         sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested),
         cells=tuple(cells),
         axes=decisions,
+        not_tested=not_tested,
+    )
+
+
+def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
+    reading = read_isolation(run)
+    pattern = find_pattern(reading)
+    not_tested = _list_not_tested(run, recording, reading.baseline, reading.cells)
+    topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
+    return Verdict(
+        run_id=run.run_id,
+        session_id=recording.session_id,
+        pattern=pattern,
+        sentence=say_isolated(pattern, recording, reading) + wording.say_not_tested(topics),
+        cells=reading.cells,
+        axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
     )
 
@@ -139,7 +152,7 @@ def _list_not_tested(
 ) -> tuple[NotTested, ...]:
     target = baseline.target if baseline is not None else (recording.target or "TARGET")
     replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
-    trials = ["--trials", str(run.trials)]
+    trials = ["--trials", str(run.trials if run.design == "factorial" else 5)]
     varied = {axis.axis for axis in run.axes if len(axis.values) > 1}
     models = {cell.model for cell in run.cells if cell.session_id == recording.session_id}
     found: list[NotTested] = []
@@ -149,9 +162,12 @@ def _list_not_tested(
         path = TRANSCRIPTION_MODEL_PATHS[recording.dialect == "beta"]
         values = f"{path}={recording.transcription_model},ANOTHER_MODEL"
         found.append(NotTested("other transcription models", _command(*replay, "--vary", values, *trials)))
-    found.append(NotTested("other audio", _call_command(target, recording)))
-    found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
-    if len(models) < 2:
+    if AUDIO_AXIS not in varied:
+        values = f"{AUDIO_AXIS}={RECORDED},OTHER_CLIP.flac"
+        found.append(NotTested("other audio", _command(*replay, "--vary", values, *trials)))
+    if DROPPED not in {value for axis in run.axes for value in axis.values}:
+        found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
+    if len(models) < 2 and MODEL_AXIS not in varied:
         found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
     found.append(NotTested("the dialect", ""))
     region = baseline.region if baseline is not None else None
@@ -159,13 +175,6 @@ def _list_not_tested(
         what = f"another target in region {region} (without it the region is not told from the target)"
         found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))
     return tuple(found)
-
-
-def _call_command(target: str, recording: RunRecording) -> str:
-    words = ["wiretape", "capture", "call", "--to", target, "--audio", "OTHER_CLIP.flac"]
-    if recording.transcription_model:
-        words += ["--transcription", recording.transcription_model]
-    return _command(*words)
 
 
 def _options_command(replay: list[str], trials: list[str], recording: RunRecording, varied: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
 from replay.statistics import CONFIDENCE, exact_upper_bound
@@ -35,10 +36,14 @@ def place(cell: CellResult, axes: Sequence[Axis]) -> str:
     for axis in axes:
         if axis.axis == TARGET_AXIS:
             continue
-        value = cell.values.get(axis.axis, "")
-        is_model = axis_label(axis.axis) == "transcription model"
-        settings.append(value if is_model else f"{short_path(axis.axis)}={value}")
+        settings.append(_in_words(axis.axis, cell.values.get(axis.axis, "")))
     return f"at {cell.target}" + (f" with {_join(settings)}" if settings else "")
+
+
+def _in_words(axis: str, value: str) -> str:
+    if axis == AUDIO_AXIS:
+        return audio_in_words(value or RECORDED)
+    return value if axis_label(axis) == "transcription model" else f"{short_path(axis)}={value}"
 
 
 def say_results(symptom_text: str, baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
@@ -111,9 +116,11 @@ def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) ->
     """Conclude that nothing that was varied is at fault."""
     names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
     which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
+    shared = ["the client", "the account", "the service"]
+    if all(decision.axis != AUDIO_AXIS for decision in decisions):
+        shared.insert(0, "the audio")
     return (
-        f"it is not in what was varied: {which} not help."
-        " Look at what the cells have in common: the audio, the client, the account, the service."
+        f"it is not in what was varied: {which} not help. Look at what the cells have in common: {', '.join(shared)}."
     )
 
 
@@ -132,7 +139,8 @@ def say_elsewhere(baseline: CellResult, cells: Sequence[CellResult], axes: Seque
     if passing:
         every = "the " if len(passing) == len(cells) - 1 else ""
         count = "other cell" if len(passing) == 1 and every else _count_in_words(len(passing), "other cell")
-        said = f" The same audio passes in {every}{count}."
+        is_same = all(cell.values.get(AUDIO_AXIS) == baseline.values.get(AUDIO_AXIS) for cell in passing)
+        said = f" {'The same audio passes' if is_same else 'It passes'} in {every}{count}."
     odd = [
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]
@@ -172,7 +180,8 @@ def _clears(decision: AxisDecision) -> bool:
 
 def _effect(decision: AxisDecision) -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
-    values = _join([c.value for c in helping])
+    is_audio = decision.axis == AUDIO_AXIS
+    values = _join([audio_in_words(c.value) if is_audio else c.value for c in helping])
     if _clears(decision):
         return f"Changing it to {values} clears the failure."
     return f"Changing the {decision.label} to {values} lowers the rate to {_join([c.cell.ratio for c in helping])}."

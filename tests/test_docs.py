@@ -67,3 +67,18 @@ def test_the_commands_of_the_page_on_analyze_answer(
         wiretape.main(shlex.split(command)[1:])
     printed = capsys.readouterr()
     assert (ended.value.code or 0, bool(printed.out)) == (0, True), printed.err
+
+
+def test_the_page_in_the_readme_is_what_the_sample_is_explained_as(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(HOME)
+    monkeypatch.delenv("WIRETAPE_RECORDINGS", raising=False)
+    readme = (HOME / "README.md").read_text(encoding="utf-8")
+    command, page = re.findall(
+        r"^```\n(wiretape analyze explain \S+)\n```\n\n```\n(▲.*?)\n…\n```", readme, re.MULTILINE | re.DOTALL
+    )[0]
+    with pytest.raises(SystemExit):
+        wiretape.main(shlex.split(command)[1:])
+    # A terminal breaks lines where a pipe does not.
+    assert " ".join(page.replace("\\\n", "\n").split()) in " ".join(capsys.readouterr().out.split())

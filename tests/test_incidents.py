@@ -21,8 +21,7 @@ from replay.staging import Staged, stage
 pytestmark = [pytest.mark.incidents, pytest.mark.alone]
 
 NAMES = [name for name, _ in list_scenarios()]
-# Faster, a machine that stalls for the tenth of a second would look like an endpoint that stalls for a second.
-SPEED = 5.0
+SPEED = 20.0
 AT_A_TIME = 8
 
 

@@ -15,6 +15,7 @@ from analyze.plain_text import visible
 from analyze.printing.page import cell, heading, shares, table
 from analyze.printing.session import audio_health_json
 from replay.comparison import AxisDecision, CellResult
+from replay.statistics import exact_upper_bound
 from replay.verdict import NotTested, Verdict
 
 _DECISIONS = {"implicated": "red", "ruled_out": "green", "open": "yellow"}
@@ -37,7 +38,8 @@ def verdict_page(verdict: Verdict, width: int, audio: AudioHealth | None = None)
         _cells(verdict.cells, with_sessions=width >= _WIDE),
     ]
     if verdict.axes:
-        parts += [heading(f"axes (exact tests, one-sided{_level(verdict.axes)})"), _axes(verdict.axes)]
+        parts += [heading(f"axes (exact tests, one-sided{_level(verdict.axes)}{_bounds(verdict.axes)})")]
+        parts += [_axes(verdict.axes)]
     if verdict.not_tested:
         parts.append(heading("not tested"))
         for topic in verdict.not_tested:
@@ -79,7 +81,10 @@ def _first_and_more(session_ids: Sequence[str]) -> str:
 
 
 def _axes(axes: Sequence[AxisDecision]) -> Table:
-    made = table("axis", "instead", "failed", "p implicated", "p ruled out", "decision")
+    # Of an adaptive run each cell has baseline trials of its own, and what it excludes is part of its design.
+    adaptive = any(each.against for axis in axes for each in axis.comparisons)
+    columns = ("baseline", "at most") if adaptive else ()
+    made = table("axis", "instead", "failed", *columns, "p implicated", "p ruled out", "decision")
     for column in made.columns:
         # Narrow, the heads of the tests break between their words, and no name breaks at all.
         column.no_wrap = column.header in ("axis", "instead")
@@ -90,14 +95,24 @@ def _axes(axes: Sequence[AxisDecision]) -> Table:
             decision = Text(each.decision.replace("_", " "), style=_DECISIONS[each.decision])
             decision.append(f": {visible(each.reason)}" if each.reason else "", style="dim")
             tests = (_chance(each.p_implicated), _chance(each.p_ruled_out))
-            made.add_row(cell(axis.label), cell(each.value), each.cell.ratio, *tests, decision)
+            more = (each.against, _at_most(each.cell)) if adaptive else ()
+            made.add_row(cell(axis.label), cell(each.value), each.cell.ratio, *more, *tests, decision)
     return made
 
 
+def _bounds(axes: Sequence[AxisDecision]) -> str:
+    # A rate above it is excluded by the cell's own trials.
+    return "; at most: 95 %" if any(each.against for axis in axes for each in axis.comparisons) else ""
+
+
 def _level(axes: Sequence[AxisDecision]) -> str:
-    # All comparisons of a run share one level.
+    # All comparisons of a run share one level; of an adaptive run, those of one stage.
     levels = {_chance(each.level) for axis in axes for each in axis.comparisons}
     return f", level {', '.join(sorted(levels))}" if levels else ""
+
+
+def _at_most(result: CellResult) -> str:
+    return f"{exact_upper_bound(result.failed, result.trials):.0%}" if result.trials else ""
 
 
 def _chance(value: float | None) -> str:

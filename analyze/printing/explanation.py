@@ -93,7 +93,10 @@ def _failure_lines(failure: ExplainedFailure) -> Iterator[tuple[str, RenderableT
 def _without_rows(failure_key: str) -> str:
     if failure_key.startswith("absent:"):
         return "what should have come and did not; `wiretape analyze show` has the timeline"
-    return "the handshake (below)" if failure_key.startswith("handshake|") else "how the connection ended (below)"
+    if failure_key.startswith("handshake|"):
+        return "the handshake (below)"
+    # Any other key begins with the type of the event that told it.
+    return "no row that can be read" if "." in failure_key.split("|")[0] else "how the connection ended (below)"
 
 
 def _finding_lines(each: ExplainedFinding) -> Iterator[tuple[str, RenderableType]]:

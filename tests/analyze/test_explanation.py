@@ -121,6 +121,17 @@ def test_a_file_that_tells_no_end_is_not_called_healthy(root: Root) -> None:
     assert "the file does not tell whether all is there" in explanation.recorder.words
 
 
+def test_a_session_whose_events_are_damaged_is_neither_healthy_nor_unknown(root: Root) -> None:
+    trace = Trace(columns={"events_sent": 4, "events_received": 9})
+    configure(trace)
+    spoken_turn(trace, 20)
+    trace.write(root)
+    root.table_file("events", trace.session_id).write_bytes(b"no parquet")
+    with open_store(root) as store:
+        explanation = explain(Queries(store), trace.session_id)
+    assert explanation.sentence.startswith("The session's events cannot be read, so no signature could look at them")
+
+
 def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
     headers: Row = {
         "request_ids": [("apim-request-id", "b1c4-\x1b[31m"), ("x-request-id", "77")],

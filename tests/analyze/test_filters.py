@@ -125,3 +125,9 @@ def test_words_never_become_sql() -> None:
 def test_what_does_not_read_is_named(text: str, complaint: str) -> None:
     with pytest.raises(UsageProblem, match=complaint):
         read_filter(text)
+
+
+@pytest.mark.parametrize(("typed", "nearest"), [("tr", "transcription_duplicate"), ("commit", "commit_empty")])
+def test_the_beginning_of_a_signatures_name_finds_those_that_begin_so(typed: str, nearest: str) -> None:
+    with pytest.raises(UsageProblem, match=f"no signature is named '{typed}'; nearest are (.*, )?{nearest}"):
+        read_filter(f"finding:{typed}")

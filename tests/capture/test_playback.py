@@ -45,6 +45,23 @@ def test_between_two_items_nobody_counts() -> None:
     assert playback.underruns == []
 
 
+def test_after_lost_audio_nobody_counts() -> None:
+    playback = played((0, 100))
+    playback.interrupt()
+    playback.take(1, 5000 * MS, "item_1", 100)
+
+    assert playback.underruns == []
+
+
+def test_audio_of_no_item_may_pause_as_it_likes() -> None:
+    """GPT-Live and translations stream audio without ids, and are silent between two answers."""
+    playback = Playback()
+    for seq, at_ms in enumerate((0, 5000)):
+        playback.take(seq, at_ms * MS, None, 100)
+
+    assert playback.underruns == []
+
+
 @given(st.lists(st.tuples(st.integers(200, 5000), st.floats(1, 100)), min_size=25, max_size=60))
 def test_the_longest_waits_are_kept_in_their_order(gaps: list[tuple[int, float]]) -> None:
     at_ms, pieces = 0, []

@@ -5,6 +5,7 @@ from typing import Any
 from capture.audio import PCM16_24K
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
+from capture.recording.facts import Sender
 from capture.session_audio import SessionAudio
 
 Row = dict[str, Any]
@@ -19,8 +20,8 @@ class Call:
         self.audio = SessionAudio()
         self.seq = 0
 
-    def hear(self, event_type: str, **fields: Any) -> None:
-        self.audio.observe(EventHeader(type=event_type, **fields), self.seq)
+    def hear(self, sender: Sender, event_type: str, **fields: Any) -> None:
+        self.audio.observe(sender, EventHeader(type=event_type, **fields), self.seq)
         self.seq += 1
 
     def carry(self, track: Track, audio: bytes, offset_ms: int = 0, *, is_kept: bool = True, **fields: Any) -> Row:
@@ -34,7 +35,8 @@ class Call:
         return self.carry("client", audio, offset_ms, is_kept=is_kept)
 
     def commit(self, item_id: str) -> None:
-        self.hear("input_audio_buffer.committed", item_id=item_id)
+        self.hear("client", "input_audio_buffer.commit")
+        self.hear("server", "input_audio_buffer.committed", item_id=item_id)
 
     def speak(self, offset_ms: int, audio_ms: int, item_id: str | None = "item_a") -> Row:
         return self.carry("server", bytes(48 * audio_ms), offset_ms, item_id=item_id, response_id="resp_1")
@@ -64,7 +66,17 @@ def test_commits_of_silence_are_told_apart_from_commits_of_speech() -> None:
         call.append(audio)
         call.commit(item_id)
 
-    assert call.columns()["quiet_commits"] == [{"seq": 3, "item_id": "item_quiet", "loudest_dbfs": -150.0}]
+    assert call.columns()["quiet_commits"] == [{"seq": 5, "item_id": "item_quiet", "loudest_dbfs": -150.0}]
+
+
+def test_a_refused_commit_takes_no_item() -> None:
+    call = Call()
+    call.hear("client", "input_audio_buffer.commit")
+    call.hear("server", "error", error_code="input_audio_buffer_commit_empty")
+    call.append(LOUD)
+    call.commit("item_loud")
+
+    assert call.columns()["quiet_commits"] == []
 
 
 def test_an_hour_of_silent_commits_leaves_a_small_row() -> None:
@@ -92,6 +104,15 @@ def test_without_items_an_answer_is_known_by_its_response() -> None:
     assert len(call.columns()["playback_underruns"]) == 1
 
 
+def test_after_lost_audio_nobody_counts_a_wait() -> None:
+    call = Call()
+    call.speak(0, 100)
+    call.audio.lose("server")
+    call.speak(2200, 100)
+
+    assert call.columns()["playback_underruns"] == []
+
+
 def test_offsets_below_zero_are_no_times() -> None:
     call = Call()
     for offset_ms in (-3000, -2000, -1000):
@@ -110,7 +131,7 @@ def test_a_client_may_pause_between_its_turns_and_where_its_appends_were_lost() 
         if number == 0:
             call.commit("item_a")
         else:
-            call.audio.lose_appends()
+            call.audio.lose("client")
 
     assert call.columns()["pacing_ratio"] == 1.0
 

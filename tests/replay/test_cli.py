@@ -21,7 +21,7 @@ def test_importing_the_verbs_loads_nothing_heavy() -> None:
     assert HEAVY & set(done.stdout.split()) == set()
 
 
-@pytest.mark.parametrize("verb", ["run", "simulate"])
+@pytest.mark.parametrize("verb", ["run", "isolate", "serve", "simulate"])
 def test_each_verb_explains_itself(verb: str) -> None:
     shown = CliRunner().invoke(app, [verb, "--help"])
     assert shown.exit_code == 0

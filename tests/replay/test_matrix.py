@@ -97,6 +97,23 @@ def test_without_the_recorded_cell_the_first_is_the_baseline(source: Source) -> 
     assert baseline(run) == "westus"
 
 
+def test_the_audio_is_an_axis_whose_baseline_is_what_was_recorded(source: Source) -> None:
+    run = plan_run([source], [EAST], variations=[Variation("audio", ("silence", "recorded", "noise:20"))])
+    assert names(run) == ["eastus2 · audio=silence", "eastus2 · audio=recorded", "eastus2 · audio=noise:20"]
+    assert baseline(run) == "eastus2 · audio=recorded"
+    assert adapt_for(run.cells[1], source, {"eastus2": EAST}).steps == source.plan.steps
+    assert "audio" in [
+        change.kind for step in adapt_for(run.cells[0], source, {"eastus2": EAST}).steps for change in step.changes
+    ]
+
+
+def test_audio_that_is_no_choice_or_is_chosen_twice_is_refused(source: Source) -> None:
+    with pytest.raises(UsageProblem, match="noise takes a ratio"):
+        plan_run([source], [EAST], settings={"audio": "noise:loud"})
+    with pytest.raises(UsageProblem, match="chosen twice"):
+        plan_run([source], [EAST], settings={"audio": "silence"}, variations=[Variation("audio", ("recorded",))])
+
+
 def test_a_recorded_deployment_name_is_the_model_it_deploys(source: Source, script: Any) -> None:
     east = Target(name="eastus2", url=EAST.url, transcription_models={"gpt-4o-transcribe": "whisper-1"})
     run = plan_run([source], [east], variations=[BOTH_MODELS])

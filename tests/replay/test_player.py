@@ -107,6 +107,22 @@ def test_audio_keeps_its_recorded_times_from_the_moment_the_session_is_ready(scr
     assert stage.diverged == []
 
 
+def test_an_endpoint_that_answers_with_another_format_gets_that(script: Any) -> None:
+    def configured(kind: str, audio_type: str) -> Json:
+        return {"type": kind, "session": {"audio": {"input": {"format": {"type": audio_type}, "turn_detection": None}}}}
+
+    update = configured("session.update", "audio/pcmu")
+    script.server(CREATED).client(update, 10).server(configured("session.updated", "audio/pcmu"), 20)
+    script.append(500, b"\xff" * 160).append(520, b"\xff" * 160)
+    told = configured("session.updated", "audio/pcm")
+    stage = Stage(
+        Player(make_plan(script.messages)), lambda event: [(30, told)] if event["type"] == "session.update" else []
+    )
+    assert stage.play() == "completed"
+    assert [len(event["audio"]) for event in stage.events()[1:]] == [1280, 1280]
+    assert [change.kind for _, send in stage.sent for change in send.changes] == ["audio"]
+
+
 def test_at_twice_the_speed_the_times_halve(script: Any) -> None:
     script.server(CREATED).append(0).append(20).append(60)
     stage = Stage(Player(make_plan(script.messages), speed=2.0))

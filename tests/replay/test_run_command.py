@@ -21,7 +21,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_variation, run
+from replay.run_command import RunRequest, meets, parse_variation, read_settings, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
@@ -52,6 +52,27 @@ def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
 def test_a_value_given_twice_is_refused() -> None:
     with pytest.raises(UsageProblem, match="use --trials"):
         parse_variation("p=a,b,a")
+
+
+@pytest.mark.parametrize(
+    ("options", "audio"),
+    [
+        ({"audio": Path("good.flac")}, "good.flac"),
+        ({"silence": True}, "silence"),
+        ({"noise_snr_db": 20.0}, "noise:20"),
+        ({"settings": ["audio=noise:5"]}, "noise:5"),
+    ],
+)
+def test_options_of_the_audio_are_settings_of_its_axis(options: dict[str, Any], audio: str) -> None:
+    request = RunRequest(**({"sessions": ["last"], "to": ["t"], "vary": [], "settings": []} | options))
+    assert read_settings(request) == {"audio": audio}
+
+
+def test_the_audio_is_chosen_once() -> None:
+    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
+        read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))
+    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
+        read_settings(RunRequest(["last"], ["t"], [], ["audio=silence"], audio=Path("good.flac")))
 
 
 def outcomes_of(*outcomes: TrialOutcome) -> Run:

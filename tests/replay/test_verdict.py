@@ -106,7 +106,7 @@ def test_what_was_not_tested_comes_with_the_command_that_would() -> None:
         topic.what: topic.command for topic in verdict_of(square("FFFFF", ".....", ".....", ".....")).not_tested
     }
     assert commands["other audio"] == (
-        "wiretape capture call --to eastus2 --audio OTHER_CLIP.flac --transcription gpt-4o-transcribe"
+        "wiretape replay run 20261123T011500-4f3a9c12 --to eastus2 --vary audio=recorded,OTHER_CLIP.flac --trials 5"
     )
     assert commands["other options"] == (
         f"wiretape replay run {SESSION} --to eastus2 --vary {SILENCE}=500,1000 --trials 5"

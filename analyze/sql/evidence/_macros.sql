@@ -21,6 +21,9 @@ CREATE OR REPLACE MACRO is_of_one_dialect(field) AS
         || '|type|audio|output_modalities|max_output_tokens)$'
     );
 
+-- Whether all of a session is there, as far as its recorder knows: what did not come in it may be held to be missing.
+CREATE OR REPLACE MACRO is_whole(complete, kept) AS complete IS NOT FALSE AND COALESCE(kept, 'whole') = 'whole';
+
 -- Whether a session ended when its time was up: at the end it was told, else at a cap that endpoints have had.
 CREATE OR REPLACE MACRO is_age_of_cap(duration_ms, started_at, expires_at) AS
     CASE

@@ -30,6 +30,10 @@ WITH quiet AS (
     SELECT session_id, UNNEST(quiet_commits) AS quiet
     FROM sessions
     WHERE len(quiet_commits) > 0
+        -- What was lost may have been speech.
+        AND complete IS NOT FALSE
+        -- Logs whose audio was cut to a few bytes a message may have the silence before it only.
+        AND audio_in_ms >= 5 * events_sent
 )
 SELECT
     q.session_id,                                                               -- its session

@@ -15,6 +15,7 @@ refused AS (
         s.handshake_status,
         s.failure_keys,
         COALESCE(s.url, '') AS url,
+        s.request_headers['upgrade'] IS NOT NULL AS is_upgrade,
         s.request_headers['openai-beta'] AS beta_header,
         CONCAT_WS('|', s.first_error, b.payload) AS said,
         COALESCE(b.seqs, []) AS seqs
@@ -41,5 +42,5 @@ SELECT
         ) THEN 'dialect'
     END AS about                    -- NULL: something else
 FROM refused
--- Plain exchanges, such as those that mint tokens, are no upgrades.
-WHERE NOT regexp_matches(url, '/(client_secrets|transcription_sessions|sessions|calls)(\?|$)');
+-- Plain exchanges, such as those that mint tokens, are no upgrades; GPT-Live is upgraded at such a path.
+WHERE is_upgrade OR NOT regexp_matches(url, '/(client_secrets|transcription_sessions|sessions|calls)(\?|$)');

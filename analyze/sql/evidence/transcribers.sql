@@ -53,7 +53,8 @@ FROM _attempts AS a
 INNER JOIN sessions AS s ON s.session_id = a.session_id
 GROUP BY a.session_id;
 
--- An outage: sessions of one configuration went well, then failed wholly, then went well again.
+-- An outage: sessions of one configuration went well, then failed wholly, then went well again. A run of failures that is
+-- to be expected among so many sessions, at the rate of those around it, is none.
 CREATE OR REPLACE TEMP TABLE _outages AS
 WITH judged AS (
     SELECT *, failed = attempts AS is_bad
@@ -74,20 +75,36 @@ runs AS (
     FROM stepped
     WHERE is_bad AND good_before > 0 AND good_before < good
     GROUP BY configuration, good_before
+),
+totals AS (
+    SELECT configuration, COUNT(*) AS sessions, COUNT(CASE WHEN failed > 0 THEN 1 END) AS bad
+    FROM _hearing
+    WHERE started_at IS NOT NULL
+    GROUP BY configuration
+),
+weighed AS (
+    SELECT
+        r.*,
+        t.sessions * POWER((t.bad - r.bad_sessions + 0.5) / (t.sessions - r.bad_sessions + 1), r.bad_sessions) AS by_chance
+    FROM runs AS r
+    INNER JOIN totals AS t ON t.configuration = r.configuration
 )
 SELECT
     b.session_id,                                                   -- session that failed inside the window
     r.bad_sessions,                                                 -- sessions that failed in a row
     b.good_before AS good_sessions_before,                          -- sessions that went well before
     b.good - b.good_before AS good_sessions_after,                  -- and after
-    epoch_ms(r.ended_at) - epoch_ms(r.began_at) AS window_ms        -- from the first failed one to the last failure
+    epoch_ms(r.ended_at) - epoch_ms(r.began_at) AS window_ms,       -- from the first failed one to the last failure
+    r.by_chance                                                     -- such windows that chance makes
 FROM stepped AS b
-INNER JOIN runs AS r ON r.configuration = b.configuration AND r.good_before = b.good_before
+INNER JOIN weighed AS r ON r.configuration = b.configuration AND r.good_before = b.good_before
 WHERE b.is_bad
-    -- Going to and fro with each session is no step on and step off.
-    AND (r.bad_sessions > 1 OR (SELECT COUNT(*) FROM runs AS o WHERE o.configuration = b.configuration) = 1);
+    -- One session may have a fault of its own.
+    AND r.bad_sessions > 1
+    AND r.by_chance <= 0.05;
 
 -- A quota: what fails has as many transcriptions in the minute before it as the quota allows, what passes has fewer.
+-- Failures at random look so now and then: it must be so more often than they do.
 CREATE OR REPLACE TEMP TABLE _quotas AS
 WITH troubled AS (
     SELECT endpoint, model FROM _transcribers WHERE failed > 0 AND completed > 0
@@ -108,21 +125,51 @@ compared AS (
         *,
         MAX(CASE WHEN NOT has_failed THEN passed_in_minute END) OVER near AS most_before_a_pass,
         MIN(CASE WHEN has_failed_without_code THEN passed_in_minute END) OVER near AS least_before_a_failure,
-        MAX(CASE WHEN NOT has_failed THEN asked_ms END) OVER near AS last_pass_ms
+        MAX(CASE WHEN NOT has_failed THEN asked_ms END) OVER near AS last_pass_ms,
+        COUNT(CASE WHEN has_failed_without_code THEN 1 END) OVER near AS failed_near,
+        COUNT(CASE WHEN NOT has_failed THEN 1 END) OVER near AS passed_near
     FROM counted
     WINDOW near AS (
         PARTITION BY endpoint, model ORDER BY asked_ms RANGE BETWEEN 600000 PRECEDING AND 600000 FOLLOWING)
+),
+fitting AS (
+    SELECT
+        session_id,
+        endpoint,
+        model,
+        MIN(least_before_a_failure) AS quota_per_minute,
+        BOOL_OR(last_pass_ms > asked_ms) AS passes_again,
+        BOOL_AND(least_before_a_failure >= 1 AND most_before_a_pass < least_before_a_failure)
+            -- One last turn that failed may have any cause.
+            AND (BOOL_OR(last_pass_ms > asked_ms) OR COUNT(*) > 1) AS fits,
+        -- One order in so many has the failures where they would have to be.
+        MAX(EXP(LGAMMA(failed_near + 1) + LGAMMA(passed_near + 1) - LGAMMA(failed_near + passed_near + 1))) AS by_chance
+    FROM compared
+    WHERE has_failed_without_code
+    GROUP BY session_id, endpoint, model
+),
+together AS (
+    SELECT
+        endpoint,
+        model,
+        COUNT(*) AS sessions,
+        COUNT(CASE WHEN fits THEN 1 END) / COUNT(*) AS share,
+        LEAST(AVG(by_chance), 0.999) AS expected
+    FROM fitting
+    GROUP BY endpoint, model
 )
 SELECT
-    session_id,                                                         -- session that went over the quota
-    MIN(least_before_a_failure) AS quota_per_minute,                    -- transcriptions that passed in a minute
-    MAX(CASE WHEN last_pass_ms > asked_ms THEN 1 ELSE 0 END) = 1 AS passes_again    -- once the minute was over
-FROM compared
-WHERE has_failed_without_code
-GROUP BY session_id
-HAVING BOOL_AND(least_before_a_failure >= 1 AND most_before_a_pass < least_before_a_failure)
-    -- One last turn that failed may have any cause.
-    AND (BOOL_OR(last_pass_ms > asked_ms) OR COUNT(*) > 1);
+    f.session_id,                                                       -- session that went over the quota
+    f.quota_per_minute,                                                 -- transcriptions that passed in a minute
+    f.passes_again,                                                     -- once the minute was over
+    -- Chernoff's bound of so many sessions that fit.
+    EXP(-t.sessions * (
+        t.share * LN(t.share / t.expected)
+        + CASE WHEN t.share < 1 THEN (1 - t.share) * LN((1 - t.share) / (1 - t.expected)) ELSE 0 END
+    )) AS by_chance                                                     -- how probable that is without a quota
+FROM fitting AS f
+INNER JOIN together AS t ON t.endpoint = f.endpoint AND t.model IS NOT DISTINCT FROM f.model
+WHERE f.fits AND t.share > t.expected;
 
 -- A deployment's name is expected: on Azure, every catalogue id failed and none ever worked.
 CREATE OR REPLACE TEMP TABLE _unnamed_deployments AS
@@ -171,7 +218,7 @@ SELECT
     END AS cause                                        -- quota, outage, deployment name, model path; NULL: none fits
 FROM _hearing AS h
 INNER JOIN sessions AS s ON s.session_id = h.session_id
-LEFT JOIN _quotas AS q ON q.session_id = h.session_id
+LEFT JOIN _quotas AS q ON q.session_id = h.session_id AND q.by_chance <= 0.2
 LEFT JOIN _outages AS o ON o.session_id = h.session_id
 LEFT JOIN _unnamed_deployments AS d ON d.endpoint = h.endpoint
 WHERE h.failed > 0;

@@ -18,6 +18,8 @@ WITH closing AS (
 SELECT
     s.session_id,
     CASE
+        -- The close frame may be what was lost.
+        WHEN s.complete IS FALSE THEN 'possible'
         WHEN s.relay_lag_max_us IS NULL THEN 'likely'
         WHEN s.relay_lag_max_us > 1e6 OR s.backpressure_client_ms > 1000 THEN 'possible'
         ELSE 'certain'

@@ -21,10 +21,13 @@ SELECT
     } AS numbers,
     CAST([] AS VARCHAR[]) AS explains
 FROM _answers AS a
+INNER JOIN sessions AS s ON s.session_id = a.session_id
 WHERE a.status = 'completed'
     AND a.audio_bytes > 0
     AND a.transcript_characters >= 40
     AND a.audio_ms < 30 * a.transcript_characters
     -- Logs whose audio was cut to a few bytes a message have no audio to measure.
     AND a.audio_ms >= 5 * a.audio_messages
+    -- What was lost or left out may have been the rest of its audio.
+    AND is_whole(s.complete, s.kept)
 GROUP BY a.session_id;

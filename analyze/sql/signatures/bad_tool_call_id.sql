@@ -17,9 +17,10 @@ told AS (
     UNION ALL
     SELECT m.session_id, m.seq, m.at_utc, FALSE AS refused
     FROM malformed AS m
+    INNER JOIN sessions AS s ON s.session_id = m.session_id
     -- An endpoint that makes such ids takes them.
     ANTI JOIN malformed AS o ON o.session_id = m.session_id AND o.call_id = m.call_id AND o.sender = 'server'
-    WHERE m.sender = 'client'
+    WHERE m.sender = 'client' AND is_whole(s.complete, s.kept)
 )
 SELECT
     t.session_id,

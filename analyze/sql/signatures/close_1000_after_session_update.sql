@@ -30,4 +30,5 @@ SELECT
     keys_like(s.failure_keys, 'absent:%') AS explains
 FROM closed AS c
 INNER JOIN sessions AS s ON s.session_id = c.session_id
-WHERE c.others = 0 AND c.close_ms - c.update_ms BETWEEN 0 AND 1000;
+-- An error or an answer may be what was lost.
+WHERE s.complete IS NOT FALSE AND c.others = 0 AND c.close_ms - c.update_ms BETWEEN 0 AND 1000;

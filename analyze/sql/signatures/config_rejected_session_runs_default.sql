@@ -29,7 +29,12 @@ went_on AS (
 )
 SELECT
     r.session_id,
-    CASE WHEN r.naming_a_field > 0 AND w.answers > 0 THEN 'certain' ELSE 'likely' END AS confidence,
+    CASE
+        -- The echo of a later update may be what was lost.
+        WHEN s.complete IS FALSE THEN 'possible'
+        WHEN r.naming_a_field > 0 AND w.answers > 0 THEN 'certain'
+        ELSE 'likely'
+    END AS confidence,
     first_seqs(r.seqs) AS evidence,
     r.first_at,
     r.last_at,

@@ -19,6 +19,8 @@ WITH compared AS (
         -- Elsewhere names of deployments and of a gateway's own stand for models.
         provider = 'openai' AND NOT starts_with(model_echoed, model) AND NOT starts_with(model, model_echoed) AS has_other_model
     FROM sessions
+    -- An update that was lost is answered all the same.
+    WHERE complete IS NOT FALSE
 ),
 differing AS (
     SELECT session_id, CASE WHEN has_other_model THEN list_append(paths, 'model') ELSE paths END AS paths

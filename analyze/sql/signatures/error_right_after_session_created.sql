@@ -9,7 +9,7 @@
 -- sources: Microsoft Q&A 5541981
 SELECT
     e.session_id,
-    'likely' AS confidence,
+    CASE WHEN ANY_VALUE(s.complete) IS FALSE THEN 'possible' ELSE 'likely' END AS confidence,
     first_seqs(LIST(e.seq)) AS evidence,
     MIN(e.at_utc) AS first_at,
     MAX(e.at_utc) AS last_at,
@@ -20,5 +20,8 @@ SELECT
     ) AS explains
 FROM _errors AS e
 INNER JOIN sessions AS s ON s.session_id = e.session_id
-WHERE e.about IS NULL AND e.after_created_ms <= 1000 AND NOT e.after_use
+WHERE e.about IS NULL
+    -- Of requests too, of which some may be audio that is none.
+    AND (e.error_type IS DISTINCT FROM 'invalid_request_error' OR s.events_sent = 0)
+    AND e.after_created_ms <= 1000 AND NOT e.after_use
 GROUP BY e.session_id;

@@ -20,12 +20,16 @@ SELECT
     list_filter(
         MIN(s.failure_keys),
         lambda failure_key: regexp_matches(
-            failure_key, '^(response\.done|error)\|[^|]*\|(inference_)?rate_limit_exceeded\|'
+            failure_key,
+            '^(response\.done|error)\|((inference_)?rate_limit_exceeded\||[^|]*\|(inference_)?rate_limit_exceeded\|)'
         )
     ) AS explains
 FROM _marks AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
--- Some call it an invalid request: the code says what it is.
+-- Some call it an invalid request: the code says what it is. Others give the code as the type.
 WHERE m.type IN ('response.done', 'error')
-    AND m.error_code IN ('inference_rate_limit_exceeded', 'rate_limit_exceeded')
+    AND (
+        m.error_code IN ('inference_rate_limit_exceeded', 'rate_limit_exceeded')
+        OR m.error_type IN ('inference_rate_limit_exceeded', 'rate_limit_exceeded')
+    )
 GROUP BY m.session_id;

@@ -12,8 +12,8 @@ SELECT
     s.session_id,
     CASE WHEN s.close_reason ILIKE '%keepalive ping timeout%' THEN 'certain' ELSE 'likely' END AS confidence,
     first_seqs([c.seq]) AS evidence,
-    c.at_utc AS first_at,
-    c.at_utc AS last_at,
+    COALESCE(c.at_utc, s.ended_at) AS first_at,
+    COALESCE(c.at_utc, s.ended_at) AS last_at,
     MAP {
         'sent_by_client': CAST(s.closed_by = 'client' AS INTEGER),
         'received_from_endpoint': CAST(s.closed_by = 'server' AS INTEGER),
@@ -24,7 +24,8 @@ SELECT
     } AS numbers,
     keys_matching(s.failure_keys, '^close\|[a-z]*\|1011\||^absent:') AS explains
 FROM sessions AS s
-INNER JOIN _closes AS c ON c.session_id = s.session_id AND c.sender = s.closed_by
+-- Other tools' logs tell the code without the frame.
+LEFT JOIN _closes AS c ON c.session_id = s.session_id AND c.sender = s.closed_by
 WHERE s.close_code = 1011
     AND s.closed_by IN ('client', 'server')
     AND (s.close_reason ILIKE '%keepalive%' OR s.close_reason ILIKE '%ping timeout%');

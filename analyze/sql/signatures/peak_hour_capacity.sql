@@ -9,7 +9,7 @@
 -- sources: Microsoft Q&A 5859586
 SELECT
     f.session_id,
-    CASE WHEN MIN(f.deviate) >= 3.3 THEN 'likely' ELSE 'possible' END AS confidence,
+    CASE WHEN MIN(f.deviate - f.deviate_of_chance) >= 0.7 THEN 'likely' ELSE 'possible' END AS confidence,
     first_seqs(LIST(f.done_seq)) AS evidence,
     MIN(f.done_at) AS first_at,
     MAX(f.done_at) AS last_at,

@@ -9,7 +9,8 @@
 -- sources: several reports of realtime clients
 SELECT
     a.session_id,
-    'certain' AS confidence,
+    -- Some models think for a while before they go on.
+    CASE WHEN MAX(s.duration_ms - a.last_ms) >= 15000 THEN 'certain' ELSE 'likely' END AS confidence,
     first_seqs(list_concat(LIST(a.created_seq), LIST(a.last_seq))) AS evidence,
     MIN(a.created_at) AS first_at,
     MAX(a.created_at) AS last_at,

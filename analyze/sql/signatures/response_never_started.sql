@@ -17,7 +17,7 @@ last_answer AS (
 )
 SELECT
     q.session_id,
-    'certain' AS confidence,
+    CASE WHEN MAX(s.duration_ms - q.offset_ms) >= 15000 THEN 'certain' ELSE 'likely' END AS confidence,
     first_seqs(LIST(q.seq)) AS evidence,
     MIN(q.at_utc) AS first_at,
     MAX(q.at_utc) AS last_at,

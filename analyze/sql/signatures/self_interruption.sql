@@ -33,7 +33,12 @@ answers AS (
 )
 SELECT
     e.session_id,
-    CASE WHEN COUNT(*) * 2 >= ANY_VALUE(a.answers) THEN 'likely' ELSE 'possible' END AS confidence,
+    CASE
+        -- An echo comes as soon as it is played, and ends when it is. Callers hear what they object to first.
+        WHEN COUNT(*) * 2 >= ANY_VALUE(a.answers) AND MEDIAN(e.after_ms) <= 1000 AND MEDIAN(e.lasted_ms) <= 1000
+            THEN 'likely'
+        ELSE 'possible'
+    END AS confidence,
     first_seqs(LIST(e.seq) || LIST(e.done_seq)) AS evidence,
     MIN(e.done_at) AS first_at,
     MAX(e.done_at) AS last_at,

@@ -19,11 +19,16 @@ SELECT
     CAST([] AS VARCHAR[]) AS explains
 FROM _answers AS a
 INNER JOIN sessions AS s ON s.session_id = a.session_id
--- Beside a call over WebRTC or SIP the audio goes another way.
-ANTI JOIN _marks AS w ON w.session_id = a.session_id AND w.type LIKE 'output_audio_buffer.%'
+-- Beside a call over WebRTC or SIP, and with an avatar, the audio goes another way.
+ANTI JOIN _marks AS w
+    ON w.session_id = a.session_id AND (w.type LIKE 'output_audio_buffer.%' OR w.type LIKE 'session.avatar.%')
 WHERE a.status = 'completed'
     AND a.asked_for_audio
     AND a.audio_bytes = 0
     AND a.transcript_characters + a.text_characters > 0
     AND COALESCE(s.url, '') NOT LIKE '%call_id=%'
+    -- What was lost or left out may have been its audio.
+    AND is_whole(s.complete, s.kept)
+    -- Many tools log no audio at all.
+    AND (s.role <> 'imported' OR s.audio_out_ms > 0 OR a.text_characters > 0)
 GROUP BY a.session_id;

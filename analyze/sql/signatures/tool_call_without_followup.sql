@@ -9,15 +9,25 @@
 -- replay: wiretape replay run {session} --to {target} --trials 3
 -- sources: pipecat#917
 WITH called AS (
-    SELECT DISTINCT session_id, call_id FROM _marks
+    SELECT session_id, call_id, MAX(response_id) AS response_id FROM _marks
     WHERE sender = 'server' AND call_id IS NOT NULL
         AND type IN ('response.function_call_arguments.done', 'response.output_item.done')
+    GROUP BY session_id, call_id
+),
+-- Responses of which a tool was still at work to the end.
+at_work AS (
+    SELECT DISTINCT c.session_id, c.response_id
+    FROM called AS c
+    ANTI JOIN _marks AS o
+        ON o.session_id = c.session_id AND o.call_id = c.call_id
+        AND o.sender = 'client' AND o.type = 'conversation.item.create'
 ),
 -- Outputs of calls that were made here: calls of before, told as history, are due no answer.
 outputs AS (
     SELECT m.session_id, m.seq, m.offset_ms, m.at_utc
     FROM _marks AS m
     INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
+    ANTI JOIN at_work AS w ON w.session_id = c.session_id AND w.response_id = c.response_id
     WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
 ),
 followed AS (

@@ -7,14 +7,17 @@
 -- replay: wiretape replay run {session} --to {target} --trials 10
 -- sources: OpenWhispr#770
 SELECT
-    session_id,
+    r.session_id,
     'certain' AS confidence,
-    first_seqs(flatten(LIST(seqs))) AS evidence,
-    MIN(first_at) AS first_at,
-    MAX(last_at) AS last_at,
-    MAP {'repeated_items': COUNT(*), 'completions': SUM(completions)} AS numbers,
+    first_seqs(flatten(LIST(r.seqs))) AS evidence,
+    MIN(r.first_at) AS first_at,
+    MAX(r.last_at) AS last_at,
+    MAP {'repeated_items': COUNT(*), 'completions': SUM(r.completions)} AS numbers,
     CAST([] AS VARCHAR[]) AS explains
-FROM _repeated
--- xAI completes with a growing text, which is how it streams.
-WHERE texts = 1 AND characters > 0
-GROUP BY session_id;
+FROM _repeated AS r
+-- xAI completes with a growing text, which is how it streams; one word may not grow.
+ANTI JOIN _marks AS x
+    ON x.session_id = r.session_id
+    AND x.type IN ('ping', 'conversation.item.input_audio_transcription.updated')
+WHERE r.texts = 1 AND r.characters > 0
+GROUP BY r.session_id;

@@ -24,6 +24,7 @@ WITH others AS (
 SELECT
     u.session_id,
     CASE
+        WHEN s.complete IS FALSE THEN 'possible'
         WHEN o.failed_at_endpoint >= 2 AND o.completed_at_endpoint = 0 AND o.other_models_failing = 0 THEN 'likely'
         ELSE 'possible'
     END AS confidence,
@@ -40,4 +41,5 @@ SELECT
     } AS numbers,
     u.explains
 FROM _untranscribed AS u
-INNER JOIN others AS o ON o.session_id = u.session_id;
+INNER JOIN others AS o ON o.session_id = u.session_id
+INNER JOIN sessions AS s ON s.session_id = u.session_id;

@@ -9,7 +9,7 @@
 -- sources: Microsoft Q&A 12379085
 SELECT
     u.session_id,
-    CASE WHEN o.bad_sessions >= 2 THEN 'likely' ELSE 'possible' END AS confidence,
+    CASE WHEN o.by_chance <= 0.03 THEN 'likely' ELSE 'possible' END AS confidence,
     first_seqs(u.failed_seqs) AS evidence,
     u.first_at,
     u.last_at,

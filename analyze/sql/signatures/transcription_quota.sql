@@ -8,7 +8,7 @@
 -- sources: Microsoft quota pages (1 to 3 requests a minute); hypothesis
 SELECT
     u.session_id,
-    CASE WHEN q.passes_again THEN 'likely' ELSE 'possible' END AS confidence,
+    CASE WHEN q.passes_again AND q.by_chance <= 0.051 THEN 'likely' ELSE 'possible' END AS confidence,
     first_seqs(u.failed_seqs) AS evidence,
     u.first_at,
     u.last_at,

@@ -9,7 +9,8 @@
 -- sources: OpenAI community 1068762
 SELECT
     c.session_id,
-    'certain' AS confidence,
+    -- Some models are slow.
+    CASE WHEN MAX(s.duration_ms - c.offset_ms) >= 15000 THEN 'certain' ELSE 'likely' END AS confidence,
     first_seqs(LIST(c.seq)) AS evidence,
     MIN(c.at_utc) AS first_at,
     MAX(c.at_utc) AS last_at,
@@ -24,6 +25,7 @@ ANTI JOIN _heard AS h ON h.session_id = c.session_id AND h.item_id = c.item_id
 ANTI JOIN _marks AS d
     ON d.session_id = c.session_id AND d.item_id = c.item_id AND d.type = 'conversation.item.deleted'
 WHERE list_contains(s.failure_keys, 'absent:conversation.item.input_audio_transcription.completed')
+    AND c.item_id IS NOT NULL
     -- A connection that broke off a moment later explains it by itself.
     AND c.offset_ms <= s.duration_ms - 5000
 GROUP BY c.session_id;

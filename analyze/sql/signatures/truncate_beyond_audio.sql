@@ -9,10 +9,10 @@
 WITH refused AS (
     SELECT
         *,
-        CAST(regexp_extract(error_message, 'content of (\d+) ?ms', 1) AS DOUBLE) AS audio_ms,
-        CAST(regexp_extract(error_message, 'shorter than (\d+) ?ms', 1) AS DOUBLE) AS asked_ms
+        CAST(regexp_extract(error_message, 'content of (\d{1,9}) ?ms', 1) AS DOUBLE) AS audio_ms,
+        CAST(regexp_extract(error_message, 'shorter than (\d{1,9}) ?ms', 1) AS DOUBLE) AS asked_ms
     FROM _errors
-    WHERE regexp_matches(error_message, 'Audio content of \d+ ?ms is already shorter than \d+ ?ms')
+    WHERE regexp_matches(error_message, 'Audio content of \d{1,9} ?ms is already shorter than \d{1,9} ?ms')
 )
 SELECT
     r.session_id,

@@ -23,9 +23,10 @@ heard AS (
 )
 SELECT
     s.session_id,
-    -- Energy alone does not tell speech from steady noise, nor from clicks on a line where nobody speaks.
+    -- Energy alone does not tell speech from steady noise, nor from clicks on a line where nobody speaks. And who
+    -- sends a clip at once and leaves has not waited.
     CASE
-        WHEN h.echo_seq IS NOT NULL AND p.speech_ms BETWEEN 0.1 * p.duration_ms AND 0.95 * p.duration_ms THEN 'likely'
+        WHEN h.echo_seq IS NOT NULL AND s.duration_ms >= p.duration_ms AND p.speech_ms BETWEEN 0.1 * p.duration_ms AND 0.95 * p.duration_ms THEN 'likely'
         ELSE 'possible'
     END AS confidence,
     first_seqs([h.echo_seq]) AS evidence,

@@ -102,10 +102,11 @@ class FailuresScreen(SourceScreen[None]):
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
         lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
-        # The matrix needs its room.
-        room = max(3, self.size.height // 8)
+        # The matrix and the verdict need their room: all but three lines of a terminal of 24.
+        room = max(3, (self.size.height - 18) // 2)
         if len(lines) > room:
-            lines = [*lines[: room - 1], text(f"    and {len(lines) - room + 1:,} more", "muted")]
+            more = f"    and {len(lines) - room + 1:,} more; wiretape analyze failures lists all"
+            lines = [*lines[: room - 1], text(more, "muted")]
         self.query_one("#found", Block).lines = tuple(lines)
 
     def _show(self, matrix: FailureMatrix) -> None:

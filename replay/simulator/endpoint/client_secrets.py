@@ -13,7 +13,8 @@ from replay.simulator.ids import IdSource
 from replay.simulator.protocol.addresses import Address
 from replay.simulator.protocol.admission import AZURE_DENIED, DEFAULT_MODEL, OPENAI_DENIED
 from replay.simulator.protocol.configuration import default_session, default_transcription_session, update_session
-from replay.simulator.protocol.shapes import Anything, Choice, ClientMistake, Nullable, Shape, Table, Whole
+from replay.simulator.protocol.mistakes import ClientMistake
+from replay.simulator.protocol.shapes import Anything, Choice, Nullable, Shape, Table, Whole
 from replay.simulator.scenario import Server
 
 _PATHS = ("/v1/realtime/client_secrets", "/openai/v1/realtime/client_secrets")

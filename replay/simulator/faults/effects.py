@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from replay.simulator.protocol.server_events import SERVER_EVENTS, check_event_name
+from replay.simulator.protocol.settings import has_setting
 from replay.simulator.quantities import Count, NotNegative, Ordinal, Plural, Positive, Share
 
 
@@ -136,6 +137,12 @@ class IgnoreSettings(AnyEffect, frozen=True):
 
     paths: list[str]
     """Of the GA session, such as `audio.output.voice`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that no session has."""
+        for path in self.paths:
+            if not has_setting(path):
+                raise ValueError(f"`paths`: a session has no setting {path!r}; name one as session.update does")
 
 
 class IgnoreAudio(AnyEffect, frozen=True):

@@ -10,16 +10,8 @@ from typing import Any
 
 from capture.realtime.dialects import GA_NAMES
 from capture.realtime.session_fields import FORMAT_NAMES, FORMATS, PART_NAMES, PARTS, RESPONSE_PATHS, SESSION_PATHS
-from replay.simulator.protocol.shapes import (
-    ClientMistake,
-    ListOf,
-    Number,
-    Table,
-    Text,
-    refuse_type,
-    refuse_value,
-    unknown_parameter,
-)
+from replay.simulator.protocol.mistakes import ClientMistake, refuse_type, refuse_value, unknown_parameter
+from replay.simulator.protocol.shapes import ListOf, Number, Text
 
 Json = dict[str, Any]
 
@@ -89,7 +81,7 @@ class BetaDialect:
     def _read_update(self, event: Json, session_type: str) -> Json:
         asked = event["session"]
         if not isinstance(asked, dict):
-            raise refuse_type(Table({}), asked, "session")
+            raise refuse_type(("an object",), asked, "session")
         self._asked_temperature = _read_temperature(asked, "session")
         return {**event, "session": {"type": session_type, **_read_fields(asked, SESSION_PATHS, "session")}}
 
@@ -169,7 +161,7 @@ def _read_modalities(value: object, path: str) -> list[str]:
 
 def _read_format(value: object, path: str) -> Json:
     if not isinstance(value, str):
-        raise refuse_type(Text(), value, path)
+        raise refuse_type(("a string",), value, path)
     if value not in FORMATS:
         raise refuse_value(value, tuple(FORMATS), path)
     return dict(FORMATS[value])

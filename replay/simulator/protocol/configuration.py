@@ -9,8 +9,8 @@ from copy import deepcopy
 from typing import Any
 
 from capture.realtime.configuration import get_path, merge
-from replay.simulator.protocol.client_events import RESPONSE, SESSION, TRANSCRIPTION_SESSION
-from replay.simulator.protocol.shapes import ClientMistake, Table, missing_parameter, refuse_type
+from replay.simulator.protocol.mistakes import ClientMistake, missing_parameter, refuse_type
+from replay.simulator.protocol.settings import RESPONSE, SESSION, TRANSCRIPTION_SESSION
 
 Json = dict[str, Any]
 
@@ -140,7 +140,7 @@ def response_settings(session: Json, asked: Json | None) -> Json:
 
 def _check_update(update: object, session_type: str) -> Json:
     if not isinstance(update, dict):
-        raise refuse_type(Table({}), update, "session")
+        raise refuse_type(("an object",), update, "session")
     if "type" not in update:
         raise missing_parameter("session.type")
     asked_type = update["type"]

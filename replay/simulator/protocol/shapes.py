@@ -1,7 +1,7 @@
-"""What JSON may look like, declared; a value of another shape is refused in the endpoint's own words.
+"""What JSON may look like, declared; a value of another shape is a mistake that says so.
 
-Codes and sentences follow error events seen on the wire (`unknown_parameter`, `missing_required_parameter`,
-`invalid_value`, `invalid_type`, `…_below_min_value`, `…_above_max_value`, `string_above_max_length`).
+Codes and sentences follow error events seen on the wire (`…_below_min_value`, `…_above_max_value`,
+`string_above_max_length`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from typing import Protocol
 
 import pybase64
 
-
-class ClientMistake(Exception):
-    """A client event that is refused: it becomes an `error` event, and the session goes on."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.param = param
-        """Path of the field at fault, such as `session.audio.output.voice`; None where it is no single field."""
+from replay.simulator.protocol.mistakes import (
+    ClientMistake,
+    json_type,
+    missing_parameter,
+    refuse_type,
+    refuse_value,
+    unknown_parameter,
+)
 
 
 class Shape(Protocol):
@@ -37,43 +35,6 @@ class Shape(Protocol):
     def check(self, value: object, path: str) -> None:
         """Raise `ClientMistake` for a value outside the set; `path` names it in the message."""
         ...
-
-
-def json_type(value: object) -> str:
-    """Name the JSON type of a value as error messages do."""
-    names: Mapping[type, str] = {
-        bool: "a boolean",
-        int: "an integer",
-        float: "a decimal number",
-        str: "a string",
-        list: "an array",
-        dict: "an object",
-    }
-    return names.get(type(value), "null")
-
-
-def list_words(words: tuple[str, ...], last: str = "and") -> str:
-    """Join words as a sentence does: `a`, `a and b`, `a, b, and c`."""
-    if len(words) < 3:
-        return f" {last} ".join(words)
-    return f"{', '.join(words[:-1])}, {last} {words[-1]}"
-
-
-def refuse_type(shape: Shape, value: object, path: str) -> ClientMistake:
-    """Make the mistake of a value whose JSON type is another one."""
-    expected = list_words(shape.json_types, "or")
-    prefix = "one of " if len(shape.json_types) > 1 else ""
-    return ClientMistake(
-        "invalid_type",
-        f"Invalid type for '{path}': expected {prefix}{expected}, but got {json_type(value)} instead.",
-        path,
-    )
-
-
-def refuse_value(value: object, supported: tuple[str, ...], path: str) -> ClientMistake:
-    """Make the mistake of a value that is none of the supported ones."""
-    quoted = list_words(tuple(f"'{name}'" for name in supported))
-    return ClientMistake("invalid_value", f"Invalid value: '{value}'. Supported values are: {quoted}.", path)
 
 
 @dataclass(frozen=True)
@@ -95,7 +56,7 @@ class Flag:
     def check(self, value: object, path: str) -> None:
         """Refuse what is no boolean."""
         if not isinstance(value, bool):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
 
 
 @dataclass(frozen=True)
@@ -110,7 +71,7 @@ class Text:
     def check(self, value: object, path: str) -> None:
         """Refuse what is no string, too long, or of another pattern."""
         if not isinstance(value, str):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         if self.max_length is not None and len(value) > self.max_length:
             raise ClientMistake(
                 "string_above_max_length",
@@ -138,7 +99,7 @@ class Choice:
     def check(self, value: object, path: str) -> None:
         """Refuse any other string."""
         if not isinstance(value, str):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         if value not in self.values:
             raise refuse_value(value, self.values, path)
 
@@ -155,7 +116,7 @@ class Whole:
     def check(self, value: object, path: str) -> None:
         """Refuse decimals, and integers out of bounds."""
         if not isinstance(value, int) or isinstance(value, bool):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         _check_bounds("integer", value, self.minimum, self.maximum, path)
 
 
@@ -171,7 +132,7 @@ class Number:
     def check(self, value: object, path: str) -> None:
         """Refuse what is no number, or out of bounds."""
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         _check_bounds("decimal", value, self.minimum, self.maximum, path)
 
 
@@ -203,7 +164,7 @@ class Audio:
     def check(self, value: object, path: str) -> None:
         """Refuse what `decode_audio` refuses."""
         if not isinstance(value, str):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         decode_audio(value, path)
 
 
@@ -251,7 +212,7 @@ class TextMap:
     def check(self, value: object, path: str) -> None:
         """Refuse too many pairs, long names, and values that are no short strings."""
         if not isinstance(value, dict):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         if len(value) > self.max_pairs:
             raise ClientMistake(
                 "object_above_max_properties",
@@ -275,7 +236,7 @@ class ListOf:
     def check(self, value: object, path: str) -> None:
         """Check every value, named by its index."""
         if not isinstance(value, list):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         for index, entry in enumerate(value):
             self.shape.check(entry, f"{path}[{index}]")
 
@@ -292,7 +253,7 @@ class Table:
     def check(self, value: object, path: str) -> None:
         """Refuse missing fields first (as the real endpoint does), then unknown ones, then check each."""
         if not isinstance(value, dict):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         prefix = f"{path}." if path else ""
         for name in self.required:
             if name not in value:
@@ -316,7 +277,7 @@ class Tagged:
     def check(self, value: object, path: str) -> None:
         """Check the tag, then the rest by it."""
         if not isinstance(value, dict):
-            raise refuse_type(self, value, path)
+            raise refuse_type(self.json_types, value, path)
         name = f"{path}.{self.tag}" if path else self.tag
         if self.tag not in value:
             raise missing_parameter(name)
@@ -342,14 +303,4 @@ class Either:
             if kind in shape.json_types:
                 shape.check(value, path)
                 return
-        raise refuse_type(self, value, path)
-
-
-def missing_parameter(path: str) -> ClientMistake:
-    """Make the mistake of a required field that is not there."""
-    return ClientMistake("missing_required_parameter", f"Missing required parameter: '{path}'.", path)
-
-
-def unknown_parameter(path: str) -> ClientMistake:
-    """Make the mistake of a field that is not known."""
-    return ClientMistake("unknown_parameter", f"Unknown parameter: '{path}'.", path)
+        raise refuse_type(self.json_types, value, path)

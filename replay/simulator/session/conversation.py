@@ -8,7 +8,7 @@ from typing import Any
 import pybase64
 
 from capture.audio import PCM16_24K, AudioFormat
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from replay.simulator.faults.effects import (
 from replay.simulator.faults.faults import Faults
 from replay.simulator.ids import IdSource
 from replay.simulator.protocol.configuration import response_settings
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.scenario import Server
 from replay.simulator.session.conversation import Conversation, Item, Json
 from replay.simulator.session.items import make_item

@@ -7,7 +7,7 @@ the client sent. `audio_start_ms` and `audio_end_ms` of the VAD events are told 
 from __future__ import annotations
 
 from capture.audio import AudioFormat
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 
 MINIMUM_COMMIT_MS = 100
 

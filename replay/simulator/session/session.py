@@ -24,7 +24,8 @@ from replay.simulator.protocol.client_events import (
     read_event_id,
 )
 from replay.simulator.protocol.configuration import default_session, default_transcription_session, update_session
-from replay.simulator.protocol.shapes import ClientMistake, decode_audio
+from replay.simulator.protocol.mistakes import ClientMistake
+from replay.simulator.protocol.shapes import decode_audio
 from replay.simulator.scenario import Server
 from replay.simulator.session.conversation import Json
 from replay.simulator.session.dialogue import Dialogue

@@ -48,3 +48,14 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
     assert table[4] == ["open:", "429"]
     assert "transcription model  whisper-1  0/5     0.004         1            implicated" in shown
     assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account  (no command does that yet)"]
+
+
+def test_an_adaptive_run_shows_what_each_cell_was_compared_with_and_excludes(lines: Lines) -> None:
+    whisper = result("eastus2 · whisper-1", 0, 6)
+    comparison = Comparison("model", "whisper-1", whisper, 0.001, 1.0, 0.0014, "implicated", "", None, "6/6")
+    axes = (AxisDecision("model", "transcription model", "implicated", (comparison,)),)
+    verdict = Verdict("r1", "20260212T083055-0000000a", "one_axis", "It fails.", (whisper,), axes, ())
+    shown = lines(verdict_page(verdict, 120), 120)
+    assert "axes (exact tests, one-sided, level 0.0014; at most: 95 %)" in shown
+    [row] = [line.split() for line in shown if line.startswith("transcription model")]
+    assert row[2:6] == ["whisper-1", "0/6", "6/6", "39%"]

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console, Group
 
 from analyze.explanation import explain
-from analyze.printing.explanation import explanation_json, explanation_page
+from analyze.printing.explanation import _without_rows, explanation_json, explanation_page
 from analyze.printing.page import print_all
 from analyze.queries import Queries
 from analyze.store import open_store
@@ -98,3 +98,15 @@ def test_as_json(failed_session: str, queries: Queries) -> None:
     assert page["unknown_failures"] == []
     assert page["recorder"].clean
     assert {"session", "started", "endpoint", "model"} <= {fact["name"] for fact in page["support"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("handshake|404|404|none", "the handshake (below)"),
+        ("close|server|1011|", "how the connection ended (below)"),
+        ("response.done|server_error||sorry", "no row that can be read"),
+    ],
+)
+def test_a_failure_without_rows_says_where_to_look(key: str, words: str) -> None:
+    assert _without_rows(key) == words

@@ -19,7 +19,9 @@ from websockets.frames import Frame, Opcode
 from analyze.findings import Finding
 from analyze.queries import Queries
 from analyze.store import open_store
-from capture.journal import Direction, JournalRecord
+from capture.journal import Direction, Gap, JournalRecord
+from capture.keeping import Window
+from capture.realtime.dialects import GA_NAMES
 from capture.recording.facts import (
     Fact,
     HandshakeRequest,
@@ -37,6 +39,8 @@ from capture.rows import SessionRows
 Event = dict[str, Any]
 Line = tuple[float, Sender, Event | bytes]
 """Milliseconds from the session's start, who said it, and the event; bytes are the content of a close frame."""
+LOST: Event = {}
+"""In the place of an event: here bytes of this sender did not reach the journal."""
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 _numbers = itertools.count(1)
@@ -48,10 +52,18 @@ class Record(Protocol):
     def __call__(self, lines: Sequence[Line], **facts: Any) -> str: ...
 
 
+@pytest.fixture(params=["ga", "beta"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Name the dialect that sessions are recorded in: tests of both have this fixture."""
+    return str(request.param)
+
+
 @pytest.fixture
-def record(root: Root) -> Record:
+def record(root: Root, request: pytest.FixtureRequest) -> Record:
+    is_beta = "dialect" in request.fixturenames and request.getfixturevalue("dialect") == "beta"
+
     def sealed(lines: Sequence[Line], **facts: Any) -> str:
-        return record_transcript(root, lines, **facts)
+        return record_transcript(root, in_beta(lines) if is_beta else lines, **facts)
 
     return sealed
 
@@ -76,6 +88,23 @@ def names(findings: Callable[[], list[Finding]]) -> Callable[[], dict[str, list[
         for finding in findings():
             by_session.setdefault(finding.session_id, []).append(finding.name)
         return by_session
+
+    return found
+
+
+class NamesOf(Protocol):
+    """Records sessions side by side and gives the names found, by case; see `names_of`."""
+
+    def __call__(self, cases: Mapping[str, Sequence[Line]], **facts: Any) -> dict[str, list[str]]: ...
+
+
+@pytest.fixture
+def names_of(record: Record, names: Callable[[], dict[str, list[str]]]) -> NamesOf:
+    """Take all cases into one root: a pass over it costs as much as a pass over each. No case may explain another."""
+
+    def found(cases: Mapping[str, Sequence[Line]], **facts: Any) -> dict[str, list[str]]:
+        sessions = {record(lines, **facts): case for case, lines in cases.items()}
+        return {sessions[session]: having for session, having in names().items()}
 
     return found
 
@@ -141,7 +170,7 @@ def record_transcript(
     records += [_record(line) for line in whole]
     end = {"closed_by": closed_by, **(health or {})}
     records.append(_fact(SessionEnd(offset_ns=end_ns, **end), end_ns))
-    rows = SessionRows(session_id)
+    rows = SessionRows(session_id, _windows(session_id, records))
     with SessionWriter(root, session_id) as writer:
         for each in records:
             for table, row in rows.feed(each):
@@ -150,6 +179,16 @@ def record_transcript(
             writer.add(table, row)
         writer.commit(rows.session_row())
     return session_id
+
+
+def _windows(session_id: str, records: Sequence[JournalRecord]) -> Sequence[Window] | None:
+    """Find what its `keep_rule` keeps, as sealing does."""
+    survey = SessionRows(session_id, windows=())
+    for each in records:
+        survey.feed(each)
+    survey.finish()
+    survey.session_row()
+    return survey.decision.windows
 
 
 def _ns(offset_ms: float) -> int:
@@ -162,6 +201,8 @@ def _fact(fact: Fact, offset_ns: int) -> JournalRecord:
 
 def _record(line: Line) -> JournalRecord:
     offset_ms, sender, said = line
+    if said == LOST:
+        return Gap(sender, _ns(offset_ms), _ns(offset_ms), 100, "full", ends_at_frame=True).record()
     direction = Direction.CLIENT if sender == "client" else Direction.SERVER
     opcode, content = (Opcode.CLOSE, said) if isinstance(said, bytes) else (Opcode.TEXT, json.dumps(said).encode())
     return JournalRecord(direction, _ns(offset_ms), Frame(opcode, content).serialize(mask=sender == "client"))
@@ -286,3 +327,51 @@ def healthy_turn(at_ms: float, number: int = 1) -> list[Line]:
 def in_order(lines: Sequence[Line]) -> list[Line]:
     """Sort lines by their time; those of the same time stay as they are."""
     return sorted(lines, key=lambda line: line[0])
+
+
+def in_beta(lines: Sequence[Line]) -> list[Line]:
+    """Say the same in the beta dialect: its names of events, and its flat sessions."""
+    return [(at_ms, sender, _beta(said) if isinstance(said, dict) else said) for at_ms, sender, said in lines]
+
+
+_BETA_NAMES = {ga: beta for beta, ga in GA_NAMES.items() if not beta.startswith("transcription_session.")}
+_TRANSCRIPTION_ONLY = {"session.update", "session.updated", "session.created"}
+
+
+def _beta(event: Event) -> Event:
+    said = event | {"type": _BETA_NAMES.get(event["type"], event["type"])} if "type" in event else event
+    if isinstance(session := said.get("session"), dict):
+        if session.get("type") == "transcription" and said["type"] in _TRANSCRIPTION_ONLY:
+            said["type"] = f"transcription_{said['type']}"
+        said["session"] = _flat(session)
+    response = said.get("response")
+    if isinstance(response, dict) and "output_modalities" in response:
+        told = {name: value for name, value in response.items() if name != "output_modalities"}
+        said["response"] = told | {"modalities": _beta_modalities(response["output_modalities"])}
+    return said
+
+
+def _flat(session: Event) -> Event:
+    flat = {name: value for name, value in session.items() if name not in ("type", "audio", "output_modalities")}
+    heard, spoken = (session.get("audio", {}).get(side, {}) for side in ("input", "output"))
+    if "output_modalities" in session:
+        flat["modalities"] = _beta_modalities(session["output_modalities"])
+    flat |= {_FLAT[name]: value for name, value in heard.items() if name in _FLAT}
+    if "voice" in spoken:
+        flat["voice"] = spoken["voice"]
+    for side, told in (("input", heard), ("output", spoken)):
+        if "format" in told:
+            flat[f"{side}_audio_format"] = _BETA_FORMATS[told["format"]["type"]]
+    return flat
+
+
+_FLAT = {
+    "transcription": "input_audio_transcription",
+    "noise_reduction": "input_audio_noise_reduction",
+    "turn_detection": "turn_detection",
+}
+_BETA_FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+
+
+def _beta_modalities(modalities: Sequence[str]) -> list[str]:
+    return ["audio", "text"] if "audio" in modalities else ["text"]

@@ -19,6 +19,7 @@ from tests.analyze.signatures.conftest import (
     transcribed,
 )
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 
@@ -37,7 +38,7 @@ def heard(*answered: Line) -> list[Line]:
 
 
 def test_an_answer_that_never_ends(record: Record, findings: Findings) -> None:
-    session = record(heard(*answer(600, done=False)), ended_ms=12_000)
+    session = record(heard(*answer(600, done=False)), ended_ms=20_000)
 
     (finding,) = findings()
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 
 from analyze.findings import Finding
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.audio import PCM16_24K, AudioFormat, read_clip, resample
 from capture.recording.root import Root
-from tests.analyze.signatures.conftest import Line, Record, answer, opening, transcribed
+from tests.analyze.signatures.conftest import Line, NamesOf, Record, answer, opening, transcribed
 
 ULAW = AudioFormat("audio/pcmu", 8000)
 CLIPS = Path(__file__).parents[3] / "replay" / "simulator" / "clips"
@@ -86,30 +85,31 @@ def test_every_fault_has_its_transcript() -> None:
     assert FAULTS.keys() == AUDIO_SIGNATURES
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS))
 def test_each_fault_of_the_audio_has_its_own_name(
-    name: str, root: Root, record: Record, findings: Callable[[], list[Finding]]
+    root: Root, record: Record, findings: Callable[[], list[Finding]]
 ) -> None:
-    session_id = record(turn(FAULTS[name]))
+    sessions = {name: record(turn(chunks)) for name, chunks in FAULTS.items()}
 
-    (finding,) = findings()
-    assert (finding.session_id, finding.name, finding.explains) == (session_id, name, ())
+    found = {finding.session_id: finding for finding in findings()}
+    assert {session_id: finding.name for session_id, finding in found.items()} == {
+        session_id: name for name, session_id in sessions.items()
+    }
     with open_store(root) as store:
-        health = Queries(store).audio_health(session_id)
-        (seq,) = finding.evidence
-        (event,) = store.rows("SELECT type FROM events WHERE session_id = ? AND seq = ?", [session_id, seq])
-    assert [fact.name for fact in health.facts if fact.severity == "fault"] == [name]
-    assert event["type"] == "input_audio_buffer.committed"
+        queries = Queries(store)
+        for name, session_id in sessions.items():
+            (row,) = queries.rows_at(session_id, found[session_id].evidence)
+            faults = [fact.name for fact in queries.audio_health(session_id).facts if fact.severity == "fault"]
+            assert (faults, row.type, found[session_id].explains) == ([name], "input_audio_buffer.committed", ())
 
 
-@pytest.mark.parametrize("gain_db", [-26, -12, 0, 9])
-@pytest.mark.parametrize("pace", [1.0, 0.9, 4.0])
-def test_clean_audio_has_no_finding(
-    gain_db: float, pace: float, record: Record, findings: Callable[[], list[Finding]]
-) -> None:
-    record(turn((at_ms / pace, chunk) for at_ms, chunk in live(louder(gain_db))))
+def test_clean_audio_has_no_finding(names_of: NamesOf) -> None:
+    cases = {
+        f"{gain_db} dB, {pace} times as fast": turn((at_ms / pace, chunk) for at_ms, chunk in live(louder(gain_db)))
+        for gain_db in (-26, -12, 0, 9)
+        for pace in (1.0, 0.9, 4.0)
+    }
 
-    assert findings() == []
+    assert names_of(cases) == {}
 
 
 def test_a_muted_microphone_is_no_fault_of_the_audio(record: Record, names: Callable[[], dict[str, list[str]]]) -> None:
@@ -118,15 +118,21 @@ def test_a_muted_microphone_is_no_fault_of_the_audio(record: Record, names: Call
     assert not AUDIO_SIGNATURES & {name for found in names().values() for name in found}
 
 
-@pytest.mark.parametrize("gain_db", [16, 18, 20, 22, -30, -31, -32, -33])
 def test_signatures_draw_the_line_where_the_judgement_does(
-    gain_db: float, root: Root, record: Record, findings: Callable[[], list[Finding]]
+    root: Root, record: Record, names: Callable[[], dict[str, list[str]]]
 ) -> None:
-    session_id = record(turn(live(louder(gain_db))))
+    gains_db = {record(turn(live(louder(gain_db)))): gain_db for gain_db in (16, 18, 20, 22, -30, -31, -32, -33)}
+
+    named = names()
+    found = {gain_db: named.get(session_id, []) for session_id, gain_db in gains_db.items()}
 
     with open_store(root) as store:
-        facts = Queries(store).audio_health(session_id).facts
-    assert [finding.name for finding in findings()] == [fact.name for fact in facts if fact.severity == "fault"]
+        judged = {gain_db: Queries(store).audio_health(session_id).facts for session_id, gain_db in gains_db.items()}
+    assert found == {
+        gain_db: [fact.name for fact in facts if fact.severity == "fault"] for gain_db, facts in judged.items()
+    }
+    # On both sides of both lines.
+    assert {tuple(each) for each in found.values()} == {(), ("audio_clipped",), ("audio_too_quiet",)}
 
 
 def test_a_recording_of_an_earlier_version_is_judged_by_what_it_has(

@@ -92,10 +92,25 @@ def test_the_rest_of_a_minute_fails_where_the_quota_is_used_up(record: Record, f
 
 def test_a_quota_of_one_a_minute_shows_in_sessions_of_one_turn(record: Record, names: Names) -> None:
     record(turns(True), at="2026-02-12T08:30:00")
-    over = record(turns(False), at="2026-02-12T08:30:20")
+    over = [record(turns(False), at=f"2026-02-12T08:30:{second}") for second in (10, 20, 30)]
     record(turns(True), at="2026-02-12T08:31:10")
 
-    assert names() == {over: [QUOTA]}
+    assert names() == {session: [QUOTA] for session in over}
+
+
+def test_one_failure_soon_after_a_pass_is_no_quota(record: Record, names: Names) -> None:
+    record(turns(True), at="2026-02-12T08:30:00")
+    once = record(turns(False), at="2026-02-12T08:30:20")
+    record(turns(True), at="2026-02-12T08:31:10")
+
+    assert names() == {once: [PATH]}
+
+
+def test_an_hour_in_which_two_of_many_sessions_fail_is_no_outage(record: Record, names: Names) -> None:
+    passed = [False, True, False, True, False, False, True, False, True, True]
+    sessions = [record(turns(each), at=f"2026-02-12T08:{number:02}:00") for number, each in enumerate([True, *passed])]
+
+    assert names() == {session: [PATH] for session, each in zip(sessions[1:], passed, strict=True) if not each}
 
 
 def test_a_last_turn_that_fails_is_not_enough_for_a_quota(record: Record, names: Names) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from analyze.findings import Finding
 from tests.analyze.conftest import FAILED_KEY
 from tests.analyze.signatures.conftest import Record, answer, healthy_turn, not_transcribed, opening, speech
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 NAME = "transcription_model_path_failure"
 

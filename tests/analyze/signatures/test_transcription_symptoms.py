@@ -11,6 +11,7 @@ import pytest
 from analyze.findings import Finding
 from tests.analyze.signatures.conftest import Record, answer, healthy_turn, in_order, opening, speech, transcribed
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 

@@ -14,8 +14,9 @@ import pytest
 from analyze.findings import Finding
 from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
-from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech
+from tests.analyze.signatures.conftest import Line, NamesOf, Record, answer, healthy_turn, in_order, opening, speech
 
+pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 
@@ -79,20 +80,15 @@ def test_steady_noise_may_be_what_it_heard(record: Record, findings: Findings) -
     assert [(finding.name, finding.confidence) for finding in findings()] == [("vad_accepted_but_dead", "possible")]
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [*opening(turn_detection="semantic_vad"), *spoken(100, 3000, dbfs=-75)],
-        [*opening(turn_detection="semantic_vad"), *spoken(100, 600)],
-        [*opening(turn_detection=None), *spoken(100, 3000)],
-        [*opening(turn_detection="semantic_vad"), *spoken(100, 3000), *healthy_turn(4000)],
-    ],
-    ids=["silence", "a word", "manual turns", "heard later"],
-)
-def test_nothing_said_or_nothing_to_hear_with(record: Record, names: Names, lines: list[Line]) -> None:
-    record(lines, ended_ms=9000)
+def test_nothing_said_or_nothing_to_hear_with(names_of: NamesOf) -> None:
+    cases = {
+        "silence": [*opening(turn_detection="semantic_vad"), *spoken(100, 3000, dbfs=-75)],
+        "a word": [*opening(turn_detection="semantic_vad"), *spoken(100, 600)],
+        "manual turns": [*opening(turn_detection=None), *spoken(100, 3000)],
+        "heard later": [*opening(turn_detection="semantic_vad"), *spoken(100, 3000), *healthy_turn(4000)],
+    }
 
-    assert names() == {}
+    assert names_of(cases, ended_ms=9000) == {}
 
 
 @pytest.mark.parametrize(
@@ -273,16 +269,14 @@ def test_an_endpoint_that_interrupts_itself(record: Record, findings: Findings) 
     assert len(finding.evidence) == 8
 
 
-@pytest.mark.parametrize(
-    "turns",
-    [
-        [interrupted(3000, 1), interrupted(5000, 2)],
-        [interrupted(3000 * number, number, lasts_ms=2500) for number in range(1, 6)],
-        [interrupted(4000 * number, number, after_ms=2500) for number in range(1, 6)],
-    ],
-    ids=["twice", "long speech", "late"],
-)
-def test_callers_who_barge_in(record: Record, names: Names, turns: list[list[Line]]) -> None:
-    record([*opening(None), *speech(100), *(line for turn in turns for line in turn), *answer(25_000, "resp_9")])
+def test_callers_who_barge_in(names_of: NamesOf) -> None:
+    cases = {
+        "twice": [interrupted(3000, 1), interrupted(5000, 2)],
+        "long speech": [interrupted(3000 * number, number, lasts_ms=2500) for number in range(1, 6)],
+        "late": [interrupted(4000 * number, number, after_ms=2500) for number in range(1, 6)],
+    }
 
-    assert names() == {}
+    def told(turns: list[list[Line]]) -> list[Line]:
+        return [*opening(None), *speech(100), *(line for turn in turns for line in turn), *answer(25_000, "resp_9")]
+
+    assert names_of({case: told(turns) for case, turns in cases.items()}) == {}

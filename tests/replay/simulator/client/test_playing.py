@@ -12,9 +12,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from capture.clock import NS_PER_S, SteppedClock
 from replay.simulator.client.playing import Played, play_session
 from replay.simulator.client.script import ClientSession, HttpRequest, Step
+from replay.simulator.clock import NS_PER_S, StagedClock
 
 Json = dict[str, Any]
 DONE = {"type": "response.done"}
@@ -51,7 +51,7 @@ async def listening(talk: Callable[[ServerConnection], Coroutine[Any, Any, None]
 
 async def play(endpoint: Endpoint, *steps: Step, **session: Any) -> Played:
     async with listening(endpoint.talk) as origin:
-        return await play_session(ClientSession(steps=steps, **session), origin, SteppedClock(speed=50))
+        return await play_session(ClientSession(steps=steps, **session), origin, StagedClock(speed=50))
 
 
 async def test_steps_become_client_events_in_their_order() -> None:
@@ -125,7 +125,7 @@ async def test_an_id_that_was_not_seen_is_a_problem_of_its_step() -> None:
 
 
 async def test_skipping_moves_the_clock() -> None:
-    clock = SteppedClock(0)
+    clock = StagedClock(0)
     async with listening(Endpoint().talk) as origin:
         await play_session(ClientSession(steps=(Step(skip_s=3600),)), origin, clock)
 
@@ -150,7 +150,7 @@ async def test_the_client_hangs_up_as_the_step_says(step: Step, ended: str, code
             closes.append(closed)
 
     async with listening(talk) as origin:
-        played = await play_session(ClientSession(steps=(step, Step(cancel=True))), origin, SteppedClock())
+        played = await play_session(ClientSession(steps=(step, Step(cancel=True))), origin, StagedClock())
     assert (played.ended, played.problem) == (ended, None)
     [closed] = closes
     assert (closed.rcvd.code if closed.rcvd else None) == code
@@ -163,18 +163,18 @@ async def test_an_endpoint_that_leaves_ends_the_script_without_a_problem() -> No
 
     steps = (Step(awaited="close"), Step(awaited="response.done"))
     async with listening(leave) as origin:
-        assert await play_session(ClientSession(steps=steps), origin, SteppedClock()) == Played(
+        assert await play_session(ClientSession(steps=steps), origin, StagedClock()) == Played(
             1, "closed by the server with 1001"
         )
-        assert (await play_session(ClientSession(steps=steps[1:]), origin, SteppedClock())).problem is None
+        assert (await play_session(ClientSession(steps=steps[1:]), origin, StagedClock())).problem is None
 
 
 async def test_a_refusal_is_an_ending_too() -> None:
     async with serve(Endpoint().talk, "127.0.0.1", 0, process_request=lambda c, _: c.respond(403, "no")) as server:
         origin = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-        assert await play_session(ClientSession(), origin, SteppedClock()) == Played(1, "refused with HTTP 403")
+        assert await play_session(ClientSession(), origin, StagedClock()) == Played(1, "refused with HTTP 403")
     # Nobody listens there any more.
-    assert (await play_session(ClientSession(), origin, SteppedClock())).ended.startswith("not opened: ")
+    assert (await play_session(ClientSession(), origin, StagedClock())).ended.startswith("not opened: ")
 
 
 async def test_while_it_stalls_no_ping_is_answered() -> None:
@@ -195,7 +195,7 @@ async def test_while_it_stalls_no_ping_is_answered() -> None:
         await connection.wait_closed()
 
     # Longer than the endpoint waits, at any speed of the machine: it is over when the clock is moved.
-    clock = SteppedClock()
+    clock = StagedClock()
     steps = (Step(cancel=True), Step(stall_s=3600), Step(awaited="response.done"))
     async with listening(ping) as origin, asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(play_session(ClientSession(steps=steps), origin, clock))

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,32 +16,14 @@ from capture.clock import SteppedClock
 from capture.errors import UsageProblem
 from replay.simulator import Scenario, Simulator, load_scenario, serve
 from replay.simulator.clips import clip_path, read_text
-from replay.simulator.faults.faults import Fault
 from replay.simulator.scenario import Server
-
-Event = dict[str, Any]
+from tests.replay.simulator.endpoint.sockets import Event, hear, send, stage
 
 HEALTHY = load_scenario("healthy")
 FOUNDING = load_scenario("transcription_model_path_failure")
 # An answer in a tenth of a second, for tests in which its pace does not matter.
 SWIFT = Scenario("swift", "answers at once", Server(answer_speed=100, first_delta_ms=10, transcription_delay_ms=20))
 QUESTION = PCM16_24K.silence(480) + clip_as(clip_path("question_weather"), PCM16_24K) + PCM16_24K.silence(320)
-
-
-def stage(then: dict[str, Any], **when: Any) -> Scenario:
-    """Stage one fault."""
-    return Scenario("staged", "one fault", Server(faults=(msgspec.convert({"then": then, "when": when}, Fault),)))
-
-
-async def send(socket: ClientConnection, event_type: str, **fields: Any) -> None:
-    await socket.send(json.dumps({"type": event_type, **fields}))
-
-
-async def hear(socket: ClientConnection, *, until: str) -> list[Event]:
-    events: list[Event] = []
-    while not events or events[-1]["type"] != until:
-        events.append(json.loads(await socket.recv()))
-    return events
 
 
 async def ask(socket: ClientConnection) -> None:

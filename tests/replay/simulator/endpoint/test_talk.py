@@ -4,38 +4,18 @@ import asyncio
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
-from replay.simulator import Scenario, load_scenario, serve
+from replay.simulator import load_scenario, serve
 from replay.simulator.clock import NS_PER_S
-from replay.simulator.faults.faults import Fault
-from replay.simulator.scenario import Server
-
-Event = dict[str, Any]
+from tests.replay.simulator.endpoint.sockets import hear, send, stage
 
 HEALTHY = load_scenario("healthy")
 
 
-def stage(then: dict[str, Any], **when: Any) -> Scenario:
-    """Stage one fault."""
-    return Scenario("staged", "one fault", Server(faults=(msgspec.convert({"then": then, "when": when}, Fault),)))
-
-
-async def send(socket: ClientConnection, event_type: str, **fields: Any) -> None:
-    await socket.send(json.dumps({"type": event_type, **fields}))
-
-
-async def hear(socket: ClientConnection, *, until: str) -> list[Event]:
-    events: list[Event] = []
-    while not events or events[-1]["type"] != until:
-        events.append(json.loads(await socket.recv()))
-    return events
-
-
-class SteppedClock:
+class HandClock:
     """A clock that a test moves on by hand."""
 
     def __init__(self) -> None:
@@ -59,7 +39,7 @@ class SteppedClock:
 
 
 async def test_a_session_ends_at_its_maximum_age() -> None:
-    clock = SteppedClock()
+    clock = HandClock()
     async with (
         serve([HEALTHY], clock=clock) as simulator,
         connect(simulator.url("eastus2", "gpt-realtime")) as socket,
@@ -80,7 +60,7 @@ async def test_a_session_ends_at_its_maximum_age() -> None:
 
 
 async def test_what_comes_due_earlier_wakes_the_pacer() -> None:
-    clock = SteppedClock()
+    clock = HandClock()
     async with (
         serve([HEALTHY], clock=clock) as simulator,
         connect(simulator.url("eastus2", "gpt-realtime")) as socket,

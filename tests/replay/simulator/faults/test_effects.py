@@ -60,6 +60,10 @@ def test_a_fault_does_exactly_one_thing(given: dict[str, Any]) -> None:
         ({"drop": {"after_event": "session.begun"}}, "sends no 'session.begun', but session.created, "),
         ({"error": {"message": "m", "after_event": "response.audio.delta"}}, "sends no 'response.audio.delta'"),
         ({"close": {"code": 1000, "after_event": "input_audio_buffer.append"}}, "sends no 'input_audio_buffer.append'"),
+        (
+            {"ignore_settings": {"paths": ["audio.output.voce"]}},
+            r"no setting 'audio.output.voce'.* - at `\$.ignore_",
+        ),
         ({"response_incomplete": {"reason": "tired"}}, "Invalid enum value 'tired'"),
     ],
 )

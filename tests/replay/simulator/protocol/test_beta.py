@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from capture.audio import PCM16_24K, AudioFormat, clip_as
 from replay.simulator.clips import clip_path, read_text
 from replay.simulator.protocol.beta import BetaDialect
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.scenario import ToolCall
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from replay.simulator.protocol.configuration import (
     response_settings,
     update_session,
 )
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 
 
 def session() -> dict[str, Any]:

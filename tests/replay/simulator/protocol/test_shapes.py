@@ -1,9 +1,9 @@
 import pytest
 
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.protocol.shapes import (
     Audio,
     Choice,
-    ClientMistake,
     Either,
     Flag,
     ListOf,
@@ -15,7 +15,6 @@ from replay.simulator.protocol.shapes import (
     Text,
     TextMap,
     Whole,
-    list_words,
 )
 
 NESTED = Table({"tools": ListOf(Table({"name": Text(max_length=4)}, required=("name",))), "on": Flag()})
@@ -146,7 +145,3 @@ def test_a_boolean_is_no_number(value: bool) -> None:
     for shape in (Whole(), Number()):
         with pytest.raises(ClientMistake, match="but got a boolean instead"):
             shape.check(value, "x")
-
-
-def test_words_are_listed_as_sentences_list_them() -> None:
-    assert [list_words(tuple("abc"[:count])) for count in (1, 2, 3)] == ["a", "a and b", "a, b, and c"]

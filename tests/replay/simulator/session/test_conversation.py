@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from capture.audio import PCM16_24K
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.session.conversation import Conversation, Item
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from capture.audio import PCM16_24K, AudioFormat
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.session.input_audio import InputAudio
 
 PCMU = AudioFormat("audio/pcmu", 8000)

@@ -6,7 +6,7 @@ import pytest
 from capture.audio import PCM16_24K, AudioFormat, clip_as
 from replay.simulator.clips import clip_path
 from replay.simulator.protocol.configuration import default_session, update_session
-from replay.simulator.protocol.shapes import ClientMistake
+from replay.simulator.protocol.mistakes import ClientMistake
 from replay.simulator.session.turns import TurnCommitted, Turns, TurnStarted, TurnStopped
 
 QUESTION = PCM16_24K.silence(480) + clip_as(clip_path("question_weather"), PCM16_24K)

@@ -1,0 +1,169 @@
+"""Run the adaptive experiment: ask what to try next, play it, until nothing more is to be tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from capture.recording.facts import TrialKind
+from replay.arms import Changes, Phase
+from replay.axes import Choice, Known, choose_target
+from replay.experiment import Batch, Stop
+from replay.isolation import find_changes, read_experiment
+from replay.matrix import Job, OnProgress, adapt_for, check_protocol, end_run, play_jobs, upgrade_for
+from replay.player import WAIT_TIMEOUT_NS
+from replay.runs import TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
+
+if TYPE_CHECKING:
+    from capture.recorder import Recorder
+    from capture.recording.root import Root
+    from capture.targets import Target
+    from replay.plan import Plan
+
+_KINDS: Mapping[Phase, TrialKind] = {"opening": "baseline", "blocks": "variation", "control": "control"}
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What is to be isolated, and how."""
+
+    known: Known
+    choices: Sequence[Choice]
+    run: Run
+    _plans: dict[str, tuple[Plan, Target]] = field(default_factory=dict)
+
+    def cell_for(self, changes: Changes) -> RunCell:
+        """Find the cell that changes just this, or make it."""
+        home = self.run.cells[0]
+        for cell in self.run.cells:
+            if find_changes(self.run, cell, home) == changes:
+                return cell
+        cell = _make_cell(self.known, self._choices_of(changes), home.values)
+        self.run.cells.append(cell)
+        return cell
+
+    def plan_for(self, cell: RunCell) -> tuple[Plan, Target]:
+        """Give what a cell sends, and where."""
+        if cell.cell not in self._plans:
+            choices = self._choices_of(find_changes(self.run, cell, self.run.cells[0]))
+            target = choose_target(self.known, choices)
+            known = {each.name: each for each in (*self.known.targets, self.known.baseline)}
+            plan = adapt_for(cell, self.known.source, {**known, cell.target: target})
+            self._plans[cell.cell] = plan, target
+        return self._plans[cell.cell]
+
+    def jobs(self, batch: Batch) -> list[Job]:
+        """Lay out the trials of a batch."""
+        made: dict[str, int] = {}
+        jobs = []
+        for number, block in enumerate(batch.blocks):
+            for changes in block:
+                cell = self.cell_for(changes)
+                plan, target = self.plan_for(cell)
+                made[cell.cell] = made.get(cell.cell, len(cell.trials)) + 1
+                kind = "baseline" if cell.baseline and batch.phase == "blocks" else _KINDS[batch.phase]
+                trial, at = made[cell.cell], batch.first_block + number
+                upgrade = upgrade_for(self.known.source, target)
+                jobs.append(Job(cell, self.known.source, target, plan, upgrade, trial, block=at, kind=kind))
+        return jobs
+
+    def _choices_of(self, changes: Changes) -> list[Choice]:
+        return [choice for change in changes for choice in self.choices if (choice.axis, choice.value) == change]
+
+
+def plan_isolation(
+    known: Known,
+    choices: Sequence[Choice],
+    *,
+    max_trials: int,
+    seed: int = 0,
+    concurrency: int = 1,
+    speed: float = 1.0,
+) -> Isolation:
+    """Lay out an adaptive run: the baseline and every single change, without a trial yet.
+
+    Raises `UsageProblem` for a protocol that is not replayed.
+    """
+    check_protocol(known.source)
+    axes = list(dict.fromkeys(choice.axis for choice in choices))
+    recorded = {axis: known.recorded(axis) for axis in axes}
+    started_at = datetime.now(UTC)
+    home = _make_cell(known, [], recorded)
+    home.baseline = True
+    run = Run(
+        run_id=new_run_id(started_at),
+        started_at=started_at,
+        recordings=[known.source.recording],
+        axes=[
+            Axis(axis=axis, values=[recorded[axis], *(choice.value for choice in choices if choice.axis == axis)])
+            for axis in axes
+        ],
+        cells=[home, *(_make_cell(known, [choice], recorded) for choice in choices)],
+        trials=max_trials,
+        design="adaptive",
+        seed=seed,
+        concurrency=concurrency,
+        speed=speed,
+    )
+    return Isolation(known, choices, run)
+
+
+async def run_isolation(
+    isolation: Isolation,
+    root: Root,
+    recorder: Recorder,
+    *,
+    timeout_ns: int = WAIT_TIMEOUT_NS,
+    redact: Sequence[str] = (),
+    on_batch: Callable[[Batch], None] = lambda _: None,
+    on_progress: OnProgress = lambda _job, _trial: None,
+) -> Stop:
+    """Make the trials, so many at a time per target as the run says; the run's file is replaced after each.
+
+    Cancelled, it keeps what was done and marks the run interrupted.
+    """
+    run = isolation.run
+    slots: dict[str, asyncio.Semaphore] = {}
+
+    def slot_of(job: Job) -> asyncio.Semaphore:
+        # Too many at one endpoint at a time make failures of our own: its quota.
+        return slots.setdefault(job.target.origin, asyncio.Semaphore(run.concurrency))
+
+    save_run(root, run.run_id, encode_run(run))
+    try:
+        while isinstance(step := read_experiment(run).decide_next(), Batch):
+            on_batch(step)
+            await play_jobs(
+                run,
+                isolation.jobs(step),
+                root,
+                recorder,
+                slot_of=slot_of,
+                timeout_ns=timeout_ns,
+                redact=redact,
+                on_progress=on_progress,
+            )
+        run.status = "done"
+    finally:
+        end_run(run, root)
+    return step
+
+
+def _make_cell(known: Known, choices: Sequence[Choice], recorded: Mapping[str, str]) -> RunCell:
+    target = choose_target(known, choices)
+    names = [choice.label for choice in choices]
+    if not any(choice.axis == TARGET_AXIS for choice in choices):
+        names.insert(0, target.name)
+    return RunCell(
+        cell=" · ".join(names),
+        session_id=known.source.recording.session_id,
+        target=target.name,
+        region=target.region,
+        model=target.model,
+        values={**recorded, **{choice.axis: choice.value for choice in choices}},
+        overrides={path: value for choice in choices for path, value in choice.overrides.items()},
+        unset=[path for choice in choices for path in choice.unset],
+    )

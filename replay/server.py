@@ -1,0 +1,220 @@
+"""The shell: a WebSocket server that gives every client the server's side of one recording."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from capture.connection import NO_CLOSE_FRAME
+from capture.errors import UsageProblem
+from capture.recording.reader import RecordedMessage, Recording
+from replay.server_plan import make_server_plan
+from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
+from replay.simulator.endpoint.connection import QuietHandshakes
+
+Tell = Callable[[str], None]
+
+_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""15 MiB of audio in base64, and room around it."""
+_SUBPROTOCOL = Subprotocol("realtime")
+_SWITCHING_PROTOCOLS = 101
+_UNSENDABLE = {1005, NO_CLOSE_FRAME, 1015}
+"""Close codes that no frame may hold."""
+_NORMAL_CLOSE = 1000
+_TOLD_HEADERS = ("x-", "apim-", "openai-", "azureml-", "cf-ray", "retry-after", "content-type")
+"""What a recorded endpoint said about itself; how it spoke HTTP is our own business."""
+
+_logger = logging.getLogger(__name__)
+_logger.addFilter(QuietHandshakes())
+
+
+class RecordedEndpoint:
+    """A recording that is served."""
+
+    def __init__(self, recording: Recording, *, speed: float, timeout_ns: int, tell: Tell) -> None:
+        """Read the recording; raises `UsageProblem` where there is no WebSocket in it, or it cannot be read."""
+        session = recording.session
+        messages = list(recording.messages())
+        if _is_plain_exchange(messages):
+            raise UsageProblem(f"recording {recording.session_id} is a plain HTTP request: only sessions are served")
+        self.url = ""
+        """Where to connect, under any path."""
+        self.first_is_over = asyncio.Event()
+        """Set when the first client is gone."""
+        self._refusal = _refusal_body(messages)
+        self._status: int = session["handshake_status"] or _SWITCHING_PROTOCOLS
+        headers: Mapping[str, str] = session["response_headers"] or {}
+        self._headers = {name: value for name, value in headers.items() if name.lower().startswith(_TOLD_HEADERS)}
+        self.compression = "deflate" if "permessage-deflate" in headers.get("sec-websocket-extensions", "") else None
+        """What the recorded endpoint agreed to."""
+        dropped = session["closed_by"] in ("server", "network") and session["close_code"] == NO_CLOSE_FRAME
+        dropped_at_ns = int((session["duration_ms"] or 0) * 1_000_000) if dropped else None
+        self._plan = make_server_plan(messages, session["gaps"] or (), dropped_at_ns=dropped_at_ns)
+        self._speed = speed
+        self._timeout_ns = timeout_ns
+        self._tell = tell
+        self._numbers = itertools.count(1)
+        self._tell_what_is_missing(session, messages)
+
+    def decide(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+        """Refuse the upgrade, where the recorded endpoint did."""
+        if self._status == _SWITCHING_PROTOCOLS:
+            return None
+        self._tell(f"client {next(self._numbers)}: refused with HTTP {self._status}, as recorded")
+        response = connection.respond(self._status, self._refusal)
+        if "content-type" in self._headers:
+            del response.headers["Content-Type"]
+        response.headers.update(self._headers)
+        self.first_is_over.set()
+        return response
+
+    def add_headers(self, connection: ServerConnection, request: Request, response: Response) -> None:  # noqa: ARG002
+        """Tell what the recorded endpoint told of itself, such as the request's id."""
+        told = {name: value for name, value in self._headers.items() if name.lower() != "content-type"}
+        if response.status_code == _SWITCHING_PROTOCOLS:
+            response.headers.update(told)
+
+    async def talk(self, connection: ServerConnection) -> None:
+        """Serve one client."""
+        side = ServerSide(self._plan, speed=self._speed, timeout_ns=self._timeout_ns)
+        client = _Client(connection, side, f"client {next(self._numbers)}", self._tell)
+        try:
+            await client.run()
+        finally:
+            self.first_is_over.set()
+
+    def _tell_what_is_missing(self, session: Mapping[str, Any], messages: Sequence[RecordedMessage]) -> None:
+        for left_out in self._plan.not_sent:
+            self._tell(f"not served: {left_out}")
+        redacted = sum(message.redacted and message.sender == "server" for message in messages)
+        if redacted:
+            self._tell(f"{redacted} messages of the server are served redacted, as they were kept")
+        if session["gaps"]:
+            self._tell("the recording has gaps: what the server said in them is not served")
+
+
+@asynccontextmanager
+async def serve_recording(
+    recording: Recording,
+    *,
+    listen: tuple[str, int] = ("127.0.0.1", 0),
+    speed: float = 1.0,
+    timeout_ns: int = WAIT_TIMEOUT_NS,
+    tell: Tell = _logger.info,
+) -> AsyncIterator[RecordedEndpoint]:
+    """Serve a recording as an endpoint until the block is left; `tell` is told of each client and its divergences.
+
+    Raises `UsageProblem` where it cannot be served, or the address cannot be listened on.
+    """
+    endpoint = await asyncio.to_thread(RecordedEndpoint, recording, speed=speed, timeout_ns=timeout_ns, tell=tell)
+    host, port = listen
+    listening = serve_websockets(
+        endpoint.talk,
+        host,
+        port,
+        process_request=endpoint.decide,
+        process_response=endpoint.add_headers,
+        select_subprotocol=_select_subprotocol,
+        compression=endpoint.compression,
+        server_header="wiretape-replay",
+        max_size=_MAX_MESSAGE_BYTES,
+        # A client that stops at a breakpoint is not to be hung up on: that is not in the recording.
+        ping_interval=None,
+        logger=_logger,
+    )
+    try:
+        server = await listening
+    except OSError as error:
+        raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
+    async with server:
+        bound = next(iter(server.sockets)).getsockname()[1]
+        endpoint.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}"
+        yield endpoint
+
+
+class _Client:
+    def __init__(self, connection: ServerConnection, side: ServerSide, name: str, tell: Tell) -> None:
+        self._connection = connection
+        self._side = side
+        self._name = name
+        self._tell = tell
+        self._divergences = 0
+
+    async def run(self) -> None:
+        request = self._connection.request
+        self._tell(f"{self._name}: connected to {_path_of(request)}")
+        began_ns = time.monotonic_ns()
+        try:
+            await self._perform(self._side.open(began_ns))
+            while not self._side.has_ended:
+                await self._perform(await self._next_actions())
+        except ConnectionClosed:
+            await self._perform([*self._side.disconnect()])
+        finally:
+            self._tell_end((time.monotonic_ns() - began_ns) / 1e9)
+
+    async def _next_actions(self) -> list[Action]:
+        due_ns = self._side.next_ns
+        delay_s = None if due_ns is None else max(0.0, (due_ns - time.monotonic_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(delay_s):
+                # Cancelling recv loses nothing (websockets documents it), so one task serves both directions.
+                message = await self._connection.recv()
+        except TimeoutError:
+            return self._side.tick(time.monotonic_ns())
+        return self._side.receive(time.monotonic_ns(), message)
+
+    async def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Send():
+                    await self._connection.send(action.content)
+                case Diverged():
+                    self._divergences += 1
+                    self._tell(f"{self._name}: {action.kind}: {action.text}")
+                case Close():
+                    code = _NORMAL_CLOSE if action.code in _UNSENDABLE else action.code
+                    await self._connection.close(code, action.reason)
+                case Drop():
+                    self._connection.transport.abort()
+                    await self._connection.wait_closed()
+
+    def _tell_end(self, passed_s: float) -> None:
+        how = "ended as recorded" if self._side.has_ended else f"closed with {self._connection.close_code}"
+        total = self._side.sent + self._side.to_send
+        divergences = f"{self._divergences} divergence{'' if self._divergences == 1 else 's'}"
+        self._tell(
+            f"{self._name}: {how} after {passed_s:.1f} s; {self._side.sent}/{total} messages sent, {divergences}"
+        )
+
+
+def _path_of(request: Request | None) -> str:
+    # Keys stand in queries.
+    return request.path.partition("?")[0] if request else "/"
+
+
+def _is_plain_exchange(messages: Sequence[RecordedMessage]) -> bool:
+    methods = {message.row.get("http_method") for message in messages if message.kind == "http"}
+    return bool(methods - {None, "GET"})
+
+
+def _refusal_body(messages: Sequence[RecordedMessage]) -> str:
+    bodies = (m.content for m in messages if m.kind == "http" and m.sender == "server")
+    body = next(bodies, "")
+    return body if isinstance(body, str) else body.decode("utf-8", "replace")
+
+
+def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    # Browsers send their key as another subprotocol beside it; only this one is ever answered.
+    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None

@@ -1,0 +1,162 @@
+"""The adaptive experiment over real sockets, against simulated incidents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from capture.call import CallPlan, place_call
+from capture.recorder import Recorder
+from capture.recording.reader import list_session_ids, open_recording
+from capture.recording.root import Root
+from replay.arms import BASELINE
+from replay.axes import Known, list_choices
+from replay.experiment import Batch, Stop
+from replay.isolate import Isolation, plan_isolation, run_isolation
+from replay.isolation import read_experiment
+from replay.matrix import Job, prepare
+from replay.runs import Trial, load_run
+from replay.verdict import read_verdict
+
+SPEED = 50.0
+MODEL = "session.audio.input.transcription.model"
+NOISE = "session.audio.input.noise_reduction"
+
+
+async def isolate(
+    isolation: Isolation, root: Root, recorder: Recorder, expected: str = "decided"
+) -> tuple[list[Batch], dict[str, str]]:
+    batches: list[Batch] = []
+    stopped = await run_isolation(isolation, root, recorder, on_batch=batches.append)
+    assert stopped == Stop(expected)  # type: ignore[arg-type]
+    run = load_run(root, isolation.run.run_id)
+    assert run == isolation.run
+    assert run.status == "done"
+    return batches, {axis.label: axis.decision for axis in read_verdict(run).axes}
+
+
+@pytest.mark.slow
+async def test_a_model_that_fails_in_one_region_takes_both(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("transcription_model_path_failure") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        source = prepare(await call(east, transcription="gpt-4o-transcribe"))
+        known = Known(source, east, [sweden], {})
+        isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
+        batches, decided = await isolate(isolation, root, recorder)
+    assert decided == {"target": "implicated", "transcription model": "implicated"}
+    assert [batch.phase for batch in batches] == ["opening", "blocks", "control"]
+    verdict = read_verdict(isolation.run)
+    assert verdict.pattern == "combination"
+    assert "6/6; 0/6 at swedencentral, 0/6 with whisper-1: it takes both." in verdict.sentence
+    table = pq.read_table(root.path / "sessions", columns=["run_id", "trial_kind", "block", "overrides"]).to_pylist()
+    trials = [row for row in table if row["run_id"] == isolation.run.run_id]
+    assert sorted({(row["trial_kind"], row["block"]) for row in trials if row["trial_kind"] != "variation"}) == [
+        *(("baseline", block) for block in range(7)),
+        ("control", 7),
+    ]
+    assert {row["overrides"] for row in trials} == {"{}", json.dumps({MODEL: "whisper-1"})}
+
+
+@pytest.mark.slow
+async def test_an_option_that_is_refused_everywhere_is_found(
+    simulate: Any, recorder: Recorder, root: Root, question_clip: Path
+) -> None:
+    async with simulate("healthy") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        settings = {NOISE: {"type": "loud"}}
+        await place_call(east, CallPlan(question_clip, "gpt-4o-transcribe", settings=settings), recorder)
+        source = prepare(open_recording(root, list_session_ids(root)[-1]))
+        assert source.recording.failure_keys
+        known = Known(source, east, [sweden], {"transcription_model": ()})
+        isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
+        _, decided = await isolate(isolation, root, recorder)
+    assert decided == {"target": "ruled_out", "noise_reduction": "implicated"}
+    verdict = read_verdict(isolation.run)
+    assert verdict.pattern == "one_axis"
+    assert "12/12; 0/6 without noise_reduction: it is the noise_reduction." in verdict.sentence
+    [passed] = [cell for cell in isolation.run.cells if cell.unset]
+    assert passed.unset == [NOISE]
+    rewrites = pq.read_table(root.path / "rewrites").to_pylist()
+    assert {(row["path"], row["after"]) for row in rewrites if row["session_id"] == passed.trials[0].session_id} >= {
+        (NOISE, "")
+    }
+
+
+@pytest.mark.slow
+async def test_what_a_healthy_endpoint_does_not_show_again_is_not_reproduced(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("transcription_model_path_failure") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        source = prepare(await call(east, transcription="gpt-4o-transcribe"))
+        known = Known(source, sweden, [east], {})
+        isolation = plan_isolation(known, list_choices(known), max_trials=3, speed=SPEED)
+        await isolate(isolation, root, recorder, "not_reproduced")
+    assert "0/3; 3 trials exclude a rate above 63%" in read_verdict(isolation.run).sentence
+
+
+@pytest.mark.slow
+async def test_one_endpoint_has_no_more_trials_at_a_time_than_asked(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("transcription_model_path_failure") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        source = prepare(await call(east, transcription="gpt-4o-transcribe"))
+        known = Known(source, east, [sweden], {})
+        isolation = plan_isolation(known, list_choices(known), max_trials=6, concurrency=1, speed=SPEED)
+        await run_isolation(isolation, root, recorder)
+    assert isolation.run.finished_trials == 6
+    rows = pq.read_table(root.path / "sessions", columns=["role", "started_at", "ended_at"]).to_pylist()
+    spans = sorted((row["started_at"], row["ended_at"]) for row in rows if row["role"] == "replayed")
+    assert all(ended <= begun for (_, ended), (begun, _) in pairwise(spans))
+
+
+@pytest.mark.slow
+async def test_a_cancelled_experiment_keeps_what_was_done(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("transcription_model_path_failure") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        source = prepare(await call(east, transcription="gpt-4o-transcribe"))
+        known = Known(source, east, [sweden], {})
+        isolation = plan_isolation(known, list_choices(known), max_trials=100, speed=SPEED)
+        in_blocks = asyncio.Event()
+
+        def note(job: Job, trial: Trial | None) -> None:
+            if trial is not None and job.block:
+                in_blocks.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run_isolation(isolation, root, recorder, on_progress=note))
+            await in_blocks.wait()
+            running.cancel()
+    kept = load_run(root, isolation.run.run_id)
+    assert kept.status == "interrupted"
+    assert kept.finished_trials >= 2
+    assert read_verdict(kept).pattern == "undecided"
+
+
+@pytest.mark.slow
+async def test_a_cell_that_changes_two_things_is_made_when_it_is_asked_for(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("healthy") as simulator:
+        east, sweden = simulator.targets("gpt-realtime")
+        source = prepare(await call(east, transcription="gpt-4o-transcribe"))
+    known = Known(source, east, [sweden], {})
+    isolation = plan_isolation(known, list_choices(known), max_trials=100)
+    [first, second] = read_experiment(isolation.run).singles
+    [job] = isolation.jobs(Batch("blocks", 3, (((*first, *second),),), ""))
+    assert (job.cell.cell, job.block, job.kind) == ("swedencentral · transcription model=whisper-1", 3, "variation")
+    assert job.target == sweden
+    assert "whisper-1" in str(job.plan.steps[0].content)
+    [home] = isolation.jobs(Batch("control", 4, ((BASELINE,),), ""))
+    assert (home.cell.cell, home.kind) == ("eastus2", "control")

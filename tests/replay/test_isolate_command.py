@@ -1,0 +1,176 @@
+"""`wiretape replay isolate`: what it reads, tells, prints, and exits with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from capture.targets import CONFIG_VARIABLE, Target
+from replay.client import Upgrade
+from replay.isolate_command import IsolateRequest, find_baseline, isolate
+from replay.matrix import Source
+from replay.plan import make_plan
+from replay.runs import RunRecording, load_run
+
+PROGRAM = """
+import sys
+from capture.errors import WiretapeError
+from replay.cli import app
+if __name__ == "__main__":
+    try:
+        app(["isolate", *sys.argv[1:]])
+    except WiretapeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def write(simulator: Any) -> None:
+        path = tmp_path / "wiretape.toml"
+        tables = [
+            f'[targets.{target.name}]\nurl = "{target.url}"\nmodel = "gpt-realtime"\nregion = "{target.region}"\n'
+            for target in simulator.targets("gpt-realtime")
+        ]
+        path.write_text("\n".join(tables))
+        monkeypatch.setenv(CONFIG_VARIABLE, str(path))
+
+    return write
+
+
+async def start(root: Root, *arguments: str) -> Any:
+    program = root.path.parent / "program.py"
+    program.write_text(PROGRAM)
+    # A process of its own: sealing spawns another, and Ctrl-C is a signal to a process.
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        *arguments,
+        "--recordings",
+        str(root.path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+def source_at(target: str | None, url: str = "") -> Source:
+    return Source(RunRecording(session_id="s", target=target, region="west"), make_plan([]), Upgrade("/"), url)
+
+
+def test_the_baseline_is_the_recorded_target_wherever_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    home = Target(name="home", url="wss://home.example/x", region="west")
+    twin = Target(name="twin", url="wss://twin.example/x", region="west")
+    assert find_baseline(source_at("home"), [twin, home], None) is home
+    assert find_baseline(source_at("other", "wss://home.example/x"), [twin, home], None) is home
+    assert find_baseline(source_at("ws://127.0.0.1:9/x"), [twin], None).url == "ws://127.0.0.1:9/x"
+    assert find_baseline(source_at("gone"), [twin], None) is twin
+    assert find_baseline(source_at("gone"), [twin], "ws://127.0.0.1:9").url == "ws://127.0.0.1:9"
+    with pytest.raises(UsageProblem, match="the recorded target gone is not known here: name it with --baseline"):
+        find_baseline(source_at("gone"), [], None)
+
+
+@pytest.mark.slow
+async def test_it_tells_what_it_tries_and_prints_the_verdict(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        arguments = ["last", "--to", "swedencentral", "--speed", "50", "--concurrency", "8"]
+        out, err = await (await start(root, *arguments)).communicate()
+    saved = load_run(root, "last")
+    told = err.decode().splitlines()
+    assert told[0].startswith(f"run {saved.run_id} isolates {saved.recordings[0].session_id}: 2 single changes; about")
+    assert told[1:-1] == [
+        "opening: does the failure come again?",
+        "  1 failed",
+        "blocks: 2 open, to 6 trials a cell",
+        *[line for line in told if line in ("  6 failed, 12 ok", "  12 ok, 6 failed")],
+        "  implicated: target = swedencentral, 0/6 (baseline 6/6)",
+        "  implicated: transcription model = whisper-1, 0/6 (baseline 6/6)",
+        "control: does it still fail?",
+        "  1 failed",
+        "stopped: nothing more to decide, after 20 trials",
+    ]
+    assert told[-1] == f"tests, intervals, sessions: wiretape analyze verdict {saved.run_id}"
+    printed = out.decode().splitlines()
+    assert printed[0].startswith("With this session transcription fails at eastus2 with gpt-4o-transcribe, 6/6;")
+    assert printed[3].split() == ["target", "swedencentral", "0/6", "6/6", "implicated"]
+
+
+@pytest.mark.slow
+async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        process = await start(root, "last", "--to", "swedencentral", "--speed", "50", "--json")
+        await asyncio.wait_for(_until_blocks_began(root), 60)
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    saved = load_run(root, "last")
+    assert saved.status == "interrupted"
+    assert f"interrupted: {saved.finished_trials} trials were done and are kept in run {saved.run_id}" in err.decode()
+    printed = json.loads(out)
+    assert (printed["status"], printed["pattern"]) == ("interrupted", "undecided")
+    assert not list(root.journal.glob("*.journal"))
+
+
+async def _until_blocks_began(root: Root) -> None:
+    # Another process writes the file: there is no event to await.
+    while True:
+        if any(root.runs.glob("*.json")) and load_run(root, "last").finished_trials > 1:
+            return
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+async def test_a_dry_run_shows_cells_changes_and_costs_and_sends_nothing(
+    simulate: Any, call: Any, configured: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+    request = IsolateRequest("last", ["swedencentral"], max_trials=30)
+    assert isolate(request, root.path, dry_run=True, as_json=True) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {cell["cell"]: cell["changes"] for cell in printed["cells"]} == {
+        "eastus2": [],
+        "swedencentral": [],
+        "eastus2 · transcription model=whisper-1": [
+            'session.audio.input.transcription.model: "gpt-4o-transcribe" → "whisper-1"'
+        ],
+    }
+    assert printed["estimate"]["sessions_if_certain"] == printed["estimate"]["sessions_at_most"] == 30
+    assert isolate(request, root.path, dry_run=True, as_json=False) == 0
+    shown = capsys.readouterr()
+    assert "eastus2 (baseline)" in shown.out
+    assert "about 30 sessions" in shown.err
+    assert "nothing was sent" in shown.err
+    assert not root.runs.exists()
+
+
+@pytest.mark.slow
+async def test_a_session_that_did_not_fail_has_nothing_to_isolate(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    async with simulate("healthy") as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1")
+    with pytest.raises(UsageProblem, match="did not fail: there is nothing to isolate"):
+        isolate(IsolateRequest("last", ["swedencentral"]), root.path, dry_run=False, as_json=False)

@@ -1,0 +1,119 @@
+"""What an adaptive run says for the ticket: one for each pattern that can come out."""
+
+from __future__ import annotations
+
+from replay.isolation import read_isolation
+from replay.isolation_wording import find_pattern, say
+from replay.runs import Run, TrialOutcome
+from replay.verdict import read_verdict
+from tests.replay.test_isolation import MODEL, NOISE, World, fails_unless, run_in
+
+
+def told(run: Run) -> tuple[str, str]:
+    reading = read_isolation(run)
+    pattern = find_pattern(reading)
+    verdict = read_verdict(run)
+    assert verdict.pattern == pattern
+    assert verdict.sentence.startswith(say(pattern, run.recordings[0], reading))
+    return pattern, verdict.sentence
+
+
+def tell(world: World, *, max_trials: int = 300) -> tuple[str, str]:
+    return told(run_in(world, max_trials=max_trials))
+
+
+def test_one_axis() -> None:
+    pattern, sentence = tell(fails_unless("target"))
+    assert pattern == "one_axis"
+    assert sentence == (
+        "With this session transcription fails at eastus2 with gpt-4o-transcribe, 12/12; 0/6 at swedencentral:"
+        " it is the target eastus2. It passes at swedencentral."
+        " Ruled out: the transcription model and the noise_reduction."
+        " 0/6 excludes a rate above 39% (95%, exact one-sided)."
+        " Other audio, the realtime model and the dialect were not tested."
+    )
+
+
+def test_an_option_is_the_cause_where_leaving_it_out_helps() -> None:
+    pattern, sentence = tell(fails_unless(NOISE))
+    assert pattern == "one_axis"
+    assert "0/6 without noise_reduction: it is the noise_reduction. It passes without noise_reduction." in sentence
+
+
+def test_a_combination_says_that_it_takes_both() -> None:
+    pattern, sentence = tell(fails_unless("target", MODEL))
+    assert pattern == "combination"
+    assert (
+        "0/6 at swedencentral, 0/6 with whisper-1: it takes both."
+        " Neither the target eastus2 nor the transcription model alone explains it."
+        " Ruled out: the noise_reduction." in sentence
+    )
+
+
+def test_two_causes_need_both_changed() -> None:
+    def world(changed: set[str], _: int) -> TrialOutcome:
+        return "ok" if {"target", NOISE} <= changed else "failed"
+
+    pattern, sentence = tell(world)
+    assert pattern == "two_causes"
+    assert "there are two causes, target and noise_reduction: only with both changed it passes." in sentence
+    assert "0/6 at swedencentral without noise_reduction" in sentence
+
+
+def test_none_of_them() -> None:
+    pattern, sentence = tell(fails_unless())
+    assert pattern == "not_in_these_axes"
+    assert (
+        "24/24: it is not in what was varied: changing the target or the transcription model or the noise_reduction"
+        " does not help, and all at once do not either. Look at what the cells have in common" in sentence
+    )
+
+
+def test_not_reproduced_says_what_that_excludes() -> None:
+    pattern, sentence = tell(lambda *_: "ok")
+    assert pattern == "not_reproduced"
+    assert "0/12; 12 trials exclude a rate above 22% (95%, exact one-sided)." in sentence
+
+
+def test_it_cleared_with_the_times() -> None:
+    pattern, sentence = tell(lambda _, made: "failed" if made < 20 else "ok")
+    assert pattern == "cleared"
+    assert sentence.startswith("Open: it cleared during the experiment.")
+    assert "it failed last in the trial of 2026-11-23 01:15:" in sentence
+
+
+def test_what_passed_before_it_cleared_is_not_implicated() -> None:
+    run = run_in(lambda changed, made: "ok" if "target" in changed or made >= 43 else "failed")
+    assert read_isolation(run).experiment.stages[0][0].state == "implicated"
+    verdict = read_verdict(run)
+    assert verdict.pattern == "cleared"
+    target = verdict.axes[0]
+    assert (target.decision, target.comparisons[0].reason) == ("open", "it cleared during the experiment")
+
+
+def test_a_baseline_that_cannot_run_decides_nothing() -> None:
+    pattern, sentence = tell(lambda *_: "throttled")
+    assert pattern == "no_baseline"
+    assert "6 of 6 trials do not count (6 throttled)" in sentence
+
+
+def test_what_the_cap_left_undecided_is_open() -> None:
+    pattern, sentence = tell(fails_unless("target"), max_trials=10)
+    assert pattern == "undecided"
+    assert "Open: the target (undecided at 4 trials)" in sentence
+    assert "no trial was made" in sentence
+
+
+def test_a_run_that_was_interrupted_tells_of_what_it_has() -> None:
+    pattern, sentence = told(run_in(fails_unless("target"), stop_after=30))
+    assert pattern == "one_axis"
+    assert "It was not checked at the end that it still fails." in sentence
+
+
+def test_a_partial_cause_lowers_the_rate() -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        return "ok" if "target" in changed and made % 3 == 0 else "failed"
+
+    pattern, sentence = tell(world, max_trials=1000)
+    assert pattern == "one_axis"
+    assert "which lowers the rate from" in sentence
