@@ -56,7 +56,7 @@ class Commits:
             self._asked.popleft()
 
     def quiet(self, track: TrackWriter | None) -> list[Row]:
-        """Give the commits of silence, in their order: seq, item_id, loudest_dbfs; call it when the track is finished."""
+        """Give the commits of silence: seq, item_id, loudest_dbfs; call it after the track is finished."""
         levels = track.quiet_spans() if track is not None else {}
         found = [
             {"seq": self._taken[name][0], "item_id": self._taken[name][1], "loudest_dbfs": level}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,36 +19,7 @@ from tests.analyze.signatures.conftest import (
     transcribed,
 )
 
-pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
-
-BETA_NAMES = {
-    "response.output_audio.delta": "response.audio.delta",
-    "response.output_audio_transcript.done": "response.audio_transcript.done",
-    "conversation.item.added": "conversation.item.created",
-}
-
-
-def in_beta(lines: list[Line]) -> list[Line]:
-    """Say the same in the beta dialect."""
-    told: dict[str, Any] = {"id": "sess_1", "model": "gpt-realtime"}
-    session = {
-        "modalities": ["text", "audio"],
-        "voice": "alloy",
-        "input_audio_format": "pcm16",
-        "input_audio_transcription": {"model": "whisper-1"},
-        "turn_detection": {"type": "server_vad"},
-    }
-    begun: list[Line] = [
-        (0, "server", {"type": "session.created", "session": told | session | {"modalities": ["audio", "text"]}}),
-        (5, "client", {"type": "session.update", "session": session}),
-        (10, "server", {"type": "session.updated", "session": told | session | {"modalities": ["audio", "text"]}}),
-    ]
-    spoken: list[Line] = []
-    for at_ms, sender, event in lines:
-        assert isinstance(event, dict)
-        spoken.append((at_ms, sender, event | {"type": BETA_NAMES.get(event["type"], event["type"])}))
-    return begun + spoken
 
 
 def with_a_tool() -> list[Line]:
@@ -116,17 +86,17 @@ def transcription_only() -> list[Line]:
     ]
 
 
+@pytest.mark.usefixtures("dialect")
 @pytest.mark.parametrize(
     "lines",
     [
         [*opening(), *healthy_turn(100, 1), *healthy_turn(3000, 2)],
-        in_beta([*healthy_turn(100, 1), *healthy_turn(3000, 2)]),
         with_a_tool(),
         with_barge_in(),
         with_manual_turns(),
         transcription_only(),
     ],
-    ids=["ga", "beta", "tools", "barge-in", "manual", "transcription"],
+    ids=["spoken", "tools", "barge-in", "manual", "transcription"],
 )
 @pytest.mark.parametrize("ended_ms", [0, 60_000], ids=["hung up", "went on"])
 def test_a_session_that_went_well_has_no_finding(

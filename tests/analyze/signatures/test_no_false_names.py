@@ -1,4 +1,4 @@
-"""Sessions of which not all was kept, or that are unusual and well: what did not come is not named, and nothing else is."""
+"""Sessions of which not all was kept, or that are unusual and well: what may have come is not named as missing."""
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ def tool_call(at_ms: float, *calls: str) -> list[Line]:
 def output(at_ms: float, call: str) -> Line:
     item = {"type": "function_call_output", "call_id": call, "output": "sunny"}
     return (at_ms, "client", {"type": "conversation.item.create", "item": item})
+
+
+def of_response(response: str, lines: list[Line]) -> list[Line]:
+    """Let another response have said this."""
+    return [
+        (at_ms, sender, said | {"response_id": response}) for at_ms, sender, said in lines if isinstance(said, dict)
+    ]
 
 
 def ask(at_ms: float, **response: Any) -> Line:
@@ -201,7 +208,7 @@ def test_a_window_beside_a_fault_counts_that_fault_only(record: Record, findings
         ),
         pytest.param(
             [*opening(None), *speech(100), *answer(600, "resp_1", done=False),
-             *[(at_ms, sender, said | {"response_id": "resp_1"}) for at_ms, sender, said in answer(9000, "resp_2")[1:-1]],
+             *of_response("resp_1", answer(9000, "resp_2")[1:-1]),
              (9990, "server", response_done("resp_1"))],
             id="thinking between two items of an answer",
         ),
@@ -284,16 +291,16 @@ def test_turns_that_are_sent_ahead_are_each_what_was_said(record: Record, names:
 
 def test_turn_detection_on_audio_that_is_sent_faster_than_it_plays(record: Record, names: Names) -> None:
     spoken: list[Line] = [
-        (100.0 + n, "client", said) for n, (_, sender, said) in enumerate(speech(0)) if sender == "client"
-    ]  # noqa: E501
+        (100.0 + n, sender, said) for n, (_, sender, said) in enumerate(speech(0)) if sender == "client"
+    ]
     quiet: Line = (450, "client", {"type": "input_audio_buffer.append", "audio": sound(500, 0.0)})
-    told = [
-        [(at_ms, "server", {"type": f"input_audio_buffer.{what}", "item_id": item})
-         for what in ("speech_started", "speech_stopped", "committed")]
+    told: list[Line] = [
+        (at_ms, "server", {"type": f"input_audio_buffer.{what}", "item_id": item})
         for at_ms, item in ((400, "item_u1"), (500, "item_u2"))
-    ]  # fmt: skip
-    lines = [*opening(), *spoken, *told[0], quiet, *told[1], *answer(600), *answer(2000, "resp_2")]
-    record(in_order([*lines, *transcribed(700), *transcribed(710, "item_u2")]))  # type: ignore[arg-type]
+        for what in ("speech_started", "speech_stopped", "committed")
+    ]
+    lines = [*opening(), *spoken, quiet, *told, *answer(600), *answer(2000, "resp_2")]
+    record(in_order([*lines, *transcribed(700), *transcribed(710, "item_u2")]))
 
     assert names() == {}
 
@@ -417,6 +424,15 @@ def test_a_log_whose_audio_begins_with_silence(root: Root, tmp_path: Path, names
     silent = [*opening(turn_detection=None), *quiet, *speech(200, vad=False), ask(620), *answer(700),
               *transcribed(1000)]  # fmt: skip
     imported(root, tmp_path, logged(in_order(silent), cut=32))
+
+    assert names() == {}
+
+
+def test_a_clock_that_steps_back_while_a_log_is_written(root: Root, tmp_path: Path, names: Names) -> None:
+    log = logged(in_order([*TURN, *healthy_turn(20_000, 2)]), timed=True)
+    for line in log[len(TURN) :]:
+        line["t_ms"] -= 30_000
+    imported(root, tmp_path, log)
 
     assert names() == {}
 
