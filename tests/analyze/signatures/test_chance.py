@@ -21,13 +21,14 @@ MORNING = 1_770_854_400
 """2026-02-12, seconds since 1970."""
 BY_HOUR = np.array([1, 1, 1, 1, 1, 2, 4, 6, 9, 10, 10, 9, 8, 9, 10, 9, 8, 6, 5, 4, 3, 2, 1, 1]) / 121
 MOST = 0.1
-"""Share of roots that may be named by chance, in each of these conditions; over all of them it is a hundredth or two."""
+"""Share of roots that may be named by chance, in each of these conditions; in most of them none is."""
 
 SESSIONS = """
 CREATE OR REPLACE TEMP TABLE sessions AS
 SELECT DISTINCT
     session_id, 'wss://' || root || '/x' AS url, CAST(NULL AS VARCHAR) AS target, CAST(NULL AS VARCHAR) AS region,
-    'gpt-realtime' AS model, 'transcribe-prod' AS transcription_model, CAST(NULL AS VARCHAR) AS transcription_model_echoed,
+    'gpt-realtime' AS model, 'transcribe-prod' AS transcription_model,
+    CAST(NULL AS VARCHAR) AS transcription_model_echoed,
     make_timestamp(began_s * 1000000) AS started_at, 'server_vad' AS turn_detection, 'audio/pcm' AS input_format,
     'ga' AS dialect, 'other' AS provider, MAP {'x-request-id': '1'} AS response_headers,
     ['conversation.item.input_audio_transcription.failed|server_error||No.'] AS failure_keys
