@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analyze.queries import Queries
+from analyze.signatures import load_signatures
 from analyze.store import Store
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
@@ -64,6 +65,11 @@ def assert_named(incident: Incident) -> None:
         queries = Queries(store)
         assert {finding.name for finding in queries.findings()} == expected
         assert queries.unknown_failures() == []
+
+
+def test_every_signature_has_a_scenario_that_stages_it() -> None:
+    staged = {load_scenario(name).signature for name in NAMES}
+    assert staged - {None} == {signature.name for signature in load_signatures()}
 
 
 def test_in_one_root_they_are_told_apart_as_well(incidents: Mapping[str, Incident], tmp_path: Path) -> None:
