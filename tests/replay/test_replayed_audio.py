@@ -132,12 +132,13 @@ async def two_turns(target: Target, recorder: Recorder) -> Recording:
         audio = {"input": {"transcription": {"model": "whisper-1"}}}
         await connection.send(json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": audio}}))
         await until(connection, "session.updated")
-        for silence_ms in (900, 2500, 900):
-            if silence_ms == 2500:
+        # Sent four times faster than it plays, the pause lasts a second and a half: three times what is left of it.
+        for silence_ms in (900, 6000, 900):
+            if silence_ms == 6000:
                 await until(connection, "response.done")
             await speak(
                 connection,
-                PCM16_24K.silence(silence_ms) if silence_ms == 2500 else clip + PCM16_24K.silence(silence_ms),
+                PCM16_24K.silence(silence_ms) if silence_ms == 6000 else clip + PCM16_24K.silence(silence_ms),
             )
         await until(connection, "response.done")
     await asyncio.wrap_future(session.end())
