@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from capture.arguments import parse_redactions
-from capture.errors import EndpointRefused, UsageProblem
+from capture.errors import UsageProblem
+from capture.narration import print_json, tell
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
@@ -28,12 +26,11 @@ from replay.experiment import Batch, Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare
+from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.run_command import INTERRUPTED, find_recording, find_targets
 from replay.runs import Run, RunCell, Trial
 from replay.verdict import Verdict, read_verdict
 
-_ANSWER_S = 5
-"""Rough time for the last answer of a trial, for estimates."""
 _ENDINGS: dict[Ending, str] = {
     "not_reproduced": "stopped: the failure did not come again",
     "no_baseline": "stopped: too many trials at the recorded target do not count",
@@ -77,7 +74,7 @@ def isolate(request: IsolateRequest, recordings: Path | None, *, dry_run: bool, 
     run = isolation.run
     verdict = read_verdict(run)
     _print_verdict(run, verdict, as_json=as_json)
-    _raise_if_refused(run)
+    raise_if_refused(run)
     return 0 if finished else INTERRUPTED
 
 
@@ -141,10 +138,10 @@ def _play(isolation: Isolation, root: Root, request: IsolateRequest, redact: Seq
                 )
             )
     except KeyboardInterrupt:
-        _say(f"interrupted: {run.finished_trials} trials were done and are kept in run {run.run_id}")
+        tell(f"interrupted: {run.finished_trials} trials were done and are kept in run {run.run_id}")
         return False
     narrator.note_decisions()
-    _say(f"{_ENDINGS[stopped.ending]}, after {run.finished_trials} trials")
+    tell(f"{_ENDINGS[stopped.ending]}, after {run.finished_trials} trials")
     return True
 
 
@@ -159,7 +156,7 @@ class _Narrator:
 
     def begin(self) -> None:
         run, estimate = self._isolation.run, estimate_cost(self._isolation)
-        _say(
+        tell(
             f"run {run.run_id} isolates {run.recordings[0].session_id}: {len(run.cells) - 1} single changes;"
             f" {_say_estimate(estimate)}"
         )
@@ -168,7 +165,7 @@ class _Narrator:
         self._end_batch()
         self.note_decisions()
         if self._batch is None or batch.why != self._batch.why:
-            _say(f"{batch.phase}: {batch.why}")
+            tell(f"{batch.phase}: {batch.why}")
         self._batch = batch
 
     def note(self, _job: Job, trial: Trial | None) -> None:
@@ -183,12 +180,12 @@ class _Narrator:
                 if each.decision != "open" and (each.axis, each.value) not in self._told:
                     self._told.add((each.axis, each.value))
                     decision = each.decision.replace("_", " ")
-                    _say(f"  {decision}: {axis.label} = {each.value}, {each.cell.ratio} (baseline {each.against})")
+                    tell(f"  {decision}: {axis.label} = {each.value}, {each.cell.ratio} (baseline {each.against})")
 
     def _end_batch(self) -> None:
         if self._outcomes:
             listed = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in self._outcomes.items())
-            _say(f"  {listed}")
+            tell(f"  {listed}")
         self._outcomes.clear()
 
 
@@ -205,7 +202,7 @@ def estimate_cost(isolation: Isolation) -> dict[str, float]:
         "sessions_at_most": run.trials,
         "sent_minutes_if_certain": round(certain * seconds / 60, 2),
         "sent_minutes_at_most": round(run.trials * seconds / 60, 2),
-        "about_minutes_at_most": round(run.trials * (seconds + _ANSWER_S) / 60 / run.concurrency, 2),
+        "about_minutes_at_most": round(run.trials * (seconds + ANSWER_S) / 60 / run.concurrency, 2),
     }
 
 
@@ -221,17 +218,15 @@ def _print_plan(isolation: Isolation, *, as_json: bool) -> None:
     cells = [_describe(isolation, cell) for cell in isolation.run.cells]
     estimate = estimate_cost(isolation)
     if as_json:
-        _print_json({"cells": cells, "estimate": estimate})
+        print_json({"cells": cells, "estimate": estimate})
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("cell", "changes against the recording"):
-        table.add_column(column, overflow="fold")
+    table = make_table("cell", "changes against the recording")
     for shown in cells:
         name = f"{shown['cell']} (baseline)" if shown["baseline"] else str(shown["cell"])
         # Recorded text is no markup.
         table.add_row(Text(name), Text("\n".join(shown["changes"]) or "none"))
-    _out().print(table)
-    _say(f"{_say_estimate(estimate)}; nothing was sent")
+    output().print(table)
+    tell(f"{_say_estimate(estimate)}; nothing was sent")
 
 
 def _describe(isolation: Isolation, cell: RunCell) -> dict[str, Any]:
@@ -251,7 +246,7 @@ def _describe(isolation: Isolation, cell: RunCell) -> dict[str, Any]:
 
 def _print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
     if as_json:
-        _print_json(
+        print_json(
             {
                 "run_id": run.run_id,
                 "status": run.status,
@@ -277,34 +272,12 @@ def _print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
             }
         )
         return
-    _out().print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("axis", "instead", "failed", "baseline", "decision"):
-        table.add_column(column, overflow="fold")
+    output().print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    table = make_table("axis", "instead", "failed", "baseline", "decision")
     for axis in verdict.axes:
         for each in axis.comparisons:
             decision = each.decision.replace("_", " ") + (f": {each.reason}" if each.reason else "")
             table.add_row(*map(Text, (axis.label, each.value, each.cell.ratio, each.against, decision)))
-    _out().print()
-    _out().print(table)
-    _say(f"tests, intervals, sessions: wiretape analyze verdict {run.run_id}")
-
-
-def _raise_if_refused(run: Run) -> None:
-    trials = [trial for cell in run.cells for trial in cell.trials]
-    if trials and all(trial.outcome == "not_run" for trial in trials):
-        reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
-        raise EndpointRefused("no target took a session:", "; ".join(reasons))
-
-
-def _out() -> Console:
-    # Piped, a table is data for other programs: lines must not be broken at 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 200)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    output().print()
+    output().print(table)
+    tell(f"tests, intervals, sessions: wiretape analyze verdict {run.run_id}")

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from capture.arguments import parse_redactions, parse_setting, parse_value
-from capture.errors import EndpointRefused, UsageProblem
+from capture.errors import UsageProblem
+from capture.narration import print_json, tell
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
 from capture.recording.root import Root, open_root
@@ -37,6 +38,7 @@ from replay.matrix import (
     shortened,
     upgrade_for,
 )
+from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.rewrite import Change
 from replay.runs import Run, RunCell, Trial, without_secrets
 from replay.transposition import left_out
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
-_ANSWER_S = 5
-"""Rough time for the last answer of a trial, for estimates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
         write_junit(planned, request.junit)
     verdicts = read_verdicts(planned)
     _print_result(planned, verdicts, as_json=as_json)
-    _raise_if_refused(planned)
+    raise_if_refused(planned)
     if not finished:
         return INTERRUPTED
     return 0 if meets(planned, request.expect) else 1
@@ -208,7 +208,7 @@ def _tell_left_out(jobs: Sequence[Job]) -> None:
         paths.update(dict.fromkeys(left_out(job.plan.changes)))
     for target, paths in by_target.items():
         if paths:
-            _say(f"{target} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+            tell(f"{target} speaks a dialect that has nothing for {', '.join(paths)}: left out")
 
 
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
@@ -228,7 +228,7 @@ def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, re
             asyncio.run(playing)
     except KeyboardInterrupt:
         done, whole = planned.finished_trials, len(jobs)
-        _say(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")
+        tell(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")
         return False
     return True
 
@@ -286,7 +286,7 @@ def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Targe
     seconds = [by_session[cell.session_id].plan.duration_ns / 1e9 / planned.speed for cell in planned.cells]
     audio_minutes = sum(seconds) * planned.trials / 60
     minutes = (
-        (sum(seconds) + _ANSWER_S * len(cells))
+        (sum(seconds) + ANSWER_S * len(cells))
         * planned.trials
         / min(planned.concurrency, len(cells) * planned.trials)
         / 60
@@ -297,15 +297,15 @@ def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Targe
         "about_minutes": round(minutes, 2),
     }
     if as_json:
-        _print_json({"cells": cells, "estimate": estimate})
+        print_json({"cells": cells, "estimate": estimate})
         return
-    table = _table("cell", "recording", "messages", "changes against the recording")
+    table = make_table("cell", "recording", "messages", "changes against the recording", right=["messages"])
     for cell in cells:
         changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in cell["changes"]]
         name = f"{cell['cell']} (baseline)" if cell["baseline"] else cell["cell"]
         table.add_row(name, cell["recording"], str(cell["messages"]), "\n".join(changes) or "none")
-    _out().print(table)
-    _say(
+    output().print(table)
+    tell(
         f"{estimate['sessions']} sessions, {estimate['sent_minutes']} minutes sent in all,"
         f" about {estimate['about_minutes']} minutes; nothing was sent"
     )
@@ -334,7 +334,7 @@ def _shown(change: Change) -> dict[str, str]:
 
 def _print_result(run: Run, verdicts: Sequence[Verdict], *, as_json: bool) -> None:
     if as_json:
-        _print_json(
+        print_json(
             {
                 "run_id": run.run_id,
                 "status": run.status,
@@ -346,13 +346,13 @@ def _print_result(run: Run, verdicts: Sequence[Verdict], *, as_json: bool) -> No
         )
         return
     for verdict in verdicts:
-        console = _out()
+        console = output()
         if len(verdicts) > 1:
             console.print(f"recording {verdict.session_id}", highlight=False)
         console.print(_result_table(verdict))
         console.print()
         console.print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
-    _say(f"look further: wiretape analyze verdict {run.run_id}")
+    tell(f"look further: wiretape analyze verdict {run.run_id}")
 
 
 def _as_json(cell: RunCell) -> dict[str, Any]:
@@ -371,7 +371,7 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
 
 
 def _result_table(verdict: Verdict) -> Table:
-    table = _table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions")
+    table = make_table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions", right=["failed"])
     for cell in verdict.cells:
         table.add_row(
             _mark(cell),
@@ -394,30 +394,3 @@ def _first_and_more(session_ids: Sequence[str]) -> str:
     if not session_ids:
         return ""
     return session_ids[0] + (f" +{len(session_ids) - 1}" if len(session_ids) > 1 else "")
-
-
-def _raise_if_refused(run: Run) -> None:
-    trials = [trial for cell in run.cells for trial in cell.trials]
-    if trials and all(trial.outcome == "not_run" for trial in trials):
-        reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
-        raise EndpointRefused("no target took a session:", "; ".join(reasons))
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in ("failed", "messages") else "left")
-    return table
-
-
-def _out() -> Console:
-    # Piped, a table is data for other programs: lines must not be broken at 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 200)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
