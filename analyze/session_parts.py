@@ -15,7 +15,7 @@ from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
 from analyze.wording import Event, parse_payload
 from capture.errors import UsageProblem
-from capture.realtime.configuration import ConfigurationTracker
+from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker
 from capture.realtime.outcomes import failure_key
 from capture.recording.reader import open_recording
 
@@ -23,14 +23,6 @@ Row = dict[str, Any]
 
 _EVENT_COLUMNS = ", ".join(Event._fields)
 _UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
-_CONFIGURATION_EVENTS = (
-    "session.update",
-    "session.created",
-    "session.updated",
-    "transcription_session.update",
-    "transcription_session.created",
-    "transcription_session.updated",
-)
 
 
 class Timeline(NamedTuple):
@@ -63,7 +55,7 @@ def read_configuration(store: Store, session_id: str) -> ConfigurationTracker:
     """Read what the client asked for and what the endpoint echoed."""
     rows = store.rows(
         "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq",
-        [session_id, list(_CONFIGURATION_EVENTS)],
+        [session_id, sorted(CONFIGURATION_EVENTS)],
         only=[session_id],
     )
     tracker = ConfigurationTracker()

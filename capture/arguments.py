@@ -36,6 +36,15 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def parse_values(listed: str) -> list[Any]:
+    """Read values with commas between them: JSON, or else bare strings."""
+    try:
+        values: list[Any] = json.loads(f"[{listed}]")
+    except ValueError:
+        return [parse_value(value.strip()) for value in listed.split(",")]
+    return values
+
+
 def parse_listen(text: str) -> tuple[str, int]:
     """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`."""
     host, _, port = text.rpartition(":")

@@ -12,7 +12,7 @@ from capture.audio import PCM16_24K, AudioFormat
 from capture.connection import NO_CLOSE_FRAME, ConnectionSummary
 from capture.journal import UNKNOWN_BYTES, Gap
 from capture.keeping import WHOLE, Decision, WindowFilter, decide
-from capture.realtime.configuration import ConfigurationTracker, get_path
+from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
 from capture.realtime.events import EventHeader, parse_event
 from capture.realtime.honouring import list_not_honoured
@@ -29,19 +29,7 @@ _MOST_UNREADABLE = 100
 _APPEND = "input_audio_buffer.append"
 _NO_HEALTH = {"offset_ns", "closed_by", "end_reason", "close_code", "close_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
-_READ_WHOLE = frozenset(
-    {
-        "session.update",
-        "session.created",
-        "session.updated",
-        "transcription_session.update",
-        "transcription_session.created",
-        "transcription_session.updated",
-        "conversation.item.create",
-        "response.create",
-        "response.done",
-    }
-)
+_READ_WHOLE = CONFIGURATION_EVENTS | {"conversation.item.create", "response.create", "response.done"}
 
 
 class SessionSummary:

@@ -6,12 +6,11 @@ entered in `_AXES`, at its place in the order: the likely and cheap ones first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from capture.arguments import parse_value
+from capture.arguments import parse_values
 from capture.errors import UsageProblem
 from capture.realtime.configuration import get_path
 from capture.targets import Target
@@ -98,11 +97,7 @@ def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
         raise UsageProblem(f"{text!r} names no axis: write NAME=A,B with model, transcription_model, options or a path")
     if listed.strip() == "none":
         return name.strip(), ()
-    try:
-        values = json.loads(f"[{listed}]")
-    except ValueError:
-        values = [parse_value(value.strip()) for value in listed.split(",")]
-    return name.strip(), tuple(values)
+    return name.strip(), tuple(parse_values(listed))
 
 
 def choose_target(known: Known, choices: Iterable[Choice]) -> Target:

@@ -26,6 +26,9 @@ _ECHOES = {
 _END_OF_TIME_S = 2**33
 """Later than any session; more would not fit the timestamps of the tables."""
 
+CONFIGURATION_EVENTS = frozenset(_UPDATES | _ECHOES)
+"""Types of the events that ask for a configuration, or echo it."""
+
 _GA_TO_BETA = {
     "audio.input.format": "input_audio_format",
     "audio.output.format": "output_audio_format",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from capture.arguments import parse_listen, parse_redactions, parse_setting
+from capture.arguments import parse_listen, parse_redactions, parse_setting, parse_values
 from capture.errors import UsageProblem
 
 
@@ -90,3 +90,16 @@ def test_an_expression_is_tried_out_without_harm_to_the_program_that_asks() -> N
 def test_rules_are_read_in_any_thread() -> None:
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(parse_redactions, ["/a+/", "audio"]).result() == ["/a+/", "audio"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "values"),
+    [
+        ("whisper-1,gpt-4o-transcribe", ["whisper-1", "gpt-4o-transcribe"]),
+        ("200,400", [200, 400]),
+        ('null,{"type":"server_vad","threshold":0.5}', [None, {"type": "server_vad", "threshold": 0.5}]),
+        ("whisper-1, 200", ["whisper-1", 200]),
+    ],
+)
+def test_values_in_a_row_are_json_or_bare_words(listed: str, values: list[object]) -> None:
+    assert parse_values(listed) == values
