@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from capture.recorder import Recorder
     from capture.recording.root import Root
     from capture.targets import Target
+    from replay.client import Upgrade
     from replay.plan import Plan
 
 _KINDS: Mapping[Phase, TrialKind] = {"opening": "baseline", "blocks": "variation", "control": "control"}
@@ -33,7 +34,7 @@ class Isolation:
     known: Known
     choices: Sequence[Choice]
     run: Run
-    _plans: dict[str, tuple[Plan, Target]] = field(default_factory=dict)
+    _plans: dict[str, tuple[Plan, Target, Upgrade]] = field(default_factory=dict)
 
     def cell_for(self, changes: Changes) -> RunCell:
         """Find the cell that changes just this, or make it."""
@@ -45,14 +46,14 @@ class Isolation:
         self.run.cells.append(cell)
         return cell
 
-    def plan_for(self, cell: RunCell) -> tuple[Plan, Target]:
-        """Give what a cell sends, and where."""
+    def plan_for(self, cell: RunCell) -> tuple[Plan, Target, Upgrade]:
+        """Give what a cell sends, where, and with what handshake."""
         if cell.cell not in self._plans:
             choices = self._choices_of(find_changes(self.run, cell, self.run.cells[0]))
             target = choose_target(self.known, choices)
             known = {each.name: each for each in (*self.known.targets, self.known.baseline)}
             plan = adapt_for(cell, self.known.source, {**known, cell.target: target})
-            self._plans[cell.cell] = plan, target
+            self._plans[cell.cell] = plan, target, upgrade_for(self.known.source, target)
         return self._plans[cell.cell]
 
     def jobs(self, batch: Batch) -> list[Job]:
@@ -62,11 +63,10 @@ class Isolation:
         for number, block in enumerate(batch.blocks):
             for changes in block:
                 cell = self.cell_for(changes)
-                plan, target = self.plan_for(cell)
+                plan, target, upgrade = self.plan_for(cell)
                 made[cell.cell] = made.get(cell.cell, len(cell.trials)) + 1
                 kind = "baseline" if cell.baseline and batch.phase == "blocks" else _KINDS[batch.phase]
                 trial, at = made[cell.cell], batch.first_block + number
-                upgrade = upgrade_for(self.known.source, target)
                 jobs.append(Job(cell, self.known.source, target, plan, upgrade, trial, block=at, kind=kind))
         return jobs
 

@@ -27,7 +27,7 @@ from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
-from replay.run_command import INTERRUPTED, find_recording, find_targets
+from replay.run_command import INTERRUPTED, find_recording, find_targets, tell_left_out
 from replay.runs import Run, RunCell, Trial
 from replay.verdict import Verdict, read_verdict
 
@@ -65,6 +65,7 @@ def isolate(request: IsolateRequest, recordings: Path | None, *, dry_run: bool, 
     # Before anything is sent.
     redact = parse_redactions(request.redact)
     isolation = _plan(request, root)
+    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, isolation.run.cells))
     if dry_run:
         _print_plan(isolation, as_json=as_json)
         return 0
@@ -230,14 +231,14 @@ def _print_plan(isolation: Isolation, *, as_json: bool) -> None:
 
 
 def _describe(isolation: Isolation, cell: RunCell) -> dict[str, Any]:
-    plan, target = isolation.plan_for(cell)
-    changes = [change for step in plan.steps for change in step.changes]
+    plan, target, upgrade = isolation.plan_for(cell)
+    changes = [*upgrade.changes_for(target), *plan.changes]
     return {
         "cell": cell.cell,
         "baseline": cell.baseline,
-        "url": target.request_url(isolation.known.source.upgrade.path_and_query).split("?")[0],
+        "url": target.request_url(upgrade.path_and_query).split("?")[0],
         "changes": [
-            f"{change.path}: {redact_setting(change.path, change.before) or 'absent'}"
+            f"{change.path or change.kind}: {redact_setting(change.path, change.before) or 'absent'}"
             f" → {redact_setting(change.path, change.after) or 'left out'}"
             for change in changes
         ],

@@ -178,26 +178,20 @@ def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) ->
     by_session = {source.recording.session_id: source for source in sources}
     by_name = {target.name: target for target in targets}
     order = random.Random(run.seed)  # noqa: S311 - an order of trials, repeatable, and no secret
-    plans = [adapt_for(cell, by_session[cell.session_id], by_name, seed=run.seed) for cell in run.cells]
+    first = [_first_job(cell, by_session[cell.session_id], by_name, seed=run.seed) for cell in run.cells]
     jobs: list[Job] = []
     for trial in range(1, run.trials + 1):
-        block = [
-            Job(
-                cell,
-                source,
-                target,
-                plan,
-                upgrade_for(source, target),
-                trial=trial,
-                block=trial,
-                kind="baseline" if cell.baseline else "variation",
-            )
-            for cell, plan in zip(run.cells, plans, strict=True)
-            for source, target in [(by_session[cell.session_id], by_name[cell.target])]
-        ]
+        block = [replace(job, trial=trial, block=trial) for job in first]
         order.shuffle(block)
         jobs += block
     return jobs
+
+
+def _first_job(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int) -> Job:
+    target = targets[cell.target]
+    kind: TrialKind = "baseline" if cell.baseline else "variation"
+    plan, upgrade = adapt_for(cell, source, targets, seed=seed), upgrade_for(source, target)
+    return Job(cell, source, target, plan, upgrade, trial=1, block=1, kind=kind)
 
 
 def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Plan:

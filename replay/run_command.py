@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from capture.arguments import parse_redactions, parse_setting, parse_value
+from capture.arguments import parse_redactions, parse_setting, parse_values
 from capture.errors import UsageProblem
 from capture.narration import print_json, tell
 from capture.recorder import Recorder
@@ -38,6 +38,7 @@ from replay.matrix import (
     shortened,
     upgrade_for,
 )
+from replay.plan import Plan
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.rewrite import Change
 from replay.runs import Run, RunCell, Trial, without_secrets
@@ -106,7 +107,7 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     jobs = plan_jobs(planned, sources, targets)
     if request.as_recorded:
         refuse(_obstacles(jobs))
-    _tell_left_out(jobs)
+    tell_left_out((job.target, job.plan) for job in _first_of_each_cell(jobs))
     if dry_run:
         _print_plan(planned, sources, targets, as_json=as_json)
         return 0
@@ -166,10 +167,7 @@ def parse_variation(text: str) -> Variation:
     path, separator, listed = text.partition("=")
     if not separator or not path.strip() or not listed.strip():
         raise UsageProblem(f"{text!r} varies nothing: write PATH=A,B with a path of the session's configuration")
-    try:
-        values = json.loads(f"[{listed}]")
-    except ValueError:
-        values = [parse_value(value.strip()) for value in listed.split(",")]
+    values = parse_values(listed)
     if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
         raise UsageProblem(f"{text!r} gives a value twice: for more trials use --trials")
     return Variation(path.strip(), tuple(values))
@@ -195,20 +193,25 @@ def _check_sources(sources: Sequence[Source]) -> None:
             )
 
 
-def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
-    # One trial of a cell is changed as all of them are.
-    first = [job for job in jobs if job.trial == 1]
-    return [(job.cell.cell, obstacles(job.plan, job.upgrade.changes_for(job.target))) for job in first]
-
-
-def _tell_left_out(jobs: Sequence[Job]) -> None:
+def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
+    """Tell once for each target what its dialect has no place for."""
     by_target: dict[str, dict[str, None]] = {}
-    for job in jobs:
-        paths = by_target.setdefault(job.target.name, {})
-        paths.update(dict.fromkeys(left_out(job.plan.changes)))
-    for target, paths in by_target.items():
+    for target, plan in sent:
+        by_target.setdefault(target.name, {}).update(dict.fromkeys(left_out(plan.changes)))
+    for name, paths in by_target.items():
         if paths:
-            tell(f"{target} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+            tell(f"{name} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+
+
+def _first_of_each_cell(jobs: Sequence[Job]) -> list[Job]:
+    # One trial of a cell is changed as all of them are.
+    return [job for job in jobs if job.trial == 1]
+
+
+def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
+    return [
+        (job.cell.cell, obstacles(job.plan, job.upgrade.changes_for(job.target))) for job in _first_of_each_cell(jobs)
+    ]
 
 
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:

@@ -166,6 +166,22 @@ async def test_a_dry_run_shows_cells_changes_and_costs_and_sends_nothing(
 
 
 @pytest.mark.slow
+async def test_a_target_of_another_dialect_is_shown_with_its_handshake_and_all_that_changes(
+    simulate: Any, call: Any, configured: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        preview = f"{simulator.origin}/openai/realtime?api-version=2025-04-01-preview"
+    assert isolate(IsolateRequest("last", [preview], max_trials=30), root.path, dry_run=True, as_json=True) == 0
+    [cell] = [cell for cell in json.loads(capsys.readouterr().out)["cells"] if cell["cell"] == preview]
+    assert cell["url"].endswith("/openai/realtime")
+    handshake, *configuration = (change for change in cell["changes"] if not change.startswith("url: api-version"))
+    assert handshake.startswith("url: /eastus2/openai/v1/realtime?model=gpt-realtime → /eastus2/openai/realtime?")
+    assert any(change.startswith("session.audio.input.transcription: ") for change in configuration)
+
+
+@pytest.mark.slow
 async def test_a_session_that_did_not_fail_has_nothing_to_isolate(
     simulate: Any, call: Any, configured: Any, root: Root
 ) -> None:
