@@ -11,23 +11,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
-from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
 from capture.recording.reader import RecordedMessage, Recording
 from replay.server_plan import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
-from replay.simulator.endpoint.connection import QuietHandshakes
+from replay.simulator.endpoint.listening import listen as listen_for_clients
 
 Tell = Callable[[str], None]
 
-_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""15 MiB of audio in base64, and room around it."""
-_SUBPROTOCOL = Subprotocol("realtime")
 _SWITCHING_PROTOCOLS = 101
 _UNSENDABLE = {1005, NO_CLOSE_FRAME, 1015}
 """Close codes that no frame may hold."""
@@ -36,7 +31,6 @@ _TOLD_HEADERS = ("x-", "apim-", "openai-", "azureml-", "cf-ray", "retry-after", 
 """What a recorded endpoint said about itself; how it spoke HTTP is our own business."""
 
 _logger = logging.getLogger(__name__)
-_logger.addFilter(QuietHandshakes())
 
 
 class RecordedEndpoint:
@@ -118,28 +112,17 @@ async def serve_recording(
     Raises `UsageProblem` where it cannot be served, or the address cannot be listened on.
     """
     endpoint = await asyncio.to_thread(RecordedEndpoint, recording, speed=speed, timeout_ns=timeout_ns, tell=tell)
-    host, port = listen
-    listening = serve_websockets(
+    listening = listen_for_clients(
         endpoint.talk,
-        host,
-        port,
+        listen,
         process_request=endpoint.decide,
         process_response=endpoint.add_headers,
-        select_subprotocol=_select_subprotocol,
         compression=endpoint.compression,
         server_header="wiretape-replay",
-        max_size=_MAX_MESSAGE_BYTES,
         # A client that stops at a breakpoint is not to be hung up on: that is not in the recording.
         ping_interval=None,
-        logger=_logger,
     )
-    try:
-        server = await listening
-    except OSError as error:
-        raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
-    async with server:
-        bound = next(iter(server.sockets)).getsockname()[1]
-        endpoint.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}"
+    async with listening as endpoint.url:
         yield endpoint
 
 
@@ -213,8 +196,3 @@ def _refusal_body(messages: Sequence[RecordedMessage]) -> str:
     bodies = (m.content for m in messages if m.kind == "http" and m.sender == "server")
     body = next(bodies, "")
     return body if isinstance(body, str) else body.decode("utf-8", "replace")
-
-
-def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    # Browsers send their key as another subprotocol beside it; only this one is ever answered.
-    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -60,19 +59,3 @@ class SimulatedConnection(ServerConnection):
             self.was_plain = True
             self.transport.write(encode_answer(self._answer(request)))
             self.transport.close()
-
-
-class QuietHandshakes(logging.Filter):
-    """Tells handshakes that came to nothing in one line: port probes are no faults of ours.
-
-    A plain request that was answered is none of them: nothing is told of it.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the record of a failed handshake; pass all others on as they are."""
-        if record.msg == "opening handshake failed" and record.exc_info:
-            if getattr(getattr(record, "websocket", None), "was_plain", False):
-                return False
-            record.msg, record.args = "a handshake failed: %s", (record.exc_info[1],)
-            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
-        return True

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -14,20 +13,18 @@ from urllib.parse import urlencode
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection
-from websockets.asyncio.server import serve as serve_websockets
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, AudioFormat
 from capture.clock import SteppedClock
-from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.simulator.clips import read_chunks
 from replay.simulator.clock import Clock
 from replay.simulator.endpoint.client_secrets import answer_request, named_models
-from replay.simulator.endpoint.connection import QuietHandshakes, SimulatedConnection
+from replay.simulator.endpoint.connection import SimulatedConnection
+from replay.simulator.endpoint.listening import listen
 from replay.simulator.endpoint.plain_http import HttpAnswer, HttpRequest, answer_json
 from replay.simulator.endpoint.talk import Talk, turn_away
 from replay.simulator.faults.conditions import Circumstance
@@ -40,14 +37,6 @@ from replay.simulator.scenario import Scenario, Server, combine
 from replay.simulator.session.session import Session
 
 REGIONS = ("eastus2", "swedencentral")
-
-_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""15 MiB of audio in base64, and room around it."""
-_SUBPROTOCOL = Subprotocol("realtime")
-
-
-_logger = logging.getLogger(__name__)
-_logger.addFilter(QuietHandshakes())
 
 
 class Simulator:
@@ -105,8 +94,8 @@ async def serve(
     origins: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for number, group in enumerate(groups):
-            bound = await stack.enter_async_context(endpoint.listen(host, port + number if port else 0, group))
-            origins |= dict.fromkeys(group, f"ws://{_url_host(host)}:{bound}")
+            address = host, port + number if port else 0
+            origins |= dict.fromkeys(group, await stack.enter_async_context(endpoint.listen(address, group)))
         yield Simulator(origins, separate_origins=separate_origins, shape=server.shape)
 
 
@@ -114,10 +103,6 @@ def _warm_up(server: Server) -> None:
     # The first session must not wait for clips to be read and encoded.
     for audio_format in (PCM16_24K, AudioFormat("audio/pcmu", 8000), AudioFormat("audio/pcma", 8000)):
         read_chunks(server.answer, audio_format)
-
-
-def _url_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 class _Endpoint:
@@ -131,9 +116,8 @@ class _Endpoint:
         self._numbers = itertools.count(1)
         self._keys = () if server.api_key is None else (server.api_key,)
 
-    @asynccontextmanager
-    async def listen(self, host: str, port: int, regions: tuple[str, ...]) -> AsyncIterator[int]:
-        """Listen on one address for some regions; give the port."""
+    def listen(self, address: tuple[str, int], regions: tuple[str, ...]) -> AbstractAsyncContextManager[str]:
+        """Listen on one address for some regions; give the origin."""
 
         def decide(connection: ServerConnection, request: Request) -> Response | None:
             return self._decide(cast("SimulatedConnection", connection), request, regions)
@@ -141,24 +125,14 @@ class _Endpoint:
         def connect(protocol: ServerProtocol, server: WebSocketServer, **options: Any) -> SimulatedConnection:
             return SimulatedConnection(protocol, server, partial(self._answer_plainly, regions), **options)
 
-        listening = serve_websockets(
+        return listen(
             self._talk,
-            host,
-            port,
-            create_connection=cast("type[SimulatedConnection]", connect),
+            address,
+            create_connection=connect,
             process_request=decide,
             process_response=_add_headers,
-            select_subprotocol=_select_subprotocol,
             server_header="wiretape-simulator",
-            max_size=_MAX_MESSAGE_BYTES,
-            logger=_logger,
         )
-        try:
-            server = await listening
-        except OSError as error:
-            raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
-        async with server:
-            yield int(next(iter(server.sockets)).getsockname()[1])
 
     def _decide(self, connection: SimulatedConnection, request: Request, regions: tuple[str, ...]) -> Response | None:
         connection.ids = IdSource(self._seed, next(self._numbers))
@@ -228,11 +202,6 @@ def _request_headers(ids: IdSource, shape: Shape, region: str) -> dict[str, str]
         "x-ms-region": region,
         **simulated,
     }
-
-
-def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    # Browsers send their key as another subprotocol beside it; only this one is ever answered.
-    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None
 
 
 def _joined(headers: Headers) -> dict[str, str]:

@@ -1,11 +1,8 @@
 import asyncio
-import logging
-from types import SimpleNamespace
 
 import pytest
 
 from replay.simulator import Simulator, load_scenario, serve
-from replay.simulator.endpoint.connection import QuietHandshakes
 
 BODY = b'{"session": {"type": "realtime"}}'
 
@@ -36,14 +33,3 @@ async def test_a_plain_request_is_answered_once_and_the_connection_ends(cut: int
 async def test_what_is_no_request_is_hung_up_on() -> None:
     async with serve([load_scenario("healthy")]) as simulator:
         assert await exchange(simulator, b"POST garbage\r\n\r\n") == b""
-
-
-@pytest.mark.parametrize(("was_plain", "told"), [(True, False), (False, True)])
-def test_only_handshakes_that_came_to_nothing_are_told(was_plain: bool, told: bool) -> None:
-    error = ValueError("no request")
-    record = logging.LogRecord("n", logging.ERROR, "p", 1, "opening handshake failed", (), (ValueError, error, None))
-    record.websocket = SimpleNamespace(was_plain=was_plain)
-
-    assert QuietHandshakes().filter(record) is told
-    if told:
-        assert (record.getMessage(), record.levelname) == ("a handshake failed: no request", "INFO")

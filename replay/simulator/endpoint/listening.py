@@ -1,0 +1,69 @@
+"""Listen as an endpoint of the Realtime API does: the subprotocol, long messages, and no noise about port probes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from capture.errors import UsageProblem
+
+_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""15 MiB of audio in base64, and room around it."""
+_SUBPROTOCOL = Subprotocol("realtime")
+_logger = logging.getLogger(__name__)
+
+
+class QuietHandshakes(logging.Filter):
+    """Tells handshakes that came to nothing in one line: port probes are no faults of ours.
+
+    A plain request that was answered is none of them: nothing is told of it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the record of a failed handshake; pass all others on as they are."""
+        if record.msg == "opening handshake failed" and record.exc_info:
+            if getattr(getattr(record, "websocket", None), "was_plain", False):
+                return False
+            record.msg, record.args = "a handshake failed: %s", (record.exc_info[1],)
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+
+_logger.addFilter(QuietHandshakes())
+
+
+@asynccontextmanager
+async def listen(
+    talk: Callable[[ServerConnection], Awaitable[None]], address: tuple[str, int], **options: Any
+) -> AsyncIterator[str]:
+    """Have `talk` serve every client until the block is left; give the origin, `ws://HOST:PORT`.
+
+    `options` are those of `websockets.serve`. Raises `UsageProblem` where the address cannot be listened on.
+    """
+    host, port = address
+    listening = serve(
+        talk,
+        host,
+        port,
+        select_subprotocol=_select_subprotocol,
+        max_size=_MAX_MESSAGE_BYTES,
+        logger=_logger,
+        **options,
+    )
+    try:
+        server = await listening
+    except OSError as error:
+        raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
+    async with server:
+        bound = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://{f'[{host}]' if ':' in host else host}:{bound}"
+
+
+def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    # Browsers send their key as another subprotocol beside it; only this one is ever answered.
+    return _SUBPROTOCOL if _SUBPROTOCOL in offered else None

@@ -1,0 +1,50 @@
+"""How endpoints listen: what websockets logs of failed handshakes, the subprotocol, and where."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from types import SimpleNamespace
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
+from websockets.typing import Subprotocol
+
+from capture.errors import UsageProblem
+from replay.simulator.endpoint.listening import QuietHandshakes, listen
+
+LOOPBACK = ("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(("was_plain", "told"), [(True, False), (False, True)])
+def test_only_handshakes_that_came_to_nothing_are_told(was_plain: bool, told: bool) -> None:
+    error = ValueError("no request")
+    record = logging.LogRecord("n", logging.ERROR, "p", 1, "opening handshake failed", (), (ValueError, error, None))
+    record.websocket = SimpleNamespace(was_plain=was_plain)
+
+    assert QuietHandshakes().filter(record) is told
+    if told:
+        assert (record.getMessage(), record.levelname) == ("a handshake failed: no request", "INFO")
+
+
+async def hang_up(connection: ServerConnection) -> None:
+    await connection.close()
+
+
+async def test_of_the_subprotocols_offered_only_realtime_is_answered() -> None:
+    key = Subprotocol("openai-insecure-api-key.sk-1")
+    async with listen(hang_up, LOOPBACK) as origin:
+        async with connect(origin, subprotocols=[Subprotocol("realtime"), key]) as connection:
+            assert connection.subprotocol == "realtime"
+        async with connect(origin, subprotocols=[key]) as connection:
+            assert connection.subprotocol is None
+
+
+async def test_an_address_that_is_taken_is_named() -> None:
+    with socket.create_server(LOOPBACK) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageProblem, match=f"cannot listen on 127.0.0.1:{port} .*take another --listen"):
+            async with asyncio.timeout(10), listen(hang_up, ("127.0.0.1", port)):
+                pass
