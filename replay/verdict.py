@@ -169,7 +169,8 @@ def _list_not_tested(
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
     if len(models) < 2 and MODEL_AXIS not in varied:
         found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
-    found.append(NotTested("the dialect", ""))
+    other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
+    found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
     region = baseline.region if baseline is not None else None
     if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
         what = f"another target in region {region} (without it the region is not told from the target)"

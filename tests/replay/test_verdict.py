@@ -112,7 +112,7 @@ def test_what_was_not_tested_comes_with_the_command_that_would() -> None:
         f"wiretape replay run {SESSION} --to eastus2 --vary {SILENCE}=500,1000 --trials 5"
     )
     assert commands["the realtime model"].endswith("--to eastus2 --to TARGET_WITH_ANOTHER_MODEL --trials 5")
-    assert commands["the dialect"] == ""
+    assert commands["the dialect"].endswith("--to eastus2 --to TARGET_THAT_SPEAKS_BETA --trials 5")
     assert any("another target in region eastus2" in what for what in commands)
 
 
