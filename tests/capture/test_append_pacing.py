@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.append_pacing import AppendPace, AppendPacing
@@ -125,6 +125,7 @@ def test_g711_is_counted_in_its_own_bytes() -> None:
 
 
 @settings(max_examples=80, deadline=None)
+@example(chunk_ms=20, jitter=0.875, burst=2, drift=1.25, is_deadline=True, seed=2)
 @given(
     chunk_ms=st.sampled_from([10, 20, 40, 100]),
     jitter=st.floats(0, 0.9),
