@@ -38,6 +38,13 @@ CREATE OR REPLACE MACRO is_age_of_cap(duration_ms, started_at, expires_at) AS
 CREATE OR REPLACE MACRO error_key(error_type, error_code) AS
     CONCAT('error|', error_type, '|', error_code, '|');
 
+-- Codes, and types, of refusals that no later attempt mends: the account's (livekit/agents#7805).
+CREATE OR REPLACE MACRO is_of_the_account(code) AS
+    COALESCE(
+        code IN ('insufficient_quota', 'credit_balance_exhausted', 'billing_hard_limit_reached', 'account_deactivated'),
+        FALSE
+    );
+
 -- The failure keys that begin in one of these ways.
 CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     list_filter(COALESCE(keys, []), lambda failure_key: len(

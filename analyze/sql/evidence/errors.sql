@@ -41,7 +41,8 @@ SELECT
     CASE
         WHEN error_code = 'beta_api_shape_disabled' THEN 'beta api'
         WHEN error_code = 'invalid_api_key' THEN 'key'
-        WHEN error_code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded', 'insufficient_quota') THEN 'quota'
+        WHEN is_of_the_account(error_code) OR is_of_the_account(error_type) THEN 'account'
+        WHEN error_code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded') THEN 'quota'
         WHEN error_code = 'session_expired' OR error_message LIKE '%maximum duration%' THEN 'end of session'
         WHEN error_message LIKE 'Passing a transcription session%' THEN 'session type'
         WHEN error_code = 'unknown_parameter' AND is_of_one_dialect(field) THEN 'dialect'

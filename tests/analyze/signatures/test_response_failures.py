@@ -18,6 +18,7 @@ MIDSTREAM = "response_server_error_midstream"
 PEAK = "peak_hour_capacity"
 VARIANT = "model_variant_capacity"
 LIMITED = "inference_rate_limited"
+ACCOUNT = "account_refused"
 FILTERED = "content_filter_incomplete"
 
 HAD_AN_ERROR = "The server had an error while processing your request. Sorry about that!"
@@ -195,3 +196,42 @@ def test_other_ends_are_nothing_to_name(record: Record, names: Names, status: st
     record([*opening(), *turn(status=status, details={"type": status, "reason": reason})])
 
     assert names() == {}
+
+
+@pytest.mark.parametrize(
+    ("error_type", "code"),
+    [
+        ("insufficient_quota", "insufficient_quota"),
+        ("insufficient_quota", None),
+        ("invalid_request_error", "billing_hard_limit_reached"),
+        ("invalid_request_error", "credit_balance_exhausted"),
+        ("invalid_request_error", "account_deactivated"),
+    ],
+)
+def test_what_the_account_may_not_is_no_rate_limit(
+    record: Record, findings: Findings, error_type: str, code: str | None
+) -> None:
+    words = "You exceeded your current quota, please check your plan and billing details."
+    record([*opening(), *turn(status="failed", audio_ms=0, details=failing(code, error_type, words))])
+
+    (finding,) = findings()
+
+    assert (finding.name, finding.confidence) == (ACCOUNT, "certain")
+    assert finding.numbers == {"refused": 1, "failed_responses": 1}
+    assert finding.explains == (f"response.done|{error_type}|{code or ''}|{words}",)
+
+
+def test_an_account_that_is_refused_at_once_and_hung_up_on(record: Record, findings: Findings) -> None:
+    refusal: Line = (
+        60,
+        "server",
+        {
+            "type": "error",
+            "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "No quota."},
+        },
+    )
+    record([*opening(), refusal], closed=("server", 1008, "insufficient_quota"))
+
+    (finding,) = findings()
+
+    assert (finding.name, len(finding.explains)) == (ACCOUNT, 2)
