@@ -10,7 +10,7 @@ from capture.narration import print_json, print_line, tell
 from capture.recording.root import open_root
 from capture.sealing import Sealer
 from replay.simulator.loopback import loopback_directly
-from replay.simulator.scenario import load_scenario
+from replay.simulator.scenario import load_scenario, unmet_regions
 from replay.staging import Staged, StagedSession, stage
 
 
@@ -27,6 +27,8 @@ def run_stage(names: list[str], recordings: Path | None, *, seed: int, speed: fl
         with loopback_directly():
             for scenario in scenarios:
                 tell(f"staging {scenario.name}: {scenario.summary}")
+                if unmet := unmet_regions(scenario, {session.region for session in scenario.client.sessions}):
+                    tell(f"  {unmet}")
                 sealer, narrator = Sealer(root, in_process=True), _Narrator(prints_ids=not as_json)
                 staging = stage(scenario, root, seed=seed, speed=speed, sealer=sealer, on_played=narrator.note)
                 staged.append(asyncio.run(staging))

@@ -8,8 +8,9 @@ import signal
 
 from capture.arguments import parse_listen
 from capture.errors import UsageProblem
+from capture.narration import tell
 from replay.simulator.endpoint.server import REGIONS, serve
-from replay.simulator.scenario import list_scenarios, load_scenario
+from replay.simulator.scenario import list_scenarios, load_scenario, unmet_regions
 
 __all__ = ["list_scenarios", "run_simulator"]
 
@@ -24,6 +25,8 @@ def run_simulator(scenarios: list[str], regions: list[str], listen: str, seed: i
         if not re.fullmatch(r"[a-z0-9-]+", region):
             raise UsageProblem(f"a region is a part of the path, such as eastus2, not {region!r}")
     staged = [load_scenario(name) for name in scenarios or ["healthy"]]
+    for unmet in filter(None, (unmet_regions(scenario, served) for scenario in staged)):
+        tell(unmet)
     address = parse_listen(listen)
 
     async def run() -> None:

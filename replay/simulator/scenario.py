@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,15 @@ def read_scenario(path: Path) -> Scenario:
         raise UsageProblem(f"the scenario {path} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise UsageProblem(f"the scenario {path} is not right: {error}") from error
+
+
+def unmet_regions(scenario: Scenario, regions: Collection[str]) -> str | None:
+    """Say which regions a scenario's faults ask for where none of these is one; None where all can strike."""
+    unmet = [fault.when.region for fault in scenario.server.faults if not fault.when.may_hold_in(regions)]
+    names = [name for asked in unmet if asked for name in ((asked,) if isinstance(asked, str) else asked)]
+    if not names:
+        return None
+    return f"{scenario.name}: a fault asks for {', '.join(names)}, which is none of the regions: {', '.join(regions)}"
 
 
 def combine(scenarios: Sequence[Scenario]) -> Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -61,6 +62,10 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`every_s` and `for_s` go together")
         if self.until_s is not None and self.until_s <= (self.from_s or 0):
             raise ValueError("`until_s` must be later than `from_s`")
+
+    def may_hold_in(self, regions: Iterable[str]) -> bool:
+        """Tell whether it can strike in one of these regions."""
+        return self.region is None or any(_fits(self.region, region) for region in regions)
 
     def hold_at(self, here: Circumstance, elapsed_s: float) -> bool:
         """Tell whether all that needs no memory and no chance holds, so long after the simulator's start."""

@@ -31,6 +31,18 @@ def test_an_unknown_scenario_is_answered_with_the_list() -> None:
         run_simulator(["nope"], [], "127.0.0.1:0", 0, separate_origins=False)
 
 
+def test_a_fault_for_a_region_that_is_not_served_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mistyped = tmp_path / "mine.toml"
+    fault = '[[server.faults]]\nwhen = { region = "eastus22" }\nthen = { refuse_handshake = { status = 503, code = "503", message = "No." } }\n'
+    mistyped.write_text(f'name = "mine"\nsummary = "Refused."\n{fault}')
+
+    with pytest.raises(UsageProblem):
+        run_simulator([str(mistyped)], ["eastus2", "westus"], "nowhere", 0, separate_origins=False)
+
+    told = capsys.readouterr().err
+    assert told == "mine: a fault asks for eastus22, which is none of the regions: eastus2, westus\n"
+
+
 def test_a_region_must_fit_into_a_path() -> None:
     with pytest.raises(UsageProblem, match="not 'East US 2'"):
         run_simulator([], ["East US 2"], "127.0.0.1:0", 0, separate_origins=False)
