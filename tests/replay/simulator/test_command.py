@@ -33,7 +33,8 @@ def test_an_unknown_scenario_is_answered_with_the_list() -> None:
 
 def test_a_fault_for_a_region_that_is_not_served_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mistyped = tmp_path / "mine.toml"
-    fault = '[[server.faults]]\nwhen = { region = "eastus22" }\nthen = { refuse_handshake = { status = 503, code = "503", message = "No." } }\n'
+    refusal = '{ refuse_handshake = { status = 503, code = "503", message = "No." } }'
+    fault = f'[[server.faults]]\nwhen = {{ region = "eastus22" }}\nthen = {refusal}\n'
     mistyped.write_text(f'name = "mine"\nsummary = "Refused."\n{fault}')
 
     with pytest.raises(UsageProblem):
