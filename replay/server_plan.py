@@ -117,7 +117,7 @@ class _Planner:
     def __init__(self, gaps: Iterable[Mapping[str, Any]]) -> None:
         self._scope = WindowScope(gaps, IdIndex())
         self._moments: list[Moment] = [Moment(OPENED, 0)]
-        self._last_sent = OPENED
+        self._first_sent = self._last_sent = OPENED
         self._unanswered = Unanswered()
         self._counts: Counter[str] = Counter()
         self._turns_due: list[int] = []
@@ -192,12 +192,16 @@ class _Planner:
         event_type = message.type or kind_of(message.content)
         # Places in the audio are moments of their own, so the causes come first.
         hard, soft = self._causes(ga_name(event_type), event)
+        # No server says anything before it has opened the session, however early it was asked.
+        soft.add(self._first_sent)
         at_ns = self._scope.elapsed_ns(message.offset_ns)
         sent = Outgoing(len(self._moments), at_ns, "message", event_type, message.content, hard, soft)
         self._moments.append(sent)
         self._configuration.observe("server", event)
         self._note(ga_name(event_type), event, sent)
         self._last_sent = sent.number
+        if self._first_sent == OPENED:
+            self._first_sent = sent.number
 
     def _take_close(self, message: Message) -> None:
         if message.sender == "server":

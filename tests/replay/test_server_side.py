@@ -113,6 +113,13 @@ def test_an_answer_waits_for_its_question_and_keeps_its_pace(script: Any) -> Non
     assert stage.contents == [message.content for message in script.messages if message.sender == "server"]
 
 
+def test_a_client_that_asks_at_once_hears_first_that_the_session_is_there(script: Any) -> None:
+    script.server(CREATED, 400).client(UPDATE, 410).server({"type": "session.updated"}, 420)
+    stage = serve(script.messages).send(10, UPDATE).wait(1000)
+
+    assert stage.sent == [(400, "session.created"), (410, "session.updated")]
+
+
 @pytest.mark.parametrize(("speed", "at_ms"), [(2.0, 2550), (math.inf, 2500)])
 def test_speed_shortens_what_passes_between_messages(script: Any, speed: float, at_ms: float) -> None:
     script.server(CREATED, 100).client(CREATE, 300).server(begun("resp_1"), 400)
