@@ -15,6 +15,7 @@ from capture.realtime.events import is_in_conversation
 Json = dict[str, Any]
 
 _FIRST_EVENTS = {"session.created", "transcription_session.created", "conversation.created"}
+_COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -40,6 +41,7 @@ class Progress:
         """Audio received so far, by assistant item."""
         self._updates_sent: list[str | None] = []
         self._creates_unanswered: list[str | None] = []
+        self._commits_unanswered: list[str | None] = []
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
 
@@ -51,6 +53,7 @@ class Progress:
     def missing(self) -> list[str]:
         """List the events that the endpoint still owes, each with what it belongs to."""
         return [
+            *("input_audio_buffer.committed for a commit" for _ in self._commits_unanswered),
             *(f"transcription of {item}" for item in self._transcriptions_due),
             *(f"response to {item}" for item in self._answers_due),
             *("response.created for a response.create" for _ in self._creates_unanswered),
@@ -80,6 +83,8 @@ class Progress:
             self._updates_sent.append(_text(event.get("event_id")))
         elif event_type == "response.create":
             self._creates_unanswered.append(_text(event.get("event_id")))
+        elif event_type == "input_audio_buffer.commit":
+            self._commits_unanswered.append(_text(event.get("event_id")))
 
     def _observe_buffer(self, event_type: str, event: Json) -> None:
         if event_type == "input_audio_buffer.speech_started":
@@ -88,8 +93,10 @@ class Progress:
             self._answers_due.clear()
         elif event_type in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self.speech_is_open = False
-            if event_type.endswith("committed") and isinstance(event.get("item_id"), str):
-                self._observe_commit(event["item_id"])
+            if event_type.endswith("committed"):
+                self._commits_unanswered[:1] = []
+                if isinstance(event.get("item_id"), str):
+                    self._observe_commit(event["item_id"])
 
     def _observe_commit(self, item_id: str) -> None:
         self.commits.append(item_id)
@@ -145,6 +152,10 @@ class Progress:
         param = _text(get_path(event, "error.param")) or ""
         if culprit is not None and culprit in self._creates_unanswered:
             self._creates_unanswered.remove(culprit)
+        elif culprit is not None and culprit in self._commits_unanswered:
+            self._commits_unanswered.remove(culprit)
+        elif get_path(event, "error.code") == _COMMIT_EMPTY:
+            self._commits_unanswered[:1] = []
         elif self._updates_sent and (culprit in self._updates_sent if culprit else param.startswith("session")):
             self._answer_update()
         elif culprit is None and self._creates_unanswered:

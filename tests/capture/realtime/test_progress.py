@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 VAD = {"type": "server_vad"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_a"}
+OF_THE_CLIENT = {"response.create", "session.update", "input_audio_buffer.commit"}
+COMMIT = {"type": "input_audio_buffer.commit", "event_id": "mine"}
 DONE = {"type": "response.done", "response": {"id": "resp_a"}}
 CREATED = {"type": "response.created", "response": {"id": "resp_a"}}
 
@@ -24,7 +26,7 @@ def echoed(detection: Json | None = VAD, transcription: Json | None = None, **se
 def progress_of(*events: Json) -> Progress:
     progress = Progress()
     for event in events:
-        progress.observe("client" if event["type"] in ("response.create", "session.update") else "server", event)
+        progress.observe("client" if event["type"] in OF_THE_CLIENT else "server", event)
     return progress
 
 
@@ -87,6 +89,22 @@ def test_a_refused_response_create_is_not_waited_for() -> None:
     assert progress_of(create, {"type": "error", "error": {"event_id": "mine"}}).is_idle
     assert progress_of({"type": "response.create"}, {"type": "error", "error": {}}).is_idle
     assert not progress_of(create, {"type": "error", "error": {"event_id": "another"}}).is_idle
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        COMMITTED,
+        {"type": "error", "error": {"event_id": "mine", "type": "invalid_request_error"}},
+        {"type": "error", "error": {"code": "input_audio_buffer_commit_empty"}},
+    ],
+    ids=["taken", "refused by name", "empty"],
+)
+def test_a_commit_is_owed_its_item_or_a_refusal(answer: Json) -> None:
+    progress = progress_of(echoed(detection=None), COMMIT)
+    assert progress.missing() == ["input_audio_buffer.committed for a commit"]
+    progress.observe("server", answer)
+    assert progress.missing() == []
 
 
 def test_responses_out_of_band_are_open_ends_but_do_not_count() -> None:
