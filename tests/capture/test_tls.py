@@ -200,7 +200,7 @@ async def test_large_messages_pass_both_ways_over_tls_and_the_close_with_them(
     recorder: Recorder, certificate: Certificate, endpoint_tls: ssl.SSLContext, is_tls_above: bool
 ) -> None:
     options: dict[str, Any] = {"ssl": endpoint_tls} if is_tls_above else {}
-    message = noise(16 << 20)
+    message = noise(4 << 20)
     async with endpoint(**options) as target, relayed(target, recorder, certificate) as origin:
         assert origin.startswith("wss://127.0.0.1:")
         async with connect(f"{origin}/v1/realtime", ssl=trusting(certificate), max_size=None) as client:

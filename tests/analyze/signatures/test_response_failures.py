@@ -24,6 +24,9 @@ FILTERED = "content_filter_incomplete"
 HAD_AN_ERROR = "The server had an error while processing your request. Sorry about that!"
 GOOD_HOURS = ("06", "07", "10", "11")
 
+once = pytest.mark.parametrize("dialect", ["ga"], indirect=True)
+"""Rates over many calls know nothing of a dialect, and each takes a hundred calls."""
+
 
 def failing(code: str | None, error_type: str = "server_error", message: str = HAD_AN_ERROR) -> dict[str, Any]:
     return {"type": "failed", "error": {"type": error_type, "code": code, "message": message}}
@@ -69,6 +72,7 @@ def test_a_server_error_without_a_code(record: Record, findings: Findings) -> No
     assert finding.explains == (f"response.done|server_error||{HAD_AN_ERROR}",)
 
 
+@once
 def test_failures_that_follow_the_hour(record: Record, findings: Findings) -> None:
     for clock in GOOD_HOURS:
         hour(record, clock, turns=10, failed=0)
@@ -83,6 +87,7 @@ def test_failures_that_follow_the_hour(record: Record, findings: Findings) -> No
     assert found[0].numbers["best_hour_share"] == 0
 
 
+@once
 def test_the_published_rates_are_capacity(record: Record, names: Names) -> None:
     # 8 of 997 at 06:00 and 135 of 893 at 08:00, at a tenth of the size.
     quiet = hour(record, "06", turns=100, failed=1, calls=10)
@@ -91,6 +96,7 @@ def test_the_published_rates_are_capacity(record: Record, names: Names) -> None:
     assert names() == {session: [PEAK] for session in sorted(quiet | busy)}
 
 
+@once
 def test_the_peak_of_one_day_is_not_hidden_by_another_day(record: Record, names: Names) -> None:
     quiet = hour(record, "06", turns=30, failed=1)
     busy = hour(record, "08", turns=30, failed=15)
@@ -99,12 +105,14 @@ def test_the_peak_of_one_day_is_not_hidden_by_another_day(record: Record, names:
     assert names() == {session: [PEAK] for session in sorted(quiet | busy)}
 
 
+@once
 def test_one_rate_all_day_is_no_peak(record: Record, names: Names) -> None:
     sessions = set.union(*(hour(record, f"{clock:02}", turns=6, failed=1 + clock % 2) for clock in range(6, 14)))
 
     assert names() == {session: [MIDSTREAM] for session in sorted(sessions)}
 
 
+@once
 def test_one_failure_in_a_day_is_no_peak(record: Record, names: Names) -> None:
     for clock in GOOD_HOURS:
         hour(record, clock, turns=6, failed=0)
@@ -113,6 +121,7 @@ def test_one_failure_in_a_day_is_no_peak(record: Record, names: Names) -> None:
     assert names() == {once: [MIDSTREAM]}
 
 
+@once
 def test_one_call_in_which_everything_fails_is_no_peak(record: Record, names: Names) -> None:
     for clock in (*GOOD_HOURS, "08"):
         hour(record, clock, turns=10, failed=0)
@@ -129,6 +138,7 @@ def test_where_each_hour_has_one_call_nobody_knows_whether_it_is_the_hour(record
     assert names() == {call: [MIDSTREAM]}
 
 
+@once
 def test_the_peak_of_another_region_is_not_this_ones(record: Record, names: Names) -> None:
     for clock in GOOD_HOURS:
         hour(record, clock, turns=10, failed=0)
