@@ -46,6 +46,8 @@ class SessionSummary:
     tags: dict[str, str]
     findings: tuple[str, ...] | None = None
     """Names of what the signatures found, the surest first; None where nobody looked."""
+    notes: tuple[str, ...] = ()
+    """What people wrote about it later, in the order it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,3 +301,14 @@ class RunSummary:
     failed: int
     ok: int
     not_counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One value of one field, and how many of the picked sessions have it."""
+
+    field: str
+    """As the filter names it; a tag's is `tag`, and its value `NAME=VALUE`."""
+    value: str
+    sessions: int
+    failed: int

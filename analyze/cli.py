@@ -124,6 +124,31 @@ def explain_command(
             print_all(*explanation_page(explanation, page().width))
 
 
+@app.command("annotate")
+def annotate_command(
+    context: typer.Context,
+    session: Session,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="K=V", help="Give it a tag; K= takes the tag away.")
+    ] = None,
+    note: Annotated[list[str] | None, typer.Option("--note", metavar="TEXT", help="Write a note about it.")] = None,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a recorded session tags and notes; the recording itself stays as it is."""
+    from analyze.annotating import annotate, read_tag
+    from analyze.printing.page import narrate, print_json
+
+    with _asking(context, recordings) as queries:
+        session_id = queries.resolve(session)
+        annotate(queries.store.root, [session_id], tags=dict(map(read_tag, tag or [])), notes=note or [])
+        queries.store.refresh()
+        summary = queries.session(session_id).summary
+        if as_json:
+            print_json({"session_id": session_id, "tags": summary.tags, "notes": summary.notes})
+        narrate(f"annotated {session_id}: find it with the filter tag:NAME=VALUE or note:WORD")
+
+
 @app.command("diff")
 def diff_command(
     context: typer.Context,

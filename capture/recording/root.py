@@ -36,6 +36,11 @@ class Root:
         return self.path / "runs"
 
     @property
+    def annotations(self) -> Path:
+        """Tags and notes that were given later."""
+        return self.path / "annotations"
+
+    @property
     def manifests(self) -> Path:
         """One JSON file a date that was compacted."""
         return self.path / "manifests"
