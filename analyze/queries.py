@@ -14,6 +14,7 @@ from analyze.answers import (
     LatencyDelta,
     MatrixCell,
     PathChange,
+    RateOverTime,
     RunSummary,
     SessionDetail,
     SessionDiff,
@@ -29,6 +30,7 @@ from analyze.facets import count_facets
 from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
+from analyze.over_time import rates_over_time
 from analyze.runs import list_runs
 from analyze.session_parts import (
     Row,
@@ -62,6 +64,7 @@ __all__ = [
     "MatrixCell",
     "PathChange",
     "Queries",
+    "RateOverTime",
     "RunSummary",
     "SessionDetail",
     "SessionDiff",
@@ -180,6 +183,21 @@ class Queries:
             found.params,
         )
         return count_failures(by, rows)
+
+    def failures_over_time(
+        self,
+        by: str | None = None,
+        *,
+        filter: str = "",  # noqa: A002 - its word
+    ) -> list[RateOverTime]:
+        """Count failures span by span, all sessions first, then value by value of a dimension."""
+        found = self._read_filter(filter)
+        label = f", COALESCE(CAST({dimension_sql(by)} AS VARCHAR), '–') AS label" if by else ""
+        rows = self.store.rows(
+            f"SELECT started_at, COALESCE(trial_outcome, outcome) AS outcome{label} FROM sessions WHERE {found.sql}",  # noqa: S608 - columns of ours, values are parameters
+            found.params,
+        )
+        return rates_over_time(rows)
 
     def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
         """Count the values of the fields that sessions are told apart by, field by field, the most frequent first.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analyze.answers import SessionSummary
 from analyze.tui.figures import clock, failure_name, finding_words, mark, milliseconds, seconds
-from analyze.tui.lines import Line, Run, join, text
+from analyze.tui.lines import Line, Run, join, plain, text
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import Column
 
@@ -35,6 +35,11 @@ def _found(session: SessionSummary) -> str:
         return ""
     # Until the signatures were asked nothing says that it is unknown.
     return f"{'' if session.findings is None else '? '}{failure_name(session.failure_keys[0])}"
+
+
+def _said(session: SessionSummary) -> Line:
+    tags = [text(f"{name}={value}" if value else name, "muted") for name, value in session.tags.items()]
+    return join([*tags, *((Run("✎ ", "muted"), *text(note)) for note in session.notes[-1:])], " ")
 
 
 def _words(value: str | None) -> Line:
@@ -79,6 +84,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         order=lambda row: row.first_audio_ms or 0.0,
     ),
     Column("finding", _finding, 16, 60, order=_found, elastic=True),
+    Column("said", _said, 8, 30, 7, order=lambda row: plain(_said(row))),
     Column("run", _run_name, 6, 12, 4, order=lambda row: (row.run_id or "", row.trial or 0)),
 )
 

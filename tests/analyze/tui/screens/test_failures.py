@@ -82,6 +82,49 @@ async def test_x_and_y_change_the_dimensions(app: WiretapeApp, source: Any, show
         assert "region \\ model" in shown(app)
 
 
+async def test_a_filter_narrows_the_matrix_its_findings_and_its_cells(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash", *"role:replayed", "enter")
+        assert "5/5   57–100 %" in shown(app)
+        assert "5 of 19 failed" in shown(app)
+        assert "5 sessions  transcription_model_path_failure" in shown(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, SessionsScreen)
+        assert app.screen.filter_text == "transcription_model:gpt-4o-transcribe region:eastus2 role:replayed"
+        assert len(app.screen.table.rows) == 5
+        await press(pilot, "f", "escape")
+        assert isinstance(app.screen, FailuresScreen)
+        assert "6/6   61–100 %" in shown(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, SessionsScreen)
+
+
+async def test_any_dimension_can_be_chosen(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], tags={"team": "voice"})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "X", *"turn det", "enter")
+        assert "transcription model \\ turn detection" in shown(app)
+        await press(pilot, "Y", *"outcome", "enter", "escape", "Y", *"dialect", "enter")
+        assert "dialect \\ turn detection" in shown(app)
+
+
+async def test_rates_over_time_take_the_place_of_the_matrix(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "t")
+        assert "02-12 08:30:35 to 02-12 08:30:56 UTC, 1 s a bar" in shown(app)
+        assert "6/20" in shown(app)
+        assert "\u2502 eastus2" not in shown(app)
+        assert ("failures_over_time", "transcription_model", "") in source.asked
+        await press(pilot, "y", "t")
+        assert "model \\ region" in shown(app)
+        assert "6/10" in shown(app)
+
+
 async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(source: Any, shown: Shown) -> None:
     source.listed[0] = replace(source.listed[0], failure_keys=("error|odd|strange|no [bold]luck[/bold]",))
     app = WiretapeApp(source, start="failures")
