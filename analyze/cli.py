@@ -177,6 +177,9 @@ def failures_command(
         str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
     ] = "region,transcription_model",
     run: Annotated[str | None, typer.Option("--run", help="Sessions of this run only: id, prefix, or `last`.")] = None,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="Rates over time for each value of ROW, with onset and clearing.")
+    ] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -184,12 +187,16 @@ def failures_command(
     from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
     from analyze.printing.page import heading, narrate, print_all, print_json
+    from analyze.printing.rates import print_rates
     from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
         if run is not None:
             filter = f"{filter} run:{load_run(queries.store.root, run).run_id}"  # noqa: A001 - its word
+        if over_time:
+            print_rates(queries.failures_over_time(by.partition(",")[0].strip(), filter=filter), as_json=as_json)
+            return
         findings, unknown = queries.findings(filter), queries.unknown_failures(filter)
         matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter)
         if as_json:

@@ -32,7 +32,8 @@ _STEPS_S = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
     2_592_000, 31_536_000, 315_360_000,
 )  # fmt: skip
-_BARS = "▁▂▃▄▅▆▇█"
+# Not the full block, which would touch the line above.
+_BARS = "▁▂▃▄▅▆▇"
 
 
 @dataclass(frozen=True, slots=True)

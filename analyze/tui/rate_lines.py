@@ -12,8 +12,6 @@ from analyze.tui.tones import Tone
 
 _LEAST_NAME_CELLS = 12
 _COUNT_CELLS = 10
-PALE_BELOW = 5
-"""A span with fewer sessions says little, and looks it."""
 
 
 def rate_lines(rates: Sequence[RateOverTime], width: int, by: str) -> list[Line]:
@@ -36,16 +34,12 @@ def rate_lines(rates: Sequence[RateOverTime], width: int, by: str) -> list[Line]
 
 
 def bar_line(spans: Sequence[RateSpan]) -> Line:
-    """Draw a bar a span: red where sessions failed, pale where there are too few to tell."""
+    """Draw a bar a span: red where sessions failed, a pale dot where none failed or passed."""
     return tuple(Run(bar, _tone(span)) for bar, span in zip(spark(spans), spans, strict=True))
 
 
 def _tone(span: RateSpan) -> Tone:
-    if not span.trials:
-        return "pale"
-    if span.failed:
-        return "failed" if span.trials >= PALE_BELOW else "incomplete"
-    return "ok" if span.trials >= PALE_BELOW else "muted"
+    return "pale" if not span.trials else "failed" if span.failed else "ok"
 
 
 def axis_line(spans: Sequence[RateSpan]) -> Line:

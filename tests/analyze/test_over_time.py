@@ -65,7 +65,7 @@ def test_a_window_of_one_value_is_found_beside_healthy_ones() -> None:
     assert east.window is not None
     assert west.window is None
     assert spark(west.spans) == "▁" * 30
-    assert spark(east.spans) == "▁" * 15 + "█" * 5 + "▁" * 10
+    assert spark(east.spans) == "▁" * 15 + "▇" * 5 + "▁" * 10
 
 
 def test_the_values_that_fail_most_are_shown() -> None:

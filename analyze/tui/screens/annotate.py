@@ -53,9 +53,9 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
             yield Block([text("note", "muted")])
             yield Input(placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
             yield Block(id="problem")
-            keys = ("tab", "other field"), ("enter", "write it down"), ("esc", "back")
-            runs = [run for key, what in keys for run in (Run(key, "strong"), Run(f" {what} · ", "muted"))]
-            yield Block([tuple(runs)])
+            yield Block(
+                [join([_key("tab", "other field"), _key("enter", "write it down"), _key("esc", "back")], " · ")]
+            )
 
     @on(Input.Submitted)
     def _write(self) -> None:
@@ -66,6 +66,10 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
             return
         note = self.query_one("#note", Input).value.strip()
         self.dismiss(Remarks(tags, [note] if note else []) if tags or note else None)
+
+
+def _key(key: str, what: str) -> Line:
+    return (Run(key, "strong"), Run(f" {what}", "muted"))
 
 
 def said_lines(sessions: Sequence[SessionSummary]) -> list[Line]:

@@ -150,10 +150,16 @@ class FailuresScreen(FilteringScreen):
 
     def _show_time_or_matrix(self) -> None:
         self.set_class(self.shows_time, "-time")
+        self.refresh_bindings()
         self.leave_filter()
 
     def _show_rates(self, rates: Sequence[RateOverTime]) -> None:
         self.query_one("#rates", LineView).show(rate_lines(rates, self.size.width - 4, self.rows))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Open a cell only where cells are in sight."""
+        del parameters
+        return not (action == "open" and self.shows_time)
 
     def action_turn_time(self) -> None:
         """Show rates over time, or the matrix again."""
@@ -266,11 +272,11 @@ class FailuresScreen(FilteringScreen):
 def legend_line() -> Line:
     """Explain the cells: what is counted, and what their colour means."""
     return (
-        Run("  failed / trials, Wilson interval 95 %", "muted"),
-        Run(f" · pale below {PALE_BELOW} · +n not counted · ", "pale"),
-        Run(" low end ≥ 10 ", "heat1"),
-        Run(" ≥ 30 ", "heat2"),
-        Run(" ≥ 60 % ", "heat3"),
+        Run("  k/n, 95 % interval", "muted"),
+        Run(f" · pale: n < {PALE_BELOW} · +n not counted · low end ", "pale"),
+        Run(" ≥10 ", "heat1"),
+        Run(" ≥30 ", "heat2"),
+        Run(" ≥60 % ", "heat3"),
     )
 
 

@@ -17,8 +17,8 @@ from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 
 HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
-_FIELD_CELLS = 20
-_VALUE_CELLS = 40
+_FIELD_CELLS = 21
+_COUNT_CELLS = 8
 
 
 class FilteringScreen(SourceScreen[None]):
@@ -75,7 +75,9 @@ class FilteringScreen(SourceScreen[None]):
 
     @on(FilterBar.Typed)
     def _typed(self, event: FilterBar.Typed) -> None:
-        if event.content != self.filter_text:
+        # A field whose value is still to be typed picks nothing yet.
+        is_half = event.content.endswith((":", "!=")) and not event.accepted
+        if event.content != self.filter_text and not is_half:
             self._take(event.content)
         if event.accepted:
             self.leave_filter()
@@ -131,10 +133,11 @@ class FilteringScreen(SourceScreen[None]):
 
 def facet_line(facet: Facet) -> Line:
     """Write a value: its field, how many sessions have it, and how many of them failed."""
-    failed = (Run(f"  ▲ {facet.failed:,}", "failed"),) if facet.failed else ()
+    failed = (Run(f"▲ {facet.failed:,}", "failed"),) if facet.failed else ()
     return (
+        *pad(text(f"{facet.sessions:,}"), _COUNT_CELLS, "right"),
+        Run("  "),
+        *pad(failed, _COUNT_CELLS),
         *pad(text(facet.field.replace("_", " "), "muted"), _FIELD_CELLS),
-        *pad(text(facet.value), _VALUE_CELLS),
-        *pad(text(f"{facet.sessions:,}"), 8, "right"),
-        *failed,
+        *text(facet.value),
     )

@@ -97,6 +97,23 @@ async def test_a_real_root_is_shown(
     source.close()
 
 
+async def test_the_keys_of_the_readme_lead_to_the_region_at_fault(shown: Callable[[App[None]], str]) -> None:
+    home = Path(app_module.__file__).parents[2]
+    assert "`f` shows what was found" in (home / "README.md").read_text(encoding="utf-8")
+    source = RootSource(Root(home / "recordings"))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "f")
+        assert "gpt-4o-transcribe × eastus2  6 of 6 failed" in shown(app)
+        assert "it takes both" in shown(app)
+        await press(pilot, "enter")
+        assert "6 of 21" in shown(app)
+        await press(pilot, "enter", "n")
+        assert "input_audio_transcription.failed" in shown(app)
+    source.close()
+
+
 def test_run_closes_its_source(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[Any] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
