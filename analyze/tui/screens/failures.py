@@ -308,7 +308,8 @@ def cell_filter(values: Mapping[str, str]) -> str | None:
     if any(value == ABSENT or set(value) & set(',*"') for value in values.values()):
         return None
     asked = {name: value for name, value in values.items() if value != ALL}
-    if any(name == "date" or (name.startswith("tag:") and "=" in name) for name in asked):
+    # A day has no term of its own, and the name of a tag ends at the first `=`.
+    if any(name == "date" or "=" in name for name in asked):
         return None
     terms = [f"{name}={value}" if name.startswith("tag:") else f"{name}:{value}" for name, value in asked.items()]
     return " ".join(map(shlex.quote, terms))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 
 from analyze.answers import Facet
+from analyze.filters import split_sql
 from analyze.tui.filter_completion import Way, quoted, values_of, ways
 from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.memory import Memory
@@ -75,9 +76,9 @@ class FilteringScreen(SourceScreen[None]):
 
     @on(FilterBar.Typed)
     def _typed(self, event: FilterBar.Typed) -> None:
-        # A field whose value is still to be typed picks nothing yet.
-        is_half = event.content.endswith((":", "!=")) and not event.accepted
-        if event.content != self.filter_text and not is_half:
+        # A field whose value is still to be typed picks nothing yet, and SQL is run when it is written out.
+        is_open = event.content.endswith((":", "!=")) or split_sql(event.content)[1] != ""
+        if event.content != self.filter_text and (event.accepted or not is_open):
             self._take(event.content)
         if event.accepted:
             self.leave_filter()

@@ -139,7 +139,7 @@ class SessionsScreen(MarkingScreen):
         shown = self.query_one(LiveList)
         ended = {session.session_id for session in shown.sessions} - {session.session_id for session in sessions}
         shown.show(sessions)
-        self._show_place(sum(not session.is_left_behind for session in sessions))
+        self._show_place(sum(session.state == "live" for session in sessions))
         is_reading = any(worker.group in ("sessions", "findings") for worker in self.workers)
         # A busy proxy ends a call a second: the list must not be read without end.
         if ended and not is_reading and monotonic() - self._read_at > REREAD_S:

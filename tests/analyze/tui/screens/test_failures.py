@@ -166,6 +166,8 @@ async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
         ({"region": "–"}, None),
         ({"model": "a,b"}, None),
         ({"model": "gpt*"}, None),
+        ({"tag:team": "voice", "region": "eastus2"}, "tag:team=voice region:eastus2"),
+        ({"date": "2026-02-12"}, None),
     ],
 )
 def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:

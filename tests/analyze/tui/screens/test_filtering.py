@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
@@ -36,6 +37,20 @@ async def test_fields_and_values_are_completed_as_they_are_typed(source: Any, sh
         # Where there is nothing to go on with, tab leaves.
         await press(pilot, "slash", "tab")
         assert not app.screen.query_one(FilterBar).query_one("Input").has_focus
+
+
+@pytest.mark.parametrize("typed", ["region:", "-model!=", "=turns >"])
+async def test_what_is_half_typed_picks_nothing_until_enter(source: Any, typed: str) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        bar = app.screen.query_one(FilterBar)
+        bar.post_message(FilterBar.Typed(bar, typed, accepted=False))
+        await settle(pilot)
+        assert filtering(app).filter_text == ""
+        bar.post_message(FilterBar.Typed(bar, typed, accepted=True))
+        await settle(pilot)
+        assert filtering(app).filter_text == typed
 
 
 async def test_a_value_narrows_the_filter(source: Any, shown: Shown) -> None:
