@@ -87,7 +87,9 @@ async def test_a_filter_narrows_the_matrix_its_findings_and_its_cells(
 ) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "slash", *"role:replayed", "enter")
+        await press(pilot, "slash")
+        await pilot.press(*"role:replayed")
+        await press(pilot, "enter")
         assert "5/5   57–100 %" in shown(app)
         assert "5 of 19 failed" in shown(app)
         assert "5 sessions  transcription_model_path_failure" in shown(app)
@@ -106,9 +108,15 @@ async def test_any_dimension_can_be_chosen(app: WiretapeApp, source: Any, shown:
     source.listed[0] = replace(source.listed[0], tags={"team": "voice"})
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "X", *"turn det", "enter")
+        await press(pilot, "X")
+        await pilot.press(*"turn det")
+        await press(pilot, "enter")
         assert "transcription model \\ turn detection" in shown(app)
-        await press(pilot, "Y", *"outcome", "enter", "escape", "Y", *"dialect", "enter")
+        await press(pilot, "Y")
+        await pilot.press(*"outcome")
+        await press(pilot, "enter", "escape", "Y")
+        await pilot.press(*"dialect")
+        await press(pilot, "enter")
         assert "dialect \\ turn detection" in shown(app)
 
 

@@ -26,13 +26,16 @@ async def test_fields_and_values_are_completed_as_they_are_typed(source: Any, sh
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "slash", *"reg")
+        await press(pilot, "slash")
+        await pilot.press(*"reg")
         assert "tab region:" in shown(app)
         await press(pilot, "tab")
         assert "tab eastus2 · swedencentral" in shown(app)
-        await press(pilot, *"sw", "tab")
+        await pilot.press(*"sw")
+        await press(pilot, "tab")
         assert app.screen.query_one(FilterBar).content == "region:swedencentral "
-        await press(pilot, *"outcome:", "tab", "enter")
+        await pilot.press(*"outcome:")
+        await press(pilot, "tab", "enter")
         assert filtering(app).filter_text == "region:swedencentral outcome:failed "
         # Where there is nothing to go on with, tab leaves.
         await press(pilot, "slash", "tab")
@@ -59,12 +62,17 @@ async def test_a_value_narrows_the_filter(source: Any, shown: Shown) -> None:
         await settle(pilot)
         await press(pilot, "v")
         assert re.search(r"11  ▲ 6 +region +eastus2", shown(app))
-        await press(pilot, *"region swe", "enter")
+        await pilot.press(*"region swe")
+        await press(pilot, "enter")
         assert filtering(app).filter_text == "region:swedencentral"
         assert "10 of 21" in shown(app)
-        await press(pilot, "v", *"outcome ok", "enter")
+        await press(pilot, "v")
+        await pilot.press(*"outcome ok")
+        await press(pilot, "enter")
         assert filtering(app).filter_text == "outcome:ok region:swedencentral"
-        await press(pilot, "v", *"outcome ok", "enter")
+        await press(pilot, "v")
+        await pilot.press(*"outcome ok")
+        await press(pilot, "enter")
         assert filtering(app).filter_text == "outcome:ok region:swedencentral"
 
 
@@ -77,10 +85,16 @@ async def test_a_filter_is_saved_recalled_on_another_screen_and_removed(
         await settle(pilot)
         await press(pilot, "l")
         assert "no saved filter" in shown(app)
-        await press(pilot, "escape", "slash", *"region:eastus2", "enter", "l", *"east", "enter")
+        await press(pilot, "escape", "slash")
+        await pilot.press(*"region:eastus2")
+        await press(pilot, "enter", "l")
+        await pilot.press(*"east")
+        await press(pilot, "enter")
         assert "saved as east" in shown(app)
         assert Memory(path, source.root).filters == {"east": "region:eastus2"}
-        await press(pilot, "escape", "f", "l", *"eas", "enter")
+        await press(pilot, "escape", "f", "l")
+        await pilot.press(*"eas")
+        await press(pilot, "enter")
         assert filtering(app).filter_text == "region:eastus2"
         assert "6 of 10 failed" in shown(app)
         await press(pilot, "l", "ctrl+r", "escape")

@@ -48,7 +48,10 @@ async def test_tags_and_a_note_are_written_for_all_that_are_marked(source: Any, 
         await press(pilot, "space", "space", "t")
         assert isinstance(app.screen, AnnotateScreen)
         assert "Tags and a note for 2 sessions" in shown(app)
-        await press(pilot, *"cause=net old=", "tab", *"echo", "enter")
+        await pilot.press(*"cause=net old=")
+        await press(pilot, "tab")
+        await pilot.press(*"echo")
+        await press(pilot, "enter")
         ids = tuple(session.session_id for session in source.listed[:2])
         assert ("annotate", ids, {"cause": "net", "old": None}, ("echo",)) in source.asked
         assert shown(app).count("cause=net ✎ echo") == 2
@@ -56,7 +59,8 @@ async def test_tags_and_a_note_are_written_for_all_that_are_marked(source: Any, 
         # What was said is shown where more is to be said.
         await press(pilot, "home", "t")
         assert "✎ echo" in shown(app)
-        await press(pilot, *"no tag", "enter")
+        await pilot.press(*"no tag")
+        await press(pilot, "enter")
         assert "a tag is NAME=VALUE" in shown(app)
         app.screen.query_one("#tags", Input).value = ""
         await press(pilot, "enter")
@@ -69,5 +73,7 @@ async def test_a_note_that_cannot_be_written_is_a_sentence(source: Any, shown: S
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "t", "tab", *"echo", "enter")
+        await press(pilot, "t", "tab")
+        await pilot.press(*"echo")
+        await press(pilot, "enter")
         assert "disk full" in shown(app)

@@ -187,7 +187,9 @@ async def test_a_click_on_the_name_of_a_column_sorts_by_it(source: Any, shown: S
         await pilot.click(sessions(app).table, offset=(24, 0))
         await settle(pilot)
         assert "target▾" in shown(app)
-        await press(pilot, "o", *"model", "enter")
+        await press(pilot, "o")
+        await pilot.press(*"model")
+        await press(pilot, "enter")
         assert sessions(app).order == ("model", False)
 
 
@@ -198,7 +200,9 @@ async def test_where_one_was_survives_a_restart(source: Any, tmp_path: Path, sho
     app = start()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "slash", *"region:swedencentral", "enter", "s", "down", "down", "down")
+        await press(pilot, "slash")
+        await pilot.press(*"region:swedencentral")
+        await press(pilot, "enter", "s", "down", "down", "down")
         selected = sessions(app).table.current
     again = start()
     async with again.run_test(size=(120, 40)) as pilot:
