@@ -134,6 +134,8 @@ class Store:
     def refresh(self) -> None:
         """Take in what was recorded or removed since the root was opened."""
         with self._lock:
+            # Apart from the recordings: what is said of sessions changes nothing that was computed from these.
+            self._annotations.take_in()
             while True:
                 listing = self._list()
                 try:
@@ -147,7 +149,6 @@ class Store:
 
     def _take_in(self, listing: Listing) -> None:
         self._tables.take_in(listing)
-        self._annotations.take_in()
         self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
         self._scope, self._near = None, ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analyze.answers import SessionSummary
 from analyze.tui.figures import clock, failure_name, finding_words, mark, milliseconds, seconds
-from analyze.tui.lines import Line, Run, join, plain, text
+from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import Column
 
@@ -84,7 +84,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         order=lambda row: row.first_audio_ms or 0.0,
     ),
     Column("finding", _finding, 16, 60, order=_found, elastic=True),
-    Column("said", _said, 8, 30, 7, order=lambda row: plain(_said(row))),
+    Column("said", _said, 8, 30, 7),
     Column("run", _run_name, 6, 12, 4, order=lambda row: (row.run_id or "", row.trial or 0)),
 )
 

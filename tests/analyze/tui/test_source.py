@@ -10,7 +10,8 @@ import pytest
 
 from analyze.findings import Finding, find_all
 from analyze.store import Store
-from analyze.tui.screens.failures import DIMENSIONS, MORE_DIMENSIONS, cell_filter
+from analyze.tui.failure_lines import cell_filter
+from analyze.tui.screens.failures import DIMENSIONS, MORE_DIMENSIONS
 from analyze.tui.source import RootSource
 from capture.errors import UsageProblem
 from capture.journal import JournalWriter

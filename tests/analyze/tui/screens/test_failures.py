@@ -9,7 +9,7 @@ from textual.app import App
 
 from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.app import WiretapeApp
-from analyze.tui.screens.failures import FailuresScreen, cell_filter
+from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 
@@ -163,20 +163,3 @@ async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
         assert "no sessions that failed or passed" in shown(app)
         await press(pilot, "enter", "down", "right")
         assert isinstance(app.screen, FailuresScreen)
-
-
-@pytest.mark.parametrize(
-    ("values", "filter_text"),
-    [
-        ({"region": "eastus2", "model": "gpt-realtime"}, "region:eastus2 model:gpt-realtime"),
-        ({"region": "eastus2", "model": "all"}, "region:eastus2"),
-        ({"cell": "eastus2 · model=a"}, "'cell:eastus2 · model=a'"),
-        ({"region": "–"}, None),
-        ({"model": "a,b"}, None),
-        ({"model": "gpt*"}, None),
-        ({"tag:team": "voice", "region": "eastus2"}, "tag:team=voice region:eastus2"),
-        ({"date": "2026-02-12"}, None),
-    ],
-)
-def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:
-    assert cell_filter(values) == filter_text
