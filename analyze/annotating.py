@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from capture.errors import UsageProblem
-from capture.recording.annotations import add_annotation
 from capture.recording.root import Root
 from capture.redaction import redact_text
 from capture.tagging import VALUE_LIMIT
@@ -49,6 +48,9 @@ def annotate(
 
     Raises `UsageProblem` where there is nothing to say, it is too long, or it cannot be written.
     """
+    # The screens read tags with this module when they start, and must not wait for pyarrow.
+    from capture.recording.annotations import add_annotation
+
     kept = [note.strip() for note in notes if note.strip()]
     if not tags and not kept:
         raise UsageProblem("nothing to write down: give --tag NAME=VALUE, or --note TEXT")

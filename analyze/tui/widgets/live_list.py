@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from analyze.tui.figures import mark
 from analyze.tui.lines import Line, Run, fit, join, pad, text
 from analyze.tui.widgets.painted import Block
-from capture.live import LiveSession
+
+if TYPE_CHECKING:
+    from capture.live import LiveSession
 
 SHOWN = 5
 """Lines that sessions in flight take at most; the rest is counted."""

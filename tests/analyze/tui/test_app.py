@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,14 @@ def test_run_closes_its_source(root: Root, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(RootSource, "close", lambda self: closed.append(self.root))
     app_module.run(root)
     assert closed == [root]
+
+
+def test_the_screens_start_without_what_only_their_answers_need() -> None:
+    loaded = (
+        "import sys, analyze.tui.app; print(sorted({'pyarrow', 'duckdb', 'numpy', 'websockets'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
 
 
 def test_without_a_terminal_it_says_what_to_do_instead(root: Root) -> None:
