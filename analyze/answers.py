@@ -46,6 +46,8 @@ class SessionSummary:
     tags: dict[str, str]
     findings: tuple[str, ...] | None = None
     """Names of what the signatures found, the surest first; None where nobody looked."""
+    notes: tuple[str, ...] = ()
+    """What people wrote about it later, in the order it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,3 +301,66 @@ class RunSummary:
     failed: int
     ok: int
     not_counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One value of one field, and how many of the picked sessions have it."""
+
+    field: str
+    """As the filter names it; a tag's is `tag`, and its value `NAME=VALUE`."""
+    value: str
+    sessions: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateSpan:
+    """How often sessions failed that began in one span of time."""
+
+    begin_at: datetime
+    """UTC."""
+    end_at: datetime
+    """UTC; the next span begins here."""
+    failed: int
+    trials: int
+    """Sessions that failed or passed: the n of k/n; 0 where there were none."""
+    low: float
+    """Wilson interval, 95 %; 0..1."""
+    high: float
+    not_counted: int
+    """Sessions that say nothing of the failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingWindow:
+    """A stretch of time in which sessions failed more often than before and after, by more than chance."""
+
+    onset_at: datetime
+    """UTC; start of the first session in it that failed."""
+    last_ok_at: datetime | None
+    """UTC; start of the last session that passed before the onset, None where none did."""
+    last_failed_at: datetime
+    """UTC; start of the last session in it that failed."""
+    clear_at: datetime | None
+    """UTC; start of the first session after it that passed, None: it goes on as far as anybody knows."""
+    failed: int
+    trials: int
+    failed_outside: int
+    trials_outside: int
+    p_value: float
+    """Chance of so marked a stretch anywhere, were the failures spread by chance over the same sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateOverTime:
+    """Failures of some sessions over time."""
+
+    name: str
+    """Value of the dimension; `all` for all sessions."""
+    spans: tuple[RateSpan, ...]
+    """Of equal length, one after the other, the same for every name."""
+    failed: int
+    trials: int
+    window: FailingWindow | None
+    """The most marked stretch; None where none stands out."""

@@ -124,6 +124,31 @@ def explain_command(
             print_all(*explanation_page(explanation, page().width))
 
 
+@app.command("annotate")
+def annotate_command(
+    context: typer.Context,
+    session: Session,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="K=V", help="Give it a tag; K= takes the tag away.")
+    ] = None,
+    note: Annotated[list[str] | None, typer.Option("--note", metavar="TEXT", help="Write a note about it.")] = None,
+    recordings: Recordings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a recorded session tags and notes; the recording itself stays as it is."""
+    from analyze.annotating import annotate, read_tag
+    from analyze.printing.page import narrate, print_json
+
+    with _asking(context, recordings) as queries:
+        session_id = queries.resolve(session)
+        annotate(queries.store.root, [session_id], tags=dict(map(read_tag, tag or [])), notes=note or [])
+        queries.store.refresh()
+        summary = queries.session(session_id).summary
+        if as_json:
+            print_json({"session_id": session_id, "tags": summary.tags, "notes": summary.notes})
+        narrate(f"annotated {session_id}: find it with the filter tag:NAME=VALUE or note:WORD")
+
+
 @app.command("diff")
 def diff_command(
     context: typer.Context,
@@ -152,6 +177,9 @@ def failures_command(
         str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
     ] = "region,transcription_model",
     run: Annotated[str | None, typer.Option("--run", help="Sessions of this run only: id, prefix, or `last`.")] = None,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="Rates over time for each value of ROW, with onset and clearing.")
+    ] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -159,12 +187,16 @@ def failures_command(
     from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
     from analyze.printing.page import heading, narrate, print_all, print_json
+    from analyze.printing.rates import print_rates
     from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
         if run is not None:
             filter = f"{filter} run:{load_run(queries.store.root, run).run_id}"  # noqa: A001 - its word
+        if over_time:
+            print_rates(queries.failures_over_time(by.partition(",")[0].strip(), filter=filter), as_json=as_json)
+            return
         findings, unknown = queries.findings(filter), queries.unknown_failures(filter)
         matrix = queries.failures([name.strip() for name in by.split(",")], filter=filter)
         if as_json:

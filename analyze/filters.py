@@ -4,7 +4,8 @@ Terms are separated by spaces, all must hold; quotes keep spaces together.
 `field:value` compares without regard to case, `*` stands for anything, `a,b` for either, `-` in front for the
 opposite; numbers take `>`, `>=`, `<`, `<=`. `finding:NAME` asks what the signatures found. `since:` and `until:` take
 a span (`90s`, `30m`, `2h`, `7d`) or a UTC time; `tag:name=value` looks at tags; a bare word is looked for in every
-text of the session.
+text of the session. `field!=value` is `-field:value`, `note:word` looks at the notes that were given later.
+Behind a term that begins with `=` stands SQL: a condition on the sessions view, or a SELECT of session ids.
 """
 
 from __future__ import annotations
@@ -76,14 +77,18 @@ ALIASES = {
     "close": "close_code",
     "status": "handshake_status",
 }
-_OTHER_FIELDS = ("failure", "finding", "tag", "complete", "since", "until")
+OTHER_FIELDS = ("failure", "finding", "tag", "note", "complete", "since", "until")
 
-_TERM = re.compile(r"(-?)([A-Za-z_]+):(.*)", re.DOTALL)
+_TERM = re.compile(r"(-?)([A-Za-z_]+)(:|!=)(.*)", re.DOTALL)
+_SQL = re.compile(r"""((?!\s*=)(?:[^\s'"]|'[^']*'|"[^"]*"|\s(?!\s*=))*|)(?:(?:^|\s)\s*=(.*))?""", re.DOTALL)
+"""What stands before a term that begins with `=`, and the SQL behind it; what is quoted is passed over."""
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d+(?:\.\d+)?)")
 _SPAN = re.compile(r"(\d+)([smhd])")
 _SPAN_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _Condition = tuple[str, list[Any]]
+BySql = Callable[[str], Collection[str]]
+"""Gives the session ids that a SELECT gives; raises `UsageProblem` where it does not run."""
 Found = Callable[[], Mapping[str, Collection[str]]]
 """Gives for each name that signatures found the sessions it was found in; asked only where a filter asks for it."""
 
@@ -97,29 +102,52 @@ class SessionFilter:
     params: tuple[Any, ...]
 
 
-def read_filter(text: str, *, now: datetime | None = None, found: Found = dict) -> SessionFilter:
-    """Read a filter; empty text matches every session. `found` answers `finding:`.
+def _no_sql(statement: str) -> Collection[str]:
+    raise UsageProblem(f"SQL cannot be asked here: {statement}")
+
+
+def read_filter(
+    text: str, *, now: datetime | None = None, found: Found = dict, by_sql: BySql = _no_sql
+) -> SessionFilter:
+    """Read a filter; empty text matches every session. `found` answers `finding:`, `by_sql` what stands behind `=`.
 
     Raises `UsageProblem` naming the term that does not read.
     """
+    words, condition = split_sql(text)
     try:
-        terms = shlex.split(text)
+        terms = shlex.split(words)
     except ValueError as error:
         raise UsageProblem(f"the filter {text!r} does not read: {error}") from error
     conditions = [_read_term(term, now or datetime.now(UTC), found) for term in terms]
+    if condition:
+        conditions.append(_one_of(by_sql(_statement(condition))))
     sql = " AND ".join(f"({sql})" for sql, _ in conditions) or "TRUE"
     return SessionFilter(sql, tuple(param for _, params in conditions for param in params))
+
+
+def split_sql(text: str) -> tuple[str, str]:
+    """Split a filter into its terms and the SQL behind the first term that begins with `=`; empty where none does."""
+    match = _SQL.fullmatch(text)
+    return (text, "") if match is None else (match[1], (match[2] or "").strip())
+
+
+def _statement(condition: str) -> str:
+    if re.match(r"(SELECT|WITH|FROM)\b", condition, re.IGNORECASE):
+        return f"SELECT session_id FROM (\n{condition}\n)"  # noqa: S608 - the console runs nothing but a SELECT
+    # On a line of its own, so that a comment ends before the parenthesis.
+    return f"SELECT session_id FROM sessions WHERE (\n{condition}\n)"  # noqa: S608
 
 
 def _read_term(term: str, now: datetime, found: Found) -> _Condition:
     match = _TERM.fullmatch(term)
     if match is None:
         return _anywhere(term)
-    minus, name, value = match.groups()
+    minus, name, sign, value = match.groups()
     name = ALIASES.get(name.lower(), name.lower())
     sql, params = _finding(value, found) if name == "finding" else _read_field(name, value, now)
+    is_unwanted = (minus == "-") != (sign == "!=")
     # NULL is no match, so it is a match of the opposite.
-    return (f"NOT COALESCE({sql}, FALSE)", params) if minus else (sql, params)
+    return (f"NOT COALESCE({sql}, FALSE)", params) if is_unwanted else (sql, params)
 
 
 def _read_field(name: str, value: str, now: datetime) -> _Condition:
@@ -135,7 +163,9 @@ def _read_field(name: str, value: str, now: datetime) -> _Condition:
         return "list_bool_or(list_transform(failure_keys, lambda key: key ILIKE ? ESCAPE '\\'))", [_pattern(value)]
     if name == "tag":
         return _tag(value)
-    known = [*TEXT_FIELDS, *NUMBER_FIELDS, *ALIASES, *_OTHER_FIELDS]
+    if name == "note":
+        return "array_to_string(notes, CHR(10)) ILIKE ? ESCAPE '\\'", [_pattern(f"*{value}*")]
+    known = [*TEXT_FIELDS, *NUMBER_FIELDS, *ALIASES, *OTHER_FIELDS]
     nearest = get_close_matches(name, known, n=3) or ["region", "model", "outcome"]
     raise UsageProblem(f"sessions have no field {name!r} to filter by; nearest are {', '.join(nearest)}")
 
@@ -162,8 +192,11 @@ def _finding(value: str, found: Found) -> _Condition:
             nearest = begun[:3] or get_close_matches(choice.strip("*"), names, n=3, cutoff=0.3) or names[:3]
             raise UsageProblem(f"no signature is named {choice!r}; nearest are {', '.join(nearest)}")
     matching = [ids for name, ids in found().items() if any(pattern.fullmatch(name) for pattern in patterns)]
-    sessions = sorted({session_id for ids in matching for session_id in ids})
-    return "session_id IN (SELECT UNNEST(CAST(? AS VARCHAR[])))", [sessions]
+    return _one_of({session_id for ids in matching for session_id in ids})
+
+
+def _one_of(session_ids: Collection[str]) -> _Condition:
+    return "session_id IN (SELECT UNNEST(CAST(? AS VARCHAR[])))", [sorted(session_ids)]
 
 
 def _names_like(choice: str) -> re.Pattern[str]:
@@ -182,8 +215,8 @@ def _anywhere(word: str) -> _Condition:
     pattern = _pattern(f"*{word}*")
     texts = ", ".join(TEXT_FIELDS)
     keys = "array_to_string(failure_keys, ' ')"
-    tags = "CAST(tags AS VARCHAR)"
-    return f"CONCAT_WS(' ', {texts}, {keys}, {tags}) ILIKE ? ESCAPE '\\'", [pattern]
+    said = "CAST(tags AS VARCHAR), array_to_string(notes, ' ')"
+    return f"CONCAT_WS(' ', {texts}, {keys}, {said}) ILIKE ? ESCAPE '\\'", [pattern]
 
 
 def _pattern(value: str) -> str:

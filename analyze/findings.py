@@ -104,6 +104,11 @@ class NamedFailures:
             found[finding.session_id].append(finding)
         return {session_id: tuple(findings) for session_id, findings in found.items()}
 
+    def known_by_session(self) -> dict[str, tuple[str, ...]]:
+        """Give the names found in each session if the pass was made already; nothing where it was not."""
+        known = self._found
+        return {} if known is None else names_by_session(known[1])
+
     def sessions_by_name(self) -> dict[str, list[str]]:
         """Give for each name that was found the sessions that it was found in."""
         found: defaultdict[str, list[str]] = defaultdict(list)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from analyze.answers import (
     DiffRow,
     EventDetail,
+    Facet,
     FailureMatrix,
     LatencyDelta,
     MatrixCell,
     PathChange,
+    RateOverTime,
     RunSummary,
     SessionDetail,
     SessionDiff,
@@ -24,9 +26,11 @@ from analyze.answers import (
 )
 from analyze.audio_health import AudioHealth
 from analyze.diff import Side, compare
+from analyze.facets import count_facets
 from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
+from analyze.over_time import rates_over_time
 from analyze.runs import list_runs
 from analyze.session_parts import (
     Row,
@@ -53,12 +57,14 @@ __all__ = [
     "AudioHealth",
     "DiffRow",
     "EventDetail",
+    "Facet",
     "FailureMatrix",
     "Finding",
     "LatencyDelta",
     "MatrixCell",
     "PathChange",
     "Queries",
+    "RateOverTime",
     "RunSummary",
     "SessionDetail",
     "SessionDiff",
@@ -178,6 +184,28 @@ class Queries:
         )
         return count_failures(by, rows)
 
+    def failures_over_time(
+        self,
+        by: str | None = None,
+        *,
+        filter: str = "",  # noqa: A002 - its word
+    ) -> list[RateOverTime]:
+        """Count failures span by span, all sessions first, then value by value of a dimension."""
+        found = self._read_filter(filter)
+        label = f", COALESCE(CAST({dimension_sql(by)} AS VARCHAR), '–') AS label" if by else ""
+        rows = self.store.rows(
+            f"SELECT started_at, COALESCE(trial_outcome, outcome) AS outcome{label} FROM sessions WHERE {found.sql}",  # noqa: S608 - columns of ours, values are parameters
+            found.params,
+        )
+        return rates_over_time(rows)
+
+    def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
+        """Count the values of the fields that sessions are told apart by, field by field, the most frequent first.
+
+        What was found and what tags say is counted too. `filter` picks the sessions that count.
+        """
+        return count_facets(self.store, self._read_filter(filter), self._named.known_by_session())
+
     def findings(self, filter: str = "") -> list[Finding]:  # noqa: A002 - its word
         """Name the failures of the sessions that a filter picks, session by session, the surest first in each.
 
@@ -219,7 +247,10 @@ class Queries:
         )
 
     def _read_filter(self, words: str) -> SessionFilter:
-        return read_filter(words, found=self._named.sessions_by_name)
+        return read_filter(words, found=self._named.sessions_by_name, by_sql=self._ids_by_sql)
+
+    def _ids_by_sql(self, statement: str) -> list[str]:
+        return [str(row[0]) for row in self.store.console(statement).rows if row[0] is not None]
 
     def _side(self, session_id: str) -> Side:
         rows, payloads = read_timeline(self.store, session_id, fold=True)

@@ -12,7 +12,7 @@ from analyze.store import Store
 
 _COLUMNS = (
     "session_id, started_at, role, target, provider, region, model, transcription_model, dialect, turns, duration_ms,"
-    " outcome, errors, first_error, failure_keys, complete, run_id, cell, trial, trial_outcome, replay_of, tags"
+    " outcome, errors, first_error, failure_keys, complete, run_id, cell, trial, trial_outcome, replay_of, tags, notes"
 )
 _MEASURED_AT_MOST = 200
 
@@ -65,6 +65,7 @@ def _summary(row: dict[str, Any], first_audio_ms: float | None) -> SessionSummar
             "complete": bool(row["complete"]),
             "failure_keys": tuple(row["failure_keys"] or ()),
             "tags": row["tags"] or {},
+            "notes": tuple(row["notes"] or ()),
         },
         first_audio_ms=first_audio_ms,
     )

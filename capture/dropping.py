@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from capture.errors import UsageProblem
+from capture.recording.annotations import drop_annotations
 from capture.recording.compacted import CompactedWriter, SourceUnusable, check_source, sessions_in, shared_rows
 from capture.recording.manifest import Manifest, manifests_locked, may_hold, place_of, save_manifest
 from capture.recording.root import Root, date_of
@@ -39,6 +40,8 @@ def drop_sessions(root: Root, date: str, session_ids: Collection[str]) -> set[st
         dropped = {session_id for session_id in sorted(wanted - shared) if _drop_own(root, session_id)}
         if shared:
             _drop_shared(root, date, manifest, shared)
+        for session_id in sorted(dropped | shared):
+            drop_annotations(root, session_id)
         _remove_empty_folders(root, date)
     return dropped | shared
 

@@ -28,10 +28,12 @@ def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:
     """Lay out a list of sessions for a page of so many columns."""
     roomy = width >= _ROOMY
     extra = ("model", "finding", "run") if width >= _WIDE else ("finding",) if roomy else ()
+    if roomy and any(session.tags or session.notes for session in sessions):
+        extra = (*extra, "said")
     numbers = ("turns", "dur s", "1st audio ms") if roomy else ("1st audio ms",)
     made = table("", "session", "target", "transcription", *numbers, *extra, right=numbers)
     made.columns[1].no_wrap = True
-    more = {"model": lambda each: cell(each.model), "finding": _found, "run": _run}
+    more = {"model": lambda each: cell(each.model), "finding": _found, "run": _run, "said": _said}
     for session in sessions:
         measures = (str(session.turns), seconds(session.duration_ms)) if roomy else ()
         made.add_row(
@@ -51,6 +53,12 @@ def _found(session: SessionSummary) -> Text:
     others = f" +{len(named) - 1}" if len(named) > 1 else ""
     # It gives way where the page is too narrow for all.
     return Text(f"{named[0]}{others}" if named else "", style="red", no_wrap=True, overflow="ellipsis")
+
+
+def _said(session: SessionSummary) -> Text:
+    """Write tags and the last note."""
+    tags = [f"{name}={value}" if value else name for name, value in session.tags.items()]
+    return cell(" · ".join([*tags, *session.notes[-1:]]))
 
 
 def _run(session: SessionSummary) -> Text:

@@ -131,6 +131,8 @@ def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]
     yield "closed", (close_code, row["close_reason"], closed_by, row["end_reason"])
     yield "replay", _replay_words(detail)
     yield "tags", [f"{name}={value}" for name, value in summary.tags.items()]
+    for note in summary.notes:
+        yield "note", (note,)
     for track in detail.audio:
         loudness = None if track.rms_dbfs is None else f"{track.rms_dbfs:.0f} dBFS" if track.peak else "silence"
         measures = (f"{seconds(track.duration_ms)} s", f"{track.format} {track.rate} Hz", loudness)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
 from analyze.store.tables import FILE_ERRORS, StoredTables
 from capture.errors import UsageProblem
@@ -19,6 +20,7 @@ from capture.recording.schema import TABLES
 
 VIEWS = (
     "_json",
+    "annotations",
     "sessions",
     "events",
     "timeline",
@@ -50,8 +52,10 @@ class Store:
         self._near: tuple[str, ...] = ()
         self._connection = duckdb.connect(":memory:")
         self._tables = StoredTables(self._connection, root)
+        self._annotations = StoredAnnotations(self._connection, root, self._tables.unreadable)
         try:
             self._tables.define()
+            self._annotations.define()
             self._load_views()
             self._harden()
             self.refresh()
@@ -130,6 +134,8 @@ class Store:
     def refresh(self) -> None:
         """Take in what was recorded or removed since the root was opened."""
         with self._lock:
+            # Apart from the recordings: what is said of sessions changes nothing that was computed from these.
+            self._annotations.take_in()
             while True:
                 listing = self._list()
                 try:
@@ -154,7 +160,8 @@ class Store:
 
     def _harden(self) -> None:
         """Leave SQL that people type nothing but the tables: no other file, no extension, no setting."""
-        folders = ", ".join(_quote(f"{self.root.table(table).resolve()}/") for table in TABLES)
+        opened = (*(self.root.table(table) for table in TABLES), self.root.annotations)
+        folders = ", ".join(_quote(f"{folder.resolve()}/") for folder in opened)
         for statement in (
             "SET TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",

@@ -10,6 +10,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.failures import FailuresScreen
@@ -41,20 +42,26 @@ class WiretapeApp(App[None]):
         Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
     ]
 
-    def __init__(self, source: Source, *, start: str | None = None, light: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, start: str | None = None, light: bool = False, memory: Memory | None = None
+    ) -> None:
         super().__init__()
         self.source = source
+        self.memory = memory or Memory(None, source.root)
         self._start = start
         self._light = light
-        self.add_mode("sessions", lambda: SessionsScreen(source))
-        self.add_mode("failures", lambda: FailuresScreen(source))
+        self.add_mode("sessions", lambda: SessionsScreen(source, self.memory))
+        self.add_mode("failures", lambda: FailuresScreen(source, self.memory))
 
     def on_mount(self) -> None:
         """Take the theme and go to the first screen; `start` names a session, or `failures`."""
         self.register_theme(DARK_THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
-        self.switch_mode("failures" if self._start == "failures" else "sessions")
+        self.mode_change_signal.subscribe(self, lambda mode: self.memory.remember("app", mode=mode))
+        # Without a wish one comes back to where one was.
+        first = self._start or self.memory.recall("app").get("mode")
+        self.switch_mode("failures" if first == "failures" else "sessions")
         if self._start not in (None, "sessions", "failures"):
             self.open_session(self._start)
 
@@ -72,8 +79,8 @@ class WiretapeApp(App[None]):
         self.open_session(message.session_id)
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
-        """Compare two marked sessions."""
-        self.open_diff(message.left_id, message.right_id)
+        """Compare the marked sessions."""
+        self.open_diff(*message.session_ids[:2])
 
     def on_session_screen_diff_chosen(self, message: SessionScreen.DiffChosen) -> None:
         """Compare the open session with another."""
@@ -104,6 +111,6 @@ def run(root: Root, *, start: str | None = None) -> None:
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
     source = RootSource(root)
     try:
-        WiretapeApp(source, start=start).run()
+        WiretapeApp(source, start=start, memory=Memory(default_path(), root)).run()
     finally:
         source.close()

@@ -37,6 +37,11 @@ def _found(session: SessionSummary) -> str:
     return f"{'' if session.findings is None else '? '}{failure_name(session.failure_keys[0])}"
 
 
+def _said(session: SessionSummary) -> Line:
+    tags = [text(f"{name}={value}" if value else name, "muted") for name, value in session.tags.items()]
+    return join([*tags, *((Run("✎ ", "muted"), *text(note)) for note in session.notes[-1:])], " ")
+
+
 def _words(value: str | None) -> Line:
     return text(value or "")
 
@@ -79,6 +84,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         order=lambda row: row.first_audio_ms or 0.0,
     ),
     Column("finding", _finding, 16, 60, order=_found, elastic=True),
+    Column("said", _said, 8, 30, 7),
     Column("run", _run_name, 6, 12, 4, order=lambda row: (row.run_id or "", row.trial or 0)),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,9 @@ from capture.recording.root import Root
 if TYPE_CHECKING:
     from analyze.answers import (
         EventDetail,
+        Facet,
         FailureMatrix,
+        RateOverTime,
         RunSummary,
         SessionDetail,
         SessionDiff,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
     from analyze.store import Store
+    from capture.live import LiveJournals, LiveSession
     from replay.verdict import Verdict
 
 
@@ -39,6 +42,18 @@ class Source(Protocol):
 
     def live_count(self) -> int:
         """Count the sessions in flight."""
+        ...
+
+    def live(self) -> list[LiveSession]:
+        """Read on what the journals of sessions in flight hold."""
+        ...
+
+    def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
+        """Give sessions tags and notes."""
+        ...
+
+    def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
+        """Count the values of the fields that sessions are told apart by."""
         ...
 
     def reload(self) -> None:
@@ -77,19 +92,28 @@ class Source(Protocol):
         """Set two sessions side by side."""
         ...
 
-    def failures(self, by: Sequence[str]) -> FailureMatrix:
+    def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over two dimensions."""
         ...
 
-    def findings(self) -> Sequence[Finding]:
-        """Name the failures of all sessions; takes as long as a pass over the root, the first time."""
+    def failures_over_time(
+        self,
+        by: str | None = None,
+        *,
+        filter: str = "",  # noqa: A002 - its word
+    ) -> list[RateOverTime]:
+        """Count failures span by span, of all sessions or value by value."""
+        ...
+
+    def findings(self, filter: str = "") -> Sequence[Finding]:  # noqa: A002 - its word
+        """Name the failures of sessions; takes as long as a pass over the root, the first time."""
         ...
 
     def session_findings(self, session_id: str) -> Sequence[Finding]:
         """Name the failures of one session, the surest first."""
         ...
 
-    def unknown_failures(self) -> list[UnknownFailure]:
+    def unknown_failures(self, filter: str = "") -> list[UnknownFailure]:  # noqa: A002 - its word
         """List the failure keys that no finding accounts for."""
         ...
 
@@ -121,6 +145,8 @@ class RootSource:
         # The pass of the signatures has a store of its own: no other question waits for it.
         self._pass_store: Store | None = None
         self._named = NamedFailures(self._open_for_pass)
+        self._journals: LiveJournals | None = None
+        self._live_lock = Lock()
 
     @property
     def root(self) -> Root:
@@ -136,6 +162,11 @@ class RootSource:
             if self._asked is None:
                 self._asked = Queries(open_store(self._root), self._named)
             yield self._asked
+
+    def _prepare(self, filter_text: str) -> None:
+        # The pass is made outside the lock, so that no other question waits for it.
+        if "finding" in filter_text.casefold():
+            self._named.all()
 
     def _open_for_pass(self) -> Store:
         from analyze.store import open_store
@@ -170,6 +201,28 @@ class RootSource:
 
         return sum(is_locked(path) for path in self._root.journal.glob("*.journal"))
 
+    def live(self) -> list[LiveSession]:
+        """Read on what the journals of sessions in flight hold."""
+        from capture.live import LiveJournals
+
+        with self._live_lock:
+            if self._journals is None:
+                self._journals = LiveJournals(self._root)
+            return self._journals.refresh()
+
+    def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
+        """Give sessions tags and notes."""
+        from analyze.annotating import annotate
+
+        annotate(self._root, session_ids, tags=tags, notes=notes)
+        with self._queries() as queries:
+            queries.store.refresh()
+
+    def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
+        """Count the values of the fields that sessions are told apart by."""
+        with self._queries() as queries:
+            return queries.facets(filter)
+
     def session_count(self) -> int:
         """Count all sessions."""
         with self._queries() as queries:
@@ -177,8 +230,7 @@ class RootSource:
 
     def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
         """List sessions, newest first."""
-        if "finding:" in filter.casefold():
-            self._named.all()
+        self._prepare(filter)
         with self._queries() as queries:
             return queries.sessions(filter, limit=limit)
 
@@ -207,24 +259,40 @@ class RootSource:
         with self._queries() as queries:
             return queries.diff(left_id, right_id)
 
-    def failures(self, by: Sequence[str]) -> FailureMatrix:
+    def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over two dimensions."""
+        self._prepare(filter)
         with self._queries() as queries:
-            return queries.failures(by)
+            return queries.failures(by, filter=filter)
 
-    def findings(self) -> Sequence[Finding]:
-        """Name the failures of all sessions; takes as long as a pass over the root, the first time."""
-        return self._named.all()
+    def failures_over_time(
+        self,
+        by: str | None = None,
+        *,
+        filter: str = "",  # noqa: A002 - its word
+    ) -> list[RateOverTime]:
+        """Count failures span by span, of all sessions or value by value."""
+        self._prepare(filter)
+        with self._queries() as queries:
+            return queries.failures_over_time(by, filter=filter)
+
+    def findings(self, filter: str = "") -> Sequence[Finding]:  # noqa: A002 - its word
+        """Name the failures of sessions; takes as long as a pass over the root, the first time."""
+        found = self._named.all()
+        if not filter:
+            return found
+        with self._queries() as queries:
+            return queries.findings(filter)
 
     def session_findings(self, session_id: str) -> Sequence[Finding]:
         """Name the failures of one session, the surest first."""
         return self._named.by_session().get(session_id, ())
 
-    def unknown_failures(self) -> list[UnknownFailure]:
+    def unknown_failures(self, filter: str = "") -> list[UnknownFailure]:  # noqa: A002 - its word
         """List the failure keys that no finding accounts for."""
         self._named.all()
         with self._queries() as queries:
-            return queries.unknown_failures()
+            return queries.unknown_failures(filter)
 
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""

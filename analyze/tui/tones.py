@@ -24,6 +24,9 @@ Tone = Literal[
     "removed",
     "found",
     "link",
+    "heat1",
+    "heat2",
+    "heat3",
 ]
 
 DARK: dict[Tone, str] = {
@@ -42,6 +45,9 @@ DARK: dict[Tone, str] = {
     "removed": "bold #ffaaa4 on #4d2524",
     "found": "bold #14161b on #e5b454",
     "link": "underline #6cb6ff",
+    "heat1": "#ffb3ad on #33201f",
+    "heat2": "#ffc2bd on #542523",
+    "heat3": "bold #ffe3e1 on #7d2a26",
 }
 LIGHT: dict[Tone, str] = {
     "plain": "#22262e",
@@ -59,6 +65,9 @@ LIGHT: dict[Tone, str] = {
     "removed": "bold #8c1811 on #fbd9d6",
     "found": "bold #22262e on #f2c14e",
     "link": "underline #0a56b0",
+    "heat1": "#a01a13 on #fdeceb",
+    "heat2": "#8c1811 on #f8d0cd",
+    "heat3": "bold #6b0f0a on #efa49f",
 }
 CURSOR = {True: "#243044", False: "#d3e1f6"}
 """Ground of the row under the cursor, by whether the theme is dark."""

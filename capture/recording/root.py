@@ -36,6 +36,11 @@ class Root:
         return self.path / "runs"
 
     @property
+    def annotations(self) -> Path:
+        """Tags and notes that were given later."""
+        return self.path / "annotations"
+
+    @property
     def manifests(self) -> Path:
         """One JSON file a date that was compacted."""
         return self.path / "manifests"
@@ -46,7 +51,8 @@ class Root:
 
     def check_readable(self) -> None:
         """Raise `UsageProblem` where a folder of the root is there and cannot be read: it must not look empty."""
-        for folder in (self.path, self.journal, self.runs, self.table("sessions"), self.table("events")):
+        tables = (self.table("sessions"), self.table("events"))
+        for folder in (self.path, self.journal, self.runs, self.annotations, *tables):
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise UsageProblem(f"{folder} cannot be read: check its permissions, or give another root")
 

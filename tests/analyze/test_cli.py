@@ -85,6 +85,26 @@ def test_show_leads_with_findings(failed_session: str, analyze: Analyze) -> None
     assert shown["unknown_failures"] == []
 
 
+def test_annotate(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, err = analyze("annotate", "2026", "--note", "x")
+    assert (status, out) == (2, "")
+    assert "2026" in err
+    status, out, err = analyze(
+        "annotate", failed_session, "--tag", "cause=network", "--note", "heard an echo", "--json"
+    )
+    assert (status, json.loads(out)["notes"]) == (0, ["heard an echo"])
+    assert json.loads(out)["tags"]["cause"] == "network"
+    assert f"annotated {failed_session}" in err
+    found = json.loads(analyze("sessions", "tag:cause=network note:echo", "--json")[1])
+    assert [session["session_id"] for session in found] == [failed_session]
+    page = analyze("show", failed_session)[1]
+    assert "cause=network" in page
+    assert "heard an echo" in page
+    assert analyze("annotate", failed_session, "--tag", "cause=")[0] == 0
+    assert "cause" not in json.loads(analyze("sessions", "note:echo", "--json")[1])[0]["tags"]
+    assert analyze("annotate", failed_session)[0] == 2
+
+
 def test_explain(failed_session: str, ok_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("explain", failed_session)
     assert (status, err) == (0, "")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analyze.filters import read_filter
+from analyze.annotating import annotate
+from analyze.filters import read_filter, split_sql
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.errors import UsageProblem
@@ -19,7 +22,9 @@ def two_sessions(root: Root) -> Root:
     failed = {"failure_keys": ["error|server_error||no"], "first_error": "100% gone", "outcome": "failed", "errors": 2}
     Trace("20260212T083000-0000000a", failed | {"tags": [("team", "voice"), ("demo", "")]}).write(root)
     ok = {"region": "swedencentral", "transcription_model": "whisper-1", "target": "azure sweden", "complete": False}
-    Trace("20260213T083000-0000000b", ok).write(root)
+    annotate(
+        root, [Trace("20260213T083000-0000000b", ok).write(root)], tags={"cause": "network"}, notes=["heard an echo"]
+    )
     return root
 
 
@@ -48,6 +53,19 @@ def two_sessions(root: Root) -> Root:
         ("tag:team=v*", "A"),
         ("tag:team=other", ""),
         ("tag:nothing=x", ""),
+        ("region!=eastus2", "B"),
+        ("-region!=eastus2", "A"),
+        ("errors!=2", "B"),
+        ("note:echo", "B"),
+        ("note!=echo", "A"),
+        ("tag:cause=network", "B"),
+        ("heard", "B"),
+        ("=errors >= 2", "A"),
+        ("= region = 'eastus2' -- a comment", "A"),
+        ("since:2026-02-13 =errors >= 2", ""),
+        ("=SELECT session_id FROM sessions WHERE region LIKE 's%'", "B"),
+        ("=", "AB"),
+        ("'= quoted'", ""),
         ("complete:true", "A"),
         ("complete:no", "B"),
         ("since:2026-02-13", "B"),
@@ -131,3 +149,24 @@ def test_what_does_not_read_is_named(text: str, complaint: str) -> None:
 def test_the_beginning_of_a_signatures_name_finds_those_that_begin_so(typed: str, nearest: str) -> None:
     with pytest.raises(UsageProblem, match=f"no signature is named '{typed}'; nearest are (.*, )?{nearest}"):
         read_filter(f"finding:{typed}")
+
+
+@pytest.mark.parametrize(
+    ("condition", "complaint"),
+    [
+        ("=DROP TABLE x", "this SQL cannot be run"),
+        ("=nope > 1", "this SQL cannot be run.*nope"),
+        ("=(COPY (SELECT 1) TO 'file')", "this SQL cannot be run"),
+    ],
+)
+def test_sql_in_a_filter_goes_through_the_console(condition: str, complaint: str, two_sessions: Root) -> None:
+    with open_store(two_sessions) as store, pytest.raises(UsageProblem, match=complaint):
+        Queries(store).sessions(condition)
+
+
+@given(st.text(alphabet=" ='\"ab>\n", max_size=60))
+def test_a_filter_splits_at_the_first_term_of_sql(text: str) -> None:
+    words, condition = split_sql(text)
+    assert text.startswith(words)
+    assert condition == "" or text.rstrip().endswith(condition)
+    assert split_sql(words) == (words, "")

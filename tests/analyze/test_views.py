@@ -27,7 +27,7 @@ def ask(root: Root, view: str, columns: str, order: str = "ALL") -> list[Row]:
 
 def test_sessions_holds_every_column_of_the_format(failed_session: str, store: Store) -> None:
     (row,) = store.rows("SELECT * FROM sessions")
-    assert row.keys() == {*TABLES["sessions"].names, "date"}
+    assert row.keys() == {*TABLES["sessions"].names, "date", "notes"}
     assert row["session_id"] == failed_session
     assert str(row["started_at"]) == "2026-02-12 08:30:55"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from capture.compaction import compact_date
 from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem
+from capture.recording.annotations import add_annotation, annotation_files
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.sealing import seal
@@ -32,6 +34,14 @@ def test_sessions_are_dropped_from_compacted_files(root: Root, sealed: dict[str,
     assert names(root) == COMPACTED
     assert contents(root) == {kept: sealed[kept] for kept in (IDS[0], IDS[2], IDS[3])}
     assert not any(IDS[1].encode() in path.read_bytes() for path in root.path.rglob("*.*") if path.is_file())
+
+
+def test_what_was_said_of_a_session_goes_with_it(root: Root, sealed: dict[str, list[object]]) -> None:
+    compact_date(root, DATE)
+    for session_id in IDS[:2]:
+        add_annotation(root, session_id, datetime(2026, 2, 13, tzinfo=UTC), notes=["heard an echo"])
+    drop_sessions(root, DATE, [IDS[1], IDS[4]])
+    assert [path.name.split(".")[0] for path in annotation_files(root)] == [IDS[0]]
 
 
 def test_files_of_which_nothing_is_left_go(root: Root, sealed: dict[str, list[object]]) -> None:

@@ -1,6 +1,6 @@
--- Sessions: one row a WebSocket connection, as its recording was sealed.
+-- Sessions: one row a WebSocket connection, as its recording was sealed, with what was said of it later.
 
--- `_sessions` is loaded when the root is opened; events of a session without a row here are not shown.
+-- The rows are loaded when the root is opened; events of a session without a row here are not shown.
 CREATE OR REPLACE VIEW sessions AS
 SELECT
     session_id,                     -- UTC time and random, sortable
@@ -48,7 +48,14 @@ SELECT
     trial_kind,                     -- baseline, variation or control
     trial_outcome,                  -- failed, ok, failed_otherwise, throttled or not_run
     overrides,                      -- JSON: configuration path -> value put in its place
-    tags,                           -- tags given when it was recorded
+    CASE
+        WHEN tags_named IS NULL THEN tags
+        ELSE MAP_FROM_ENTRIES(LIST_CONCAT(
+            LIST_FILTER(MAP_ENTRIES(tags), LAMBDA tag: NOT LIST_CONTAINS(tags_named, tag.key)),
+            tags_given
+        ))
+    END AS tags,                    -- tags given when it was recorded, and later ones
+    notes,                          -- notes given later, in the order they were given
     events_sent,                    -- messages of the client
     events_received,                -- messages of the endpoint
     turns,                          -- user turns
@@ -80,4 +87,4 @@ SELECT
     quiet_commits,                  -- commits of nothing but silence; NULL: not measured
     CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
     not_honoured                    -- settings echoed otherwise than asked, by their GA paths
-FROM _sessions;
+FROM _annotated_sessions;

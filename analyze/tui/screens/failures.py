@@ -1,9 +1,8 @@
-"""Where sessions fail: what was found, a matrix over two dimensions, and what the newest run proved."""
+"""Where sessions fail: what was found, what the newest run proved, a matrix of two dimensions, rates over time."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,26 +10,29 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from analyze.answers import FailureMatrix, MatrixCell, RunSummary
+from analyze.answers import FailureMatrix, RateOverTime, RunSummary
 from analyze.audio_health import AudioHealth
 from analyze.findings import Finding, UnknownFailure
-from analyze.totals import FindingTotal, span_words, total_by_name
-from analyze.tui.figures import counted, failure_text, percent
+from analyze.totals import total_by_name
+from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, total_line, unknown_line
+from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, text
-from analyze.tui.screens.base import SourceScreen
+from analyze.tui.memory import Memory
+from analyze.tui.rate_lines import rate_lines
+from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
+from analyze.tui.screens.filtering import HINT, FilteringScreen
 from analyze.tui.source import Source
 from analyze.tui.tones import Tone
+from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
-from analyze.tui.widgets.matrix import ALL, PALE_BELOW, Matrix
+from analyze.tui.widgets.matrix import Matrix
 from analyze.tui.widgets.painted import Block
 from capture.errors import UsageProblem
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
 
-ABSENT = "–"
-"""How the matrix writes a value that sessions do not have."""
 DIMENSIONS = (
     "transcription_model",
     "region",
@@ -43,21 +45,46 @@ DIMENSIONS = (
     "run_id",
     "role",
 )
+"""What `x` and `y` go through; `X` and `Y` offer the others too."""
+MORE_DIMENSIONS = (
+    "date",
+    "host",
+    "transcription_model_echoed",
+    "model_echoed",
+    "turn_detection",
+    "input_format",
+    "output_format",
+    "close_code",
+    "closed_by",
+    "end_reason",
+    "handshake_status",
+    "turns",
+    "trial_kind",
+    "user_agent",
+    "first_error",
+)
 
 
-class FailuresScreen(SourceScreen[None]):
+class FailuresScreen(FilteringScreen):
     """k of n for each pair of values of two dimensions."""
 
+    NAME = "failures"
     CSS_PATH = "failures.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "sessions of the cell"),
         Binding("x", "turn_columns", "columns", tooltip="Take another dimension for the columns"),
         Binding("y", "turn_rows", "rows", tooltip="Take another dimension for the rows"),
+        Binding("t", "turn_time", "time", tooltip="Rates over time, or the matrix again"),
+        Binding("slash", "filter", "filter", tooltip="Filter the sessions that count"),
+        Binding("v", "values", "values", tooltip="Narrow by a value that sessions have, with counts"),
+        Binding("X", "choose('columns')", "Choose the dimension of the columns", show=False),
+        Binding("Y", "choose('rows')", "Choose the dimension of the rows", show=False),
+        Binding("l", "saved", "Saved filters", show=False),
         Binding("f", "app.switch_mode('sessions')", "sessions"),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
         Binding("question_mark", "app.help", "help"),
         Binding("f5", "reload", "Look at the root again", show=False),
-        Binding("escape", "app.switch_mode('sessions')", "Sessions", show=False),
+        Binding("escape", "leave", "Clear the filter, then to the sessions", show=False),
         Binding("q", "app.quit", "quit"),
     ]
 
@@ -71,33 +98,99 @@ class FailuresScreen(SourceScreen[None]):
             self.session_ids = session_ids
             self.name = name
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.rows, self.columns = DIMENSIONS[0], DIMENSIONS[1]
+    def __init__(self, source: Source, memory: Memory | None = None) -> None:
+        super().__init__(source, memory)
+        kept = self.memory.recall(self.NAME)
+        self.rows, self.columns = kept.get("rows", DIMENSIONS[0]), kept.get("columns", DIMENSIONS[1])
+        self.shows_time = kept.get("shows") == "time"
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield TopLine()
+        yield FilterBar("filter", HINT)
         yield Block(id="notice")
         yield Block(id="found")
+        yield LineView(indent=10, id="verdict")
         yield Block(id="legend")
         yield Matrix()
+        yield LineView(indent=2, id="rates")
         yield Block(id="cell")
-        yield LineView(indent=10, id="verdict")
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Ask for the matrix and the newest verdict."""
         self.query_one(TopLine).tab = "Failures"
-        self.query_one(Matrix).focus()
+        self.open_bar()
         self.place(text("failures"))
+        self._show_time_or_matrix()
         self._read()
+        self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
 
     def _read(self) -> None:
-        by = (self.rows, self.columns)
-        self.ask(lambda: self.source.failures(by), self._show, kind="failures")
-        self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
-        self.ask(lambda: (self.source.unknown_failures(), self.source.findings()), self._show_found, kind="findings")
+        by, words = (self.rows, self.columns), self.filter_text
+        self.memory.remember(self.NAME, rows=self.rows, columns=self.columns)
+        self.ask(lambda: self.source.failures(by, filter=words), self._show, kind="failures")
+        if self.shows_time:
+            self.ask(lambda: self.source.failures_over_time(by[0], filter=words), self._show_rates, kind="rates")
+        self.ask(
+            lambda: (self.source.unknown_failures(words), self.source.findings(words)),
+            self._show_found,
+            kind="findings",
+        )
+
+    def filter_changed(self) -> None:
+        """Count the sessions of another filter."""
+        self._read()
+
+    def leave_filter(self) -> None:
+        """Go to the matrix, or to the rates in its place."""
+        self.query_one("#rates" if self.shows_time else "Matrix").focus()
+
+    def _show_time_or_matrix(self) -> None:
+        self.set_class(self.shows_time, "-time")
+        self.refresh_bindings()
+        self.leave_filter()
+
+    def _show_rates(self, rates: Sequence[RateOverTime]) -> None:
+        self.query_one("#rates", LineView).show(rate_lines(rates, self.size.width - 4, self.rows))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Open a cell only where cells are in sight."""
+        del parameters
+        return not (action == "open" and self.shows_time)
+
+    def action_turn_time(self) -> None:
+        """Show rates over time, or the matrix again."""
+        self.shows_time = not self.shows_time
+        self.memory.remember(self.NAME, shows="time" if self.shows_time else "matrix")
+        self._show_time_or_matrix()
+        self._read()
+
+    def action_leave(self) -> None:
+        """Clear the filter; without one, go to the sessions."""
+        if self.filter_text:
+            self.set_filter("")
+        else:
+            self.run_worker(self.app.run_action("app.switch_mode('sessions')"))
+
+    def action_choose(self, side: str) -> None:
+        """Choose a dimension from all there are, tags too."""
+        self.ask(self._tag_names, lambda names: self._offer_dimensions(side, names), kind="values")
+
+    def _tag_names(self) -> list[str]:
+        values = [facet.value for facet in self.source.facets() if facet.field == "tag"]
+        return sorted({f"tag:{value.partition('=')[0]}" for value in values})
+
+    def _offer_dimensions(self, side: str, tags: Sequence[str]) -> None:
+        def take(chosen: Chosen | None) -> None:
+            if chosen is not None:
+                setattr(self, side, chosen.value)
+                self._read()
+
+        other = self.columns if side == "rows" else self.rows
+        names = [name for name in (*DIMENSIONS, *tags, *MORE_DIMENSIONS) if name != other]
+        choices = [Choice(name, name.replace("_", " "), text(name.replace("_", " "))) for name in names]
+        self.app.push_screen(ChooseScreen(f"Dimension of the {side}", choices), take)
 
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
@@ -112,12 +205,8 @@ class FailuresScreen(SourceScreen[None]):
     def _show(self, matrix: FailureMatrix) -> None:
         self.complain("")
         self.query_one(Matrix).show(matrix)
-        self.query_one("#legend", Block).lines = (
-            (
-                Run("  failed / trials, Wilson interval 95 %", "muted"),
-                Run(f" · pale below {PALE_BELOW} trials · +n not counted", "pale"),
-            ),
-        )
+        self.bar.found = text(f" {matrix.total.failed:,} of {matrix.total.trials:,} failed ", "muted")
+        self.query_one("#legend", Block).lines = (legend_line(),)
 
     def _newest_verdict(self) -> tuple[RunSummary, Verdict, AudioHealth | None] | None:
         runs = self.source.runs()
@@ -164,43 +253,21 @@ class FailuresScreen(SourceScreen[None]):
         cell = self.query_one(Matrix).current
         if cell is not None and cell.session_ids:
             filter_text = cell_filter({self.rows: cell.row, self.columns: cell.column})
+            if filter_text is not None:
+                # What the matrix was narrowed to holds for its cells; SQL goes on to the end.
+                filter_text = f"{filter_text} {self.filter_text}".strip()
             self.post_message(self.CellOpened(filter_text, cell.session_ids, f"{cell.row} × {cell.column}"))
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.ask(self.source.reload, lambda _: self._read(), kind="failures")
+        self.ask(self.source.reload, lambda _: self._read_all(), kind="failures")
 
-
-def unknown_line(failure: UnknownFailure) -> Line:
-    """Write a failure that no signature knows: under its key, never under a name."""
-    return (*_count("?", failure.count), *failure_text(failure.failure_key))
-
-
-def total_line(total: FindingTotal) -> Line:
-    """Write how often something was found, how sure that is, and when."""
-    seen = f"  {total.confidence} · {span_words(total.first_at, total.last_at)}"
-    return (*_count("▲", total.count), *text(total.name, "strong"), *text(seen, "muted"))
-
-
-def _count(sign: str, sessions: int) -> Line:
-    return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
-
-
-def cell_words(cell: MatrixCell) -> Line:
-    """Write a cell as a sentence."""
-    left_out = f" · {cell.not_counted:,} not counted (incomplete, throttled, not run)" if cell.not_counted else ""
-    interval = f" · {percent(cell.low, cell.high)}" if cell.trials else ""
-    share = f"{cell.failed:,} of {cell.trials:,} failed{interval}{left_out}"
-    return (*text(f"  {cell.row} × {cell.column}", "strong"), *text(f"  {share}", "muted"))
-
-
-def cell_filter(values: Mapping[str, str]) -> str | None:
-    """Write a cell as a session filter, `region:eastus2 model:…`; None where a value cannot be written so."""
-    if any(value == ABSENT or set(value) & set(',*"') for value in values.values()):
-        return None
-    return " ".join(shlex.quote(f"{name}:{value}") for name, value in values.items() if value != ALL)
+    def _read_all(self) -> None:
+        self._read()
+        self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
 
 
 def _next_dimension(dimension: str, other: str) -> str:
     ahead = [name for name in DIMENSIONS if name != other]
-    return ahead[(ahead.index(dimension) + 1) % len(ahead)]
+    at = ahead.index(dimension) if dimension in ahead else -1
+    return ahead[(at + 1) % len(ahead)]

@@ -1,10 +1,11 @@
-"""All sessions of the root: filter, sort, mark, open, compare."""
+"""All sessions of the root: filter, sort, mark, open, compare; those in flight above them, as they grow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,33 +17,48 @@ from analyze.commands import replay_command
 from analyze.findings import names_by_session
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
-from analyze.tui.screens.base import SourceScreen
+from analyze.tui.memory import Memory
+from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.screens.command import CommandScreen
+from analyze.tui.screens.filtering import HINT
+from analyze.tui.screens.marking import MarkingScreen
 from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, named, read_list, sort, tally
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
+from analyze.tui.widgets.live_list import LiveList
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 
+if TYPE_CHECKING:
+    from capture.live import LiveSession
+
 FIRST_PAGE = 500
 """Sessions that are read and shown before the rest."""
-HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
+LOOK_S = 1.0
+"""How often the sessions in flight are looked at."""
+REREAD_S = 10.0
+"""How long a root is left alone after it was read, however many sessions end meanwhile."""
 
 
-class SessionsScreen(SourceScreen[None]):
+class SessionsScreen(MarkingScreen):
     """A virtual table of sessions under a filter."""
 
+    NAME = "sessions"
     CSS_PATH = "sessions.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", tooltip="Open the session under the cursor"),
         Binding("space", "mark", "mark", tooltip="Mark or unmark the session for a comparison"),
-        Binding("d", "diff", "diff", tooltip="Compare the two marked sessions, or the marked with the current"),
+        Binding("d", "diff", "diff", tooltip="Compare the marked sessions, or the marked one with the current"),
         Binding("slash", "filter", "filter", tooltip="Filter the sessions"),
+        Binding("v", "values", "values", tooltip="Narrow by a value that sessions have, with counts"),
         Binding("s", "sort", "sort", tooltip="Sort by the next column"),
+        Binding("t", "annotate", "tag", tooltip="Give the marked sessions, or this one, tags and a note"),
         Binding("S", "turn_order", "Turn the order round", show=False),
+        Binding("o", "order", "Choose a column to sort by", show=False),
+        Binding("l", "saved", "Saved filters", show=False),
         Binding("r", "replay", "replay", tooltip="Show and copy the command that replays the session"),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),
@@ -59,22 +75,20 @@ class SessionsScreen(SourceScreen[None]):
             super().__init__()
             self.session_id = session_id
 
-    class DiffChosen(Message):
-        """Two sessions shall be compared."""
-
-        def __init__(self, left_id: str, right_id: str) -> None:
-            super().__init__()
-            self.left_id = left_id
-            self.right_id = right_id
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.filter_text = ""
+    def __init__(self, source: Source, memory: Memory | None = None) -> None:
+        super().__init__(source, memory)
         self.only: frozenset[str] | None = None
         """Sessions of a cell of the failure matrix; None for all."""
         self.only_name = ""
-        self.order = NEWEST_FIRST
-        self.marked: list[str] = []
+        kept = self.memory.recall(self.NAME)
+        self.order = remembered_order(kept.get("order", ""))
+        self._selected = kept.get("selected")
+        """Session that the cursor goes to with the first answer."""
+        self._at: str | None = None
+        """Session under the cursor, while there is a screen and after it."""
+        self._read_at = 0.0
+        self._total: int | None = None
+        """Sessions in the root; None until they are counted."""
         self.names: Mapping[str, tuple[str, ...]] | None = None
         """What was found in each session; None until it is known."""
 
@@ -83,26 +97,57 @@ class SessionsScreen(SourceScreen[None]):
         yield TopLine()
         yield FilterBar("filter", HINT)
         yield Block(id="notice")
+        yield LiveList()
         yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text="reading …")
         yield Welcome()
         yield Block(id="tally")
         yield KeyLine()
 
-    @property
-    def table(self) -> VirtualTable[SessionSummary]:
-        """The list."""
-        return self.query_one(VirtualTable)
-
     def on_mount(self) -> None:
         """Read the newest sessions first."""
         self.query_one(TopLine).tab = "Sessions"
-        self.place()
         self.table.focus()
         self.table.sorted_by = self.order
+        self.open_bar()
         self.read(limit=FIRST_PAGE)
+        self.set_interval(LOOK_S, self._look_at_live)
+        self._look_at_live()
+
+    def on_unmount(self) -> None:
+        """Remember where the cursor stands."""
+        self._remember()
+
+    def on_screen_suspend(self) -> None:
+        """Remember where the cursor stands, for the program may end on another screen."""
+        self._remember()
+
+    @on(RowList.Moved)
+    def _note_place(self) -> None:
+        if self.table.current is not None:
+            self._at = self.table.current.session_id
+
+    def _remember(self) -> None:
+        # Without a row nothing was read yet, and what was remembered stays.
+        if self._at is not None:
+            self.memory.remember(self.NAME, selected=self._at)
+
+    def _look_at_live(self) -> None:
+        if self.is_current:
+            self.ask(self.source.live, self._show_live, kind="live")
+
+    def _show_live(self, sessions: Sequence[LiveSession]) -> None:
+        shown = self.query_one(LiveList)
+        ended = {session.session_id for session in shown.sessions} - {session.session_id for session in sessions}
+        shown.show(sessions)
+        self._show_place(sum(session.state == "live" for session in sessions))
+        is_reading = any(worker.group in ("sessions", "findings") for worker in self.workers)
+        # A busy proxy ends a call a second: the list must not be read without end.
+        if ended and not is_reading and monotonic() - self._read_at > REREAD_S:
+            self.action_reload()
 
     def read(self, *, limit: int | None = None) -> None:
         """Ask for the sessions of filter and cell; the rest follow where only the newest were asked for."""
+        self._read_at = monotonic()
         filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
         self.ask(
             lambda: read_list(self.source, filter_text, order=order, only=only, limit=limit, names=names),
@@ -112,10 +157,16 @@ class SessionsScreen(SourceScreen[None]):
 
     def narrow(self, filter_text: str | None, session_ids: tuple[str, ...], name: str) -> None:
         """Show the sessions of a cell, whatever was filtered before: by a filter, else by their ids."""
-        self.filter_text = filter_text or ""
         self.only, self.only_name = (frozenset(session_ids), name) if filter_text is None else (None, "")
-        self.query_one(FilterBar).fill(self.filter_text)
+        self.set_filter(filter_text or "")
+
+    def filter_changed(self) -> None:
+        """Read the list of another filter."""
         self.read()
+
+    def leave_filter(self) -> None:
+        """Go to the list."""
+        self.table.focus()
 
     def _show(self, answer: SessionList) -> None:
         self.complain(left_out(answer.unreadable))
@@ -123,8 +174,11 @@ class SessionsScreen(SourceScreen[None]):
         self.query_one(Welcome).welcome(f"{self.source.root.path}/")
         self.table.empty_text = "no session matches; escape clears the filter"
         self.table.show(answer.rows)
-        live = (mark("live"), Run(f" {answer.live} live", "live")) if answer.live else ()
-        self.place(text(counted(answer.total, "session")), live)
+        if self._selected is not None:
+            self.table.go_to(self._selected, among=FIRST_PAGE)
+            self._selected = None
+        self._total = answer.total
+        self._show_place(answer.live)
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
@@ -135,6 +189,10 @@ class SessionsScreen(SourceScreen[None]):
             self._show_names(self.names)
         else:
             self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
+
+    def _show_place(self, live: int) -> None:
+        total = () if self._total is None else text(counted(self._total, "session"))
+        self.place(total, (mark("live"), Run(f" {live} live", "live")) if live else ())
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self.names = names
@@ -152,36 +210,32 @@ class SessionsScreen(SourceScreen[None]):
         failed = (Run(f"{answer.failed:,} failed ", "failed" if answer.failed else "muted"),)
         self.query_one(FilterBar).found = (Run("  "), *join([cell, count, failed], " · "))
 
-    @on(FilterBar.Typed)
-    def _filter(self, event: FilterBar.Typed) -> None:
-        if event.content != self.filter_text:
-            self.filter_text = event.content
-            self.read()
-        if event.accepted:
-            self.table.focus()
-
-    @on(FilterBar.Left)
-    def _leave_filter(self) -> None:
-        self.table.focus()
-
     @on(RowList.Opened)
     def action_open(self) -> None:
         """Open the session under the cursor."""
         if self.table.current is not None:
             self.post_message(self.SessionChosen(self.table.current.session_id))
 
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.query_one(FilterBar).enter()
-
     def action_sort(self) -> None:
         """Sort by the next column that is in sight."""
         names = [column.name for column, _ in self.table.shown_columns() if column.order]
         at = names.index(self.order[0]) if self.order[0] in names else -1
-        name = names[(at + 1) % len(names)]
-        # Times and figures are looked at from the top, names from the beginning.
-        numeric = next(column.align == "right" or name == "started UTC" for column in COLUMNS if column.name == name)
-        self._reorder((name, numeric or name == "finding"))
+        self._reorder(first_order(names[(at + 1) % len(names)]))
+
+    @on(VirtualTable.HeadingClicked)
+    def _sort_by_click(self, event: VirtualTable.HeadingClicked) -> None:
+        again = event.column == self.order[0]
+        self._reorder((event.column, not self.order[1]) if again else first_order(event.column))
+
+    def action_order(self) -> None:
+        """Choose the column to sort by, also one that is not in sight."""
+
+        def sort_by(chosen: Chosen | None) -> None:
+            if chosen is not None:
+                self._reorder(first_order(chosen.value))
+
+        choices = [Choice(each.name, each.name, text(each.name)) for each in COLUMNS if each.order]
+        self.app.push_screen(ChooseScreen("Sort by", choices), sort_by)
 
     def action_turn_order(self) -> None:
         """Turn the order round."""
@@ -189,31 +243,9 @@ class SessionsScreen(SourceScreen[None]):
 
     def _reorder(self, order: tuple[str, bool]) -> None:
         self.order = self.table.sorted_by = order
+        self.memory.remember(self.NAME, order=f"{order[0]}|{'down' if order[1] else 'up'}")
         rows = self.table.rows
         self.ask(lambda: sort(rows, order), lambda ordered: self.table.show(ordered, keep_cursor=False), kind="sort")
-
-    def action_mark(self) -> None:
-        """Mark or unmark the current session and go on to the next."""
-        current = self.table.current
-        if current is None:
-            return
-        if current.session_id in self.marked:
-            self.marked.remove(current.session_id)
-        else:
-            self.marked = [*self.marked[-1:], current.session_id]
-        self.table.mark(self.marked)
-        self.table.action_move(1)
-
-    def action_diff(self) -> None:
-        """Compare the two marked sessions, or the marked one with the current."""
-        current = self.table.current
-        pair = list(self.marked)
-        if len(pair) == 1 and current is not None and current.session_id not in pair:
-            pair.append(current.session_id)
-        if len(pair) == 2:
-            self.post_message(self.DiffChosen(pair[0], pair[1]))
-        else:
-            self.hint("mark a session with space, go to another, then press d")
 
     def action_replay(self) -> None:
         """Show and copy the command that replays the current session."""
@@ -227,14 +259,25 @@ class SessionsScreen(SourceScreen[None]):
 
     def action_clear(self) -> None:
         """Clear marks first, then filter and cell."""
-        if self.marked:
-            self.marked = []
-            self.table.mark(())
+        if self.marks:
+            self.unmark()
         elif self.filter_text or self.only is not None:
-            self.filter_text, self.only = "", None
-            self.query_one(FilterBar).fill("")
-            self.read()
+            self.only = None
+            self.set_filter("")
         self.complain("")
+
+
+def first_order(name: str) -> tuple[str, bool]:
+    """Give the order in which a column is looked at first: times and figures from the top, names from the beginning."""
+    numeric = next(column.align == "right" or name == "started UTC" for column in COLUMNS if column.name == name)
+    return name, numeric or name == "finding"
+
+
+def remembered_order(kept: str) -> tuple[str, bool]:
+    """Read an order that was remembered; the usual one where it names no column that sorts."""
+    name, _, direction = kept.rpartition("|")
+    known = any(column.name == name and column.order for column in COLUMNS)
+    return (name, direction == "down") if known else NEWEST_FIRST
 
 
 def left_out(unreadable: Mapping[Path, str]) -> str:

@@ -1,28 +1,33 @@
-"""One line to type into, with what it found at its right: the session filter, and the search in payloads."""
+"""One line to type into, with what it found at its right and how it can go on below: the filter, and the search."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Input
 
-from analyze.tui.lines import Line, text
+from analyze.tui.filter_completion import Way
+from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.painted import Block
 
 PAUSE_S = 0.2
 
 
-class FilterBar(Horizontal):
+class FilterBar(Vertical):
     """A label, a text field, and a count; says what was typed after a pause, on enter at once."""
 
     DEFAULT_CSS = """
-    FilterBar { height: 1; width: 1fr; }
+    FilterBar { height: auto; width: 1fr; }
+    FilterBar Horizontal { height: 1; }
+    FilterBar .ways { display: none; }
+    FilterBar:focus-within .ways { display: block; }
     FilterBar Input { width: 1fr; height: 1; padding: 0; border: none; background: transparent; }
     FilterBar Input:focus { background: $surface; border: none; }
     FilterBar Input > .input--placeholder { color: $foreground 60%; }
@@ -32,7 +37,8 @@ class FilterBar(Horizontal):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "accept", "apply", show=True, priority=True),
         Binding("escape", "leave", "back to the list", show=True),
-        Binding("down,tab", "leave", "Back to the list", show=False),
+        Binding("tab", "complete", "complete", tooltip="Go on with the first way that is offered"),
+        Binding("down", "leave", "Back to the list", show=False),
     ]
 
     found: reactive[Line] = reactive(())
@@ -70,12 +76,16 @@ class FilterBar(Horizontal):
         self._label = label
         self._placeholder = placeholder
         self._pause: Timer | None = None
+        self.complete: Callable[[str], Sequence[Way]] = lambda _: ()
+        """Gives the ways in which a text can go on."""
 
     def compose(self) -> ComposeResult:
-        """Lay out label, field and count."""
-        yield Block([text(f" {self._label} ▏", "muted")], classes="label")
-        yield Input(placeholder=self._placeholder, compact=True, select_on_focus=False)
-        yield Block(classes="found")
+        """Lay out label, field and count, and the ways to go on."""
+        with Horizontal():
+            yield Block([text(f" {self._label} ▏", "muted")], classes="label")
+            yield Input(placeholder=self._placeholder, compact=True, select_on_focus=False)
+            yield Block(classes="found")
+        yield Block(classes="ways")
 
     @property
     def content(self) -> str:
@@ -91,6 +101,7 @@ class FilterBar(Horizontal):
     def enter(self) -> None:
         """Take the focus."""
         self.query_one(Input).focus()
+        self.offer()
 
     def watch_found(self, found: Line) -> None:
         """Show the count."""
@@ -100,6 +111,7 @@ class FilterBar(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Wait for a pause before the text counts: a query per key would lag behind the typing."""
         event.stop()
+        self.offer()
         if self._pause is not None:
             self._pause.stop()
         self._pause = self.set_timer(PAUSE_S, lambda: self._say(accepted=False))
@@ -107,6 +119,24 @@ class FilterBar(Horizontal):
     def action_accept(self) -> None:
         """Let the text count now."""
         self._say(accepted=True)
+
+    def action_complete(self) -> None:
+        """Go on with the first way that is offered; where there is none, give the focus back."""
+        offered = self.complete(self.content)
+        if not offered:
+            self.action_leave()
+            return
+        field = self.query_one(Input)
+        # A value ends its term; behind a field's colon its value follows.
+        field.value = offered[0].text + ("" if offered[0].label.endswith(":") else " ")
+        field.cursor_position = len(field.value)
+
+    def offer(self) -> None:
+        """Show the ways in which what stands in the field can go on."""
+        offered = self.complete(self.content)
+        first, *others = [text(way.label, "plain") for way in offered] or [()]
+        line = join([(Run("tab ", "strong"), *first) if first else (), *others], " · ")
+        self.query_one(".ways", Block).lines = ((Run(" " * (len(self._label) + 3)), *line),) if line else ()
 
     def action_leave(self) -> None:
         """Give the focus back."""

@@ -23,6 +23,8 @@ from analyze.tui.widgets.painted import Painted
 
 PALE_BELOW = 5
 """A cell with fewer trials says little, and looks it."""
+HEAT: tuple[tuple[float, Tone], ...] = ((0.6, "heat3"), (0.3, "heat2"), (0.1, "heat1"))
+"""From which low end of the interval on a cell is how hot."""
 ALL = "all"
 _MARGIN = 2
 _BETWEEN = 3
@@ -52,12 +54,18 @@ def cell_line(cell: MatrixCell | None, fit: Fit) -> Line:
         return (Run("·", "pale"),)
     enough = cell.trials >= PALE_BELOW
     sign = "◐" if not cell.trials else "▲" if cell.failed else "●"
-    sure: Tone = "failed" if cell.failed else "ok"
     return (
-        Run(f"{sign} {_share(cell):>{fit.share}} ", sure if enough else "pale"),
+        Run(f"{sign} {_share(cell):>{fit.share}} ", _heat(cell) if enough else "pale"),
         Run(f"{_interval(cell):>{fit.interval}}", "muted" if enough else "pale"),
         Run(_left_out(cell) if fit.left_out else "", "pale"),
     )
+
+
+def _heat(cell: MatrixCell) -> Tone:
+    """Colour a cell by the low end of its interval: what it fails at least, not what few trials happened to show."""
+    if not cell.failed:
+        return "ok"
+    return next((tone for least, tone in HEAT if cell.low >= least), "failed")
 
 
 def _share(cell: MatrixCell) -> str:

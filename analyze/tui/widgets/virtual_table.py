@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from rich.cells import cell_len
+from textual import events
+from textual.message import Message
 
 from analyze.tui.lines import Line, Run, fit_end, pad, width_of
 from analyze.tui.widgets.row_list import RowList
@@ -85,6 +87,13 @@ def _beside(cells: Sequence[tuple[Line, int, Literal["left", "right"]]]) -> Line
 class VirtualTable(RowList, Generic[RowT]):
     """Rows of one type under columns; it knows which rows are marked and which column sorts them."""
 
+    class HeadingClicked(Message):
+        """The name of a column that can be sorted by was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
     def __init__(
         self,
         columns: Sequence[Column[RowT]],
@@ -138,6 +147,22 @@ class VirtualTable(RowList, Generic[RowT]):
         """Name the columns, with units, and the order of the rows."""
         shown = [(self._title(column), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run(" " * GAP), *_beside(shown))
+
+    def go_to(self, key: Hashable, *, among: int) -> None:
+        """Put the cursor on the row with a key, if it is among the first so many."""
+        for at, row in enumerate(self.rows[:among]):
+            if self._key(row) == key:
+                self.cursor = at
+
+    def on_click(self, event: events.Click) -> None:
+        """Say which column's name was clicked; the rows take the other clicks."""
+        if event.y >= self.HEADING_LINES:
+            return
+        left = GAP
+        for column, cells in self.shown_columns():
+            if left <= event.x < left + cells and column.order is not None:
+                self.post_message(self.HeadingClicked(column.name))
+            left += cells + GAP
 
     def _title(self, column: Column[RowT]) -> Line:
         if self.sorted_by is None or self.sorted_by[0] != column.name:

@@ -32,6 +32,17 @@ def test_more_than_one_finding_is_counted(failed_session: str, queries: Queries,
     assert "commit_empty +1" in lines(sessions_table([named], 170), 170)[1]
 
 
+def test_what_was_said_later_has_a_column_where_there_is_something(
+    failed_session: str, queries: Queries, lines: Lines
+) -> None:
+    (session,) = queries.sessions()
+    assert "said" not in lines(sessions_table([session], 120), 120)[0]
+    said = replace(session, tags={"cause": "net", "demo": ""}, notes=("first", "an [bold]echo[/bold]"))
+    shown = lines(sessions_table([said], 170), 170)
+    assert "said" in shown[0]
+    assert "cause=net · demo · an [bold]echo[/bold]" in shown[1]
+
+
 def test_a_matrix_with_its_totals(failed_session: str, ok_session: str, queries: Queries, lines: Lines) -> None:
     matrix = queries.failures(["region", "transcription_model"])
     shown = lines(matrix_table(matrix), 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,10 +20,12 @@ from textual.screen import Screen
 from analyze.answers import (
     DiffRow,
     EventDetail,
+    Facet,
     FailureMatrix,
     LatencyDelta,
     MatrixCell,
     PathChange,
+    RateOverTime,
     RunSummary,
     SessionDetail,
     SessionDiff,
@@ -34,7 +36,9 @@ from analyze.answers import (
 )
 from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
+from analyze.over_time import rates_over_time
 from capture.errors import UsageProblem
+from capture.live import LiveSession
 from capture.recording.root import Root
 from replay.statistics import wilson
 from replay.verdict import Verdict
@@ -226,7 +230,7 @@ class FakeSource:
 
     root: Root
     listed: list[SessionSummary]
-    live: int = 0
+    in_flight: list[LiveSession] = field(default_factory=list)
     health: AudioHealth = NO_AUDIO
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
@@ -239,7 +243,28 @@ class FakeSource:
             raise problem
 
     def live_count(self) -> int:
-        return self.live
+        return len(self.in_flight)
+
+    def live(self) -> list[LiveSession]:
+        return list(self.in_flight)
+
+    def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
+        self._note("annotate", tuple(session_ids), dict(tags), tuple(notes))
+        given = {name: value for name, value in tags.items() if value is not None}
+        self.listed = [
+            replace(s, tags=s.tags | given, notes=(*s.notes, *notes)) if s.session_id in session_ids else s
+            for s in self.listed
+        ]
+
+    def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002
+        self._note("facets", filter)
+        found = self._picked(filter)
+        return [
+            Facet(name, value, len(having), sum(s.outcome == "failed" for s in having))
+            for name in ("outcome", "region", "transcription_model", "cell")
+            for value in sorted({str(getattr(s, name)) for s in found if getattr(s, name)})
+            for having in [[s for s in found if getattr(s, name) == value]]
+        ]
 
     def reload(self) -> None:
         self._note("reload")
@@ -253,12 +278,14 @@ class FakeSource:
 
     def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002
         self._note("sessions", filter, limit)
+        return self._picked(filter)[:limit]
+
+    def _picked(self, filter: str) -> list[SessionSummary]:  # noqa: A002
         terms = [term.partition(":") for term in filter.split()]
         for name, _, _ in terms:
             if self.listed and not hasattr(self.listed[0], name):
                 raise UsageProblem(f"sessions have no field {name!r} to filter by; nearest are region, role")
-        found = [s for s in self.listed if all(str(getattr(s, name)) == wanted for name, _, wanted in terms)]
-        return found[:limit]
+        return [s for s in self.listed if all(str(getattr(s, name)) == wanted for name, _, wanted in terms)]
 
     def session(self, session_id: str) -> SessionDetail:
         self._note("session", session_id)
@@ -327,13 +354,26 @@ class FakeSource:
             ),
         )
 
-    def failures(self, by: Sequence[str]) -> FailureMatrix:
+    def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002
         self._note("failures", *by)
-        return make_matrix(by, self.listed)
+        return make_matrix(by, self._picked(filter))
 
-    def findings(self) -> list[Finding]:
+    def failures_over_time(self, by: str | None = None, *, filter: str = "") -> list[RateOverTime]:  # noqa: A002
+        self._note("failures_over_time", by, filter)
+        return rates_over_time(
+            [
+                {
+                    "started_at": s.started_at and s.started_at.replace(tzinfo=None),
+                    "outcome": s.outcome,
+                    "label": getattr(s, by or "region"),
+                }
+                for s in self._picked(filter)
+            ]
+        )
+
+    def findings(self, filter: str = "") -> list[Finding]:  # noqa: A002
         self._note("findings")
-        named = [session.session_id for session in self.listed if FAILURE_KEY in session.failure_keys]
+        named = [session.session_id for session in self._picked(filter) if FAILURE_KEY in session.failure_keys]
         return [replace(FINDING, session_id=session_id) for session_id in named]
 
     def session_findings(self, session_id: str) -> list[Finding]:
@@ -341,9 +381,9 @@ class FakeSource:
         summary = next(session for session in self.listed if session.session_id == session_id)
         return [replace(FINDING, session_id=session_id)] if FAILURE_KEY in summary.failure_keys else []
 
-    def unknown_failures(self) -> list[UnknownFailure]:
-        self._note("unknown_failures")
-        rows = [asdict(session) for session in reversed(self.listed)]
+    def unknown_failures(self, filter: str = "") -> list[UnknownFailure]:  # noqa: A002
+        self._note("unknown_failures", filter)
+        rows = [asdict(session) for session in reversed(self._picked(filter))]
         return find_unknown(rows, self.findings())
 
     def runs(self) -> list[RunSummary]:
@@ -379,6 +419,28 @@ def empty_source() -> FakeSource:
 
 
 @pytest.fixture
+def make_live() -> Callable[..., LiveSession]:
+    """Make a session in flight, the newest with the highest number."""
+
+    def make(number: int = 0, **more: object) -> LiveSession:
+        fields: dict[str, object] = {
+            "session_id": f"20260212T0931{number:02d}-{number:08x}",
+            "state": "live",
+            "is_left_behind": False,
+            "started_at": FIRST_AT + timedelta(hours=1, seconds=number),
+            "age_s": 14.2,
+            "target": "azure-eastus2",
+            "bytes": 1_204_000,
+            "lost_bytes": 0,
+            "events": 611,
+            "last_error": None,
+        }
+        return LiveSession(**(fields | more))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
 def many_sessions() -> Callable[[int], FakeSource]:
     """Make a source of any number of sessions."""
 
@@ -390,6 +452,11 @@ def many_sessions() -> Callable[[int], FakeSource]:
         return FakeSource(Root(Path("recordings")), listed)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered_of_other_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,23 @@ async def test_a_real_root_is_shown(
     source.close()
 
 
+async def test_the_keys_of_the_readme_lead_to_the_region_at_fault(shown: Callable[[App[None]], str]) -> None:
+    home = Path(app_module.__file__).parents[2]
+    assert "`f` shows what was found" in (home / "README.md").read_text(encoding="utf-8")
+    source = RootSource(Root(home / "recordings"))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "f")
+        assert "gpt-4o-transcribe × eastus2  6 of 6 failed" in shown(app)
+        assert "it takes both" in shown(app)
+        await press(pilot, "enter")
+        assert "6 of 21" in shown(app)
+        await press(pilot, "enter", "n")
+        assert "input_audio_transcription.failed" in shown(app)
+    source.close()
+
+
 def test_run_closes_its_source(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[Any] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -105,6 +124,14 @@ def test_run_closes_its_source(root: Root, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(RootSource, "close", lambda self: closed.append(self.root))
     app_module.run(root)
     assert closed == [root]
+
+
+def test_the_screens_start_without_what_only_their_answers_need() -> None:
+    loaded = (
+        "import sys, analyze.tui.app; print(sorted({'pyarrow', 'duckdb', 'numpy', 'websockets'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"
 
 
 def test_without_a_terminal_it_says_what_to_do_instead(root: Root) -> None:

@@ -18,7 +18,7 @@ async def test_every_key_of_a_screen_is_a_command(source: Source) -> None:
     assert commands[:3] == [
         "Open the session under the cursor",
         "Mark or unmark the session for a comparison",
-        "Compare the two marked sessions, or the marked with the current",
+        "Compare the marked sessions, or the marked one with the current",
     ]
     assert {"Turn the order round", "Look at the root again", "Leave wiretape"} <= set(commands)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +10,13 @@ import pytest
 
 from analyze.findings import Finding, find_all
 from analyze.store import Store
-from analyze.tui.screens.failures import DIMENSIONS
+from analyze.tui.failure_lines import cell_filter
+from analyze.tui.screens.failures import DIMENSIONS, MORE_DIMENSIONS
 from analyze.tui.source import RootSource
 from capture.errors import UsageProblem
+from capture.journal import JournalWriter
 from capture.recording.root import Root
+from tests.capture.test_live import FAILED, Session
 
 
 def test_questions_from_many_threads_are_answered_one_at_a_time(
@@ -43,6 +47,44 @@ def test_every_question_of_the_screens_is_answered(root: Root, failed_session: s
     assert [row.session_id for row in source.sessions("finding:transcription*")] == [failed_session]
     assert source.runs() == []
     assert source.live_count() == 0
+    assert source.live() == []
+    assert source.failures(("region",), filter="region:sw*").total.trials == 1
+    assert [finding.session_id for finding in source.findings("region:sw*")] == []
+    assert source.unknown_failures("region:sw*") == []
+    assert source.failures_over_time("region")[0].failed == 1
+    assert [facet.value for facet in source.facets("finding:transcription*") if facet.field == "region"] == ["eastus2"]
+    source.close()
+
+
+def test_what_is_said_of_a_session_is_seen_without_another_pass(
+    root: Root, failed_session: str, ok_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = RootSource(root)
+    assert len(source.findings()) == 1
+    monkeypatch.setattr("analyze.findings.find_all", None)
+    source.annotate([failed_session, ok_session], {"cause": "network"}, ["heard an echo"])
+    assert len(source.sessions("tag:cause=network note:echo")) == 2
+    source.annotate([ok_session], {"cause": None}, [])
+    (session,) = source.sessions("tag:cause=network finding:transcription*")
+    assert (session.session_id, session.notes) == (failed_session, ("heard an echo",))
+    source.close()
+
+
+def test_a_session_in_flight_grows_under_the_eyes(root: Root) -> None:
+    source = RootSource(root)
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    try:
+        call = Session(writer)
+        call.say("client", '{"type":"session.update"}')
+        call.catch_up()
+        (live,) = source.live()
+        assert (live.target, live.state, live.events, live.last_error) == ("eastus2", "live", 1, None)
+        call.say("server", json.dumps({"type": "error", "error": FAILED}))
+        call.catch_up()
+        (grown,) = source.live()
+        assert (grown.events, grown.last_error) == (2, "error: server_error overloaded Try again")
+    finally:
+        writer.close()
     source.close()
 
 
@@ -94,13 +136,15 @@ def test_a_file_that_cannot_be_read_is_named(root: Root, ok_session: str) -> Non
     source.close()
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("dimension", [*DIMENSIONS, *MORE_DIMENSIONS])
 def test_failures_can_be_counted_and_filtered_by_every_dimension_of_the_screen(
     root: Root, failed_session: str, dimension: str
 ) -> None:
     source = RootSource(root)
     assert source.failures((dimension,)).total.failed == 1
-    assert source.sessions(f"{dimension}:*") is not None
+    (cell,) = source.failures((dimension,)).cells.values()
+    words = cell_filter({dimension: cell.row})
+    assert words is None or [each.session_id for each in source.sessions(words)] == [failed_session]
     source.close()
 
 

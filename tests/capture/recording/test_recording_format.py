@@ -15,12 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from capture.recording.annotations import ANNOTATIONS
 from capture.recording.facts import KeepRule, Sender
 from capture.recording.root import Root
 from capture.recording.schema import FORMAT_VERSION, TABLES
 from capture.sealing import seal
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "recording-format.md").read_text()
+SCHEMAS = TABLES | {"annotations": ANNOTATIONS}
 FORMAT = '{"type":"session.update","session":{"type":"realtime","audio":{"input":{"format":{"type":"audio/pcmu"}}}}}'
 
 
@@ -41,12 +43,12 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", SCHEMAS)
 def test_every_column_is_documented_with_its_sql_type(
     table: str, tmp_path: Path, connection: duckdb.DuckDBPyConnection
 ) -> None:
     path = tmp_path / "empty.parquet"
-    pq.write_table(TABLES[table].empty_table(), path)
+    pq.write_table(SCHEMAS[table].empty_table(), path)
     described = connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()  # noqa: S608 - a path of ours
     documented = re.findall(r"^\| `(\w+)` \| `(.+?)` \| (.+) \|$", section(f"## {table}"), re.MULTILINE)
     assert [(column, sql_type) for column, sql_type, _ in documented] == [(row[0], row[1]) for row in described]

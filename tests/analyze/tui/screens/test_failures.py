@@ -9,7 +9,7 @@ from textual.app import App
 
 from analyze.audio_health import AudioFact, AudioHealth
 from analyze.tui.app import WiretapeApp
-from analyze.tui.screens.failures import FailuresScreen, cell_filter
+from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 
@@ -82,6 +82,57 @@ async def test_x_and_y_change_the_dimensions(app: WiretapeApp, source: Any, show
         assert "region \\ model" in shown(app)
 
 
+async def test_a_filter_narrows_the_matrix_its_findings_and_its_cells(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash")
+        await pilot.press(*"role:replayed")
+        await press(pilot, "enter")
+        assert "5/5   57–100 %" in shown(app)
+        assert "5 of 19 failed" in shown(app)
+        assert "5 sessions  transcription_model_path_failure" in shown(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, SessionsScreen)
+        assert app.screen.filter_text == "transcription_model:gpt-4o-transcribe region:eastus2 role:replayed"
+        assert len(app.screen.table.rows) == 5
+        await press(pilot, "f", "escape")
+        assert isinstance(app.screen, FailuresScreen)
+        assert "6/6   61–100 %" in shown(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, SessionsScreen)
+
+
+async def test_any_dimension_can_be_chosen(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    source.listed[0] = replace(source.listed[0], tags={"team": "voice"})
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "X")
+        await pilot.press(*"turn det")
+        await press(pilot, "enter")
+        assert "transcription model \\ turn detection" in shown(app)
+        await press(pilot, "Y")
+        await pilot.press(*"outcome")
+        await press(pilot, "enter", "escape", "Y")
+        await pilot.press(*"dialect")
+        await press(pilot, "enter")
+        assert "dialect \\ turn detection" in shown(app)
+
+
+async def test_rates_over_time_take_the_place_of_the_matrix(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "t")
+        assert "02-12 08:30:35 to 02-12 08:30:56 UTC, 1 s a bar" in shown(app)
+        assert "6/20" in shown(app)
+        assert "\u2502 eastus2" not in shown(app)
+        assert ("failures_over_time", "transcription_model", "") in source.asked
+        await press(pilot, "y", "t")
+        assert "model \\ region" in shown(app)
+        assert "6/10" in shown(app)
+
+
 async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(source: Any, shown: Shown) -> None:
     source.listed[0] = replace(source.listed[0], failure_keys=("error|odd|strange|no [bold]luck[/bold]",))
     app = WiretapeApp(source, start="failures")
@@ -112,18 +163,3 @@ async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
         assert "no sessions that failed or passed" in shown(app)
         await press(pilot, "enter", "down", "right")
         assert isinstance(app.screen, FailuresScreen)
-
-
-@pytest.mark.parametrize(
-    ("values", "filter_text"),
-    [
-        ({"region": "eastus2", "model": "gpt-realtime"}, "region:eastus2 model:gpt-realtime"),
-        ({"region": "eastus2", "model": "all"}, "region:eastus2"),
-        ({"cell": "eastus2 · model=a"}, "'cell:eastus2 · model=a'"),
-        ({"region": "–"}, None),
-        ({"model": "a,b"}, None),
-        ({"model": "gpt*"}, None),
-    ],
-)
-def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:
-    assert cell_filter(values) == filter_text

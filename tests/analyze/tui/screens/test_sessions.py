@@ -5,10 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.memory import Memory
 from analyze.tui.screens.diff import DiffScreen
+from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import FIRST_PAGE, SessionsScreen
 from analyze.tui.screenshot import press, settle
@@ -89,22 +92,12 @@ async def test_one_mark_is_compared_with_the_current(source: Any) -> None:
         assert app.screen.right_id == source.listed[1].session_id
 
 
-async def test_a_third_mark_takes_the_place_of_the_first(source: Any) -> None:
-    app = WiretapeApp(source)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await press(pilot, "space", "space", "space")
-        assert sessions(app).marked == [source.listed[1].session_id, source.listed[2].session_id]
-        await press(pilot, "escape")
-        assert sessions(app).marked == []
-
-
 async def test_nothing_marked_says_how(source: Any, shown: Shown) -> None:
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
         await press(pilot, "d")
-        assert "mark a session with space" in shown(app)
+        assert "mark sessions with space" in shown(app)
 
 
 async def test_a_click_on_the_current_row_opens_it(source: Any) -> None:
@@ -141,12 +134,90 @@ async def test_f5_finds_what_was_recorded_since(empty_source: Any, source: Any, 
         assert ("reload",) in empty_source.asked
 
 
-async def test_sessions_in_flight_are_counted(source: Any, shown: Shown) -> None:
-    source.live = 3
+async def test_sessions_in_flight_stand_above_the_list_as_they_grow(
+    source: Any, make_live: Callable[..., Any], shown: Shown
+) -> None:
+    source.in_flight = [make_live(1), make_live(2, events=5, bytes=2000, age_s=1.0, last_error="error: no [bold]luck")]
     app = WiretapeApp(source)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert "◌ 3 live" in shown(app)
+        assert "◌ 2 live" in shown(app)
+        newest, older = (line for line in shown(app).splitlines() if "events ·" in line)
+        assert "◌  02-12 09:30:57  azure-eastus2       1 s  5 events · 2 kB  ▲ error: no [bold]luck" in newest
+        assert "14 s  611 events · 1.2 MB" in older
+        source.in_flight = [make_live(1, events=640)]
+        screen = sessions(app)
+        screen._look_at_live()
+        await settle(pilot)
+        assert "640 events" in shown(app)
+        assert "◌ 1 live" in shown(app)
+
+
+async def test_a_session_that_ended_brings_the_list_up_to_date(
+    source: Any, make_live: Callable[..., Any], shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.in_flight = [make_live(1)]
+    newest, source.listed = source.listed[0], source.listed[1:]
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        source.in_flight, source.listed = [], [newest, *source.listed]
+        # The list was read a moment ago: it is left alone for a while.
+        sessions(app)._look_at_live()
+        await settle(pilot)
+        assert "20 sessions" in shown(app)
+        source.in_flight = [make_live(1)]
+        sessions(app)._look_at_live()
+        await settle(pilot)
+        monkeypatch.setattr("analyze.tui.screens.sessions.REREAD_S", 0.0)
+        source.in_flight = []
+        sessions(app)._look_at_live()
+        await settle(pilot)
+        assert "21 sessions" in shown(app)
+        assert ("reload",) in source.asked
+
+
+async def test_a_click_on_the_name_of_a_column_sorts_by_it(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.click(sessions(app).table, offset=(24, 0))
+        await settle(pilot)
+        assert "target▴" in shown(app)
+        await pilot.click(sessions(app).table, offset=(24, 0))
+        await settle(pilot)
+        assert "target▾" in shown(app)
+        await press(pilot, "o")
+        await pilot.press(*"model")
+        await press(pilot, "enter")
+        assert sessions(app).order == ("model", False)
+
+
+async def test_where_one_was_survives_a_restart(source: Any, tmp_path: Path, shown: Shown) -> None:
+    def start() -> WiretapeApp:
+        return WiretapeApp(source, memory=Memory(tmp_path / "screens.json", source.root))
+
+    app = start()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash")
+        await pilot.press(*"region:swedencentral")
+        await press(pilot, "enter", "s", "down", "down", "down")
+        selected = sessions(app).table.current
+    again = start()
+    async with again.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert sessions(again).filter_text == "region:swedencentral"
+        assert "▏region:swedencentral" in shown(again)
+        assert "target▴" in shown(again)
+        assert sessions(again).table.current == selected
+        assert sessions(again).table.cursor == 3
+        await press(pilot, "f", "x")
+    third = start()
+    async with third.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert isinstance(third.screen, FailuresScreen)
+        assert third.screen.columns == "model"
 
 
 async def test_a_large_root_shows_its_newest_sessions_first(many_sessions: Callable[[int], Any]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from textual.app import App, ComposeResult
 
+from analyze.tui.filter_completion import Way
 from analyze.tui.lines import text
 from analyze.tui.widgets.filter_bar import FilterBar
 
@@ -59,3 +60,25 @@ async def test_filling_it_says_nothing(shown: Callable[[App[None]], str]) -> Non
         line = shown(app).split("\n")[0]
         assert line.startswith(" filter ▏region:[bold]\\")
         assert line.endswith("3 of 21")
+
+
+async def test_tab_goes_on_with_the_first_way_and_leaves_where_there_is_none(
+    shown: Callable[[App[None]], str],
+) -> None:
+    app = BarApp()
+    async with app.run_test(size=(60, 5)) as pilot:
+        bar = app.query_one(FilterBar)
+        bar.complete = lambda text: (
+            [Way("region:", "region:"), Way("run:", "run:")]
+            if text == "r"
+            else [Way("eastus2", "region:eastus2")] * (text == "region:")
+        )
+        bar.enter()
+        await pilot.press("r")
+        await pilot.pause()
+        assert "tab region: · run:" in shown(app)
+        await pilot.press("tab", "tab")
+        assert bar.content == "region:eastus2 "
+        assert app.left == 0
+        await pilot.press("tab")
+        assert app.left == 1

@@ -9,6 +9,7 @@ from textual.app import App, ComposeResult
 from analyze.answers import FailureMatrix, MatrixCell
 from analyze.tui.lines import plain, width_of
 from analyze.tui.widgets.matrix import Fit, Matrix, cell_line, fit_cells
+from replay.statistics import wilson
 
 ROOMY = Fit(name=20, share=7, interval=10, left_out=3)
 
@@ -26,7 +27,27 @@ def test_a_cell_shows_sign_share_interval_and_what_was_not_counted() -> None:
 
 def test_a_cell_of_few_trials_is_pale() -> None:
     assert {run.tone for run in cell_line(cell(4, 4), ROOMY)} == {"pale"}
-    assert [run.tone for run in cell_line(cell(5, 5), ROOMY)][:2] == ["failed", "muted"]
+    assert [run.tone for run in cell_line(cell(5, 5), ROOMY)][:2] == ["heat3", "muted"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "trials", "tone"),
+    [
+        (0, 20, "ok"),
+        (1, 20, "failed"),
+        (5, 20, "heat1"),
+        (3, 5, "heat1"),
+        (10, 20, "heat1"),
+        (5, 5, "heat2"),
+        (12, 20, "heat2"),
+        (31, 31, "heat3"),
+        (60, 80, "heat3"),
+    ],
+)
+def test_a_cell_is_as_hot_as_it_fails_at_least(failed: int, trials: int, tone: str) -> None:
+    low, high = wilson(failed, trials)
+    line = cell_line(MatrixCell("row", "column", failed, trials, low, high, 0, ()), ROOMY)
+    assert line[0].tone == tone
 
 
 @pytest.mark.parametrize(("width", "roomy"), [(120, True), (80, False)])

@@ -46,7 +46,7 @@ def test_a_column_without_contents_is_left_out_where_it_can_fold() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 100, 120, 200])
 def test_the_columns_of_the_sessions_fit(width: int) -> None:
-    laid_out = lay_out(COLUMNS, [1, 14, 13, 13, 12, 17, 6, 6, 13, 26, 6], width - 2)
+    laid_out = lay_out(COLUMNS, [1, 14, 13, 13, 12, 17, 6, 6, 13, 26, 20, 6], width - 2)
     used = sum(cells for _, cells in laid_out) + 2 * (len(laid_out) - 1)
     assert used <= width - 2 or width < 80
 
@@ -123,3 +123,29 @@ async def test_without_rows_it_says_why(shown: Shown) -> None:
         await pilot.press("down", "end", "pageup")
         assert "nothing here" in shown(app)
         assert app.query_one(VirtualTable).current is None
+
+
+async def test_the_name_of_a_column_that_sorts_can_be_clicked() -> None:
+    clicked = []
+
+    class ClickedApp(TableApp):
+        def on_virtual_table_heading_clicked(self, event: VirtualTable.HeadingClicked) -> None:
+            clicked.append(event.column)
+
+    app = ClickedApp(["a", "b"])
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.click(VirtualTable, offset=(3, 0))
+        await pilot.click(VirtualTable, offset=(12, 0))
+        await pilot.pause()
+        assert clicked == ["name"]
+        assert app.query_one(VirtualTable).cursor == 0
+
+
+async def test_the_cursor_goes_to_a_row_by_its_key() -> None:
+    app = TableApp(["a", "b", "c"])
+    async with app.run_test(size=(40, 10)):
+        table = app.query_one(VirtualTable)
+        table.go_to("c", among=2)
+        assert table.cursor == 0
+        table.go_to("c", among=3)
+        assert table.cursor == 2

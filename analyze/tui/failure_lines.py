@@ -1,0 +1,62 @@
+"""Failures, findings and cells of the matrix as lines; a cell as a filter."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from analyze.answers import MatrixCell
+from analyze.findings import UnknownFailure
+from analyze.totals import FindingTotal, span_words
+from analyze.tui.figures import counted, failure_text, percent
+from analyze.tui.lines import Line, Run, text
+from analyze.tui.widgets.matrix import ALL, PALE_BELOW
+
+ABSENT = "–"
+"""How the matrix writes a value that sessions do not have."""
+
+
+def legend_line() -> Line:
+    """Explain the cells: what is counted, and what their colour means."""
+    return (
+        Run("  k/n, 95 % interval", "muted"),
+        Run(f" · pale: n < {PALE_BELOW} · +n not counted · low end ", "pale"),
+        Run(" ≥10 ", "heat1"),
+        Run(" ≥30 ", "heat2"),
+        Run(" ≥60 % ", "heat3"),
+    )
+
+
+def unknown_line(failure: UnknownFailure) -> Line:
+    """Write a failure that no signature knows: under its key, never under a name."""
+    return (*_count("?", failure.count), *failure_text(failure.failure_key))
+
+
+def total_line(total: FindingTotal) -> Line:
+    """Write how often something was found, how sure that is, and when."""
+    seen = f"  {total.confidence} · {span_words(total.first_at, total.last_at)}"
+    return (*_count("▲", total.count), *text(total.name, "strong"), *text(seen, "muted"))
+
+
+def _count(sign: str, sessions: int) -> Line:
+    return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
+
+
+def cell_words(cell: MatrixCell) -> Line:
+    """Write a cell as a sentence."""
+    left_out = f" · {cell.not_counted:,} not counted (incomplete, throttled, not run)" if cell.not_counted else ""
+    interval = f" · {percent(cell.low, cell.high)}" if cell.trials else ""
+    share = f"{cell.failed:,} of {cell.trials:,} failed{interval}{left_out}"
+    return (*text(f"  {cell.row} × {cell.column}", "strong"), *text(f"  {share}", "muted"))
+
+
+def cell_filter(values: Mapping[str, str]) -> str | None:
+    """Write a cell as a session filter, `region:eastus2 model:…`; None where a value cannot be written so."""
+    if any(value == ABSENT or set(value) & set(',*"') for value in values.values()):
+        return None
+    asked = {name: value for name, value in values.items() if value != ALL}
+    # A day has no term of its own, and the name of a tag ends at the first `=`.
+    if any(name == "date" or "=" in name for name in asked):
+        return None
+    terms = [f"{name}={value}" if name.startswith("tag:") else f"{name}:{value}" for name, value in asked.items()]
+    return " ".join(map(shlex.quote, terms))

@@ -1,0 +1,96 @@
+"""What the screens remember over a restart: where one was in a root, and filters that were given a name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from capture.recording.root import Root, make_private_folder
+from capture.redaction import redact_text
+
+KEPT_ROOTS = 50
+"""Roots that are remembered, those looked at last."""
+log = logging.getLogger(__name__)
+
+
+def default_path() -> Path:
+    """Give the file: `$XDG_STATE_HOME/wiretape/screens.json`, else below `~/.local/state`."""
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "wiretape" / "screens.json"
+
+
+class Memory:
+    """Remembers in a file, or without a path only as long as the program runs; a file that does not read is ignored."""
+
+    def __init__(self, path: Path | None, root: Root) -> None:
+        self._path = path
+        self._root = str(root.path.resolve())
+        kept = _read(path)
+        self.filters: dict[str, str] = _texts(kept.get("filters"))
+        """Saved filters by name, of all roots."""
+        self._roots: dict[str, Any] = kept["roots"] if isinstance(kept.get("roots"), dict) else {}
+
+    def recall(self, screen: str) -> dict[str, str]:
+        """Give what was remembered of a screen in this root; nothing where nothing was."""
+        of_root = self._roots.get(self._root)
+        return _texts(of_root.get(screen)) if isinstance(of_root, dict) else {}
+
+    def remember(self, screen: str, **values: str) -> None:
+        """Remember values of a screen beside those remembered before, and write them down."""
+        of_root = self._roots.pop(self._root, None)
+        known = of_root if isinstance(of_root, dict) else {}
+        known[screen] = self._texts_of(known, screen) | values
+        # Behind the others: the last is the one looked at last.
+        self._roots[self._root] = known
+        self._write()
+
+    def save_filter(self, name: str, text: str) -> None:
+        """Give a filter a name; one of that name gives way."""
+        self.filters[name] = text
+        self._write()
+
+    def drop_filter(self, name: str) -> None:
+        """Forget a saved filter."""
+        self.filters.pop(name, None)
+        self._write()
+
+    @staticmethod
+    def _texts_of(known: Mapping[str, Any], screen: str) -> dict[str, str]:
+        return _texts(known.get(screen))
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        roots = dict(list(self._roots.items())[-KEPT_ROOTS:])
+        # What people search for may hold a key that they pasted.
+        content = redact_text(json.dumps({"filters": self.filters, "roots": roots}, indent=1))
+        # A place that cannot be remembered is no reason to disturb anyone.
+        try:
+            make_private_folder(self._path.parent)
+            unfinished = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(content)
+            unfinished.replace(self._path)
+        except OSError:
+            log.debug("what the screens remember cannot be written", exc_info=True)
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _texts(kept: object) -> dict[str, str]:
+    if not isinstance(kept, dict):
+        return {}
+    return {name: value for name, value in kept.items() if isinstance(name, str) and isinstance(value, str)}

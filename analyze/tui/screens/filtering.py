@@ -1,0 +1,144 @@
+"""What the screens under a filter share: the line to type it, values to narrow by, and filters with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from textual import on
+
+from analyze.answers import Facet
+from analyze.filters import split_sql
+from analyze.tui.filter_completion import Way, quoted, values_of, ways
+from analyze.tui.lines import Line, Run, pad, text
+from analyze.tui.memory import Memory
+from analyze.tui.screens.base import SourceScreen
+from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
+from analyze.tui.source import Source
+from analyze.tui.widgets.filter_bar import FilterBar
+
+HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
+_FIELD_CELLS = 21
+_COUNT_CELLS = 8
+
+
+class FilteringScreen(SourceScreen[None]):
+    """A screen whose answers are of the sessions that a filter picks."""
+
+    NAME: ClassVar[str]
+    """Under which the screen is remembered."""
+
+    def __init__(self, source: Source, memory: Memory | None = None) -> None:
+        super().__init__(source)
+        self.memory = memory or Memory(None, source.root)
+        self.filter_text = self.memory.recall(self.NAME).get("filter", "")
+        self._values: Mapping[str, Sequence[str]] = values_of(())
+
+    def filter_changed(self) -> None:
+        """Ask anew: another filter holds from here on."""
+        raise NotImplementedError
+
+    def leave_filter(self) -> None:
+        """Give the focus to what the filter is about."""
+        raise NotImplementedError
+
+    @property
+    def bar(self) -> FilterBar:
+        """The line to type into."""
+        return self.query_one(FilterBar)
+
+    def open_bar(self) -> None:
+        """Show the filter that holds, and help with typing another one."""
+        self.bar.complete = self._ways
+        self.bar.fill(self.filter_text)
+
+    def set_filter(self, filter_text: str) -> None:
+        """Take a filter that was not typed here."""
+        self.bar.fill(filter_text)
+        self._take(filter_text)
+
+    def _take(self, filter_text: str) -> None:
+        self.filter_text = filter_text
+        self.memory.remember(self.NAME, filter=filter_text)
+        self.filter_changed()
+
+    def _ways(self, typed: str) -> list[Way]:
+        return ways(typed, self._values)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.bar.enter()
+        self.ask(lambda: values_of(self.source.facets()), self._know_values, kind="values")
+
+    def _know_values(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = values
+        self.bar.offer()
+
+    @on(FilterBar.Typed)
+    def _typed(self, event: FilterBar.Typed) -> None:
+        # A field whose value is still to be typed picks nothing yet, and SQL is run when it is written out.
+        is_open = event.content.endswith((":", "!=")) or split_sql(event.content)[1] != ""
+        if event.content != self.filter_text and (event.accepted or not is_open):
+            self._take(event.content)
+        if event.accepted:
+            self.leave_filter()
+
+    @on(FilterBar.Left)
+    def _left(self) -> None:
+        self.leave_filter()
+
+    def action_values(self) -> None:
+        """Choose a value of the sessions in sight, to narrow the filter by."""
+        filter_text = self.filter_text
+        self.ask(lambda: self.source.facets(filter_text), self._choose_value, kind="values")
+
+    def _choose_value(self, facets: Sequence[Facet]) -> None:
+        choices = [
+            Choice(quoted(f"{facet.field}:{facet.value}"), f"{facet.field}:{facet.value}", facet_line(facet))
+            for facet in facets
+            # What the filter's language has signs of its own for cannot be written as one term.
+            if not set(facet.value) & set(",*")
+        ]
+        self.app.push_screen(ChooseScreen("Narrow by a value", choices, empty_text="no session"), self._narrow_by)
+
+    def _narrow_by(self, chosen: Chosen | None) -> None:
+        if chosen is not None and chosen.value not in self.filter_text.split():
+            # In front: what stands behind `=` goes on to the end.
+            self.set_filter(f"{chosen.value} {self.filter_text}".strip())
+
+    def action_saved(self) -> None:
+        """Choose a saved filter, or save the one that holds under a name."""
+        saved = sorted(self.memory.filters.items())
+        choices = [
+            Choice(name, f"{name} {content}", (*pad(text(name, "strong"), _FIELD_CELLS), *text(f" {content}", "muted")))
+            for name, content in saved
+        ]
+        create = f"save {self.filter_text} as" if self.filter_text else None
+        empty = "type a name to save the filter" if create else "no saved filter: type one with /, then save it here"
+        self.app.push_screen(
+            ChooseScreen("Saved filters", choices, create=create, removable=True, empty_text=empty), self._use_saved
+        )
+
+    def _use_saved(self, chosen: Chosen | None) -> None:
+        if chosen is None:
+            return
+        if chosen.action == "create":
+            self.memory.save_filter(chosen.value, self.filter_text)
+            self.hint(f"saved as {chosen.value}")
+        elif chosen.action == "remove":
+            self.memory.drop_filter(chosen.value)
+            self.action_saved()
+        else:
+            self.set_filter(self.memory.filters[chosen.value])
+
+
+def facet_line(facet: Facet) -> Line:
+    """Write a value: its field, how many sessions have it, and how many of them failed."""
+    failed = (Run(f"▲ {facet.failed:,}", "failed"),) if facet.failed else ()
+    return (
+        *pad(text(f"{facet.sessions:,}"), _COUNT_CELLS, "right"),
+        Run("  "),
+        *pad(failed, _COUNT_CELLS),
+        *pad(text(facet.field.replace("_", " "), "muted"), _FIELD_CELLS),
+        *text(facet.value),
+    )

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.memory import Memory
+from analyze.tui.screens.filtering import FilteringScreen
+from analyze.tui.screenshot import press, settle
+from analyze.tui.widgets.filter_bar import FilterBar
+
+Shown = Callable[[App[None]], str]
+
+
+def filtering(app: WiretapeApp) -> FilteringScreen:
+    assert isinstance(app.screen, FilteringScreen)
+    return app.screen
+
+
+async def test_fields_and_values_are_completed_as_they_are_typed(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash")
+        await pilot.press(*"reg")
+        assert "tab region:" in shown(app)
+        await press(pilot, "tab")
+        assert "tab eastus2 · swedencentral" in shown(app)
+        await pilot.press(*"sw")
+        await press(pilot, "tab")
+        assert app.screen.query_one(FilterBar).content == "region:swedencentral "
+        await pilot.press(*"outcome:")
+        await press(pilot, "tab", "enter")
+        assert filtering(app).filter_text == "region:swedencentral outcome:failed "
+        # Where there is nothing to go on with, tab leaves.
+        await press(pilot, "slash", "tab")
+        assert not app.screen.query_one(FilterBar).query_one("Input").has_focus
+
+
+@pytest.mark.parametrize("typed", ["region:", "-model!=", "=turns >"])
+async def test_what_is_half_typed_picks_nothing_until_enter(source: Any, typed: str) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        bar = app.screen.query_one(FilterBar)
+        bar.post_message(FilterBar.Typed(bar, typed, accepted=False))
+        await settle(pilot)
+        assert filtering(app).filter_text == ""
+        bar.post_message(FilterBar.Typed(bar, typed, accepted=True))
+        await settle(pilot)
+        assert filtering(app).filter_text == typed
+
+
+async def test_a_value_narrows_the_filter(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "v")
+        assert re.search(r"11  ▲ 6 +region +eastus2", shown(app))
+        await pilot.press(*"region swe")
+        await press(pilot, "enter")
+        assert filtering(app).filter_text == "region:swedencentral"
+        assert "10 of 21" in shown(app)
+        await press(pilot, "v")
+        await pilot.press(*"outcome ok")
+        await press(pilot, "enter")
+        assert filtering(app).filter_text == "outcome:ok region:swedencentral"
+        await press(pilot, "v")
+        await pilot.press(*"outcome ok")
+        await press(pilot, "enter")
+        assert filtering(app).filter_text == "outcome:ok region:swedencentral"
+
+
+async def test_a_filter_is_saved_recalled_on_another_screen_and_removed(
+    source: Any, tmp_path: Path, shown: Shown
+) -> None:
+    path = tmp_path / "screens.json"
+    app = WiretapeApp(source, memory=Memory(path, source.root))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "l")
+        assert "no saved filter" in shown(app)
+        await press(pilot, "escape", "slash")
+        await pilot.press(*"region:eastus2")
+        await press(pilot, "enter", "l")
+        await pilot.press(*"east")
+        await press(pilot, "enter")
+        assert "saved as east" in shown(app)
+        assert Memory(path, source.root).filters == {"east": "region:eastus2"}
+        await press(pilot, "escape", "f", "l")
+        await pilot.press(*"eas")
+        await press(pilot, "enter")
+        assert filtering(app).filter_text == "region:eastus2"
+        assert "6 of 10 failed" in shown(app)
+        await press(pilot, "l", "ctrl+r", "escape")
+        assert Memory(path, source.root).filters == {}

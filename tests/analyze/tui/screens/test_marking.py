@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.widgets import Input
+
+from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.annotate import AnnotateScreen
+from analyze.tui.screens.marking import COMPARED, MarkingScreen
+from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screenshot import press, settle
+
+Shown = Callable[[App[None]], str]
+
+
+def sessions(app: WiretapeApp) -> SessionsScreen:
+    assert isinstance(app.screen, SessionsScreen)
+    return app.screen
+
+
+async def test_any_number_of_sessions_can_be_marked_and_eight_are_compared(
+    source: Any, monkeypatch: Any, shown: Shown
+) -> None:
+    chosen: list[list[str]] = []
+    monkeypatch.setattr(
+        WiretapeApp, "on_sessions_screen_diff_chosen", lambda _, message: chosen.append(message.session_ids)
+    )
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, *["space"] * 10)
+        ids = [session.session_id for session in source.listed[:10]]
+        assert list(sessions(app).marks) == ids
+        await press(pilot, "d")
+        assert chosen == [ids[:COMPARED]]
+        assert "compared are the first 8 of 10 marked sessions" in shown(app)
+        await press(pilot, "up", "space", "escape")
+        assert sessions(app).marks == {}
+        assert isinstance(app.screen, MarkingScreen)
+
+
+async def test_tags_and_a_note_are_written_for_all_that_are_marked(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(200, 50), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "space", "space", "t")
+        assert isinstance(app.screen, AnnotateScreen)
+        assert "Tags and a note for 2 sessions" in shown(app)
+        await pilot.press(*"cause=net old=")
+        await press(pilot, "tab")
+        await pilot.press(*"echo")
+        await press(pilot, "enter")
+        ids = tuple(session.session_id for session in source.listed[:2])
+        assert ("annotate", ids, {"cause": "net", "old": None}, ("echo",)) in source.asked
+        assert shown(app).count("cause=net ✎ echo") == 2
+        assert sessions(app).marks == {}
+        # What was said is shown where more is to be said.
+        await press(pilot, "home", "t")
+        assert "✎ echo" in shown(app)
+        await pilot.press(*"no tag")
+        await press(pilot, "enter")
+        assert "a tag is NAME=VALUE" in shown(app)
+        app.screen.query_one("#tags", Input).value = ""
+        await press(pilot, "enter")
+        assert isinstance(app.screen, SessionsScreen)
+        assert [question[0] for question in source.asked].count("annotate") == 1
+
+
+async def test_a_note_that_cannot_be_written_is_a_sentence(source: Any, shown: Shown) -> None:
+    source.failing["annotate"] = OSError("disk full")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "t", "tab")
+        await pilot.press(*"echo")
+        await press(pilot, "enter")
+        assert "disk full" in shown(app)

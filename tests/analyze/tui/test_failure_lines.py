@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from analyze.answers import MatrixCell
+from analyze.findings import UnknownFailure
+from analyze.totals import FindingTotal
+from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, total_line, unknown_line
+from analyze.tui.lines import plain, width_of
+
+AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
+
+
+def test_failures_and_findings_say_how_many_sessions() -> None:
+    unknown = UnknownFailure("error|odd|strange|no [bold]luck[/bold]", ("a",), 1, AT, AT)
+    assert plain(unknown_line(unknown)) == "  ? 1 session   error  odd  strange  no [bold]luck[/bold]"
+    total = FindingTotal("commit_empty", "likely", 12, (), AT, AT)
+    assert plain(total_line(total)) == "  ▲ 12 sessions commit_empty  likely · 2026-02-12 08:30:00"
+
+
+def test_a_cell_is_a_sentence() -> None:
+    cell = MatrixCell("whisper-1", "eastus2", 0, 5, 0.0, 0.43, 2, ())
+    assert plain(cell_words(cell)) == (
+        "  whisper-1 × eastus2  0 of 5 failed · 0–43 % · 2 not counted (incomplete, throttled, not run)"
+    )
+
+
+def test_the_legend_fits_a_narrow_terminal() -> None:
+    assert width_of(legend_line()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("values", "filter_text"),
+    [
+        ({"region": "eastus2", "model": "gpt-realtime"}, "region:eastus2 model:gpt-realtime"),
+        ({"region": "eastus2", "model": "all"}, "region:eastus2"),
+        ({"cell": "eastus2 · model=a"}, "'cell:eastus2 · model=a'"),
+        ({"region": "–"}, None),
+        ({"model": "a,b"}, None),
+        ({"model": "gpt*"}, None),
+        ({"tag:team": "voice", "region": "eastus2"}, "tag:team=voice region:eastus2"),
+        ({"date": "2026-02-12"}, None),
+    ],
+)
+def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:
+    assert cell_filter(values) == filter_text
