@@ -19,6 +19,7 @@ from capture.recording.schema import TABLES
 
 VIEWS = (
     "_json",
+    "_measured",
     "sessions",
     "events",
     "timeline",
@@ -143,9 +144,17 @@ class Store:
 
     def _take_in(self, listing: Listing) -> None:
         self._tables.take_in(listing)
+        self._choose_latencies()
         self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
         self._scope, self._near = None, ()
+
+    def _choose_latencies(self) -> None:
+        """Take the latencies of turns from the sessions' rows, and from events only where a row has none."""
+        (older,) = self._connection.execute("SELECT COUNT(*) > COUNT(turn_latencies) FROM _sessions").fetchall()
+        sources = ("_row_latencies", "_event_latencies") if older[0] else ("_row_latencies",)
+        selects = " UNION ALL ".join(f"SELECT session_id, turn, name, latency_ms FROM {source}" for source in sources)  # noqa: S608
+        self._connection.execute(f"CREATE OR REPLACE VIEW _latencies AS {selects}")
 
     def _load_views(self) -> None:
         folder = files("analyze") / "sql" / "views"
