@@ -32,9 +32,9 @@ def test_a_spoken_turn_counts_from_the_end_of_speech() -> None:
 
 
 def test_a_manual_turn_counts_from_what_the_client_asked() -> None:
-    assert measured((500, "input_audio_buffer.commit", {}), (650, "input_audio_buffer.committed", {}), *answer(700)) == [
-        (150, 300, None, 500)
-    ]
+    assert measured(
+        (500, "input_audio_buffer.commit", {}), (650, "input_audio_buffer.committed", {}), *answer(700)
+    ) == [(150, 300, None, 500)]
 
 
 def test_what_was_heard_before_a_commit_says_nothing_of_the_next() -> None:

@@ -14,11 +14,12 @@ from textual.message import Message
 from analyze.answers import SessionSummary
 from analyze.commands import replay_command
 from analyze.findings import names_by_session
+from analyze.session_order import FINDING, NEWEST_FIRST, Order
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.command import CommandScreen
-from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, named, read_list, sort, tally
+from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
@@ -27,7 +28,7 @@ from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 
-FIRST_PAGE = 500
+FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
 HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
 
@@ -98,17 +99,28 @@ class SessionsScreen(SourceScreen[None]):
         self.query_one(TopLine).tab = "Sessions"
         self.place()
         self.table.focus()
-        self.table.sorted_by = self.order
-        self.read(limit=FIRST_PAGE)
+        self._show_order()
+        self._glance()
 
-    def read(self, *, limit: int | None = None) -> None:
-        """Ask for the sessions of filter and cell; the rest follow where only the newest were asked for."""
+    def read(self, *, keep_cursor: bool = True) -> None:
+        """Ask for the sessions of filter and cell, in their order."""
         filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
         self.ask(
-            lambda: read_list(self.source, filter_text, order=order, only=only, limit=limit, names=names),
-            self._show,
+            lambda: read_list(self.source, filter_text, order=order, only=only, names=names),
+            lambda answer: self._show(answer, keep_cursor=keep_cursor),
             kind="sessions",
         )
+
+    def _glance(self) -> None:
+        """Show the newest sessions while the root is opened; then all of them."""
+
+        def show(newest: SessionList | None) -> None:
+            if newest is None:
+                self.read()
+            else:
+                self._show(newest)
+
+        self.ask(lambda: glance(self.source, FIRST_PAGE), show, kind="sessions")
 
     def narrow(self, filter_text: str | None, session_ids: tuple[str, ...], name: str) -> None:
         """Show the sessions of a cell, whatever was filtered before: by a filter, else by their ids."""
@@ -117,19 +129,19 @@ class SessionsScreen(SourceScreen[None]):
         self.query_one(FilterBar).fill(self.filter_text)
         self.read()
 
-    def _show(self, answer: SessionList) -> None:
+    def _show(self, answer: SessionList, *, keep_cursor: bool = True) -> None:
         self.complain(left_out(answer.unreadable))
         self.set_class(answer.total == 0, "-empty")
         self.query_one(Welcome).welcome(f"{self.source.root.path}/")
         self.table.empty_text = "no session matches; escape clears the filter"
-        self.table.show(answer.rows)
+        self.table.show(answer.rows, keep_cursor=keep_cursor)
         live = (mark("live"), Run(f" {answer.live} live", "live")) if answer.live else ()
         self.place(text(counted(answer.total, "session")), live)
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
             self.read()
-        if answer.named:
+        if answer.cut or answer.named:
             return
         if self.names is not None:
             self._show_names(self.names)
@@ -138,13 +150,7 @@ class SessionsScreen(SourceScreen[None]):
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self.names = names
-        rows, order = self.table.rows, self.order
-
-        def show(found: list[SessionSummary]) -> None:
-            self.table.show(found)
-            self.query_one("#tally", Block).lines = ((Run(" "), *tally(found)),)
-
-        self.ask(lambda: sort(named(rows, names), order), show, kind="sort")
+        self.read()
 
     def _count(self, answer: SessionList) -> None:
         cell = text(self.only_name, "strong") if self.only is not None else ()
@@ -176,21 +182,27 @@ class SessionsScreen(SourceScreen[None]):
 
     def action_sort(self) -> None:
         """Sort by the next column that is in sight."""
-        names = [column.name for column, _ in self.table.shown_columns() if column.order]
+        shown = [column for column, _ in self.table.shown_columns() if column.order]
+        names = [column.order for column in shown]
         at = names.index(self.order[0]) if self.order[0] in names else -1
-        name = names[(at + 1) % len(names)]
+        column = shown[(at + 1) % len(shown)]
         # Times and figures are looked at from the top, names from the beginning.
-        numeric = next(column.align == "right" or name == "started UTC" for column in COLUMNS if column.name == name)
-        self._reorder((name, numeric or name == "finding"))
+        descends = column.align == "right" or column.order in ("started", FINDING)
+        self._reorder((column.order or "", descends))
 
     def action_turn_order(self) -> None:
         """Turn the order round."""
         self._reorder((self.order[0], not self.order[1]))
 
-    def _reorder(self, order: tuple[str, bool]) -> None:
-        self.order = self.table.sorted_by = order
-        rows = self.table.rows
-        self.ask(lambda: sort(rows, order), lambda ordered: self.table.show(ordered, keep_cursor=False), kind="sort")
+    def _reorder(self, order: Order) -> None:
+        self.order = order
+        self._show_order()
+        self.read(keep_cursor=False)
+
+    def _show_order(self) -> None:
+        name, descends = self.order
+        heading = next((column.name for column in COLUMNS if column.order == name), "")
+        self.table.sorted_by = (heading, descends)
 
     def action_mark(self) -> None:
         """Mark or unmark the current session and go on to the next."""
@@ -223,7 +235,7 @@ class SessionsScreen(SourceScreen[None]):
     def action_reload(self) -> None:
         """Look at the root again."""
         self.names = None
-        self.ask(self.source.reload, lambda _: self.read(limit=FIRST_PAGE), kind="sessions")
+        self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
 
     def action_clear(self) -> None:
         """Clear marks first, then filter and cell."""
