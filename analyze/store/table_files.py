@@ -45,20 +45,30 @@ def newest_files(files: TableFiles, count: int) -> tuple[list[Path], str] | None
     last_ids = [(path.stem, path) for path in files.own]
     last_ids += [(last_session(path.name), path) for path in files.compacted]
     chosen: list[Path] = []
-    sessions = 0
+    above, sessions = "", 0
     for last_id, path in sorted(last_ids, reverse=True):
         if sessions >= count:
-            return chosen, last_id
+            return chosen, max(above, last_id)
         chosen.append(path)
-        sessions += _rows_in(path) if path in files.compacted else 1
-    return None
+        found, below = _newest_rows(path, count - sessions) if path in files.compacted else (1, "")
+        sessions, above = sessions + found, max(above, below)
+    return (chosen, above) if above else None
 
 
-def _rows_in(path: Path) -> int:
+def _newest_rows(path: Path, count: int) -> tuple[int, str]:
+    """Count the sessions in the last row groups of a file that hold so many, and give the last id before these."""
+    sessions = 0
     try:
-        return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError):
-        return 0
+        footer = pq.read_metadata(path)
+        for number in reversed(range(footer.num_row_groups)):
+            group = footer.row_group(number)
+            bounds = group.column(footer.schema.names.index("session_id")).statistics
+            if sessions >= count and bounds is not None:
+                return sessions, str(bounds.max)
+            sessions += group.num_rows
+    except (pa.ArrowException, OSError, ValueError):
+        return 0, ""
+    return sessions, ""
 
 
 def names_holding(

@@ -65,8 +65,7 @@ class StoredTables:
         if newest is None:
             return False
         chosen, above = newest
-        self._refresh_sessions(sorted(map(str, chosen)))
-        self._connection.execute("DELETE FROM _sessions WHERE session_id <= ?", [above])
+        self._load_sessions(sorted(map(str, chosen)), above=above)
         self._is_partial = True
         return True
 
@@ -126,21 +125,23 @@ class StoredTables:
         for few in _batches(fresh):
             self._load_sessions(few)
 
-    def _load_sessions(self, fresh: list[str]) -> None:
+    def _load_sessions(self, fresh: list[str], *, above: str | None = None) -> None:
+        """Hold the sessions of files, those with ids above one where it is given."""
         if not fresh:
             return
+        condition = "TRUE" if above is None else "session_id > ?"
         # `at` is a word of the grammar.
         columns = ", ".join(f'"{column}"' for column in [*TABLES["sessions"].names, "date", "filename"])
         try:
             self._connection.execute(
                 f"INSERT INTO _sessions SELECT {columns} FROM (SELECT * FROM _no_sessions WHERE FALSE UNION ALL BY NAME"  # noqa: S608 - names of our own schema
-                f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) ",
-                [fresh],
+                f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) WHERE {condition}",
+                [fresh, *([] if above is None else [above])],
             )
         except duckdb.Error as error:
             if not self._set_aside({"sessions": fresh}, error):
                 raise
-            self._load_sessions([name for name in fresh if Path(name) not in self.unreadable])
+            self._load_sessions([name for name in fresh if Path(name) not in self.unreadable], above=above)
             return
         self._files["sessions"] += fresh
         self._drop_foreign_sessions()
