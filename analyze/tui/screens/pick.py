@@ -24,6 +24,10 @@ _NEWEST = 2_000
 """Sessions that are offered besides the related ones."""
 
 
+def _began(session: SessionSummary) -> tuple[float, str]:
+    return (session.started_at.timestamp() if session.started_at else 0.0, session.session_id)
+
+
 def nearness(session: SessionSummary, other: SessionSummary) -> int:
     """Rank how closely another session is related: 0 the same recording replayed, up to 3 unrelated."""
     origin = session.replay_of or session.session_id
@@ -80,7 +84,7 @@ class PickScreen(SourceScreen[str | None]):
         ]
         found = [row for term in related if term for row in self.source.sessions(f"{filter_text} {term}")]
         found += self.source.sessions(filter_text, limit=_NEWEST)
-        return list({row.session_id: row for row in found}.values())
+        return sorted({row.session_id: row for row in found}.values(), key=_began, reverse=True)
 
     def _show(self, rows: Sequence[SessionSummary]) -> None:
         self.complain("")
