@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -47,27 +46,6 @@ class SessionSummary:
     tags: dict[str, str]
     findings: tuple[str, ...] | None = None
     """Names of what the signatures found, the surest first; None where nobody looked."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotedSession:
-    """A session that is not plainly ok, as totals count it."""
-
-    session_id: str
-    outcome: str
-    place: str
-    """Its region, else its target."""
-    failure_key: str | None
-    """The first of its failures."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedSessions:
-    """The sessions that a filter picks, in order; their rows are asked for page by page."""
-
-    session_ids: Sequence[str]
-    noted: tuple[NotedSession, ...]
-    """Those of them that are not plainly ok, newest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from analyze.answers import (
     EventDetail,
     FailureMatrix,
     LatencyDelta,
-    ListedSessions,
     MatrixCell,
     PathChange,
     RunSummary,
@@ -29,7 +28,7 @@ from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
 from analyze.runs import list_runs
-from analyze.session_order import FINDING, NEWEST_FIRST, Order
+from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
     lacks_events,

@@ -1,7 +1,9 @@
-"""By what sessions can be put in order, in SQL; pure."""
+"""By what sessions can be put in order, in SQL, and what a list in order is; pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from capture.errors import UsageProblem
@@ -28,6 +30,27 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "run": ("COALESCE(run_id, '')", "COALESCE(trial, 0)"),
     "outcome": ("COALESCE(outcome, '')",),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class NotedSession:
+    """A session that is not plainly ok, as totals count it."""
+
+    session_id: str
+    outcome: str
+    place: str
+    """Its region, else its target."""
+    failure_key: str | None
+    """The first of its failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSessions:
+    """The sessions that a filter picks, in order; their rows are asked for page by page."""
+
+    session_ids: Sequence[str]
+    noted: tuple[NotedSession, ...]
+    """Those of them that are not plainly ok, newest first."""
 
 
 def order_sql(order: Order) -> str:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
-from analyze.answers import ListedSessions, NotedSession, SessionSummary
+from analyze.answers import SessionSummary
 from analyze.filters import SessionFilter
-from analyze.session_order import FIRST_AUDIO_SQL, NEWEST_FIRST, Order, order_sql
+from analyze.session_order import FIRST_AUDIO_SQL, NEWEST_FIRST, ListedSessions, NotedSession, Order, order_sql
 from analyze.store import Store
 
 _COLUMNS = (

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from analyze.answers import (
         EventDetail,
         FailureMatrix,
-        ListedSessions,
         RunSummary,
         SessionDetail,
         SessionDiff,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
-    from analyze.session_order import Order
+    from analyze.session_order import ListedSessions, Order
     from analyze.store import Store
     from replay.verdict import Verdict
 

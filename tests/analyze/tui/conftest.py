@@ -22,9 +22,7 @@ from analyze.answers import (
     EventDetail,
     FailureMatrix,
     LatencyDelta,
-    ListedSessions,
     MatrixCell,
-    NotedSession,
     PathChange,
     RunSummary,
     SessionDetail,
@@ -37,7 +35,7 @@ from analyze.answers import (
 from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
 from analyze.session_order import FINDING as BY_FINDING
-from analyze.session_order import NEWEST_FIRST, Order, order_sql
+from analyze.session_order import NEWEST_FIRST, ListedSessions, NotedSession, Order, order_sql
 from analyze.summaries import by_finding
 from capture.errors import UsageProblem
 from capture.recording.root import Root
