@@ -34,17 +34,17 @@ def dimension_sql(name: str) -> str:
 
 
 def count_failures(by: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> FailureMatrix:
-    """Count sessions given as `label_0`, `label_1` (where there are two dimensions), `outcome`, `session_id`."""
+    """Count sessions, given as groups: `label_0`, `label_1` (of two dimensions), `outcome`, `session_ids`."""
     if not 1 <= len(by) <= 2:
         raise UsageProblem("failures are counted by one or two dimensions, such as --by region,transcription_model")
     cells: defaultdict[tuple[str, str], _Tally] = defaultdict(_Tally)
     row_totals: defaultdict[str, _Tally] = defaultdict(_Tally)
     column_totals: defaultdict[str, _Tally] = defaultdict(_Tally)
     total = _Tally()
-    for session in rows:
-        row, column = session["label_0"], session.get("label_1", ALL)
+    for group in rows:
+        row, column = group["label_0"], group.get("label_1", ALL)
         for tally in (cells[row, column], row_totals[row], column_totals[column], total):
-            tally.add(session["session_id"], session["outcome"])
+            tally.add(group["session_ids"], group["outcome"])
     return FailureMatrix(
         by=tuple(by),
         rows=tuple(sorted(row_totals)),
@@ -64,11 +64,11 @@ class _Tally:
     ok: int = 0
     session_ids: list[str] = field(default_factory=list)
 
-    def add(self, session_id: str, outcome: str | None) -> None:
-        self.session_ids.append(session_id)
+    def add(self, session_ids: Sequence[str], outcome: str | None) -> None:
+        self.session_ids += session_ids
         # Incomplete, throttled, not run, failed otherwise: they say nothing of the failure and are not in n.
-        self.failed += outcome == "failed"
-        self.ok += outcome == "ok"
+        self.failed += len(session_ids) * (outcome == "failed")
+        self.ok += len(session_ids) * (outcome == "ok")
 
     def cell(self, row: str, column: str) -> MatrixCell:
         trials = self.failed + self.ok
@@ -81,5 +81,5 @@ class _Tally:
             low=low,
             high=high,
             not_counted=len(self.session_ids) - trials,
-            session_ids=tuple(self.session_ids),
+            session_ids=tuple(sorted(self.session_ids)),
         )

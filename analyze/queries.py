@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,11 @@ from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknow
 from analyze.matrix import count_failures, dimension_sql
 from analyze.over_time import rates_over_time
 from analyze.runs import list_runs
+from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
     lacks_events,
-    read_audio_health,
+    read_audio,
     read_configuration,
     read_failing_seqs,
     read_levels,
@@ -43,11 +44,10 @@ from analyze.session_parts import (
     read_row,
     read_rows_at,
     read_timeline,
-    read_tracks,
     read_turns,
 )
 from analyze.store import Store
-from analyze.summaries import Summaries
+from analyze.summaries import Summaries, by_finding
 from capture.recording.reader import resolve_session
 
 if TYPE_CHECKING:
@@ -95,12 +95,31 @@ class Queries:
     ) -> list[SessionSummary]:
         """List sessions, newest first.
 
-        `filter` is the language of `analyze.filters`. `first_audio_ms` is measured for the newest 200 at most, for it
-        has to be read from the events; `latency=False` reads none, which takes milliseconds at any number of sessions.
+        `filter` is the language of `analyze.filters`. Where sealing did not measure `first_audio_ms` it is taken from
+        the events, of the newest 200 at most; `latency=False` reads none.
         `findings` names what the signatures found, which the first time takes a pass over the whole root.
         """
-        listed = self._summaries.list(self._read_filter(filter), limit=limit, latency=latency)
+        listed = self._summaries.newest(self._read_filter(filter), limit=limit, latency=latency)
         return with_findings(listed, names_by_session(self._named.all())) if findings else listed
+
+    def sessions_in_order(
+        self,
+        filter: str = "",  # noqa: A002 - its word
+        *,
+        order: Order = NEWEST_FIRST,
+        only: Collection[str] | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> ListedSessions:
+        """Put the sessions that a filter picks in order, without their rows; those of `only` where it is given.
+
+        `names` are the findings of each session, surest first, for the order by `finding`.
+        """
+        found = self._summaries.listed(self._read_filter(filter), order=order, only=only)
+        return by_finding(found, names or {}, descends=order[1]) if order[0] == FINDING else found
+
+    def sessions_by_id(self, session_ids: Sequence[str]) -> list[SessionSummary]:
+        """Sum up the sessions of these ids in their order; ids that are gone are passed over."""
+        return self._summaries.these(session_ids)
 
     def session_count(self) -> int:
         """Count all sessions of the root."""
@@ -116,20 +135,21 @@ class Queries:
         turns = read_turns(self.store, session_id)
         latencies_ms = [turn.first_audio_latency_ms for turn in turns if turn.first_audio_latency_ms is not None]
         configuration = read_configuration(self.store, session_id)
+        audio, audio_health = read_audio(self.store, session_id)
         return SessionDetail(
             summary=self._summaries.of_row(row, median(latencies_ms) if latencies_ms else None),
             row=row,
             configuration_asked=configuration.asked,
             configuration_echoed=configuration.echoed,
             turns=tuple(turns),
-            audio=tuple(read_tracks(self.store, session_id)),
-            audio_health=read_audio_health(self.store, session_id),
+            audio=tuple(audio),
+            audio_health=audio_health,
         )
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
         read_row(self.store, session_id)
-        return read_audio_health(self.store, session_id)
+        return read_audio(self.store, session_id)[1]
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         """Give a session's events in order.
@@ -178,8 +198,8 @@ class Queries:
         dimensions = [dimension_sql(name) for name in by]
         labels = ", ".join(f"COALESCE(CAST({sql} AS VARCHAR), '–') AS label_{n}" for n, sql in enumerate(dimensions))
         rows = self.store.rows(
-            f"SELECT {labels}, session_id, COALESCE(trial_outcome, outcome) AS outcome"  # noqa: S608 - columns of ours, values are parameters
-            f" FROM sessions WHERE {found.sql} ORDER BY session_id",
+            f"SELECT {labels}, COALESCE(trial_outcome, outcome) AS outcome, LIST(session_id) AS session_ids"  # noqa: S608 - columns of ours, values are parameters
+            f" FROM sessions WHERE {found.sql} GROUP BY ALL",
             found.params,
         )
         return count_failures(by, rows)

@@ -64,27 +64,18 @@ def read_configuration(store: Store, session_id: str) -> ConfigurationTracker:
     return tracker
 
 
-def read_tracks(store: Store, session_id: str) -> list[TrackFacts]:
-    """Read the measures of each audio track."""
-    rows = store.rows(
-        "SELECT track, format, rate, duration_ms, rms_dbfs, peak, clipped, speech_ms, silence_ms"
-        " FROM tracks WHERE session_id = ? ORDER BY track, format, rate",
-        [session_id],
-        only=[session_id],
-    )
-    return [TrackFacts(**{**row, "clipped": int(row["clipped"] or 0)}) for row in rows]
-
-
-def read_audio_health(store: Store, session_id: str) -> AudioHealth:
-    """Judge the audio that the client sent."""
+def read_audio(store: Store, session_id: str) -> tuple[list[TrackFacts], AudioHealth]:
+    """Read the measures of each audio track, and judge the audio that the client sent."""
     rows = store.rows(
         "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
         " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"
-        " WHERE t.session_id = ? AND t.track = 'client' ORDER BY t.format, t.rate",
+        " WHERE t.session_id = ? ORDER BY t.track, t.format, t.rate",
         [session_id],
         only=[session_id],
     )
-    return judge([SentAudio.from_row(row) for row in rows])
+    names = TrackFacts.__dataclass_fields__
+    tracks = [TrackFacts(**{name: row[name] for name in names} | {"clipped": int(row["clipped"] or 0)}) for row in rows]
+    return tracks, judge([SentAudio.from_row(row) for row in rows if row["track"] == "client"])
 
 
 def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[float]:

@@ -19,6 +19,7 @@ from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
 from capture.recording.schema import FORMAT_VERSION
+from capture.turn_latencies import TurnLatencies
 
 Row = dict[str, Any]
 
@@ -53,6 +54,7 @@ class SessionSummary:
         self._refusal: tuple[str | None, str] = (None, "")
         self._events = {"client": 0, "server": 0}
         self._turns = 0
+        self._latencies = TurnLatencies()
         self._tokens: dict[str, int] = {}
 
     def take_gap(self, gap: Gap) -> None:
@@ -71,6 +73,7 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
+        self._latencies.observe(header, offset_ns)
         event = parse_event(text) if event_type in _READ_WHOLE else None
         if event is not None:
             self._configure(sender, event)
@@ -100,6 +103,7 @@ class SessionSummary:
             "turns": self._turns,
             "input_tokens": self._tokens.get("input_tokens"),
             "output_tokens": self._tokens.get("output_tokens"),
+            "turn_latencies": self._latencies.rows(),
         }
         self.decision = self._decide(row["outcome"], ended_ns)
         row["kept"] = self.decision.kept

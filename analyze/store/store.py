@@ -21,6 +21,7 @@ from capture.recording.schema import TABLES
 VIEWS = (
     "_json",
     "annotations",
+    "_measured",
     "sessions",
     "events",
     "timeline",
@@ -42,14 +43,21 @@ _Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 class Store:
     """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, *, newest: int | None = None) -> None:
+        """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed."""
         self.root = root
+        self.is_partial = False
+        """Only the newest sessions are held, and nothing else: a refresh takes in the rest."""
+        self.listed_sessions = 0
+        """How many sessions the root has, by the names of its files."""
         self.refreshes = 0
         """How often the root was taken in: what was computed over all of it holds while this stays."""
         self._lock = threading.RLock()
         self._scope: tuple[str, ...] | None = ()
         """The sessions that are asked from here on; none: all of them, None: not known."""
         self._near: tuple[str, ...] = ()
+        self._taken_in: tuple[Listing, frozenset[Path]] | None = None
+        """The files of the root as they were taken in, and those that were left out."""
         self._connection = duckdb.connect(":memory:")
         self._tables = StoredTables(self._connection, root)
         self._annotations = StoredAnnotations(self._connection, root, self._tables.unreadable)
@@ -58,7 +66,7 @@ class Store:
             self._annotations.define()
             self._load_views()
             self._harden()
-            self.refresh()
+            self._open(newest)
         except BaseException:
             self._connection.close()
             raise
@@ -131,13 +139,26 @@ class Store:
                 raise UsageProblem(sql_problem(error)) from error
         return ConsoleResult(columns, rows[:limit], truncated=limit is not None and len(rows) > limit)
 
+    def _open(self, newest: int | None) -> None:
+        if newest is not None:
+            try:
+                self.is_partial = self._tables.take_newest(self._list(), newest)
+            except FILE_ERRORS:
+                # The whole of it says which file it was.
+                self.is_partial = False
+        if not self.is_partial:
+            self.refresh()
+
     def refresh(self) -> None:
-        """Take in what was recorded or removed since the root was opened."""
+        """Take in what was recorded or removed since the root was opened; what was computed holds where nothing was."""
         with self._lock:
             # Apart from the recordings: what is said of sessions changes nothing that was computed from these.
             self._annotations.take_in()
             while True:
                 listing = self._list()
+                state = (listing, frozenset(self.unreadable))
+                if state == self._taken_in:
+                    return
                 try:
                     self._take_in(listing)
                 except FILE_ERRORS:
@@ -145,13 +166,23 @@ class Store:
                     if not _has_vanished(listing):
                         raise
                 else:
+                    self._taken_in = (listing, frozenset(self.unreadable))
+                    self.is_partial = False
                     return
 
     def _take_in(self, listing: Listing) -> None:
         self._tables.take_in(listing)
+        self._choose_latencies()
         self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
         self._scope, self._near = None, ()
+
+    def _choose_latencies(self) -> None:
+        """Take the latencies of turns from the sessions' rows, and from events only where a row has none."""
+        (older,) = self._connection.execute("SELECT COUNT(*) > COUNT(turn_latencies) FROM _sessions").fetchall()
+        sources = ("_row_latencies", "_event_latencies") if older[0] else ("_row_latencies",)
+        selects = " UNION ALL ".join(f"SELECT session_id, turn, name, latency_ms FROM {source}" for source in sources)  # noqa: S608
+        self._connection.execute(f"CREATE OR REPLACE VIEW _latencies AS {selects}")
 
     def _load_views(self) -> None:
         folder = files("analyze") / "sql" / "views"
@@ -179,6 +210,8 @@ class Store:
             listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
         except OSError as error:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
+        sessions = listing.tables["sessions"]
+        self.listed_sessions = len(listing.session_ids) + len(sessions.own) + len(sessions.foreign)
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
         return listing
 
@@ -244,8 +277,8 @@ class Store:
             return self._insist(work)
 
 
-def open_store(root: Root) -> Store:
-    """Open a root.
+def open_store(root: Root, *, newest: int | None = None) -> Store:
+    """Open a root; `newest` as in `Store`.
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
@@ -257,7 +290,7 @@ def open_store(root: Root) -> Store:
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
     root.check_readable()
-    return Store(root)
+    return Store(root, newest=newest)
 
 
 def _has_vanished(listing: Listing) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from capture.recording.listing import TableFiles
-from capture.recording.manifest import may_hold
+from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
 
 Shape = Literal["empty", "committed", "shared"]
@@ -32,6 +32,43 @@ def readable_names(files: TableFiles, committed: Collection[str], unreadable: Co
     """List the files that a query reads: no own file of a session that has no sessions row."""
     own = [path for path in files.own if path.stem in committed]
     return sorted(str(path) for path in (*own, *files.compacted, *files.foreign) if path not in unreadable)
+
+
+def newest_files(files: TableFiles, count: int) -> tuple[list[Path], str] | None:
+    """Choose files that hold the newest sessions, `count` or somewhat fewer, and the id that these are all above.
+
+    None where that is all files, or where nobody knows which sessions a file holds. Newest by their ids, which
+    imported sessions have from the time of the import.
+    """
+    if files.foreign:
+        return None
+    last_ids = [(path.stem, path) for path in files.own]
+    last_ids += [(last_session(path.name), path) for path in files.compacted]
+    chosen: list[Path] = []
+    above, sessions = "", 0
+    for last_id, path in sorted(last_ids, reverse=True):
+        if sessions >= count:
+            return chosen, max(above, last_id)
+        chosen.append(path)
+        found, below = _newest_rows(path, count - sessions) if path in files.compacted else (1, "")
+        sessions, above = sessions + found, max(above, below)
+    return (chosen, above) if above else None
+
+
+def _newest_rows(path: Path, count: int) -> tuple[int, str]:
+    """Count the sessions in the last row groups of a file that hold so many, and give the last id before these."""
+    sessions = 0
+    try:
+        footer = pq.read_metadata(path)
+        for number in reversed(range(footer.num_row_groups)):
+            group = footer.row_group(number)
+            bounds = group.column(footer.schema.names.index("session_id")).statistics
+            if sessions >= count and bounds is not None:
+                return sessions, str(bounds.max)
+            sessions += group.num_rows
+    except (pa.ArrowException, OSError, ValueError):
+        return 0, ""
+    return sessions, ""
 
 
 def names_holding(

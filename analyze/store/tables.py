@@ -6,13 +6,14 @@ tables are views over files that a variable names, so that a query can be narrow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from analyze.store.table_files import Shape, file_problem, names_holding, readable_names, shape_of
+from analyze.store.table_files import Shape, file_problem, names_holding, newest_files, readable_names, shape_of
 from capture.recording.listing import Listing
+from capture.recording.manifest import place_of
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 
@@ -21,6 +22,7 @@ FILE_ERRORS = (duckdb.IOException, duckdb.InvalidInputException, duckdb.Conversi
 
 _LARGE = tuple(table for table in TABLES if table != "sessions")
 """Tables that stay in their files."""
+_OWN_AT_ONCE = 500
 _PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = true"
 
 
@@ -38,6 +40,7 @@ class StoredTables:
         self._unsure: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
         """Those of them that may hold rows which nobody committed."""
         self._shapes: dict[str, Shape] = {}
+        self._is_partial = False
         self._columns: dict[str, list[tuple[str, str]]] = {}
 
     def define(self) -> None:
@@ -55,12 +58,26 @@ class StoredTables:
         for table in _LARGE:
             self._use_files(table, [])
 
+    def take_newest(self, listing: Listing, count: int) -> bool:
+        """Hold the newest sessions only, and no other table; False where that is no less than all of them."""
+        sessions = listing.tables["sessions"]
+        newest = newest_files(sessions, count)
+        if newest is None:
+            return False
+        chosen, above = newest
+        self._load_sessions(sorted(map(str, chosen)), above=above)
+        self._is_partial = True
+        return True
+
     def take_in(self, listing: Listing) -> None:
         """Read from the files of this listing from here on; raises one of `FILE_ERRORS` where one has vanished."""
         sessions = listing.tables["sessions"]
+        if self._is_partial:
+            self._refresh_sessions([])
+            self._is_partial = False
         every = {path.stem for path in sessions.own}
         self._refresh_sessions(readable_names(sessions, every, self.unreadable))
-        known = {row[0] for row in self._connection.execute("SELECT session_id FROM _sessions").fetchall()}
+        known = self._committed(listing)
         is_sure = self.unreadable.keys().isdisjoint({*sessions.compacted, *listing.missing})
         for table in _LARGE:
             files = listing.tables[table]
@@ -69,6 +86,16 @@ class StoredTables:
             # Of a session whose row cannot be read nothing is shown.
             self._unsure[table] = foreign if is_sure else foreign | compacted
             self._use_files(table, readable_names(files, known, self.unreadable))
+
+    def _committed(self, listing: Listing) -> set[str]:
+        """Give the sessions that own files are asked about; of 100,000 compacted ones nobody asks."""
+        own = sorted({path.stem for table in _LARGE for path in listing.tables[table].own})
+        if not own:
+            return set()
+        rows = self._connection.execute(
+            "SELECT session_id FROM _sessions WHERE session_id IN (SELECT UNNEST(?))", [own]
+        ).fetchall()
+        return {row[0] for row in rows}
 
     def choose_files(self, session_ids: Sequence[str]) -> None:
         """Read the large tables from the files that may hold these sessions; from all where none is named."""
@@ -93,23 +120,28 @@ class StoredTables:
         if gone:
             self._connection.execute("DELETE FROM _sessions WHERE list_contains(?, filename)", [sorted(gone)])
         self._files["sessions"] = sorted(loaded - gone)
-        self._load_sessions([name for name in names if name not in loaded])
+        fresh = [name for name in names if name not in loaded]
+        # Not all at once: the engine would hold several times of what the table comes to.
+        for few in _batches(fresh):
+            self._load_sessions(few)
 
-    def _load_sessions(self, fresh: list[str]) -> None:
+    def _load_sessions(self, fresh: list[str], *, above: str | None = None) -> None:
+        """Hold the sessions of files, those with ids above one where it is given."""
         if not fresh:
             return
+        condition = "TRUE" if above is None else "session_id > ?"
         # `at` is a word of the grammar.
         columns = ", ".join(f'"{column}"' for column in [*TABLES["sessions"].names, "date", "filename"])
         try:
             self._connection.execute(
                 f"INSERT INTO _sessions SELECT {columns} FROM (SELECT * FROM _no_sessions WHERE FALSE UNION ALL BY NAME"  # noqa: S608 - names of our own schema
-                f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) ",
-                [fresh],
+                f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) WHERE {condition}",
+                [fresh, *([] if above is None else [above])],
             )
         except duckdb.Error as error:
             if not self._set_aside({"sessions": fresh}, error):
                 raise
-            self._load_sessions([name for name in fresh if Path(name) not in self.unreadable])
+            self._load_sessions([name for name in fresh if Path(name) not in self.unreadable], above=above)
             return
         self._files["sessions"] += fresh
         self._drop_foreign_sessions()
@@ -166,3 +198,14 @@ class StoredTables:
             found = {path: words.splitlines()[0] for path, _ in suspects if path.exists() and str(path) in words}
         self.unreadable |= found
         return bool(found)
+
+
+def _batches(names: Sequence[str]) -> Iterator[list[str]]:
+    """Give each file of many sessions alone, and those of one session by the hundred."""
+    own: list[str] = []
+    for name in names:
+        if place_of(Path(name).name) == "own":
+            own.append(name)
+        else:
+            yield [name]
+    yield from (own[at : at + _OWN_AT_ONCE] for at in range(0, len(own), _OWN_AT_ONCE))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyze.answers import SessionSummary
+from analyze.session_order import FINDING, NotedSession, Order
 from analyze.tui.figures import clock, failure_name, finding_words, mark, milliseconds, seconds
 from analyze.tui.lines import Line, Run, join, text
+from analyze.tui.pages import Pages
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import Column
 
@@ -46,25 +48,20 @@ def _words(value: str | None) -> Line:
     return text(value or "")
 
 
-def _began(row: SessionSummary) -> tuple[str, str]:
-    """Order by start; a session whose start is not known stands where its id puts it, by when it was imported."""
-    return (f"{row.started_at:%Y%m%dT%H%M%S.%f}" if row.started_at else row.session_id, row.session_id)
-
-
 COLUMNS: tuple[Column[SessionSummary], ...] = (
     Column("", lambda row: (mark(row.outcome),), 1, 1),
-    Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order=_began),
-    Column("target", lambda row: _words(row.target), 12, 26, order=lambda row: row.target or ""),
-    Column("region", lambda row: _words(row.region), 10, 16, 6, order=lambda row: row.region or ""),
-    Column("model", lambda row: _words(row.model), 12, 24, 3, order=lambda row: row.model or ""),
+    Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order="started"),
+    Column("target", lambda row: _words(row.target), 12, 26, order="target"),
+    Column("region", lambda row: _words(row.region), 10, 16, 6, order="region"),
+    Column("model", lambda row: _words(row.model), 12, 24, 3, order="model"),
     Column(
         "transcription",
         lambda row: _words(row.transcription_model),
         12,
         26,
-        order=lambda row: row.transcription_model or "",
+        order="transcription_model",
     ),
-    Column("turns", lambda row: text(str(row.turns)), 5, 6, 5, align="right", order=lambda row: row.turns),
+    Column("turns", lambda row: text(str(row.turns)), 5, 6, 5, align="right", order="turns"),
     Column(
         "dur s",
         lambda row: text(seconds(row.duration_ms)),
@@ -72,7 +69,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         9,
         2,
         align="right",
-        order=lambda row: row.duration_ms or 0.0,
+        order="duration",
     ),
     Column(
         "1st audio ms",
@@ -81,15 +78,12 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         13,
         1,
         align="right",
-        order=lambda row: row.first_audio_ms or 0.0,
+        order="first_audio",
     ),
-    Column("finding", _finding, 16, 60, order=_found, elastic=True),
+    Column("finding", _finding, 16, 60, order=FINDING, elastic=True),
     Column("said", _said, 8, 30, 7),
-    Column("run", _run_name, 6, 12, 4, order=lambda row: (row.run_id or "", row.trial or 0)),
+    Column("run", _run_name, 6, 12, 4, order="run"),
 )
-
-
-NEWEST_FIRST = ("started UTC", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +91,7 @@ class SessionList:
     """An answer of the source, ready to be shown."""
 
     rows: Sequence[SessionSummary]
+    """All of them, read page by page; or the newest, where it is `cut`."""
     total: int
     """Sessions in the root, whatever the filter."""
     live: int
@@ -109,57 +104,86 @@ class SessionList:
     """What was found stands with the rows."""
     tally: Line
     """What the rows sum up to: regions, outcomes, failures."""
+    failed: int
+    """Rows that failed."""
 
-    @property
-    def failed(self) -> int:
-        """Rows that failed."""
-        return sum(row.outcome == "failed" for row in self.rows)
+
+def glance(source: Source, limit: int) -> SessionList | None:
+    """Give the newest sessions of a root that is not open yet, which takes longer; None where nothing is gained."""
+    newest = source.glance(limit)
+    if newest is None:
+        return None
+    rows, total = newest
+    noted = [_noted(row) for row in rows if row.outcome != "ok" or row.failure_keys]
+    failed = sum(session.outcome == "failed" for session in noted)
+    line = tally(len(rows), noted)
+    return SessionList(rows, total, source.live_count(), {}, cut=True, named=False, tally=line, failed=failed)
 
 
 def read_list(
     source: Source,
     filter_text: str,
     *,
-    order: tuple[str, bool],
+    order: Order,
     only: frozenset[str] | None = None,
-    limit: int | None = None,
     names: Mapping[str, tuple[str, ...]] | None = None,
 ) -> SessionList:
-    """Ask for sessions, keep those of `only` where it is given, and sort them; `names` are those found in each."""
-    total = source.session_count()
-    rows: Sequence[SessionSummary] = source.sessions(filter_text, limit=limit)
-    cut = limit is not None and len(rows) >= limit
-    if only is not None:
-        rows = [row for row in rows if row.session_id in only]
-    rows = rows if names is None else named(rows, names)
-    # The source gives the newest first already: the usual order costs nothing.
-    rows = rows if order == NEWEST_FIRST else sort(rows, order)
-    return SessionList(rows, total, source.live_count(), source.unreadable(), cut, names is not None, tally(rows))
+    """Ask for sessions in an order, those of `only` where it is given; `names` are what was found in each."""
+    listed = source.sessions_in_order(filter_text, order=order, only=only, names=names)
+
+    def read(session_ids: Sequence[str]) -> Sequence[SessionSummary]:
+        rows = source.sessions_by_id(session_ids)
+        return rows if names is None else named(rows, names)
+
+    rows = Pages(listed.session_ids, read, key=lambda row: row.session_id)
+    if len(rows):
+        rows.load(0)
+    failed = sum(session.outcome == "failed" for session in listed.noted)
+    return SessionList(
+        rows,
+        source.session_count(),
+        source.live_count(),
+        source.unreadable(),
+        cut=False,
+        named=names is not None,
+        tally=tally(len(rows), listed.noted, None if names is None else _among(names, listed.session_ids)),
+        failed=failed,
+    )
+
+
+def _among(names: Mapping[str, tuple[str, ...]], session_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    picked = set(session_ids) if names else set()
+    return {session_id: having for session_id, having in names.items() if session_id in picked}
+
+
+def _noted(row: SessionSummary) -> NotedSession:
+    failure_key = row.failure_keys[0] if row.failure_keys else None
+    return NotedSession(row.session_id, row.outcome, row.region or row.target or "unknown", failure_key)
 
 
 def named(rows: Iterable[SessionSummary], names: Mapping[str, tuple[str, ...]]) -> list[SessionSummary]:
     """Note with each session what was found in it."""
-    # Most sessions have nothing to be noted, and there may be many.
     return [
         replace(row, findings=names.get(row.session_id, ())) if row.failure_keys or row.session_id in names else row
         for row in rows
     ]
 
 
-def sort(rows: Iterable[SessionSummary], order: tuple[str, bool]) -> list[SessionSummary]:
-    """Sort by the column of a name; equal rows stay newest first."""
-    name, descending = order
-    by = next((column.order for column in COLUMNS if column.name == name and column.order), None)
-    newest_first = sorted(rows, key=_began, reverse=True)
-    return newest_first if by is None else sorted(newest_first, key=by, reverse=descending)
+def tally(sessions: int, noted: Sequence[NotedSession], names: Mapping[str, tuple[str, ...]] | None = None) -> Line:
+    """Count outcomes, failed sessions by region, and findings, in one line.
 
-
-def tally(rows: Sequence[SessionSummary]) -> Line:
-    """Count outcomes, failed sessions by region, and findings, in one line."""
-    outcomes = Counter(row.outcome for row in rows)
-    regions = Counter(row.region or row.target or "unknown" for row in rows if row.outcome == "failed")
-    found = Counter(name for row in rows for name in row.findings or ())
-    failures = Counter(_found(row) for row in rows if row.failure_keys and not row.findings)
+    `noted` are those that are not plainly ok; `names` are what was found in each, None where nobody looked.
+    """
+    outcomes = Counter(session.outcome for session in noted)
+    outcomes["ok"] += sessions - len(noted)
+    regions = Counter(session.place for session in noted if session.outcome == "failed")
+    found = Counter(name for having in (names or {}).values() for name in having)
+    sign = "" if names is None else "? "
+    failures = Counter(
+        f"{sign}{failure_name(session.failure_key)}"
+        for session in noted
+        if session.failure_key is not None and not (names or {}).get(session.session_id)
+    )
     marks = [
         (mark(outcome), Run(f" {outcomes[outcome]:,}"))
         for outcome in ("failed", "ok", "incomplete")

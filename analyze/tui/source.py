@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from analyze.findings import NamedFailures
+from analyze.session_order import NEWEST_FIRST
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
+    from analyze.session_order import ListedSessions, Order
     from analyze.store import Store
     from capture.live import LiveJournals, LiveSession
     from replay.verdict import Verdict
@@ -70,6 +72,28 @@ class Source(Protocol):
 
     def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
         """List sessions, newest first."""
+        ...
+
+    def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
+        """Give the newest sessions and how many there are in all, where that is quicker than opening the root.
+
+        None where the root is open already.
+        """
+        ...
+
+    def sessions_in_order(
+        self,
+        filter: str = "",  # noqa: A002 - its word
+        *,
+        order: Order = NEWEST_FIRST,
+        only: Collection[str] | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> ListedSessions:
+        """Put sessions in an order, those of `only` where it is given; `names` are what was found in each."""
+        ...
+
+    def sessions_by_id(self, session_ids: Sequence[str]) -> list[SessionSummary]:
+        """Give the rows of some sessions, in their order, without those that are gone."""
         ...
 
     def session(self, session_id: str) -> SessionDetail:
@@ -144,6 +168,8 @@ class RootSource:
         self._asked: Queries | None = None
         # The pass of the signatures has a store of its own: no other question waits for it.
         self._pass_store: Store | None = None
+        self._is_stale = self._is_pass_stale = False
+        """The root may have changed since a store took it in."""
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
@@ -161,6 +187,9 @@ class RootSource:
         with self._lock:
             if self._asked is None:
                 self._asked = Queries(open_store(self._root), self._named)
+            if self._is_stale or self._asked.store.is_partial:
+                self._asked.store.refresh()
+                self._is_stale = False
             yield self._asked
 
     def _prepare(self, filter_text: str) -> None:
@@ -173,6 +202,9 @@ class RootSource:
 
         if self._pass_store is None:
             self._pass_store = open_store(self._root)
+        elif self._is_pass_stale:
+            self._pass_store.refresh()
+        self._is_pass_stale = False
         return self._pass_store
 
     def close(self) -> None:
@@ -187,8 +219,8 @@ class RootSource:
                 store.close()
 
     def reload(self) -> None:
-        """Look at the root afresh before the next answer."""
-        self.close()
+        """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""
+        self._is_stale = self._is_pass_stale = True
 
     def unreadable(self) -> dict[Path, str]:
         """Name the files that were left out so far, with the reason."""
@@ -233,6 +265,39 @@ class RootSource:
         self._prepare(filter)
         with self._queries() as queries:
             return queries.sessions(filter, limit=limit)
+
+    def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
+        """Give the newest sessions of a root that is not open yet, and about how many there are."""
+        from analyze.queries import Queries
+        from analyze.store import open_store
+
+        with self._lock:
+            if self._asked is not None:
+                return None
+            store = open_store(self._root, newest=limit)
+            self._asked = Queries(store, self._named)
+            if not store.is_partial:
+                return None
+            return self._asked.sessions(limit=limit, latency=False), store.listed_sessions
+
+    def sessions_in_order(
+        self,
+        filter: str = "",  # noqa: A002 - its word
+        *,
+        order: Order = NEWEST_FIRST,
+        only: Collection[str] | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> ListedSessions:
+        """Put sessions in an order."""
+        if "finding:" in filter.casefold():
+            self._named.all()
+        with self._queries() as queries:
+            return queries.sessions_in_order(filter, order=order, only=only, names=names)
+
+    def sessions_by_id(self, session_ids: Sequence[str]) -> list[SessionSummary]:
+        """Give the rows of some sessions."""
+        with self._queries() as queries:
+            return queries.sessions_by_id(session_ids)
 
     def session(self, session_id: str) -> SessionDetail:
         """Give one session."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,11 +36,13 @@ class _Place:
     kind: int
 
 
-def fill(path: Path, sessions: int, *, fresh: int = 0, compacted: bool = True) -> int:
+def fill(
+    path: Path, sessions: int, *, fresh: int = 0, compacted: bool = True, tables: Collection[str] = _TABLES
+) -> int:
     """Fill a new root with so many sessions over ten days; gives the number of their events.
 
     With `compacted` all lie in the files of their dates' manifests but the newest `fresh` ones, which have files of
-    their own as sealing leaves them; otherwise all have.
+    their own as sealing leaves them; otherwise all have. Of `tables` others are left out.
     """
     root = Root(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,9 +50,9 @@ def fill(path: Path, sessions: int, *, fresh: int = 0, compacted: bool = True) -
     places = _places(sessions)
     in_files = len(places) - fresh if compacted else 0
     for date, of_date in _by_date(places[:in_files]):
-        _write_compacted(root, date, of_date, kinds)
+        _write_compacted(root, date, of_date, kinds, tables)
     for place in places[in_files:]:
-        _write_own(root, place, kinds[place.kind])
+        _write_own(root, place, kinds[place.kind], tables)
     return sum(len(kinds[place.kind]["events"]) for place in places)
 
 
@@ -72,9 +74,11 @@ def _by_date(places: Sequence[_Place]) -> Iterator[tuple[str, list[_Place]]]:
         yield date, [place for place in places if date_of(place.session_id) == date]
 
 
-def _write_compacted(root: Root, date: str, places: Sequence[_Place], kinds: Sequence[Tables]) -> None:
+def _write_compacted(
+    root: Root, date: str, places: Sequence[_Place], kinds: Sequence[Tables], tables: Collection[str]
+) -> None:
     written: dict[str, tuple[str, ...]] = {}
-    for table in _TABLES:
+    for table in tables:
         folder = root.date_folder(table, date)
         make_private_folder(folder)
         with CompactedWriter(folder, TABLES[table]) as writer:
@@ -85,8 +89,8 @@ def _write_compacted(root: Root, date: str, places: Sequence[_Place], kinds: Seq
     save_manifest(root, date, Manifest(format_version=MANIFEST_VERSION, tables=written, session_ids=session_ids))
 
 
-def _write_own(root: Root, place: _Place, kind: Tables) -> None:
-    for table in _TABLES:
+def _write_own(root: Root, place: _Place, kind: Tables, tables: Collection[str]) -> None:
+    for table in tables:
         path = root.table_file(table, place.session_id)
         make_private_folder(path.parent)
         schema = TABLES[table]

@@ -85,6 +85,12 @@ def may_hold(name: str, session_id: str) -> bool:
     return found is None or found[1] <= session_id <= found[2]
 
 
+def last_session(name: str) -> str:
+    """Give the last session of a compacted file, by its name."""
+    found = _COMPACTED_FILE.fullmatch(name)
+    return found[2] if found else ""
+
+
 def load_manifest(root: Root, date: str) -> Manifest | None:
     """Read a date's manifest; None where there is none. Raises `UsageProblem` where it cannot be understood."""
     path = root.manifest_file(date)

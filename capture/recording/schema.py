@@ -26,6 +26,9 @@ UNDERRUN = pa.struct([("seq", pa.int64()), ("offset_ns", pa.int64()), ("wait_ms"
 
 QUIET_COMMIT = pa.struct([("seq", pa.int64()), ("item_id", pa.string()), ("loudest_dbfs", pa.float64())])
 
+_LATENCIES = ("commit_ms", "first_audio_ms", "transcription_ms", "response_ms")
+TURN_LATENCIES = pa.struct([(name, pa.float64()) for name in _LATENCIES])
+
 SESSIONS = pa.schema(
     [
         pa.field("session_id", pa.string(), nullable=False),
@@ -104,6 +107,7 @@ SESSIONS = pa.schema(
         ("quiet_commits", pa.list_(QUIET_COMMIT)),
         ("expires_at", _AT),
         ("not_honoured", pa.list_(pa.string())),
+        ("turn_latencies", pa.list_(TURN_LATENCIES)),
     ]
 )
 

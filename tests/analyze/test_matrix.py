@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from analyze.matrix import count_failures, dimension_sql
@@ -13,8 +15,10 @@ from replay.statistics import wilson
 from tests.analyze.conftest import Trace
 
 
-def rows(*outcomes: str, label: str = "eastus2") -> list[dict[str, str]]:
-    return [{"label_0": label, "outcome": outcome, "session_id": f"{label}-{n}"} for n, outcome in enumerate(outcomes)]
+def rows(*outcomes: str, label: str = "eastus2") -> list[dict[str, Any]]:
+    return [
+        {"label_0": label, "outcome": outcome, "session_ids": [f"{label}-{n}"]} for n, outcome in enumerate(outcomes)
+    ]
 
 
 def test_only_failed_and_ok_are_in_n() -> None:
@@ -27,7 +31,7 @@ def test_only_failed_and_ok_are_in_n() -> None:
 
 def test_totals_over_both_dimensions() -> None:
     sessions = [
-        {"label_0": region, "label_1": model, "outcome": outcome, "session_id": f"{region}{model}{n}"}
+        {"label_0": region, "label_1": model, "outcome": outcome, "session_ids": [f"{region}{model}{n}"]}
         for region, model, outcome in (("e", "4o", "failed"), ("e", "w", "ok"), ("s", "4o", "ok"))
         for n in range(5)
     ]

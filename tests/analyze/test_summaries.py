@@ -20,10 +20,10 @@ def test_sessions_within_a_limit_and_without_their_events(
 
 def test_what_was_measured_is_not_measured_again(failed_session: str, root: Root, store: Store) -> None:
     summaries = Summaries(store)
-    (measured,) = summaries.list(EVERY, limit=None, latency=True)
+    (measured,) = summaries.newest(EVERY, limit=None, latency=True)
     root.table_file("events", failed_session).unlink()
 
-    (remembered,) = summaries.list(EVERY, limit=None, latency=True)
+    (remembered,) = summaries.newest(EVERY, limit=None, latency=True)
 
     assert measured.first_audio_ms == remembered.first_audio_ms == 600.0
 

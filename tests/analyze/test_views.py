@@ -6,13 +6,18 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyze.store import VIEWS, Store, open_store
+from capture.realtime.events import EventHeader
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
+from capture.turn_latencies import TurnLatencies
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
 
 Row = dict[str, Any]
@@ -390,3 +395,68 @@ def test_real_wire_logs_of_every_server(root: Root, shared: Path) -> None:
     assert len(spoken) == 4
     assert all(row["turn_kind"] == "speech" and row["spoken"] for row in spoken)
     assert {row["transcription"] for row in spoken} == {"completed"}
+
+
+MARKS = (
+    ("client", "input_audio_buffer.commit"),
+    ("server", "input_audio_buffer.committed"),
+    ("server", "input_audio_buffer.speech_started"),
+    ("server", "input_audio_buffer.speech_stopped"),
+    ("client", "conversation.item.create"),
+    ("server", "response.created"),
+    ("server", "response.output_audio.delta"),
+    ("server", "response.audio.delta"),
+    ("server", "response.done"),
+    ("server", "conversation.item.input_audio_transcription.completed"),
+    ("server", "conversation.item.input_audio_transcription.failed"),
+)
+marks = st.tuples(st.sampled_from(MARKS), st.integers(1, 3), st.sampled_from([None, "call_1"]), st.integers(0, 1))
+
+
+def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], **columns: Any) -> Trace:
+    """Note events of these kinds, each 10 ms after the one before, about the items and responses of these numbers."""
+    trace = Trace(f"20260212T083055-{number:08x}", columns)
+    for place, ((sender, event_type), about, call_id, content_index) in enumerate(said):
+        fields: Row = {"response_id": f"resp_{about}"}
+        if not event_type.startswith("response."):
+            item_id = f"item_{about}"
+            is_message = event_type.endswith(".create")
+            fields = {"item": {"id": item_id, "call_id": call_id}} if is_message else {"item_id": item_id}
+            fields |= {} if is_message else {"content_index": content_index}
+        (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)
+    return trace
+
+
+def sealed_latencies(trace: Trace) -> list[Row]:
+    """Measure as sealing does."""
+    latencies = TurnLatencies()
+    for event in trace.events:
+        names = EventHeader.__struct_fields__
+        latencies.observe(EventHeader(**{name: event.get(name) for name in names}), event["offset_ns"])
+    return latencies.rows()
+
+
+@given(calls=st.lists(st.lists(marks, min_size=2, max_size=24), min_size=4, max_size=8))
+@settings(max_examples=8, deadline=None)
+def test_latencies_are_the_same_from_the_row_and_from_the_events(calls: list[list[Any]]) -> None:
+    order = "session_id, turn, name"
+    with TemporaryDirectory() as folder:
+        older, newer = (Root(Path(folder) / name) for name in ("older", "newer"))
+        for number, said in enumerate(calls):
+            trace = told(number, said)
+            trace.write(older)
+            told(number, said, turn_latencies=sealed_latencies(trace)).write(newer)
+        assert ask(newer, "latencies", "*", order) == ask(older, "latencies", "*", order)
+
+
+def test_latencies_of_older_recordings_stand_beside_measured_ones(root: Root, failed_session: str) -> None:
+    measured = Trace("20260212T090000-0000000c", {"turn_latencies": [{"first_audio_ms": 250.0}, {}]})
+    configure(measured)
+    measured.write(root)
+    assert [tuple(row.values()) for row in ask(root, "latencies", "*", "session_id, turn, name")] == [
+        (failed_session, 1, "commit", 10.0),
+        (failed_session, 1, "first_audio", 600.0),
+        (failed_session, 1, "response", 630.0),
+        (failed_session, 1, "transcription", 600.0),
+        (measured.session_id, 1, "first_audio", 250.0),
+    ]

@@ -86,5 +86,6 @@ SELECT
     playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
     quiet_commits,                  -- commits of nothing but silence; NULL: not measured
     CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
-    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
+    not_honoured,                   -- settings echoed otherwise than asked, by their GA paths
+    turn_latencies                  -- what each turn took; NULL: not measured, latencies takes the events then
 FROM _annotated_sessions;

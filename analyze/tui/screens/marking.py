@@ -38,7 +38,7 @@ class MarkingScreen(FilteringScreen):
         """The list."""
         return self.query_one(VirtualTable)
 
-    def read(self, *, limit: int | None = None) -> None:
+    def read(self, *, keep_cursor: bool = True) -> None:
         """Ask for the sessions again."""
         raise NotImplementedError
 

@@ -20,6 +20,13 @@ from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 
+_NEWEST = 2_000
+"""Sessions that are offered besides the related ones."""
+
+
+def _began(session: SessionSummary) -> tuple[float, str]:
+    return (session.started_at.timestamp() if session.started_at else 0.0, session.session_id)
+
 
 def nearness(session: SessionSummary, other: SessionSummary) -> int:
     """Rank how closely another session is related: 0 the same recording replayed, up to 3 unrelated."""
@@ -65,7 +72,19 @@ class PickScreen(SourceScreen[str | None]):
         self._read("")
 
     def _read(self, filter_text: str) -> None:
-        self.ask(lambda: self.source.sessions(filter_text), self._show, kind="sessions")
+        self.ask(lambda: self._related_and_newest(filter_text), self._show, kind="sessions")
+
+    def _related_and_newest(self, filter_text: str) -> Sequence[SessionSummary]:
+        session = self.session
+        origin = session.replay_of or session.session_id
+        related = [
+            f"session_id:{origin}",
+            f"replay_of:{origin}",
+            f"run_id:{session.run_id}" if session.run_id else None,
+        ]
+        found = [row for term in related if term for row in self.source.sessions(f"{filter_text} {term}")]
+        found += self.source.sessions(filter_text, limit=_NEWEST)
+        return sorted({row.session_id: row for row in found}.values(), key=_began, reverse=True)
 
     def _show(self, rows: Sequence[SessionSummary]) -> None:
         self.complain("")

@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from analyze.answers import SessionSummary
 from analyze.commands import replay_command
 from analyze.findings import names_by_session
+from analyze.session_order import FINDING, NEWEST_FIRST, Order
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.memory import Memory
@@ -22,7 +22,7 @@ from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.filtering import HINT
 from analyze.tui.screens.marking import MarkingScreen
-from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, named, read_list, sort, tally
+from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
@@ -35,7 +35,7 @@ from analyze.tui.widgets.welcome import Welcome
 if TYPE_CHECKING:
     from capture.live import LiveSession
 
-FIRST_PAGE = 500
+FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
 LOOK_S = 1.0
 """How often the sessions in flight are looked at."""
@@ -107,9 +107,9 @@ class SessionsScreen(MarkingScreen):
         """Read the newest sessions first."""
         self.query_one(TopLine).tab = "Sessions"
         self.table.focus()
-        self.table.sorted_by = self.order
+        self._show_order()
         self.open_bar()
-        self.read(limit=FIRST_PAGE)
+        self._glance()
         self.set_interval(LOOK_S, self._look_at_live)
         self._look_at_live()
 
@@ -145,15 +145,26 @@ class SessionsScreen(MarkingScreen):
         if ended and not is_reading and monotonic() - self._read_at > REREAD_S:
             self.action_reload()
 
-    def read(self, *, limit: int | None = None) -> None:
-        """Ask for the sessions of filter and cell; the rest follow where only the newest were asked for."""
+    def read(self, *, keep_cursor: bool = True) -> None:
+        """Ask for the sessions of filter and cell, in their order."""
         self._read_at = monotonic()
         filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
         self.ask(
-            lambda: read_list(self.source, filter_text, order=order, only=only, limit=limit, names=names),
-            self._show,
+            lambda: read_list(self.source, filter_text, order=order, only=only, names=names),
+            lambda answer: self._show(answer, keep_cursor=keep_cursor),
             kind="sessions",
         )
+
+    def _glance(self) -> None:
+        """Show the newest sessions while the root is opened; then all of them."""
+
+        def show(newest: SessionList | None) -> None:
+            if newest is None:
+                self.read()
+            else:
+                self._show(newest)
+
+        self.ask(lambda: glance(self.source, FIRST_PAGE), show, kind="sessions")
 
     def narrow(self, filter_text: str | None, session_ids: tuple[str, ...], name: str) -> None:
         """Show the sessions of a cell, whatever was filtered before: by a filter, else by their ids."""
@@ -168,22 +179,23 @@ class SessionsScreen(MarkingScreen):
         """Go to the list."""
         self.table.focus()
 
-    def _show(self, answer: SessionList) -> None:
+    def _show(self, answer: SessionList, *, keep_cursor: bool = True) -> None:
         self.complain(left_out(answer.unreadable))
         self.set_class(answer.total == 0, "-empty")
         self.query_one(Welcome).welcome(f"{self.source.root.path}/")
         self.table.empty_text = "no session matches; escape clears the filter"
-        self.table.show(answer.rows)
+        self.table.show(answer.rows, keep_cursor=keep_cursor)
         if self._selected is not None:
-            self.table.go_to(self._selected, among=FIRST_PAGE)
-            self._selected = None
+            self.table.go_to(self._selected)
+            # Where only the newest are there, it may be among the others.
+            self._selected = self._selected if answer.cut else None
         self._total = answer.total
         self._show_place(answer.live)
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
             self.read()
-        if answer.named:
+        if answer.cut or answer.named:
             return
         if self.names is not None:
             self._show_names(self.names)
@@ -196,13 +208,7 @@ class SessionsScreen(MarkingScreen):
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self.names = names
-        rows, order = self.table.rows, self.order
-
-        def show(found: list[SessionSummary]) -> None:
-            self.table.show(found)
-            self.query_one("#tally", Block).lines = ((Run(" "), *tally(found)),)
-
-        self.ask(lambda: sort(named(rows, names), order), show, kind="sort")
+        self.read()
 
     def _count(self, answer: SessionList) -> None:
         cell = text(self.only_name, "strong") if self.only is not None else ()
@@ -218,14 +224,14 @@ class SessionsScreen(MarkingScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column that is in sight."""
-        names = [column.name for column, _ in self.table.shown_columns() if column.order]
+        names = [column.order for column, _ in self.table.shown_columns() if column.order]
         at = names.index(self.order[0]) if self.order[0] in names else -1
         self._reorder(first_order(names[(at + 1) % len(names)]))
 
     @on(VirtualTable.HeadingClicked)
     def _sort_by_click(self, event: VirtualTable.HeadingClicked) -> None:
-        again = event.column == self.order[0]
-        self._reorder((event.column, not self.order[1]) if again else first_order(event.column))
+        again = event.order == self.order[0]
+        self._reorder((event.order, not self.order[1]) if again else first_order(event.order))
 
     def action_order(self) -> None:
         """Choose the column to sort by, also one that is not in sight."""
@@ -234,18 +240,23 @@ class SessionsScreen(MarkingScreen):
             if chosen is not None:
                 self._reorder(first_order(chosen.value))
 
-        choices = [Choice(each.name, each.name, text(each.name)) for each in COLUMNS if each.order]
+        choices = [Choice(each.order, each.name, text(each.name)) for each in COLUMNS if each.order]
         self.app.push_screen(ChooseScreen("Sort by", choices), sort_by)
 
     def action_turn_order(self) -> None:
         """Turn the order round."""
         self._reorder((self.order[0], not self.order[1]))
 
-    def _reorder(self, order: tuple[str, bool]) -> None:
-        self.order = self.table.sorted_by = order
+    def _reorder(self, order: Order) -> None:
+        self.order = order
         self.memory.remember(self.NAME, order=f"{order[0]}|{'down' if order[1] else 'up'}")
-        rows = self.table.rows
-        self.ask(lambda: sort(rows, order), lambda ordered: self.table.show(ordered, keep_cursor=False), kind="sort")
+        self._show_order()
+        self.read(keep_cursor=False)
+
+    def _show_order(self) -> None:
+        name, descends = self.order
+        heading = next((column.name for column in COLUMNS if column.order == name), "")
+        self.table.sorted_by = (heading, descends)
 
     def action_replay(self) -> None:
         """Show and copy the command that replays the current session."""
@@ -255,7 +266,7 @@ class SessionsScreen(MarkingScreen):
     def action_reload(self) -> None:
         """Look at the root again."""
         self.names = None
-        self.ask(self.source.reload, lambda _: self.read(limit=FIRST_PAGE), kind="sessions")
+        self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
 
     def action_clear(self) -> None:
         """Clear marks first, then filter and cell."""
@@ -267,17 +278,16 @@ class SessionsScreen(MarkingScreen):
         self.complain("")
 
 
-def first_order(name: str) -> tuple[str, bool]:
+def first_order(name: str) -> Order:
     """Give the order in which a column is looked at first: times and figures from the top, names from the beginning."""
-    numeric = next(column.align == "right" or name == "started UTC" for column in COLUMNS if column.name == name)
-    return name, numeric or name == "finding"
+    is_figure = any(column.order == name and column.align == "right" for column in COLUMNS)
+    return name, is_figure or name in ("started", FINDING)
 
 
-def remembered_order(kept: str) -> tuple[str, bool]:
-    """Read an order that was remembered; the usual one where it names no column that sorts."""
+def remembered_order(kept: str) -> Order:
+    """Read an order that was remembered; the usual one where it names nothing that sorts."""
     name, _, direction = kept.rpartition("|")
-    known = any(column.name == name and column.order for column in COLUMNS)
-    return (name, direction == "down") if known else NEWEST_FIRST
+    return (name, direction == "down") if any(column.order == name for column in COLUMNS) else NEWEST_FIRST
 
 
 def left_out(unreadable: Mapping[Path, str]) -> str:

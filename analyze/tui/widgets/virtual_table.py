@@ -1,8 +1,10 @@
-"""A table of any length: columns fold by width, and only the rows in sight are drawn."""
+"""A table of any length: columns fold by width, only the rows in sight are drawn, and read where they come in pages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,6 +13,7 @@ from textual import events
 from textual.message import Message
 
 from analyze.tui.lines import Line, Run, fit_end, pad, width_of
+from analyze.tui.pages import PAGE_ROWS, Pages
 from analyze.tui.widgets.row_list import RowList
 
 RowT = TypeVar("RowT")
@@ -18,6 +21,7 @@ RowT = TypeVar("RowT")
 GAP = 2
 COMFORT = 3
 _MEASURED_ROWS = 200
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Column(Generic[RowT]):
     fold: int = 0
     """The highest goes first when the width runs out; 0 stays. From `COMFORT` on it goes as soon as others are cut."""
     align: Literal["left", "right"] = "left"
-    order: Callable[[RowT], Any] | None = None
-    """What to sort by; None for a column that is not sorted by."""
+    order: str | None = None
+    """What to sort by, in the words of whoever sorts; None for a column that is not sorted by."""
     keep: Literal["start", "end"] = "start"
     """Which end of its contents stays when they are cut."""
     elastic: bool = False
@@ -90,9 +94,10 @@ class VirtualTable(RowList, Generic[RowT]):
     class HeadingClicked(Message):
         """The name of a column that can be sorted by was clicked."""
 
-        def __init__(self, column: str) -> None:
+        def __init__(self, order: str) -> None:
             super().__init__()
-            self.column = column
+            self.order = order
+            """What the column is sorted by."""
 
     def __init__(
         self,
@@ -106,9 +111,12 @@ class VirtualTable(RowList, Generic[RowT]):
         self.set_reactive(RowList.empty_text, empty_text)
         self._columns = tuple(columns)
         self._key = key
-        self._wanted = tuple(column.least for column in columns)
+        self._needed = [column.least for column in columns]
         self._layouts: dict[int, list[tuple[Column[RowT], int]]] = {}
         self.rows: Sequence[RowT] = ()
+        self._due: int | None = None
+        """A row that came into sight and is not loaded."""
+        self._is_loading = False
         self.marked: tuple[Hashable, ...] = ()
         self.sorted_by: tuple[str, bool] | None = None
         """Name of the column and whether it descends; shown in the heading."""
@@ -117,8 +125,12 @@ class VirtualTable(RowList, Generic[RowT]):
         """Show other rows; the cursor stays on the row with its key where that is still there."""
         kept = self._key(self.current) if keep_cursor and self.current is not None else None
         self.rows = rows
-        self._measure()
-        found = (at for at, row in enumerate(rows) if self._key(row) == kept)
+        self._needed = [0] * len(self._columns)
+        # Some rows stand for all: measuring 100,000 would cost more than drawing them.
+        self._measure([] if isinstance(rows, Pages) else rows[:: len(rows) // _MEASURED_ROWS + 1])
+        if isinstance(rows, Pages) and rows.is_loaded(0):
+            self._measure(rows[:PAGE_ROWS])
+        found = (at for at, key in enumerate(self._keys()) if key == kept)
         self.rows_changed(0 if kept is None else next(found, 0))
 
     def mark(self, keys: Sequence[Hashable]) -> None:
@@ -128,8 +140,8 @@ class VirtualTable(RowList, Generic[RowT]):
 
     @property
     def current(self) -> RowT | None:
-        """The row under the cursor."""
-        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+        """The row under the cursor; None where there is none, or none yet."""
+        return self._row(self.cursor) if self.cursor < len(self.rows) else None
 
     @property
     def row_count(self) -> int:
@@ -140,7 +152,7 @@ class VirtualTable(RowList, Generic[RowT]):
         """Give the columns that fit, with their widths."""
         width = self.scrollable_size.width if width is None else width
         if width not in self._layouts:
-            self._layouts[width] = lay_out(self._columns, self._wanted, width - GAP)
+            self._layouts[width] = lay_out(self._columns, self._needed, width - GAP)
         return self._layouts[width]
 
     def heading(self, width: int) -> Line:
@@ -148,11 +160,10 @@ class VirtualTable(RowList, Generic[RowT]):
         shown = [(self._title(column), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run(" " * GAP), *_beside(shown))
 
-    def go_to(self, key: Hashable, *, among: int) -> None:
-        """Put the cursor on the row with a key, if it is among the first so many."""
-        for at, row in enumerate(self.rows[:among]):
-            if self._key(row) == key:
-                self.cursor = at
+    def go_to(self, key: Hashable) -> None:
+        """Put the cursor on the row with a key, if there is one."""
+        found = (at for at, each in enumerate(self._keys()) if each == key)
+        self.cursor = next(found, self.cursor)
 
     def on_click(self, event: events.Click) -> None:
         """Say which column's name was clicked; the rows take the other clicks."""
@@ -161,7 +172,7 @@ class VirtualTable(RowList, Generic[RowT]):
         left = GAP
         for column, cells in self.shown_columns():
             if left <= event.x < left + cells and column.order is not None:
-                self.post_message(self.HeadingClicked(column.name))
+                self.post_message(self.HeadingClicked(column.order))
             left += cells + GAP
 
     def _title(self, column: Column[RowT]) -> Line:
@@ -171,21 +182,51 @@ class VirtualTable(RowList, Generic[RowT]):
 
     def row_at(self, index: int, width: int) -> Line:
         """Set one row in its columns, after the cursor's sign and the mark's number."""
-        row = self.rows[index]
+        row = self._row(index)
+        if row is None:
+            return (Run("›" if index == self.cursor else " ", "strong"), Run(" …", "pale"))
         shown = [(_cut(column, row, cells), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run("›" if index == self.cursor else " ", "strong"), self._mark_of(row), *_beside(shown))
+
+    def _keys(self) -> Iterable[Hashable]:
+        return self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)
 
     def _mark_of(self, row: RowT) -> Run:
         if not self.marked or (key := self._key(row)) not in self.marked:
             return Run(" ")
         return Run(str(self.marked.index(key) + 1)[-1], "changed")
 
-    def _measure(self) -> None:
-        # Some rows stand for all: measuring 100,000 would cost more than drawing them.
-        sample = self.rows[:: len(self.rows) // _MEASURED_ROWS + 1]
-        contents = [max((width_of(column.cell(row)) for row in sample), default=1) for column in self._columns]
-        self._wanted = tuple(
-            max(cells, cell_len(column.name) + 1) if cells else 0
-            for cells, column in zip(contents, self._columns, strict=True)
-        )
+    def _row(self, index: int) -> RowT | None:
+        """Give a row; one of a page that is not loaded yet is read meanwhile, and drawn when it is there."""
+        if not isinstance(self.rows, Pages):
+            return self.rows[index]
+        if not self.rows.is_loaded(index):
+            self._due = index
+            if not self._is_loading:
+                self._is_loading = True
+                self.run_worker(self._load_due(), group="pages")
+        return self.rows.at(index)
+
+    async def _load_due(self) -> None:
+        try:
+            while self._due is not None and isinstance(self.rows, Pages):
+                # What came into sight last, and not what was scrolled past.
+                rows, index, self._due = self.rows, self._due, None
+                loaded = await asyncio.to_thread(rows.load, index)
+                if rows is self.rows:
+                    self._measure(loaded)
+                    self.refresh()
+                    self.post_message(self.Moved(self))
+        # Whatever it is, the list itself will say so when it is read again.
+        except Exception:
+            log.debug("a page could not be read", exc_info=True)
+        finally:
+            self._is_loading = False
+
+    def _measure(self, rows: Sequence[RowT]) -> None:
+        """Let columns take what these rows need; they never grow narrower while the list stays."""
+        for position, column in enumerate(self._columns):
+            cells = max((width_of(column.cell(row)) for row in rows), default=0 if len(self.rows) else 1)
+            cells = max(cells, cell_len(column.name) + 1) if cells else 0
+            self._needed[position] = max(self._needed[position], cells)
         self._layouts.clear()

@@ -143,3 +143,34 @@ def test_a_closed_store_holds_no_connection(root: Root) -> None:
         pass
     with pytest.raises(duckdb.ConnectionException):
         store.rows("SELECT 1")
+
+
+def test_the_newest_sessions_are_there_before_the_rest(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root, newest=1) as store:
+        assert (store.is_partial, store.listed_sessions) == (True, 2)
+        assert store.rows("SELECT session_id FROM sessions") == [{"session_id": ok_session}]
+        store.refresh()
+        assert not store.is_partial
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+    with open_store(root, newest=2) as store:
+        assert not store.is_partial
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+
+
+def test_a_newest_file_that_cannot_be_read_is_left_out(root: Root, failed_session: str, ok_session: str) -> None:
+    root.table_file("sessions", ok_session).write_bytes(b"no Parquet at all")
+    with open_store(root, newest=1) as store:
+        store.refresh()
+        assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+        assert list(store.unreadable) == [root.table_file("sessions", ok_session)]
+
+
+def test_a_refresh_that_finds_nothing_new_keeps_what_was_computed(root: Root, failed_session: str) -> None:
+    with open_store(root) as store:
+        before = store.refreshes
+        store.refresh()
+        assert store.refreshes == before
+        Trace("20260212T100000-0000000c").write(root)
+        store.refresh()
+        assert (store.refreshes, store.rows(f"{COUNT} sessions")) == (before + 1, [{"n": 2}])

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analyze.store.table_files import file_problem, names_holding, readable_names, shape_of
+from analyze.store.table_files import file_problem, names_holding, newest_files, readable_names, shape_of
 from capture.recording.listing import TableFiles
 from capture.recording.manifest import compacted_name
 from capture.recording.root import Root
@@ -37,6 +37,24 @@ def test_in_which_files_a_session_may_lie() -> None:
     assert names_holding(root, "events", [ID], {other}, shared) == sorted(shared)
     assert names_holding(root, "events", [OTHER_ID], {own}, shared) == ["/root/foreign.parquet"]
     assert names_holding(root, "events", [ID, OTHER_ID], {own, other}, shared) == sorted([own, other])
+
+
+def test_the_newest_sessions_lie_in_few_files(tmp_path: Path) -> None:
+    def shared(first: int, last: int) -> Path:
+        ids = [f"20260212T0900{n:02d}-0000000a" for n in range(first, last + 1)]
+        path = tmp_path / compacted_name(ids[0], ids[-1])
+        pq.write_table(pa.table({"session_id": ids}), path)
+        return path
+
+    old, new = shared(0, 9), shared(10, 19)
+    own = [tmp_path / f"20260212T0900{n}-0000000b.parquet" for n in (15, 21, 22)]
+    files = TableFiles(own=own, compacted=[old, new])
+    assert newest_files(files, 1) == ([own[2]], "20260212T090021-0000000b")
+    assert newest_files(files, 3) == ([own[2], own[1], new], "20260212T090015-0000000b")
+    assert newest_files(files, 12) == ([own[2], own[1], new], "20260212T090015-0000000b")
+    assert newest_files(files, 13) == ([own[2], own[1], new, own[0]], "20260212T090009-0000000a")
+    assert newest_files(files, 14) is None
+    assert newest_files(TableFiles(own=own, foreign=[tmp_path / "theirs.parquet"]), 1) is None
 
 
 @pytest.mark.parametrize(

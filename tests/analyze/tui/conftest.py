@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,9 @@ from analyze.answers import (
 from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
 from analyze.over_time import rates_over_time
+from analyze.session_order import FINDING as BY_FINDING
+from analyze.session_order import NEWEST_FIRST, ListedSessions, NotedSession, Order, order_sql
+from analyze.summaries import by_finding
 from capture.errors import UsageProblem
 from capture.live import LiveSession
 from capture.recording.root import Root
@@ -107,6 +110,11 @@ def make_sessions() -> list[SessionSummary]:
     captured = make_session(20, region="eastus2", transcription="gpt-4o-transcribe", failed=True, replayed=False)
     cut_off = replace(replayed[7], outcome="incomplete", complete=False, first_audio_ms=None, duration_ms=1203.0)
     return [*replayed[:7], cut_off, *replayed[8:], captured]
+
+
+def make_noted(session: SessionSummary) -> NotedSession:
+    place = session.region or session.target or "unknown"
+    return NotedSession(session.session_id, session.outcome, place, next(iter(session.failure_keys), None))
 
 
 TURN = Turn(
@@ -232,6 +240,8 @@ class FakeSource:
     listed: list[SessionSummary]
     in_flight: list[LiveSession] = field(default_factory=list)
     health: AudioHealth = NO_AUDIO
+    opens_slowly: bool = False
+    """Whether there is anything to glance at before the root is open."""
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
@@ -286,6 +296,39 @@ class FakeSource:
             if self.listed and not hasattr(self.listed[0], name):
                 raise UsageProblem(f"sessions have no field {name!r} to filter by; nearest are region, role")
         return [s for s in self.listed if all(str(getattr(s, name)) == wanted for name, _, wanted in terms)]
+
+    def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
+        self._note("glance", limit)
+        return (self.listed[:limit], len(self.listed)) if self.opens_slowly else None
+
+    def sessions_in_order(
+        self,
+        filter: str = "",  # noqa: A002
+        *,
+        order: Order = NEWEST_FIRST,
+        only: Collection[str] | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> ListedSessions:
+        self._note("sessions_in_order", filter, order)
+        order_sql(order)
+        found = [s for s in self.sessions(filter) if only is None or s.session_id in only]
+        noted = tuple(map(make_noted, (s for s in found if s.outcome != "ok" or s.failure_keys)))
+        field_name = {
+            "started": "started_at",
+            "duration": "duration_ms",
+            "first_audio": "first_audio_ms",
+            "run": "run_id",
+        }
+        if order != NEWEST_FIRST and order[0] != BY_FINDING:
+            name = field_name.get(order[0], order[0])
+            found.sort(key=lambda s: (getattr(s, name) is not None, getattr(s, name) or ""), reverse=order[1])
+        listed = ListedSessions([s.session_id for s in found], noted)
+        return by_finding(listed, names or {}, descends=order[1]) if order[0] == BY_FINDING else listed
+
+    def sessions_by_id(self, session_ids: Sequence[str]) -> list[SessionSummary]:
+        self._note("sessions_by_id", len(session_ids))
+        wanted = set(session_ids)
+        return [s for s in self.listed if s.session_id in wanted]
 
     def session(self, session_id: str) -> SessionDetail:
         self._note("session", session_id)

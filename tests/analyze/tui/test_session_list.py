@@ -4,20 +4,21 @@ from dataclasses import replace
 from typing import Any
 
 from analyze.findings import names_by_session
+from analyze.session_order import NEWEST_FIRST
 from analyze.tui.lines import plain
-from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, named, read_list, sort, tally
+from analyze.tui.session_list import COLUMNS, glance, read_list, tally
 
 
 def test_the_tally_counts_outcomes_regions_and_failures(source: Any) -> None:
-    assert plain(tally(source.listed)) == (
+    assert plain(read_list(source, "", order=NEWEST_FIRST).tally) == (
         "outcome ▲ 6  ● 14  ◐ 1    failed in eastus2 6    finding transcription server_error 6"
     )
 
 
 def test_what_nobody_knows_leads_the_tally(source: Any) -> None:
     source.listed[0] = replace(source.listed[0], failure_keys=("error|odd||",))
-    named_rows = named(source.listed, names_by_session(source.findings()))
-    assert plain(tally(named_rows)).endswith("finding ? odd 1 · transcription_model_path_failure 5")
+    answer = read_list(source, "", order=NEWEST_FIRST, names=names_by_session(source.findings()))
+    assert plain(answer.tally).endswith("finding ? odd 1 · transcription_model_path_failure 5")
 
 
 def test_names_take_the_place_of_failures(source: Any) -> None:
@@ -27,26 +28,43 @@ def test_names_take_the_place_of_failures(source: Any) -> None:
     assert (answer.named, answer.rows[5].findings) == (True, None)
 
 
+def test_only_names_of_listed_sessions_are_counted(source: Any) -> None:
+    names = names_by_session(source.findings())
+    answer = read_list(source, "outcome:ok", order=NEWEST_FIRST, names=names)
+    assert plain(answer.tally) == "outcome ● 14"
+
+
 def test_no_sessions_tally_to_nothing() -> None:
-    assert tally([]) == ()
+    assert tally(0, []) == ()
 
 
-def test_sorting_keeps_the_newest_first_among_equals(source: Any) -> None:
-    ordered = sort(source.listed, ("target", False))
-    assert [row.target for row in ordered] == sorted(row.target for row in source.listed)
-    eastus2 = [row.started_at for row in ordered if row.target == "eastus2" and row.started_at]
-    assert eastus2 == sorted(eastus2, reverse=True)
+def test_a_list_is_ordered_by_the_source(source: Any) -> None:
+    rows = read_list(source, "", order=("target", False)).rows
+    assert [row.target for row in rows] == sorted(row.target for row in source.listed)
 
 
-def test_every_column_that_sorts_can_sort_sessions_without_values(source: Any) -> None:
+def test_every_column_that_sorts_can_sort(source: Any) -> None:
     for column in COLUMNS:
         if column.order:
-            assert len(sort(source.listed, (column.name, True))) == len(source.listed)
+            assert len(read_list(source, "", order=(column.order, True)).rows) == len(source.listed)
 
 
-def test_a_list_says_how_many_there_are_and_whether_it_is_cut(source: Any) -> None:
-    answer = read_list(source, "", order=NEWEST_FIRST, limit=5)
+def test_only_the_first_page_of_a_list_is_read(source: Any) -> None:
+    source.listed = [replace(source.listed[0], session_id=f"20260212T083055-{n:08x}") for n in range(5_000)]
+    answer = read_list(source, "", order=NEWEST_FIRST)
+    assert (len(answer.rows), answer.failed, answer.cut) == (5_000, 5_000, False)
+    assert [asked for asked in source.asked if asked[0] == "sessions_by_id"] == [("sessions_by_id", 100)]
+
+
+def test_a_glance_shows_the_newest_and_says_that_it_is_cut(source: Any) -> None:
+    source.opens_slowly = True
+    answer = glance(source, 5)
+    assert answer is not None
     assert (len(answer.rows), answer.total, answer.cut, answer.failed) == (5, 21, True, 5)
+
+
+def test_an_open_root_needs_no_glance(source: Any) -> None:
+    assert glance(source, 5) is None
 
 
 def test_a_list_can_be_kept_to_some_ids(source: Any) -> None:

@@ -13,9 +13,12 @@ from analyze.store import Store
 from analyze.tui.failure_lines import cell_filter
 from analyze.tui.screens.failures import DIMENSIONS, MORE_DIMENSIONS
 from analyze.tui.source import RootSource
+from capture.compaction import compact_date
+from capture.dropping import drop_sessions
 from capture.errors import UsageProblem
 from capture.journal import JournalWriter
 from capture.recording.root import Root
+from tests.analyze.conftest import Trace
 from tests.capture.test_live import FAILED, Session
 
 
@@ -152,4 +155,58 @@ def test_an_unknown_session_is_a_sentence(root: Root, failed_session: str) -> No
     source = RootSource(root)
     with pytest.raises(UsageProblem):
         source.session("20991231T000000-00000000")
+    source.close()
+
+
+def test_a_glance_gives_the_newest_before_the_root_is_open(root: Root, failed_session: str, ok_session: str) -> None:
+    source = RootSource(root)
+    glance = source.glance(1)
+    assert glance is not None
+    assert ([row.session_id for row in glance[0]], glance[1]) == ([ok_session], 2)
+    assert source.glance(1) is None
+    assert source.sessions_in_order().session_ids == [ok_session, failed_session]
+    assert source.timeline(failed_session)
+    source.close()
+
+
+def test_a_small_root_needs_no_glance(root: Root, failed_session: str) -> None:
+    source = RootSource(root)
+    assert source.glance(1) is None
+    assert source.session_count() == 1
+    source.close()
+
+
+def test_nothing_is_named_again_where_a_reload_finds_nothing_new(
+    root: Root, failed_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[Store] = []
+
+    def noted(store: Store) -> tuple[Finding, ...]:
+        passes.append(store)
+        return find_all(store)
+
+    monkeypatch.setattr("analyze.findings.find_all", noted)
+    source = RootSource(root)
+    source.findings()
+    source.reload()
+    assert (len(source.findings()), len(passes)) == (1, 1)
+    Trace("20260212T100000-0000000c").write(root)
+    source.reload()
+    assert (len(source.findings()), len(passes)) == (1, 2)
+    source.close()
+
+
+def test_a_reload_follows_what_is_compacted_and_removed_while_the_root_is_open(
+    root: Root, failed_session: str, ok_session: str
+) -> None:
+    source = RootSource(root)
+    rows = source.sessions_in_order().session_ids
+    assert source.session(ok_session).turns
+    compact_date(root, "2026-02-12", grace_s=0)
+    source.reload()
+    assert source.sessions_in_order().session_ids == rows
+    assert source.session(failed_session).turns
+    drop_sessions(root, "2026-02-12", [ok_session])
+    source.reload()
+    assert source.sessions_in_order().session_ids == [failed_session]
     source.close()

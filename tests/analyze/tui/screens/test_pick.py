@@ -40,3 +40,18 @@ async def test_the_session_itself_is_not_among_them(source: Any, shown: Callable
         await pilot.press("slash", "space", *"nope:1")
         await press(pilot, "enter")
         assert "▲ sessions have no field" in shown(app)
+
+
+async def test_relatives_are_offered_however_old_they_are(source: Any) -> None:
+    replayed, captured = source.listed[0], source.listed[20]
+    strangers = [replace(captured, session_id=f"20260212T082000-{n:08x}", run_id="another") for n in range(2_100)]
+    origin = replace(captured, session_id=replayed.replay_of)
+    source.listed = [replayed, *strangers, origin]
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "d")
+        screen = app.screen
+        assert isinstance(screen, PickScreen)
+        assert screen.table.rows[0] == origin
+        assert len(screen.table.rows) == 2_000

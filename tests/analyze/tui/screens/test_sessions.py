@@ -220,16 +220,24 @@ async def test_where_one_was_survives_a_restart(source: Any, tmp_path: Path, sho
         assert third.screen.columns == "model"
 
 
-async def test_a_large_root_shows_its_newest_sessions_first(many_sessions: Callable[[int], Any]) -> None:
+async def test_a_large_root_shows_its_newest_sessions_first_and_reads_the_rest_as_it_comes_into_sight(
+    many_sessions: Callable[[int], Any], shown: Shown
+) -> None:
     many = many_sessions(FIRST_PAGE * 20)
+    many.opens_slowly = True
     app = WiretapeApp(many)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        limits = [question[2] for question in many.asked if question[0] == "sessions"]
-        assert limits == [FIRST_PAGE, None]
+        assert ("glance", FIRST_PAGE) in many.asked
         assert len(sessions(app).table.rows) == FIRST_PAGE * 20
+        read = [question for question in many.asked if question[0] == "sessions_by_id"]
         await press(pilot, "end")
+        await settle(pilot)
         assert sessions(app).table.cursor == FIRST_PAGE * 20 - 1
+        current = sessions(app).table.current
+        assert current is not None
+        assert current.session_id == many.listed[-1].session_id
+        assert len([question for question in many.asked if question[0] == "sessions_by_id"]) == len(read) + 1
 
 
 async def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(source: Any, shown: Shown) -> None:

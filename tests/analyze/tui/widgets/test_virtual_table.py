@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
 
 from analyze.tui.lines import text
+from analyze.tui.pages import Pages
 from analyze.tui.session_list import COLUMNS
 from analyze.tui.widgets.virtual_table import Column, VirtualTable, lay_out
 
@@ -52,13 +54,13 @@ def test_the_columns_of_the_sessions_fit(width: int) -> None:
 
 
 class TableApp(App[None]):
-    def __init__(self, rows: list[str]) -> None:
+    def __init__(self, rows: Sequence[str]) -> None:
         super().__init__()
         self.rows = rows
 
     def compose(self) -> ComposeResult:
         columns = [
-            Column[str]("name", text, 8, 20, order=str),
+            Column[str]("name", text, 8, 20, order="name"),
             Column[str]("size", lambda row: text(str(len(row))), 4, 6),
         ]
         yield VirtualTable(columns, key=str, empty_text="nothing here")
@@ -130,7 +132,7 @@ async def test_the_name_of_a_column_that_sorts_can_be_clicked() -> None:
 
     class ClickedApp(TableApp):
         def on_virtual_table_heading_clicked(self, event: VirtualTable.HeadingClicked) -> None:
-            clicked.append(event.column)
+            clicked.append(event.order)
 
     app = ClickedApp(["a", "b"])
     async with app.run_test(size=(40, 10)) as pilot:
@@ -145,7 +147,50 @@ async def test_the_cursor_goes_to_a_row_by_its_key() -> None:
     app = TableApp(["a", "b", "c"])
     async with app.run_test(size=(40, 10)):
         table = app.query_one(VirtualTable)
-        table.go_to("c", among=2)
+        table.go_to("d")
         assert table.cursor == 0
-        table.go_to("c", among=3)
+        table.go_to("c")
         assert table.cursor == 2
+
+
+async def test_a_page_that_is_not_read_yet_is_drawn_when_it_comes(shown: Shown) -> None:
+    may_read = Event()
+
+    def read(keys: Sequence[str]) -> list[str]:
+        assert keys[0] == "row 0" or may_read.wait(30)
+        return list(keys)
+
+    rows: Pages[str] = Pages([f"row {n}" for n in range(1_000)], read, key=str)
+    rows.load(0)
+    app = TableApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        assert "row 8" in shown(app)
+        await pilot.press("end")
+        await pilot.pause()
+        table = app.query_one(VirtualTable)
+        assert (table.current, table.cursor) == (None, 999)
+        assert "› …" in shown(app)
+        may_read.set()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "› row 999" in shown(app).replace("›  ", "› ")
+        assert table.current == "row 999"
+
+
+async def test_a_page_that_cannot_be_read_stays_empty_and_is_asked_for_again(shown: Shown) -> None:
+    asked: list[str] = []
+
+    def read(keys: Sequence[str]) -> list[str]:
+        asked.append(keys[0])
+        if len(asked) == 1:
+            raise OSError("gone")
+        return list(keys)
+
+    app = TableApp(Pages([f"row {n}" for n in range(1_000)], read, key=str))
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.app.workers.wait_for_complete()
+        await pilot.press("down")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "row 1" in shown(app)
