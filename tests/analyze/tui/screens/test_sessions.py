@@ -230,14 +230,14 @@ async def test_a_large_root_shows_its_newest_sessions_first_and_reads_the_rest_a
         await settle(pilot)
         assert ("glance", FIRST_PAGE) in many.asked
         assert len(sessions(app).table.rows) == FIRST_PAGE * 20
-        read = [question for question in many.asked if question[0] == "sessions_by_id"]
         await press(pilot, "end")
         await settle(pilot)
         assert sessions(app).table.cursor == FIRST_PAGE * 20 - 1
         current = sessions(app).table.current
         assert current is not None
         assert current.session_id == many.listed[-1].session_id
-        assert len([question for question in many.asked if question[0] == "sessions_by_id"]) == len(read) + 1
+        # The first page, again once it is known what was found, and the last; never the pages between them.
+        assert sum(question[1] for question in many.asked if question[0] == "sessions_by_id") < FIRST_PAGE * 10
 
 
 async def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(source: Any, shown: Shown) -> None:
