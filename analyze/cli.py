@@ -199,7 +199,13 @@ def verdict_command(
 @app.command("sql")
 def sql_command(
     context: typer.Context,
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN, in DuckDB's dialect.")],
+    statement: Annotated[
+        str | None, typer.Argument(metavar="[SQL]", help="One SELECT or EXPLAIN, in DuckDB's dialect.")
+    ] = None,
+    investigation: Annotated[
+        str | None, typer.Option("--investigation", metavar="NAME", help="Ask a saved question instead.")
+    ] = None,
+    saved: Annotated[bool, typer.Option("--list", help="List the saved questions.")] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -208,19 +214,17 @@ def sql_command(
 
     Tables: sessions, events, audio, tracks, items, responses, transcriptions, turns, latencies, errors.
     """
-    from analyze.printing.result import print_csv, print_records, print_table
+    from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem
 
     if as_json and as_csv:
         raise UsageProblem("--json and --csv cannot both be printed: choose one")
+    if saved:
+        print_investigations(as_json=as_json)
+        return
+    asked = statement_of(statement, investigation)
     with _asking(context, recordings) as queries:
-        result = queries.store.console(statement)
-        if as_json:
-            print_records(result)
-        elif as_csv:
-            print_csv(result)
-        else:
-            print_table(result)
+        print_answer(queries.store, asked, "json" if as_json else "csv" if as_csv else "table")
 
 
 @app.command("audio")
