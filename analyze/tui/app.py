@@ -16,14 +16,18 @@ from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.help import HelpScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.source import RootSource, Source
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
+MODES = ("sessions", "failures", "sql")
+"""The main screens."""
+
 
 class WiretapeApp(App[None]):
-    """Sessions and Failures side by side; Session and Diff above them."""
+    """Sessions, Failures and SQL side by side; Session and Diff above them."""
 
     TITLE = "wiretape"
     CSS = """
@@ -48,14 +52,16 @@ class WiretapeApp(App[None]):
         self._light = light
         self.add_mode("sessions", lambda: SessionsScreen(source))
         self.add_mode("failures", lambda: FailuresScreen(source))
+        self.add_mode("sql", lambda: SqlScreen(source))
 
     def on_mount(self) -> None:
-        """Take the theme and go to the first screen; `start` names a session, or `failures`."""
+        """Take the theme and go to the first screen; `start` names a session, `failures` or `sql`."""
         self.register_theme(DARK_THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
-        self.switch_mode("failures" if self._start == "failures" else "sessions")
-        if self._start not in (None, "sessions", "failures"):
+        mode = self._start if self._start in MODES else "sessions"
+        self.switch_mode(mode)
+        if self._start not in (None, *MODES):
             self.open_session(self._start)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -69,6 +75,10 @@ class WiretapeApp(App[None]):
 
     def on_sessions_screen_session_chosen(self, message: SessionsScreen.SessionChosen) -> None:
         """Open a session."""
+        self.open_session(message.session_id)
+
+    def on_sql_screen_session_chosen(self, message: SqlScreen.SessionChosen) -> None:
+        """Open the session that a row is about."""
         self.open_session(message.session_id)
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
@@ -95,7 +105,7 @@ class WiretapeApp(App[None]):
 
 
 def run(root: Root, *, start: str | None = None) -> None:
-    """Show a root until the user leaves; `start` names a session to open, or `failures`.
+    """Show a root until the user leaves; `start` names a session to open, `failures` or `sql`.
 
     Raises `UsageProblem` where there is no terminal to show it in.
     """

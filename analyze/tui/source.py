@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from analyze.findings import NamedFailures
+from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
@@ -35,6 +36,11 @@ class Source(Protocol):
     @property
     def root(self) -> Root:
         """The root that is shown."""
+        ...
+
+    @property
+    def console(self) -> ConsoleSource:
+        """Answers typed SQL."""
         ...
 
     def live_count(self) -> int:
@@ -121,6 +127,12 @@ class RootSource:
         # The pass of the signatures has a store of its own: no other question waits for it.
         self._pass_store: Store | None = None
         self._named = NamedFailures(self._open_for_pass)
+        self._console = ConsoleSource(root)
+
+    @property
+    def console(self) -> ConsoleSource:
+        """Answers typed SQL."""
+        return self._console
 
     @property
     def root(self) -> Root:
@@ -154,6 +166,7 @@ class RootSource:
         for store in stores:
             if store is not None:
                 store.close()
+        self._console.close()
 
     def reload(self) -> None:
         """Look at the root afresh before the next answer."""

@@ -54,6 +54,7 @@ class FailuresScreen(SourceScreen[None]):
         Binding("x", "turn_columns", "columns", tooltip="Take another dimension for the columns"),
         Binding("y", "turn_rows", "rows", tooltip="Take another dimension for the rows"),
         Binding("f", "app.switch_mode('sessions')", "sessions"),
+        Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
         Binding("question_mark", "app.help", "help"),
         Binding("f5", "reload", "Look at the root again", show=False),

@@ -45,6 +45,7 @@ class SessionsScreen(SourceScreen[None]):
         Binding("S", "turn_order", "Turn the order round", show=False),
         Binding("r", "replay", "replay", tooltip="Show and copy the command that replays the session"),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
+        Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("f5", "reload", "Look at the root again", show=False),

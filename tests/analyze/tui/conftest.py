@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ from analyze.answers import (
 )
 from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
+from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.statistics import wilson
@@ -42,6 +43,7 @@ from replay.verdict import Verdict
 # pytest-textual-snapshot 1.0.0 sets the name that syrupy had before 5; without this the pictures end in `.raw`.
 SVGImageExtension.file_extension = "svg"
 
+SAMPLE = Root(Path(__file__).parents[3] / "recordings")
 FIRST_AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
 FAILURE_KEY = (
     "conversation.item.input_audio_transcription.failed|server_error|null|"
@@ -232,6 +234,8 @@ class FakeSource:
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    console: ConsoleSource = field(default_factory=lambda: ConsoleSource(SAMPLE))
+    """The real one, over the sample in the repository."""
 
     def _note(self, *question: object) -> None:
         self.asked.append(question)
@@ -368,9 +372,11 @@ class FakeSource:
 
 
 @pytest.fixture
-def source() -> FakeSource:
+def source() -> Iterator[FakeSource]:
     """The founding incident: one captured session, 20 replays in four cells, one of them cut off."""
-    return FakeSource(Root(Path("recordings")), make_sessions())
+    made = FakeSource(Root(Path("recordings")), make_sessions())
+    yield made
+    made.console.close()
 
 
 @pytest.fixture
@@ -390,6 +396,11 @@ def many_sessions() -> Callable[[int], FakeSource]:
         return FakeSource(Root(Path("recordings")), listed)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _state_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
