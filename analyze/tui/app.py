@@ -14,6 +14,7 @@ from analyze.tui.palette import ScreenCommands
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.help import HelpScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screens.sql import SqlScreen
@@ -79,6 +80,10 @@ class WiretapeApp(App[None]):
 
     def on_sql_screen_session_chosen(self, message: SqlScreen.SessionChosen) -> None:
         """Open the session that a row is about."""
+        self.open_session(message.session_id)
+
+    def on_replay_screen_session_chosen(self, message: ReplayScreen.SessionChosen) -> None:
+        """Open a trial."""
         self.open_session(message.session_id)
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:

@@ -12,12 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from analyze.answers import SessionSummary
-from analyze.commands import replay_command
 from analyze.findings import names_by_session
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.session_list import COLUMNS, NEWEST_FIRST, SessionList, named, read_list, sort, tally
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
@@ -43,7 +42,7 @@ class SessionsScreen(SourceScreen[None]):
         Binding("slash", "filter", "filter", tooltip="Filter the sessions"),
         Binding("s", "sort", "sort", tooltip="Sort by the next column"),
         Binding("S", "turn_order", "Turn the order round", show=False),
-        Binding("r", "replay", "replay", tooltip="Show and copy the command that replays the session"),
+        Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),
@@ -217,9 +216,9 @@ class SessionsScreen(SourceScreen[None]):
             self.hint("mark a session with space, go to another, then press d")
 
     def action_replay(self) -> None:
-        """Show and copy the command that replays the current session."""
+        """Open the form that sends the current session again."""
         if self.table.current is not None:
-            self.app.push_screen(CommandScreen(replay_command(self.table.current, self.source.root)))
+            self.app.push_screen(ReplayScreen(self.source, self.table.current.session_id))
 
     def action_reload(self) -> None:
         """Look at the root again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from analyze.findings import Finding, UnknownFailure, find_unknown
 from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
 from capture.recording.root import Root
+from replay.simulator import Simulator
 from replay.statistics import wilson
 from replay.verdict import Verdict
 
@@ -44,6 +46,32 @@ from replay.verdict import Verdict
 SVGImageExtension.file_extension = "svg"
 
 SAMPLE = Root(Path(__file__).parents[3] / "recordings")
+CALL = "20261123T024525-f605d237"
+"""The captured call of the sample: its transcription failed at eastus2."""
+TARGETS = """
+[targets.eastus2]
+url = "ws://127.0.0.1:9/eastus2/openai/v1/realtime"
+model = "gpt-realtime"
+region = "eastus2"
+[targets.swedencentral]
+url = "ws://127.0.0.1:9/swedencentral/openai/v1/realtime"
+model = "gpt-realtime"
+region = "swedencentral"
+"""
+"""A wiretape.toml; nobody listens there."""
+
+
+def targets_of(simulator: Simulator) -> str:
+    """Write the same wiretape.toml for a simulator."""
+    return TARGETS.replace("ws://127.0.0.1:9", simulator.origin)
+
+
+def copy_sample(folder: Path) -> Root:
+    """Copy the sample, so that a test may record into it."""
+    shutil.copytree(SAMPLE.path, folder / "recordings")
+    return Root(folder / "recordings")
+
+
 FIRST_AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
 FAILURE_KEY = (
     "conversation.item.input_audio_transcription.failed|server_error|null|"
