@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -85,6 +86,14 @@ class WiretapeApp(App[None]):
     def on_replay_screen_session_chosen(self, message: ReplayScreen.SessionChosen) -> None:
         """Open a trial."""
         self.open_session(message.session_id)
+
+    def on_replay_screen_ended(self) -> None:
+        """Have the lists look at the root again."""
+        for mode in MODES:
+            with suppress(KeyError):
+                for screen in self.get_screen_stack(mode):
+                    if isinstance(screen, SessionsScreen | FailuresScreen):
+                        screen.action_reload()
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
         """Compare two marked sessions."""

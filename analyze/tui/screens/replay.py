@@ -69,6 +69,9 @@ class ReplayScreen(SourceScreen[None]):
             super().__init__()
             self.session_id = session_id
 
+    class Ended(Message):
+        """A run is over: there are new sessions."""
+
     def __init__(self, source: Source, session_id: str) -> None:
         super().__init__(source)
         self.session_id = session_id
@@ -224,8 +227,7 @@ class ReplayScreen(SourceScreen[None]):
         for trial in [trial for trial in self._trials.values() if trial.outcome is None]:
             self._trials[trial.key] = replace(trial, outcome="cancelled")
         self._show_progress()
-        # The other screens see the new sessions when they look next.
-        self.ask(self.source.reload, lambda _: None, kind="reload")
+        self.post_message(self.Ended())
         if problem or run.status != "done":
             self.complain(problem or f"cancelled: what was done is kept in run {run.run_id}")
         if run.finished_trials:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.app import App
@@ -16,7 +18,6 @@ from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
-from analyze.tui.source import RootSource
 from capture.recording.reader import list_session_ids
 from replay.runs import list_run_ids, load_run
 from replay.simulator import load_scenario, serve
@@ -26,12 +27,13 @@ Shown = Callable[[App[None]], str]
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WiretapeApp]:
+def app(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WiretapeApp:
+    """Give the app over a copy of the sample, of which the list shows the captured call alone."""
     monkeypatch.setenv("WIRETAPE_CONFIG", str(tmp_path / "wiretape.toml"))
     (tmp_path / "wiretape.toml").write_text(TARGETS)
-    source = RootSource(copy_sample(tmp_path))
-    yield WiretapeApp(source)
-    source.close()
+    source.root = copy_sample(tmp_path)
+    source.listed = [replace(source.listed[-1], session_id=CALL)]
+    return WiretapeApp(source)
 
 
 def form_of(app: WiretapeApp) -> ReplayScreen:
@@ -98,7 +100,7 @@ async def test_a_recording_that_cannot_be_read_is_a_sentence(app: WiretapeApp, s
         assert isinstance(app.screen, ReplayScreen)
 
 
-async def test_a_run_is_watched_to_its_verdict(app: WiretapeApp, shown: Shown, tmp_path: Path) -> None:
+async def test_a_run_is_watched_to_its_verdict(app: WiretapeApp, source: Any, shown: Shown, tmp_path: Path) -> None:
     async with serve([load_scenario("transcription_model_path_failure")]) as simulator:
         (tmp_path / "wiretape.toml").write_text(targets_of(simulator))
         async with app.run_test(size=(120, 40)) as pilot:
@@ -111,14 +113,19 @@ async def test_a_run_is_watched_to_its_verdict(app: WiretapeApp, shown: Shown, t
             assert "verdict   " in page
             run_id = list_run_ids(app.source.root)[-1]
             assert load_run(app.source.root, run_id).finished_trials == 2
-            await press(pilot, "enter")
+            [failed] = [trial for trial in form_of(app).trials.rows if trial.outcome == "failed"]
+            trial_id = str(failed.session_id)
+            source.listed.append(replace(source.listed[0], session_id=trial_id))
+            await press(pilot, *["down"] * form_of(app).trials.rows.index(failed), "enter")
             assert isinstance(app.screen, SessionScreen)
+            assert trial_id in shown(app)
             await press(pilot, "escape", "f")
             assert isinstance(app.screen, FailuresScreen)
-            assert "7/12" in shown(app)
             await press(pilot, "f", "escape")
+            # The list looked at the root again when the run was over.
             assert isinstance(app.screen, SessionsScreen)
-            assert "23 sessions" in shown(app) or "21 sessions" in shown(app)
+            assert ("reload",) in source.asked
+            assert source.asked.count(("session_count",)) > 1
 
 
 async def test_escape_twice_cancels_a_run(app: WiretapeApp, shown: Shown, tmp_path: Path) -> None:
