@@ -49,11 +49,26 @@ class Track(StrEnum):
 
 
 @app.callback(invoke_without_command=True)
-def browse(context: typer.Context, recordings: Recordings = None) -> None:
+def browse(
+    context: typer.Context,
+    recordings: Recordings = None,
+    in_browser: Annotated[bool, typer.Option("--web", help="Serve the same to a browser on this machine.")] = False,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="With --web: where; default 127.0.0.1:8790.")
+    ] = None,
+) -> None:
     """Browse recordings in a terminal; or, with a command, ask one question."""
+    from capture.errors import UsageProblem
+
     # `wiretape analyze --recordings ROOT sessions` means the same as the option behind the command.
     context.obj = recordings
-    if context.invoked_subcommand is None:
+    if (listen is not None and not in_browser) or (in_browser and context.invoked_subcommand is not None):
+        raise UsageProblem("--listen goes with --web, and --web with no command: it serves the browser of recordings")
+    if in_browser:
+        from analyze.web import DEFAULT_LISTEN, serve
+
+        serve(listen or DEFAULT_LISTEN, recordings)
+    elif context.invoked_subcommand is None:
         from analyze.tui.app import run
         from capture.recording.root import open_root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,7 +12,8 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyze.tui.palette import ScreenCommands
+from analyze.investigations import find_investigation
+from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.help import HelpScreen
@@ -42,7 +44,7 @@ class WiretapeApp(App[None]):
         scrollbar-background-active: $background;
     }
     """
-    COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands}
+    COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands, SessionJump}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
     ]
@@ -111,6 +113,12 @@ class WiretapeApp(App[None]):
         """Compare two sessions."""
         self.push_screen(DiffScreen(self.source, left_id, right_id))
 
+    async def investigate(self, name: str) -> None:
+        """Open a saved question on the SQL screen and run it."""
+        await self.switch_mode("sql")
+        if isinstance(self.screen, SqlScreen):
+            self.screen.open_investigation(find_investigation(name))
+
     async def on_failures_screen_cell_opened(self, message: FailuresScreen.CellOpened) -> None:
         """List the sessions of a cell."""
         await self.switch_mode("sessions")
@@ -124,7 +132,9 @@ def run(root: Root, *, start: str | None = None) -> None:
     Raises `UsageProblem` where there is no terminal to show it in.
     """
     # Textual draws on stderr and reads keys from stdin; without either it would wait for ever.
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    # A driver of its own brings its own ways, as that of a web browser does.
+    has_driver = bool(os.environ.get("TEXTUAL_DRIVER"))
+    if not has_driver and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
     source = RootSource(root)
     try:
