@@ -16,6 +16,8 @@ from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.result_table import cell_text
 
+_NAME_CELLS = 28
+
 
 class RecordScreen(ModalScreen[None]):
     """Column names and what the row holds in them; JSON is laid out."""
@@ -37,14 +39,17 @@ class RecordScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Write the row."""
-        lines = [line for name, value in zip(self.columns, self.row, strict=True) for line in value_lines(name, value)]
+        at = min(_NAME_CELLS, max(map(len, self.columns), default=0))
+        lines = [
+            line for name, value in zip(self.columns, self.row, strict=True) for line in value_lines(name, value, at)
+        ]
         self.query_one(LineView).show(lines)
         self.query_one(LineView).focus()
 
 
-def value_lines(name: str, value: Any) -> list[Line]:
-    """Write a column and its value: short ones beside the name, others below it."""
-    title = Run(f"{text(name)[0].text}  ", "muted")
+def value_lines(name: str, value: Any, at: int = 0) -> list[Line]:
+    """Write a column and its value beside it, at least `at` cells from the left; JSON below it."""
+    title = Run(f"{text(name)[0].text:<{at}}  ", "muted")
     if isinstance(value, str):
         if value[:1] in ("{", "["):
             return [(title,), *((Run("  "), *line) for line in payload_lines(value))]

@@ -47,6 +47,7 @@ class ReplayScreen(SourceScreen[None]):
 
     CSS_PATH = "replay.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next field"),
         Binding("ctrl+r", "send", "send …", tooltip="Ask for a confirmation, then send"),
         Binding("ctrl+y", "command", "command", tooltip="Show and copy the command that does the same"),
         Binding("enter", "open", "open", tooltip="Open the trial under the cursor"),

@@ -49,6 +49,8 @@ class SqlScreen(SourceScreen[None]):
         Binding("enter", "open_row", "row", tooltip="Show all of the row under the cursor"),
         Binding("o", "open_session", "session", tooltip="Open the session of the row under the cursor"),
         Binding("e", "edit", "edit", tooltip="Go to the editor"),
+        Binding("ctrl+up", "recall(-1)", "The statement that was run before", show=False),
+        Binding("ctrl+down", "recall(1)", "The statement that was run after", show=False),
         Binding("f", "app.switch_mode('failures')", "Failures", show=False),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
         Binding("f5", "reload", "Look at the root again, and run", show=False),
@@ -204,6 +206,10 @@ class SqlScreen(SourceScreen[None]):
     def action_edit(self) -> None:
         """Go to the editor."""
         self.editor.focus()
+
+    def action_recall(self, direction: int) -> None:
+        """Put a statement that was run before into the editor."""
+        self.editor.action_recall(direction)
 
     def action_investigations(self) -> None:
         """Pick a saved question."""

@@ -41,8 +41,6 @@ class SqlEditor(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "complete", tooltip="Complete the word; again: the next that fits"),
-        Binding("ctrl+up", "recall(-1)", "The statement before", show=False),
-        Binding("ctrl+down", "recall(1)", "The statement after", show=False),
         Binding("escape", "leave", "results", show=False),
     ]
 

@@ -20,7 +20,14 @@ async def test_a_row_is_shown_in_full(source: Any, shown: Callable[[App[None]], 
         app.push_screen(RecordScreen(["payload", "region", "said", "at", "tags", "audio", "n\x1b"], row))
         await settle(pilot)
         page = shown(app)
-        for words in ('"type": "error"', "region  NULL", "\\x1b[31mred", "at  2026-02-12", "{'k': 'v'}", "«2 bytes»"):
+        for words in (
+            '"type": "error"',
+            "region   NULL",
+            "\\x1b[31mred",
+            "at       2026-02-12",
+            "{'k': 'v'}",
+            "«2 bytes»",
+        ):
             assert words in page
         assert "\x1b" not in page
         await press(pilot, "escape")

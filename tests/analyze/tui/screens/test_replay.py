@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,23 @@ async def test_escape_twice_cancels_a_run(app: WiretapeApp, shown: Shown, tmp_pa
             await press(pilot, "escape")
             assert isinstance(app.screen, SessionsScreen)
     assert list(app.source.root.journal.glob("*.journal")) == []
+
+
+async def test_leaving_the_app_cancels_a_run(app: WiretapeApp, tmp_path: Path) -> None:
+    async with serve([load_scenario("transcription_model_path_failure")]) as simulator:
+        (tmp_path / "wiretape.toml").write_text(targets_of(simulator))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            await press(pilot, "end", "r", "ctrl+r")
+            await pilot.press("y")
+            while not form_of_any(app):
+                await pilot.pause(0.02)
+            await pilot.press("ctrl+q")
+        # The thread that plays it ends by itself.
+        await asyncio.get_running_loop().shutdown_default_executor()
+    root = app.source.root
+    assert load_run(root, list_run_ids(root)[-1]).status == "interrupted"
+    assert list(root.journal.glob("*.journal")) == []
 
 
 def form_of_any(app: WiretapeApp) -> bool:

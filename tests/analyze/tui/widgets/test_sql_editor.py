@@ -68,9 +68,13 @@ async def test_tab_completes_then_goes_on_to_the_next_that_fits(app: Editing) ->
 
 async def test_statements_that_were_run_are_recalled(app: Editing) -> None:
     async with app.run_test() as pilot:
-        await press(pilot, "x", "ctrl+up", "ctrl+up")
+        await press(pilot, "x")
+        app.editor.action_recall(-1)
+        app.editor.action_recall(-1)
         assert app.editor.text == "SELECT 1"
-        await press(pilot, "ctrl+down", "ctrl+down", "ctrl+down")
+        for _ in range(3):
+            app.editor.action_recall(1)
+        await settle(pilot)
         assert app.editor.text == "x"
 
 
