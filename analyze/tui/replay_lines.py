@@ -22,7 +22,7 @@ def preview_lines(planned: PlannedReplay) -> list[Line]:
         (),
     ]
     for cell in run.cells:
-        baseline = (Run("  baseline", "muted"),) if cell.baseline else ()
+        baseline = (Run("  "), Run("baseline", "muted")) if cell.baseline else ()
         lines.append((Run("· ", "muted"), *text(cell.cell), *baseline))
     first = run.cells[0]
     lines += [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyze.answers import FailureMatrix
 from analyze.matrix import count_failures
+from analyze.plain_text import hidden
 from capture.arguments import parse_value, parse_values
 from capture.errors import UsageProblem
 from capture.recording.root import Root
@@ -83,7 +84,7 @@ class Recorded:
     @property
     def suggestions(self) -> list[str]:
         """Settings that can be changed, each as `PATH=VALUE` with the value it had, the innermost only."""
-        return list(_settings_of(self.source.plan.configurations))
+        return list(suggest(self.source.plan.configurations))
 
 
 def read_recorded(root: Root, session_id: str) -> Recorded:
@@ -215,15 +216,18 @@ def run_matrix_of(run: Run) -> FailureMatrix:
     return count_failures([short_path(axis) for axis in by], rows)
 
 
-def _settings_of(configurations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def suggest(configurations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Write each innermost setting once, as `PATH=VALUE`; the value stays out where it is long or a list."""
     seen: set[str] = set()
     # Asked for before echoed: that is what can be changed.
     for tree in configurations:
         for path, value in _leaves(tree, ""):
-            if path not in seen:
+            # What the endpoint echoed may hold anything, and a text field shows it as it is.
+            if path not in seen and hidden(path) == path:
                 seen.add(path)
-                text = redact_setting(path, value if isinstance(value, str) else _as_json(value))
-                yield f"{path}={text if len(text) <= _LONGEST_VALUE and ',' not in text else ''}"
+                text = redact_setting(path, value if isinstance(value, str) else json.dumps(value))
+                is_short = len(text) <= _LONGEST_VALUE and "," not in text and hidden(text) == text
+                yield f"{path}={text if is_short else ''}"
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -232,7 +236,3 @@ def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -71,7 +71,8 @@ class ReplayFields(Vertical):
         yield from _field("or URL", Input(placeholder="wss://HOST/PATH · enter adds it", compact=True, id="url"))
         hint = "PATH=VALUE or PATH=A,B or -PATH · enter adds it"
         yield from _field("change", Input(placeholder=hint, compact=True, select_on_focus=False, id="change"))
-        changed: Column[str] = Column("changes", lambda change: text(change, "changed"), least=10, most=200)
+        # The end says most: what the setting becomes.
+        changed: Column[str] = Column("changes", lambda change: text(change, "changed"), least=10, most=200, keep="end")
         yield VirtualTable[str]((changed,), key=lambda change: change, empty_text="as recorded", id="changes")
         yield from _field("trials", Input(str(_TRIALS), type="integer", compact=True, id="trials"))
 

@@ -16,6 +16,7 @@ from analyze.tui.replay_plan import (
     read_recorded,
     run_matrix_of,
     shell_command,
+    suggest,
 )
 from capture.errors import UsageProblem
 from capture.recording.root import Root
@@ -40,6 +41,12 @@ def test_a_recording_says_where_it_went_and_what_can_be_changed(recorded: Record
     assert known_targets(elsewhere)[0].name == "wss://host.example/realtime"
     with_key = replace(recorded, target="wss://host.example/realtime?api-key=[redacted]")
     assert len(known_targets(with_key)) == 2
+
+
+def test_nothing_hostile_that_was_echoed_is_suggested() -> None:
+    echoed = {"session": {"voice": "marin", "instructions": "\x1b[31mred", "bad\u202e": 1, "tools": [1, 2], "n": 2}}
+    suggested = list(suggest([{"session": {"voice": "cedar"}}, echoed]))
+    assert suggested == ["session.voice=cedar", "session.instructions=", "session.tools=", "session.n=2"]
 
 
 def test_a_plan_says_what_it_will_take(recorded: Recorded) -> None:
