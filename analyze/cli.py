@@ -49,11 +49,26 @@ class Track(StrEnum):
 
 
 @app.callback(invoke_without_command=True)
-def browse(context: typer.Context, recordings: Recordings = None) -> None:
+def browse(
+    context: typer.Context,
+    recordings: Recordings = None,
+    in_browser: Annotated[bool, typer.Option("--web", help="Serve the same to a browser on this machine.")] = False,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="With --web: where; default 127.0.0.1:8790.")
+    ] = None,
+) -> None:
     """Browse recordings in a terminal; or, with a command, ask one question."""
+    from capture.errors import UsageProblem
+
     # `wiretape analyze --recordings ROOT sessions` means the same as the option behind the command.
     context.obj = recordings
-    if context.invoked_subcommand is None:
+    if (listen is not None and not in_browser) or (in_browser and context.invoked_subcommand is not None):
+        raise UsageProblem("--listen goes with --web, and --web with no command: it serves the browser of recordings")
+    if in_browser:
+        from analyze.web import DEFAULT_LISTEN, serve
+
+        serve(listen or DEFAULT_LISTEN, recordings)
+    elif context.invoked_subcommand is None:
         from analyze.tui.app import run
         from capture.recording.root import open_root
 
@@ -231,7 +246,13 @@ def verdict_command(
 @app.command("sql")
 def sql_command(
     context: typer.Context,
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN, in DuckDB's dialect.")],
+    statement: Annotated[
+        str | None, typer.Argument(metavar="[SQL]", help="One SELECT or EXPLAIN, in DuckDB's dialect.")
+    ] = None,
+    investigation: Annotated[
+        str | None, typer.Option("--investigation", metavar="NAME", help="Ask a saved question instead.")
+    ] = None,
+    saved: Annotated[bool, typer.Option("--list", help="List the saved questions.")] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -240,19 +261,17 @@ def sql_command(
 
     Tables: sessions, events, audio, tracks, items, responses, transcriptions, turns, latencies, errors.
     """
-    from analyze.printing.result import print_csv, print_records, print_table
+    from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem
 
     if as_json and as_csv:
         raise UsageProblem("--json and --csv cannot both be printed: choose one")
+    if saved:
+        print_investigations(as_json=as_json)
+        return
+    asked = statement_of(statement, investigation)
     with _asking(context, recordings) as queries:
-        result = queries.store.console(statement)
-        if as_json:
-            print_records(result)
-        elif as_csv:
-            print_csv(result)
-        else:
-            print_table(result)
+        print_answer(queries.store, asked, "json" if as_json else "csv" if as_csv else "table")
 
 
 @app.command("audio")

@@ -17,11 +17,6 @@ _HIDDEN = "[redacted]"
 _SETTING = "session."
 
 
-def replay_command(session: SessionSummary, root: Root) -> str:
-    """Write the command that sends a session again to where it went, five times."""
-    return fill_in(AGAIN, session, root)
-
-
 def fill_in(template: str, session: SessionSummary, root: Root) -> str:
     """Put a session and the target it went to into a signature's command."""
     words = [_word(word, session) for word in shlex.split(template)]

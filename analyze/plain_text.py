@@ -18,6 +18,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def hidden(text: str) -> str:
+    """Put one sign in place of each such character, where the length has to stay."""
+    return _UNSEEN.sub("\ufffd", text)
+
+
 def shorten(text: str, length: int) -> str:
     """Cut text to a length in characters, with an ellipsis where it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"

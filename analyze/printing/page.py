@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
-from math import isfinite
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -15,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyze.plain_text import escape_unseen, visible
+from analyze.plain_values import plain_value
 
 _PIPED_WIDTH = 200
 
@@ -43,24 +41,8 @@ def print_all(*parts: RenderableType) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; characters that act on a terminal are escaped."""
-    text = json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    text = json.dumps(plain_value(value), ensure_ascii=False, indent=2, allow_nan=False)
     sys.stdout.write(escape_unseen(text) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(name): _plain(child) for name, child in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(child) for child in value]
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:

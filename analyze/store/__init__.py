@@ -7,7 +7,7 @@
 - over the tables stand the views of `sql/views`; the **console** lets nothing pass but one reading statement.
 """
 
-from analyze.store.console import ConsoleResult
+from analyze.store.console import ConsoleResult, TokenKind, sql_tokens
 from analyze.store.store import VIEWS, Store, open_store
 
-__all__ = ["VIEWS", "ConsoleResult", "Store", "open_store"]
+__all__ = ["VIEWS", "ConsoleResult", "Store", "TokenKind", "open_store", "sql_tokens"]

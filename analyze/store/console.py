@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -62,8 +62,33 @@ def _without_semicolon(statement: str) -> str:
     return encoded.decode()
 
 
+TokenKind = Literal["identifier", "number", "string", "operator", "keyword", "comment"]
+_KINDS: dict[str, TokenKind] = {
+    "identifier": "identifier",
+    "numeric_const": "number",
+    "string_const": "string",
+    "operator": "operator",
+    "keyword": "keyword",
+    "comment": "comment",
+}
+
+
+def sql_tokens(sql: str) -> list[tuple[int, TokenKind]]:
+    """Cut a text into the tokens that the engine reads: where each begins, in bytes of UTF-8, and what it is.
+
+    Any text may be given, such as a statement that is half typed.
+    """
+    try:
+        sql.encode()
+        return [(at, _KINDS[kind.name]) for at, kind in duckdb.tokenize(sql)]
+    except (duckdb.Error, UnicodeEncodeError):
+        return []
+
+
 def sql_problem(error: duckdb.Error) -> str:
     """Say what is wrong with a statement in one sentence, and show the place."""
+    if isinstance(error, duckdb.InterruptException):
+        return "broken off: nothing was read to its end"
     first, _, rest = str(error).partition("\n")
     place = re.search(r"^LINE (\d+): (.*)\n( *\^+)", rest, re.MULTILINE)
     candidates = re.search(r"^(Candidate bindings|Did you mean).*", rest, re.MULTILINE)

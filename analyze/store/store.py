@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
@@ -127,17 +129,50 @@ class Store:
 
         Raises `UsageProblem` with the engine's words and the place of the error.
         """
+        fetched = None if limit is None else limit + 1
+        columns, rows = self._typed(sql, lambda statement: self._fetch(statement, (), limit=fetched))
+        return ConsoleResult(columns, rows[:limit], truncated=limit is not None and len(rows) > limit)
+
+    def console_table(self, sql: str) -> pa.Table:
+        """Run one SELECT that a person typed; give its whole answer with the engine's own types.
+
+        Raises `UsageProblem` as `console` does.
+        """
+        return self._typed(sql, lambda statement: self._insist(lambda: self._read_arrow(statement)))
+
+    def _read_arrow(self, statement: str) -> pa.Table:
+        return self._connection.sql(statement).to_arrow_table()
+
+    def _typed(self, sql: str, run: Callable[[str], _Result]) -> _Result:
         with self._lock:
-            self._narrow(())
             try:
+                self._narrow(())
                 sql.encode()
-                statement = guard(self._connection, sql)
-                columns, rows = self._fetch(statement, (), limit=None if limit is None else limit + 1)
+                return run(guard(self._connection, sql))
             except UnicodeEncodeError as error:
                 raise UsageProblem("this SQL cannot be run: it is no valid UTF-8") from error
             except duckdb.Error as error:
                 raise UsageProblem(sql_problem(error)) from error
-        return ConsoleResult(columns, rows[:limit], truncated=limit is not None and len(rows) > limit)
+
+    def interrupt(self) -> None:
+        """Break off the question that is being answered, if any: it raises `UsageProblem`, in its own thread."""
+        # Without the lock, which that question holds. Of a closed connection there is nothing to break off.
+        with suppress(duckdb.ConnectionException):
+            self._connection.interrupt()
+
+    def catalog(self) -> dict[str, tuple[str, ...]]:
+        """Name the tables that SQL may ask, with their columns."""
+        with self._lock:
+            rows = self._fetch(
+                "SELECT table_name, column_name FROM duckdb_columns()"
+                " WHERE schema_name = 'main' AND NOT internal ORDER BY table_name, column_index",
+                (),
+            )[1]
+        tables: dict[str, tuple[str, ...]] = {}
+        for table, column in rows:
+            if not table.startswith("_"):
+                tables[table] = (*tables.get(table, ()), column)
+        return tables
 
     def _open(self, newest: int | None) -> None:
         if newest is not None:

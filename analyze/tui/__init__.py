@@ -1,6 +1,6 @@
 """The answers of `analyze.queries` on a screen, keyboard first.
 
-- the **app** is modes and keys: Sessions and Failures, with Session and Diff opened above them;
+- the **app** is modes and keys: Sessions, Failures and SQL, with Session, Diff and Replay opened above them;
 - the **memory** is what the screens remember over a restart;
 - a **source** gives the screens their answers: a root behind a lock in the program, a fake in a test;
 - a **screen** asks its source in a thread and hands what comes back down to its widgets;

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from analyze.investigations import find_investigation
 from analyze.tui.memory import Memory, default_path
-from analyze.tui.palette import ScreenCommands
+from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.help import HelpScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
+from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.source import RootSource, Source
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
+MODES = ("sessions", "failures", "sql")
+"""The main screens."""
+
 
 class WiretapeApp(App[None]):
-    """Sessions and Failures side by side; Session and Diff above them."""
+    """Sessions, Failures and SQL side by side; Session and Diff above them."""
 
     TITLE = "wiretape"
     CSS = """
@@ -37,7 +45,7 @@ class WiretapeApp(App[None]):
         scrollbar-background-active: $background;
     }
     """
-    COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands}
+    COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands, SessionJump}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
     ]
@@ -52,17 +60,18 @@ class WiretapeApp(App[None]):
         self._light = light
         self.add_mode("sessions", lambda: SessionsScreen(source, self.memory))
         self.add_mode("failures", lambda: FailuresScreen(source, self.memory))
+        self.add_mode("sql", lambda: SqlScreen(source))
 
     def on_mount(self) -> None:
-        """Take the theme and go to the first screen; `start` names a session, or `failures`."""
+        """Take the theme and go to the first screen; `start` names a session, `failures` or `sql`."""
         self.register_theme(DARK_THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
         self.mode_change_signal.subscribe(self, lambda mode: self.memory.remember("app", mode=mode))
         # Without a wish one comes back to where one was.
         first = self._start or self.memory.recall("app").get("mode")
-        self.switch_mode("failures" if first == "failures" else "sessions")
-        if self._start not in (None, "sessions", "failures"):
+        self.switch_mode(first if first in MODES else "sessions")
+        if self._start not in (None, *MODES):
             self.open_session(self._start)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -77,6 +86,22 @@ class WiretapeApp(App[None]):
     def on_sessions_screen_session_chosen(self, message: SessionsScreen.SessionChosen) -> None:
         """Open a session."""
         self.open_session(message.session_id)
+
+    def on_sql_screen_session_chosen(self, message: SqlScreen.SessionChosen) -> None:
+        """Open the session that a row is about."""
+        self.open_session(message.session_id)
+
+    def on_replay_screen_session_chosen(self, message: ReplayScreen.SessionChosen) -> None:
+        """Open a trial."""
+        self.open_session(message.session_id)
+
+    def on_replay_screen_ended(self) -> None:
+        """Have the lists look at the root again."""
+        for mode in MODES:
+            with suppress(KeyError):
+                for screen in self.get_screen_stack(mode):
+                    if isinstance(screen, SessionsScreen | FailuresScreen):
+                        screen.action_reload()
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
         """Compare the marked sessions."""
@@ -94,6 +119,12 @@ class WiretapeApp(App[None]):
         """Compare two sessions."""
         self.push_screen(DiffScreen(self.source, left_id, right_id))
 
+    async def investigate(self, name: str) -> None:
+        """Open a saved question on the SQL screen and run it."""
+        await self.switch_mode("sql")
+        if isinstance(self.screen, SqlScreen):
+            self.screen.open_investigation(find_investigation(name))
+
     async def on_failures_screen_cell_opened(self, message: FailuresScreen.CellOpened) -> None:
         """List the sessions of a cell."""
         await self.switch_mode("sessions")
@@ -102,12 +133,14 @@ class WiretapeApp(App[None]):
 
 
 def run(root: Root, *, start: str | None = None) -> None:
-    """Show a root until the user leaves; `start` names a session to open, or `failures`.
+    """Show a root until the user leaves; `start` names a session to open, `failures` or `sql`.
 
     Raises `UsageProblem` where there is no terminal to show it in.
     """
     # Textual draws on stderr and reads keys from stdin; without either it would wait for ever.
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    # A driver of its own brings its own ways, as that of a web browser does.
+    has_driver = bool(os.environ.get("TEXTUAL_DRIVER"))
+    if not has_driver and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
     source = RootSource(root)
     try:

@@ -1,35 +1,87 @@
-"""The command palette: every command of the current screen by its words."""
+"""The command palette: every command by its words, the saved questions, and every session by its id."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
-from analyze.tui.widgets.frame import key_name, screen_keys
+from analyze.investigations import load_investigations
+from analyze.plain_text import visible
+from analyze.tui.figures import mark, who
+from analyze.tui.widgets.frame import TABS, key_name, screen_keys
+from capture.errors import WiretapeError
+
+if TYPE_CHECKING:
+    from analyze.answers import SessionSummary
+    from analyze.tui.app import WiretapeApp
+
+_SESSIONS = 12
+_LEAST_LETTERS = 3
+"""Fewer do not tell sessions apart: their ids begin with the year."""
 
 
 class ScreenCommands(Provider):
-    """The keys that work on the current screen, as commands."""
+    """The keys that work on the current screen, the main screens, and the saved questions, as commands."""
 
-    def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         seen: set[str] = set()
         for binding, words in screen_keys(self.screen):
             if binding.action not in seen:
                 seen.add(binding.action)
-                yield words[:1].upper() + words[1:], key_name(binding), self._press(binding.key)
+                yield words[:1].upper() + words[1:], f"key {key_name(binding)}", self._press(binding.key)
+        app = cast("WiretapeApp", self.app)
+        for name, mode in TABS.items():
+            if f"app.switch_mode('{mode}')" not in seen:
+                yield f"Go to {name}", "main screen", lambda mode=mode: app.switch_mode(mode)  # type: ignore[misc]
+
+    def _questions(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        app = cast("WiretapeApp", self.app)
+        for saved in load_investigations():
+            yield saved.title, "saved question, in SQL", lambda name=saved.name: app.investigate(name)  # type: ignore[misc]
 
     def _press(self, key: str) -> Callable[[], None]:
         return lambda: self.app.simulate_key(key)
 
     async def discover(self) -> Hits:
-        """Give all commands before anything is typed."""
-        for words, key, press in self._commands():
-            yield DiscoveryHit(words, press, help=f"key {key}")
+        """Give the screen's commands before anything is typed."""
+        for words, about, run in self._commands():
+            yield DiscoveryHit(words, run, help=about)
 
     async def search(self, query: str) -> Hits:
-        """Give the commands whose words match."""
+        """Give the commands and questions whose words match."""
         matcher = self.matcher(query)
-        for words, key, press in self._commands():
+        for words, about, run in (*self._commands(), *self._questions()):
             if (score := matcher.match(words)) > 0:
-                yield Hit(score, matcher.highlight(words), press, help=f"key {key}")
+                yield Hit(score, matcher.highlight(words), run, help=about)
+
+
+class SessionJump(Provider):
+    """Sessions whose id begins or ends with what is typed."""
+
+    async def search(self, query: str) -> Hits:
+        """Give the newest sessions that match."""
+        typed = query.strip().casefold()
+        if len(typed) < _LEAST_LETTERS or not set(typed) <= set("0123456789abcdeft-"):
+            return
+        app = cast("WiretapeApp", self.app)
+        found = await asyncio.to_thread(_sessions_like, app, typed)
+        for rank, session in enumerate(found):
+            shown = Content(f"{mark(session.outcome).text} {session.session_id}")
+            run = self._open(session.session_id)
+            # Behind a command that matches in full, in the list's own order.
+            yield Hit(0.9 - rank / 1000, shown, run, text=session.session_id, help=visible(who(session)))
+
+    def _open(self, session_id: str) -> Callable[[], None]:
+        return lambda: cast("WiretapeApp", self.app).open_session(session_id)
+
+
+def _sessions_like(app: WiretapeApp, typed: str) -> list[SessionSummary]:
+    # A root that cannot be read is told of on the screen beneath.
+    with suppress(WiretapeError):
+        return app.source.sessions(f"session:{typed}*,*{typed}", limit=_SESSIONS)
+    return []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analyze.findings import NamedFailures
 from analyze.session_order import NEWEST_FIRST
+from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
@@ -40,6 +41,11 @@ class Source(Protocol):
     @property
     def root(self) -> Root:
         """The root that is shown."""
+        ...
+
+    @property
+    def console(self) -> ConsoleSource:
+        """Answers typed SQL."""
         ...
 
     def live_count(self) -> int:
@@ -173,6 +179,12 @@ class RootSource:
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
+        self._console = ConsoleSource(root)
+
+    @property
+    def console(self) -> ConsoleSource:
+        """Answers typed SQL."""
+        return self._console
 
     @property
     def root(self) -> Root:
@@ -217,6 +229,7 @@ class RootSource:
         for store in stores:
             if store is not None:
                 store.close()
+        self._console.close()
 
     def reload(self) -> None:
         """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze.answers import SessionSummary
-from analyze.commands import command_lines, fill_in, replay_command
+from analyze.commands import AGAIN, command_lines, fill_in
 from analyze.queries import Queries
 from capture.recording.root import Root
 
@@ -22,21 +22,21 @@ def session(failed_session: str, queries: Queries) -> SessionSummary:
 
 
 def test_the_command_goes_to_where_the_session_went(session: SessionSummary) -> None:
-    assert replay_command(session, HERE) == "wiretape replay run 20260212T083055-0000000a --to azure-eastus2 --trials 5"
+    assert fill_in(AGAIN, session, HERE) == "wiretape replay run 20260212T083055-0000000a --to azure-eastus2 --trials 5"
 
 
 def test_another_root_is_named(session: SessionSummary) -> None:
-    assert replay_command(session, Root(Path("/srv/my calls"))).endswith("--recordings '/srv/my calls'")
+    assert fill_in(AGAIN, session, Root(Path("/srv/my calls"))).endswith("--recordings '/srv/my calls'")
 
 
 def test_a_hostile_target_cannot_leave_its_word(session: SessionSummary) -> None:
     hostile = replace(session, target="x; rm -rf ~ #")
-    assert "--to 'x; rm -rf ~ #' --trials" in replay_command(hostile, HERE)
+    assert "--to 'x; rm -rf ~ #' --trials" in fill_in(AGAIN, hostile, HERE)
 
 
 @pytest.mark.parametrize("target", [None, "wss://a.example/v1/realtime?api-key=[redacted]"])
 def test_without_a_usable_target_a_place_is_left(target: str | None, session: SessionSummary) -> None:
-    assert "--to TARGET " in replay_command(replace(session, target=target), HERE)
+    assert "--to TARGET " in fill_in(AGAIN, replace(session, target=target), HERE)
 
 
 def test_the_values_of_a_signature_keep_their_quotes(session: SessionSummary) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from analyze.plain_text import escape_unseen, shorten, visible
+from analyze.plain_text import escape_unseen, hidden, shorten, visible
 
 
 def test_characters_that_act_on_a_terminal_are_shown() -> None:
@@ -12,6 +12,10 @@ def test_characters_that_act_on_a_terminal_are_shown() -> None:
 def test_characters_that_hide_or_turn_text_are_shown() -> None:
     assert visible("a\u202eb\u200bc\ufeff") == r"a\u202eb\u200bc\ufeff"
     assert visible("so\xadft \u061c \ufff9 \U000e0041") == r"so\xadft \u061c \ufff9 \U000e0041"
+
+
+def test_hidden_characters_become_one_sign_each() -> None:
+    assert hidden("a\x1b\u202eb") == "a\ufffd\ufffdb"
 
 
 def test_other_text_stays_as_it_is() -> None:

@@ -81,6 +81,7 @@ class FailuresScreen(FilteringScreen):
         Binding("Y", "choose('rows')", "Choose the dimension of the rows", show=False),
         Binding("l", "saved", "Saved filters", show=False),
         Binding("f", "app.switch_mode('sessions')", "sessions"),
+        Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
         Binding("question_mark", "app.help", "help"),
         Binding("f5", "reload", "Look at the root again", show=False),

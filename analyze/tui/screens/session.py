@@ -13,14 +13,13 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from analyze.answers import EventDetail, SessionDetail, TimelineRow
-from analyze.commands import replay_command
 from analyze.findings import Finding
 from analyze.tui.lines import text
 from analyze.tui.payload import event_lines
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.source import Source
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.levels import BINS, Levels, marks_of
@@ -247,9 +246,9 @@ class SessionScreen(SourceScreen[None]):
         self.ask(lambda: self.source.write_wav(self.session_id, Path.cwd()), written, kind="wav")
 
     def action_replay(self) -> None:
-        """Show and copy the command that replays this session."""
+        """Open the form that sends this session again."""
         if self.detail is not None:
-            self.app.push_screen(CommandScreen(replay_command(self.detail.summary, self.source.root)))
+            self.app.push_screen(ReplayScreen(self.source, self.detail.summary.session_id))
 
     def action_back(self) -> None:
         """Leave the detail, then the search, then the screen."""

@@ -12,16 +12,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from analyze.commands import replay_command
 from analyze.findings import names_by_session
 from analyze.session_order import FINDING, NEWEST_FIRST, Order
 from analyze.tui.figures import counted, mark
 from analyze.tui.lines import Run, join, text
 from analyze.tui.memory import Memory
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
-from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.filtering import HINT
 from analyze.tui.screens.marking import MarkingScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
@@ -59,8 +58,9 @@ class SessionsScreen(MarkingScreen):
         Binding("S", "turn_order", "Turn the order round", show=False),
         Binding("o", "order", "Choose a column to sort by", show=False),
         Binding("l", "saved", "Saved filters", show=False),
-        Binding("r", "replay", "replay", tooltip="Show and copy the command that replays the session"),
+        Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
+        Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("f5", "reload", "Look at the root again", show=False),
@@ -259,9 +259,9 @@ class SessionsScreen(MarkingScreen):
         self.table.sorted_by = (heading, descends)
 
     def action_replay(self) -> None:
-        """Show and copy the command that replays the current session."""
+        """Open the form that sends the current session again."""
         if self.table.current is not None:
-            self.app.push_screen(CommandScreen(replay_command(self.table.current, self.source.root)))
+            self.app.push_screen(ReplayScreen(self.source, self.table.current.session_id))
 
     def action_reload(self) -> None:
         """Look at the root again."""

@@ -14,8 +14,11 @@ from textual.strip import Strip
 from analyze.tui.lines import Line, Run, join, spread, text, width_of
 from analyze.tui.widgets.painted import Block, Painted
 
-TABS = ("Sessions", "Failures")
+TABS = {"Sessions": "sessions", "Failures": "failures", "SQL": "sql"}
+"""The main screens as they are called, and their modes."""
+_TAB_GAP = "   "
 _KEY_NAMES = {
+    "colon": ":",
     "question_mark": "?",
     "slash": "/",
     "escape": "esc",
@@ -47,9 +50,19 @@ class TopLine(Block):
 
     def lines_at(self, width: int) -> Sequence[Line]:
         """Set the place at the left and the tabs at the right."""
-        tabs = join([text(name, "strong" if name == self.tab else "muted") for name in TABS], "   ")
+        tabs = join([text(name, "strong" if name == self.tab else "muted") for name in TABS], _TAB_GAP)
         place = (Run(" wiretape", "live"), Run("  "), *join(self.lines, " · "))
-        return [spread(place, (*tabs, Run("   ? ", "muted")), width)]
+        return [spread(place, (*tabs, Run(f"{_TAB_GAP}? ", "muted")), width)]
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the tab that was clicked; the question mark shows the keys."""
+        names = [*TABS, "?"]
+        left = self.size.width - sum(map(len, names)) - len(_TAB_GAP) * len(TABS) - 1
+        for name in names:
+            if left <= event.x < left + len(name):
+                action = "app.help" if name == "?" else f"app.switch_mode({TABS[name]!r})"
+                self.run_worker(self.screen.run_action(action))
+            left += len(name) + len(_TAB_GAP)
 
 
 class KeyLine(Painted):

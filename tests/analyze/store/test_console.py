@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from threading import Event, Thread
 
-from analyze.store import Store
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyze.store import Store, sql_tokens
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 
@@ -131,3 +135,45 @@ def test_an_sql_error_is_one_sentence_with_its_place(failed_session: str, store:
 def test_sql_that_is_no_text_is_refused(store: Store) -> None:
     with pytest.raises(UsageProblem, match="no valid UTF-8"):
         store.console("SELECT '\udcff'")
+
+
+def test_the_catalog_names_what_can_be_asked(store: Store) -> None:
+    catalog = store.catalog()
+    assert list(catalog["latencies"]) == ["session_id", "turn", "name", "latency_ms"]
+    assert not [table for table in catalog if table.startswith("_")]
+
+
+def test_a_question_that_takes_long_can_be_broken_off(store: Store) -> None:
+    # Again and again, as the engine may only be about to start.
+    over = Event()
+
+    def break_off() -> None:
+        while not over.wait(0.02):
+            store.interrupt()
+
+    breaking = Thread(target=break_off)
+    breaking.start()
+    with pytest.raises(UsageProblem, match="broken off"):
+        store.console("SELECT COUNT(*) FROM range(1000000000) a, range(1000000000) b")
+    over.set()
+    breaking.join()
+    assert store.console("SELECT 1 AS one").rows == [(1,)]
+
+
+def test_tokens_are_those_that_the_engine_reads() -> None:
+    sql = "SELECT 'é', x -- why\nFROM t WHERE n > 1"
+    encoded = sql.encode()
+    assert [(kind, encoded[at : at + 4]) for at, kind in sql_tokens(sql)][:5] == [
+        ("keyword", b"SELE"),
+        ("string", "'é'".encode()),
+        ("operator", b", x "),
+        ("identifier", b"x --"),
+        ("comment", b"-- w"),
+    ]
+
+
+@given(st.text())
+def test_tokens_of_any_text_lie_in_it_in_order(text: str) -> None:
+    places = [at for at, _ in sql_tokens(text)]
+    assert places == sorted(places)
+    assert all(0 <= at <= len(text.encode()) for at in places)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,14 +41,43 @@ from analyze.over_time import rates_over_time
 from analyze.session_order import FINDING as BY_FINDING
 from analyze.session_order import NEWEST_FIRST, ListedSessions, NotedSession, Order, order_sql
 from analyze.summaries import by_finding
+from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
 from capture.live import LiveSession
 from capture.recording.root import Root
+from replay.simulator import Simulator
 from replay.statistics import wilson
 from replay.verdict import Verdict
 
 # pytest-textual-snapshot 1.0.0 sets the name that syrupy had before 5; without this the pictures end in `.raw`.
 SVGImageExtension.file_extension = "svg"
+
+SAMPLE = Root(Path(__file__).parents[3] / "recordings")
+CALL = "20261123T024525-f605d237"
+"""The captured call of the sample: its transcription failed at eastus2."""
+TARGETS = """
+[targets.eastus2]
+url = "ws://127.0.0.1:9/eastus2/openai/v1/realtime"
+model = "gpt-realtime"
+region = "eastus2"
+[targets.swedencentral]
+url = "ws://127.0.0.1:9/swedencentral/openai/v1/realtime"
+model = "gpt-realtime"
+region = "swedencentral"
+"""
+"""A wiretape.toml; nobody listens there."""
+
+
+def targets_of(simulator: Simulator) -> str:
+    """Write the same wiretape.toml for a simulator."""
+    return TARGETS.replace("ws://127.0.0.1:9", simulator.origin)
+
+
+def copy_sample(folder: Path) -> Root:
+    """Copy the sample, so that a test may record into it."""
+    shutil.copytree(SAMPLE.path, folder / "recordings")
+    return Root(folder / "recordings")
+
 
 FIRST_AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
 FAILURE_KEY = (
@@ -246,6 +276,8 @@ class FakeSource:
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    console: ConsoleSource = field(default_factory=lambda: ConsoleSource(SAMPLE))
+    """The real one, over the sample in the repository."""
 
     def _note(self, *question: object) -> None:
         self.asked.append(question)
@@ -451,9 +483,11 @@ class FakeSource:
 
 
 @pytest.fixture
-def source() -> FakeSource:
+def source() -> Iterator[FakeSource]:
     """The founding incident: one captured session, 20 replays in four cells, one of them cut off."""
-    return FakeSource(Root(Path("recordings")), make_sessions())
+    made = FakeSource(Root(Path("recordings")), make_sessions())
+    yield made
+    made.console.close()
 
 
 @pytest.fixture

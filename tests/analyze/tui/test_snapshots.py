@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import Source
+from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS
 
 Compare = Callable[..., bool]
 
@@ -29,13 +33,32 @@ OTHERS = {
     "latencies": ("space", "d", "3"),
     "transcripts": ("space", "d", "4"),
     "help": ("question_mark",),
-    "replay": ("r",),
+    "investigations": ("colon", "ctrl+o"),
+    "record": ("colon", "ctrl+r", "enter"),
     "pick": ("enter", "d"),
     "values": ("v",),
     "typing": ("slash", *"region:"),
     "annotate": ("space", "space", "t"),
     "over_time": ("f", "t"),
 }
+
+
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+
+@pytest.fixture(autouse=True)
+def _every_question_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyze.tui.screens.sql.perf_counter", lambda: 0.0)
+
+
+@pytest.fixture
+def call(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """Give a source whose only session is the sample's captured call, under the same path on every machine."""
+    monkeypatch.chdir(SAMPLE.path.parent)
+    (tmp_path / "wiretape.toml").write_text(TARGETS)
+    monkeypatch.setenv("WIRETAPE_CONFIG", str(tmp_path / "wiretape.toml"))
+    source.listed = [replace(source.listed[-1], session_id=CALL)]
+    return cast("Source", source)
 
 
 def after(*keys: str) -> Callable[[Pilot[None]], Any]:
@@ -84,3 +107,38 @@ def test_wide(snap_compare: Compare, source: Source) -> None:
 
 def test_empty_root(snap_compare: Compare, empty_source: Source) -> None:
     assert snap_compare(WiretapeApp(empty_source), terminal_size=(80, 24), run_before=after())
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", SIZES)
+def test_sql(snap_compare: Compare, source: Source, size: str, light: bool) -> None:
+    app = WiretapeApp(source, light=light)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=after("colon", "ctrl+r", "e", *"se"))
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", SIZES)
+def test_replay(snap_compare: Compare, call: Source, size: str, light: bool) -> None:
+    async def fill_in(pilot: Pilot[None]) -> None:
+        await after("r", "down", "space", "tab", "tab")(pilot)
+        change = "session.audio.input.transcription.model=gpt-4o-transcribe,whisper-1"
+        pilot.app.screen.query_one("#change", Input).value = change
+        await press(pilot, "enter")
+
+    app = WiretapeApp(call, light=light)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=fill_in)
+
+
+def test_sql_error(snap_compare: Compare, source: Source) -> None:
+    async def ask(pilot: Pilot[None]) -> None:
+        await after("colon")(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, SqlScreen)
+        screen.editor.fill("SELECT regoin FROM sessions")
+        await press(pilot, "ctrl+r")
+
+    assert snap_compare(WiretapeApp(source), terminal_size=(80, 24), run_before=ask)
+
+
+def test_confirm(snap_compare: Compare, call: Source) -> None:
+    assert snap_compare(WiretapeApp(call), terminal_size=(80, 24), run_before=after("r", "ctrl+r"))

@@ -12,6 +12,7 @@ from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.pick import PickScreen
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
@@ -157,13 +158,12 @@ async def test_w_writes_both_tracks_to_the_current_folder(app: WiretapeApp, sour
         assert "Written" in shown(app)
 
 
-async def test_r_shows_the_command_and_copies_it(app: WiretapeApp, shown: Shown) -> None:
+async def test_r_opens_the_replay_form(app: WiretapeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await press(pilot, "r")
-        command = "wiretape replay run 20260212T083055-4f3a9c12 --to eastus2 --trials 5"
-        assert command in shown(app)
-        assert app.clipboard == command
+        assert isinstance(app.screen, ReplayScreen)
+        assert app.screen.session_id == "20260212T083055-4f3a9c12"
 
 
 async def test_q_goes_back(app: WiretapeApp) -> None:

@@ -20,7 +20,7 @@ def test_the_top_line_says_where_and_lights_the_tab() -> None:
     line = TopLine([text("recordings/"), text("21 sessions")])
     line.set_reactive(TopLine.tab, "Failures")
     drawn = line.lines_at(80)[0]
-    assert plain(drawn) == " wiretape  recordings/ · 21 sessions                    Sessions   Failures   ? "
+    assert plain(drawn) == " wiretape  recordings/ · 21 sessions              Sessions   Failures   SQL   ? "
     assert [run.text for run in drawn if run.tone == "strong"] == ["Failures"]
 
 
@@ -58,3 +58,19 @@ async def test_a_key_can_be_clicked(source: Any) -> None:
         await pilot.click(KeyLine, offset=(3, 0))
         await settle(pilot)
         assert isinstance(app.screen, SessionScreen)
+
+
+async def test_the_tabs_can_be_clicked(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        visited = []
+        # "Sessions   Failures   SQL   ? " stands at the right edge.
+        for x in (82, 93, 71, 98):
+            await pilot.click(TopLine, offset=(x, 0))
+            await settle(pilot)
+            visited.append(type(app.screen).__name__)
+            if visited[-1] == "FailuresScreen":
+                app.open_session(source.listed[0].session_id)
+                await settle(pilot)
+        assert visited == ["FailuresScreen", "SqlScreen", "SessionsScreen", "HelpScreen"]

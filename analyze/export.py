@@ -1,0 +1,78 @@
+"""Write the whole answer of a typed question to a file: CSV, JSON or Parquet, as the file's name says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyze.plain_values import plain_value
+from capture.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from analyze.store import Store
+
+
+def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> int:
+    """Ask a question again and write every row of its answer; give the number of rows.
+
+    What was recorded is written as it was recorded: a reader of the file has to expect control characters in it.
+    Raises `UsageProblem` for a name without a known ending, for a file that is there already unless `overwrite`, for
+    SQL that cannot be run, and where the file cannot be written; the file is then as it was before.
+    """
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise UsageProblem(f"{path.name!r} does not say in which format: end the name in {', '.join(_WRITERS)}")
+    if path.exists() and not overwrite:
+        raise UsageProblem(f"{path} exists already")
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        # Answers hold what callers said: nobody else's business, like the recordings.
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        rows = write(store, sql, unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return rows
+
+
+def _write_csv(store: Store, sql: str, path: Path) -> int:
+    result = store.console(sql)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(result.columns)
+        writer.writerows([_csv_field(value) for value in row] for row in result.rows)
+    return len(result.rows)
+
+
+def _write_json(store: Store, sql: str, path: Path) -> int:
+    result = store.console(sql)
+    records = [dict(zip(result.columns, map(plain_value, row), strict=True)) for row in result.rows]
+    path.write_text(json.dumps(records, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return len(records)
+
+
+def _write_parquet(store: Store, sql: str, path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    table = store.console_table(sql)
+    pq.write_table(table, path, compression="zstd")
+    return int(table.num_rows)
+
+
+def _csv_field(value: Any) -> Any:
+    return bytes(value).hex() if isinstance(value, (bytes, bytearray)) else value
+
+
+_WRITERS: dict[str, Callable[[Store, str, Path], int]] = {
+    ".csv": _write_csv,
+    ".json": _write_json,
+    ".parquet": _write_parquet,
+}

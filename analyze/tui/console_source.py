@@ -1,0 +1,64 @@
+"""Typed SQL over a root: a store of its own, so that no other question waits for a long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+from capture.recording.root import Root
+
+if TYPE_CHECKING:
+    from analyze.store import ConsoleResult, Store
+
+ROWS = 100_000
+"""Rows of an answer that are held; an export writes all of them."""
+
+
+class ConsoleSource:
+    """Answers typed SQL, one question at a time; called from worker threads."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._opening = Lock()
+        self._store: Store | None = None
+
+    def run(self, sql: str) -> ConsoleResult:
+        """Run one SELECT or EXPLAIN; raises `UsageProblem` where it cannot be run or was broken off."""
+        return self._opened().console(sql, limit=ROWS)
+
+    def catalog(self) -> dict[str, tuple[str, ...]]:
+        """Name the tables with their columns."""
+        return self._opened().catalog()
+
+    def export(self, sql: str, path: Path, *, overwrite: bool) -> int:
+        """Write the whole answer to a file; give the number of rows."""
+        from analyze.export import export
+
+        return export(self._opened(), sql, path, overwrite=overwrite)
+
+    def interrupt(self) -> None:
+        """Break off the question that is being answered, if any; at once, on any thread."""
+        if self._store is not None:
+            self._store.interrupt()
+
+    def close(self) -> None:
+        """Close the store, breaking off what runs; the next question opens it again."""
+        with self._opening:
+            store, self._store = self._store, None
+        if store is None:
+            return
+        closing = Thread(target=store.close, name="closing the console")
+        closing.start()
+        # Again and again: a question may only be about to start.
+        while closing.is_alive():
+            store.interrupt()
+            closing.join(0.05)
+
+    def _opened(self) -> Store:
+        from analyze.store import open_store
+
+        with self._opening:
+            if self._store is None:
+                self._store = open_store(self._root)
+            return self._store

@@ -1,0 +1,65 @@
+"""Where an answer is to be written: a file name, asked twice where the file is there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from analyze.tui.lines import Run, text
+from analyze.tui.widgets.painted import Block
+
+
+class Destination(NamedTuple):
+    """A file to write."""
+
+    path: Path
+    overwrite: bool
+    """It was there, and may go."""
+
+
+class ExportScreen(ModalScreen[Destination | None]):
+    """Asks for the file's name; its ending says the format."""
+
+    CSS_PATH = "export.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back")]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self._warned_of: Path | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the box."""
+        with Vertical():
+            yield Block([text("Write all rows of the answer to", "strong")])
+            yield Input("answer.csv", compact=True, select_on_focus=False)
+            yield Block(id="warning")
+            keys = (Run("enter", "strong"), Run(" write · ", "muted"), Run("esc", "strong"), Run(" back", "muted"))
+            yield Block([text("A name that ends in .csv, .json or .parquet.", "muted"), keys])
+
+    def on_mount(self) -> None:
+        """Let the name be typed."""
+        self.query_one(Input).focus()
+
+    def on_input_changed(self) -> None:
+        """Forget a warning: another name has to be confirmed anew."""
+        self._warned_of = None
+        self.query_one("#warning", Block).lines = ()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Give back the file, or ask whether the one that is there may go."""
+        if not event.value.strip():
+            return
+        path = self.folder / Path(event.value.strip()).expanduser()
+        if path.exists() and self._warned_of != path:
+            self._warned_of = path
+            warning = f"{path.name} is there already: enter again overwrites it"
+            self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)
+            return
+        self.dismiss(Destination(path, path.exists()))

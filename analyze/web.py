@@ -1,0 +1,133 @@
+"""Serve the terminal browser to a web browser on this machine: each tab is a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from hmac import compare_digest
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from capture.arguments import parse_listen
+from capture.errors import UsageProblem
+from capture.narration import print_line, tell
+
+DEFAULT_LISTEN = "127.0.0.1:8790"
+_COOKIE = "wiretape"
+_INSTALL = "pip install 'wiretape[web]'"
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+def serve(listen: str, recordings: Path | None) -> None:
+    """Serve until Ctrl-C; the address to open goes to stdout.
+
+    Raises `UsageProblem` where the extra `web` is not installed, for an address that is not of this machine's
+    loopback, and where it cannot be listened on.
+    """
+    try:
+        from aiohttp import web
+        from textual_serve.server import Server
+    except ImportError as error:
+        raise UsageProblem(f"--web needs an extra that is not installed: {_INSTALL}") from error
+    with _bound(listen) as bound:
+        host, port = bound.getsockname()[:2]
+        server = Server(command(recordings), host=_in_url(host), port=port, title="wiretape")
+        server.on_startup = _say_nothing
+        guard = Guard(port, secrets.token_urlsafe(24))
+
+        async def made() -> Any:
+            app = await server._make_app()
+            app.middlewares.append(web.middleware(guard.handler(web)))
+            return app
+
+        print_line(f"http://{_in_url(host)}:{port}/?token={guard.token}")
+        tell("open this address in a browser; whoever has it may read the recordings and start replays. Ctrl-C ends it")
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
+            web.run_app(made(), sock=bound, print=None, access_log=None)
+
+
+def command(recordings: Path | None) -> str:
+    """Write the command that shows the terminal browser, for a shell."""
+    words = [sys.executable, "-m", "wiretape", "analyze"]
+    return shlex.join([*words, *(["--recordings", str(recordings)] if recordings is not None else [])])
+
+
+class Guard:
+    """Decides who may come in: who has the token of the address, or the cookie that it was changed for.
+
+    A loopback port is open to every page in the user's browser and to every user of the machine. A page from
+    elsewhere has another origin, or (by DNS) another host; another user does not know the token.
+    """
+
+    def __init__(self, port: int, token: str) -> None:
+        self.token = token
+        self._hosts = {f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")}
+
+    def refusal(self, headers: Any, token: str | None) -> str | None:
+        """Say why a request is refused; None: it may come in."""
+        host, origin = headers.get("Host", ""), headers.get("Origin")
+        if host not in self._hosts or (origin is not None and origin != f"http://{host}"):
+            return "this page is for this machine only"
+        known = token if token is not None else _cookie_in(headers.get("Cookie", ""))
+        if not compare_digest(known.encode(), self.token.encode()):
+            return "open the address that wiretape printed, with its token"
+        return None
+
+    def handler(self, web: Any) -> Callable[[Any, Handler], Awaitable[Any]]:
+        """Make the handler that stands before all others; `web` is `aiohttp.web`."""
+
+        async def guarded(request: Any, handler: Handler) -> Any:
+            token = request.query.get("token")
+            if (refusal := self.refusal(request.headers, token)) is not None:
+                return web.Response(status=403, text=refusal)
+            if token is not None:
+                # Out of the address line, where it would go into the history.
+                answer = web.Response(status=303, headers={"Location": request.path})
+                answer.set_cookie(_COOKIE, token, httponly=True, samesite="Strict")
+                return answer
+            return await handler(request)
+
+        return guarded
+
+
+def _cookie_in(header: str) -> str:
+    try:
+        found = SimpleCookie(header).get(_COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def _bound(listen: str) -> socket.socket:
+    host, port = parse_listen(listen)
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        is_here = ip_address(address).is_loopback
+    except ValueError:
+        is_here = False
+    if not is_here:
+        raise UsageProblem(
+            f"--web serves this machine only, not {host}: elsewhere it would hand recordings and keys to the network."
+            " Reach it from another machine through ssh -L 8790:127.0.0.1:8790"
+        )
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family)
+    except OSError as error:
+        raise UsageProblem(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _say_nothing(_: Any) -> None:
+    """Stand in for the library's banner: stdout is for the address."""

@@ -1,0 +1,118 @@
+"""The saved questions: each runs on the sample, and finds what was put there for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyze.investigations import find_investigation, load_investigations, read_investigation
+from analyze.store import open_store
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace, configure, spoken_turn, tone
+
+SAMPLE = Root(Path(__file__).parents[2] / "recordings")
+
+
+def ask(root: Root, name: str) -> list[dict[str, Any]]:
+    with open_store(root) as store:
+        result = store.console(find_investigation(name).text)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+
+def test_each_answers_on_the_sample_and_says_what_it_asks() -> None:
+    with open_store(SAMPLE) as store:
+        for saved in load_investigations():
+            assert store.console(saved.text).columns
+            assert saved.title
+            assert not saved.title.endswith(".")
+
+
+def test_the_sample_fails_in_one_region_for_one_model() -> None:
+    rates = {row["region"]: (row["failed"], row["sessions"]) for row in ask(SAMPLE, "failure_rate_by_region_and_hour")}
+    assert rates == {"eastus2": (6, 11), "swedencentral": (0, 10)}
+    missing = ask(SAMPLE, "turns_without_transcript")
+    assert {(row["region"], row["transcription_model"]) for row in missing} == {("eastus2", "gpt-4o-transcribe")}
+    [error] = ask(SAMPLE, "errors_by_message")
+    assert (error["sessions"], error["message"]) == (6, "Input transcription failed for item 'item_…'.")
+
+
+def test_slow_turns_and_percentiles_count_from_the_end_of_speech(
+    failed_session: str, ok_session: str, root: Root
+) -> None:
+    slowest = ask(root, "slowest_turns")
+    assert [(row["session_id"], row["first_audio_after_ms"]) for row in slowest] == [
+        (ok_session, 722),
+        (failed_session, 600),
+    ]
+    first_audio = [row for row in ask(root, "latency_percentiles") if row["latency"] == "first_audio"]
+    assert [(row["region"], row["p50_ms"]) for row in first_audio] == [("swedencentral", 722), ("eastus2", 600)]
+
+
+def test_a_stall_is_the_silence_that_a_listener_heard(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    # 100 ms to hear from 1,000 ms on; the next piece comes 400 ms later: 300 ms of silence. The last comes in time.
+    for at_ms, audio_ms in ((1000, 100), (1400, 500), (1600, 20)):
+        trace.server(at_ms, "response.output_audio.delta", delta=tone(audio_ms), **spoken)
+    trace.write(root)
+    [stall] = ask(root, "stalls_in_answers")
+    assert (stall["offset_ms"], stall["pause_ms"], stall["silence_ms"]) == (1400, 400, 300)
+
+
+def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:
+    trace = Trace()
+    trace.client(5, "session.update", session={"type": "realtime", "voice": "cedar", "speed": 1.5, "kept": True})
+    trace.server(10, "session.updated", session={"type": "realtime", "voice": "marin", "kept": True})
+    trace.write(root)
+    drift = {row["path"]: (row["asked"], row["echoed"]) for row in ask(root, "configuration_drift")}
+    assert drift == {"session.voice": ('"cedar"', '"marin"'), "session.speed": ("1.5", None)}
+
+
+def test_a_tool_is_timed_from_call_to_output_to_answer(root: Root) -> None:
+    trace = Trace()
+    call = {"id": "item_c", "type": "function_call", "name": "weather", "call_id": "call_1", "status": "completed"}
+    trace.server(100, "conversation.item.done", item=call)
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "{}"}
+    trace.client(350, "conversation.item.create", item=output)
+    trace.server(400, "response.created", response={"id": "resp_2"})
+    spoken = {"response_id": "resp_2", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    trace.server(900, "response.output_audio.delta", delta=tone(20), **spoken)
+    trace.server(950, "conversation.item.done", item=call | {"id": "item_d", "call_id": "call_2"})
+    trace.write(root)
+    forgotten, answered = ask(root, "tool_latency")
+    assert (answered["tool"], answered["tool_ms"], answered["answer_after_ms"]) == ("weather", 250, 550)
+    assert (forgotten["call_id"], forgotten["went_on"]) == ("call_2", "no output was sent")
+
+
+def test_the_rest_sums_up_what_sealing_measured(root: Root) -> None:
+    lossy = {"lost_bytes": 12, "relay_lag_p50_us": 90.0, "close_code": 1006, "closed_by": "network"}
+    trace = Trace(columns=lossy | {"input_tokens": 10, "audio_in_ms": 60000.0})
+    configure(trace)
+    spoken_turn(trace)
+    trace.server(2000, "response.created", response={"id": "resp_2"})
+    trace.write(root)
+    assert [(row["lost_bytes"], row["relay_lag_p50_ms"]) for row in ask(root, "recorder_exoneration")] == [(12, 0.09)]
+    assert [(row["close_code"], row["closed_by"]) for row in ask(root, "closes")] == [(1006, "network")]
+    assert [(row["response_id"], row["status"]) for row in ask(root, "answers_cut_off")] == [
+        ("resp_2", "no response.done")
+    ]
+    assert [(row["minutes_sent"], row["input_tokens"]) for row in ask(root, "tokens_and_minutes")] == [(1.0, 10)]
+    assert [row["format"] for row in ask(root, "audio_health")] == ["audio/pcm"]
+
+
+def test_a_name_may_be_cut_short_and_an_unknown_one_is_told_its_neighbours() -> None:
+    assert find_investigation("slow").name == "slowest_turns"
+    with pytest.raises(UsageProblem, match="no investigation 'slowest_turn_s'; nearest are slowest_turns"):
+        find_investigation("slowest_turn_s")
+    with pytest.raises(UsageProblem, match="nearest are answers_cut_off, audio_health"):
+        find_investigation("a")
+
+
+def test_a_question_without_a_title_is_refused() -> None:
+    assert read_investigation("x", "-- What?\n-- One.\n-- Two.\nSELECT 1").note == "One. Two."
+    with pytest.raises(UsageProblem, match="has no title: begin it"):
+        read_investigation("x", "SELECT 1")

@@ -1,0 +1,124 @@
+"""The browser's page and its socket, for real where the extra is installed; who is let in, everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from importlib.util import find_spec
+from pathlib import Path
+from subprocess import PIPE, Popen
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from analyze.web import Guard, command, serve
+from capture.errors import UsageProblem
+
+HOME = Path(__file__).parents[2]
+needs_the_extra = pytest.mark.skipif(find_spec("textual_serve") is None, reason="the extra `web` is not installed")
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Start `wiretape analyze --web` over the sample; give the address it prints."""
+    arguments = [sys.executable, str(HOME / "wiretape.py"), "analyze", "--recordings", str(HOME / "recordings")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])}
+    with Popen([*arguments, "--web", "--listen", "127.0.0.1:0"], stdout=PIPE, env=environment, text=True) as served:
+        assert served.stdout is not None
+        yield served.stdout.readline().strip()
+        served.send_signal(signal.SIGINT)
+        served.wait(20)
+
+
+def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Give status, page and cookie; redirections are followed with the cookie."""
+    jar = CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - the address that was printed
+    try:
+        with opener.open(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), "; ".join(f"{kept.name}={kept.value}" for kept in jar)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode(), ""
+
+
+@needs_the_extra
+async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: str) -> None:
+    status, page, cookie = await asyncio.to_thread(get, address)
+    assert status == 200
+    assert "<title>" in page or "textual.js" in page
+    origin = address.split("/?")[0]
+    socket = f"{origin.replace('http', 'ws')}/ws?width=100&height=30"
+    async with connect(socket, additional_headers={"Cookie": cookie, "Origin": origin}) as screen:
+        seen = b""
+        while b"Failures" not in seen:
+            said = await asyncio.wait_for(screen.recv(), 40)
+            seen += said if isinstance(said, bytes) else said.encode()
+        assert b"wiretape" in seen
+    for headers in ({"Origin": origin}, {"Cookie": cookie, "Origin": "http://evil.example"}):
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(socket, additional_headers=headers)
+    assert (await asyncio.to_thread(get, origin))[0] == 403
+    port = urlsplit(address).port
+    rebound = {"Host": f"evil.example:{port}", "Cookie": cookie}
+    assert (await asyncio.to_thread(get, origin, rebound))[0] == 403
+
+
+def test_who_is_let_in() -> None:
+    guard = Guard(8790, "t0ken")
+    host = {"Host": "127.0.0.1:8790"}
+    assert guard.refusal(host, "t0ken") is None
+    assert guard.refusal(host | {"Cookie": "a=b; wiretape=t0ken"}, None) is None
+    assert guard.refusal({"Host": "localhost:8790", "Origin": "http://localhost:8790"}, "t0ken") is None
+    for headers, token in (
+        (host, None),
+        (host, "wröng"),
+        (host | {"Cookie": "wiretape=other"}, None),
+        (host | {"Cookie": 'wiretape="; \x00=\u00fc'}, None),
+        ({}, "t0ken"),
+        ({"Host": "127.0.0.1:1"}, "t0ken"),
+        ({"Host": "evil.example:8790"}, "t0ken"),
+        (host | {"Origin": "null"}, "t0ken"),
+        (host | {"Origin": "http://localhost:8790"}, "t0ken"),
+    ):
+        assert guard.refusal(headers, token) is not None
+
+
+def test_each_tab_runs_the_terminal_browser(tmp_path: Path) -> None:
+    folder = tmp_path / "my recordings; rm -rf x"
+    assert shlex.split(command(folder)) == [
+        sys.executable,
+        "-m",
+        "wiretape",
+        "analyze",
+        "--recordings",
+        str(folder),
+    ]
+    assert shlex.split(command(None))[-1] == "analyze"
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual_serve", None)
+    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
+    with pytest.raises(UsageProblem, match=r"pip install 'wiretape\[web\]'"):
+        serve("127.0.0.1:0", None)
+
+
+@needs_the_extra
+@pytest.mark.parametrize(
+    ("listen", "words"),
+    [("0.0.0.0:0", "this machine only, not 0.0.0.0"), ("example.org:80", "this machine only"), ("8", "HOST:PORT")],
+)
+def test_other_machines_are_not_served(listen: str, words: str) -> None:
+    with pytest.raises(UsageProblem, match=words):
+        serve(listen if listen != "8" else "127.0.0.1:99999", None)
