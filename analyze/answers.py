@@ -270,6 +270,11 @@ class TranscriptDiff:
     right: str | None
     words: tuple[tuple[Literal["=", "+", "-"], str], ...]
     """Runs of words in reading order: common, only right, only left."""
+    word_error_rate: float | None = None
+    """Words to replace, leave out and put in to make right of left, over the words of left; case and punctuation aside.
+
+    None where left has no words, and for the assistant, who may say the same in other words.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,10 @@ from analyze.session_parts import (
     read_tracks,
     read_turns,
 )
+from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
 from analyze.store import Store
 from analyze.summaries import Summaries
+from capture.errors import UsageProblem
 from capture.recording.reader import resolve_session
 
 if TYPE_CHECKING:
@@ -165,6 +167,14 @@ class Queries:
         """Set two sessions side by side."""
         self.store.look_at([left_id, right_id])
         return compare(self._side(left_id), self._side(right_id))
+
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline that the others are compared with."""
+        if not 2 <= len(session_ids) <= MOST_SESSIONS:
+            raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
+        self.store.look_at(list(session_ids))
+        baseline, *others = [self._side(session_id) for session_id in session_ids]
+        return set_beside([side.detail for side in (baseline, *others)], [compare(baseline, side) for side in others])
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""

@@ -20,9 +20,11 @@ _VALUE_LENGTH = 120
 _CHANGES_SHOWN = 6
 
 
-def diff_page(diff: SessionDiff) -> Group:
-    """Lay out a comparison: configuration, latencies, words, then events."""
+def diff_page(diff: SessionDiff, outcomes: Table | None = None, *, every: bool = False) -> Group:
+    """Lay out a comparison: outcomes, configuration, latencies, words, then events; `every`: equal events too."""
     parts: list[RenderableType] = [_title("-", diff.left), _title("+", diff.right)]
+    if outcomes is not None:
+        parts += [heading("outcomes"), outcomes]
     for name, found in (("asked", diff.configuration_asked), ("echoed", diff.configuration_echoed)):
         if found:
             parts += [heading(f"configuration {name}"), _changes_table(found)]
@@ -30,7 +32,7 @@ def diff_page(diff: SessionDiff) -> Group:
         parts += [heading("latencies"), _latencies_table(diff.latencies)]
     if diff.transcripts:
         parts += [heading("words"), *map(_words_line, diff.transcripts)]
-    parts += [heading("events"), _events_table(diff.rows)]
+    parts += [heading("events"), _events_table(diff.rows, every=every)]
     return Group(*parts)
 
 
@@ -93,7 +95,8 @@ def _latencies_table(latencies: Sequence[LatencyDelta]) -> Table:
 
 
 def _words_line(diff: TranscriptDiff) -> Text:
-    line = Text(f"  turn {diff.turn} {diff.who}: ", style="dim")
+    rate = "" if diff.word_error_rate is None else f" (WER {diff.word_error_rate:.0%})"
+    line = Text(f"  turn {diff.turn} {diff.who}{rate}: ", style="dim")
     for marker, words in diff.words:
         # Signs as well as colours: colours do not survive a pipe.
         shown = {"-": f"[-{visible(words)}-]", "+": f"{{+{visible(words)}+}}"}.get(marker, visible(words))
@@ -101,11 +104,11 @@ def _words_line(diff: TranscriptDiff) -> Text:
     return line
 
 
-def _events_table(rows: Sequence[DiffRow]) -> Table:
+def _events_table(rows: Sequence[DiffRow], *, every: bool) -> Table:
     made = table("", "turn", "- ms", "+ ms", "event", right=("turn", "- ms", "+ ms"))
     for is_equal, group in groupby(rows, key=lambda row: row.marker == "="):
         found = list(group)
-        if is_equal:
+        if is_equal and not every:
             made.add_row(Text("=", style="dim"), "", "", "", Text(_equal_words(found), style="dim"))
             continue
         for row in found:
