@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -73,19 +73,19 @@ class WiretapeApp(App[None]):
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
         """Compare two marked sessions."""
-        self.open_diff(message.left_id, message.right_id)
+        self.open_diff([message.left_id, message.right_id])
 
     def on_session_screen_diff_chosen(self, message: SessionScreen.DiffChosen) -> None:
         """Compare the open session with another."""
-        self.open_diff(message.left_id, message.right_id)
+        self.open_diff([message.left_id, message.right_id])
 
     def open_session(self, session_id: str) -> None:
         """Open a session."""
         self.push_screen(SessionScreen(self.source, session_id))
 
-    def open_diff(self, left_id: str, right_id: str) -> None:
-        """Compare two sessions."""
-        self.push_screen(DiffScreen(self.source, left_id, right_id))
+    def open_diff(self, session_ids: Sequence[str]) -> None:
+        """Compare two to eight sessions; the first is the baseline."""
+        self.push_screen(DiffScreen(self.source, session_ids))
 
     async def on_failures_screen_cell_opened(self, message: FailuresScreen.CellOpened) -> None:
         """List the sessions of a cell."""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
         FailureMatrix,
         RunSummary,
         SessionDetail,
-        SessionDiff,
         SessionSummary,
         TimelineRow,
     )
     from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
     from analyze.queries import Queries
+    from analyze.side_by_side import SideBySide
     from analyze.store import Store
     from replay.verdict import Verdict
 
@@ -73,8 +73,8 @@ class Source(Protocol):
         """Give the peak level of a track over the session's time."""
         ...
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        """Set two sessions side by side."""
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline."""
         ...
 
     def failures(self, by: Sequence[str]) -> FailureMatrix:
@@ -202,10 +202,10 @@ class RootSource:
         with self._queries() as queries:
             return queries.levels(session_id, track, bins)
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        """Set two sessions side by side."""
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline."""
         with self._queries() as queries:
-            return queries.diff(left_id, right_id)
+            return queries.side_by_side(session_ids)
 
     def failures(self, by: Sequence[str]) -> FailureMatrix:
         """Count failures over two dimensions."""

@@ -34,6 +34,7 @@ from analyze.answers import (
 )
 from analyze.audio_health import NO_AUDIO, AudioHealth
 from analyze.findings import Finding, UnknownFailure, find_unknown
+from analyze.side_by_side import SideBySide, set_beside
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.statistics import wilson
@@ -268,7 +269,9 @@ class FakeSource:
             "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}, "output": {"voice": "marin"}},
             "instructions": "Be brief and kind.",
         }
-        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), (), self.health)
+        slower = 0.0 if summary.outcome == "failed" else 122.0
+        turn = replace(TURN, first_audio_ms=3871.0 + slower)
+        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (turn,), (), self.health)
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         self._note("timeline", session_id, fold)
@@ -284,8 +287,16 @@ class FakeSource:
         loud = range(int(begin * bins), int(end * bins))
         return [0.005 * 2 ** (7 * abs(math.sin(at / 9))) if at in loud else 0.0 for at in range(bins)]
 
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        self._note("side_by_side", *session_ids)
+        baseline, *others = session_ids
+        details = [self.session(session_id) for session_id in session_ids]
+        # The third is like the baseline: then rows and places differ in some of the sessions only.
+        diffs = [self.diff(baseline, other) for other in others]
+        diffs[1:2] = [_alike(diff) for diff in diffs[1:2]]
+        return set_beside(details, diffs)
+
     def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        self._note("diff", left_id, right_id)
         left, right = self.session(left_id).summary, self.session(right_id).summary
         completed = row(106, 3950.0, "server", FAILED.replace("failed", "completed"), "Where is my order?")
         changed = PathChange("session.audio.input.transcription.model", '"gpt-4o-transcribe"', '"whisper-1"')
@@ -365,6 +376,15 @@ class FakeSource:
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)
         return [folder / f"{session_id}-{track}.wav" for track in ("client", "server")]
+
+
+def _alike(diff: SessionDiff) -> SessionDiff:
+    equal = [row for row in diff.rows if row.left is not None]
+    rows = tuple(
+        replace(row, marker="=", right=row.left, changes=(), latency_right_ms=row.latency_left_ms) for row in equal
+    )
+    said = tuple(replace(each, right=each.left, words=(("=", each.left or ""),)) for each in diff.transcripts)
+    return replace(diff, rows=rows, configuration_asked=(), transcripts=said)
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ async def test_d_compares_with_a_session_that_is_picked(app: WiretapeApp, source
         assert isinstance(app.screen, PickScreen)
         await press(pilot, "down", "enter")
         assert isinstance(app.screen, DiffScreen)
-        assert app.screen.left_id == source.listed[0].session_id
+        assert app.screen.session_ids[0] == source.listed[0].session_id
         await press(pilot, "escape", "d", "escape")
         assert isinstance(app.screen, SessionScreen)
 
