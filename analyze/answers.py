@@ -73,6 +73,8 @@ class Turn:
     """What the assistant said or wrote."""
     asked_ms: float | None = None
     """When the client itself ended the turn: its commit, or its written message."""
+    first_transcript_ms: float | None = None
+    """When the first words of the transcription came, in pieces or whole."""
 
     @property
     def end_of_speech_ms(self) -> float | None:

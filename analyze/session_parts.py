@@ -45,7 +45,15 @@ def read_turns(store: Store, session_id: str) -> list[Turn]:
     """Read the user's turns with their answers."""
     rows = store.rows("SELECT * FROM turns WHERE session_id = ? ORDER BY turn", [session_id], only=[session_id])
     same = ("item_id", "speech_started_ms", "speech_stopped_ms", "asked_ms", "committed_ms", "first_audio_ms")
-    more = ("response_done_ms", "transcribed_ms", "response_id", "response_status", "transcription", "transcript")
+    more = (
+        "response_done_ms",
+        "first_transcript_ms",
+        "transcribed_ms",
+        "response_id",
+        "response_status",
+        "transcription",
+        "transcript",
+    )
     return [
         Turn(number=row["turn"], answer=row["answer"], **{name: row[name] for name in (*same, *more)}) for row in rows
     ]

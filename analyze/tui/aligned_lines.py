@@ -148,7 +148,9 @@ def _in_columns(row: AlignedRow, width: int, current: int) -> Line:
     numbers = shown_columns(len(row.rows), current, width + 2)
     name_cells = _name_cells(width, len(numbers))
     told = next(event for event in row.rows if event is not None)
-    words = (*sender_sign(told), Run(" "), *join([event_name(told), _amount(told)]))
+    amount = _amount(told)
+    room = name_cells - 2 - (width_of(amount) + 2 if amount else 0)
+    words = (*sender_sign(told), Run(" "), *join([fit_end(event_name(told), max(room, _LEAST_NAME_CELLS)), amount]))
     cells = [(_moment(row, number), _COLUMN_CELLS) for number in numbers]
     return columns([(words, name_cells), *cells], " ")
 

@@ -81,7 +81,7 @@ def pair_rows(pair: PayloadPair, width: int) -> list[Line]:
     """Draw a pair in two columns of a width; a long line goes on below."""
     cells = max((width - 7) // 2, 8)
     sides = [wrap(line, cells, 4) if line is not None else [] for line in (pair.left, pair.right)]
-    sign = Run("≠" if pair.differs else " ", "changed")
+    sign = Run("≠", "changed") if pair.differs else Run(" ")
     if pair.differs:
         sides = [[_lit(part, tone) for part in parts] for parts, tone in zip(sides, _TONES, strict=True)]
     return [

@@ -16,14 +16,17 @@ from analyze.answers import EventDetail, SessionDetail, TimelineRow
 from analyze.commands import replay_command
 from analyze.findings import Finding
 from analyze.tui.lines import text
+from analyze.tui.marks import marks_of
 from analyze.tui.payload import event_lines
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
+from analyze.tui.screens.waterfall import WaterfallScreen
 from analyze.tui.source import Source
+from analyze.tui.time_axis import ZOOM
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.levels import BINS, Levels, marks_of
+from analyze.tui.widgets.levels import Levels, bins_for
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
@@ -45,6 +48,12 @@ class SessionScreen(SourceScreen[None]):
         Binding("enter", "unfold", "unfold", tooltip="Unfold a run of events, or open the event"),
         Binding("j", "search", "search", tooltip="Search in the payloads"),
         Binding("J", "next_match", "Next match", show=False),
+        Binding("plus,equals_sign", "zoom(1)", "zoom", key_display="+ -", tooltip="Zoom in on the time axis"),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False),
+        Binding("0", "zoom(0)", "Show the whole session", show=False),
+        Binding("right", "along(1)", "Later", show=False),
+        Binding("left", "along(-1)", "Earlier", show=False),
+        Binding("l", "latencies", "latencies", tooltip="How long each step of each turn took"),
         Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
         Binding("w", "wav", "wav", tooltip="Write the audio of both sides as WAV files"),
@@ -90,22 +99,29 @@ class SessionScreen(SourceScreen[None]):
         self.ask(lambda: source.session(session_id), self._show_session, kind="session")
         self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
         self.ask(lambda: source.session_findings(session_id), self._show_findings, kind="findings")
-        self.ask(
-            lambda: (source.levels(session_id, "client", BINS), source.levels(session_id, "server", BINS)),
-            lambda levels: self.query_one(Levels).show_levels(*levels),
-            kind="levels",
-        )
 
     @property
     def timeline(self) -> Timeline:
         """The events."""
         return self.query_one(Timeline)
 
+    @property
+    def levels(self) -> Levels:
+        """The time axis."""
+        return self.query_one(Levels)
+
     def _show_session(self, detail: SessionDetail) -> None:
         self.detail = detail
         self.query_one(SessionHead).show(detail)
         self.query_one(TurnBars).show(detail.turns)
         self._mark_levels()
+        # How finely levels are measured depends on how long the session is.
+        bins, session_id = bins_for(detail.summary.duration_ms or 0.0), self.session_id
+        self.ask(
+            lambda: [self.source.levels(session_id, track, bins) for track in ("client", "server")],
+            lambda levels: self.levels.show_levels(*levels),
+            kind="levels",
+        )
 
     def _show_findings(self, findings: Sequence[Finding]) -> None:
         self.evidence = sorted({seq for finding in findings for seq in finding.evidence})
@@ -120,7 +136,7 @@ class SessionScreen(SourceScreen[None]):
     def _mark_levels(self) -> None:
         if self.detail is not None and self.rows:
             marks = marks_of(self.detail.turns, self.rows)
-            self.query_one(Levels).show_marks(marks, self.detail.summary.duration_ms or 0.0)
+            self.levels.show_marks(marks, self.detail.summary.duration_ms or 0.0)
 
     @on(RowList.Moved)
     def _show_event(self) -> None:
@@ -134,6 +150,7 @@ class SessionScreen(SourceScreen[None]):
             self.query_one("#detail", LineView).show(lines)
 
         self.query_one(TurnBars).follow(row.offset_ms)
+        self.levels.follow(row.offset_ms)
         self.ask(lambda: self.source.events(self.session_id, row.first_seq, row.first_seq), show, kind="event")
 
     def action_next_error(self, step: int) -> None:
@@ -222,6 +239,22 @@ class SessionScreen(SourceScreen[None]):
         else:
             self.timeline.go_to_seq(seq)
             self._show_event()
+
+    def action_zoom(self, step: int) -> None:
+        """Show less (1) or more (-1) of the session on the time axis, or all of it (0)."""
+        axis = self.levels.axis
+        self.levels.zoom(ZOOM**step if step else axis.span_ms / (axis.duration_ms or 1.0))
+
+    def action_along(self, step: int) -> None:
+        """Go along the time axis by an eighth of what is in sight; the timeline follows."""
+        entry = self.timeline.current
+        if entry is not None and entry.row.offset_ms is not None:
+            self.timeline.go_to_time(entry.row.offset_ms + step * self.levels.axis.span_ms / 8, step)
+
+    def action_latencies(self) -> None:
+        """Show how long each step of each turn took."""
+        if self.detail is not None:
+            self.app.push_screen(WaterfallScreen(self.detail))
 
     def action_configuration(self) -> None:
         """Show what was asked for beside what was echoed."""

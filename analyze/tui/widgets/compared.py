@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from analyze.answers import SessionSummary
 from analyze.tui.aligned_lines import halves
 from analyze.tui.figures import mark, seconds, who
-from analyze.tui.lines import Line, Run, columns, spread, text
+from analyze.tui.lines import Line, Run, columns, text
 from analyze.tui.tones import Tone
 from analyze.tui.widgets.painted import Block
 
@@ -32,20 +32,19 @@ class Compared(Block):
     def lines_at(self, width: int) -> Sequence[Line]:
         """Write two sessions beside each other, more of them in a line each."""
         if len(self._sessions) > 2:
-            return [self._numbered(number, session, width) for number, session in enumerate(self._sessions)]
+            return [self._numbered(number, session) for number, session in enumerate(self._sessions)]
         cells = halves(width, 9)
         ids = [_identity(side) for side in self._sessions]
         places = [text(f"{who(side)} · {seconds(side.duration_ms)} s", "muted") for side in self._sessions]
         return [(Run("    "), *columns(list(zip(row, cells, strict=False)), " │ ")) for row in (ids, places)]
 
-    def _numbered(self, number: int, session: SessionSummary, width: int) -> Line:
+    def _numbered(self, number: int, session: SessionSummary) -> Line:
         sign = Run(" › " if number == self.current else "   ", "strong")
         tone: Tone = "strong" if number in (0, self.current) else "muted"
-        name = (sign, Run(f"{number + 1} ", tone), *_identity(session))
+        name = (sign, Run(f"{number + 1} ", tone), mark(session.outcome), Run(" "), *text(session.session_id, "strong"))
         what = "baseline · " if number == 0 else ""
         place = text(f"{what}{who(session)} · {seconds(session.duration_ms)} s ", "muted")
-        # The id tells sessions apart: where both do not fit, the place gives way.
-        return spread(name, place, width) if width >= 110 else (*name, Run("  "), *place)
+        return (*name, Run("  "), *place)
 
 
 def _identity(side: SessionSummary) -> Line:

@@ -41,7 +41,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        client, marks, server = shown(app).split("\n")[3:6]
+        client, marks, _, server = shown(app).split("\n")[3:7]
         assert client.startswith(" client ▁▁▁")
         assert server.startswith(" server ▁▁▁")
         assert "├" in marks
@@ -202,3 +202,28 @@ async def test_without_evidence_e_says_so(app: WiretapeApp, source: Any, shown: 
         await settle(pilot)
         await press(pilot, "e")
         assert "no finding rests on a row" in shown(app)
+
+
+async def test_the_time_axis_zooms_around_the_cursor_and_the_timeline_follows_it(
+    app: WiretapeApp, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = session(app)
+        await press(pilot, "n", "plus", "plus", "plus")
+        axis = screen.levels.axis
+        assert axis.span_ms == pytest.approx(9812.0 / 8)
+        assert axis.from_ms < 3914.6 < axis.to_ms
+        assert "├─" not in shown(app).split("\n")[4]
+        # To the right lie the end of the answer, then the close; each step brings the axis along.
+        await press(pilot, "right")
+        current = screen.timeline.current
+        assert current is not None
+        assert current.row.type == "response.done"
+        assert screen.levels.axis.from_ms < 6181.0 < screen.levels.axis.to_ms
+        await press(pilot, "left", "left")
+        assert screen.timeline.current.row.offset_ms == 3402.9  # type: ignore[union-attr]
+        await press(pilot, "minus")
+        assert screen.levels.axis.span_ms == pytest.approx(9812.0 / 4)
+        await press(pilot, "0")
+        assert screen.levels.axis.is_whole
