@@ -40,6 +40,10 @@ _PUNCTUATION = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
 """Apostrophes inside a word are part of it."""
 
 
+_MOST_WORDS = 20_000
+"""Two hours of speech. Beyond it texts are compared whole: word by word it would take minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One of the two sessions."""
@@ -171,9 +175,11 @@ def word_error_rate(reference: str, heard: str) -> float | None:
     """Give the word error rate of a text: the fewest words replaced, left out and put in, over the reference's words.
 
     Case and punctuation are no words' difference: endpoints write the same speech with and without. It can exceed 1;
-    None where the reference has no words.
+    None where the reference has no words, or either is no transcript by its length.
     """
     references, words = _bare_words(reference), _bare_words(heard)
+    if max(len(references), len(words)) > _MOST_WORDS:
+        return None
     return Levenshtein.distance(references, words) / len(references) if references else None
 
 
@@ -184,6 +190,8 @@ def _bare_words(text: str) -> list[str]:
 def diff_words(left: str, right: str) -> Iterator[tuple[Literal["=", "+", "-"], str]]:
     """Compare two texts word by word: runs of common words, words only left (`-`), words only right (`+`)."""
     lefts, rights = left.split(), right.split()
+    if max(len(lefts), len(rights)) > _MOST_WORDS:
+        lefts, rights = [[text] if text else [] for text in (left, right)]
     for is_common, group in groupby(Indel.opcodes(lefts, rights), key=lambda operation: operation.tag == "equal"):
         operations = list(group)
         gone = " ".join(word for each in operations for word in lefts[each.src_start : each.src_end])

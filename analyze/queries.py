@@ -30,9 +30,11 @@ from analyze.matrix import count_failures, dimension_sql
 from analyze.runs import list_runs
 from analyze.session_parts import (
     Row,
+    find_in_payloads,
     lacks_events,
     read_audio_health,
     read_configuration,
+    read_event_levels,
     read_failing_seqs,
     read_levels,
     read_messages,
@@ -167,6 +169,14 @@ class Queries:
         """Set two sessions side by side."""
         self.store.look_at([left_id, right_id])
         return compare(self._side(left_id), self._side(right_id))
+
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level (0..1) of the audio that a row of the timeline carries, in at most `bins` equal parts."""
+        return read_event_levels(self.store, session_id, row, bins)
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events of a session whose payload holds some words, whatever their case; gives their seqs."""
+        return find_in_payloads(self.store, session_id, words)
 
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         """Set two to eight sessions beside each other; the first is the baseline that the others are compared with."""

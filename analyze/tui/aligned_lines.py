@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from analyze.answers import Marker, TimelineRow
+from analyze.plain_text import shorten
 from analyze.side_by_side import AlignedRow, Values
 from analyze.tui.figures import counted, length, milliseconds
 from analyze.tui.lines import Line, Run, columns, fit_end, join, pad, text, width_of
@@ -23,6 +24,8 @@ _LEAST_NAME_CELLS = 12
 _COLUMN_CELLS = 11
 """Sign and milliseconds of one session where there are more than two."""
 _MOST_NAME_CELLS = 48
+_VALUE_LENGTH = 2_000
+"""Characters of a value that are shown: `enter` opens the whole messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,4 +214,4 @@ def _by_number(place: Values) -> Line:
 
 
 def _value(value: str | None, tone: Tone) -> Line:
-    return text(value, tone) if value is not None else text("absent", "pale")
+    return text(shorten(value, _VALUE_LENGTH), tone) if value is not None else text("absent", "pale")

@@ -73,6 +73,14 @@ class Source(Protocol):
         """Give the peak level of a track over the session's time."""
         ...
 
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level of the audio that a row of the timeline carries."""
+        ...
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events whose payload holds some words; gives their seqs."""
+        ...
+
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         """Set two to eight sessions beside each other; the first is the baseline."""
         ...
@@ -201,6 +209,16 @@ class RootSource:
         """Give the peak level of a track over the session's time."""
         with self._queries() as queries:
             return queries.levels(session_id, track, bins)
+
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level of the audio that a row of the timeline carries."""
+        with self._queries() as queries:
+            return queries.event_levels(session_id, row, bins)
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events whose payload holds some words; gives their seqs."""
+        with self._queries() as queries:
+            return queries.find(session_id, words)
 
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         """Set two to eight sessions beside each other; the first is the baseline."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from analyze.answers import EventDetail, TimelineRow
+from analyze.answers import TimelineRow
 from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, columns, text
 from analyze.tui.payload_pair import PayloadPair, pair_payloads, pair_rows
@@ -105,15 +105,15 @@ class EventPairScreen(SourceScreen[None]):
         self.query_one(PayloadRows).focus()
         self.ask(self._read, self._show, kind="event")
 
-    def _read(self) -> list[EventDetail | None]:
-        return [
+    def _read(self) -> list[PayloadPair]:
+        left, right = [
             None if row is None else self.source.events(session_id, row.first_seq, row.first_seq)[0]
             for session_id, row in self.sides
         ]
+        return pair_payloads(left, right)
 
-    def _show(self, events: Sequence[EventDetail | None]) -> None:
-        left, right = events
-        self.query_one(PayloadRows).show(pair_payloads(left, right))
+    def _show(self, pairs: Sequence[PayloadPair]) -> None:
+        self.query_one(PayloadRows).show(pairs)
 
     def action_next_difference(self, step: int) -> None:
         """Go to the next lines that differ, or those before."""

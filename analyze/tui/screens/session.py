@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 
-from analyze.answers import EventDetail, SessionDetail, TimelineRow
+from analyze.answers import SessionDetail, TimelineRow
 from analyze.commands import replay_command
 from analyze.findings import Finding
-from analyze.tui.lines import text
+from analyze.tui.lines import Line, text
 from analyze.tui.marks import marks_of
-from analyze.tui.payload import event_lines
+from analyze.tui.payload import event_lines, first_found
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
@@ -25,15 +25,18 @@ from analyze.tui.screens.pick import PickScreen
 from analyze.tui.screens.waterfall import WaterfallScreen
 from analyze.tui.source import Source
 from analyze.tui.time_axis import ZOOM
+from analyze.tui.widgets.event_view import EventView
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.levels import Levels, bins_for
-from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
 from analyze.tui.widgets.timeline import Timeline
 from analyze.tui.widgets.turn_bars import TurnBars
+
+WAVEFORM_CELLS = 24
+"""Of an event's audio; with its length and peak it fits the narrowest detail."""
 
 
 class SessionScreen(SourceScreen[None]):
@@ -87,7 +90,7 @@ class SessionScreen(SourceScreen[None]):
         yield TurnBars()
         with Horizontal(id="events"):
             yield Timeline()
-            yield LineView(id="detail")
+            yield EventView(id="detail")
         yield SearchBar()
         yield KeyLine()
 
@@ -138,20 +141,25 @@ class SessionScreen(SourceScreen[None]):
             marks = marks_of(self.detail.turns, self.rows)
             self.levels.show_marks(marks, self.detail.summary.duration_ms or 0.0)
 
-    @on(RowList.Moved)
+    @on(RowList.Moved, "Timeline")
     def _show_event(self) -> None:
         entry = self.timeline.current
         if entry is None:
             return
         row, needle = entry.row, self.query_one(SearchBar).needle
 
-        def show(events: Sequence[EventDetail]) -> None:
-            lines = [line for event in events for line in event_lines(event, row, needle)]
-            self.query_one("#detail", LineView).show(lines)
+        def read() -> tuple[list[Line], int | None]:
+            levels = self.source.event_levels(self.session_id, row, WAVEFORM_CELLS) if row.audio_ms else ()
+            events = self.source.events(self.session_id, row.first_seq, row.first_seq)
+            lines = [line for event in events for line in event_lines(event, row, needle, levels)]
+            return lines, first_found(lines) if needle else None
+
+        def show(answer: tuple[list[Line], int | None]) -> None:
+            self.query_one("#detail", EventView).show(*answer)
 
         self.query_one(TurnBars).follow(row.offset_ms)
         self.levels.follow(row.offset_ms)
-        self.ask(lambda: self.source.events(self.session_id, row.first_seq, row.first_seq), show, kind="event")
+        self.ask(read, show, kind="event")
 
     def action_next_error(self, step: int) -> None:
         """Go to the next event that failed, or the one before."""
@@ -159,7 +167,7 @@ class SessionScreen(SourceScreen[None]):
         if not self.timeline.go_to_error(step):
             self.hint(f"no failure {way} this event")
 
-    @on(RowList.Opened)
+    @on(RowList.Opened, "Timeline")
     def action_unfold(self) -> None:
         """Unfold or fold a run; open the detail of a single event."""
         entry = self.timeline.current
@@ -182,6 +190,10 @@ class SessionScreen(SourceScreen[None]):
 
         self.ask(lambda: self.source.timeline(self.session_id, fold=False), show, kind="unfold")
 
+    @on(RowList.Opened, "EventView")
+    def _fold(self) -> None:
+        self.query_one("#detail", EventView).action_fold()
+
     def action_search(self) -> None:
         """Type what to look for."""
         self.add_class("-searching")
@@ -193,14 +205,9 @@ class SessionScreen(SourceScreen[None]):
 
     @on(SearchBar.Typed)
     def _search(self, event: SearchBar.Typed) -> None:
-        needle = event.content.casefold()
-        if not event.accepted or not needle or not self.rows:
+        words = event.content
+        if not event.accepted or not words or not self.rows:
             return
-        last_seq = max(row.last_seq for row in self.rows)
-
-        def find() -> list[int]:
-            events = self.source.events(self.session_id, 0, last_seq)
-            return [found.seq for found in events if needle in found.payload.casefold()]
 
         def show(matches: Sequence[int]) -> None:
             self.query_one(SearchBar).show_matches(matches)
@@ -208,7 +215,7 @@ class SessionScreen(SourceScreen[None]):
                 self.timeline.focus()
                 self.action_next_match()
 
-        self.ask(find, show, kind="search")
+        self.ask(lambda: self.source.find(self.session_id, words), show, kind="search")
 
     @on(SearchBar.Left)
     def _leave_search(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
 from textual.reactive import reactive
 
-from analyze.tui.figures import seconds
+from analyze.tui.figures import BARS, bar, seconds
 from analyze.tui.lines import Line, Run, pad
 from analyze.tui.marks import Lane, Mark
 from analyze.tui.time_axis import TimeAxis
@@ -19,16 +18,6 @@ LEAST_BINS = 480
 """More than a terminal has columns."""
 MOST_BINS = 60_000
 _LABEL_CELLS = 8
-_BARS = "▁▂▃▄▅▆▇█"
-_FLOOR_DB = -48.0
-
-
-def bar(level: float) -> str:
-    """Draw a peak level (0..1) on a decibel scale, as ears hear it."""
-    if level <= 0:
-        return _BARS[0]
-    share = 1 - max(20 * math.log10(level), _FLOOR_DB) / _FLOOR_DB
-    return _BARS[min(round(share * (len(_BARS) - 1)), len(_BARS) - 1)]
 
 
 def pool(levels: Sequence[float], cells: int) -> list[float]:
@@ -128,7 +117,7 @@ class Levels(Block):
             first = int(self.axis.from_ms / duration_ms * count)
             last = max(first + 1, round(self.axis.to_ms / duration_ms * count))
         bars = [bar(level) for level in pool(levels[first:last], cells)]
-        painted: list[tuple[str, Tone]] = [(sign, "pale" if sign == _BARS[0] else tone) for sign in bars]
+        painted: list[tuple[str, Tone]] = [(sign, "pale" if sign == BARS[0] else tone) for sign in bars]
         if self.moment_ms is not None and duration_ms > 0:
             at = self.axis.cell_of(self.moment_ms, cells)
             if 0 <= at < cells:

@@ -287,6 +287,15 @@ class FakeSource:
         loud = range(int(begin * bins), int(end * bins))
         return [0.005 * 2 ** (7 * abs(math.sin(at / 9))) if at in loud else 0.0 for at in range(bins)]
 
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        self._note("event_levels", session_id, row.first_seq, row.last_seq, bins)
+        return [0.005 * 2 ** (7 * abs(math.sin(at / 3))) for at in range(bins)]
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        self._note("find", session_id, words)
+        seqs = range(TIMELINE[-1].last_seq + 1)
+        return [seq for seq in seqs if words.casefold() in make_event(seq).payload.casefold()]
+
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         self._note("side_by_side", *session_ids)
         baseline, *others = session_ids

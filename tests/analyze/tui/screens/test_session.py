@@ -105,7 +105,7 @@ async def test_search_goes_through_the_payloads_and_unfolds_what_it_finds(
         assert "1 event" in shown(app)
         await press(pilot, "escape")
         assert not session(app).has_class("-searching")
-        assert ("events", session(app).session_id, 0, 109) in source.asked
+        assert ("find", session(app).session_id, "event_0071") in source.asked
 
 
 async def test_a_search_that_finds_nothing_says_so(app: WiretapeApp, shown: Shown) -> None:
