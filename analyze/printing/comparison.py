@@ -17,6 +17,7 @@ from analyze.printing.session import event_words
 
 _STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 _VALUE_LENGTH = 120
+_WORDS_LENGTH = 10_000
 _CHANGES_SHOWN = 6
 
 
@@ -97,7 +98,8 @@ def _latencies_table(latencies: Sequence[LatencyDelta]) -> Table:
 def _words_line(diff: TranscriptDiff) -> Text:
     rate = "" if diff.word_error_rate is None else f" (WER {diff.word_error_rate:.0%})"
     line = Text(f"  turn {diff.turn} {diff.who}{rate}: ", style="dim")
-    for marker, words in diff.words:
+    for marker, whole in diff.words:
+        words = shorten(whole, _WORDS_LENGTH)
         # Signs as well as colours: colours do not survive a pipe.
         shown = {"-": f"[-{visible(words)}-]", "+": f"{{+{visible(words)}+}}"}.get(marker, visible(words))
         line.append(f"{shown} ", style={"-": "red", "+": "green"}.get(marker, "default"))

@@ -28,6 +28,7 @@ from analyze.side_by_side import (
 _STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 _VALUE_LENGTH = 120
 _COLUMN_LENGTH = 40
+_WORDS_LENGTH = 10_000
 _CHANGES_SHOWN = 6
 
 
@@ -112,7 +113,8 @@ def _words_lines(shown: SideBySide) -> Iterator[Text]:
         for said in diff.transcripts:
             rate = "" if said.word_error_rate is None else f" (WER {said.word_error_rate:.0%})"
             line = Text(f"  [{number}] turn {said.turn} {said.who}{rate}: ", style="dim")
-            for marker, words in said.words:
+            for marker, whole in said.words:
+                words = shorten(whole, _WORDS_LENGTH)
                 form = {"-": f"[-{visible(words)}-]", "+": f"{{+{visible(words)}+}}"}.get(marker, visible(words))
                 line.append(f"{form} ", style={"-": "red", "+": "green"}.get(marker, "default"))
             yield line

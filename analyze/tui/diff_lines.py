@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from analyze.answers import TranscriptDiff
+from analyze.plain_text import shorten
 from analyze.side_by_side import SideBySide, TurnLatencies, Values
 from analyze.tui.aligned_lines import place_line
 from analyze.tui.figures import change, milliseconds
@@ -13,6 +14,8 @@ from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.tones import Tone
 
 _NAME_CELLS = 20
+_SHOWN_CHARACTERS = 10_000
+"""Of a stretch of words: nobody reads more, and it would hold up the screen."""
 
 
 def configuration_lines(asked: Sequence[Values], echoed: Sequence[Values]) -> list[Line]:
@@ -125,7 +128,8 @@ def _words(said: TranscriptDiff, *, many: bool = False) -> Line:
     sides = ("in the baseline", "here") if many else ("on the left", "on the right")
     absent = [side for side, words in zip(sides, (said.left, said.right), strict=True) if words is None]
     runs: list[Run] = [Run(f"(none {' or '.join(absent)}) ", "incomplete")] if absent else []
-    for sign, words in said.words:
+    for sign, whole in said.words:
+        words = shorten(whole, _SHOWN_CHARACTERS)
         if sign == "=":
             runs += text(f"{words} ")
         elif sign == "-":

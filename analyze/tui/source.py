@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
+    from analyze.playing import Playback
     from analyze.queries import Queries
     from analyze.side_by_side import SideBySide
     from analyze.store import Store
@@ -115,6 +116,10 @@ class Source(Protocol):
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         """Write each track of a session as a WAV file and name the files."""
+        ...
+
+    def play(self, session_id: str, track: str) -> Playback:
+        """Begin to play a track on this machine's audio device."""
         ...
 
 
@@ -272,3 +277,10 @@ class RootSource:
         for track, path in paths.items():
             write_track(recording, track, path)
         return list(paths.values())
+
+    def play(self, session_id: str, track: str) -> Playback:
+        """Begin to play a track on this machine's audio device."""
+        from analyze.playing import Playback, track_samples
+        from capture.recording.reader import open_recording
+
+        return Playback(*track_samples(open_recording(self._root, session_id), track))

@@ -15,6 +15,7 @@ from textual.message import Message
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.commands import replay_command
 from analyze.findings import Finding
+from analyze.playing import Playback
 from analyze.tui.lines import Line, text
 from analyze.tui.marks import marks_of
 from analyze.tui.payload import event_lines, first_found
@@ -35,7 +36,7 @@ from analyze.tui.widgets.session_head import SessionHead
 from analyze.tui.widgets.timeline import Timeline
 from analyze.tui.widgets.turn_bars import TurnBars
 
-WAVEFORM_CELLS = 24
+WAVEFORM_CELLS = 18
 """Of an event's audio; with its length and peak it fits the narrowest detail."""
 
 
@@ -59,6 +60,7 @@ class SessionScreen(SourceScreen[None]):
         Binding("l", "latencies", "latencies", tooltip="How long each step of each turn took"),
         Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
+        Binding("a", "play", "play", tooltip="Play the audio of the side at the cursor, or stop it"),
         Binding("w", "wav", "wav", tooltip="Write the audio of both sides as WAV files"),
         Binding("r", "replay", "replay", tooltip="Show and copy the command that replays this session"),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
@@ -80,6 +82,8 @@ class SessionScreen(SourceScreen[None]):
         self.rows: Sequence[TimelineRow] = ()
         self.evidence: Sequence[int] = ()
         """seqs of the rows that the findings rest on."""
+        self.playback: Playback | None = None
+        """What plays, or played last."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -277,6 +281,32 @@ class SessionScreen(SourceScreen[None]):
 
         if self.detail is not None:
             self.app.push_screen(PickScreen(self.source, self.detail.summary), picked)
+
+    def action_play(self) -> None:
+        """Play the audio of the side that the cursor's event came from; stop it where it plays."""
+        if self.playback is not None and not self.playback.ended.is_set():
+            self._fall_silent()
+            return
+        entry = self.timeline.current
+        track = "client" if entry is None else entry.row.sender
+
+        def plays(playback: Playback) -> None:
+            # Of two that were asked for at once, one must not go on unheard of.
+            self._fall_silent()
+            self.playback = playback
+            self.hint(f"the {track}'s audio plays: a stops it")
+
+        self.complain("")
+        self.ask(lambda: self.source.play(self.session_id, track), plays, kind="play")
+
+    def _fall_silent(self) -> None:
+        if self.playback is not None:
+            self.playback.stop()
+            self.playback = None
+
+    def on_unmount(self) -> None:
+        """Leave no sound behind."""
+        self._fall_silent()
 
     def action_wav(self) -> None:
         """Write the audio to the current folder."""

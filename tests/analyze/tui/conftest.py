@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -381,6 +383,10 @@ class FakeSource:
     def audio_health(self, session_id: str) -> AudioHealth:
         self._note("audio_health", session_id)
         return self.health
+
+    def play(self, session_id: str, track: str) -> Any:
+        self._note("play", session_id, track)
+        return SimpleNamespace(ended=Event(), stop=lambda: self._note("stop"))
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)

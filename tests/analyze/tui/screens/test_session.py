@@ -9,12 +9,15 @@ import pytest
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.lines import plain
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.pick import PickScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
+from analyze.tui.widgets.event_view import EventView
+from capture.errors import UsageProblem
 
 Shown = Callable[[App[None]], str]
 
@@ -227,3 +230,46 @@ async def test_the_time_axis_zooms_around_the_cursor_and_the_timeline_follows_it
         assert screen.levels.axis.span_ms == pytest.approx(9812.0 / 4)
         await press(pilot, "0")
         assert screen.levels.axis.is_whole
+
+
+async def test_a_plays_the_side_at_the_cursor_and_stops_it(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "a")
+        assert source.asked[-1] == ("play", session(app).session_id, "server")
+        assert "the server's audio plays" in shown(app)
+        await press(pilot, "a")
+        assert source.asked[-1] == ("stop",)
+        await press(pilot, "down", "a", "q")
+        assert [question for question in source.asked if question[0] in ("play", "stop")][-2:] == [
+            ("play", source.listed[0].session_id, "client"),
+            ("stop",),
+        ]
+
+
+async def test_where_nothing_can_be_played_it_says_so(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    source.failing["play"] = UsageProblem("playing needs an extra: pip install 'wiretape[play]'")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "a")
+        assert "▲ playing needs an extra: pip install 'wiretape[play]'" in shown(app)
+
+
+async def test_an_event_with_audio_shows_its_waveform(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *["down"] * 3)
+        assert ("event_levels", session(app).session_id, 3, 9, 18) in source.asked
+        assert "140 ms · peak -4 dBFS" in shown(app)
+
+
+async def test_what_was_searched_for_is_in_sight_in_the_message(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("j", *"server_error")
+        await press(pilot, "enter")
+        view = app.screen.query_one(EventView)
+        assert '"type": "server_error"' in plain(view.row_at(view.cursor, 60))
+        # Enter opens the message; there it folds what the cursor is in.
+        await press(pilot, "enter", "enter")
+        assert '"error": { … }' in shown(app)

@@ -4,12 +4,7 @@ import pytest
 
 from analyze.tui.lines import plain, width_of
 from analyze.tui.marks import Mark
-from analyze.tui.widgets.levels import Levels, bar, bins_for, pool
-
-
-@pytest.mark.parametrize(("level", "sign"), [(0.0, "▁"), (0.001, "▁"), (0.02, "▃"), (0.1, "▅"), (0.5, "▇"), (1.0, "█")])
-def test_levels_are_drawn_in_decibels(level: float, sign: str) -> None:
-    assert bar(level) == sign
+from analyze.tui.widgets.levels import Levels, bins_for, pool
 
 
 def test_each_cell_shows_the_loudest_it_covers() -> None:
