@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -15,14 +14,13 @@ from textual.message import Message
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.commands import replay_command
 from analyze.findings import Finding
-from analyze.playing import Playback
 from analyze.tui.lines import Line, text
 from analyze.tui.marks import marks_of
 from analyze.tui.payload import event_lines, first_found
-from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.command import CommandScreen
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
+from analyze.tui.screens.session_audio import SessionAudio
 from analyze.tui.screens.waterfall import WaterfallScreen
 from analyze.tui.source import Source
 from analyze.tui.time_axis import ZOOM
@@ -33,14 +31,14 @@ from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
-from analyze.tui.widgets.timeline import Timeline
+from analyze.tui.widgets.timeline import Timeline, belongs_to
 from analyze.tui.widgets.turn_bars import TurnBars
 
 WAVEFORM_CELLS = 18
 """Of an event's audio; with its length and peak it fits the narrowest detail."""
 
 
-class SessionScreen(SourceScreen[None]):
+class SessionScreen(SessionAudio):
     """Everything about one session, on one time axis."""
 
     CSS_PATH = "session.tcss"
@@ -60,8 +58,7 @@ class SessionScreen(SourceScreen[None]):
         Binding("l", "latencies", "latencies", tooltip="How long each step of each turn took"),
         Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
-        Binding("a", "play", "play", tooltip="Play the audio of the side at the cursor, or stop it"),
-        Binding("w", "wav", "wav", tooltip="Write the audio of both sides as WAV files"),
+        *SessionAudio.KEYS,
         Binding("r", "replay", "replay", tooltip="Show and copy the command that replays this session"),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("q,escape", "back", "back"),
@@ -76,14 +73,11 @@ class SessionScreen(SourceScreen[None]):
             self.right_id = right_id
 
     def __init__(self, source: Source, session_id: str) -> None:
-        super().__init__(source)
-        self.session_id = session_id
+        super().__init__(source, session_id)
         self.detail: SessionDetail | None = None
         self.rows: Sequence[TimelineRow] = ()
         self.evidence: Sequence[int] = ()
         """seqs of the rows that the findings rest on."""
-        self.playback: Playback | None = None
-        """What plays, or played last."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -111,6 +105,12 @@ class SessionScreen(SourceScreen[None]):
     def timeline(self) -> Timeline:
         """The events."""
         return self.query_one(Timeline)
+
+    @property
+    def side_at_cursor(self) -> str:
+        """Whose event the cursor is on."""
+        entry = self.timeline.current
+        return "client" if entry is None else entry.row.sender
 
     @property
     def levels(self) -> Levels:
@@ -187,7 +187,7 @@ class SessionScreen(SourceScreen[None]):
 
     def _unfold(self, run: TimelineRow, seq: int | None = None) -> None:
         def show(rows: Sequence[TimelineRow]) -> None:
-            events = [row for row in rows if _belongs(row, run)]
+            events = [row for row in rows if belongs_to(row, run)]
             self.timeline.unfold(run, events)
             if seq is not None:
                 self.timeline.go_to_seq(seq)
@@ -282,40 +282,6 @@ class SessionScreen(SourceScreen[None]):
         if self.detail is not None:
             self.app.push_screen(PickScreen(self.source, self.detail.summary), picked)
 
-    def action_play(self) -> None:
-        """Play the audio of the side that the cursor's event came from; stop it where it plays."""
-        if self.playback is not None and not self.playback.ended.is_set():
-            self._fall_silent()
-            return
-        entry = self.timeline.current
-        track = "client" if entry is None else entry.row.sender
-
-        def plays(playback: Playback) -> None:
-            # Of two that were asked for at once, one must not go on unheard of.
-            self._fall_silent()
-            self.playback = playback
-            self.hint(f"the {track}'s audio plays: a stops it")
-
-        self.complain("")
-        self.ask(lambda: self.source.play(self.session_id, track), plays, kind="play")
-
-    def _fall_silent(self) -> None:
-        if self.playback is not None:
-            self.playback.stop()
-            self.playback = None
-
-    def on_unmount(self) -> None:
-        """Leave no sound behind."""
-        self._fall_silent()
-
-    def action_wav(self) -> None:
-        """Write the audio to the current folder."""
-
-        def written(paths: Sequence[Path]) -> None:
-            self.notify("\n".join(str(path) for path in paths), title="Written", markup=False)
-
-        self.ask(lambda: self.source.write_wav(self.session_id, Path.cwd()), written, kind="wav")
-
     def action_replay(self) -> None:
         """Show and copy the command that replays this session."""
         if self.detail is not None:
@@ -332,8 +298,3 @@ class SessionScreen(SourceScreen[None]):
             self._show_event()
         else:
             self.app.pop_screen()
-
-
-def _belongs(row: TimelineRow, run: TimelineRow) -> bool:
-    same = (row.sender, row.kind, row.type) == (run.sender, run.kind, run.type)
-    return same and run.first_seq <= row.first_seq <= run.last_seq

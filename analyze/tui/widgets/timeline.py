@@ -58,6 +58,12 @@ def event_words(row: TimelineRow) -> Line:
     return join([count, audio, said])
 
 
+def belongs_to(row: TimelineRow, run: TimelineRow) -> bool:
+    """Tell whether an event is one of a folded run."""
+    same = (row.sender, row.kind, row.type) == (run.sender, run.kind, run.type)
+    return same and run.first_seq <= row.first_seq <= run.last_seq
+
+
 def _sign(entry: Entry) -> Line:
     if entry.row.error:
         return (Run("▲", "failed"),)

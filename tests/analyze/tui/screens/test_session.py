@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.event_view import EventView
-from capture.errors import UsageProblem
 
 Shown = Callable[[App[None]], str]
 
@@ -152,14 +150,6 @@ async def test_d_compares_with_a_session_that_is_picked(app: WiretapeApp, source
         assert isinstance(app.screen, SessionScreen)
 
 
-async def test_w_writes_both_tracks_to_the_current_folder(app: WiretapeApp, source: Any, shown: Shown) -> None:
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await settle(pilot)
-        await press(pilot, "w")
-        assert ("write_wav", session(app).session_id, Path.cwd()) in source.asked
-        assert "Written" in shown(app)
-
-
 async def test_r_shows_the_command_and_copies_it(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -230,29 +220,6 @@ async def test_the_time_axis_zooms_around_the_cursor_and_the_timeline_follows_it
         assert screen.levels.axis.span_ms == pytest.approx(9812.0 / 4)
         await press(pilot, "0")
         assert screen.levels.axis.is_whole
-
-
-async def test_a_plays_the_side_at_the_cursor_and_stops_it(app: WiretapeApp, source: Any, shown: Shown) -> None:
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await settle(pilot)
-        await press(pilot, "a")
-        assert source.asked[-1] == ("play", session(app).session_id, "server")
-        assert "the server's audio plays" in shown(app)
-        await press(pilot, "a")
-        assert source.asked[-1] == ("stop",)
-        await press(pilot, "down", "a", "q")
-        assert [question for question in source.asked if question[0] in ("play", "stop")][-2:] == [
-            ("play", source.listed[0].session_id, "client"),
-            ("stop",),
-        ]
-
-
-async def test_where_nothing_can_be_played_it_says_so(app: WiretapeApp, source: Any, shown: Shown) -> None:
-    source.failing["play"] = UsageProblem("playing needs an extra: pip install 'wiretape[play]'")
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await press(pilot, "a")
-        assert "▲ playing needs an extra: pip install 'wiretape[play]'" in shown(app)
 
 
 async def test_an_event_with_audio_shows_its_waveform(app: WiretapeApp, source: Any, shown: Shown) -> None:
