@@ -63,9 +63,10 @@ def outcomes_json(shown: SideBySide) -> dict[str, list[str | None]]:
 
 
 def outcomes_table(shown: SideBySide) -> Table:
-    """Lay out what each session came to, a column each; what differs is lit."""
-    numbers = [str(number) for number in range(1, len(shown.details) + 1)]
-    made = table("", "", *numbers)
+    """Lay out what each session came to, a column each; two are named as in a comparison of two."""
+    count = len(shown.details)
+    sides = ["-", "+"] if count == 2 else [str(number) for number in range(1, count + 1)]
+    made = table("", "", *sides)
     for each in outcomes(shown):
         style = _STYLES["≠"] if each.differs else ""
         sign = Text("≠" if each.differs else "=", style=_STYLES["≠" if each.differs else "="])
