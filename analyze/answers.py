@@ -75,6 +75,8 @@ class Turn:
     """What the assistant said or wrote."""
     asked_ms: float | None = None
     """When the client itself ended the turn: its commit, or its written message."""
+    first_transcript_ms: float | None = None
+    """When the first words of the transcription came, in pieces or whole."""
 
     @property
     def end_of_speech_ms(self) -> float | None:
@@ -272,6 +274,11 @@ class TranscriptDiff:
     right: str | None
     words: tuple[tuple[Literal["=", "+", "-"], str], ...]
     """Runs of words in reading order: common, only right, only left."""
+    word_error_rate: float | None = None
+    """Words to replace, leave out and put in to make right of left, over the words of left; case and punctuation aside.
+
+    None where left has no words, and for the assistant, who may say the same in other words.
+    """
 
 
 @dataclass(frozen=True, slots=True)

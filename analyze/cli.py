@@ -167,21 +167,31 @@ def annotate_command(
 @app.command("diff")
 def diff_command(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="A", help="The session to compare with: its lines are marked -.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The other session: its lines are marked +.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="The baseline: of two sessions, its lines are marked -.")],
+    others: Annotated[list[str], typer.Argument(metavar="B…", help="The others, up to seven; of one, marked +.")],
+    every: Annotated[bool, typer.Option("--all", help="Equal events too, one line each.")] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set two sessions side by side: configuration, latencies, words, events; ids and times masked."""
+    """Set two to eight sessions side by side: outcomes, configuration, latencies, words, events; ids and times masked.
+
+    The first is the baseline that each of the others is compared with.
+    """
     from analyze.printing.comparison import diff_json, diff_page
     from analyze.printing.page import print_all, print_json
+    from analyze.printing.side_by_side import outcomes_json, outcomes_table, side_by_side_json, side_by_side_page
 
     with _asking(context, recordings) as queries:
-        diff = queries.diff(queries.resolve(first), queries.resolve(second))
-        if as_json:
-            print_json(diff_json(diff))
+        shown = queries.side_by_side([queries.resolve(session) for session in (first, *others)])
+        if len(shown.diffs) > 1:
+            if as_json:
+                print_json(side_by_side_json(shown))
+            else:
+                print_all(side_by_side_page(shown, every=every))
+        elif as_json:
+            print_json(diff_json(shown.diffs[0]) | {"outcomes": outcomes_json(shown)})
         else:
-            print_all(diff_page(diff))
+            print_all(diff_page(shown.diffs[0], outcomes_table(shown), every=every))
 
 
 @app.command("failures", cls=FilteringCommand)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from typing import Any, Literal
 
-from rapidfuzz.distance import Indel
+from rapidfuzz.distance import Indel, Levenshtein
 
 from analyze.alignment import ABSENT, align_by_turn, differences, masked
 from analyze.answers import (
@@ -33,6 +34,14 @@ LATENCIES = (
 
 _SLACK_MS = 200.0
 """Streams are cut where the other side speaks: so much more or less audio is timing, not content."""
+
+
+_PUNCTUATION = re.compile(r"[^\w\s']|_|(?<!\w)'|'(?!\w)")
+"""Apostrophes inside a word are part of it."""
+
+
+_MOST_WORDS = 20_000
+"""Two hours of speech. Beyond it texts are compared whole: word by word it would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +166,32 @@ def _transcripts(left: Sequence[Turn], right: Sequence[Turn]) -> Iterator[Transc
         for who, left_text, right_text in said:
             if left_text is not None or right_text is not None:
                 words = tuple(diff_words(left_text or "", right_text or ""))
-                yield TranscriptDiff(number, who, left_text, right_text, words)
+                # Two answers may say the same in other words: that is no error of anybody.
+                rate = word_error_rate(left_text or "", right_text or "") if who == "user" else None
+                yield TranscriptDiff(number, who, left_text, right_text, words, rate)
+
+
+def word_error_rate(reference: str, heard: str) -> float | None:
+    """Give the word error rate of a text: the fewest words replaced, left out and put in, over the reference's words.
+
+    Case and punctuation are no words' difference: endpoints write the same speech with and without. It can exceed 1;
+    None where the reference has no words, or either is no transcript by its length.
+    """
+    references, words = _bare_words(reference), _bare_words(heard)
+    if max(len(references), len(words)) > _MOST_WORDS:
+        return None
+    return Levenshtein.distance(references, words) / len(references) if references else None
+
+
+def _bare_words(text: str) -> list[str]:
+    return _PUNCTUATION.sub(" ", text.casefold().replace("’", "'")).split()
 
 
 def diff_words(left: str, right: str) -> Iterator[tuple[Literal["=", "+", "-"], str]]:
     """Compare two texts word by word: runs of common words, words only left (`-`), words only right (`+`)."""
     lefts, rights = left.split(), right.split()
+    if max(len(lefts), len(rights)) > _MOST_WORDS:
+        lefts, rights = [[text] if text else [] for text in (left, right)]
     for is_common, group in groupby(Indel.opcodes(lefts, rights), key=lambda operation: operation.tag == "equal"):
         operations = list(group)
         gone = " ".join(word for each in operations for word in lefts[each.src_start : each.src_end])

@@ -35,6 +35,23 @@ def peak_levels(
     return [float(level) for level in levels]
 
 
+def range_levels(spans: Sequence[TrackSpan], start_byte: int, byte_count: int, bins: int) -> list[float]:
+    """Give the peak (0..1) in each of at most `bins` equal parts of a stretch of a track, as it was sent."""
+    parts: list[NDArray[np.int32]] = []
+    for first, audio_format, audio in spans:
+        step = audio_format.bytes_per_sample
+        begin, end = max(start_byte - first, 0), min(start_byte + byte_count - first, len(audio))
+        # A chunk may begin in the middle of a sample: whole ones are read.
+        begin, end = begin // step * step, end // step * step
+        if begin < end:
+            parts.append(np.abs(audio_format.decode(audio[begin:end]).astype(np.int32)))
+    if not parts or bins <= 0:
+        return []
+    samples = np.concatenate(parts)
+    edges = np.arange(min(bins, len(samples))) * len(samples) // min(bins, len(samples))
+    return [float(peak) for peak in np.maximum.reduceat(samples, edges) / 32768]
+
+
 def _pieces(spans: Sequence[TrackSpan]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Give the peak of each 10 ms of the track, and the byte where it starts."""
     peaks: list[NDArray[np.float64]] = []

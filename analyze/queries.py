@@ -35,9 +35,11 @@ from analyze.runs import list_runs
 from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
+    find_in_payloads,
     lacks_events,
     read_audio,
     read_configuration,
+    read_event_levels,
     read_failing_seqs,
     read_levels,
     read_messages,
@@ -46,8 +48,10 @@ from analyze.session_parts import (
     read_timeline,
     read_turns,
 )
+from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
 from analyze.store import Store
 from analyze.summaries import Summaries, by_finding
+from capture.errors import UsageProblem
 from capture.recording.reader import resolve_session
 
 if TYPE_CHECKING:
@@ -191,6 +195,22 @@ class Queries:
         """Set two sessions side by side."""
         self.store.look_at([left_id, right_id])
         return compare(self._side(left_id), self._side(right_id))
+
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level (0..1) of the audio that a row of the timeline carries, in at most `bins` equal parts."""
+        return read_event_levels(self.store, session_id, row, bins)
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events of a session whose payload holds some words, whatever their case; gives their seqs."""
+        return find_in_payloads(self.store, session_id, words)
+
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline that the others are compared with."""
+        if not 2 <= len(session_ids) <= MOST_SESSIONS:
+            raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
+        self.store.look_at(list(session_ids))
+        baseline, *others = [self._side(session_id) for session_id in session_ids]
+        return set_beside([side.detail for side in (baseline, *others)], [compare(baseline, side) for side in others])
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
 from analyze.audio_health import AudioHealth, SentAudio, judge
-from analyze.levels import peak_levels
+from analyze.levels import peak_levels, range_levels
 from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
 from analyze.wording import Event, parse_payload
@@ -45,7 +45,15 @@ def read_turns(store: Store, session_id: str) -> list[Turn]:
     """Read the user's turns with their answers."""
     rows = store.rows("SELECT * FROM turns WHERE session_id = ? ORDER BY turn", [session_id], only=[session_id])
     same = ("item_id", "speech_started_ms", "speech_stopped_ms", "asked_ms", "committed_ms", "first_audio_ms")
-    more = ("response_done_ms", "transcribed_ms", "response_id", "response_status", "transcription", "transcript")
+    more = (
+        "response_done_ms",
+        "first_transcript_ms",
+        "transcribed_ms",
+        "response_id",
+        "response_status",
+        "transcription",
+        "transcript",
+    )
     return [
         Turn(number=row["turn"], answer=row["answer"], **{name: row[name] for name in (*same, *more)}) for row in rows
     ]
@@ -87,6 +95,31 @@ def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[fl
         only=[session_id],
     )
     return peak_levels(recording.spans(track), chunks, recording.session["duration_ms"] or 0.0, bins)
+
+
+def read_event_levels(store: Store, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+    """Read the peak level (0..1) of the audio that a row of the timeline carries, in at most `bins` equal parts."""
+    found = store.rows(
+        "SELECT audio_track, MIN(audio_start) AS first_byte, MAX(audio_start + audio_bytes) AS end_byte FROM events"
+        " WHERE session_id = ? AND seq BETWEEN ? AND ? AND type = ? AND audio_track IS NOT NULL GROUP BY audio_track",
+        [session_id, row.first_seq, row.last_seq, row.type],
+        only=[session_id],
+    )
+    if not found:
+        return []
+    wanted = range(found[0]["first_byte"], found[0]["end_byte"])
+    spans = open_recording(store.root, session_id).spans(found[0]["audio_track"], wanted)
+    return range_levels(spans, wanted.start, len(wanted), bins)
+
+
+def find_in_payloads(store: Store, session_id: str, words: str) -> list[int]:
+    """Find the events whose text holds some words, whatever their case; gives their seqs."""
+    found = store.tuples(
+        "SELECT seq FROM events WHERE session_id = ? AND CONTAINS(LOWER(payload), LOWER(?)) ORDER BY seq",
+        [session_id, words],
+        only=[session_id],
+    )
+    return [int(seq) for (seq,) in found]
 
 
 def read_timeline(store: Store, session_id: str, *, fold: bool) -> Timeline:

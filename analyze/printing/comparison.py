@@ -17,12 +17,15 @@ from analyze.printing.session import event_words
 
 _STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 _VALUE_LENGTH = 120
+_WORDS_LENGTH = 10_000
 _CHANGES_SHOWN = 6
 
 
-def diff_page(diff: SessionDiff) -> Group:
-    """Lay out a comparison: configuration, latencies, words, then events."""
+def diff_page(diff: SessionDiff, outcomes: Table | None = None, *, every: bool = False) -> Group:
+    """Lay out a comparison: outcomes, configuration, latencies, words, then events; `every`: equal events too."""
     parts: list[RenderableType] = [_title("-", diff.left), _title("+", diff.right)]
+    if outcomes is not None:
+        parts += [heading("outcomes"), outcomes]
     for name, found in (("asked", diff.configuration_asked), ("echoed", diff.configuration_echoed)):
         if found:
             parts += [heading(f"configuration {name}"), _changes_table(found)]
@@ -30,7 +33,7 @@ def diff_page(diff: SessionDiff) -> Group:
         parts += [heading("latencies"), _latencies_table(diff.latencies)]
     if diff.transcripts:
         parts += [heading("words"), *map(_words_line, diff.transcripts)]
-    parts += [heading("events"), _events_table(diff.rows)]
+    parts += [heading("events"), _events_table(diff.rows, every=every)]
     return Group(*parts)
 
 
@@ -93,19 +96,21 @@ def _latencies_table(latencies: Sequence[LatencyDelta]) -> Table:
 
 
 def _words_line(diff: TranscriptDiff) -> Text:
-    line = Text(f"  turn {diff.turn} {diff.who}: ", style="dim")
-    for marker, words in diff.words:
+    rate = "" if diff.word_error_rate is None else f" (WER {diff.word_error_rate:.0%})"
+    line = Text(f"  turn {diff.turn} {diff.who}{rate}: ", style="dim")
+    for marker, whole in diff.words:
+        words = shorten(whole, _WORDS_LENGTH)
         # Signs as well as colours: colours do not survive a pipe.
         shown = {"-": f"[-{visible(words)}-]", "+": f"{{+{visible(words)}+}}"}.get(marker, visible(words))
         line.append(f"{shown} ", style={"-": "red", "+": "green"}.get(marker, "default"))
     return line
 
 
-def _events_table(rows: Sequence[DiffRow]) -> Table:
+def _events_table(rows: Sequence[DiffRow], *, every: bool) -> Table:
     made = table("", "turn", "- ms", "+ ms", "event", right=("turn", "- ms", "+ ms"))
     for is_equal, group in groupby(rows, key=lambda row: row.marker == "="):
         found = list(group)
-        if is_equal:
+        if is_equal and not every:
             made.add_row(Text("=", style="dim"), "", "", "", Text(_equal_words(found), style="dim"))
             continue
         for row in found:

@@ -18,6 +18,7 @@ from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
 from analyze.totals import unexplained
+from analyze.waterfall import steps_of
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
@@ -63,9 +64,9 @@ def audio_health_json(health: AudioHealth) -> dict[str, Any]:
 
 
 def turn_json(turn: Turn) -> dict[str, Any]:
-    """Give a turn with its latencies as JSON."""
+    """Give a turn with its latencies and its steps as JSON."""
     latencies = {f"{name.replace(' ', '_')}_latency_ms": getattr(turn, attribute) for name, attribute in LATENCIES}
-    return asdict(turn) | latencies
+    return asdict(turn) | latencies | {"waterfall": [asdict(step) for step in steps_of(turn)]}
 
 
 def what_is_missing(detail: SessionDetail) -> Iterator[str]:

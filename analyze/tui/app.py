@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -105,19 +105,19 @@ class WiretapeApp(App[None]):
 
     def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
         """Compare the marked sessions."""
-        self.open_diff(*message.session_ids[:2])
+        self.open_diff(message.session_ids)
 
     def on_session_screen_diff_chosen(self, message: SessionScreen.DiffChosen) -> None:
         """Compare the open session with another."""
-        self.open_diff(message.left_id, message.right_id)
+        self.open_diff([message.left_id, message.right_id])
 
     def open_session(self, session_id: str) -> None:
         """Open a session."""
         self.push_screen(SessionScreen(self.source, session_id))
 
-    def open_diff(self, left_id: str, right_id: str) -> None:
-        """Compare two sessions."""
-        self.push_screen(DiffScreen(self.source, left_id, right_id))
+    def open_diff(self, session_ids: Sequence[str]) -> None:
+        """Compare two to eight sessions; the first is the baseline."""
+        self.push_screen(DiffScreen(self.source, session_ids))
 
     async def investigate(self, name: str) -> None:
         """Open a saved question on the SQL screen and run it."""

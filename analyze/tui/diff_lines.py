@@ -1,152 +1,74 @@
-"""Two sessions side by side, as lines: events, configuration, latencies, transcripts."""
+"""What sessions beside each other came to, as lines: outcomes, configuration, latencies, transcripts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
 
-from analyze.answers import DiffRow, LatencyDelta, Marker, PathChange, TimelineRow, TranscriptDiff
-from analyze.tui.figures import change, counted, length, milliseconds
-from analyze.tui.lines import Line, Run, columns, fit_end, join, pad, text, width_of
+from analyze.answers import TranscriptDiff
+from analyze.plain_text import shorten
+from analyze.side_by_side import SideBySide, TurnLatencies, Values
+from analyze.tui.aligned_lines import place_line
+from analyze.tui.figures import change, milliseconds
+from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.tones import Tone
-from analyze.tui.widgets.timeline import event_name, sender_sign
 
-SHOWN_CHANGES = 6
-"""Changed places shown beneath one pair of events."""
-KEPT_EQUAL = 3
-"""A stretch of more equal rows than this folds into one line."""
-_MARKER_TONES: dict[Marker, Tone] = {"=": "muted", "≠": "changed", "+": "added", "-": "removed"}
-_MS_CELLS = 9
-_LEAST_NAME_CELLS = 12
+_NAME_CELLS = 20
+_SHOWN_CHARACTERS = 10_000
+"""Of a stretch of words: nobody reads more, and it would hold up the screen."""
 
 
-@dataclass(frozen=True, slots=True)
-class PairLine:
-    """One line of the aligned events: both sides, or a changed place beneath them, or a folded stretch."""
-
-    marker: Marker
-    row: DiffRow | None = None
-    change: PathChange | None = None
-    stretch: int | None = None
-    """Number of the folded or unfolded stretch of equal rows that this line heads; None for other lines."""
-    count: int = 0
-    """Equal rows in that stretch."""
-
-    @property
-    def differs(self) -> bool:
-        """Whether `n` stops here."""
-        return self.marker != "=" and self.change is None
-
-
-def pair_lines(rows: Sequence[DiffRow], unfolded: frozenset[int] = frozenset()) -> list[PairLine]:
-    """Lay out aligned rows; stretches of equal rows fold, except those unfolded."""
-    lines: list[PairLine] = []
-    # Equal rows of two turns never fold together: the turn is where a reader looks for his place.
-    for number, (key, stretch) in enumerate(groupby(rows, key=lambda row: (row.marker == "=", row.turn))):
-        pairs = list(stretch)
-        if not key[0]:
-            lines += [line for row in pairs for line in _differing(row)]
-            continue
-        if len(pairs) > KEPT_EQUAL:
-            lines.append(PairLine("=", stretch=number, count=len(pairs), row=pairs[0]))
-        if len(pairs) <= KEPT_EQUAL or number in unfolded:
-            lines += [PairLine("=", row=row) for row in pairs]
-    return lines
-
-
-def _differing(row: DiffRow) -> Iterator[PairLine]:
-    yield PairLine(row.marker, row=row)
-    for place in row.changes[:SHOWN_CHANGES]:
-        yield PairLine(row.marker, change=place)
-    if rest := row.changes[SHOWN_CHANGES:]:
-        more = f"{len(rest)} more places"
-        yield PairLine(row.marker, change=PathChange(more, None, None))
-
-
-def halves(width: int, taken: int) -> tuple[int, int]:
-    """Share what is left of a width between two columns."""
-    room = max(width - taken, 8)
-    return room - room // 2, room // 2
-
-
-def pair_line(line: PairLine, width: int) -> Line:
-    """Draw one line of the aligned events."""
-    left_cells, right_cells = halves(width, 5)
-    sign: Line = (Run(line.marker, _MARKER_TONES[line.marker]), Run(" "))
-    if line.stretch is not None:
-        turn = f" in turn {line.row.turn}" if line.row is not None and line.row.turn else ""
-        return (*sign, *text(f"{counted(line.count, 'equal event')}{turn}", "muted"))
-    if line.change is not None:
-        return pad((Run("    "), *change_line(line.change, width - 4)), width)
-    row = line.row
-    left = _event(row.left, row.latency_left_ms, row.marker, left_cells) if row else ()
-    right = _event(row.right, row.latency_right_ms, row.marker, right_cells) if row else ()
-    return (*sign, *columns([(left, left_cells), (right, right_cells)], " │ "))
-
-
-def pair_heading(width: int) -> Line:
-    """Name the columns of the aligned events."""
-    title = (*pad(text("+ms", "muted"), _MS_CELLS, "right"), *text("   event", "muted"))
-    left_cells, right_cells = halves(width, 5)
-    note = (*title, *text("  (ms since the end of speech)", "pale"))
-    left = note if width_of(note) <= left_cells else title
-    return (Run("  "), *columns([(left, left_cells), (title, right_cells)], " │ "))
-
-
-def _event(event: TimelineRow | None, latency_ms: float | None, marker: Marker, cells: int) -> Line:
-    if event is None:
-        return ()
-    count = text(f"× {event.count:,}", "muted") if event.count > 1 else ()
-    audio = text(length(event.audio_ms), "muted") if event.audio_ms else ()
-    words = join([count, audio])
-    room = cells - _MS_CELLS - 3 - (width_of(words) + 2 if words else 0)
-    name = fit_end(event_name(event), max(room, _LEAST_NAME_CELLS))
-    if marker in "+-":
-        name = tuple(Run(run.text, _MARKER_TONES[marker]) for run in name)
-    at = milliseconds(latency_ms if latency_ms is not None else event.offset_ms)
-    when = pad(text(at, "muted"), _MS_CELLS, "right")
-    return pad((*when, Run(" "), *sender_sign(event), Run(" "), *join([name, words])), cells)
-
-
-def change_line(place: PathChange, width: int | None = None) -> Line:
-    """Write a changed place: what it was, and what it is, lit; the front of its path gives way to a width."""
-    left = text(place.left, "removed") if place.left is not None else text("absent", "pale")
-    right = text(place.right, "added") if place.right is not None else text("absent", "pale")
-    if place.left is None and place.right is None:
-        return text(place.path, "muted")
-    values = (Run("  "), *left, Run(" → ", "muted"), *right)
-    path = text(place.path, "muted")
-    return (*(path if width is None else fit_end(path, max(width - width_of(values), width // 4))), *values)
-
-
-def configuration_lines(asked: Sequence[PathChange], echoed: Sequence[PathChange]) -> list[Line]:
+def configuration_lines(asked: Sequence[Values], echoed: Sequence[Values]) -> list[Line]:
     """Write what differs in the configuration, asked and echoed."""
     lines: list[Line] = []
     for title, places in (("asked for", asked), ("echoed by the endpoint", echoed)):
         lines += [text(f"Configuration {title}", "strong"), ()]
-        lines += [(Run("≠", "changed"), Run(" "), *change_line(place)) for place in places]
+        lines += [(Run("≠", "changed"), Run(" "), *place_line(place)) for place in places]
         if not places:
             lines.append((Run("= ", "muted"), Run("no difference", "muted")))
         lines.append(())
     return lines
 
 
-def latency_lines(latencies: Sequence[LatencyDelta]) -> list[Line]:
-    """Write every latency of every turn on both sides, and the difference."""
+def outcome_lines(outcomes: Sequence[Values]) -> list[Line]:
+    """Write what every session came to; what all have in common stands once."""
+    lines: list[Line] = []
+    for each in outcomes:
+        sign = Run("≠", "changed") if each.differs else Run("=", "muted")
+        name = pad(text(each.name, "muted"), _NAME_CELLS)
+        nameless = Values("", each.values)
+        values = place_line(nameless) if each.differs else (Run("  "), *text(each.values[0] or "–"))
+        lines.append((sign, Run(" "), *name, *values))
+    return lines
+
+
+def latency_lines(latencies: Sequence[TurnLatencies]) -> list[Line]:
+    """Write every latency of every turn, and how the others differ from the baseline."""
+    if not latencies:
+        return [text("no turns in any session", "muted")]
+    if len(latencies[0].values_ms) > 2:
+        return [line for each in latencies for line in _one_below_the_other(each)]
     head = _latency_row("turn", "latency", "left ms", "right ms", text("right − left", "muted"), "muted")
-    rows = [
-        _latency_row(
-            str(latency.turn),
-            latency.name,
-            milliseconds(latency.left_ms) or "–",
-            milliseconds(latency.right_ms) or "–",
-            change(latency.left_ms, latency.right_ms),
-            "plain",
-        )
-        for latency in latencies
-    ]
-    return [head, *rows] if rows else [text("no turns on either side", "muted")]
+    return [head, *(_side_by_side(latency) for latency in latencies)]
+
+
+def _side_by_side(latency: TurnLatencies) -> Line:
+    left, right = latency.values_ms
+    here, there = milliseconds(left) or "–", milliseconds(right) or "–"
+    return _latency_row(str(latency.turn), latency.name, here, there, change(left, right), "plain")
+
+
+def _one_below_the_other(latency: TurnLatencies) -> list[Line]:
+    first, *others = latency.values_ms
+    head = (*text(f"turn {latency.turn}  ", "muted"), *text(latency.name, "strong"))
+    lines = [head, _numbered(1, first, text("baseline", "muted"))]
+    lines += [_numbered(number, value, change(first, value)) for number, value in enumerate(others, 2)]
+    return [*lines, ()]
+
+
+def _numbered(number: int, value: float | None, difference: Line) -> Line:
+    written = pad(text(milliseconds(value) or "–"), 10, "right")
+    return (*text(f"    {number}", "muted"), *written, *text(" ms  ", "muted"), *difference)
 
 
 def _latency_row(turn: str, name: str, left: str, right: str, delta: Line, tone: Tone) -> Line:
@@ -161,24 +83,53 @@ def _latency_row(turn: str, name: str, left: str, right: str, delta: Line, tone:
     )
 
 
-def transcript_lines(transcripts: Sequence[TranscriptDiff]) -> list[Line]:
-    """Write what was said on both sides, word by word; `[-left-]` and `{+right+}` where they differ."""
+def transcript_lines(shown: SideBySide) -> list[Line]:
+    """Write what was said, word by word against the baseline; `[-left-]` and `{+right+}` where they differ."""
+    said = [
+        (each.turn, each.who == "assistant", number, each)
+        for number, diff in enumerate(shown.diffs, 2)
+        for each in diff.transcripts
+    ]
     lines: list[Line] = []
-    for said in transcripts:
-        equal = all(sign == "=" for sign, _ in said.words) and said.left is not None and said.right is not None
-        who: Tone = "client" if said.who == "user" else "server"
-        lines.append(
-            (Run("=", "muted") if equal else Run("≠", "changed"), Run(" "), Run(f"turn {said.turn} {said.who}", who))
-        )
-        lines.append((Run("    "), *_words(said)))
+    for (turn, _), group in groupby(sorted(said, key=lambda entry: entry[:3]), key=lambda entry: entry[:2]):
+        compared = [(number, each) for _, _, number, each in group]
+        lines += [_said_title(turn, [each for _, each in compared], many=len(shown.diffs) > 1)]
+        if len(shown.diffs) > 1:
+            lines += [_numbered_words(number, each) for number, each in compared]
+        else:
+            lines.append((Run("    "), *_words(compared[0][1])))
         lines.append(())
-    return lines or [text("no transcripts on either side", "muted")]
+    return lines or [text("no transcripts in any session", "muted")]
 
 
-def _words(said: TranscriptDiff) -> Line:
-    absent = [side for side, words in (("left", said.left), ("right", said.right)) if words is None]
-    runs: list[Run] = [Run(f"(none on the {' or the '.join(absent)}) ", "incomplete")] if absent else []
-    for sign, words in said.words:
+def _said_title(turn: int, compared: Sequence[TranscriptDiff], *, many: bool) -> Line:
+    equal = all(_is_equal(each) for each in compared)
+    who: Tone = "client" if compared[0].who == "user" else "server"
+    rate = () if many else _rate(compared[0])
+    sign = Run("=", "muted") if equal else Run("≠", "changed")
+    return (sign, Run(" "), Run(f"turn {turn} {compared[0].who}", who), *rate)
+
+
+def _is_equal(said: TranscriptDiff) -> bool:
+    return said.left is not None and said.right is not None and all(sign == "=" for sign, _ in said.words)
+
+
+def _numbered_words(number: int, said: TranscriptDiff) -> Line:
+    return (*text(f"    {number}  ", "muted"), *_words(said, many=True), *_rate(said))
+
+
+def _rate(said: TranscriptDiff) -> Line:
+    if said.word_error_rate is None or said.right is None:
+        return ()
+    return text(f"  WER {said.word_error_rate * 100:.0f} %", "incomplete" if said.word_error_rate else "muted")
+
+
+def _words(said: TranscriptDiff, *, many: bool = False) -> Line:
+    sides = ("in the baseline", "here") if many else ("on the left", "on the right")
+    absent = [side for side, words in zip(sides, (said.left, said.right), strict=True) if words is None]
+    runs: list[Run] = [Run(f"(none {' or '.join(absent)}) ", "incomplete")] if absent else []
+    for sign, whole in said.words:
+        words = shorten(whole, _SHOWN_CHARACTERS)
         if sign == "=":
             runs += text(f"{words} ")
         elif sign == "-":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,10 @@ MARKS: dict[str, Run] = {
     "live": Run("◌", "live"),
 }
 """A sign and a colour for each outcome: the colour is never alone."""
+
+
+BARS = "▁▂▃▄▅▆▇█"
+_FLOOR_DB = -48.0
 
 
 def mark(outcome: str) -> Run:
@@ -95,3 +100,11 @@ def who(summary: SessionSummary) -> str:
     """Name where a session went: target, model, transcription model."""
     parts = (summary.target, summary.model, summary.transcription_model)
     return " · ".join(part for part in parts if part)
+
+
+def bar(level: float) -> str:
+    """Draw a peak level (0..1) on a decibel scale, as ears hear it."""
+    if level <= 0:
+        return BARS[0]
+    share = 1 - max(20 * math.log10(level), _FLOOR_DB) / _FLOOR_DB
+    return BARS[min(round(share * (len(BARS) - 1)), len(BARS) - 1)]

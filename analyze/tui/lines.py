@@ -114,7 +114,7 @@ def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
             # A word of its own goes to the next line whole.
             broken.append(tuple(current))
             current, room = [Run(" " * indent)] if indent else [], width - indent
-        while cell_len(rest) > room:
+        while _is_wider(rest, room):
             head, rest = _split(rest, room)
             broken.append((*current, Run(head, run.tone)))
             current = [Run(" " * indent)] if indent else []
@@ -122,6 +122,12 @@ def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
         current.append(Run(rest, run.tone))
         room -= cell_len(rest)
     return [*broken, tuple(current)]
+
+
+def _is_wider(content: str, cells: int) -> bool:
+    # A long text is wider than a line at once: measuring all that is left of it, line by line, would take forever.
+    start = content[: 2 * max(cells, 0) + 1]
+    return cell_len(start) > cells or (len(content) > len(start) and cell_len(content) > cells)
 
 
 def _split(content: str, cells: int) -> tuple[str, str]:

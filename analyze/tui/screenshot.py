@@ -47,7 +47,7 @@ async def _draw(app: WiretapeApp, screen: ScreenName, sessions: Sequence[Session
             await settle(pilot)
             await press(pilot, "n")
         elif screen == "diff":
-            app.open_diff((failed or others)[0], (others or failed)[0])
+            app.open_diff([(failed or others)[0], (others or failed)[0]])
         await settle(pilot)
         return app.export_screenshot(simplify=True)
 

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
         RateOverTime,
         RunSummary,
         SessionDetail,
-        SessionDiff,
         SessionSummary,
         TimelineRow,
     )
     from analyze.audio_health import AudioHealth
     from analyze.findings import Finding, UnknownFailure
+    from analyze.playing import Playback
     from analyze.queries import Queries
     from analyze.session_order import ListedSessions, Order
+    from analyze.side_by_side import SideBySide
     from analyze.store import Store
     from capture.live import LiveJournals, LiveSession
     from replay.verdict import Verdict
@@ -118,8 +119,16 @@ class Source(Protocol):
         """Give the peak level of a track over the session's time."""
         ...
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        """Set two sessions side by side."""
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level of the audio that a row of the timeline carries."""
+        ...
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events whose payload holds some words; gives their seqs."""
+        ...
+
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline."""
         ...
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
@@ -161,6 +170,10 @@ class Source(Protocol):
 
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         """Write each track of a session as a WAV file and name the files."""
+        ...
+
+    def play(self, session_id: str, track: str) -> Playback:
+        """Begin to play a track on this machine's audio device."""
         ...
 
 
@@ -332,10 +345,20 @@ class RootSource:
         with self._queries() as queries:
             return queries.levels(session_id, track, bins)
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        """Set two sessions side by side."""
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        """Give the peak level of the audio that a row of the timeline carries."""
         with self._queries() as queries:
-            return queries.diff(left_id, right_id)
+            return queries.event_levels(session_id, row, bins)
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        """Find the events whose payload holds some words; gives their seqs."""
+        with self._queries() as queries:
+            return queries.find(session_id, words)
+
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        """Set two to eight sessions beside each other; the first is the baseline."""
+        with self._queries() as queries:
+            return queries.side_by_side(session_ids)
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over two dimensions."""
@@ -400,3 +423,10 @@ class RootSource:
         for track, path in paths.items():
             write_track(recording, track, path)
         return list(paths.values())
+
+    def play(self, session_id: str, track: str) -> Playback:
+        """Begin to play a track on this machine's audio device."""
+        from analyze.playing import Playback, track_samples
+        from capture.recording.reader import open_recording
+
+        return Playback(*track_samples(open_recording(self._root, session_id), track))

@@ -97,11 +97,15 @@ class Recording:
         """
         return [(span.format, span.audio) for span in self.spans(track)]
 
-    def spans(self, track: str) -> list[TrackSpan]:
-        """Give a track's audio as `audio` does, with the place of each span in the track."""
+    def spans(self, track: str, within: range | None = None) -> list[TrackSpan]:
+        """Give a track's audio as `audio` does, with the place of each span in the track.
+
+        `within` are the bytes of the track that are wanted: only the blocks that hold some of them are decoded.
+        """
         spans: list[TrackSpan] = []
+        blocks = (block for block in self._blocks(track) if within is None or _overlaps(block, within))
         try:
-            for stretch in _stretches(self._blocks(track)):
+            for stretch in _stretches(blocks):
                 audio = b"".join(map(decode_block, stretch))
                 spans.append(TrackSpan(stretch[0]["start_byte"], _format_of(stretch[0]), audio))
         except BlockDamaged as damage:
@@ -262,6 +266,10 @@ def _stretches(blocks: Iterator[Row]) -> Iterator[list[Row]]:
         stretch.append(block)
     if stretch:
         yield stretch
+
+
+def _overlaps(block: Row, within: range) -> bool:
+    return bool(block["start_byte"] < within.stop and block["start_byte"] + block["bytes"] > within.start)
 
 
 def _goes_on(before: Row, block: Row) -> bool:

@@ -153,6 +153,20 @@ def test_diff(failed_session: str, ok_session: str, analyze: Analyze) -> None:
         "delta_ms": 122.0,
         "ratio": pytest.approx(1.203, abs=0.001),
     }
+    assert diff["outcomes"]["outcome"] == ["failed", "ok"]
+    assert "events alike" not in analyze("diff", failed_session, "last", "--all")[1]
+
+
+def test_diff_of_many(failed_session: str, ok_session: str, analyze: Analyze) -> None:
+    status, out, _ = analyze("diff", failed_session, "last", failed_session)
+    assert status == 0
+    assert 'audio.input.transcription.model: [1 3] "gpt-4o-transcribe"  [2] "whisper-1"' in out
+    told = json.loads(analyze("diff", failed_session, "last", failed_session, "--json")[1])
+    assert [row["markers"] for row in told["rows"]][1] == ["=", "≠", "="]
+    assert told["comparisons"][0]["transcripts"][0]["word_error_rate"] is None
+    status, _, err = analyze("diff", *[failed_session] * 9)
+    assert status == 2
+    assert "2 to 8 sessions can be compared, not 9" in err
 
 
 def test_failures(failed_session: str, ok_session: str, analyze: Analyze) -> None:

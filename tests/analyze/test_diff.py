@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analyze.answers import PathChange, SessionDiff
-from analyze.diff import changes, diff_words
+from analyze.diff import changes, diff_words, word_error_rate
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
@@ -116,3 +116,20 @@ def test_values_absent_on_one_side() -> None:
 )
 def test_words(left: str, right: str, words: list[tuple[str, str]]) -> None:
     assert list(diff_words(left, right)) == words
+
+
+@pytest.mark.parametrize(
+    ("reference", "heard", "rate"),
+    [
+        ("what is the weather", "what is the weather", 0.0),
+        ("Where is my order?", "where is my order", 0.0),
+        ("don't", "don’t", 0.0),
+        ("your order left this morning", "your parcel left today", 3 / 5),
+        ("one", "one two three", 2.0),
+        ("all gone", "", 1.0),
+        ("", "anything", None),
+        ("…", "anything", None),
+    ],
+)
+def test_the_word_error_rate(reference: str, heard: str, rate: float | None) -> None:
+    assert word_error_rate(reference, heard) == rate

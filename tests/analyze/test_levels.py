@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analyze.levels import peak_levels
+from analyze.levels import peak_levels, range_levels
 from capture.audio import PCM16_24K, AudioFormat
 from capture.recording.reader import TrackSpan
 from tests.analyze.conftest import tone
@@ -47,3 +49,19 @@ def test_audio_around_a_hole_is_heard_at_its_own_time() -> None:
 def test_nothing_to_measure(duration_ms: float, bins: int, length: int) -> None:
     assert peak_levels([TrackSpan(0, PCM16_24K, LOUD)], [chunk(0, 0, 4800)], duration_ms, bins) == [0.0] * length
     assert peak_levels([], [], 100, 2) == [0.0, 0.0]
+
+
+def test_a_stretch_of_a_track_is_measured_as_it_was_sent() -> None:
+    quiet = PCM16_24K.silence(100)
+    spans = [TrackSpan(0, PCM16_24K, quiet + LOUD), TrackSpan(9600, PCM16_24K, quiet)]
+    assert range_levels(spans, 2400, 9600, 4) == pytest.approx([0, 0.5, 0.5, 0], abs=0.01)
+    # Half a sample at either end, and fewer samples than bins.
+    assert range_levels(spans, 4801, 3, 24) == pytest.approx([0.0, 0.0], abs=0.1)
+    assert range_levels(spans, 50_000, 100, 4) == []
+
+
+@given(st.integers(0, 15_000), st.integers(0, 15_000), st.integers(0, 50))
+def test_any_stretch_has_no_more_levels_than_bins(start: int, length: int, bins: int) -> None:
+    levels = range_levels([TrackSpan(0, PCM16_24K, LOUD), TrackSpan(4800, PCM16_24K, LOUD)], start, length, bins)
+    assert len(levels) <= bins
+    assert all(0 <= level <= 1 for level in levels)

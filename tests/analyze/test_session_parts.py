@@ -4,7 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analyze.session_parts import read_failing_seqs, read_levels, read_messages, read_rows_at, read_timeline
+from analyze.session_parts import (
+    find_in_payloads,
+    read_event_levels,
+    read_failing_seqs,
+    read_levels,
+    read_messages,
+    read_rows_at,
+    read_timeline,
+)
 from analyze.store import Store
 from tests.analyze.conftest import FAILED_KEY
 
@@ -40,3 +48,16 @@ def test_the_messages_behind_a_row(failed_session: str, store: Store) -> None:
 def test_levels_over_the_session(failed_session: str, store: Store) -> None:
     levels = read_levels(store, failed_session, "client", 10)
     assert levels == pytest.approx([0.5, 0.5, *[0.0] * 8], abs=0.01)
+
+
+def test_the_levels_of_the_audio_that_a_row_carries(failed_session: str, store: Store) -> None:
+    rows = read_timeline(store, failed_session, fold=True).rows
+    audio = next(row for row in rows if row.type == "response.output_audio.delta")
+    assert read_event_levels(store, failed_session, audio, 4) == pytest.approx([0.5] * 4, abs=0.01)
+    assert read_event_levels(store, failed_session, rows[0], 4) == []
+
+
+def test_words_are_found_in_payloads_whatever_their_case(failed_session: str, store: Store) -> None:
+    (failed,) = read_failing_seqs(store, failed_session)[FAILED_KEY]
+    assert find_in_payloads(store, failed_session, "SERVER_error") == [failed]
+    assert find_in_payloads(store, failed_session, "100 %_") == []

@@ -242,6 +242,7 @@ def test_turns_under_voice_detection(root: Root) -> None:
         "response_status": "completed",
         "answer": "Sunny, all day.",
         "transcription": "completed",
+        "first_transcript_ms": 1710.0,
         "transcribed_ms": 1710.0,
         "transcript": "what is the weather",
     }

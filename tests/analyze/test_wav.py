@@ -41,7 +41,7 @@ def test_one_file_has_one_rate(root: Root, tmp_path: Path) -> None:
 class WithHole(Recording):
     """A track of which the middle was not kept."""
 
-    def spans(self, track: str) -> list[TrackSpan]:  # noqa: ARG002 - as the class it stands for
+    def spans(self, track: str, within: range | None = None) -> list[TrackSpan]:  # noqa: ARG002 - as the class it stands for
         return [TrackSpan(4800, PCM16_24K, b"\x01\x00" * 2400), TrackSpan(960_000, PCM16_24K, b"\x02\x00" * 2400)]
 
 

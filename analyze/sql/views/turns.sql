@@ -122,6 +122,7 @@ SELECT
         WHEN p.opened_by = 'committed' AND COALESCE(s.transcription_model, s.transcription_model_echoed) IS NOT NULL
             THEN 'missing'
     END AS transcription,                                   -- completed, failed or missing; NULL: not asked for
+    t.first_ms AS first_transcript_ms,                      -- first words of the transcription
     t.ended_ms AS transcribed_ms,                           -- the transcription completed or failed
     t.transcript                                            -- what the user said
 FROM _turn_answers AS p

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from textual.screen import Screen
+from textual.worker import WorkType
 
 from analyze.tui.lines import ELLIPSIS, Line, Run, text
 from analyze.tui.source import Source
@@ -42,7 +43,9 @@ class SourceScreen(Screen[ResultT]):
             else:
                 answered(answer)
 
-        self.run_worker(work(), group=kind, exclusive=True)
+        # The function, not its coroutine: one that is replaced before its turn was then never begun.
+        worker: WorkType[None] = work
+        self.run_worker(worker, group=kind, exclusive=True)
 
     def complain(self, sentence: str) -> None:
         """Show what went wrong until something works; an empty sentence takes it away."""

@@ -1,4 +1,4 @@
-"""Two sessions side by side: aligned events, configuration, latencies, transcripts."""
+"""Two to eight sessions side by side: aligned events, configuration, latencies, transcripts, outcomes."""
 
 from __future__ import annotations
 
@@ -10,99 +10,19 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
-from analyze.answers import DiffRow, SessionDiff, SessionSummary
-from analyze.tui.diff_lines import (
-    PairLine,
-    configuration_lines,
-    halves,
-    latency_lines,
-    pair_heading,
-    pair_line,
-    pair_lines,
-    transcript_lines,
-)
-from analyze.tui.figures import mark, seconds, who
-from analyze.tui.lines import Line, Run, columns, text
+from analyze.side_by_side import SideBySide, configuration_places, outcomes, turn_latencies
+from analyze.tui.diff_lines import configuration_lines, latency_lines, outcome_lines, transcript_lines
+from analyze.tui.lines import Line, Run, text
 from analyze.tui.screens.base import SourceScreen
+from analyze.tui.screens.event_pair import EventPairScreen
 from analyze.tui.source import Source
+from analyze.tui.widgets.aligned_rows import AlignedRows
+from analyze.tui.widgets.compared import Compared
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.painted import Block
-from analyze.tui.widgets.row_list import RowList
 
-VIEWS = ("events", "configuration", "latencies", "transcripts")
-
-
-class PairRows(RowList):
-    """The aligned events; stretches of equal ones fold."""
-
-    def __init__(self) -> None:
-        super().__init__(id="events")
-        self.set_reactive(RowList.empty_text, "comparing …")
-        self._rows: Sequence[DiffRow] = ()
-        self._unfolded: frozenset[int] = frozenset()
-        self.lines: Sequence[PairLine] = ()
-
-    def show(self, rows: Sequence[DiffRow]) -> None:
-        """Show other rows, all equal stretches folded."""
-        self._rows, self._unfolded = rows, frozenset()
-        self.empty_text = "no events on either side"
-        self.lines = pair_lines(rows)
-        self.rows_changed()
-
-    @property
-    def row_count(self) -> int:
-        """Lines as they are folded now."""
-        return len(self.lines)
-
-    def row_at(self, index: int, width: int) -> Line:
-        """Draw one line, after the cursor's sign."""
-        return (Run("› " if index == self.cursor else "  ", "strong"), *pair_line(self.lines[index], width - 2))
-
-    def heading(self, width: int) -> Line:
-        """Name the columns."""
-        return (Run("  "), *pair_heading(width - 2))
-
-    def toggle(self) -> None:
-        """Unfold or fold the stretch under the cursor."""
-        stretch = self.lines[self.cursor].stretch if self.lines else None
-        if stretch is not None:
-            self._unfolded ^= {stretch}
-            self.lines = pair_lines(self._rows, self._unfolded)
-            self.rows_changed(self.cursor)
-
-    def go_to_difference(self, step: int) -> bool:
-        """Move to the next (1) or last (-1) pair that differs; False where there is none that way."""
-        ahead = range(self.cursor + step, len(self.lines) if step > 0 else -1, step)
-        found = next((at for at in ahead if self.lines[at].differs), None)
-        if found is not None:
-            self.cursor = found
-        return found is not None
-
-
-class Sides(Block):
-    """Which session stands left and which right."""
-
-    def __init__(self) -> None:
-        super().__init__([(), ()])
-        self._sides: tuple[SessionSummary, ...] = ()
-
-    def show(self, left: SessionSummary, right: SessionSummary) -> None:
-        """Name both sides."""
-        self._sides = (left, right)
-        self.refresh()
-
-    def lines_at(self, width: int) -> Sequence[Line]:
-        """Write id and outcome over where each went."""
-        cells = halves(width, 9)
-        ids = [_identity(side) for side in self._sides]
-        places = [text(f"{who(side)} · {seconds(side.duration_ms)} s", "muted") for side in self._sides]
-        return [(Run("    "), *columns(list(zip(row, cells, strict=False)), " │ ")) for row in (ids, places)]
-
-
-def _identity(side: SessionSummary) -> Line:
-    cell = f"  {side.cell}" if side.cell else ""
-    return (mark(side.outcome), Run(" "), *text(side.session_id, "strong"), *text(cell, "muted"))
+VIEWS = ("events", "configuration", "latencies", "transcripts", "outcomes")
 
 
 class Views(Block):
@@ -121,76 +41,102 @@ class Views(Block):
 
     def lines_at(self, width: int) -> Sequence[Line]:
         """Write the names."""
-        del width
+        gap = Run("  " if width >= 90 else " ")
         runs: list[Run] = [Run(" ")]
         for number, name in enumerate(VIEWS, 1):
             count = self._counts.get(name)
             differs = "" if count is None else f" ≠{count}" if count else " ="
             runs += [
-                Run(f" {number} ", "muted"),
+                Run(f"{number} ", "muted"),
                 Run(name, "link" if name == self.current else "muted"),
                 Run(differs, "incomplete" if count else "muted"),
-                Run("  "),
+                gap,
             ]
         return [tuple(runs)]
 
 
 class DiffScreen(SourceScreen[None]):
-    """The differences of two sessions, the baseline at the left."""
+    """The differences of sessions from a baseline, which stands first."""
 
     CSS_PATH = "diff.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "next_difference(1)", "next difference"),
         Binding("N", "next_difference(-1)", "Difference before", show=False),
-        Binding("enter", "unfold", "unfold"),
+        Binding("enter", "open", "open", tooltip="Open both messages side by side, or unfold equal events"),
+        Binding("a", "every", "all", tooltip="Show all events, or fold those that are equal"),
         Binding("tab", "turn(1)", "next view"),
         Binding("shift+tab", "turn(-1)", "View before", show=False),
         Binding("1", "view('events')", "Events", show=False),
         Binding("2", "view('configuration')", "Configuration", show=False),
         Binding("3", "view('latencies')", "Latencies", show=False),
         Binding("4", "view('transcripts')", "Transcripts", show=False),
-        Binding("x", "swap", "swap sides"),
+        Binding("5", "view('outcomes')", "Outcomes, audio lengths and tokens", show=False),
+        Binding("right", "choose(1)", "Next session", show=False),
+        Binding("left", "choose(-1)", "Session before", show=False),
+        Binding("b,x", "baseline", "baseline", tooltip="Make the chosen session the baseline; of two, swap them"),
         Binding("question_mark", "app.help", "help"),
         Binding("q,escape", "app.pop_screen", "back"),
     ]
 
-    def __init__(self, source: Source, left_id: str, right_id: str) -> None:
+    current: reactive[int] = reactive(1, init=False)
+    """Position of the chosen session; 0 is the baseline."""
+
+    def __init__(self, source: Source, session_ids: Sequence[str]) -> None:
         super().__init__(source)
-        self.left_id, self.right_id = left_id, right_id
+        self.session_ids = list(session_ids)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield TopLine()
-        yield Sides()
+        yield Compared()
         yield Views()
         yield Block(id="notice")
         with ContentSwitcher(initial=VIEWS[0]):
-            yield PairRows()
+            yield AlignedRows()
             for name in VIEWS[1:]:
                 yield LineView(id=name)
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Compare."""
-        self.place(text("diff"))
-        self.query_one(PairRows).focus()
+        self.place(text("diff"), text(f"{len(self.session_ids)} sessions"))
+        self.events.focus()
         self._read()
 
-    def _read(self) -> None:
-        left_id, right_id = self.left_id, self.right_id
-        self.ask(lambda: self.source.diff(left_id, right_id), self._show, kind="diff")
+    @property
+    def events(self) -> AlignedRows:
+        """The aligned events."""
+        return self.query_one(AlignedRows)
 
-    def _show(self, diff: SessionDiff) -> None:
-        self.query_one(Sides).show(diff.left, diff.right)
-        self.query_one(Views).show(difference_counts(diff))
-        self.query_one(PairRows).show(diff.rows)
+    def _read(self) -> None:
+        session_ids = tuple(self.session_ids)
+        self.ask(lambda: self.source.side_by_side(session_ids), self._show, kind="diff")
+
+    def _show(self, shown: SideBySide) -> None:
+        self.query_one(Compared).show([detail.summary for detail in shown.details])
+        self.query_one(Views).show(difference_counts(shown))
+        self.events.show(shown.rows)
         lines = {
-            "configuration": configuration_lines(diff.configuration_asked, diff.configuration_echoed),
-            "latencies": latency_lines(diff.latencies),
-            "transcripts": transcript_lines(diff.transcripts),
+            "configuration": configuration_lines(*configuration_places(shown)),
+            "latencies": latency_lines(turn_latencies(shown)),
+            "transcripts": transcript_lines(shown),
+            "outcomes": outcome_lines(outcomes(shown)),
         }
-        for name, shown in lines.items():
-            self.query_one(f"#{name}", LineView).show(shown)
+        for name, content in lines.items():
+            self.query_one(f"#{name}", LineView).show(content)
+
+    def validate_current(self, current: int) -> int:
+        """Keep to the sessions that are compared with the baseline."""
+        return max(1, min(current, len(self.session_ids) - 1))
+
+    def watch_current(self, current: int) -> None:
+        """Light the column of the chosen session."""
+        self.query_one(Compared).current = current
+        self.events.column = current
+
+    def action_choose(self, step: int) -> None:
+        """Choose the next session, or the one before."""
+        self.current += step
 
     def action_view(self, name: str) -> None:
         """Show one of the views."""
@@ -204,30 +150,46 @@ class DiffScreen(SourceScreen[None]):
         self.action_view(VIEWS[(at + step) % len(VIEWS)])
 
     def action_next_difference(self, step: int) -> None:
-        """Go to the next pair of events that differs, or the one before."""
+        """Go to the next event that differs, or the one before."""
         self.action_view(VIEWS[0])
         way = "after" if step > 0 else "before"
-        if not self.query_one(PairRows).go_to_difference(step):
+        if not self.events.go_to_difference(step):
             self.hint(f"no difference {way} this line")
 
-    def action_unfold(self) -> None:
-        """Unfold or fold a stretch of equal events."""
-        self.query_one(PairRows).toggle()
+    def action_every(self) -> None:
+        """Show all events, or only what differs with equal stretches folded."""
+        self.action_view(VIEWS[0])
+        self.events.show_every(not self.events.every)
+
+    def action_open(self) -> None:
+        """Unfold or fold a stretch of equal events, or open both messages side by side."""
+        if self.query_one(Views).current != VIEWS[0] or self.events.toggle():
+            return
+        row = self.events.current_event()
+        if row is not None:
+            left, right = ((self.session_ids[at], row.rows[at]) for at in (0, self.current))
+            if left[1] is None and right[1] is None:
+                self.hint(f"session {self.current + 1} has no such event: → chooses another")
+            else:
+                self.app.push_screen(EventPairScreen(self.source, left, right))
 
     def on_row_list_opened(self) -> None:
-        """Unfold or fold what was clicked."""
-        self.action_unfold()
+        """Open what was clicked."""
+        self.action_open()
 
-    def action_swap(self) -> None:
-        """Put the left session at the right."""
-        self.left_id, self.right_id = self.right_id, self.left_id
+    def action_baseline(self) -> None:
+        """Compare with the chosen session from now on."""
+        at = self.current
+        self.session_ids[0], self.session_ids[at] = self.session_ids[at], self.session_ids[0]
         self._read()
 
 
-def difference_counts(diff: SessionDiff) -> dict[str, int]:
-    """Count what differs in each view; latencies that differ by chance are not counted."""
+def difference_counts(shown: SideBySide) -> dict[str, int]:
+    """Count what differs in each view; latencies and lengths that differ by chance are not counted."""
+    changed = [place.path for diff in shown.diffs for place in (*diff.configuration_asked, *diff.configuration_echoed)]
+    said = [(each.turn, each.who) for diff in shown.diffs for each in diff.transcripts if each.left != each.right]
     return {
-        "events": sum(row.marker != "=" for row in diff.rows),
-        "configuration": len({place.path for place in (*diff.configuration_asked, *diff.configuration_echoed)}),
-        "transcripts": sum(said.left != said.right for said in diff.transcripts),
+        "events": sum(row.differs for row in shown.rows),
+        "configuration": len(set(changed)),
+        "transcripts": len(set(said)),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -12,27 +11,33 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 
-from analyze.answers import EventDetail, SessionDetail, TimelineRow
+from analyze.answers import SessionDetail, TimelineRow
 from analyze.findings import Finding
-from analyze.tui.lines import text
-from analyze.tui.payload import event_lines
-from analyze.tui.screens.base import SourceScreen
+from analyze.tui.lines import Line, text
+from analyze.tui.marks import marks_of
+from analyze.tui.payload import event_lines, first_found
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
 from analyze.tui.screens.replay import ReplayScreen
+from analyze.tui.screens.session_audio import SessionAudio
+from analyze.tui.screens.waterfall import WaterfallScreen
 from analyze.tui.source import Source
+from analyze.tui.time_axis import ZOOM
+from analyze.tui.widgets.event_view import EventView
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.levels import BINS, Levels, marks_of
-from analyze.tui.widgets.line_view import LineView
+from analyze.tui.widgets.levels import Levels, bins_for
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
-from analyze.tui.widgets.timeline import Timeline
+from analyze.tui.widgets.timeline import Timeline, belongs_to
 from analyze.tui.widgets.turn_bars import TurnBars
 
+WAVEFORM_CELLS = 18
+"""Of an event's audio; with its length and peak it fits the narrowest detail."""
 
-class SessionScreen(SourceScreen[None]):
+
+class SessionScreen(SessionAudio):
     """Everything about one session, on one time axis."""
 
     CSS_PATH = "session.tcss"
@@ -44,9 +49,15 @@ class SessionScreen(SourceScreen[None]):
         Binding("enter", "unfold", "unfold", tooltip="Unfold a run of events, or open the event"),
         Binding("j", "search", "search", tooltip="Search in the payloads"),
         Binding("J", "next_match", "Next match", show=False),
+        Binding("plus,equals_sign", "zoom(1)", "zoom", key_display="+ -", tooltip="Zoom in on the time axis"),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False),
+        Binding("0", "zoom(0)", "Show the whole session", show=False),
+        Binding("right", "along(1)", "Later", show=False),
+        Binding("left", "along(-1)", "Earlier", show=False),
+        Binding("l", "latencies", "latencies", tooltip="How long each step of each turn took"),
         Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
-        Binding("w", "wav", "wav", tooltip="Write the audio of both sides as WAV files"),
+        *SessionAudio.KEYS,
         Binding("r", "replay", "replay", tooltip="Show and copy the command that replays this session"),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("q,escape", "back", "back"),
@@ -61,8 +72,7 @@ class SessionScreen(SourceScreen[None]):
             self.right_id = right_id
 
     def __init__(self, source: Source, session_id: str) -> None:
-        super().__init__(source)
-        self.session_id = session_id
+        super().__init__(source, session_id)
         self.detail: SessionDetail | None = None
         self.rows: Sequence[TimelineRow] = ()
         self.evidence: Sequence[int] = ()
@@ -77,7 +87,7 @@ class SessionScreen(SourceScreen[None]):
         yield TurnBars()
         with Horizontal(id="events"):
             yield Timeline()
-            yield LineView(id="detail")
+            yield EventView(id="detail")
         yield SearchBar()
         yield KeyLine()
 
@@ -89,22 +99,35 @@ class SessionScreen(SourceScreen[None]):
         self.ask(lambda: source.session(session_id), self._show_session, kind="session")
         self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
         self.ask(lambda: source.session_findings(session_id), self._show_findings, kind="findings")
-        self.ask(
-            lambda: (source.levels(session_id, "client", BINS), source.levels(session_id, "server", BINS)),
-            lambda levels: self.query_one(Levels).show_levels(*levels),
-            kind="levels",
-        )
 
     @property
     def timeline(self) -> Timeline:
         """The events."""
         return self.query_one(Timeline)
 
+    @property
+    def side_at_cursor(self) -> str:
+        """Whose event the cursor is on."""
+        entry = self.timeline.current
+        return "client" if entry is None else entry.row.sender
+
+    @property
+    def levels(self) -> Levels:
+        """The time axis."""
+        return self.query_one(Levels)
+
     def _show_session(self, detail: SessionDetail) -> None:
         self.detail = detail
         self.query_one(SessionHead).show(detail)
         self.query_one(TurnBars).show(detail.turns)
         self._mark_levels()
+        # How finely levels are measured depends on how long the session is.
+        bins, session_id = bins_for(detail.summary.duration_ms or 0.0), self.session_id
+        self.ask(
+            lambda: [self.source.levels(session_id, track, bins) for track in ("client", "server")],
+            lambda levels: self.levels.show_levels(*levels),
+            kind="levels",
+        )
 
     def _show_findings(self, findings: Sequence[Finding]) -> None:
         self.evidence = sorted({seq for finding in findings for seq in finding.evidence})
@@ -119,21 +142,27 @@ class SessionScreen(SourceScreen[None]):
     def _mark_levels(self) -> None:
         if self.detail is not None and self.rows:
             marks = marks_of(self.detail.turns, self.rows)
-            self.query_one(Levels).show_marks(marks, self.detail.summary.duration_ms or 0.0)
+            self.levels.show_marks(marks, self.detail.summary.duration_ms or 0.0)
 
-    @on(RowList.Moved)
+    @on(RowList.Moved, "Timeline")
     def _show_event(self) -> None:
         entry = self.timeline.current
         if entry is None:
             return
         row, needle = entry.row, self.query_one(SearchBar).needle
 
-        def show(events: Sequence[EventDetail]) -> None:
-            lines = [line for event in events for line in event_lines(event, row, needle)]
-            self.query_one("#detail", LineView).show(lines)
+        def read() -> tuple[list[Line], int | None]:
+            levels = self.source.event_levels(self.session_id, row, WAVEFORM_CELLS) if row.audio_ms else ()
+            events = self.source.events(self.session_id, row.first_seq, row.first_seq)
+            lines = [line for event in events for line in event_lines(event, row, needle, levels)]
+            return lines, first_found(lines) if needle else None
+
+        def show(answer: tuple[list[Line], int | None]) -> None:
+            self.query_one("#detail", EventView).show(*answer)
 
         self.query_one(TurnBars).follow(row.offset_ms)
-        self.ask(lambda: self.source.events(self.session_id, row.first_seq, row.first_seq), show, kind="event")
+        self.levels.follow(row.offset_ms)
+        self.ask(read, show, kind="event")
 
     def action_next_error(self, step: int) -> None:
         """Go to the next event that failed, or the one before."""
@@ -141,7 +170,7 @@ class SessionScreen(SourceScreen[None]):
         if not self.timeline.go_to_error(step):
             self.hint(f"no failure {way} this event")
 
-    @on(RowList.Opened)
+    @on(RowList.Opened, "Timeline")
     def action_unfold(self) -> None:
         """Unfold or fold a run; open the detail of a single event."""
         entry = self.timeline.current
@@ -157,12 +186,16 @@ class SessionScreen(SourceScreen[None]):
 
     def _unfold(self, run: TimelineRow, seq: int | None = None) -> None:
         def show(rows: Sequence[TimelineRow]) -> None:
-            events = [row for row in rows if _belongs(row, run)]
+            events = [row for row in rows if belongs_to(row, run)]
             self.timeline.unfold(run, events)
             if seq is not None:
                 self.timeline.go_to_seq(seq)
 
         self.ask(lambda: self.source.timeline(self.session_id, fold=False), show, kind="unfold")
+
+    @on(RowList.Opened, "EventView")
+    def _fold(self) -> None:
+        self.query_one("#detail", EventView).action_fold()
 
     def action_search(self) -> None:
         """Type what to look for."""
@@ -175,14 +208,9 @@ class SessionScreen(SourceScreen[None]):
 
     @on(SearchBar.Typed)
     def _search(self, event: SearchBar.Typed) -> None:
-        needle = event.content.casefold()
-        if not event.accepted or not needle or not self.rows:
+        words = event.content
+        if not event.accepted or not words or not self.rows:
             return
-        last_seq = max(row.last_seq for row in self.rows)
-
-        def find() -> list[int]:
-            events = self.source.events(self.session_id, 0, last_seq)
-            return [found.seq for found in events if needle in found.payload.casefold()]
 
         def show(matches: Sequence[int]) -> None:
             self.query_one(SearchBar).show_matches(matches)
@@ -190,7 +218,7 @@ class SessionScreen(SourceScreen[None]):
                 self.timeline.focus()
                 self.action_next_match()
 
-        self.ask(find, show, kind="search")
+        self.ask(lambda: self.source.find(self.session_id, words), show, kind="search")
 
     @on(SearchBar.Left)
     def _leave_search(self) -> None:
@@ -222,6 +250,22 @@ class SessionScreen(SourceScreen[None]):
             self.timeline.go_to_seq(seq)
             self._show_event()
 
+    def action_zoom(self, step: int) -> None:
+        """Show less (1) or more (-1) of the session on the time axis, or all of it (0)."""
+        axis = self.levels.axis
+        self.levels.zoom(ZOOM**step if step else axis.span_ms / (axis.duration_ms or 1.0))
+
+    def action_along(self, step: int) -> None:
+        """Go along the time axis by an eighth of what is in sight; the timeline follows."""
+        entry = self.timeline.current
+        if entry is not None and entry.row.offset_ms is not None:
+            self.timeline.go_to_time(entry.row.offset_ms + step * self.levels.axis.span_ms / 8, step)
+
+    def action_latencies(self) -> None:
+        """Show how long each step of each turn took."""
+        if self.detail is not None:
+            self.app.push_screen(WaterfallScreen(self.detail))
+
     def action_configuration(self) -> None:
         """Show what was asked for beside what was echoed."""
         if self.detail is not None:
@@ -236,14 +280,6 @@ class SessionScreen(SourceScreen[None]):
 
         if self.detail is not None:
             self.app.push_screen(PickScreen(self.source, self.detail.summary), picked)
-
-    def action_wav(self) -> None:
-        """Write the audio to the current folder."""
-
-        def written(paths: Sequence[Path]) -> None:
-            self.notify("\n".join(str(path) for path in paths), title="Written", markup=False)
-
-        self.ask(lambda: self.source.write_wav(self.session_id, Path.cwd()), written, kind="wav")
 
     def action_replay(self) -> None:
         """Open the form that sends this session again."""
@@ -261,8 +297,3 @@ class SessionScreen(SourceScreen[None]):
             self._show_event()
         else:
             self.app.pop_screen()
-
-
-def _belongs(row: TimelineRow, run: TimelineRow) -> bool:
-    same = (row.sender, row.kind, row.type) == (run.sender, run.kind, run.type)
-    return same and run.first_seq <= row.first_seq <= run.last_seq

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from analyze.answers import TimelineRow
 from analyze.tui.figures import length
@@ -55,6 +58,12 @@ def event_words(row: TimelineRow) -> Line:
     return join([count, audio, said])
 
 
+def belongs_to(row: TimelineRow, run: TimelineRow) -> bool:
+    """Tell whether an event is one of a folded run."""
+    same = (row.sender, row.kind, row.type) == (run.sender, run.kind, run.type)
+    return same and run.first_seq <= row.first_seq <= run.last_seq
+
+
 def _sign(entry: Entry) -> Line:
     if entry.row.error:
         return (Run("▲", "failed"),)
@@ -82,6 +91,12 @@ COLUMNS: tuple[Column[Entry], ...] = (
 
 class Timeline(VirtualTable[Entry]):
     """The folded events; runs unfold in place."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Rows are cut to the width, so that these keys are free for the time axis.
+        Binding("left", "screen.along(-1)", "Earlier", show=False),
+        Binding("right", "screen.along(1)", "Later", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__(COLUMNS, key=lambda entry: entry.key, empty_text="reading …")
@@ -114,6 +129,17 @@ class Timeline(VirtualTable[Entry]):
         exact = [at for at in holding if self.rows[at].row.first_seq == seq]
         if holding:
             self.cursor = (exact or holding)[0]
+
+    def go_to_time(self, at_ms: float, step: int) -> None:
+        """Move to the first row from a moment on (1), or the last up to it (-1), and by one row at least."""
+        ahead = range(self.cursor + step, len(self.rows) if step > 0 else -1, step)
+        for at in ahead:
+            offset_ms = self.rows[at].row.offset_ms
+            if offset_ms is not None and (offset_ms - at_ms) * step >= 0:
+                self.cursor = at
+                return
+        if ahead:
+            self.cursor = ahead[-1]
 
     def holds(self, seq: int) -> bool:
         """Tell whether an event has a row of its own."""

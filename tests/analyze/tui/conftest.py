@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +42,7 @@ from analyze.findings import Finding, UnknownFailure, find_unknown
 from analyze.over_time import rates_over_time
 from analyze.session_order import FINDING as BY_FINDING
 from analyze.session_order import NEWEST_FIRST, ListedSessions, NotedSession, Order, order_sql
+from analyze.side_by_side import SideBySide, set_beside
 from analyze.summaries import by_finding
 from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
@@ -370,7 +373,9 @@ class FakeSource:
             "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}, "output": {"voice": "marin"}},
             "instructions": "Be brief and kind.",
         }
-        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (TURN,), (), self.health)
+        slower = 0.0 if summary.outcome == "failed" else 122.0
+        turn = replace(TURN, first_audio_ms=3871.0 + slower)
+        return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (turn,), (), self.health)
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         self._note("timeline", session_id, fold)
@@ -386,8 +391,25 @@ class FakeSource:
         loud = range(int(begin * bins), int(end * bins))
         return [0.005 * 2 ** (7 * abs(math.sin(at / 9))) if at in loud else 0.0 for at in range(bins)]
 
+    def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
+        self._note("event_levels", session_id, row.first_seq, row.last_seq, bins)
+        return [0.005 * 2 ** (7 * abs(math.sin(at / 3))) for at in range(bins)]
+
+    def find(self, session_id: str, words: str) -> list[int]:
+        self._note("find", session_id, words)
+        seqs = range(TIMELINE[-1].last_seq + 1)
+        return [seq for seq in seqs if words.casefold() in make_event(seq).payload.casefold()]
+
+    def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
+        self._note("side_by_side", *session_ids)
+        baseline, *others = session_ids
+        details = [self.session(session_id) for session_id in session_ids]
+        # The third is like the baseline: then rows and places differ in some of the sessions only.
+        diffs = [self.diff(baseline, other) for other in others]
+        diffs[1:2] = [_alike(diff) for diff in diffs[1:2]]
+        return set_beside(details, diffs)
+
     def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        self._note("diff", left_id, right_id)
         left, right = self.session(left_id).summary, self.session(right_id).summary
         completed = row(106, 3950.0, "server", FAILED.replace("failed", "completed"), "Where is my order?")
         changed = PathChange("session.audio.input.transcription.model", '"gpt-4o-transcribe"', '"whisper-1"')
@@ -477,9 +499,22 @@ class FakeSource:
         self._note("audio_health", session_id)
         return self.health
 
+    def play(self, session_id: str, track: str) -> Any:
+        self._note("play", session_id, track)
+        return SimpleNamespace(ended=Event(), stop=lambda: self._note("stop"))
+
     def write_wav(self, session_id: str, folder: Path) -> list[Path]:
         self._note("write_wav", session_id, folder)
         return [folder / f"{session_id}-{track}.wav" for track in ("client", "server")]
+
+
+def _alike(diff: SessionDiff) -> SessionDiff:
+    equal = [row for row in diff.rows if row.left is not None]
+    rows = tuple(
+        replace(row, marker="=", right=row.left, changes=(), latency_right_ms=row.latency_left_ms) for row in equal
+    )
+    said = tuple(replace(each, right=each.left, words=(("=", each.left or ""),)) for each in diff.transcripts)
+    return replace(diff, rows=rows, configuration_asked=(), transcripts=said)
 
 
 @pytest.fixture

@@ -143,6 +143,6 @@ def test_without_a_terminal_it_says_what_to_do_instead(root: Root) -> None:
 def test_every_style_rule_starts_with_the_name_of_its_screen(path: Path) -> None:
     rules = [part.split("{")[0] for part in path.read_text().split("}") if "{" in part]
     selectors = [selector.strip() for rule in rules for selector in rule.split(",")]
-    screen = f"{path.stem.title()}Screen"
+    screen = f"{path.stem.title().replace('_', '')}Screen"
     assert selectors
     assert [selector for selector in selectors if not selector.startswith(screen)] == []

@@ -52,3 +52,8 @@ def test_every_outcome_has_a_sign_of_its_own() -> None:
 
 def test_plural() -> None:
     assert [figures.counted(1, "turn"), figures.counted(1204, "session")] == ["1 turn", "1,204 sessions"]
+
+
+@pytest.mark.parametrize(("level", "sign"), [(0.0, "▁"), (0.001, "▁"), (0.02, "▃"), (0.1, "▅"), (0.5, "▇"), (1.0, "█")])
+def test_levels_are_drawn_in_decibels(level: float, sign: str) -> None:
+    assert figures.bar(level) == sign

@@ -41,7 +41,7 @@ def test_every_question_of_the_screens_is_answered(root: Root, failed_session: s
     assert source.timeline(failed_session)
     assert source.events(failed_session, 0, 1)[0].type == "session.created"
     assert len(source.levels(failed_session, "client", 10)) == 10
-    assert source.diff(failed_session, ok_session).transcripts
+    assert source.side_by_side([failed_session, ok_session]).diffs[0].transcripts
     assert source.failures(("transcription_model", "region")).total.failed == 1
     assert [finding.session_id for finding in source.findings()] == [failed_session]
     assert len(source.session_findings(failed_session)) == 1

@@ -19,7 +19,7 @@ QUESTIONS = {
     "timeline": ("enter",),
     "events": ("enter",),
     "levels": ("enter",),
-    "diff": ("space", "d"),
+    "side_by_side": ("space", "d"),
     "failures": ("f",),
     "runs": ("f",),
     "verdict": ("f",),

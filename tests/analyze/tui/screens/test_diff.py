@@ -7,8 +7,9 @@ import pytest
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
-from analyze.tui.screens.diff import DiffScreen, PairRows, difference_counts
+from analyze.tui.screens.diff import DiffScreen, difference_counts
 from analyze.tui.screenshot import press, settle
+from analyze.tui.widgets.aligned_rows import AlignedRows
 
 Shown = Callable[[App[None]], str]
 
@@ -18,11 +19,11 @@ def app(source: Any) -> WiretapeApp:
     return WiretapeApp(source)
 
 
-async def open_diff(app: WiretapeApp, pilot: Any, source: Any) -> PairRows:
+async def open_diff(app: WiretapeApp, pilot: Any, source: Any) -> AlignedRows:
     await settle(pilot)
-    app.open_diff(source.listed[0].session_id, source.listed[5].session_id)
+    app.open_diff([source.listed[at].session_id for at in (0, 5)])
     await settle(pilot)
-    return app.screen.query_one(PairRows)
+    return app.screen.query_one(AlignedRows)
 
 
 async def test_both_sessions_head_their_columns(app: WiretapeApp, source: Any, shown: Shown) -> None:
@@ -63,6 +64,7 @@ async def test_enter_unfolds_equal_events(app: WiretapeApp, source: Any, shown: 
         ("2", '"gpt-4o-transcribe" → "whisper-1"'),
         ("3", "+122 ms (1.2x)"),
         ("4", "{+Where is my order?+}"),
+        ("5", "failed → ok"),
     ],
 )
 async def test_number_keys_choose_the_view(app: WiretapeApp, source: Any, shown: Shown, key: str, words: str) -> None:
@@ -77,21 +79,43 @@ async def test_tab_goes_round_the_views(app: WiretapeApp, source: Any, shown: Sh
         rows = await open_diff(app, pilot, source)
         await press(pilot, "tab", "tab")
         assert "right − left" in shown(app)
-        await press(pilot, "tab", "tab")
+        await press(pilot, "tab", "tab", "tab")
         assert rows.has_focus
-        await press(pilot, "shift+tab")
+        await press(pilot, "shift+tab", "shift+tab")
         assert "turn 1 assistant" in shown(app)
 
 
-async def test_x_swaps_the_sides(app: WiretapeApp, source: Any) -> None:
-    async with app.run_test(size=(120, 40)) as pilot:
-        await open_diff(app, pilot, source)
-        await press(pilot, "x")
+async def test_b_makes_another_session_the_baseline(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    ids = [source.listed[at].session_id for at in range(8)]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.open_diff(ids)
+        await settle(pilot)
+        await press(pilot, *["right"] * 9)
         assert isinstance(app.screen, DiffScreen)
-        assert app.screen.left_id == source.listed[5].session_id
-        assert source.asked[-3] == ("diff", source.listed[5].session_id, source.listed[0].session_id)
+        assert app.screen.current == 7
+        assert shown(app).split("\n")[8].startswith(" › 8")
+        await press(pilot, "b")
+        assert app.screen.session_ids == [ids[7], *ids[1:7], ids[0]]
+        assert ("side_by_side", *app.screen.session_ids) in source.asked
+        # Of two sessions it swaps the sides.
+        await press(pilot, "q")
+        app.open_diff(ids[:2])
+        await settle(pilot)
+        await press(pilot, "x")
+        assert app.screen.session_ids == [ids[1], ids[0]]
+
+
+async def test_a_shows_every_event(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        rows = await open_diff(app, pilot, source)
+        await press(pilot, "a")
+        assert "equal events" not in shown(app)
+        assert len(rows.lines) == 15
+        await press(pilot, "a")
+        assert "= 8 equal events in turn 1" in shown(app)
 
 
 def test_differences_are_counted_by_view(source: Any) -> None:
-    diff = source.diff(source.listed[0].session_id, source.listed[5].session_id)
-    assert difference_counts(diff) == {"events": 3, "configuration": 1, "transcripts": 2}
+    two = source.side_by_side([source.listed[at].session_id for at in (0, 5)])
+    assert difference_counts(two) == {"events": 3, "configuration": 1, "transcripts": 2}

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.lines import plain
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.pick import PickScreen
@@ -16,6 +16,7 @@ from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
+from analyze.tui.widgets.event_view import EventView
 
 Shown = Callable[[App[None]], str]
 
@@ -42,7 +43,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        client, marks, server = shown(app).split("\n")[3:6]
+        client, marks, _, server = shown(app).split("\n")[3:7]
         assert client.startswith(" client ▁▁▁")
         assert server.startswith(" server ▁▁▁")
         assert "├" in marks
@@ -106,7 +107,7 @@ async def test_search_goes_through_the_payloads_and_unfolds_what_it_finds(
         assert "1 event" in shown(app)
         await press(pilot, "escape")
         assert not session(app).has_class("-searching")
-        assert ("events", session(app).session_id, 0, 109) in source.asked
+        assert ("find", session(app).session_id, "event_0071") in source.asked
 
 
 async def test_a_search_that_finds_nothing_says_so(app: WiretapeApp, shown: Shown) -> None:
@@ -145,17 +146,9 @@ async def test_d_compares_with_a_session_that_is_picked(app: WiretapeApp, source
         assert isinstance(app.screen, PickScreen)
         await press(pilot, "down", "enter")
         assert isinstance(app.screen, DiffScreen)
-        assert app.screen.left_id == source.listed[0].session_id
+        assert app.screen.session_ids[0] == source.listed[0].session_id
         await press(pilot, "escape", "d", "escape")
         assert isinstance(app.screen, SessionScreen)
-
-
-async def test_w_writes_both_tracks_to_the_current_folder(app: WiretapeApp, source: Any, shown: Shown) -> None:
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await settle(pilot)
-        await press(pilot, "w")
-        assert ("write_wav", session(app).session_id, Path.cwd()) in source.asked
-        assert "Written" in shown(app)
 
 
 async def test_r_opens_the_replay_form(app: WiretapeApp) -> None:
@@ -202,3 +195,48 @@ async def test_without_evidence_e_says_so(app: WiretapeApp, source: Any, shown: 
         await settle(pilot)
         await press(pilot, "e")
         assert "no finding rests on a row" in shown(app)
+
+
+async def test_the_time_axis_zooms_around_the_cursor_and_the_timeline_follows_it(
+    app: WiretapeApp, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = session(app)
+        await press(pilot, "n", "plus", "plus", "plus")
+        axis = screen.levels.axis
+        assert axis.span_ms == pytest.approx(9812.0 / 8)
+        assert axis.from_ms < 3914.6 < axis.to_ms
+        assert "├─" not in shown(app).split("\n")[4]
+        # To the right lie the end of the answer, then the close; each step brings the axis along.
+        await press(pilot, "right")
+        current = screen.timeline.current
+        assert current is not None
+        assert current.row.type == "response.done"
+        assert screen.levels.axis.from_ms < 6181.0 < screen.levels.axis.to_ms
+        await press(pilot, "left", "left")
+        assert screen.timeline.current.row.offset_ms == 3402.9  # type: ignore[union-attr]
+        await press(pilot, "minus")
+        assert screen.levels.axis.span_ms == pytest.approx(9812.0 / 4)
+        await press(pilot, "0")
+        assert screen.levels.axis.is_whole
+
+
+async def test_an_event_with_audio_shows_its_waveform(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *["down"] * 3)
+        assert ("event_levels", session(app).session_id, 3, 9, 18) in source.asked
+        assert "140 ms · peak -4 dBFS" in shown(app)
+
+
+async def test_what_was_searched_for_is_in_sight_in_the_message(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("j", *"server_error")
+        await press(pilot, "enter")
+        view = app.screen.query_one(EventView)
+        assert '"type": "server_error"' in plain(view.row_at(view.cursor, 60))
+        # Enter opens the message; there it folds what the cursor is in.
+        await press(pilot, "enter", "enter")
+        assert '"error": { … }' in shown(app)

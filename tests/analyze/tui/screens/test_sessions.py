@@ -79,8 +79,7 @@ async def test_two_marks_are_compared_in_their_order(source: Any) -> None:
         await settle(pilot)
         await press(pilot, "down", "down", "space", "home", "space", "end", "d")
         assert isinstance(app.screen, DiffScreen)
-        wanted = source.listed[2].session_id, source.listed[0].session_id
-        assert (app.screen.left_id, app.screen.right_id) == wanted
+        assert app.screen.session_ids == [source.listed[2].session_id, source.listed[0].session_id]
 
 
 async def test_one_mark_is_compared_with_the_current(source: Any) -> None:
@@ -89,7 +88,7 @@ async def test_one_mark_is_compared_with_the_current(source: Any) -> None:
         await settle(pilot)
         await press(pilot, "space", "d")
         assert isinstance(app.screen, DiffScreen)
-        assert app.screen.right_id == source.listed[1].session_id
+        assert app.screen.session_ids[1] == source.listed[1].session_id
 
 
 async def test_nothing_marked_says_how(source: Any, shown: Shown) -> None:
