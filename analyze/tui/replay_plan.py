@@ -208,7 +208,7 @@ def run_matrix_of(run: Run) -> FailureMatrix:
     # The target stands at the top, as regions do on the Failures screen.
     by = sorted(varied, key=lambda axis: axis == TARGET_AXIS)[-2:] or [TARGET_AXIS]
     rows = [
-        {"session_id": trial.session_id, "outcome": trial.outcome}
+        {"session_ids": [trial.session_id], "outcome": trial.outcome}
         | {f"label_{at}": cell.values.get(axis, "–") for at, axis in enumerate(by)}
         for cell in run.cells
         for trial in cell.trials

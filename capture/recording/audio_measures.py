@@ -32,6 +32,8 @@ _UNHEARD_DBFS = -80.0
 """Below it levels are all the same: from nothing at all to a flicker of the last bit it is 60 dB."""
 _SPEECH_MARGIN_DB = 10.0
 _SPEECH_FLOOR_DBFS = (-50.0, -35.0)
+_FEWEST_BYTE_VALUES = 32
+"""Speech has most of the 256; with a few, as in a tone of ten samples, any reading may happen to be smooth."""
 _LOOKED_AT = 48
 """Frames whose spectrum and smoothness are taken: one second of ten."""
 _NEEDED = 10
@@ -144,6 +146,8 @@ def _looks_like(
         return None
     frame_bytes = frames.shape[1] * audio_format.bytes_per_sample
     raw = np.frombuffer(block, np.uint8, len(block) // frame_bytes * frame_bytes).reshape(-1, frame_bytes)[chosen]
+    if np.unique(raw).size < _FEWEST_BYTE_VALUES:
+        return None
     best: LooksLike | None = None
     best_smoothness = _SMOOTH
     for name, samples in _other_readings(raw, audio_format):

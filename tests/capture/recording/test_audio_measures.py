@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -187,6 +187,7 @@ def test_noise_of_any_colour_is_never_taken_for_other_bytes(
     level=st.floats(0.01, 1),
     share=st.floats(0.01, 0.98),
 )
+@example(audio_format=AudioFormat("audio/pcm", 24_000), level=1.0, share=0.6)
 def test_tones_are_never_taken_for_other_bytes(audio_format: AudioFormat, level: float, share: float) -> None:
     at = np.arange(audio_format.rate)
     wave = np.sin(np.pi * share * at) * level * 32767
