@@ -8,11 +8,12 @@ import pytest
 
 from capture.errors import UsageProblem
 from capture.targets import Target
+from replay.adaptation import asked_by
 from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
 from replay.matrix import Source
 from replay.plan import make_plan
-from replay.runs import DROPPED, RunRecording
+from replay.runs import DROPPED, RunCell, RunRecording
 
 EAST = Target(name="eastus2", url="wss://east.example/openai/v1/realtime", model="rt", region="eastus2")
 WEST = Target(name="westus", url="wss://west.example/openai/v1/realtime", model="rt", region="westus")
@@ -55,6 +56,13 @@ def choices(source: Source, *targets: Target, axes: tuple[str, ...] = ()) -> dic
     for choice in list_choices(Known(source, EAST, targets, dict(map(parse_axis, axes)))):
         found.setdefault(choice.axis, []).append(choice.value)
     return found
+
+
+def url_of(known: Known, *chosen: Choice) -> str:
+    target = choose_target(known, chosen)
+    overrides = {path: value for choice in chosen for path, value in choice.overrides.items()}
+    asked = asked_by(RunCell(cell="c", session_id="s", target=target.name, overrides=overrides), known.source, target)
+    return asked.target.request_url(asked.upgrade.path_and_query)
 
 
 def test_every_other_target_a_contrast_and_every_option_that_was_set_the_likely_ones_first(source: Source) -> None:
@@ -104,11 +112,9 @@ def test_a_deployment_name_is_the_model_it_deploys(source: Source) -> None:
 def test_a_model_is_asked_for_in_the_url_and_at_another_target_too(source: Source) -> None:
     known = Known(source, EAST, (WEST,), {"model": ("other",)})
     by_axis = {choice.axis: choice for choice in list_choices(known)}
-    path = source.upgrade.path_and_query
     assert choose_target(known, []) is EAST
-    assert choose_target(known, [by_axis["model"]]).request_url(path).endswith("/realtime?model=other")
-    both = choose_target(known, [by_axis["target"], by_axis["model"]])
-    assert both.request_url(path) == "wss://west.example/openai/v1/realtime?model=other"
+    assert url_of(known, by_axis["model"]).endswith("/realtime?model=other")
+    assert url_of(known, by_axis["target"], by_axis["model"]) == "wss://west.example/openai/v1/realtime?model=other"
 
 
 def test_a_transcription_session_takes_no_model_in_its_url(source: Source) -> None:
