@@ -69,8 +69,12 @@ def asked_in(target: Target, dialect: Spoken) -> Target:
     if (is_beta and dialect == "ga") or (is_ga and dialect == "beta"):
         path_and_query = ours._replace(scheme="", netloc="").geturl()
         transposed = _transpose_path(path_and_query, dialect, is_azure="/openai/" in ours.path)
-        # In the table they would outrank the URL's.
+        # In the table it would outrank the URL's.
         table = {name: value for name, value in target.query.items() if name.lower() != "api-version"}
+        if not ours.query:
+            # A target without a query takes the recording's, and the model in it; only the version is the path's.
+            transposed = transposed.partition("?")[0]
+            table |= {"api-version": PREVIEW_API_VERSION} if dialect == "beta" else {}
         target = replace(target, url=f"{target.origin}{transposed}", query=table)
     return replace(target, dialect=dialect)
 

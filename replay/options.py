@@ -34,8 +34,7 @@ _MISSING = object()
 def list_options(source: Source) -> dict[str, bool]:
     """List the options of the session and of its responses: path -> whether the endpoint would do the same unasked.
 
-    What errors named comes with its own path, not only with that of the object around it, and is never a default: the
-    endpoint refused it.
+    What errors named is never a default: the endpoint refused it.
     """
     plan, blamed = source.plan, source.recording.blamed
     session = [path for path in _walk(plan.configuration.asked) if path not in _NO_OPTIONS]
@@ -47,9 +46,7 @@ def list_options(source: Source) -> dict[str, bool]:
         if path not in _NO_OPTIONS_OF_RESPONSES
     }
     options = [*(f"session.{path}" for path in session), *(f"response.{path}" for path in responses)]
-    # A part of an option: to leave out the whole would change more than was refused.
-    parts = [path for path in blamed if any(path.startswith(f"{option}.") for option in options)]
-    return {path: not is_blamed(path, blamed) and _is_default(path, plan) for path in dict.fromkeys([*parts, *options])}
+    return {path: not is_blamed(path, blamed) and _is_default(path, plan) for path in options}
 
 
 def _walk(node: Json, prefix: str = "") -> Iterator[str]:

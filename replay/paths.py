@@ -63,4 +63,7 @@ def nearest_paths(path: str, known: list[str]) -> list[str]:
     """List the known paths that are most like one that is not known."""
     last = path.rsplit(".", 1)[-1]
     same_ending = [candidate for candidate in known if candidate.rsplit(".", 1)[-1] == last]
-    return list(dict.fromkeys([*get_close_matches(path, known, n=_NEAREST), *same_ending]))[:_NEAREST]
+    close = get_close_matches(path, known, n=_NEAREST)
+    # Few of one name are sooner what was meant than what is spelled alike: session.voice, audio.output.voice.
+    first, then = (same_ending, close) if len(same_ending) < _NEAREST else (close, same_ending)
+    return list(dict.fromkeys([*first, *then]))[:_NEAREST]

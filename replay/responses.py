@@ -63,7 +63,7 @@ def check_responses(plan: Plan, paths: Sequence[str], unset_paths: Sequence[str]
             f"the recorded client sent no response.create, so {[*paths, *unset_paths][0]!r} changes nothing:"
             " the endpoint answered by itself; set it as session.…"
         )
-    recorded = list(dict.fromkeys(path for tree in asked for path in list_paths(tree)))
+    recorded = list(dict.fromkeys(path for tree in asked for path in list_paths(tree) if path != "response"))
     fields = [f"response.{name}" for name in _FIELDS.get(dialect or "", (*_FIELDS["ga"], *_FIELDS["beta"]))]
     for path in paths:
         if path not in recorded and path not in fields and not path.startswith(tuple(f"response.{o}." for o in _OPEN)):

@@ -21,7 +21,7 @@ from replay.isolation import read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
+from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
@@ -169,8 +169,9 @@ def _list_not_tested(
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
     if len(models) < 2 and MODEL_AXIS not in varied:
         found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
-    other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
-    found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
+    if DIALECT_AXIS not in varied:
+        other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
+        found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
     region = baseline.region if baseline is not None else None
     if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
         what = f"another target in region {region} (without it the region is not told from the target)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, axis_label, short_path
@@ -116,12 +116,13 @@ def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) ->
     """Conclude that nothing that was varied is at fault."""
     names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
     which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
-    shared = ["the client", "the account", "the service"]
-    if all(decision.axis != AUDIO_AXIS for decision in decisions):
-        shared.insert(0, "the audio")
-    return (
-        f"it is not in what was varied: {which} not help. Look at what the cells have in common: {', '.join(shared)}."
-    )
+    common = shared(decision.axis for decision in decisions)
+    return f"it is not in what was varied: {which} not help. Look at what the cells have in common: {common}."
+
+
+def shared(axes: Iterable[str]) -> str:
+    """List what cells that were varied along these axes still have in common."""
+    return ", ".join([*([] if AUDIO_AXIS in axes else ["the audio"]), "the client", "the account", "the service"])
 
 
 def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:

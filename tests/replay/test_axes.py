@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from capture.errors import UsageProblem
@@ -121,6 +123,52 @@ def test_a_transcription_session_takes_no_model_in_its_url(source: Source) -> No
     target = Target(name="t", url="wss://east.example/v1/realtime?intent=transcription")
     with pytest.raises(UsageProblem, match="takes no model in its URL"):
         list_choices(Known(source, target, (), {"model": ("other",)}))
+
+
+def test_responses_the_connection_the_audio_and_the_dialect_are_axes_where_they_are_named(
+    source: Source, script: Any
+) -> None:
+    script.client({"type": "response.create", "response": {"instructions": "Be brief."}}, 20)
+    recording = msgspec.structs.replace(source.recording, dialect="ga")
+    source = replace(source, plan=make_plan(script.messages), recording=recording)
+    axes = (
+        *("transcription_model=none", "response.instructions=Sing.", "connection.query.feature=x"),
+        *("audio=recorded,silence,noise:20", "dialect=ga,beta", "connection.model=mini"),
+    )
+    assert choices(source, axes=axes) == {
+        "model": ["mini"],
+        "dialect": ["beta"],
+        "audio": ["silence", "noise:20"],
+        f"{INPUT}.transcription.language": [DROPPED],
+        "session.instructions": [DROPPED],
+        "session.audio.output.voice": [DROPPED],
+        "response.instructions": ["Sing."],
+        "connection.query.feature": ["x"],
+    }
+    assert choices(source, axes=("transcription_model=none", "options=response.instructions")) == {
+        "response.instructions": [DROPPED]
+    }
+    for refused in ("response.instruction=x", "connection.query.api-key=x", "dialect=gamma", "audio=noise:loud"):
+        with pytest.raises(UsageProblem):
+            choices(source, axes=(refused,))
+
+
+def test_a_target_that_differs_from_the_recorded_one_in_its_dialect_alone_varies_that(source: Source) -> None:
+    source = replace(source, recording=msgspec.structs.replace(source.recording, dialect="ga"))
+    old = Target(name="old", url="wss://east.example/openai/realtime", model="rt", region="eastus2", dialect="beta")
+    found = list_choices(Known(source, EAST, (old, WEST), {"transcription_model": (), "options": ()}))
+    assert [(choice.axis, choice.value, choice.target) for choice in found] == [
+        ("target", "westus", WEST),
+        ("dialect", "beta", old),
+    ]
+
+
+def test_what_the_failure_points_to_is_tried_first(source: Source) -> None:
+    blamed = msgspec.structs.replace(source.recording, blamed=["session.audio.output.voice", f"{INPUT}.turn_detection"])
+    found = choices(replace(source, recording=blamed), WEST)
+    # Without the error, turn detection is as it would be unasked, and no option to leave out.
+    assert f"{INPUT}.turn_detection" not in choices(source, WEST)
+    assert list(found)[:3] == [f"{INPUT}.turn_detection", "session.audio.output.voice", "target"]
 
 
 def test_a_choice_is_named_in_words() -> None:

@@ -55,7 +55,7 @@ async def test_a_model_that_fails_in_one_region_takes_both(
     assert [batch.phase for batch in batches] == ["opening", "blocks", "control"]
     verdict = read_verdict(isolation.run)
     assert verdict.pattern == "combination"
-    assert "6/6; 0/6 at swedencentral, 0/6 with whisper-1: it takes both." in verdict.sentence
+    assert "6/6; 0/6 with whisper-1, 0/6 at swedencentral: it takes both." in verdict.sentence
     table = pq.read_table(root.path / "sessions", columns=["run_id", "trial_kind", "block", "overrides"]).to_pylist()
     trials = [row for row in table if row["run_id"] == isolation.run.run_id]
     assert sorted({(row["trial_kind"], row["block"]) for row in trials if row["trial_kind"] != "variation"}) == [
