@@ -13,7 +13,7 @@ from replay.handshake import asked_in, dialect_of_target
 from replay.paths import paths_of, those_of
 from replay.plan import Plan, adapt
 from replay.responses import adapt_responses
-from replay.runs import DIALECT_AXIS, RunCell
+from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, RunCell
 from replay.sent_audio import speak
 from replay.source import Source
 from replay.transposition import Spoken
@@ -58,7 +58,11 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
     """Give a target and its handshake as a cell asks, in the dialect that it is spoken to in."""
     spoken = cell.overrides.get(DIALECT_AXIS)
     asked = asked_as_recorded(source, target if spoken is None else asked_in(target, spoken))
-    return ask_otherwise(asked, those_of("connection", cell.overrides), paths_of("connection", cell.unset))
+    overrides = those_of("connection", cell.overrides)
+    if CONNECTION_MODEL in overrides:
+        # On Azure a model is asked for by the name of its deployment.
+        overrides[CONNECTION_MODEL] = target.models.get(overrides[CONNECTION_MODEL], overrides[CONNECTION_MODEL])
+    return ask_otherwise(asked, overrides, paths_of("connection", cell.unset))
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:

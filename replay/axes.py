@@ -121,6 +121,9 @@ def _models(known: Known) -> Iterator[Choice]:
             yield Choice(MODEL_AXIS, target.model or "", target=target, overrides=changed)
     for path in (MODEL_AXIS, CONNECTION_MODEL):
         for model in known.asked.get(path, ()):
+            if isinstance(model, str) and known.baseline.models.get(model) == known.recorded(MODEL_AXIS):
+                # The recorded model, called otherwise at its target.
+                continue
             yield _checked(known, Choice(MODEL_AXIS, str(model), overrides={CONNECTION_MODEL: model}))
 
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
 from replay.comparison import short_path
-from replay.foreign import protocol_of_url, refusal
 from replay.paths import axis_of, full_path
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id, shown
 from replay.settable import Wanted, check_wanted
-from replay.source import Source, check_protocol, nearness
+from replay.source import Source, check_protocol, check_target, nearness
 
 if TYPE_CHECKING:
     from capture.targets import Target
@@ -85,8 +84,7 @@ def _check_targets(targets: Sequence[Target]) -> None:
     if twice:
         raise UsageProblem(f"target {', '.join(sorted(twice))} is given twice: for more trials use --trials")
     for target in targets:
-        if (protocol := protocol_of_url(target.url)) is not None:
-            raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
+        check_target(target)
 
 
 def _cells_of(
@@ -145,4 +143,4 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
     recorded = targets.get(source.recording.target or "")
-    return recorded.transcription_models if recorded else {}
+    return recorded.transcription_models | recorded.models if recorded else {}

@@ -115,7 +115,7 @@ def _is_azure(target: Target, path_and_query: str) -> bool:
         return "/openai/" in own_path
     if target.provider in ("azure", "openai"):
         return target.provider == "azure"
-    if target.host == _OPENAI_HOST or target.host.endswith(".azure.com"):
+    if target.host == _OPENAI_HOST or target.is_azure:
         return target.host != _OPENAI_HOST
     return "/openai/" in urlsplit(path_and_query).path
 

@@ -17,7 +17,7 @@ from replay.isolation import find_changes, read_experiment
 from replay.matrix import Job, OnProgress, end_run, play_jobs
 from replay.player import WAIT_TIMEOUT_NS
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
-from replay.source import check_protocol
+from replay.source import check_protocol, check_target
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -88,6 +88,8 @@ def plan_isolation(
     Raises `UsageProblem` for a protocol that is not replayed.
     """
     check_protocol(known.source)
+    for target in (known.baseline, *known.targets):
+        check_target(target)
     axes = list(dict.fromkeys(choice.axis for choice in choices))
     recorded = {axis: known.recorded(axis) for axis in axes}
     started_at = datetime.now(UTC)

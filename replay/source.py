@@ -107,6 +107,15 @@ def check_protocol(source: Source) -> None:
         raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
 
 
+def check_target(target: Target) -> None:
+    """Check that a target speaks a protocol that is replayed, as far as its URL tells.
+
+    Raises `UsageProblem` with the reason.
+    """
+    if (protocol := protocol_of_url(target.url)) is not None:
+        raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
+
+
 def nearness(target: Target, source: Source) -> int:
     """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
     if target.name == source.recording.target:

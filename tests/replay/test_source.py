@@ -16,7 +16,7 @@ from replay.client import Upgrade
 from replay.plan import make_plan
 from replay.runs import RunRecording
 from replay.simulator import load_scenario
-from replay.source import Source, check_protocol, nearness, prepare
+from replay.source import Source, check_protocol, check_target, nearness, prepare
 from replay.staging import stage
 
 
@@ -60,6 +60,10 @@ def test_another_protocol_is_refused() -> None:
     url = "wss://generativelanguage.googleapis.com/ws/x.BidiGenerateContent"
     with pytest.raises(UsageProblem, match="Gemini Live"):
         check_protocol(Source(RunRecording(session_id="s"), make_plan([]), Upgrade("/"), url))
+    for url, protocol in ((url, "Gemini Live"), ("wss://api.openai.com/v1/live", "GPT-Live")):
+        with pytest.raises(UsageProblem, match=f"target t cannot be replayed to: {protocol}"):
+            check_target(Target("t", url))
+    check_target(Target("t", "wss://api.openai.com/v1/realtime"))
 
 
 @pytest.mark.slow
