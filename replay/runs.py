@@ -118,6 +118,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None
     """What pauses with nothing due were shortened to."""
+    composed_of: list[str] = []
+    """Runs whose trials these are, where it was put together afterwards (`replay/composition.py`)."""
+    of_calls: bool = False
+    """Whether its trials are calls of their own, and no replays of one recording."""
 
     @property
     def finished_trials(self) -> int:

@@ -60,9 +60,9 @@ def test_another_protocol_is_refused() -> None:
     url = "wss://generativelanguage.googleapis.com/ws/x.BidiGenerateContent"
     with pytest.raises(UsageProblem, match="Gemini Live"):
         check_protocol(Source(RunRecording(session_id="s"), make_plan([]), Upgrade("/"), url))
-    for url, protocol in ((url, "Gemini Live"), ("wss://api.openai.com/v1/live", "GPT-Live")):
+    for other, protocol in ((url, "Gemini Live"), ("wss://api.openai.com/v1/live", "GPT-Live")):
         with pytest.raises(UsageProblem, match=f"target t cannot be replayed to: {protocol}"):
-            check_target(Target("t", url))
+            check_target(Target("t", other))
     check_target(Target("t", "wss://api.openai.com/v1/realtime"))
 
 
