@@ -78,8 +78,8 @@ def _name_one(store: Store, text: str) -> str:
         return text
     if run.design == "adaptive":
         raise UsageProblem(
-            f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot be put"
-            " together with others; ask for its verdict alone"
+            f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot"
+            " be put together with others; ask for its verdict alone"
         )
     return run.run_id
 

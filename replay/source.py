@@ -15,6 +15,7 @@ from replay.foreign import protocol_of_url, refusal
 from replay.paths import place_of
 from replay.plan import Plan, make_plan
 from replay.responses import recorded_response
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import CONNECTION_MODEL, RunRecording
 from replay.shortening import shorten
 
@@ -71,7 +72,8 @@ def prepare(recording: Recording) -> Source:
     blame = Blame()
     plan = make_plan(_passing(recording.messages(), blame), session["gaps"] or ())
     named = blame.named(plan.configuration.asked)
-    options = {path: value for path in (*named, *_OPTIONS) if (value := plan.setting(path)) is not None}
+    likely = [path for path in (*named, *_OPTIONS) if path not in TRANSCRIPTION_MODEL_PATHS]
+    options = {path: value for path in likely if (value := plan.setting(path)) is not None}
     failure_keys = list(session["failure_keys"] or ())
     return Source(
         recording=RunRecording(

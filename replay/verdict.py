@@ -173,7 +173,9 @@ def _list_not_tested(
     if DROPPED not in {value for axis in run.axes for value in axis.values}:
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
     if len(models) < 2 and MODEL_AXIS not in varied:
-        found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
+        another = ["--vary", f"{MODEL_AXIS}={recording.model},ANOTHER_MODEL"] if recording.model else []
+        other_model = another or ["--to", "TARGET_WITH_ANOTHER_MODEL"]
+        found.append(NotTested("the realtime model", _command(*replay, *other_model, *trials)))
     if DIALECT_AXIS not in varied:
         other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
         found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))

@@ -177,8 +177,8 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
     if len(runs) < 2:
         return ""
     return (
-        f" The trials are those of {_count_in_words(len(runs), 'run')} ({', '.join(runs)}): what changed from one to the"
-        " next is not told from what was varied."
+        f" The trials are those of {_count_in_words(len(runs), 'run')} ({', '.join(runs)}): what changed from one to"
+        " the next is not told from what was varied."
     )
 
 
