@@ -21,6 +21,8 @@ _NAMES_OF_SETTINGS = {
     "transcription_model": "audio.input.transcription.model",
 }
 """Names that stand for a path of the configuration -> that path in a GA session."""
+SHORT_NAMES = (MODEL_AXIS, *_NAMES_OF_SETTINGS)
+"""Names that `full_path` writes out."""
 _NEAREST = 4
 
 

@@ -44,6 +44,13 @@ def asked_responses(plan: Plan) -> list[Json]:
     return found
 
 
+def response_paths(plan: Plan, dialect: str | None) -> list[str]:
+    """List the paths that can be set in the response.create messages of a plan; none where it has no such message."""
+    asked = asked_responses(plan)
+    fields = [f"response.{name}" for name in _FIELDS.get(dialect or "", (*_FIELDS["ga"], *_FIELDS["beta"]))]
+    return list(dict.fromkeys([*_asked_paths(asked), *fields])) if asked else []
+
+
 def recorded_response(plan: Plan, path: str) -> object:
     """Give what every response.create asked for at a path; None where nothing, or not the same in all."""
     values = [get_path(asked, path) for asked in asked_responses(plan)]
@@ -63,12 +70,11 @@ def check_responses(plan: Plan, paths: Sequence[str], unset_paths: Sequence[str]
             f"the recorded client sent no response.create, so {[*paths, *unset_paths][0]!r} changes nothing:"
             " the endpoint answered by itself; set it as session.…"
         )
-    recorded = list(dict.fromkeys(path for tree in asked for path in list_paths(tree) if path != "response"))
-    fields = [f"response.{name}" for name in _FIELDS.get(dialect or "", (*_FIELDS["ga"], *_FIELDS["beta"]))]
+    recorded, known = _asked_paths(asked), response_paths(plan, dialect)
     for path in paths:
-        if path not in recorded and path not in fields and not path.startswith(tuple(f"response.{o}." for o in _OPEN)):
-            near = nearest_paths(path, [*recorded, *fields])
-            raise UsageProblem(f"response.create has no {path!r}: nearest are {', '.join(near or fields)}")
+        if path not in known and not path.startswith(tuple(f"response.{name}." for name in _OPEN)):
+            near = nearest_paths(path, known)
+            raise UsageProblem(f"response.create has no {path!r}: nearest are {', '.join(near or known)}")
     for path in unset_paths:
         if path not in recorded:
             near = nearest_paths(path, recorded)
@@ -102,6 +108,10 @@ def _adapt(step: Step, overrides: Mapping[str, Any], unset_paths: Sequence[str])
             changes.append(Change("override", path, "" if before is _MISSING else _json(before), _json(value)))
     text, taken = unset(_json(event) if changes else str(step.content), unset_paths)
     return replace(step, content=text, changes=(*step.changes, *changes, *taken)) if changes or taken else step
+
+
+def _asked_paths(asked: Iterable[Json]) -> list[str]:
+    return list(dict.fromkeys(path for tree in asked for path in list_paths(tree) if path != "response"))
 
 
 def _creates(plan: Plan) -> Iterator[Step]:

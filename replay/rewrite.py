@@ -40,12 +40,13 @@ class Change:
     """`before` and `after` are JSON; for a URL its path and query, or its query. Empty where there is nothing."""
 
 
-def check_paths(paths: Iterable[str], configurations: Sequence[Json]) -> None:
-    """Check that each path exists in one of the configurations (objects with `session` at their top).
+def check_paths(paths: Iterable[str], configurations: Sequence[Json], documented: Sequence[str] = ()) -> None:
+    """Check that each path exists in one of the configurations (objects with `session` at their top), or is documented.
 
     Raises `UsageProblem` with the nearest paths that do exist, and for the realtime model, which is no setting.
     """
-    known = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
+    told = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
+    known = list(dict.fromkeys([*told, *documented]))
     for path in paths:
         if path == _REALTIME_MODEL:
             # It is echoed, so it looks like a setting; the endpoint takes it from the URL and from nowhere else.

@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
+from capture.realtime.configuration import list_paths
+from capture.realtime.session_fields import documented_paths
 from replay.adaptation import asked_as_recorded
 from replay.audio_choice import AUDIO_AXIS, parse_audio
 from replay.connection import check_connection
-from replay.paths import place_of
-from replay.responses import check_responses
+from replay.paths import SHORT_NAMES, place_of
+from replay.responses import check_responses, response_paths
 from replay.rewrite import check_paths, check_unset
-from replay.runs import DIALECT_AXIS
+from replay.runs import CONNECTION_MODEL, DIALECT_AXIS
 from replay.source import Source
 
 if TYPE_CHECKING:
     from capture.targets import Target
 
 _DIALECTS = ("ga", "beta")
+_SESSION_MODEL = "session.model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,26 @@ def check_wanted(wanted: Wanted, source: Source, targets: Iterable[Target]) -> N
     for path in wanted.unset:
         if path in values:
             raise UsageProblem(f"{path!r} cannot be unset while it is set")
-    check_paths(by_place.get("session", ()), source.plan.configurations)
+    check_paths(by_place.get("session", ()), source.plan.configurations, _documented(source))
     check_unset(gone.get("session", ()), by_place.get("session", ()), source.plan.configurations[0])
     check_responses(source.plan, list(by_place.get("response", ())), gone.get("response", ()), source.recording.dialect)
     if "connection" in by_place or "connection" in gone:
         for target in targets:
             asked = asked_as_recorded(source, target)
             check_connection(by_place.get("connection", {}), gone.get("connection", ()), asked)
+
+
+def settable_paths(source: Source) -> list[str]:
+    """List what can be set of a recording: paths, and the names that stand for some; queries and headers are open."""
+    told = [path for tree in source.plan.configurations for path in list_paths(tree) if path != "session"]
+    paths = dict.fromkeys([*told, *_documented(source), *response_paths(source.plan, source.recording.dialect)])
+    paths.pop(_SESSION_MODEL, None)
+    return [*SHORT_NAMES, AUDIO_AXIS, DIALECT_AXIS, *paths, CONNECTION_MODEL]
+
+
+def _documented(source: Source) -> list[str]:
+    dialect = source.recording.dialect
+    return [f"session.{path}" for path in documented_paths(dialect)] if dialect in _DIALECTS else []
 
 
 def check_dialects(values: Iterable[Any], source: Source) -> None:

@@ -12,7 +12,7 @@ from capture.targets import Target
 from replay.client import Upgrade
 from replay.plan import make_plan
 from replay.runs import RunRecording
-from replay.settable import Wanted, check_dialects, check_wanted
+from replay.settable import Wanted, check_dialects, check_wanted, settable_paths
 from replay.source import Source
 
 TARGET = Target(name="t", url="wss://east.example")
@@ -56,6 +56,20 @@ def test_every_place_has_its_own_check(source: Source) -> None:
 def test_what_cannot_be_changed_is_refused(source: Source, wanted: Wanted, complaint: str) -> None:
     with pytest.raises(UsageProblem, match=complaint):
         check_wanted(wanted, source, [TARGET])
+
+
+def test_a_setting_of_the_dialect_can_be_set_though_nobody_told_of_it(source: Source) -> None:
+    eager = "session.audio.input.turn_detection.eagerness"
+    check_wanted(Wanted({eager: "low", "session.truncation": "disabled"}), source, [TARGET])
+    listed = settable_paths(source)
+    assert {"model", "voice", "audio", "dialect", eager, "session.instructions", "response.metadata.k"} <= {*listed}
+    assert "session.model" not in listed
+    beta = dataclasses.replace(source, recording=RunRecording(session_id="s", dialect="beta"))
+    with pytest.raises(UsageProblem, match=r"nearest are session\.turn_detection\.eagerness"):
+        check_wanted(Wanted({eager: "low"}), beta, [TARGET])
+    for path in settable_paths(beta):
+        if path.startswith(("session.", "response.")):
+            check_wanted(Wanted({path: "x"}), beta, [TARGET])
 
 
 def test_a_recording_without_a_dialect_is_not_written_in_one(source: Source) -> None:
