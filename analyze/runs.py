@@ -105,7 +105,11 @@ def _compose(store: Store, name: str, ids: Sequence[str]) -> Run:
         source = source_of(session_id)
         return source and source.recorded(path)
 
-    return compose_run(name, rows, originals, recorded)
+    run = compose_run(name, rows, originals, recorded)
+    # With the options that further runs could vary, which no row tells.
+    sources = [(recording, source_of(recording.session_id)) for recording in run.recordings]
+    run.recordings = [source.recording if source else recording for recording, source in sources]
+    return run
 
 
 def _rows(store: Store, ids: Sequence[str]) -> list[dict[str, Any]]:

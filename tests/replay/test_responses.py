@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from openai.types.beta.realtime import ResponseCreateEvent as BetaResponseCreateEvent
 from openai.types.realtime import ResponseCreateEvent
 
 from capture.errors import UsageProblem
 from replay.plan import Plan, make_plan
-from replay.responses import adapt_responses, check_responses, recorded_response
+from replay.responses import adapt_responses, check_responses, recorded_response, response_paths
 
 SPACED = '{"type":"response.create",  "response":{"instructions":"Be brief."}}'
 
@@ -79,6 +80,18 @@ def test_paths_that_no_response_has_are_refused_with_the_nearest(plan: Plan, scr
     check_responses(plan, ["response.voice"], (), "beta")
     with pytest.raises(UsageProblem, match=r"asked for 'response\.voice', so it cannot be unset"):
         check_responses(plan, (), ["response.voice"], "beta")
+
+
+@pytest.mark.parametrize(("dialect", "event_type"), [("ga", ResponseCreateEvent), ("beta", BetaResponseCreateEvent)])
+def test_the_fields_of_a_response_are_those_of_the_sdk(dialect: str, event_type: Any, script: Any) -> None:
+    plan = make_plan(script.client({"type": "response.create"}).messages)
+    paths = response_paths(plan, dialect)
+    assert len(paths) > 10
+    response = event_type.model_fields["response"].annotation
+    for path in paths:
+        node = response
+        for name in path.split(".")[1:]:
+            node = next(each for each in get_args(node) if each is not type(None)).model_fields[name].annotation
 
 
 def test_a_session_without_response_create_says_so(script: Any) -> None:
