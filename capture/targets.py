@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
 from capture.errors import UsageProblem
-from capture.redaction import redact_url
+from capture.redaction import is_credential_header, is_credential_name, redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 _ENTRA_SCOPE = "https://ai.azure.com/.default"
+_AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -40,7 +41,7 @@ class Target:
     provider: str | None = None
     """`azure`, `openai`, `simulator`, `other`; None leaves it to what the handshake shows."""
     auth: Auth | None = None
-    """How the key is sent; None takes `api-key` for Azure hosts and `bearer` elsewhere."""
+    """How the key is sent; None takes `api-key` for Azure and `bearer` elsewhere."""
     api_key_env: str | None = None
     """Environment variable that holds the key; None sends no credential."""
     transcription_models: dict[str, str] = field(default_factory=dict)
@@ -49,11 +50,22 @@ class Target:
     query: dict[str, str] = field(default_factory=dict)
     dialect: Literal["ga", "beta"] | None = None
     """What it speaks; None leaves it to the URL, and to what was recorded."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Realtime model id to deployment name on this resource, for replays that vary the model."""
+    headers_env: dict[str, str] = field(default_factory=dict)
+    """Header to the environment variable with its value: further keys, such as a gateway's."""
+    entra_scope: str | None = None
+    """What Entra is asked for a token of; None takes that of Azure's AI services."""
 
     @property
     def host(self) -> str:
         """Host name without the port."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether it is Azure's, as configured or by its host."""
+        return self.provider == "azure" or (self.provider is None and self.host.endswith(_AZURE_HOSTS))
 
     @property
     def origin(self) -> str:
@@ -98,19 +110,24 @@ class Target:
         network I/O.
         """
         environ = os.environ if environ is None else environ
+        further = [(name, self._key(variable, environ)) for name, variable in self.headers_env.items()]
         if self.auth == "entra":
-            return [("Authorization", f"Bearer {_entra_token(self.name)}")]
+            return [("Authorization", f"Bearer {_entra_token(self)}"), *further]
         if self.api_key_env is None:
-            return []
-        key = environ.get(self.api_key_env, "").strip()
+            return further
+        key = self._key(self.api_key_env, environ)
+        # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
+        auth = self.auth or ("api-key" if self.is_azure else "bearer")
+        return [("api-key", key) if auth == "api-key" else ("Authorization", f"Bearer {key}"), *further]
+
+    def _key(self, variable: str, environ: Mapping[str, str]) -> str:
+        key = environ.get(variable, "").strip()
         if not key:
-            raise UsageProblem(f"target {self.name} needs its key: set the environment variable {self.api_key_env}")
+            raise UsageProblem(f"target {self.name} needs its key: set the environment variable {variable}")
         if not (key.isascii() and key.isprintable()):
             # Errors further on would quote it.
-            raise UsageProblem(f"the key in {self.api_key_env} has a character that no header can hold: copy it anew")
-        # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
-        auth = self.auth or ("api-key" if self.host.endswith(".azure.com") else "bearer")
-        return [("api-key", key)] if auth == "api-key" else [("Authorization", f"Bearer {key}")]
+            raise UsageProblem(f"the key in {variable} has a character that no header can hold: copy it anew")
+        return key
 
 
 class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +141,9 @@ class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     dialect: Literal["ga", "beta"] | None = None
+    models: dict[str, str] = {}
+    headers_env: dict[str, str] = {}
+    entra_scope: str | None = None
 
 
 class _Configuration(msgspec.Struct, forbid_unknown_fields=True):
@@ -167,7 +187,30 @@ def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Ta
 
 def _target(name: str, table: _TargetTable) -> Target:
     fields = msgspec.structs.asdict(table)
+    _check_secrets(name, table)
     return Target(name=name, **{**fields, "url": _checked_url(table.url, name)})
+
+
+def _check_secrets(name: str, table: _TargetTable) -> None:
+    # A file is copied and committed; what is sent from it is recorded unless its name tells that it is a secret.
+    for header in table.headers:
+        if is_credential_header(header.lower()):
+            raise UsageProblem(
+                f"target {name}: header {header} holds a key, and no key stands in this file: put it into a variable of"
+                f' the environment and name that, as headers_env = {{ "{header}" = "VARIABLE" }}'
+            )
+    for parameter in table.query:
+        if is_credential_name(parameter):
+            raise UsageProblem(
+                f"target {name}: query {parameter} holds a key, and no key stands in this file: name its variable as"
+                " api_key_env"
+            )
+    for header in table.headers_env:
+        if not is_credential_header(header.lower()):
+            raise UsageProblem(
+                f"target {name}: headers_env is for keys, and a header called {header} would be recorded: keys are kept"
+                " out of Authorization, Cookie, and names that end with -key, -token, -secret or -authorization"
+            )
 
 
 def _checked_url(url: str, name: str) -> str:
@@ -206,25 +249,32 @@ def _with_model(query: str, model: str | None) -> str:
     return "&".join([f"{name}={quote(model, safe='')}", *kept])
 
 
-def _entra_token(target_name: str) -> str:
+def _entra_token(target: Target) -> str:
     try:
-        return _entra_tokens()()
+        return _entra_tokens(target.entra_scope or _ENTRA_SCOPE)()
     except ImportError as error:
         raise UsageProblem("auth = \"entra\" needs azure-identity: pip install 'wiretape[entra]'") from error
     except Exception as error:
         # Each of azure-identity's sources of tokens fails in ways of its own.
         raise UsageProblem(
-            f"target {target_name} gets no token from Entra: sign in with `az login`, or set AZURE_TENANT_ID,"
+            f"target {target.name} gets no token from Entra: sign in with `az login`, or set AZURE_TENANT_ID,"
             f" AZURE_CLIENT_ID and AZURE_CLIENT_SECRET ({_reason(error)})"
         ) from error
 
 
 @cache
-def _entra_tokens() -> Callable[[], str]:
-    """Make the source of tokens: one for the process, as it keeps its token until shortly before it expires."""
-    from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+def _entra_credential() -> Any:
+    """Make the credential: one for the process, as it keeps its tokens until shortly before they expire."""
+    from azure.identity import DefaultAzureCredential
 
-    tokens: Callable[[], str] = get_bearer_token_provider(DefaultAzureCredential(), _ENTRA_SCOPE)
+    return DefaultAzureCredential()
+
+
+@cache
+def _entra_tokens(scope: str) -> Callable[[], str]:
+    from azure.identity import get_bearer_token_provider
+
+    tokens: Callable[[], str] = get_bearer_token_provider(_entra_credential(), scope)
     return tokens
 
 

@@ -27,12 +27,14 @@ def run_command(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            "--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path, or as `audio`."
+            "--vary",
+            metavar="PATH=A,B",
+            help="Try each of these values at a path (session.…, response.…, connection.…), audio, dialect.",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
+        typer.Option("--set", metavar="PATH=JSON", help="Put a value at such a path, or name, in every cell."),
     ] = None,
     audio: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Say this clip in the place of each recorded turn.")
@@ -49,7 +51,7 @@ def run_command(
     ] = None,
     unset: Annotated[
         list[str] | None,
-        typer.Option("--unset", metavar="PATH", help="Take what stands at a configuration path out in every cell."),
+        typer.Option("--unset", metavar="PATH", help="Take what stands at a path out in every cell."),
     ] = None,
     as_recorded: Annotated[
         bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
@@ -119,7 +121,7 @@ def isolate_command(
         typer.Option(
             "--axis",
             metavar="NAME=A,B",
-            help="Values to try of model, transcription_model, options or a configuration path; `none` leaves it out.",
+            help="Values to try of model, transcription_model, options, audio, dialect, a path; `none` leaves out.",
         ),
     ] = None,
     max_trials: Annotated[int, typer.Option(min=1, help="Trials at most, in all.")] = 300,

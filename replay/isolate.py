@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
+from replay.adaptation import Adapted, adapt_for
 from replay.arms import Changes, Phase
 from replay.axes import Choice, Known, choose_target
 from replay.experiment import Batch, Stop
 from replay.isolation import find_changes, read_experiment
-from replay.matrix import Job, OnProgress, adapt_for, check_protocol, end_run, play_jobs, upgrade_for
+from replay.matrix import Job, OnProgress, end_run, play_jobs
 from replay.player import WAIT_TIMEOUT_NS
-from replay.runs import TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
+from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
+from replay.source import check_protocol, check_target
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -34,7 +36,7 @@ class Isolation:
     known: Known
     choices: Sequence[Choice]
     run: Run
-    _plans: dict[str, tuple[Plan, Target, Upgrade]] = field(default_factory=dict)
+    _adapted: dict[str, Adapted] = field(default_factory=dict)
 
     def cell_for(self, changes: Changes) -> RunCell:
         """Find the cell that changes just this, or make it."""
@@ -48,13 +50,11 @@ class Isolation:
 
     def plan_for(self, cell: RunCell) -> tuple[Plan, Target, Upgrade]:
         """Give what a cell sends, where, and with what handshake."""
-        if cell.cell not in self._plans:
-            choices = self._choices_of(find_changes(self.run, cell, self.run.cells[0]))
-            target = choose_target(self.known, choices)
+        if cell.cell not in self._adapted:
             known = {each.name: each for each in (*self.known.targets, self.known.baseline)}
-            plan = adapt_for(cell, self.known.source, {**known, cell.target: target})
-            self._plans[cell.cell] = plan, target, upgrade_for(self.known.source, target)
-        return self._plans[cell.cell]
+            self._adapted[cell.cell] = adapt_for(cell, self.known.source, known, seed=self.run.seed)
+        adapted = self._adapted[cell.cell]
+        return adapted.plan, adapted.target, adapted.upgrade
 
     def jobs(self, batch: Batch) -> list[Job]:
         """Lay out the trials of a batch."""
@@ -88,6 +88,8 @@ def plan_isolation(
     Raises `UsageProblem` for a protocol that is not replayed.
     """
     check_protocol(known.source)
+    for target in (known.baseline, *known.targets):
+        check_target(target)
     axes = list(dict.fromkeys(choice.axis for choice in choices))
     recorded = {axis: known.recorded(axis) for axis in axes}
     started_at = datetime.now(UTC)
@@ -155,6 +157,7 @@ async def run_isolation(
 def _make_cell(known: Known, choices: Sequence[Choice], recorded: Mapping[str, str]) -> RunCell:
     target = choose_target(known, choices)
     names = [choice.label for choice in choices]
+    overrides = {path: value for choice in choices for path, value in choice.overrides.items()}
     if not any(choice.axis == TARGET_AXIS for choice in choices):
         names.insert(0, target.name)
     return RunCell(
@@ -162,8 +165,8 @@ def _make_cell(known: Known, choices: Sequence[Choice], recorded: Mapping[str, s
         session_id=known.source.recording.session_id,
         target=target.name,
         region=target.region,
-        model=target.model,
+        model=overrides.get(CONNECTION_MODEL, target.model),
         values={**recorded, **{choice.axis: choice.value for choice in choices}},
-        overrides={path: value for choice in choices for path, value in choice.overrides.items()},
+        overrides=overrides,
         unset=[path for choice in choices for path in choice.unset],
     )

@@ -36,7 +36,6 @@ from replay.matrix import (
     prepare,
     run_matrix,
     shortened,
-    upgrade_for,
 )
 from replay.plan import Plan
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
@@ -166,7 +165,7 @@ def parse_variation(text: str) -> Variation:
     """
     path, separator, listed = text.partition("=")
     if not separator or not path.strip() or not listed.strip():
-        raise UsageProblem(f"{text!r} varies nothing: write PATH=A,B with a path of the session's configuration")
+        raise UsageProblem(f"{text!r} varies nothing: write PATH=A,B with a path, or audio, dialect, model …")
     values = parse_values(listed)
     if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
         raise UsageProblem(f"{text!r} gives a value twice: for more trials use --trials")
@@ -315,8 +314,8 @@ def _print_plan(planned: Run, sources: Sequence[Source], targets: Sequence[Targe
 
 
 def _describe_plan(cell: RunCell, source: Source, targets: dict[str, Target], seed: int) -> dict[str, Any]:
-    plan, target = adapt_for(cell, source, targets, seed=seed), targets[cell.target]
-    upgrade = upgrade_for(source, target)
+    adapted = adapt_for(cell, source, targets, seed=seed)
+    plan, target, upgrade = adapted.plan, adapted.target, adapted.upgrade
     return {
         "cell": cell.cell,
         "recording": cell.session_id,

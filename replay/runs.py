@@ -24,6 +24,9 @@ RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
 TARGET_AXIS = "target"
 MODEL_AXIS = "model"
+DIALECT_AXIS = "dialect"
+CONNECTION_MODEL = "connection.model"
+"""Path of the model that a session's URL asks for, or of the deployment."""
 DROPPED = "(left out)"
 """Value of an option that a session.update does not name any more."""
 
@@ -59,9 +62,10 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: dict[str, str] = {}
     """Axis -> value, as text."""
     overrides: dict[str, Any] = {}
-    """Configuration path -> value put in its place; `audio` -> what is sent instead of the recorded audio."""
+    """Path of the configuration, of response.create or of the connection -> value put in its place; `audio` -> what is
+    sent instead of the recorded audio; `dialect` -> the dialect spoken."""
     unset: list[str] = []
-    """Configuration paths taken out."""
+    """Paths taken out."""
     baseline: bool = False
     trials: list[Trial] = []
 
@@ -70,7 +74,7 @@ class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
 
     axis: str
-    """`target`, `model`, `audio`, or a path of the session configuration."""
+    """`target`, `model`, `audio`, `dialect`, or a path (`replay/paths.py`)."""
     values: list[str]
 
 
@@ -87,6 +91,8 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     dialect: str | None = None
     options: dict[str, Any] = {}
     """Options of the recorded configuration that further runs could vary: path -> value."""
+    blamed: list[str] = []
+    """Settings that the recorded failures point to, as paths: what errors name, and a failed transcription's model."""
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -112,6 +118,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None
     """What pauses with nothing due were shortened to."""
+    composed_of: list[str] = []
+    """Runs whose trials these are, where it was put together afterwards (`replay/composition.py`)."""
+    of_calls: bool = False
+    """Whether its trials are calls of their own, and no replays of one recording."""
 
     @property
     def finished_trials(self) -> int:
@@ -130,6 +140,25 @@ def without_secrets(overrides: Mapping[str, Any]) -> dict[str, Any]:
         path: json.loads(redact_setting(path, json.dumps(value, ensure_ascii=False)))
         for path, value in overrides.items()
     }
+
+
+def shown(path: str, value: Any) -> str:
+    """Write a configuration value as it may be kept: credentials are `[redacted]`, as they are in a recording."""
+    return as_text(without_secrets({path: value})[path])
+
+
+def as_text(value: Any) -> str:
+    """Write a configuration value as on the command line: strings bare, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_overrides(cell: RunCell) -> str:
+    """Write what a cell changes as the column `sessions.overrides` holds it: JSON, path -> value.
+
+    What is taken out stands as a list under `unset`, which is no path.
+    """
+    changed = cell.overrides | ({"unset": cell.unset} if cell.unset else {})
+    return json.dumps(changed, ensure_ascii=False)
 
 
 def encode_run(run: Run) -> bytes:

@@ -55,7 +55,7 @@ async def test_a_model_that_fails_in_one_region_takes_both(
     assert [batch.phase for batch in batches] == ["opening", "blocks", "control"]
     verdict = read_verdict(isolation.run)
     assert verdict.pattern == "combination"
-    assert "6/6; 0/6 at swedencentral, 0/6 with whisper-1: it takes both." in verdict.sentence
+    assert "6/6; 0/6 with whisper-1, 0/6 at swedencentral: it takes both." in verdict.sentence
     table = pq.read_table(root.path / "sessions", columns=["run_id", "trial_kind", "block", "overrides"]).to_pylist()
     trials = [row for row in table if row["run_id"] == isolation.run.run_id]
     assert sorted({(row["trial_kind"], row["block"]) for row in trials if row["trial_kind"] != "variation"}) == [
@@ -75,7 +75,11 @@ async def test_an_option_that_is_refused_everywhere_is_found(
         await place_call(east, CallPlan(question_clip, "gpt-4o-transcribe", settings=settings), recorder)
         source = prepare(open_recording(root, list_session_ids(root)[-1]))
         assert source.recording.failure_keys
+        # The error names it, so it goes before the other target, and is the first that a verdict would have varied.
+        assert source.recording.blamed[0].startswith(NOISE)
+        assert next(iter(source.recording.options)).startswith(NOISE)
         known = Known(source, east, [sweden], {"transcription_model": ()})
+        assert [choice.axis for choice in list_choices(known)][:2] == [NOISE, "target"]
         isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
         _, decided = await isolate(isolation, root, recorder)
     assert decided == {"target": "ruled_out", "noise_reduction": "implicated"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from replay.arms import BASELINE, Changes
@@ -14,15 +14,23 @@ SESSION = "20261123T011500-4f3a9c12"
 MODEL = "session.audio.input.transcription.model"
 NOISE = "session.audio.input.noise_reduction"
 HOME = {"target": "eastus2", MODEL: "gpt-4o-transcribe", NOISE: '{"type": "near_field"}'}
-OTHERS = {"target": "swedencentral", MODEL: "whisper-1", NOISE: "(left out)"}
+UNUSUAL = {"target": "eastus2", "audio": "recorded", "dialect": "ga"}
+"""Axes that a run varies only where it is asked to."""
+OTHERS = {
+    "target": "swedencentral",
+    MODEL: "whisper-1",
+    NOISE: "(left out)",
+    "audio": "/clips/good.flac",
+    "dialect": "beta",
+}
 FAILED = "conversation.item.input_audio_transcription.failed|server_error||"
 
 World = Callable[[set[str], int], TrialOutcome]
 """What comes of a trial, by the axes that it changes and by how many trials went before."""
 
 
-def cell_of(*changed: str) -> RunCell:
-    values = {axis: OTHERS[axis] if axis in changed else value for axis, value in HOME.items()}
+def cell_of(*changed: str, axes: Iterable[str] = HOME) -> RunCell:
+    values = {axis: OTHERS[axis] if axis in changed else (HOME | UNUSUAL)[axis] for axis in axes}
     name = " · ".join(changed) or "eastus2"
     region = target = values["target"]
     return RunCell(
@@ -30,7 +38,7 @@ def cell_of(*changed: str) -> RunCell:
     )
 
 
-def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None) -> Run:
+def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None, axes: Iterable[str] = HOME) -> Run:
     """Make the trials that the experiment asks for, in a world whose truth is known."""
     run = Run(
         run_id="r20261123T011500-3f2a",
@@ -46,8 +54,8 @@ def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None
                 dialect="ga",
             )
         ],
-        axes=[Axis(axis=axis, values=[HOME[axis], OTHERS[axis]]) for axis in HOME],
-        cells=[cell_of(), *(cell_of(axis) for axis in HOME)],
+        axes=[Axis(axis=axis, values=[(HOME | UNUSUAL)[axis], OTHERS[axis]]) for axis in axes],
+        cells=[cell_of(axes=axes), *(cell_of(axis, axes=axes) for axis in axes)],
         trials=max_trials,
         design="adaptive",
     )
@@ -64,7 +72,7 @@ def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None
 def _add(run: Run, changes: Changes, step: Batch, number: int, outcome: TrialOutcome) -> None:
     cell = next((cell for cell in run.cells if find_changes(run, cell, run.cells[0]) == changes), None)
     if cell is None:
-        cell = cell_of(*(axis for axis, _ in changes))
+        cell = cell_of(*(axis for axis, _ in changes), axes=[axis.axis for axis in run.axes])
         run.cells.append(cell)
     second = run.finished_trials
     cell.trials.append(
