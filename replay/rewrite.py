@@ -79,20 +79,17 @@ def override(updates: Sequence[str], overrides: Mapping[str, Any]) -> list[tuple
     ]
 
 
-def check_unset(paths: Iterable[str], overrides: Iterable[str], asked: Json) -> None:
-    """Check that each path to be taken out was asked for, and that nothing is put there.
+def check_unset(paths: Iterable[str], asked: Json) -> None:
+    """Check that each path to be taken out was asked for.
 
     `asked` has `session` at its top. Raises `UsageProblem`.
     """
-    known, overridden = list(list_paths(asked)), list(overrides)
+    known = list(list_paths(asked))
     for path in paths:
         if path not in known:
             near = nearest_paths(path, known)
             hint = f"nearest are {', '.join(near)}" if near else "it asked for nothing"
             raise UsageProblem(f"the recorded client never asked for {path!r}, so it cannot be unset: {hint}")
-        for other in overridden:
-            if other == path or other.startswith(f"{path}."):
-                raise UsageProblem(f"{path!r} cannot be unset while {other!r} is set")
 
 
 def unset(update: str, paths: Iterable[str]) -> tuple[str, list[Change]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
@@ -12,7 +13,7 @@ from capture.realtime.session_fields import documented_paths
 from replay.adaptation import asked_as_recorded
 from replay.audio_choice import AUDIO_AXIS, parse_audio
 from replay.connection import check_connection
-from replay.paths import SHORT_NAMES, place_of
+from replay.paths import SHORT_NAMES, paths_of, those_of
 from replay.responses import check_responses, response_paths
 from replay.rewrite import check_paths, check_unset
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS
@@ -47,31 +48,25 @@ def check_wanted(wanted: Wanted, source: Source, targets: Iterable[Target]) -> N
     Raises `UsageProblem` with the nearest paths for one that the recording does not have, and for a value that its
     place cannot hold.
     """
-    values = wanted.values
-    by_place: dict[str, dict[str, Sequence[Any]]] = {}
-    for path, each in values.items():
-        by_place.setdefault(place_of(path), {})[path] = each
-    gone: dict[str, list[str]] = {}
-    for path in wanted.unset:
-        gone.setdefault(place_of(path), []).append(path)
+    values, recording = wanted.values, source.recording
     for name in (AUDIO_AXIS, DIALECT_AXIS):
-        if gone.get(name):
+        if name in wanted.unset:
             raise UsageProblem(f"{name!r} cannot be unset: set it")
+    for path, other in product(wanted.unset, values):
+        if other == path or other.startswith(f"{path}."):
+            raise UsageProblem(f"{path!r} cannot be unset while {other!r} is set")
     if AUDIO_AXIS in wanted.settings and AUDIO_AXIS in wanted.varied:
         raise UsageProblem("the audio is chosen twice: vary it, or set it")
     for value in values.get(AUDIO_AXIS, ()):
         parse_audio(value)
     check_dialects(values.get(DIALECT_AXIS, ()), source)
-    for path in wanted.unset:
-        if path in values:
-            raise UsageProblem(f"{path!r} cannot be unset while it is set")
-    check_paths(by_place.get("session", ()), source.plan.configurations, _documented(source))
-    check_unset(gone.get("session", ()), by_place.get("session", ()), source.plan.configurations[0])
-    check_responses(source.plan, list(by_place.get("response", ())), gone.get("response", ()), source.recording.dialect)
-    if "connection" in by_place or "connection" in gone:
-        for target in targets:
-            asked = asked_as_recorded(source, target)
-            check_connection(by_place.get("connection", {}), gone.get("connection", ()), asked)
+    check_paths(those_of("session", values), source.plan.configurations, _documented(source))
+    check_unset(paths_of("session", wanted.unset), source.plan.configurations[0])
+    gone = paths_of("response", wanted.unset)
+    check_responses(source.plan, list(those_of("response", values)), gone, recording.dialect)
+    asked, gone = those_of("connection", values), paths_of("connection", wanted.unset)
+    for target in targets if asked or gone else ():
+        check_connection(asked, gone, asked_as_recorded(source, target))
 
 
 def settable_paths(source: Source) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from capture.call import CallPlan, place_call
+from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
+from capture.targets import Target
 from replay.arms import BASELINE
 from replay.axes import Known, list_choices
 from replay.experiment import Batch, Stop
@@ -164,3 +167,13 @@ async def test_a_cell_that_changes_two_things_is_made_when_it_is_asked_for(
     assert "whisper-1" in str(job.plan.steps[0].content)
     [home] = isolation.jobs(Batch("control", 4, ((BASELINE,),), ""))
     assert (home.cell.cell, home.kind) == ("eastus2", "control")
+    asked = {"audio": ("noise:20",), "dialect": ("beta",), "transcription_model": (), "options": ()}
+    isolation = plan_isolation(named := Known(source, east, [], asked), list_choices(named), max_trials=100)
+    [spoken, heard] = read_experiment(isolation.run).singles
+    [both] = isolation.jobs(Batch("blocks", 1, (((*spoken, *heard),),), ""))
+    assert both.cell.overrides == {"dialect": "beta", "audio": "noise:20"}
+    assert "/openai/realtime?" in both.target.request_url(both.upgrade.path_and_query)
+    assert {"audio", "dialect"} <= {change.kind for change in both.plan.changes}
+    gemini = Target(name="g", url="wss://generativelanguage.googleapis.com/ws/x.BidiGenerateContent")
+    with pytest.raises(UsageProblem, match="target g cannot be replayed to: Gemini Live"):
+        plan_isolation(dataclasses.replace(named, targets=[gemini]), list_choices(named), max_trials=100)
