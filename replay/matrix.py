@@ -20,7 +20,8 @@ from replay.client import Played, Upgrade, play, read_upgrade
 from replay.comparison import short_path
 from replay.foreign import protocol_of_url, refusal
 from replay.handshake import dialect_of_target
-from replay.plan import Plan, adapt, make_plan
+from replay.plan import Plan, adapt
+from replay.planning import make_plan
 from replay.player import WAIT_TIMEOUT_NS
 from replay.rewrite import check_paths, check_unset
 from replay.runs import (
@@ -322,6 +323,7 @@ async def _play(
         upgrade=job.upgrade,
         as_recorded=as_recorded,
         speed=run.speed,
+        clock=run.clock,
         timeout_ns=timeout_ns,
         redact=redact,
     )

@@ -101,7 +101,9 @@ async def test_what_depends_on_the_endpoint_is_found_in_the_other_dialect(
     async with simulate(scenario) as simulator:
         trial, again = await replayed(recording, preview(simulator.origin), recorder)
     assert (trial.outcome, trial.note) == ("ok", "")
-    assert rows(root, "divergences", trial.session_id) == []
+    # At twice the speed the caller cuts into what the endpoint, whose clock is not sped up, is still generating.
+    told = {row["kind"] for row in rows(root, "divergences", trial.session_id)}
+    assert told <= ({"barge_in_otherwise"} if scenario == "healthy_barge_in" else set())
     assert [event["type"] for event in sent(again)] == [event["type"] for event in sent(recording)]
     for event in sent(again):
         TypeAdapter(BetaEvent).validate_python(event)

@@ -11,7 +11,7 @@ from capture.targets import Target
 from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
 from replay.matrix import Source
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import DROPPED, RunRecording
 
 EAST = Target(name="eastus2", url="wss://east.example/openai/v1/realtime", model="rt", region="eastus2")

@@ -17,7 +17,8 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.targets import Target
 from replay.client import Played, Upgrade, play, read_upgrade
-from replay.plan import adapt, make_plan
+from replay.plan import adapt
+from replay.planning import make_plan
 
 pytestmark = pytest.mark.slow
 

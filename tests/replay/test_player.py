@@ -14,9 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.realtime.progress import Progress
+from replay.actions import Diverged, Finished, Send, WaitUntil
 from replay.id_map import IdIndex
-from replay.plan import Dependency, Plan, Step, adapt, make_plan
-from replay.player import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS, Diverged, Finished, Player, Send, WaitUntil
+from replay.plan import Dependency, Plan, Step, adapt
+from replay.planning import make_plan
+from replay.player import Player
+from replay.winding_down import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS
 
 Json = dict[str, Any]
 

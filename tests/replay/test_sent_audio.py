@@ -15,7 +15,8 @@ from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
 from capture.realtime.configuration import ConfigurationTracker
 from replay.audio_choice import AudioChoice
-from replay.plan import APPEND, Plan, adapt, make_plan
+from replay.plan import APPEND, Plan, adapt
+from replay.planning import make_plan
 from replay.sent_audio import append_audio, follow_echo, speak
 
 PCMU, PCMA = AudioFormat("audio/pcmu", 8000), AudioFormat("audio/pcma", 8000)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
-from replay.plan import APPEND, Plan, make_plan
+from replay.plan import APPEND, Plan
+from replay.planning import make_plan
 from replay.shortening import shorten
 
 VAD = {"type": "session.created", "session": {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}}

@@ -1,0 +1,86 @@
+"""Keep an open microphone open while a replay waits longer than its recording did; pure.
+
+A client that streams silence between two turns goes on doing so, in real time: without it a VAD never hears the end of
+a turn, and an endpoint may take the caller for gone. A client that sends nothing between turns gets nothing added.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from itertools import islice
+
+from capture.audio import AudioFormat
+from replay.plan import APPEND, Step
+from replay.spoken_turns import audio_length
+
+SILENCE_CHUNK_MS = 20
+_SLACK_NS = 250_000_000
+"""A pause between two appends that is no longer is none: networks and machines hold an open microphone up so long."""
+_SHORTEST_CHUNK_NS = 1_000_000
+"""Without a clock silence is sent twenty times as fast as it plays, and not at once."""
+
+
+def silence(audio_format: AudioFormat, duration_ms: float) -> str:
+    """Write an append of silence."""
+    return json.dumps({"type": APPEND, "audio": base64.b64encode(audio_format.silence(duration_ms)).decode()})
+
+
+def chunk_ns(duration_ms: float, speed: float) -> int:
+    """Tell how long after one append of silence the next one is due."""
+    return max(_SHORTEST_CHUNK_NS, int(duration_ms * 1_000_000 / speed))
+
+
+class Microphone:
+    """Follows what is appended, and tells when silence is due."""
+
+    def __init__(self, speed: float) -> None:
+        self._added_ms = 0.0
+        self._speed = speed
+        self._last: Step | None = None
+        self._last_ms = 0.0
+        self._next_due_ns = 0
+
+    def note(self, step: Step, sent_ns: int) -> None:
+        """Take in a step that was sent, with the time at which it was due or else sent."""
+        if step.type == APPEND and step.audio_format is not None:
+            self._last, self._last_ms = step, step.audio_format.milliseconds(audio_length(step.content))
+            self._next_due_ns = sent_ns + chunk_ns(self._last_ms, self._speed)
+
+    def due_ns(self, coming: Sequence[Step], at: int, until_ns: int) -> int | None:
+        """Tell when the next silence is due before the step at a place is sent; None where none is.
+
+        `until_ns` is when that step is due, or when it is given up. Speech that is held in its middle stays as it is: a
+        VAD counts audio, not seconds.
+        """
+        last = self._last
+        if last is None or last.not_before_ns is None or self._last_ms <= 0:
+            return None
+        following = next((step for step in islice(coming, at, None) if step.type == APPEND), None)
+        if following is None or following.not_before_ns is None:
+            return None
+        if not (following.is_pause or following.anchor is not None):
+            return None
+        paused_ns = following.not_before_ns - last.not_before_ns - int(self._last_ms * 1e6)
+        is_open = paused_ns <= _SLACK_NS
+        return self._next_due_ns if is_open and self._next_due_ns + self._chunk_ns // 2 < until_ns else None
+
+    def hear(self, audio_format: AudioFormat) -> str:
+        """Give the append of silence that is due."""
+        self._added_ms += self._silence_ms
+        self._next_due_ns += self._chunk_ns
+        return silence(audio_format, self._silence_ms)
+
+    def take_added_ms(self) -> float:
+        """Give how much silence was added since this was last asked."""
+        added_ms, self._added_ms = self._added_ms, 0.0
+        return added_ms
+
+    @property
+    def _silence_ms(self) -> float:
+        return min(max(self._last_ms, SILENCE_CHUNK_MS), 200.0)
+
+    @property
+    def _chunk_ns(self) -> int:
+        return chunk_ns(self._silence_ms, self._speed)
