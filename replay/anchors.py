@@ -6,6 +6,7 @@ sooner or later, and is shorter or longer; the onset of what the caller says nex
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -155,7 +156,7 @@ def find_anchors(onsets: list[tuple[int, int]], answers: Answers) -> list[Anchor
 
 def _anchor_to(answer: Answer, number: int, at_ns: int, turns: int) -> Anchor | None:
     end_ns = answer.end_ns
-    since_done_ns = 0 if answer.done_ns is None else at_ns - answer.done_ns
+    since_done_ns = -1 if answer.done_ns is None else at_ns - answer.done_ns
     if end_ns is not None and at_ns >= end_ns:
         return Anchor(number, "after", at_ns - end_ns, since_done_ns, turns=turns)
     if answer.first_audio_ns is None or at_ns < answer.first_audio_ns:
@@ -170,7 +171,8 @@ def onset_ns(anchor: Anchor, answer: Answer, speed: float) -> tuple[int | None, 
     The second value tells that the answer was over before the caller cut into it: then it is due at its end.
     """
     offset_ns = int(anchor.offset_ns / speed)
-    if anchor.kind == "after_done":
+    # Without a clock nothing is played: what had been generated is waited for, and nothing else.
+    if anchor.kind == "after_done" or (math.isinf(speed) and anchor.since_done_ns >= 0):
         return (None if answer.done_ns is None else answer.done_ns + offset_ns), False
     if anchor.kind == "after":
         return (None if answer.end_ns is None else answer.end_ns + offset_ns), False

@@ -18,6 +18,14 @@ class Clock(StrEnum):
     ABSOLUTE = "absolute"
 
 
+class NewTool(StrEnum):
+    """What `--on-new-tool` can ask for."""
+
+    STOP = "stop"
+    EMPTY = "empty"
+    RECORDED = "recorded"
+
+
 class Expectation(StrEnum):
     """What `--expect` can ask for."""
 
@@ -67,6 +75,9 @@ def run_command(
     clock: Annotated[
         Clock | None, typer.Option(help="Speak as long after an answer as in the recording, or at the recorded time.")
     ] = None,
+    on_new_tool: Annotated[
+        NewTool | None, typer.Option(help="What a function call gets that the recording does not have: recorded.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
     seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
@@ -101,6 +112,7 @@ def run_command(
         concurrency=concurrency,
         speed=parse_speed(speed),
         clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
         timeout_s=timeout,
         seed=seed,
         expect=expect.value if expect else None,
@@ -140,6 +152,9 @@ def isolate_command(
     clock: Annotated[
         Clock | None, typer.Option(help="Speak as long after an answer as in the recording, or at the recorded time.")
     ] = None,
+    on_new_tool: Annotated[
+        NewTool | None, typer.Option(help="What a function call gets that the recording does not have: recorded.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
     seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, and send nothing.")] = False,
@@ -169,6 +184,7 @@ def isolate_command(
         concurrency=concurrency,
         speed=parse_speed(speed),
         clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
         timeout_s=timeout,
         seed=seed,
         redact=redact or [],

@@ -24,7 +24,7 @@ from replay.handshake import Handshake, transpose_handshake
 from replay.plan import Plan
 from replay.player import WAIT_TIMEOUT_NS, Player
 from replay.rewrite import Change
-from replay.runs import ClockKind
+from replay.runs import ClockKind, OnNewTool
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -100,11 +100,12 @@ async def play(
     redact: Sequence[str] = (),
     as_recorded: bool = False,
     clock: ClockKind = "anchored",
+    on_new_tool: OnNewTool = "recorded",
 ) -> Played:
     """Play a plan against a target and record it, but for what `redact` names.
 
-    `as_recorded` and `clock` are as a `Player` takes them. An endpoint that refuses the session, or a credential that
-    is not to be had, is an outcome like others: it is recorded, nothing is raised.
+    `as_recorded`, `clock` and `on_new_tool` are as a `Player` takes them. An endpoint that refuses the session, or a
+    credential that is not to be had, is an outcome like others: it is recorded, nothing is raised.
     """
     url = target.request_url(upgrade.path_and_query)
     facts = recorder.new_facts(
@@ -118,7 +119,9 @@ async def play(
         redact=list(redact),
     )
     recording = recorder.start_session(facts)
-    player = Player(plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded, clock=clock)
+    player = Player(
+        plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded, clock=clock, on_new_tool=on_new_tool
+    )
     trial = _Trial(plan, recording, player)
     trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
     trial.note_changes(plan.left_out)

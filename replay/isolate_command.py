@@ -28,7 +28,7 @@ from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.run_command import INTERRUPTED, find_recording, find_targets, read_clock, tell_left_out
-from replay.runs import ClockKind, Run, RunCell, Trial
+from replay.runs import ClockKind, OnNewTool, Run, RunCell, Trial
 from replay.verdict import Verdict, read_verdict
 
 _ENDINGS: dict[Ending, str] = {
@@ -53,6 +53,8 @@ class IsolateRequest:
     speed: float = 1.0
     clock: ClockKind | None = None
     """None: anchored."""
+    on_new_tool: OnNewTool | None = None
+    """None: recorded."""
     timeout_s: float = 15.0
     seed: int = 0
     redact: Sequence[str] = ()
@@ -122,6 +124,7 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
         speed=request.speed,
     )
     isolation.run.clock = read_clock(request.clock)
+    isolation.run.on_new_tool = request.on_new_tool or isolation.run.on_new_tool
     return isolation
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 
 from capture.audio import AudioFormat
 from replay.plan import APPEND, Step
+from replay.rewrite import Change
 from replay.spoken_turns import audio_length
 
 SILENCE_CHUNK_MS = 20
@@ -37,6 +38,7 @@ class Microphone:
 
     def __init__(self, speed: float) -> None:
         self._added_ms = 0.0
+        self._left_out_ms = 0.0
         self._speed = speed
         self._last: Step | None = None
         self._last_ms = 0.0
@@ -72,10 +74,16 @@ class Microphone:
         self._next_due_ns += self._chunk_ns
         return silence(audio_format, self._silence_ms)
 
-    def take_added_ms(self) -> float:
-        """Give how much silence was added since this was last asked."""
-        added_ms, self._added_ms = self._added_ms, 0.0
-        return added_ms
+    def leave_out(self, step: Step) -> None:
+        """Take in an append of a pause that is not sent."""
+        if step.audio_format is not None:
+            self._left_out_ms += step.audio_format.milliseconds(audio_length(step.content))
+
+    def take_changes(self) -> list[Change]:
+        """Say how much longer or shorter than the recorded one the pause was that ends now."""
+        before, after = (json.dumps(f"{ms / 1000:.2f} s") if ms else "" for ms in (self._left_out_ms, self._added_ms))
+        self._left_out_ms = self._added_ms = 0.0
+        return [Change("pause", "", before, after)] if before or after else []
 
     @property
     def _silence_ms(self) -> float:

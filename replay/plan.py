@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from capture.audio import AudioFormat
@@ -22,6 +22,7 @@ from replay.anchors import Anchor
 from replay.id_map import IdIndex
 from replay.rewrite import Change, compose_update, name_deployment, override, unset
 from replay.spoken_turns import SpokenTurn
+from replay.tools import ToolCalls
 from replay.transposition import Spoken, transpose
 
 Json = dict[str, Any]
@@ -103,6 +104,8 @@ class Step:
     """Whether it appends what an open microphone hears between two turns."""
     stops_response: bool = False
     """Whether it cancelled a response that was going on."""
+    answers_calls: tuple[str, ...] = ()
+    """Of a response.create, the recorded calls whose outputs it goes on from."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Plan:
     """The protocol of the recording, where it is none that can be replayed."""
     transposed_from: Spoken | None = None
     """The recording's dialect, where the steps are in the other one."""
+    tools: ToolCalls = field(default_factory=ToolCalls)
+    """The recorded function calls, with what the client answered."""
     responses: int | None = None
     """Responses of the recorded conversation; None where that is not to be compared."""
     left_out: tuple[tuple[int, Change], ...] = ()

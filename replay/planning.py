@@ -14,6 +14,7 @@ from replay.onsets import Heard, anchor_steps
 from replay.plan import APPEND, UPDATES, Dependency, Message, Plan, Step, WaitFor
 from replay.rewrite import strings
 from replay.spoken_turns import SpokenTurns
+from replay.tools import ToolCalls
 from replay.window import WindowScope
 
 Json = dict[str, Any]
@@ -46,6 +47,9 @@ class _Planner:
         self._is_resuming = False
         self._protocol: str | None = None
         self._heard = Heard()
+        self._tools = ToolCalls()
+        self._outputs: list[str] = []
+        """Calls that were answered since the last response.create."""
 
     def take(self, message: Message) -> None:
         if self._protocol is None and message.kind in ("event", "text", "binary"):
@@ -91,6 +95,7 @@ class _Planner:
         if event is not None:
             self._ids.observe(message.sender, event)
             self._seen.observe(message.sender, event)
+            self._tools.observe(message.sender, event)
             self._input_format = self._seen.configuration.input_format
             self._output_format = self._seen.configuration.output_format
             self._spoken.observe(message.sender, event, len(self._steps))
@@ -112,6 +117,7 @@ class _Planner:
             spoken=turns,
             due_ns=self._spoken.due_spans(zero_ns),
             protocol=self._protocol,
+            tools=self._tools,
             responses=None if owed else len(self._heard.answers.begun),
         )
 
@@ -145,9 +151,22 @@ class _Planner:
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
                 audio_format=self._input_format if is_audio else None,
+                answers_calls=self._note_outputs(event or {}),
                 stops_response=message.type == "response.cancel" and bool(self._seen.active_responses),
             )
         )
+
+    def _note_outputs(self, event: Json) -> tuple[str, ...]:
+        """Follow which outputs a response.create goes on from; what somebody writes it would go on from as well."""
+        item = event.get("item")
+        if isinstance(item, dict) and item.get("type") == "function_call_output":
+            self._outputs.append(str(item.get("call_id")))
+        elif isinstance(item, dict):
+            self._outputs.clear()
+        if event.get("type") != "response.create" or _is_out_of_band(event):
+            return ()
+        outputs, self._outputs = tuple(self._outputs), []
+        return outputs
 
     def _references(self, event: Json) -> tuple[str, ...]:
         found = (text for _, text in strings(event) if text in self._ids.keys)
@@ -162,7 +181,10 @@ class _Planner:
         if seen.updates_answered and (begins_clock or event_type == "response.create"):
             yield Dependency("session.updated", count=seen.updates_answered)
         for recorded_id in references:
-            yield Dependency(_wait_for(self._ids.keys[recorded_id].kind), recorded_id=recorded_id)
+            kind = self._ids.keys[recorded_id].kind
+            # By the end of so many responses a call that does not come never will.
+            count = seen.responses_begun if kind == "call" else 0
+            yield Dependency(_wait_for(kind), count=count, recorded_id=recorded_id)
         if event_type in _AFTER_ANSWERS and not _is_out_of_band(event) and seen.responses_done and seen.is_idle:
             yield Dependency("response.done", count=seen.responses_done)
         if event_type == "response.cancel" and not references and seen.active_responses:

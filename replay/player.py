@@ -15,14 +15,15 @@ from typing import Any
 from capture.realtime.events import parse_event
 from capture.realtime.progress import Progress
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
+from replay.composing import compose
 from replay.id_map import IdMap
 from replay.microphone import Microphone
 from replay.plan import APPEND, Dependency, Plan, Step
 from replay.plan_clock import Hold, PlanClock
-from replay.rewrite import Change, clamp_truncation, substitute_ids
-from replay.runs import ClockKind
+from replay.rewrite import Change
+from replay.runs import ClockKind, OnNewTool
 from replay.sent_audio import follow_echo
-from replay.spoken_turns import audio_length
+from replay.tools import ToolCalls, output_event, reply
 from replay.transposition import transpose_server_event
 from replay.winding_down import PATIENCE, WindingDown
 
@@ -38,8 +39,8 @@ class Player:
     """Plays one trial. Each call gives actions in order; the last one is `WaitUntil` or `Finished`.
 
     `speed` is 1 for the recorded pace; infinite, only dependencies are waited for. `as_recorded` changes nothing but
-    the endpoint's ids: no truncation is clamped, no silence is added, no audio is converted, nothing is left out, and
-    the clock is absolute.
+    the endpoint's ids: no truncation is clamped, no silence is added, no audio is converted, nothing is left out, no
+    call is answered that was not, and the clock is absolute.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Player:
         timeout_ns: int = WAIT_TIMEOUT_NS,
         as_recorded: bool = False,
         clock: ClockKind = "anchored",
+        on_new_tool: OnNewTool = "recorded",
     ) -> None:
         self.progress = Progress()
         self.ids = IdMap(plan.ids)
@@ -59,10 +61,15 @@ class Player:
         self._as_recorded = as_recorded
         anchored = clock == "anchored" and not as_recorded
         self.clock = PlanClock(plan.steps, speed=speed, timeout_ns=timeout_ns, patience=PATIENCE, anchored=anchored)
-        self._microphone = Microphone(speed) if anchored else None
+        self._microphone = Microphone(speed)
+        self._keeps_open = anchored
         self._ending = WindingDown(self.progress, speed=speed, timeout_ns=timeout_ns, adds_silence=not as_recorded)
+        self._tools = ToolCalls()
+        self._on_new_tool = on_new_tool
+        self._own_responses = 0
+        """Responses that were asked for beside the plan, less those of it that were not."""
+        self._skipped_calls: set[str] = set()
         self._next = 0
-        self._left_out_ms = 0.0
         self._blocked_since_ns: int | None = None
         self._last_event_ns = 0
         self._finished: Finished | None = None
@@ -79,7 +86,10 @@ class Player:
         self._observe(now_ns, "server", event)
         if event.get("type") in _ECHOES and not self._as_recorded:
             self._plan = follow_echo(self._plan, self.progress.configuration)
-        return [*self.clock.barge_ins(), *self.tick(now_ns)]
+        actions: list[Action] = [*self.clock.barge_ins()]
+        if self._finished is None and not self._as_recorded:
+            self._answer_calls(event, now_ns, actions)
+        return [*actions, *self.tick(now_ns)]
 
     def tick(self, now_ns: int) -> list[Action]:
         """Take in that time has passed."""
@@ -114,7 +124,8 @@ class Player:
         self.clock.foresee(self._next, now_ns)
         due_ns = self.clock.due_ns(step)
         if due_ns is not None and step.is_pause and due_ns < self.clock.drops_before_ns:
-            self._leave_pause_out(step)
+            self._microphone.leave_out(step)
+            self._next += 1
             return None
         settled = self.clock.settle(self._next, now_ns, self._last_event_ns)
         if isinstance(settled, Hold):
@@ -125,6 +136,9 @@ class Player:
             due_ns = self.clock.due_ns(step)
         if due_ns is not None and now_ns < due_ns:
             return due_ns
+        if step.answers_calls and self._skipped_calls.issuperset(step.answers_calls):
+            self._skip_response(step, now_ns, actions)
+            return None
         missing = next((wait for wait in step.after if not self._is_met(wait)), None)
         if missing is None:
             self._send(step, now_ns, actions)
@@ -132,28 +146,24 @@ class Player:
         if self._blocked_since_ns is None:
             self._blocked_since_ns = now_ns
         give_up_ns = self._blocked_since_ns + self._timeout_ns
-        if now_ns < give_up_ns:
+        if now_ns < give_up_ns and not self._never_comes(missing):
             return self._hold(now_ns, give_up_ns, actions)
         self._give_up(step, missing, now_ns, actions)
         return None
 
     def _hold(self, now_ns: int, until_ns: int, actions: list[Action]) -> int:
         """Wait, and keep an open microphone open meanwhile."""
-        microphone = self._microphone
-        while microphone is not None:
-            due_ns = microphone.due_ns(self._plan.steps, self._next, until_ns)
+        # Without a clock time costs no audio: only speech that a VAD still hears is to be closed.
+        is_open = self._keeps_open and (not math.isinf(self._speed) or self.progress.speech_is_open)
+        while is_open:
+            due_ns = self._microphone.due_ns(self._plan.steps, self._next, until_ns)
             if due_ns is None:
                 break
             if now_ns < due_ns:
                 return due_ns
             audio_format = self._plan.sent_format or self.progress.configuration.input_format
-            actions.append(Send(self._plan.steps[self._next].number, microphone.hear(audio_format), due_ns))
+            actions.append(Send(self._plan.steps[self._next].number, self._microphone.hear(audio_format), due_ns))
         return until_ns
-
-    def _leave_pause_out(self, step: Step) -> None:
-        if step.audio_format is not None:
-            self._left_out_ms += step.audio_format.milliseconds(audio_length(step.content))
-        self._next += 1
 
     def _compare_turns(self, step: Step, actions: list[Action]) -> None:
         expected = None if step.anchor is None else step.anchor.turns
@@ -171,9 +181,15 @@ class Player:
             return progress.is_open
         if wait.kind == "session.updated":
             return progress.updates_answered >= wait.count
+        count = wait.count + self._own_responses
         if wait.kind == "response.created":
-            return progress.responses_begun >= wait.count
-        return progress.responses_done >= wait.count and progress.is_idle
+            return progress.responses_begun >= count
+        return progress.responses_done >= count and progress.is_idle
+
+    def _never_comes(self, wait: Dependency) -> bool:
+        """Tell that a call is not made in this session: the responses that could have made it are done."""
+        progress, count = self.progress, wait.count + self._own_responses
+        return wait.kind == "call" and wait.count > 0 and progress.responses_done >= count and progress.is_idle
 
     def _give_up(self, step: Step, missing: Dependency, now_ns: int, actions: list[Action]) -> None:
         expected = f"{missing} before {step.type}"
@@ -184,11 +200,48 @@ class Player:
         elif missing.recorded_id:
             # A stale id would be refused, and the refusal would look like the endpoint's failure.
             expected = f"{self.ids.describe(missing.recorded_id)} before {step.type}"
+            if missing.kind == "call":
+                self._skipped_calls.add(missing.recorded_id)
+                seen = f"not in {self.progress.responses_done} responses" if self._never_comes(missing) else seen
             actions.append(Diverged(step.number, "dependency_missing", expected, seen, "skipped"))
             self._move_on(step, now_ns)
         else:
             actions.append(Diverged(step.number, "dependency_missing", expected, seen, "sent"))
             self._send(step, now_ns, actions)
+
+    def _skip_response(self, step: Step, now_ns: int, actions: list[Action]) -> None:
+        """Ask for no response to outputs that there was no call for: nobody would have."""
+        expected = f"outputs of {len(step.answers_calls)} calls before {step.type}"
+        actions.append(Diverged(step.number, "dependency_missing", expected, "none was sent", "skipped"))
+        self._own_responses -= 1
+        self.clock.extra_responses -= 1
+        self._move_on(step, now_ns)
+
+    def _answer_calls(self, event: Json, now_ns: int, actions: list[Action]) -> None:
+        """Answer what the new session calls and the recording did not; nothing is executed."""
+        called = self._tools.called_in(event)
+        number = self._plan.steps[self._next].number if self._next < len(self._plan.steps) else len(self._plan.steps)
+        new = 0
+        for call in called:
+            told = reply(call, self._plan.tools, self._on_new_tool)
+            if told is None:
+                continue
+            actions.append(Diverged(number, told.kind, told.expected, str(call), told.action))
+            if told.ends:
+                self._finish(Finished(f"new_tool: {call.name} was called"), actions)
+                return
+            if told.output is not None:
+                new += 1
+                self._send_own(number, output_event(call, told.output), "tool_output", now_ns, actions)
+        if new and new == len(called):
+            self._own_responses += 1
+            self.clock.extra_responses += 1
+            self._send_own(number, {"type": "response.create"}, "tool_output", now_ns, actions)
+
+    def _send_own(self, number: int, event: Json, kind: str, now_ns: int, actions: list[Action]) -> None:
+        self._observe(now_ns, "client", event)
+        content = json.dumps(event, ensure_ascii=False)
+        actions.append(Send(number, content, None, (Change(kind, "", "", content),)))
 
     def _send(self, step: Step, now_ns: int, actions: list[Action]) -> None:
         if step.stops_response and not self.progress.active_responses and not self._as_recorded:
@@ -199,17 +252,18 @@ class Player:
             return
         due_ns = None if self._blocked_since_ns is not None or math.isinf(self._speed) else self.clock.due_ns(step)
         self._move_on(step, now_ns)
-        content, changes = self._content(step)
+        pause = self._microphone.take_changes()
+        content, changes = compose(step, self.ids, self.progress, as_recorded=self._as_recorded)
         event = None if step.type in (APPEND, None) else parse_event(content)
         if event is not None:
             self._observe(now_ns, "client", event)
-        if self._microphone is not None:
-            self._microphone.note(step, now_ns if due_ns is None else due_ns)
-        actions.append(Send(step.number, content, due_ns, changes))
+        self._microphone.note(step, now_ns if due_ns is None else due_ns)
+        actions.append(Send(step.number, content, due_ns, (*pause, *changes)))
 
     def _observe(self, now_ns: int, sender: str, event: Json) -> None:
         self.progress.observe(sender, event)
         self.ids.session.observe(sender, event)
+        self._tools.observe(sender, event)
         self.clock.answers.observe(now_ns, sender, event, self.progress.configuration.output_format)
 
     def _move_on(self, step: Step, now_ns: int) -> None:
@@ -219,31 +273,6 @@ class Player:
             self.clock.delay(now_ns - self._blocked_since_ns)
         self._blocked_since_ns = None
         self._next += 1
-
-    def _content(self, step: Step) -> tuple[str | bytes, tuple[Change, ...]]:
-        content, changes = step.content, [*self._pause_changes(), *step.changes]
-        if isinstance(content, bytes):
-            return content, tuple(changes)
-        if step.references:
-            ids = {old: self.ids.find(old) or old for old in step.references}
-            content, substituted = substitute_ids(content, ids)
-            changes += substituted
-        if step.type == "conversation.item.truncate" and not self._as_recorded:
-            content, clamped = clamp_truncation(content, self._received_ms(content))
-            changes += clamped
-        return content, tuple(changes)
-
-    def _pause_changes(self) -> list[Change]:
-        """Say what an open microphone sent longer, or shorter, than in the recording."""
-        added_ms = 0.0 if self._microphone is None else self._microphone.take_added_ms()
-        before, after = (json.dumps(f"{ms / 1000:.2f} s") if ms else "" for ms in (self._left_out_ms, added_ms))
-        self._left_out_ms = 0.0
-        return [Change("pause", "", before, after)] if before or after else []
-
-    def _received_ms(self, truncation: str) -> float:
-        item_id = json.loads(truncation).get("item_id")
-        received = self.progress.audio_bytes.get(str(item_id), 0)
-        return self.progress.configuration.output_format.milliseconds(received)
 
     def _finish(self, finished: Finished, actions: list[Action]) -> None:
         """Note at the end what came otherwise than in the recording, all in all."""

@@ -41,7 +41,7 @@ from replay.matrix import (
 from replay.plan import Plan
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.rewrite import Change
-from replay.runs import ClockKind, Run, RunCell, Trial, without_secrets
+from replay.runs import ClockKind, OnNewTool, Run, RunCell, Trial, without_secrets
 from replay.transposition import left_out
 from replay.verdict import CellResult, Verdict, read_verdicts
 
@@ -65,6 +65,8 @@ class RunRequest:
     speed: float = 1.0
     clock: ClockKind | None = None
     """None: anchored, and absolute with `as_recorded`."""
+    on_new_tool: OnNewTool | None = None
+    """None: recorded; with `as_recorded` such a call stays unanswered."""
     timeout_s: float = 15.0
     seed: int = 0
     expect: Literal["ok", "failed"] | None = None
@@ -107,6 +109,9 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     )
     planned.until_turn, planned.longest_idle_s = request.until_turn, request.longest_idle_s
     planned.clock = read_clock(request.clock, as_recorded=request.as_recorded)
+    planned.on_new_tool = request.on_new_tool or planned.on_new_tool
+    if request.as_recorded and request.on_new_tool is not None:
+        raise UsageProblem("--as-recorded answers no call that the recording does not have: leave --on-new-tool out")
     jobs = plan_jobs(planned, sources, targets)
     if request.as_recorded:
         refuse(_obstacles(jobs))

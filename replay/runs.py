@@ -37,6 +37,10 @@ ClockKind = Literal["anchored", "absolute"]
 """`anchored`: the caller speaks as long after an answer as in the recording; `absolute`: at the recorded time."""
 
 
+OnNewTool = Literal["stop", "empty", "recorded"]
+"""What a call gets that the recording does not have: the trial's end, an empty output, or the last one of its name."""
+
+
 class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One replay."""
 
@@ -116,6 +120,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     speed: float = 1.0
     """Infinite: nothing waits for the clock."""
     clock: ClockKind = "anchored"
+    on_new_tool: OnNewTool = "recorded"
     until_turn: int | None = None
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ CALL = heard((0, begun("a")), (100, audio("a", 1000)), (200, done("a")), (5000, 
         (600, Anchor(1, "into", 500 * MS, 400 * MS, turns=3)),
         (1500, Anchor(1, "after", 400 * MS, 1300 * MS, turns=3)),
         (5050, None),
-        (5400, Anchor(2, "into", 300 * MS, turns=3)),
+        (5400, Anchor(2, "into", 300 * MS, -1, turns=3)),
     ],
 )
 def test_an_onset_is_tied_to_the_answer_that_was_heard(at_ms: int, anchor: Anchor | None) -> None:
@@ -113,6 +114,14 @@ def test_a_cut_into_an_answer_never_comes_after_its_end(first_ms: int, offset_ms
     at_ns, outlived = onset_ns(Anchor(1, "into", offset_ms * MS), answer, 1.0)
     assert at_ns == min(first_ms + offset_ms, first_ms + played_ms) * MS
     assert outlived == (offset_ms > played_ms)
+
+
+def test_without_a_clock_an_answer_is_waited_for_that_had_been_generated() -> None:
+    answer = Answer(0, 10 * MS, 10 * MS)
+    assert onset_ns(Anchor(1, "into", 500 * MS, 400 * MS), answer, math.inf) == (None, False)
+    assert onset_ns(Anchor(1, "into", 500 * MS, -100 * MS), answer, math.inf) == (10 * MS, False)
+    answer.done_ns = 20 * MS
+    assert onset_ns(Anchor(1, "into", 500 * MS, 400 * MS), answer, math.inf) == (20 * MS, False)
 
 
 def test_what_was_skipped_since_an_answer_is_not_waited_through() -> None:
