@@ -37,6 +37,8 @@ class Microphone:
     """Follows what is appended, and tells when silence is due."""
 
     def __init__(self, speed: float) -> None:
+        self.open_ms = 0.0
+        """Audio that was appended since the last commit that is known, or clear."""
         self._added_ms = 0.0
         self._left_out_ms = 0.0
         self._speed = speed
@@ -48,6 +50,7 @@ class Microphone:
         """Take in a step that was sent, with the time at which it was due or else sent."""
         if step.type == APPEND and step.audio_format is not None:
             self._last, self._last_ms = step, step.audio_format.milliseconds(audio_length(step.content))
+            self.open_ms += self._last_ms
             self._next_due_ns = sent_ns + chunk_ns(self._last_ms, self._speed)
 
     def due_ns(self, coming: Sequence[Step], at: int, until_ns: int) -> int | None:
@@ -71,6 +74,7 @@ class Microphone:
     def hear(self, audio_format: AudioFormat) -> str:
         """Give the append of silence that is due."""
         self._added_ms += self._silence_ms
+        self.open_ms += self._silence_ms
         self._next_due_ns += self._chunk_ns
         return silence(audio_format, self._silence_ms)
 

@@ -28,6 +28,8 @@ from replay.transposition import Spoken, transpose
 Json = dict[str, Any]
 WaitFor = Literal["session.created", "session.updated", "response.created", "response.done", "item", "response", "call"]
 
+COMMIT_LEAST_MS = 100.0
+"""Endpoints refuse to commit less audio (protocol section 4)."""
 APPEND = "input_audio_buffer.append"
 UPDATES = {"session.update", "transcription_session.update"}
 _AFTER_ANSWERS = {"conversation.item.create", "response.create"}
@@ -104,6 +106,8 @@ class Step:
     """Whether it appends what an open microphone hears between two turns."""
     stops_response: bool = False
     """Whether it cancelled a response that was going on."""
+    commits_speech: bool = False
+    """Whether it commits audio that server VAD had not committed before."""
     answers_calls: tuple[str, ...] = ()
     """Of a response.create, the recorded calls whose outputs it goes on from."""
 

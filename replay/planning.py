@@ -11,7 +11,7 @@ from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
 from replay.onsets import Heard, anchor_steps
-from replay.plan import APPEND, UPDATES, Dependency, Message, Plan, Step, WaitFor
+from replay.plan import APPEND, COMMIT_LEAST_MS, UPDATES, Dependency, Message, Plan, Step, WaitFor
 from replay.rewrite import strings
 from replay.spoken_turns import SpokenTurns
 from replay.tools import ToolCalls
@@ -151,10 +151,15 @@ class _Planner:
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
                 audio_format=self._input_format if is_audio else None,
+                commits_speech=self._commits_speech(message.type),
                 answers_calls=self._note_outputs(event or {}),
                 stops_response=message.type == "response.cancel" and bool(self._seen.active_responses),
             )
         )
+
+    def _commits_speech(self, event_type: str | None) -> bool:
+        manual = self._seen.configuration.turn_detection in (None, "none")
+        return event_type == "input_audio_buffer.commit" and not manual and self._spoken.open_ms >= COMMIT_LEAST_MS
 
     def _note_outputs(self, event: Json) -> tuple[str, ...]:
         """Follow which outputs a response.create goes on from; what somebody writes it would go on from as well."""

@@ -13,17 +13,16 @@ import math
 from typing import Any
 
 from capture.realtime.events import parse_event
-from capture.realtime.progress import Progress
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.composing import compose
-from replay.id_map import IdMap
+from replay.followed import Followed
 from replay.microphone import Microphone
-from replay.plan import APPEND, Dependency, Plan, Step
+from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Plan, Step
 from replay.plan_clock import Hold, PlanClock
 from replay.rewrite import Change
 from replay.runs import ClockKind, OnNewTool
 from replay.sent_audio import follow_echo
-from replay.tools import ToolCalls, output_event, reply
+from replay.tools import output_event, reply
 from replay.transposition import transpose_server_event
 from replay.winding_down import PATIENCE, WindingDown
 
@@ -31,6 +30,7 @@ Json = dict[str, Any]
 
 WAIT_TIMEOUT_NS = 15_000_000_000
 _ECHOES = {"session.updated", "transcription_session.updated"}
+_EMPTIES = {"input_audio_buffer.committed", "input_audio_buffer.cleared"}
 _BURST = 50
 """Without a clock so many sends go out before what came meanwhile is looked at."""
 
@@ -53,21 +53,19 @@ class Player:
         clock: ClockKind = "anchored",
         on_new_tool: OnNewTool = "recorded",
     ) -> None:
-        self.progress = Progress()
-        self.ids = IdMap(plan.ids)
         self._plan = plan
         self._speed = speed
         self._timeout_ns = timeout_ns
         self._as_recorded = as_recorded
         anchored = clock == "anchored" and not as_recorded
         self.clock = PlanClock(plan.steps, speed=speed, timeout_ns=timeout_ns, patience=PATIENCE, anchored=anchored)
+        self.session = Followed(plan, self.clock.answers)
         self._microphone = Microphone(speed)
         self._keeps_open = anchored
-        self._ending = WindingDown(self.progress, speed=speed, timeout_ns=timeout_ns, adds_silence=not as_recorded)
-        self._tools = ToolCalls()
+        self._ending = WindingDown(
+            self.session.progress, speed=speed, timeout_ns=timeout_ns, adds_silence=not as_recorded
+        )
         self._on_new_tool = on_new_tool
-        self._own_responses = 0
-        """Responses that were asked for beside the plan, less those of it that were not."""
         self._skipped_calls: set[str] = set()
         self._next = 0
         self._blocked_since_ns: int | None = None
@@ -85,7 +83,7 @@ class Player:
             event = heard
         self._observe(now_ns, "server", event)
         if event.get("type") in _ECHOES and not self._as_recorded:
-            self._plan = follow_echo(self._plan, self.progress.configuration)
+            self._plan = follow_echo(self._plan, self.session.progress.configuration)
         actions: list[Action] = [*self.clock.barge_ins()]
         if self._finished is None and not self._as_recorded:
             self._answer_calls(event, now_ns, actions)
@@ -139,14 +137,14 @@ class Player:
         if step.answers_calls and self._skipped_calls.issuperset(step.answers_calls):
             self._skip_response(step, now_ns, actions)
             return None
-        missing = next((wait for wait in step.after if not self._is_met(wait)), None)
+        missing = next((wait for wait in step.after if not self.session.has(wait)), None)
         if missing is None:
             self._send(step, now_ns, actions)
             return None
         if self._blocked_since_ns is None:
             self._blocked_since_ns = now_ns
         give_up_ns = self._blocked_since_ns + self._timeout_ns
-        if now_ns < give_up_ns and not self._never_comes(missing):
+        if now_ns < give_up_ns and not self.session.never_has(missing):
             return self._hold(now_ns, give_up_ns, actions)
         self._give_up(step, missing, now_ns, actions)
         return None
@@ -154,42 +152,24 @@ class Player:
     def _hold(self, now_ns: int, until_ns: int, actions: list[Action]) -> int:
         """Wait, and keep an open microphone open meanwhile."""
         # Without a clock time costs no audio: only speech that a VAD still hears is to be closed.
-        is_open = self._keeps_open and (not math.isinf(self._speed) or self.progress.speech_is_open)
+        is_open = self._keeps_open and (not math.isinf(self._speed) or self.session.progress.speech_is_open)
         while is_open:
             due_ns = self._microphone.due_ns(self._plan.steps, self._next, until_ns)
             if due_ns is None:
                 break
             if now_ns < due_ns:
                 return due_ns
-            audio_format = self._plan.sent_format or self.progress.configuration.input_format
+            audio_format = self._plan.sent_format or self.session.progress.configuration.input_format
             actions.append(Send(self._plan.steps[self._next].number, self._microphone.hear(audio_format), due_ns))
         return until_ns
 
     def _compare_turns(self, step: Step, actions: list[Action]) -> None:
         expected = None if step.anchor is None else step.anchor.turns
-        turns, extra = len(self.progress.commits), self._ending.extra_turns
+        turns, extra = len(self.session.progress.commits), self._ending.extra_turns
         if expected is not None and turns != expected + extra:
             said = f"{expected + extra} spoken turns before {step.type}"
             actions.append(Diverged(step.number, "turns_otherwise", said, str(turns), "went on"))
             self._ending.extra_turns = turns - expected
-
-    def _is_met(self, wait: Dependency) -> bool:
-        progress = self.progress
-        if wait.recorded_id:
-            return self.ids.find(wait.recorded_id) is not None
-        if wait.kind == "session.created":
-            return progress.is_open
-        if wait.kind == "session.updated":
-            return progress.updates_answered >= wait.count
-        count = wait.count + self._own_responses
-        if wait.kind == "response.created":
-            return progress.responses_begun >= count
-        return progress.responses_done >= count and progress.is_idle
-
-    def _never_comes(self, wait: Dependency) -> bool:
-        """Tell that a call is not made in this session: the responses that could have made it are done."""
-        progress, count = self.progress, wait.count + self._own_responses
-        return wait.kind == "call" and wait.count > 0 and progress.responses_done >= count and progress.is_idle
 
     def _give_up(self, step: Step, missing: Dependency, now_ns: int, actions: list[Action]) -> None:
         expected = f"{missing} before {step.type}"
@@ -199,10 +179,14 @@ class Player:
             self._finished = Finished("session_never_opened")
         elif missing.recorded_id:
             # A stale id would be refused, and the refusal would look like the endpoint's failure.
-            expected = f"{self.ids.describe(missing.recorded_id)} before {step.type}"
+            expected = f"{self.session.ids.describe(missing.recorded_id)} before {step.type}"
             if missing.kind == "call":
                 self._skipped_calls.add(missing.recorded_id)
-                seen = f"not in {self.progress.responses_done} responses" if self._never_comes(missing) else seen
+                seen = (
+                    f"not in {self.session.progress.responses_done} responses"
+                    if self.session.never_has(missing)
+                    else seen
+                )
             actions.append(Diverged(step.number, "dependency_missing", expected, seen, "skipped"))
             self._move_on(step, now_ns)
         else:
@@ -213,14 +197,14 @@ class Player:
         """Ask for no response to outputs that there was no call for: nobody would have."""
         expected = f"outputs of {len(step.answers_calls)} calls before {step.type}"
         actions.append(Diverged(step.number, "dependency_missing", expected, "none was sent", "skipped"))
-        self._own_responses -= 1
+        self.session.own_responses -= 1
         self.clock.extra_responses -= 1
         self._move_on(step, now_ns)
 
     def _answer_calls(self, event: Json, now_ns: int, actions: list[Action]) -> None:
         """Answer what the new session calls and the recording did not; nothing is executed."""
-        called = self._tools.called_in(event)
-        number = self._plan.steps[self._next].number if self._next < len(self._plan.steps) else len(self._plan.steps)
+        called, steps = self.session.tools.called_in(event), self._plan.steps
+        number = steps[self._next].number if self._next < len(steps) else len(steps)
         new = 0
         for call in called:
             told = reply(call, self._plan.tools, self._on_new_tool)
@@ -232,39 +216,47 @@ class Player:
                 return
             if told.output is not None:
                 new += 1
-                self._send_own(number, output_event(call, told.output), "tool_output", now_ns, actions)
+                self._send_own(number, output_event(call, told.output), now_ns, actions)
         if new and new == len(called):
-            self._own_responses += 1
+            self.session.own_responses += 1
             self.clock.extra_responses += 1
-            self._send_own(number, {"type": "response.create"}, "tool_output", now_ns, actions)
+            self._send_own(number, {"type": "response.create"}, now_ns, actions)
 
-    def _send_own(self, number: int, event: Json, kind: str, now_ns: int, actions: list[Action]) -> None:
+    def _send_own(self, number: int, event: Json, now_ns: int, actions: list[Action]) -> None:
         self._observe(now_ns, "client", event)
         content = json.dumps(event, ensure_ascii=False)
-        actions.append(Send(number, content, None, (Change(kind, "", "", content),)))
+        actions.append(Send(number, content, None, (Change("tool_output", "", "", content),)))
 
     def _send(self, step: Step, now_ns: int, actions: list[Action]) -> None:
-        if step.stops_response and not self.progress.active_responses and not self._as_recorded:
-            # Refused it would look like the endpoint's failure; the recorded one had something to cancel.
-            expected, seen = "a response to cancel", "none is going on"
-            actions.append(Diverged(step.number, "nothing_to_cancel", expected, seen, "skipped"))
+        needless = None if self._as_recorded else self._needless(step)
+        if needless is not None:
+            actions.append(needless)
             self._move_on(step, now_ns)
             return
         due_ns = None if self._blocked_since_ns is not None or math.isinf(self._speed) else self.clock.due_ns(step)
         self._move_on(step, now_ns)
         pause = self._microphone.take_changes()
-        content, changes = compose(step, self.ids, self.progress, as_recorded=self._as_recorded)
+        content, changes = compose(step, self.session.ids, self.session.progress, as_recorded=self._as_recorded)
         event = None if step.type in (APPEND, None) else parse_event(content)
         if event is not None:
             self._observe(now_ns, "client", event)
         self._microphone.note(step, now_ns if due_ns is None else due_ns)
         actions.append(Send(step.number, content, due_ns, (*pause, *changes)))
 
+    def _needless(self, step: Step) -> Diverged | None:
+        """Tell what would be refused here and was not in the recording: it would look like the endpoint's failure."""
+        if step.stops_response and not self.session.progress.active_responses:
+            told = ("nothing_to_cancel", "a response to cancel", "none is going on")
+        elif step.commits_speech and self._microphone.open_ms < COMMIT_LEAST_MS:
+            told = ("nothing_to_commit", "audio to commit", f"{self._microphone.open_ms:.0f} ms since the last commit")
+        else:
+            return None
+        return Diverged(step.number, *told, "skipped")
+
     def _observe(self, now_ns: int, sender: str, event: Json) -> None:
-        self.progress.observe(sender, event)
-        self.ids.session.observe(sender, event)
-        self._tools.observe(sender, event)
-        self.clock.answers.observe(now_ns, sender, event, self.progress.configuration.output_format)
+        self.session.observe(now_ns, sender, event)
+        if event.get("type") in _EMPTIES:
+            self._microphone.open_ms = 0.0
 
     def _move_on(self, step: Step, now_ns: int) -> None:
         if self.clock.zero_ns is None:
@@ -279,7 +271,7 @@ class Player:
         actions += self.clock.barge_ins(is_over=True)
         number = len(self._plan.steps)
         if finished.reason == "completed":
-            turns, expected = len(self.progress.commits), self._plan.turns + self._ending.extra_turns
+            turns, expected = len(self.session.progress.commits), self._plan.turns + self._ending.extra_turns
             if turns != expected and self._plan.responses is not None:
                 actions.append(Diverged(number, "turns_otherwise", f"{expected} spoken turns", str(turns), "none"))
             responses = len(self.clock.answers.begun) - self.clock.extra_responses

@@ -15,6 +15,8 @@ from capture.realtime.progress import Progress
 
 Json = dict[str, Any]
 
+_EMPTIES = {"input_audio_buffer.committed", "input_audio_buffer.cleared"}
+
 
 @dataclass(frozen=True, slots=True)
 class SpokenTurn:
@@ -37,6 +39,7 @@ class SpokenTurns:
     def __init__(self, *, is_cut: bool) -> None:
         self.sent_ms = 0.0
         """Audio appended so far."""
+        self._open_from_ms = 0.0
         self.appends: list[int] = []
         """The steps that append audio."""
         self._starts_ms: list[float] = []
@@ -57,6 +60,11 @@ class SpokenTurns:
         self._starts_ms.append(self.sent_ms)
         self.sent_ms += audio_format.milliseconds(audio_length(content))
 
+    @property
+    def open_ms(self) -> float:
+        """Audio that was appended since the last commit that is known, or clear."""
+        return self.sent_ms - self._open_from_ms
+
     def append_at(self, at_ms: float) -> int:
         """Give the place among `appends` of the one that holds a position."""
         return max(0, bisect_right(self._starts_ms, at_ms) - 1)
@@ -64,6 +72,8 @@ class SpokenTurns:
     def observe(self, sender: str, event: Json, steps: int) -> None:
         """Take in an event; `steps` messages of the client came before it."""
         event_type = event.get("type")
+        if event_type in _EMPTIES and sender == "server":
+            self._open_from_ms = self.sent_ms
         if event_type == "input_audio_buffer.commit" and sender == "client":
             self._commit_asked_ms = self.sent_ms
         elif event_type == "input_audio_buffer.speech_started":

@@ -292,6 +292,20 @@ def test_a_cancel_is_left_out_where_nothing_is_to_be_cancelled(script: Script) -
     assert [kind for kind, *_ in by_kind(stage)] == ["nothing_to_cancel", "barge_in_otherwise"]
 
 
+def test_a_commit_is_left_out_where_server_vad_came_before_it(script: Script) -> None:
+    # The recorded client commits before the VAD has heard the end; here the VAD is quicker.
+    script.server(VAD_CREATED)
+    for number in range(10):
+        script.append(20 * number, LOUD)
+    script.client(COMMIT, 300).server(committed(1), 310)
+    stage = play(script, answer(1, 100, 100))
+    assert [event["type"] for event in stage.events()] == ["input_audio_buffer.append"] * 10
+    assert by_kind(stage)[0] == ("nothing_to_commit", "audio to commit", "0 ms since the last commit", "skipped")
+    slower = Stage(Player(make_plan(script.messages)), lambda _: [], greeting=VAD_CREATED)
+    slower.play()
+    assert slower.events()[10] == COMMIT
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     begins_ms=st.integers(1, 3000),

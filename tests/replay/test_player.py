@@ -393,7 +393,7 @@ def test_an_endpoint_of_the_other_dialect_is_understood(script: Any) -> None:
     ga_item = {"type": "conversation.item.added", "item": spoken("item_z")["item"]}
     events = (ga_audio, ga_item, {**ga_item, "type": "conversation.item.done"}, done("r9"))
     actions = [action for at, event in enumerate(events) for action in player.receive(at * 60 * MS, event)]
-    assert player.progress.audio_bytes == {"item_z": 4800}
+    assert player.session.progress.audio_bytes == {"item_z": 4800}
     sent = [json.loads(action.content) for action in actions if isinstance(action, Send)]
     assert sent == [TRUNCATE | {"item_id": "item_z", "audio_end_ms": 100}, CREATE]
 
