@@ -53,22 +53,23 @@ class Microphone:
             self.open_ms += self._last_ms
             self._next_due_ns = sent_ns + chunk_ns(self._last_ms, self._speed)
 
-    def due_ns(self, coming: Sequence[Step], at: int, until_ns: int) -> int | None:
+    def due_ns(self, coming: Sequence[Step], at: int, until_ns: int, *, is_speech_open: bool = False) -> int | None:
         """Tell when the next silence is due before the step at a place is sent; None where none is.
 
         `until_ns` is when that step is due, or when it is given up. Speech that is held in its middle stays as it is: a
-        VAD counts audio, not seconds.
+        VAD counts audio, not seconds. Speech that a VAD has heard no end of gets silence in any case, for without it
+        nothing would ever come of what is waited for.
         """
         last = self._last
         if last is None or last.not_before_ns is None or self._last_ms <= 0:
             return None
         following = next((step for step in islice(coming, at, None) if step.type == APPEND), None)
-        if following is None or following.not_before_ns is None:
+        if following is not None and not (following.is_pause or following.anchor is not None):
             return None
-        if not (following.is_pause or following.anchor is not None):
-            return None
-        paused_ns = following.not_before_ns - last.not_before_ns - int(self._last_ms * 1e6)
-        is_open = paused_ns <= _SLACK_NS
+        is_open = is_speech_open
+        if following is not None and following.not_before_ns is not None:
+            paused_ns = following.not_before_ns - last.not_before_ns - int(self._last_ms * 1e6)
+            is_open = is_open or paused_ns <= _SLACK_NS
         return self._next_due_ns if is_open and self._next_due_ns + self._chunk_ns // 2 < until_ns else None
 
     def hear(self, audio_format: AudioFormat) -> str:

@@ -6,10 +6,11 @@ sooner than the clock says, appends of the pause before it are left out, and whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from replay.actions import Diverged
+from replay.actions import Diverged, counted
 from replay.anchors import Anchor, Answer, Answers, onset_ns
 from replay.plan import APPEND, Step
 
@@ -117,7 +118,8 @@ class PlanClock:
 
     def _fix(self, at: int, moved_ns: int) -> None:
         self.delay(moved_ns)
-        self.moves_ms.append((self._foreseen_ns + moved_ns) / 1e6)
+        if not math.isinf(self._speed):
+            self.moves_ms.append((self._foreseen_ns + moved_ns) / 1e6)
         self._open.discard(at)
         self._arrived_ns, self._foreseen_ns = None, 0
 
@@ -143,7 +145,7 @@ class PlanClock:
     def _compare(self, step: Step, anchor: Anchor, *, outlived: bool) -> Iterator[Diverged]:
         begun = len(self.answers.begun)
         if begun > anchor.response + self.extra_responses:
-            expected = f"{anchor.response + self.extra_responses} responses before {step.type}"
+            expected = f"{counted(anchor.response + self.extra_responses, 'response')} before {step.type}"
             self.extra_responses = begun - anchor.response
             yield Diverged(step.number, "responses_otherwise", expected, str(begun), "waited for the last one")
         answer = self.answers.begun[-1]

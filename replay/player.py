@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from capture.realtime.events import parse_event
-from replay.actions import Action, Diverged, Finished, Send, WaitUntil
+from replay.actions import Action, Diverged, Finished, Send, WaitUntil, counted
 from replay.composing import compose
 from replay.followed import Followed
 from replay.microphone import Microphone
@@ -151,10 +151,10 @@ class Player:
 
     def _hold(self, now_ns: int, until_ns: int, actions: list[Action]) -> int:
         """Wait, and keep an open microphone open meanwhile."""
+        is_speech_open = self.session.progress.speech_is_open
         # Without a clock time costs no audio: only speech that a VAD still hears is to be closed.
-        is_open = self._keeps_open and (not math.isinf(self._speed) or self.session.progress.speech_is_open)
-        while is_open:
-            due_ns = self._microphone.due_ns(self._plan.steps, self._next, until_ns)
+        while self._keeps_open and (is_speech_open or not math.isinf(self._speed)):
+            due_ns = self._microphone.due_ns(self._plan.steps, self._next, until_ns, is_speech_open=is_speech_open)
             if due_ns is None:
                 break
             if now_ns < due_ns:
@@ -167,7 +167,7 @@ class Player:
         expected = None if step.anchor is None else step.anchor.turns
         turns, extra = len(self.session.progress.commits), self._ending.extra_turns
         if expected is not None and turns != expected + extra:
-            said = f"{expected + extra} spoken turns before {step.type}"
+            said = f"{counted(expected + extra, 'spoken turn')} before {step.type}"
             actions.append(Diverged(step.number, "turns_otherwise", said, str(turns), "went on"))
             self._ending.extra_turns = turns - expected
 
@@ -183,7 +183,7 @@ class Player:
             if missing.kind == "call":
                 self._skipped_calls.add(missing.recorded_id)
                 seen = (
-                    f"not in {self.session.progress.responses_done} responses"
+                    f"not in {counted(self.session.progress.responses_done, 'response')}"
                     if self.session.never_has(missing)
                     else seen
                 )
@@ -195,7 +195,7 @@ class Player:
 
     def _skip_response(self, step: Step, now_ns: int, actions: list[Action]) -> None:
         """Ask for no response to outputs that there was no call for: nobody would have."""
-        expected = f"outputs of {len(step.answers_calls)} calls before {step.type}"
+        expected = f"the output of {counted(len(step.answers_calls), 'call')} before {step.type}"
         actions.append(Diverged(step.number, "dependency_missing", expected, "none was sent", "skipped"))
         self.session.own_responses -= 1
         self.clock.extra_responses -= 1
@@ -273,9 +273,11 @@ class Player:
         if finished.reason == "completed":
             turns, expected = len(self.session.progress.commits), self._plan.turns + self._ending.extra_turns
             if turns != expected and self._plan.responses is not None:
-                actions.append(Diverged(number, "turns_otherwise", f"{expected} spoken turns", str(turns), "none"))
+                actions.append(
+                    Diverged(number, "turns_otherwise", counted(expected, "spoken turn"), str(turns), "none")
+                )
             responses = len(self.clock.answers.begun) - self.clock.extra_responses
             if self._plan.responses is not None and responses != self._plan.responses:
-                said = (f"{self._plan.responses} responses", str(responses))
+                said = (counted(self._plan.responses, "response"), str(responses))
                 actions.append(Diverged(number, "responses_otherwise", *said, "none"))
         self._finished = finished

@@ -50,6 +50,9 @@ def test_a_client_that_is_silent_between_turns_and_speech_that_is_held_get_none(
     microphone.note(steps[12], 960 * MS)
     assert microphone.due_ns(steps, 13, FAR) is None
     assert microphone.due_ns(steps, len(steps), FAR) is None
+    # A VAD that still hears the caller would wait for ever; in the middle of speech it has only to wait.
+    assert microphone.due_ns(steps, len(steps), FAR, is_speech_open=True) == 980 * MS
+    assert microphone.due_ns(steps, 13, FAR, is_speech_open=True) is None
 
 
 @pytest.mark.parametrize(("speed", "every_ns"), [(1.0, 20 * MS), (4.0, 5 * MS), (math.inf, MS)])

@@ -211,7 +211,7 @@ def test_an_answer_more_is_waited_for_and_told(script: Script) -> None:
     stage = play(script, both, answer(2, 100, 1000))
     assert spoke_at(stage) == [0, 180 + 400 + 50 + 1000 + 400]
     append = "input_audio_buffer.append"
-    assert by_kind(stage) == [("responses_otherwise", f"1 responses before {append}", "2", "waited for the last one")]
+    assert by_kind(stage) == [("responses_otherwise", f"1 response before {append}", "2", "waited for the last one")]
 
 
 def test_a_turn_that_is_heard_as_two_is_told(script: Script) -> None:
@@ -219,7 +219,7 @@ def test_a_turn_that_is_heard_as_two_is_told(script: Script) -> None:
     twice = [(0.6, committed(8)), *answer(1, 120, 1000)]
     stage = play(script, twice, answer(2, 100, 1000), ends="timed_out: missing response to user_9")
     [first, *_] = by_kind(stage)
-    assert first == ("turns_otherwise", "1 spoken turns before input_audio_buffer.append", "2", "went on")
+    assert first == ("turns_otherwise", "1 spoken turn before input_audio_buffer.append", "2", "went on")
 
 
 def test_a_turn_less_is_told_at_the_end_and_not_waited_for(script: Script) -> None:

@@ -142,10 +142,10 @@ def test_a_call_that_is_not_made_again_is_not_waited_for_nor_gone_on_from(asked_
     assert [(d.expected, d.seen, d.action) for d in stage.diverged] == [
         (
             "call get_weather #1 (call_1) before conversation.item.create",
-            "not in 1 responses",
+            "not in 1 response",
             "skipped",
         ),
-        ("outputs of 1 calls before response.create", "none was sent", "skipped"),
+        ("the output of 1 call before response.create", "none was sent", "skipped"),
     ]
     assert stage.now_ns < 2_000_000_000
 
