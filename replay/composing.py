@@ -6,7 +6,7 @@ import json
 
 from capture.realtime.progress import Progress
 from replay.id_map import IdMap
-from replay.plan import Step
+from replay.plan import APPEND, Step
 from replay.rewrite import Change, clamp_truncation, substitute_ids
 
 
@@ -17,9 +17,10 @@ def compose(
 
     What the step refers to has counterparts in the new session, or is sent by its recorded id.
     """
-    content, changes = step.content, list(step.changes)
-    if isinstance(content, bytes):
+    content = step.content
+    if isinstance(content, bytes) or step.type == APPEND:
         return content, step.changes
+    changes = list(step.changes)
     if step.references:
         known = {old: ids.find(old) or old for old in step.references}
         content, substituted = substitute_ids(content, known)

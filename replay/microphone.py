@@ -44,14 +44,19 @@ class Microphone:
         self._speed = speed
         self._last: Step | None = None
         self._last_ms = 0.0
-        self._next_due_ns = 0
+        self._sent_ns = 0
+        self._next_due_ns: int | None = None
 
     def note(self, step: Step, sent_ns: int) -> None:
         """Take in a step that was sent, with the time at which it was due or else sent."""
-        if step.type == APPEND and step.audio_format is not None:
-            self._last, self._last_ms = step, step.audio_format.milliseconds(audio_length(step.content))
-            self.open_ms += self._last_ms
-            self._next_due_ns = sent_ns + chunk_ns(self._last_ms, self._speed)
+        if step.type != APPEND or step.audio_format is None:
+            return
+        last = self._last
+        # Nearly all appends of a client are equally long, and this is called for each of them.
+        if last is None or len(last.content) != len(step.content) or last.audio_format is not step.audio_format:
+            self._last_ms = step.audio_format.milliseconds(audio_length(step.content))
+        self._last, self._sent_ns, self._next_due_ns = step, sent_ns, None
+        self.open_ms += self._last_ms
 
     def due_ns(self, coming: Sequence[Step], at: int, until_ns: int, *, is_speech_open: bool = False) -> int | None:
         """Tell when the next silence is due before the step at a place is sent; None where none is.
@@ -70,13 +75,15 @@ class Microphone:
         if following is not None and following.not_before_ns is not None:
             paused_ns = following.not_before_ns - last.not_before_ns - int(self._last_ms * 1e6)
             is_open = is_open or paused_ns <= _SLACK_NS
+        if self._next_due_ns is None:
+            self._next_due_ns = self._sent_ns + chunk_ns(self._last_ms, self._speed)
         return self._next_due_ns if is_open and self._next_due_ns + self._chunk_ns // 2 < until_ns else None
 
     def hear(self, audio_format: AudioFormat) -> str:
         """Give the append of silence that is due."""
         self._added_ms += self._silence_ms
         self.open_ms += self._silence_ms
-        self._next_due_ns += self._chunk_ns
+        self._next_due_ns = (self._next_due_ns or self._sent_ns) + self._chunk_ns
         return silence(audio_format, self._silence_ms)
 
     def leave_out(self, step: Step) -> None:
@@ -86,9 +93,11 @@ class Microphone:
 
     def take_changes(self) -> list[Change]:
         """Say how much longer or shorter than the recorded one the pause was that ends now."""
+        if not self._left_out_ms and not self._added_ms:
+            return []
         before, after = (json.dumps(f"{ms / 1000:.2f} s") if ms else "" for ms in (self._left_out_ms, self._added_ms))
         self._left_out_ms = self._added_ms = 0.0
-        return [Change("pause", "", before, after)] if before or after else []
+        return [Change("pause", "", before, after)]
 
     @property
     def _silence_ms(self) -> float:

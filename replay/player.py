@@ -119,13 +119,14 @@ class Player:
         return [*actions, finished]
 
     def _play_step(self, step: Step, now_ns: int, actions: list[Action]) -> int | None:
-        self.clock.foresee(self._next, now_ns)
+        if step.is_pause:
+            self.clock.foresee(self._next, now_ns)
         due_ns = self.clock.due_ns(step)
         if due_ns is not None and step.is_pause and due_ns < self.clock.drops_before_ns:
             self._microphone.leave_out(step)
             self._next += 1
             return None
-        settled = self.clock.settle(self._next, now_ns, self._last_event_ns)
+        settled = None if step.anchor is None else self.clock.settle(self._next, now_ns, self._last_event_ns)
         if isinstance(settled, Hold):
             return self._hold(now_ns, settled.until_ns, actions)
         if settled is not None:
