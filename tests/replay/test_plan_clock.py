@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay.actions import Finished, Send, WaitUntil
 from replay.planning import make_plan
 from replay.player import Player
 from tests.replay.conftest import Script
@@ -331,3 +333,53 @@ def test_speech_is_never_torn_and_nobody_talks_over_an_answer_they_let_end(
     assert [round(at_ms - second) for at_ms in loud[10:]] == list(range(0, 200, 20))
     assert {divergence.kind for divergence in stage.diverged} <= {"barge_in_outlived"}
     assert all(json.loads(change.before or change.after) for _, send in stage.sent for change in send.changes)
+
+
+happenings = st.one_of(
+    st.integers(0, 700),
+    st.sampled_from([event for number in (1, 2, 3) for _, event in answer(number, 0, 700)]),
+    st.sampled_from([event for _, event in answer(1, 0, 0, status="cancelled")]),
+    st.just(committed(5)),
+    st.just({"type": "input_audio_buffer.speech_started", "item_id": "u"}),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    kind=st.sampled_from([push_to_talk, open_microphone, barge_in]),
+    speed=st.sampled_from([0.5, 1.0, 4.0, math.inf]),
+    turbulence=st.lists(happenings, max_size=60),
+)
+def test_whatever_the_endpoint_does_all_is_sent_once_in_order_and_it_ends(
+    kind: Callable[[Script], Call], speed: float, turbulence: list[int | Json]
+) -> None:
+    script = Script()
+    kind(script)
+    plan = make_plan(script.messages)
+    player = Player(plan, speed=speed, timeout_ns=1_000_000_000)
+    passed: list[Send] = []
+    now_ns, coming = 0, iter(turbulence)
+    actions = [*player.tick(0), *player.receive(0, VAD_CREATED)]
+    for _ in range(20_000):
+        sends = [action for action in actions if isinstance(action, Send)]
+        assert all(send.due_ns is None or send.due_ns <= now_ns for send in sends)
+        passed += sends
+        last = actions[-1]
+        if isinstance(last, Finished):
+            break
+        assert isinstance(last, WaitUntil)
+        assert last.at_ns > now_ns
+        happens = next(coming, None)
+        if isinstance(happens, dict):
+            actions = player.receive(now_ns, happens)
+        else:
+            now_ns = last.at_ns if happens is None else now_ns + happens * 1_000_000
+            actions = player.tick(now_ns)
+    else:
+        raise AssertionError("the player never ends")
+    by_content = {id(step.content): step for step in plan.steps}
+    sent = [step.number for send in passed if (step := by_content.get(id(send.content))) is not None]
+    assert sent == sorted(set(sent))
+    left_out = {step.number for step in plan.steps} - set(sent)
+    # Only quiet is left out; speech never is.
+    assert all(plan.steps[number].is_pause for number in left_out)
