@@ -11,6 +11,21 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="Run recorded sessions again, against other endpoints or options.")
 
 
+class Clock(StrEnum):
+    """What `--clock` can ask for."""
+
+    ANCHORED = "anchored"
+    ABSOLUTE = "absolute"
+
+
+class NewTool(StrEnum):
+    """What `--on-new-tool` can ask for."""
+
+    STOP = "stop"
+    EMPTY = "empty"
+    RECORDED = "recorded"
+
+
 class Expectation(StrEnum):
     """What `--expect` can ask for."""
 
@@ -58,7 +73,13 @@ def run_command(
     ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
+    speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace; max: no clock.")] = "1",
+    clock: Annotated[
+        Clock | None, typer.Option(help="Speak as long after an answer as in the recording, or at the recorded time.")
+    ] = None,
+    on_new_tool: Annotated[
+        NewTool | None, typer.Option(help="What a function call gets that the recording does not have: recorded.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
     seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
@@ -81,6 +102,7 @@ def run_command(
     Example: wiretape replay run last --to eastus2 --to swedencentral
     --vary session.audio.input.transcription.model=gpt-4o-transcribe,whisper-1
     """
+    from capture.arguments import parse_speed
     from replay.run_command import RunRequest, run
 
     request = RunRequest(
@@ -90,7 +112,9 @@ def run_command(
         settings=settings or [],
         trials=trials,
         concurrency=concurrency,
-        speed=speed,
+        speed=parse_speed(speed),
+        clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
         timeout_s=timeout,
         seed=seed,
         expect=expect.value if expect else None,
@@ -126,7 +150,13 @@ def isolate_command(
     ] = None,
     max_trials: Annotated[int, typer.Option(min=1, help="Trials at most, in all.")] = 300,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time, at each endpoint.")] = 1,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
+    speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace; max: no clock.")] = "1",
+    clock: Annotated[
+        Clock | None, typer.Option(help="Speak as long after an answer as in the recording, or at the recorded time.")
+    ] = None,
+    on_new_tool: Annotated[
+        NewTool | None, typer.Option(help="What a function call gets that the recording does not have: recorded.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
     seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, and send nothing.")] = False,
@@ -144,6 +174,7 @@ def isolate_command(
     Example: wiretape replay isolate last --to eastus2 --to swedencentral
     --axis transcription_model=whisper-1 --max-trials 120
     """
+    from capture.arguments import parse_speed
     from replay.isolate_command import IsolateRequest, isolate
 
     request = IsolateRequest(
@@ -153,7 +184,9 @@ def isolate_command(
         axes=axis or [],
         max_trials=max_trials,
         concurrency=concurrency,
-        speed=speed,
+        speed=parse_speed(speed),
+        clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
         timeout_s=timeout,
         seed=seed,
         redact=redact or [],

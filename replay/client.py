@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,10 +19,12 @@ from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import redact_url
+from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.handshake import Handshake, transpose_handshake
 from replay.plan import Plan
-from replay.player import WAIT_TIMEOUT_NS, Action, Diverged, Finished, Player, Send, WaitUntil
+from replay.player import WAIT_TIMEOUT_NS, Player
 from replay.rewrite import Change
+from replay.runs import ClockKind, OnNewTool
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -98,11 +101,13 @@ async def play(
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
     as_recorded: bool = False,
+    clock: ClockKind = "anchored",
+    on_new_tool: OnNewTool = "recorded",
 ) -> Played:
-    """Play a plan against a target and record it, but for what `redact` names; `as_recorded` as a `Player` takes it.
+    """Play a plan against a target and record it, but for what `redact` names.
 
-    An endpoint that refuses the session, or a credential that is not to be had, is an outcome like others: it is
-    recorded, nothing is raised.
+    `as_recorded`, `clock` and `on_new_tool` are as a `Player` takes them. An endpoint that refuses the session, or a
+    credential that is not to be had, is an outcome like others: it is recorded, nothing is raised.
     """
     url = target.request_url(upgrade.path_and_query)
     facts = recorder.new_facts(
@@ -116,7 +121,9 @@ async def play(
         redact=list(redact),
     )
     recording = recorder.start_session(facts)
-    player = Player(plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded)
+    player = Player(
+        plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded, clock=clock, on_new_tool=on_new_tool
+    )
     trial = _Trial(plan, recording, player)
     trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
     trial.note_changes(plan.left_out)
@@ -242,6 +249,7 @@ class _Trial:
 
     def _session_end(self, reason: str, *, closed_by_us: bool = False) -> SessionEnd:
         punctuality = self._pacing.summary()
+        shifts_ms = self._player.clock.moves_ms
         return SessionEnd(
             offset_ns=self._recording.now_ns(),
             closed_by="recorder" if closed_by_us else None,
@@ -249,4 +257,6 @@ class _Trial:
             pacing_p50_us=punctuality.p50_us,
             pacing_p99_us=punctuality.p99_us,
             drift_us=punctuality.drift_us,
+            clock_shift_p50_ms=median(shifts_ms) if shifts_ms else None,
+            clock_shift_max_ms=max(shifts_ms, key=abs) if shifts_ms else None,
         )

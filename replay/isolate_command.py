@@ -27,8 +27,8 @@ from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
-from replay.run_command import INTERRUPTED, find_recording, find_targets, tell_left_out
-from replay.runs import Run, RunCell, Trial
+from replay.run_command import INTERRUPTED, find_recording, find_targets, read_clock, tell_left_out
+from replay.runs import ClockKind, OnNewTool, Run, RunCell, Trial
 from replay.verdict import Verdict, read_verdict
 
 _ENDINGS: dict[Ending, str] = {
@@ -51,6 +51,10 @@ class IsolateRequest:
     max_trials: int = 300
     concurrency: int = 1
     speed: float = 1.0
+    clock: ClockKind | None = None
+    """None: anchored."""
+    on_new_tool: OnNewTool | None = None
+    """None: recorded."""
     timeout_s: float = 15.0
     seed: int = 0
     redact: Sequence[str] = ()
@@ -111,7 +115,7 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
         name, values = parse_axis(text)
         asked[name] = (*asked.get(name, ()), *values)
     known = Known(source, find_baseline(source, targets, request.baseline), targets, asked)
-    return plan_isolation(
+    isolation = plan_isolation(
         known,
         list_choices(known),
         max_trials=request.max_trials,
@@ -119,6 +123,9 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
         concurrency=request.concurrency,
         speed=request.speed,
     )
+    isolation.run.clock = read_clock(request.clock)
+    isolation.run.on_new_tool = request.on_new_tool or isolation.run.on_new_tool
+    return isolation
 
 
 def _play(isolation: Isolation, root: Root, request: IsolateRequest, redact: Sequence[str]) -> bool:

@@ -167,6 +167,8 @@ async def _play(
         upgrade=job.upgrade,
         as_recorded=as_recorded,
         speed=run.speed,
+        clock=run.clock,
+        on_new_tool=run.on_new_tool,
         timeout_ns=timeout_ns,
         redact=redact,
     )

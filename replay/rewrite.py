@@ -32,8 +32,8 @@ class Change:
     """One thing changed in a message."""
 
     kind: str
-    """`override`, `unset`, `deployment`, `dialect`, `id`, `clamp`, `inserted`, `trailing_silence`, `audio`, `until`,
-    `idle`, or `model`."""
+    """`override`, `unset`, `deployment`, `dialect`, `id`, `clamp`, `inserted`, `trailing_silence`, `pause`,
+    `tool_output`, `audio`, `until`, `idle`, or `model`."""
     path: str
     before: str
     after: str

@@ -40,7 +40,7 @@ from replay.matrix import (
 from replay.plan import Plan
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
 from replay.rewrite import Change
-from replay.runs import Run, RunCell, Trial, without_secrets
+from replay.runs import ClockKind, OnNewTool, Run, RunCell, Trial, without_secrets
 from replay.transposition import left_out
 from replay.verdict import CellResult, Verdict, read_verdicts
 
@@ -62,6 +62,10 @@ class RunRequest:
     trials: int = 5
     concurrency: int = 8
     speed: float = 1.0
+    clock: ClockKind | None = None
+    """None: anchored, and absolute with `as_recorded`."""
+    on_new_tool: OnNewTool | None = None
+    """None: recorded; with `as_recorded` such a call stays unanswered."""
     timeout_s: float = 15.0
     seed: int = 0
     expect: Literal["ok", "failed"] | None = None
@@ -103,6 +107,10 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
         speed=request.speed,
     )
     planned.until_turn, planned.longest_idle_s = request.until_turn, request.longest_idle_s
+    planned.clock = read_clock(request.clock, as_recorded=request.as_recorded)
+    planned.on_new_tool = request.on_new_tool or planned.on_new_tool
+    if request.as_recorded and request.on_new_tool is not None:
+        raise UsageProblem("--as-recorded answers no call that the recording does not have: leave --on-new-tool out")
     jobs = plan_jobs(planned, sources, targets)
     if request.as_recorded:
         refuse(_obstacles(jobs))
@@ -150,6 +158,16 @@ def read_settings(request: RunRequest) -> dict[str, Any]:
     if len(chosen) + (AUDIO_AXIS in settings) > 1:
         raise UsageProblem("the audio is chosen twice: give one of --audio, --silence, --noise and --set audio=…")
     return settings | ({AUDIO_AXIS: str(chosen[0])} if chosen else {})
+
+
+def read_clock(asked: ClockKind | None, *, as_recorded: bool = False) -> ClockKind:
+    """Tell by which clock trials go.
+
+    Raises `UsageProblem` for an anchored one that is to change nothing: it adds silence, or leaves some out.
+    """
+    if as_recorded and asked == "anchored":
+        raise UsageProblem("--as-recorded sends everything at its recorded time: leave --clock anchored out")
+    return asked or ("absolute" if as_recorded else "anchored")
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:

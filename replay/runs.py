@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from capture.redaction import redact_setting
 
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
+_NO_CLOCK = "max"
 TARGET_AXIS = "target"
 MODEL_AXIS = "model"
 DIALECT_AXIS = "dialect"
@@ -32,6 +34,14 @@ DROPPED = "(left out)"
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
+
+
+ClockKind = Literal["anchored", "absolute"]
+"""`anchored`: the caller speaks as long after an answer as in the recording; `absolute`: at the recorded time."""
+
+
+OnNewTool = Literal["stop", "empty", "recorded"]
+"""What a call gets that the recording does not have: the trial's end, an empty output, or the last one of its name."""
 
 
 class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -114,6 +124,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Seed of the order within blocks."""
     concurrency: int = 1
     speed: float = 1.0
+    """Infinite: nothing waits for the clock."""
+    clock: ClockKind = "anchored"
+    on_new_tool: OnNewTool = "recorded"
     until_turn: int | None = None
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None
@@ -164,7 +177,19 @@ def write_overrides(cell: RunCell) -> str:
 def encode_run(run: Run) -> bytes:
     """Encode a run as its file holds it: credentials in overrides stay in memory, where its trials need them."""
     cells = [replace(cell, overrides=without_secrets(cell.overrides)) for cell in run.cells]
-    return msgspec.json.format(msgspec.json.encode(replace(run, cells=cells)), indent=1)
+    encoded = msgspec.json.encode(replace(run, cells=cells))
+    if math.isinf(run.speed):
+        # JSON has no infinity.
+        encoded = msgspec.json.encode(msgspec.json.decode(encoded) | {"speed": _NO_CLOCK})
+    return msgspec.json.format(encoded, indent=1)
+
+
+def decode_run(encoded: bytes) -> Run:
+    """Decode a run's file; raises `msgspec.DecodeError`."""
+    fields = msgspec.json.decode(encoded, type=dict[str, Any])
+    if fields.get("speed") == _NO_CLOCK:
+        fields["speed"] = math.inf
+    return msgspec.convert(fields, Run)
 
 
 def save_run(root: Root, run_id: str, encoded: bytes) -> None:
@@ -193,7 +218,7 @@ def load_run(root: Root, text: str) -> Run:
     """
     path = root.runs / f"{_resolve(root, text)}.json"
     try:
-        run = msgspec.json.decode(Path(path).read_bytes(), type=Run)
+        run = decode_run(Path(path).read_bytes())
     except (msgspec.DecodeError, OSError) as error:
         raise UsageProblem(f"{path} is no run that can be read: {error}") from error
     if run.format_version > RUN_FORMAT_VERSION:

@@ -13,7 +13,8 @@ from replay.blame import Blame, blamed_by
 from replay.client import Upgrade, read_upgrade
 from replay.foreign import protocol_of_url, refusal
 from replay.paths import place_of
-from replay.plan import Plan, make_plan
+from replay.plan import Plan
+from replay.planning import make_plan
 from replay.responses import recorded_response
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import CONNECTION_MODEL, RunRecording

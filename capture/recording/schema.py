@@ -104,6 +104,8 @@ SESSIONS = pa.schema(
         ("quiet_commits", pa.list_(QUIET_COMMIT)),
         ("expires_at", _AT),
         ("not_honoured", pa.list_(pa.string())),
+        ("clock_shift_p50_ms", pa.float64()),
+        ("clock_shift_max_ms", pa.float64()),
     ]
 )
 

@@ -12,7 +12,7 @@ import pytest
 from capture.targets import Target
 from replay.adaptation import adapt_for, dialect_to_write, spoken_at
 from replay.client import Upgrade
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunCell, RunRecording
 from replay.source import Source
 

@@ -14,7 +14,7 @@ from replay.adaptation import asked_by
 from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
 from replay.matrix import Source
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import DROPPED, RunCell, RunRecording
 
 EAST = Target(name="eastus2", url="wss://east.example/openai/v1/realtime", model="rt", region="eastus2")

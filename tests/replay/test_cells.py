@@ -17,7 +17,7 @@ from capture.targets import Target
 from replay.cells import Variation, plan_run
 from replay.client import Upgrade
 from replay.matrix import plan_jobs, run_matrix
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunRecording, write_overrides
 from replay.simulator import load_scenario
 from replay.source import Source, prepare

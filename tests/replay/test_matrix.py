@@ -18,7 +18,7 @@ from capture.recording.root import Root
 from capture.targets import Target
 from replay.client import Upgrade
 from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import Run, RunRecording, Trial, as_text, load_run
 from replay.verdict import read_verdict
 

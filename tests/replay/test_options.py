@@ -8,7 +8,7 @@ import pytest
 
 from replay.client import Upgrade
 from replay.options import list_options
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.source import Source
 

@@ -11,7 +11,8 @@ from openai.types.beta.realtime import ResponseCreateEvent as BetaResponseCreate
 from openai.types.realtime import ResponseCreateEvent
 
 from capture.errors import UsageProblem
-from replay.plan import Plan, make_plan
+from replay.plan import Plan
+from replay.planning import make_plan
 from replay.responses import adapt_responses, check_responses, recorded_response, response_paths
 
 SPACED = '{"type":"response.create",  "response":{"instructions":"Be brief."}}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_variation, read_settings, run
+from replay.run_command import RunRequest, meets, parse_variation, read_clock, read_settings, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
@@ -73,6 +74,16 @@ def test_the_audio_is_chosen_once() -> None:
         read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))
     with pytest.raises(UsageProblem, match="the audio is chosen twice"):
         read_settings(RunRequest(["last"], ["t"], [], ["audio=silence"], audio=Path("good.flac")))
+
+
+def test_the_clock_is_anchored_unless_nothing_is_to_be_changed() -> None:
+    assert (read_clock(None), read_clock("absolute"), read_clock(None, as_recorded=True)) == (
+        "anchored",
+        "absolute",
+        "absolute",
+    )
+    with pytest.raises(UsageProblem, match="leave --clock anchored out"):
+        read_clock("anchored", as_recorded=True)
 
 
 def outcomes_of(*outcomes: TrialOutcome) -> Run:
@@ -168,13 +179,16 @@ async def test_json_says_the_same_and_a_gate_sets_the_exit_status(
     async with simulate() as simulator:
         configured(simulator)
         await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
-        process = await start(root, "last", "--to", "eastus2", "--trials", "1", "--json", "--expect", "ok")
+        options = ["--speed", "max", "--clock", "absolute", "--on-new-tool", "empty"]
+        process = await start(root, "last", "--to", "eastus2", "--trials", "1", "--json", "--expect", "ok", *options)
         out, _ = await process.communicate()
     assert process.returncode == 1
     printed = json.loads(out)
     [cell] = printed["cells"]
     assert (printed["status"], cell["cell"], cell["trials"][0]["outcome"]) == ("done", "eastus2", "failed")
     assert printed["verdicts"][0]["pattern"] == "nothing_varied"
+    saved = load_run(root, "last")
+    assert (saved.speed, saved.clock, saved.on_new_tool) == (math.inf, "absolute", "empty")
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.client import Upgrade
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.settable import Wanted, check_dialects, check_wanted, settable_paths
 from replay.source import Source

@@ -13,7 +13,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
 from replay.client import Upgrade
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.simulator import load_scenario
 from replay.source import Source, check_protocol, check_target, nearness, prepare

@@ -79,5 +79,7 @@ SELECT
     playback_underruns,             -- waits inside an answer: the late message, when, how long; NULL: not measured
     quiet_commits,                  -- commits of nothing but silence; NULL: not measured
     CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
-    not_honoured                    -- settings echoed otherwise than asked, by their GA paths
+    not_honoured,                   -- settings echoed otherwise than asked, by their GA paths
+    clock_shift_p50_ms,             -- how much later a replay's caller spoke, as answers were over later; median
+    clock_shift_max_ms              -- the same, furthest from zero
 FROM _sessions;
