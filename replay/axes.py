@@ -18,7 +18,7 @@ from replay.adaptation import spoken_at
 from replay.audio_choice import AUDIO_AXIS, parse_audio
 from replay.blame import is_blamed
 from replay.comparison import axis_label, short_path
-from replay.options import list_options
+from replay.droppable import list_options
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, shown
 from replay.settable import Wanted, check_wanted

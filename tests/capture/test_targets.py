@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from types import ModuleType, SimpleNamespace
-from typing import ClassVar
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import UsageProblem
-from capture.targets import CONFIG_VARIABLE, Target, _entra_credential, _entra_tokens, load_targets, resolve_target
+from capture.targets import CONFIG_VARIABLE, Target, load_targets, resolve_target
 
 CONFIGURATION = """
 [targets.azure-eastus2]
@@ -179,132 +170,6 @@ def test_the_processs_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPat
     assert target.credential_headers() == [("Authorization", "Bearer secret")]
 
 
-def forget_tokens() -> None:
-    for kept in (_entra_tokens, _entra_credential):
-        kept.cache_clear()
-
-
-class Credential:
-    """Stands in for azure-identity's credential, which asks the network."""
-
-    made = 0
-    failure: Exception | None = None
-
-    def __init__(self) -> None:
-        type(self).made += 1
-
-    def get_token(self, scope: str) -> SimpleNamespace:
-        if self.failure is not None:
-            raise self.failure
-        return SimpleNamespace(token=f"token for {scope}")
-
-
-@pytest.fixture
-def credential(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Credential]]:
-    """Put a stand-in in the place of azure-identity, and forget it afterwards."""
-    identity = ModuleType("azure.identity")
-    identity.DefaultAzureCredential = Credential  # type: ignore[attr-defined]
-    identity.get_bearer_token_provider = lambda made, scope: lambda: made.get_token(scope).token  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "azure", ModuleType("azure"))
-    monkeypatch.setitem(sys.modules, "azure.identity", identity)
-    monkeypatch.setattr(Credential, "made", 0)
-    forget_tokens()
-    yield Credential
-    forget_tokens()
-
-
-ENTRA = Target(name="azure-eu", url="wss://x.openai.azure.com", auth="entra")
-
-
-def test_entra_asks_for_a_token_of_azures_ai_services(credential: type[Credential]) -> None:
-    assert ENTRA.credential_headers({}) == [("Authorization", "Bearer token for https://ai.azure.com/.default")]
-
-
-def test_one_credential_serves_every_connection_to_every_target(credential: type[Credential]) -> None:
-    for name in ("eu", "us", "eu"):
-        Target(name=name, url="wss://x.openai.azure.com", auth="entra").credential_headers({})
-    assert credential.made == 1
-
-
-def test_another_cloud_is_asked_for_a_token_of_its_own(credential: type[Credential]) -> None:
-    scope = "https://cognitiveservices.azure.us/.default"
-    target = Target(name="gov", url="wss://x.openai.azure.us", auth="entra", entra_scope=scope)
-    assert target.credential_headers({}) == [("Authorization", f"Bearer token for {scope}")]
-    assert ENTRA.credential_headers({}) != target.credential_headers({})
-    assert credential.made == 1
-
-
-class IdentityEndpoint(BaseHTTPRequestHandler):
-    """Gives tokens as a managed identity of App Service does, each for so many seconds."""
-
-    lifetimes: ClassVar[list[int]] = []
-    scopes: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.scopes.append(parse_qs(urlsplit(self.path).query)["resource"][0])
-        expires = int(time.time()) + self.lifetimes[len(self.scopes) - 1]
-        token = {"access_token": f"token-{len(self.scopes)}", "expires_on": str(expires), "token_type": "Bearer"}
-        body = json.dumps(token | {"resource": self.scopes[-1]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_a_real_credential_keeps_its_token_and_renews_it_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("azure.identity")
-    for name in [name for name in os.environ if name.startswith("AZURE_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(IdentityEndpoint, "lifetimes", [60, 86400, 86400])
-    monkeypatch.setattr(IdentityEndpoint, "scopes", [])
-    forget_tokens()
-    with ThreadingHTTPServer(("127.0.0.1", 0), IdentityEndpoint) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
-        monkeypatch.setenv("IDENTITY_HEADER", "made-up")
-        try:
-            # The first is about to expire, so the second call asks again; the second lasts, and the third keeps it.
-            tokens = [ENTRA.credential_headers({})[0][1] for _ in range(3)]
-        finally:
-            server.shutdown()
-            thread.join()
-            forget_tokens()
-    assert tokens == ["Bearer token-1", "Bearer token-2", "Bearer token-2"]
-    assert IdentityEndpoint.scopes == ["https://ai.azure.com"] * 2
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        ("no credential was found\nAttempted credentials:\n\tEnvironmentCredential: none", "no credential was found"),
-        ("failed\n\tEnvironmentCredential: AADSTS7000215: Invalid client secret", "AADSTS7000215"),
-        ("", "RuntimeError"),
-    ],
-)
-def test_a_token_that_entra_refuses_says_how_to_sign_in(
-    credential: type[Credential], monkeypatch: pytest.MonkeyPatch, said: str, told: str
-) -> None:
-    monkeypatch.setattr(credential, "failure", RuntimeError(said))
-    with pytest.raises(
-        UsageProblem, match=rf"target azure-eu gets no token from Entra: .*`az login`.*{told}"
-    ) as problem:
-        ENTRA.credential_headers({})
-    assert "\n" not in str(problem.value)
-
-
-def test_entra_without_its_package_says_what_to_install(
-    credential: type[Credential], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "azure.identity", None)
-    with pytest.raises(UsageProblem, match=r"pip install 'wiretape\[entra\]'"):
-        ENTRA.credential_headers({})
-
-
 # Further keys, such as a gateway's
 
 GATEWAY = Target(
@@ -325,6 +190,17 @@ def test_a_gateway_gets_a_key_of_its_own_beside_the_endpoint_s() -> None:
         GATEWAY.credential_headers({"KEY": "k"})
     alone = Target(name="apim", url="wss://gw.example", headers_env={"x-gateway-token": "SUB"})
     assert alone.credential_headers({"SUB": "s"}) == [("x-gateway-token", "s")]
+
+
+def test_a_key_of_the_query_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(name="own", url="wss://h/p", query={"v": "2"}, query_env={"token": "OWN_TOKEN"})
+    monkeypatch.delenv("OWN_TOKEN", raising=False)
+    assert target.request_url("/q?token=theirs&x=1") == "wss://h/p?token=theirs&x=1&v=2"
+    with pytest.raises(UsageProblem, match="set the environment variable OWN_TOKEN"):
+        target.credential_headers()
+    monkeypatch.setenv("OWN_TOKEN", "a b")
+    assert target.request_url("/q?token=theirs&x=1") == "wss://h/p?x=1&v=2&token=a+b"
+    assert target.credential_headers() == []
 
 
 @pytest.mark.parametrize(
@@ -411,8 +287,9 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
         ('[targets.a]\nurl = "ws://[::1"', "target a: .* is no URL"),
         ('[targets.a]\nurl = "ws://me:secret@h"', "target a: a URL must hold no password"),
         ('[targets.a]\nurl = "ws://h"\nheaders = { api-key = "k" }', r'headers_env = \{ "api-key" = "VARIABLE" \}'),
-        ('[targets.a]\nurl = "ws://h"\nquery = { api-key = "k" }', "name its variable as api_key_env"),
+        ('[targets.a]\nurl = "ws://h"\nquery = { api-key = "k" }', r'query_env = \{ "api-key" = "VARIABLE" \}'),
         ('[targets.a]\nurl = "ws://h"\nheaders_env = { X-Note = "V" }', "X-Note would be recorded"),
+        ('[targets.a]\nurl = "ws://h"\nquery_env = { note = "V" }', "note would be recorded"),
     ],
 )
 def test_a_fault_in_the_file_is_named_with_its_place(configuration: Path, text: str, complaint: str) -> None:

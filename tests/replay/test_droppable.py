@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from replay.client import Upgrade
-from replay.options import list_options
+from replay.droppable import list_options
 from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.source import Source
