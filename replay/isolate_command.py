@@ -27,7 +27,7 @@ from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_isolation
 from replay.matrix import Job, Source, nearness, prepare
 from replay.printing import ANSWER_S, make_table, output, raise_if_refused
-from replay.run_command import INTERRUPTED, find_recording, find_targets, read_clock, tell_left_out
+from replay.run_command import INTERRUPTED, find_recording, find_targets, read_clock, read_on_new_tool, tell_left_out
 from replay.runs import ClockKind, OnNewTool, Run, RunCell, Trial
 from replay.verdict import Verdict, read_verdict
 
@@ -124,7 +124,7 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
         speed=request.speed,
     )
     isolation.run.clock = read_clock(request.clock)
-    isolation.run.on_new_tool = request.on_new_tool or isolation.run.on_new_tool
+    isolation.run.on_new_tool = read_on_new_tool(request.on_new_tool)
     return isolation
 
 

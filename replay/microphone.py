@@ -19,8 +19,8 @@ from replay.spoken_turns import audio_length
 SILENCE_CHUNK_MS = 20
 _SLACK_NS = 250_000_000
 """A pause between two appends that is no longer is none: networks and machines hold an open microphone up so long."""
-_SHORTEST_CHUNK_NS = 1_000_000
-"""Without a clock silence is sent twenty times as fast as it plays, and not at once."""
+_SHORTEST_CHUNK_NS = 5_000_000
+"""Without a clock silence is sent four times as fast as it plays, and not at once: what it brings about takes time."""
 
 
 def silence(audio_format: AudioFormat, duration_ms: float) -> str:

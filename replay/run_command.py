@@ -108,9 +108,7 @@ def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json:
     )
     planned.until_turn, planned.longest_idle_s = request.until_turn, request.longest_idle_s
     planned.clock = read_clock(request.clock, as_recorded=request.as_recorded)
-    planned.on_new_tool = request.on_new_tool or planned.on_new_tool
-    if request.as_recorded and request.on_new_tool is not None:
-        raise UsageProblem("--as-recorded answers no call that the recording does not have: leave --on-new-tool out")
+    planned.on_new_tool = read_on_new_tool(request.on_new_tool, as_recorded=request.as_recorded)
     jobs = plan_jobs(planned, sources, targets)
     if request.as_recorded:
         refuse(_obstacles(jobs))
@@ -168,6 +166,16 @@ def read_clock(asked: ClockKind | None, *, as_recorded: bool = False) -> ClockKi
     if as_recorded and asked == "anchored":
         raise UsageProblem("--as-recorded sends everything at its recorded time: leave --clock anchored out")
     return asked or ("absolute" if as_recorded else "anchored")
+
+
+def read_on_new_tool(asked: OnNewTool | None, *, as_recorded: bool = False) -> OnNewTool:
+    """Tell what a function call gets that the recording does not have.
+
+    Raises `UsageProblem` where nothing is to be changed: then it gets nothing.
+    """
+    if as_recorded and asked is not None:
+        raise UsageProblem("--as-recorded answers no call that the recording does not have: leave --on-new-tool out")
+    return asked or "recorded"
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from capture.realtime.outcomes import ABSENT_AFTER_NS
 from capture.realtime.progress import Progress
@@ -29,6 +30,8 @@ class WindingDown:
         """Spoken turns that the recording does not have, less those of it that did not come."""
         self._progress = progress
         self._chunk_ns = chunk_ns(SILENCE_CHUNK_MS, speed)
+        # Audio that was sent without a clock is heard after all of it was sent.
+        self._patience_ns = SETTLE_NS if math.isinf(speed) else self._chunk_ns
         self._timeout_ns = max(timeout_ns, TERMINAL_TIMEOUT_NS)
         self._adds_silence = adds_silence
         self._began_ns: int | None = None
@@ -40,7 +43,7 @@ class WindingDown:
         """Do what is to be done now; give the time to wait for, the end, or None to be called again at once."""
         if self._began_ns is None:
             self._began_ns = now_ns
-            self._silence_due_ns = now_ns + self._chunk_ns
+            self._silence_due_ns = now_ns + self._patience_ns
         if self._turn_is_open(plan) and self._silence_sent_ms < SILENCE_LIMIT_MS and self._adds_silence:
             self._quiet_since_ns = None
             return self._send_silence(plan, now_ns, actions)

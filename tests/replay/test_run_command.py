@@ -22,7 +22,7 @@ from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_variation, read_clock, read_settings, run
+from replay.run_command import RunRequest, meets, parse_variation, read_clock, read_on_new_tool, read_settings, run
 from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
@@ -84,6 +84,13 @@ def test_the_clock_is_anchored_unless_nothing_is_to_be_changed() -> None:
     )
     with pytest.raises(UsageProblem, match="leave --clock anchored out"):
         read_clock("anchored", as_recorded=True)
+
+
+def test_a_new_call_gets_the_recorded_output_unless_nothing_is_to_be_changed() -> None:
+    assert (read_on_new_tool(None), read_on_new_tool("stop")) == ("recorded", "stop")
+    assert read_on_new_tool(None, as_recorded=True) == "recorded"
+    with pytest.raises(UsageProblem, match="leave --on-new-tool out"):
+        read_on_new_tool("empty", as_recorded=True)
 
 
 def outcomes_of(*outcomes: TrialOutcome) -> Run:

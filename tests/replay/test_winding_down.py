@@ -39,7 +39,8 @@ def test_without_a_clock_silence_ends_as_well(script: Script) -> None:
     progress.observe("server", VAD_CREATED)
     ending = WindingDown(progress, speed=math.inf, timeout_ns=0, adds_silence=True)
     actions: list[Action] = []
-    now_ns, end = 0, None
+    now_ns, end = 0, ending.tick(plan, 0, 0, actions)
+    assert end == SETTLE_NS
     while not isinstance(end, Finished):
         end = ending.tick(plan, now_ns, 0, actions)
         now_ns = end if isinstance(end, int) else now_ns
