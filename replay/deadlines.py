@@ -53,6 +53,11 @@ class DeadlineHeap:
         """Count the deadlines that are still to be met."""
         return self._live
 
+    @property
+    def stored(self) -> int:
+        """Count the entries, those that were cancelled among them."""
+        return len(self._heap)
+
     def add(self, due_ns: int, callback: Callable[[], None]) -> Deadline:
         """Add a deadline."""
         deadline = Deadline(self, due_ns, callback)
@@ -71,12 +76,12 @@ class DeadlineHeap:
     def take_due(self, now_ns: int) -> list[Callable[[], None]]:
         """Take out what is due, in order."""
         due = []
-        while (next_ns := self.next_ns) is not None and next_ns <= now_ns:
+        while self._heap and self._heap[0][0] <= now_ns:
             _, _, deadline = heapq.heappop(self._heap)
-            assert deadline.callback is not None
-            due.append(deadline.callback)
-            deadline.callback = None
-            self._live -= 1
+            if deadline.callback is not None:
+                due.append(deadline.callback)
+                deadline.callback = None
+        self._live -= len(due)
         return due
 
     def forget_one(self) -> None:

@@ -43,7 +43,8 @@ class Inbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._receiving.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        # The group is not told of an error in the block: it would hand it on in a group of errors.
+        await self._tasks.__aexit__(None, None, None)
 
     async def next_message(self, within_ns: int) -> str | bytes | None:
         """Give the next message; None where the time came first.

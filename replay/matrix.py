@@ -18,6 +18,7 @@ from capture.sealing import SealingFailed
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Played, Upgrade, play, read_upgrade
 from replay.comparison import short_path
+from replay.deadlines import Deadlines
 from replay.foreign import protocol_of_url, refusal
 from replay.handshake import dialect_of_target
 from replay.plan import Plan, adapt, make_plan
@@ -281,15 +282,16 @@ async def play_jobs(
     async def play_job(job: Job) -> None:
         async with slot_of(job):
             on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
+            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded, deadlines=deadlines)
         trial = await _judge(job, played)
         job.cell.trials.append(trial)
         await save()
         on_progress(job, trial)
 
-    async with asyncio.TaskGroup() as tasks:
-        for job in jobs:
-            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+    with Deadlines() as deadlines:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
 
 
 def end_run(run: Run, root: Root) -> None:
@@ -302,7 +304,14 @@ def end_run(run: Run, root: Root) -> None:
 
 
 async def _play(
-    job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str], *, as_recorded: bool
+    job: Job,
+    run: Run,
+    recorder: Recorder,
+    timeout_ns: int,
+    redact: Sequence[str],
+    *,
+    as_recorded: bool,
+    deadlines: Deadlines,
 ) -> Played:
     facts = ReplayFacts(
         run_id=run.run_id,
@@ -324,6 +333,7 @@ async def _play(
         speed=run.speed,
         timeout_ns=timeout_ns,
         redact=redact,
+        deadlines=deadlines,
     )
 
 

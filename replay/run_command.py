@@ -17,6 +17,7 @@ from rich.table import Table
 
 from capture.arguments import parse_redactions, parse_setting, parse_values
 from capture.errors import UsageProblem
+from capture.event_loop import choose_loop
 from capture.narration import print_json, tell
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
@@ -228,7 +229,8 @@ def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, re
                 as_recorded=request.as_recorded,
                 on_progress=narrator.note,
             )
-            asyncio.run(playing)
+            with asyncio.Runner(loop_factory=choose_loop()) as runner:
+                runner.run(playing)
     except KeyboardInterrupt:
         done, whole = planned.finished_trials, len(jobs)
         tell(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")
