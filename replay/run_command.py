@@ -18,6 +18,7 @@ from rich.table import Table
 from capture.arguments import parse_redactions, parse_setting, parse_values
 from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
+from capture.journal.spooled import open_journals
 from capture.narration import print_json, tell
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
@@ -218,7 +219,7 @@ def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
     timeout_ns = int(request.timeout_s * 1e9)
     try:
-        with _Narrator(planned) as narrator, Recorder(root) as recorder:
+        with _Narrator(planned) as narrator, Recorder(root, journals=open_journals) as recorder:
             playing = run_matrix(
                 planned,
                 jobs,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.traffic.lateness import report
 from capture.event_loop import choose_loop
+from capture.journal.spooled import open_journals
 from capture.recorder import Recorder
 from capture.recording.facts import ReplayFacts
 from capture.recording.reader import open_recording
@@ -45,7 +46,7 @@ def main() -> None:
     options.add_argument("--sessions", type=int, required=True)
     chosen = options.parse_args()
     root, target = Root(Path(chosen.recordings)), Target(name="sink", url=chosen.to)
-    with Recorder(root) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
+    with Recorder(root, journals=open_journals) as recorder, asyncio.Runner(loop_factory=choose_loop()) as runner:
         begun_ns = time.process_time_ns()
         played = runner.run(replay(root, chosen.session, target, recorder, chosen.sessions))
         cpu_ns = time.process_time_ns() - begun_ns
