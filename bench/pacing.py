@@ -23,6 +23,7 @@ from rich.table import Table
 from bench.sealing import CHUNK_MS, RATE, append, tracks, write_journal
 from bench.traffic.children import Child
 from bench.traffic.environments import Ends, ends
+from bench.traffic.idle_watch import BUSY_US, IdleWatch
 from bench.traffic.lateness import EARLY_US, Lateness, read
 from capture.recording.root import Root
 from capture.sealing import seal
@@ -60,6 +61,8 @@ class Row:
     """Messages that were to be sent: of each session the update and the appends."""
     received: int = 0
     """Messages that reached the endpoint."""
+    idle_p99_us: float = 0
+    """How late a process that did nothing woke meanwhile."""
     problem: str = ""
 
     @property
@@ -109,7 +112,7 @@ def main() -> int:
             for way in ways
             if not chosen.quick or way == "wiretape" or load == _QUICK_LOAD
         ]
-    told = _conditions(seconds, where)
+    told = [*_conditions(seconds, where), *_disturbances(rows)]
     missed = _report(rows, told)
     if chosen.json:
         chosen.json.write_text(
@@ -132,7 +135,7 @@ def measure(way: str, sessions: int, seconds: int, where: Ends, folder: Path) ->
             program = ("replays",) if way == "wiretape" else ("senders", "--way", way)
             command = (sys.executable, "-m", f"bench.traffic.{program[0]}", *program[1:], *asked, "--folder", own)
             try:
-                with Child(command, folder=own) as senders:
+                with Child(command, folder=own) as senders, IdleWatch() as idle:
                     said = senders.answer(seconds + _OVER_S)
                 figures = read(own)
             except RuntimeError as silence:
@@ -140,7 +143,8 @@ def measure(way: str, sessions: int, seconds: int, where: Ends, folder: Path) ->
             problem = "; ".join(said["problems"])
             cpu_us = said["cpu_ns"] / 1000 / figures.sends
             expected = sessions * (1 + seconds * 1000 // CHUNK_MS)
-            return Row(way, sessions, seconds, figures, cpu_us, expected, sink.ask("count")["received"], problem)
+            received = sink.ask("count")["received"]
+            return Row(way, sessions, seconds, figures, cpu_us, expected, received, idle.p99_us, problem)
 
 
 def record(root: Root, seconds: int) -> str:
@@ -174,6 +178,15 @@ def _conditions(seconds: int, where: Ends) -> list[str]:
     told = f"{seconds} s each; {shared}; load average {os.getloadavg()[0]:.1f}"
     absent = sorted(set(WAYS) - _available())
     return [told, *(f"left out: {way}: uvloop is not installed" for way in absent)]
+
+
+def _disturbances(rows: Sequence[Row]) -> list[str]:
+    """Say where the machine was busy with other things: those figures are the machine's."""
+    return [
+        f"disturbed: {row.way} at {row.sessions}: an idle process woke {row.idle_p99_us / 1000:.1f} ms late (p99)"
+        for row in rows
+        if row.idle_p99_us > BUSY_US
+    ]
 
 
 def _report(rows: Sequence[Row], told: Sequence[str]) -> list[str]:
