@@ -11,6 +11,7 @@ import json
 from typing import Any, cast
 
 from websockets.frames import Frame, Opcode
+from websockets.utils import apply_mask
 
 from bench.traffic.endpoint import accept_upgrade
 from bench.traffic.loops import obey, run, say
@@ -23,7 +24,9 @@ _SESSION = {
     "output_modalities": ["audio"],
     "audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": None}},
 }
-_MASK_BYTES, _SHORT, _LONG = 4, 126, 127
+_MASK_BYTES, _TWO_BYTES = 4, 126
+"""Lengths of a client's frame: its mask, and from which code on the length stands in bytes of its own."""
+_NORMAL_CLOSE = (1000).to_bytes(2, "big")
 
 
 def _event(kind: str) -> bytes:
@@ -70,16 +73,23 @@ class Listener(asyncio.Protocol):
             self._transport.write(accept_upgrade(head) + CREATED)
         at = 0
         while (length := _frame_bytes(data, at)) is not None:
-            if data[at] & 0x0F == Opcode.CLOSE:
-                self._transport.write(Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False))
-                self._transport.close()
-            elif data[at] & 0x0F == Opcode.TEXT:
-                self._sink.messages += 1
-                if not self._is_configured:
-                    self._is_configured = True
-                    self._transport.write(UPDATED)
+            self._take(data[at] & 0x0F, data[at : at + length])
             at += length
         self._rest = data[at:]
+
+    def _take(self, opcode: int, frame: bytes) -> None:
+        if opcode == Opcode.TEXT:
+            self._sink.messages += 1
+            if not self._is_configured:
+                self._is_configured = True
+                self._transport.write(UPDATED)
+        elif opcode == Opcode.PING:
+            # Short, as all control frames: the payload stands behind two bytes and its mask.
+            answer = apply_mask(frame[2 + _MASK_BYTES :], frame[2 : 2 + _MASK_BYTES])
+            self._transport.write(Frame(Opcode.PONG, answer).serialize(mask=False))
+        elif opcode == Opcode.CLOSE:
+            self._transport.write(Frame(Opcode.CLOSE, _NORMAL_CLOSE).serialize(mask=False))
+            self._transport.close()
 
 
 def _frame_bytes(data: bytes, at: int) -> int | None:
@@ -88,8 +98,8 @@ def _frame_bytes(data: bytes, at: int) -> int | None:
     if left < 2:
         return None
     head, payload = 2, data[at + 1] & 0x7F
-    if payload >= _SHORT:
-        head = 4 if payload == _SHORT else 10
+    if payload >= _TWO_BYTES:
+        head = 4 if payload == _TWO_BYTES else 10
         if left < head:
             return None
         payload = int.from_bytes(data[at + 2 : at + head], "big")
