@@ -12,6 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from capture.errors import UsageProblem
+from capture.event_loop import pass_over_the_heap
 from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
@@ -288,7 +289,7 @@ async def play_jobs(
         await save()
         on_progress(job, trial)
 
-    with Deadlines() as deadlines:
+    with pass_over_the_heap(), Deadlines() as deadlines:
         async with asyncio.TaskGroup() as tasks:
             for job in jobs:
                 tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from bench.traffic.lateness import report
-from capture.event_loop import choose_loop
+from capture.event_loop import choose_loop, pass_over_the_heap
 from capture.journal.spooled import open_journals
 from capture.recorder import Recorder
 from capture.recording.facts import ReplayFacts
@@ -32,7 +32,7 @@ async def replay(root: Root, session_id: str, target: Target, recorder: Recorder
         facts = ReplayFacts(run_id="bench", replay_of=session_id, cell="sink", trial=trial)
         return await play(plan, target, recorder, replay=facts, upgrade=upgrade, deadlines=deadlines)
 
-    with Deadlines() as deadlines:
+    with pass_over_the_heap(), Deadlines() as deadlines:
         async with asyncio.TaskGroup() as tasks:
             playing = [tasks.create_task(play_one(trial, deadlines), name=f"{trial}") for trial in range(sessions)]
     return [task.result() for task in playing]
