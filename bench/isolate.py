@@ -107,11 +107,11 @@ def _print_table(title: str, judged: Sequence[Judged]) -> None:
         "right",
         "open",
         "wrong",
-        "implicated",
-        "ruled out",
+        "falsely implicated",
+        "falsely ruled out",
         "trials",
         "median",
-        "factorial",
+        "full factorial",
         "share",
     )
     table.add_column("")
