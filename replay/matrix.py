@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from capture.event_loop import pass_over_the_heap
 from capture.realtime.outcomes import COMPLETED
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
 from replay.adaptation import adapt_for
 from replay.cells import Variation, plan_run
 from replay.client import Played, Upgrade, play
+from replay.deadlines import Deadlines
 from replay.plan import Plan
 from replay.player import WAIT_TIMEOUT_NS
 from replay.runs import Run, RunCell, Trial, TrialOutcome, encode_run, save_run, write_overrides
@@ -126,15 +128,16 @@ async def play_jobs(
     async def play_job(job: Job) -> None:
         async with slot_of(job):
             on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
+            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded, deadlines=deadlines)
         trial = await _judge(job, played)
         job.cell.trials.append(trial)
         await save()
         on_progress(job, trial)
 
-    async with asyncio.TaskGroup() as tasks:
-        for job in jobs:
-            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
+    with pass_over_the_heap(), Deadlines() as deadlines:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
 
 
 def end_run(run: Run, root: Root) -> None:
@@ -147,7 +150,14 @@ def end_run(run: Run, root: Root) -> None:
 
 
 async def _play(
-    job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str], *, as_recorded: bool
+    job: Job,
+    run: Run,
+    recorder: Recorder,
+    timeout_ns: int,
+    redact: Sequence[str],
+    *,
+    as_recorded: bool,
+    deadlines: Deadlines,
 ) -> Played:
     facts = ReplayFacts(
         run_id=run.run_id,
@@ -171,6 +181,7 @@ async def _play(
         on_new_tool=run.on_new_tool,
         timeout_ns=timeout_ns,
         redact=redact,
+        deadlines=deadlines,
     )
 
 

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from capture.arguments import parse_redactions, parse_setting, parse_values
 from capture.errors import UsageProblem
+from capture.event_loop import choose_loop
+from capture.journal.spooled import open_journals
 from capture.narration import print_json, tell
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
@@ -242,7 +244,7 @@ def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
 def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
     timeout_ns = int(request.timeout_s * 1e9)
     try:
-        with _Narrator(planned) as narrator, Recorder(root) as recorder:
+        with _Narrator(planned) as narrator, Recorder(root, journals=open_journals) as recorder:
             playing = run_matrix(
                 planned,
                 jobs,
@@ -253,7 +255,8 @@ def _play(planned: Run, jobs: Sequence[Job], root: Root, request: RunRequest, re
                 as_recorded=request.as_recorded,
                 on_progress=narrator.note,
             )
-            asyncio.run(playing)
+            with asyncio.Runner(loop_factory=choose_loop()) as runner:
+                runner.run(playing)
     except KeyboardInterrupt:
         done, whole = planned.finished_trials, len(jobs)
         tell(f"interrupted: {done} of {whole} trials were done and are kept in run {planned.run_id}")

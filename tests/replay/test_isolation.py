@@ -121,6 +121,19 @@ def test_opening_and_control_are_counted_apart_from_the_blocks() -> None:
     assert phase_of(Trial(trial=1, block=0, session_id="s", outcome="ok")) == "opening"
 
 
+def test_a_control_in_the_midst_of_the_blocks_says_nothing_of_the_end() -> None:
+    fails = fails_unless("target")
+    run = run_in(lambda changed, made: "ok" if 25 <= made < 43 else fails(changed, made))
+    baseline = run.cells[0].trials
+    controls = [trial.block for trial in baseline if trial.kind == "control"]
+    reading = read_isolation(run)
+    assert len(controls) == 2
+    assert any(controls[0] < trial.block < controls[1] for trial in baseline)
+    assert reading.control.session_ids == (baseline[-1].session_id,)
+    [listed] = [cell for cell in reading.cells if cell.cell.endswith("(control)")]
+    assert len(listed.session_ids) == 2
+
+
 def test_every_decision_says_what_it_was_compared_with() -> None:
     reading = read_isolation(run_in(fails_unless("target")))
     compared = {axis.label: (axis.decision, axis.comparisons[0].against) for axis in reading.singles}
