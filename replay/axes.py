@@ -15,10 +15,11 @@ from capture.errors import UsageProblem
 from capture.realtime.configuration import get_path
 from capture.targets import Target
 from replay.comparison import axis_label, short_path
-from replay.matrix import Source, shown
+from replay.matrix import shown
 from replay.plan import Plan
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS, check_paths
 from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS
+from replay.source import Source
 
 Json = dict[str, Any]
 

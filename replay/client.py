@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
-from capture.errors import WiretapeError
+from capture.errors import EndpointRefused, WiretapeError
 from capture.in_process import connect_recorded
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
@@ -70,6 +70,8 @@ class Played:
     end_reason: str
     divergences: int
     sealed: Future[SealedSession]
+    refusal: EndpointRefused | None = None
+    """How the endpoint refused the session, if it did."""
 
 
 def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
@@ -118,6 +120,7 @@ async def play(
     trial = _Trial(plan, recording, player)
     trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
     trial.note_changes(plan.left_out)
+    refused: EndpointRefused | None = None
     try:
         # Renewing a token is network I/O, and other trials have sends that are due.
         credential = await asyncio.to_thread(target.credential_headers)
@@ -132,9 +135,10 @@ async def play(
             await trial.run(connection)
     except WiretapeError as refusal:
         trial.end_reason = f"refused: {refusal}"
+        refused = refusal if isinstance(refusal, EndpointRefused) else None
     finally:
         sealed = trial.end()
-    return Played(recording.session_id, trial.end_reason, trial.divergences, sealed)
+    return Played(recording.session_id, trial.end_reason, trial.divergences, sealed, refused)
 
 
 class _Trial:

@@ -5,57 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
-from capture.realtime.outcomes import COMPLETED
-from capture.recording.facts import ReplayFacts, TrialKind
-from capture.sealing import SealingFailed
+from capture.recording.facts import TrialKind
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
-from replay.client import Played, Upgrade, play, read_upgrade
+from replay.budget import Budget
+from replay.client import Upgrade
 from replay.comparison import short_path
+from replay.estimate import Cost, cost_of, total
 from replay.foreign import protocol_of_url, refusal
 from replay.handshake import dialect_of_target
-from replay.plan import Plan, adapt, make_plan
+from replay.plan import Plan, adapt
 from replay.player import WAIT_TIMEOUT_NS
 from replay.rewrite import check_paths, check_unset
-from replay.runs import (
-    TARGET_AXIS,
-    Axis,
-    Run,
-    RunCell,
-    RunRecording,
-    Trial,
-    TrialOutcome,
-    encode_run,
-    new_run_id,
-    save_run,
-    without_secrets,
-)
+from replay.runs import TARGET_AXIS, Axis, Run, RunCell, being_played, claimed, new_run_id, without_secrets
 from replay.sent_audio import speak
-from replay.shortening import shorten
+from replay.source import Source, check_protocol, nearness
+from replay.throttling import RETRIES
 from replay.transposition import Spoken
+from replay.trials import Job, OnPause, OnProgress, Playing, TrialPlayer
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
-    from capture.recording.reader import Recording
     from capture.recording.root import Root
     from capture.targets import Target
-
-_OPTIONS = (
-    "session.audio.input.transcription.language",
-    "session.audio.input.transcription.prompt",
-    "session.audio.input.noise_reduction",
-    "session.audio.input.turn_detection.silence_duration_ms",
-    "session.input_audio_transcription.language",
-    "session.input_audio_noise_reduction",
-    "session.turn_detection.silence_duration_ms",
-)
-"""Options most likely to matter to a failure, the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,63 +42,6 @@ class Variation:
 
     path: str
     values: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A recording, ready to be replayed."""
-
-    recording: RunRecording
-    plan: Plan
-    upgrade: Upgrade
-    url: str
-    """The recorded URL, redacted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One trial to play."""
-
-    cell: RunCell
-    source: Source
-    target: Target
-    plan: Plan
-    upgrade: Upgrade
-    trial: int
-    block: int
-    kind: TrialKind
-
-
-OnProgress = Callable[[Job, Trial | None], None]
-"""Called with None when a trial starts, and with its outcome when it is over."""
-
-
-def prepare(recording: Recording) -> Source:
-    """Read a recording and plan its replay."""
-    session = recording.session
-    plan = make_plan(recording.messages(), session["gaps"] or ())
-    options = {path: value for path in _OPTIONS if (value := plan.setting(path)) is not None}
-    return Source(
-        recording=RunRecording(
-            session_id=session["session_id"],
-            outcome=session["outcome"],
-            failure_keys=list(session["failure_keys"] or ()),
-            target=session["target"],
-            region=session["region"],
-            model=session["model"] or session["model_echoed"],
-            transcription_model=session["transcription_model"] or session["transcription_model_echoed"],
-            dialect=session["dialect"],
-            options=options,
-        ),
-        plan=plan,
-        upgrade=read_upgrade(session),
-        url=session["url"] or "",
-    )
-
-
-def shortened(source: Source, *, until_turn: int | None = None, longest_idle_s: float | None = None) -> Source:
-    """Make every replay of a recording shorter, as `shorten` does."""
-    return replace(source, plan=shorten(source.plan, until_turn=until_turn, longest_idle_s=longest_idle_s))
 
 
 def plan_run(
@@ -194,6 +115,27 @@ def _first_job(cell: RunCell, source: Source, targets: Mapping[str, Target], *, 
     return Job(cell, source, target, plan, upgrade, trial=1, block=1, kind=kind)
 
 
+def unplayed(run: Run, jobs: Sequence[Job]) -> list[Job]:
+    """List the trials of a run that have no outcome yet, or one that says nothing: throttled, not run.
+
+    Those are taken out of the run, to be made again.
+    """
+    for cell in run.cells:
+        cell.trials = [trial for trial in cell.trials if trial.outcome not in ("throttled", "not_run")]
+    done = {(cell.session_id, cell.cell, trial.trial) for cell in run.cells for trial in cell.trials}
+    return [job for job in jobs if (job.cell.session_id, job.cell.cell, job.trial) not in done]
+
+
+def estimate_run(jobs: Sequence[Job], *, speed: float = 1.0) -> Cost:
+    """Estimate what jobs cost before they are played: sessions, minutes of audio, tokens, minutes at a concurrency.
+
+    Pure; reads the audio of each cell's plan once (a second for an hour of it), so a screen does it in a worker.
+    """
+    each = {job.cell.session_id + job.cell.cell: job for job in jobs}
+    costs = {key: cost_of(job.source, job.plan, speed=speed) for key, job in each.items()}
+    return total(costs[job.cell.session_id + job.cell.cell] for job in jobs)
+
+
 def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Plan:
     """Change a recording's plan to what one cell asks for; `seed` makes its noise."""
     recorded = targets.get(source.recording.target or "")
@@ -224,126 +166,43 @@ def dialect_to_write(source: Source, target: Target) -> Spoken | None:
 
 async def run_matrix(
     run: Run,
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     root: Root,
     recorder: Recorder,
     *,
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
     as_recorded: bool = False,
+    retries: int = RETRIES,
+    budget: Budget | None = None,
     on_progress: OnProgress = lambda _job, _trial: None,
+    on_pause: OnPause = lambda _pause: None,
 ) -> None:
     """Play the trials, so many at a time as the run says; the run's file is replaced after each.
 
+    Knows of no terminal, so that a screen can run it: `on_progress` and `on_pause` are called on the event loop and
+    must return at once. Cancelled, it keeps what was done and marks the run interrupted; `estimate_run` says before
+    what it costs.
+
     `redact` names what must not be kept of the trials, as `--redact` does; `as_recorded` is as a `Player` takes it.
-
-    Cancelled, it keeps what was done and marks the run interrupted.
+    A throttled trial is tried again up to `retries` times, where the `budget`, which has the jobs in it, has room. A
+    target that wants to be left alone for longer than is waited for leaves trials undone: the run is then marked
+    interrupted too, and `unplayed` gives what a resumed run has to play.
     """
-    save_run(root, run.run_id, encode_run(run))
-    slots = asyncio.Semaphore(run.concurrency)
-    try:
-        await play_jobs(
-            run,
-            jobs,
-            root,
-            recorder,
-            slot_of=lambda _: slots,
-            timeout_ns=timeout_ns,
-            redact=redact,
-            as_recorded=as_recorded,
-            on_progress=on_progress,
-        )
-        run.status = "done"
-    finally:
-        end_run(run, root)
-
-
-async def play_jobs(
-    run: Run,
-    jobs: Iterable[Job],
-    root: Root,
-    recorder: Recorder,
-    *,
-    slot_of: Callable[[Job], asyncio.Semaphore],
-    timeout_ns: int,
-    redact: Sequence[str],
-    as_recorded: bool = False,
-    on_progress: OnProgress,
-) -> None:
-    """Play trials, each when its slot is free; the run's file is replaced after each."""
-    one_writer = asyncio.Lock()
-
-    async def save() -> None:
-        async with one_writer:
-            # Waiting for the disk would make the other trials late.
-            await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
-
-    async def play_job(job: Job) -> None:
-        async with slot_of(job):
-            on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded)
-        trial = await _judge(job, played)
-        job.cell.trials.append(trial)
-        await save()
-        on_progress(job, trial)
-
-    async with asyncio.TaskGroup() as tasks:
-        for job in jobs:
-            tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
-
-
-def end_run(run: Run, root: Root) -> None:
-    """Write down that a run is over: interrupted, unless it is marked done."""
-    run.status = "done" if run.status == "done" else "interrupted"
-    run.ended_at = datetime.now(UTC)
-    for cell in run.cells:
-        cell.trials.sort(key=lambda trial: trial.trial)
-    save_run(root, run.run_id, encode_run(run))
-
-
-async def _play(
-    job: Job, run: Run, recorder: Recorder, timeout_ns: int, redact: Sequence[str], *, as_recorded: bool
-) -> Played:
-    facts = ReplayFacts(
-        run_id=run.run_id,
-        replay_of=job.source.recording.session_id,
-        cell=job.cell.cell,
-        trial=job.trial,
-        block=job.block,
-        trial_kind=job.kind,
-        overrides=json.dumps(job.cell.overrides, ensure_ascii=False),
-        expected_failure_keys=job.source.recording.failure_keys,
-    )
-    return await play(
-        job.plan,
-        job.target,
-        recorder,
-        replay=facts,
-        upgrade=job.upgrade,
-        as_recorded=as_recorded,
-        speed=run.speed,
+    budget = budget or Budget()
+    how = Playing(
         timeout_ns=timeout_ns,
         redact=redact,
+        as_recorded=as_recorded,
+        retries=retries,
+        budget=budget,
+        on_progress=on_progress,
+        on_pause=on_pause,
     )
-
-
-async def _judge(job: Job, played: Played) -> Trial:
-    outcome: TrialOutcome = "not_run"
-    note = "" if played.end_reason == COMPLETED else played.end_reason
-    try:
-        sealed = await asyncio.wrap_future(played.sealed)
-        outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
-        note = note or (sealed.first_error or "" if outcome == "failed_otherwise" else "")
-    except SealingFailed as failure:
-        note = str(failure)
-    return Trial(
-        trial=job.trial,
-        block=job.block,
-        session_id=played.session_id,
-        outcome=outcome,
-        kind=job.kind,
-        note=note,
-    )
+    slots = asyncio.Semaphore(run.concurrency)
+    with claimed(root, run.run_id), being_played(run, root):
+        if not await TrialPlayer(run, root, recorder, how, slot_of=lambda _: slots).play(jobs):
+            run.status = "done"
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
@@ -356,16 +215,6 @@ def _check_targets(targets: Sequence[Target]) -> None:
     for target in targets:
         if (protocol := protocol_of_url(target.url)) is not None:
             raise UsageProblem(f"target {target.name} cannot be replayed to: {refusal(protocol)}")
-
-
-def check_protocol(source: Source) -> None:
-    """Check that a recording speaks a protocol that is replayed.
-
-    Raises `UsageProblem` with the reason.
-    """
-    protocol = protocol_of_url(source.url) or source.plan.protocol
-    if protocol is not None:
-        raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
 
 
 def _check_audio(settings: Mapping[str, Any], variations: Sequence[Variation]) -> None:
@@ -435,16 +284,6 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
     recorded = targets.get(source.recording.target or "")
     return recorded.transcription_models if recorded else {}
-
-
-def nearness(target: Target, source: Source) -> int:
-    """Tell how surely a target is the recorded one: by name, by URL, by region; 0 if not."""
-    if target.name == source.recording.target:
-        return 3
-    asked = target.request_url(source.upgrade.path_and_query)
-    if source.url and asked.split("?")[0] == source.url.split("?")[0]:
-        return 2
-    return 1 if target.region and target.region == source.recording.region else 0
 
 
 def shown(path: str, value: Any) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +31,7 @@ DROPPED = "(left out)"
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
+RunDesign = Literal["factorial", "adaptive"]
 
 
 class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -43,6 +46,12 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     kind: TrialKind = "variation"
     note: str = ""
     """Why it ended as it did, where the outcome does not say."""
+    throttled: list[str] = []
+    """Sessions of attempts before it that the endpoint throttled."""
+    sent_ms: float = 0.0
+    """Audio sent, in all attempts."""
+    pacing_us: float | None = None
+    """Median deviation of the sends from their due times."""
 
 
 class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -87,6 +96,21 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     dialect: str | None = None
     options: dict[str, Any] = {}
     """Options of the recorded configuration that further runs could vary: path -> value."""
+    digest: str = ""
+    """Of what its client sent and when; a run is resumed only with the same."""
+
+
+class RunTarget(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a run is sent to, as far as it may be kept."""
+
+    name: str
+    url: str
+    """Redacted."""
+    model: str | None = None
+    dialect: str | None = None
+    transcription_models: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    query: str = ""
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -100,7 +124,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     trials: int
     """Trials planned for each cell; of an adaptive run the most for all cells together."""
     format_version: int = RUN_FORMAT_VERSION
-    design: Literal["factorial", "adaptive"] = "factorial"
+    design: RunDesign = "factorial"
     """`adaptive`: which trials were made followed from the results before (`replay/experiment.py`)."""
     status: RunStatus = "running"
     ended_at: datetime | None = None
@@ -112,6 +136,11 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None
     """What pauses with nothing due were shortened to."""
+    targets: list[RunTarget] = []
+    clips: dict[str, str] = {}
+    """Clips that are said in the place of the recorded speech, each with its digest."""
+    request: dict[str, Any] = {}
+    """What was asked for, so that the run can go on; empty where it cannot."""
 
     @property
     def finished_trials(self) -> int:
@@ -149,6 +178,41 @@ def save_run(root: Root, run_id: str, encoded: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
+
+
+@contextmanager
+def claimed(root: Root, run_id: str) -> Iterator[None]:
+    """Hold a run, so that no other process plays it too; raises `UsageProblem` where one does.
+
+    The lock goes with its process, however that ends; its file stays only after a kill.
+    """
+    make_private_folder(root.runs)
+    path = root.runs / f"{run_id}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageProblem(f"run {run_id} is being played by another process: wait until it is over") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def being_played(run: Run, root: Root) -> Iterator[None]:
+    """Keep a run's file while it is played: running, and in the end interrupted, unless it was marked done."""
+    run.status, run.ended_at = "running", None
+    save_run(root, run.run_id, encode_run(run))
+    try:
+        yield
+    finally:
+        # Marked done in between.
+        run.status = "done" if cast("RunStatus", run.status) == "done" else "interrupted"
+        run.ended_at = datetime.now(UTC)
+        for cell in run.cells:
+            cell.trials.sort(key=lambda trial: trial.trial)
+        save_run(root, run.run_id, encode_run(run))
 
 
 def list_run_ids(root: Root) -> list[str]:

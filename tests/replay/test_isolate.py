@@ -20,8 +20,9 @@ from replay.axes import Known, list_choices
 from replay.experiment import Batch, Stop
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_experiment
-from replay.matrix import Job, prepare
 from replay.runs import Trial, load_run
+from replay.source import prepare
+from replay.trials import Job
 from replay.verdict import read_verdict
 
 SPEED = 50.0

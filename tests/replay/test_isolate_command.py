@@ -18,9 +18,9 @@ from capture.recording.root import Root
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.client import Upgrade
 from replay.isolate_command import IsolateRequest, find_baseline, isolate
-from replay.matrix import Source
 from replay.plan import make_plan
 from replay.runs import RunRecording, load_run
+from replay.source import Source
 
 PROGRAM = """
 import sys

@@ -20,73 +20,12 @@ from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
-from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_variation, read_settings, run
-from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
+from replay.run_command import run
+from replay.run_request import RunRequest
+from replay.runs import load_run
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 MODEL = "session.audio.input.transcription.model"
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("p=gpt-4o-transcribe,whisper-1", ("gpt-4o-transcribe", "whisper-1")),
-        ("p=500, 1000", (500, 1000)),
-        ("p=true,null", (True, None)),
-        ('p={"type": "near_field"},null', ({"type": "near_field"}, None)),
-        ("p=500,auto", (500, "auto")),
-        ("p=one", ("one",)),
-    ],
-)
-def test_values_of_a_variation_are_json_or_bare_words(text: str, values: tuple[Any, ...]) -> None:
-    assert parse_variation(text) == Variation("p", values)
-
-
-@pytest.mark.parametrize("text", ["", "path", "=a,b", "path="])
-def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="varies nothing"):
-        parse_variation(text)
-
-
-def test_a_value_given_twice_is_refused() -> None:
-    with pytest.raises(UsageProblem, match="use --trials"):
-        parse_variation("p=a,b,a")
-
-
-@pytest.mark.parametrize(
-    ("options", "audio"),
-    [
-        ({"audio": Path("good.flac")}, "good.flac"),
-        ({"silence": True}, "silence"),
-        ({"noise_snr_db": 20.0}, "noise:20"),
-        ({"settings": ["audio=noise:5"]}, "noise:5"),
-    ],
-)
-def test_options_of_the_audio_are_settings_of_its_axis(options: dict[str, Any], audio: str) -> None:
-    request = RunRequest(**({"sessions": ["last"], "to": ["t"], "vary": [], "settings": []} | options))
-    assert read_settings(request) == {"audio": audio}
-
-
-def test_the_audio_is_chosen_once() -> None:
-    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
-        read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))
-    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
-        read_settings(RunRequest(["last"], ["t"], [], ["audio=silence"], audio=Path("good.flac")))
-
-
-def outcomes_of(*outcomes: TrialOutcome) -> Run:
-    trials = [Trial(trial=1, block=1, session_id="s", outcome=outcome) for outcome in outcomes]
-    cell = RunCell(cell="c", session_id="s", target="t", trials=trials)
-    return Run(run_id="r", started_at="", recordings=[], axes=[], cells=[cell], trials=1)  # type: ignore[arg-type]
-
-
-def test_gates() -> None:
-    assert meets(outcomes_of("failed", "not_run"), None)
-    assert meets(outcomes_of("ok", "ok"), "ok")
-    assert not meets(outcomes_of("ok", "throttled"), "ok")
-    assert meets(outcomes_of("ok", "failed"), "failed")
-    assert not meets(outcomes_of("ok", "failed_otherwise"), "failed")
 
 
 def test_an_unknown_session_and_an_unknown_target_are_refused(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
