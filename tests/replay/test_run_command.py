@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import pytest
 from capture.call import CallPlan, place_call
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
-from replay.run_command import run
+from replay.run_command import resume, run
 from replay.run_request import RunRequest
 from replay.runs import load_run
 
@@ -134,6 +136,61 @@ async def test_ctrl_c_keeps_what_was_done_and_says_so(simulate: Any, call: Any, 
 
 
 @pytest.mark.slow
+async def test_a_killed_run_goes_on_with_what_is_missing(
+    simulate: Any, call: Any, configured: Any, root: Root, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        configuration = configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        process = await start(
+            root, "last", "--to", "swedencentral", "--trials", "4", "--speed", "20", "--concurrency", "1"
+        )
+        await asyncio.wait_for(_until_one_trial_is_saved(root), 60)
+        process.kill()
+        await process.wait()
+        killed = load_run(root, "last")
+        assert (killed.status, 0 < killed.finished_trials < 4) == ("running", True)
+
+        asked = RunRequest([], [], [], [], trials=9, max_sessions=3)
+        for given, refusal in ((["max_sessions"], "beyond --max-sessions 3"), (["trials"], "leave out --trials")):
+            with pytest.raises(UsageProblem, match=refusal):
+                resume("last", asked, given, root.path, dry_run=False, as_json=False)
+        elsewhere = configuration.read_text()
+        configuration.write_text(elsewhere.replace("gpt-realtime", "gpt-realtime-mini"))
+        with pytest.raises(UsageProblem, match="target swedencentral has another model now: gpt-realtime-mini"):
+            resume("last", asked, [], root.path, dry_run=False, as_json=False)
+        configuration.write_text(elsewhere)
+
+        gates = ["--expect", "no-failures", "--expect", "max-latency-ms=60000", "--expect", "same-outcome"]
+        report = tmp_path / "junit.xml"
+        resumed = await start(root, "--resume", killed.run_id, *gates, "--junit", str(report), "--json")
+        out, err = await resumed.communicate()
+    told = err.decode()
+    done = load_run(root, "last")
+    assert f"run {killed.run_id} goes on: {killed.finished_trials} of 4 trials are done" in told
+    assert (done.run_id, done.status) == (killed.run_id, "done")
+    [before], [after] = killed.cells, done.cells
+    assert [trial.trial for trial in after.trials] == [1, 2, 3, 4]
+    assert after.trials[: len(before.trials)] == before.trials
+    # The recording failed where these are ok.
+    printed = json.loads(out)
+    assert [(each["expect"], each["met"]) for each in printed["expectations"]] == [
+        ("no-failures", True),
+        ("max-latency-ms=60000", True),
+        ("same-outcome", False),
+    ]
+    assert resumed.returncode == 1
+    assert "--expect same-outcome: missed: swedencentral: 4 ok of 4 trials, where the recording was failed" in told
+    assert "where the recording was failed" in report.read_text()
+    # Nothing is missing: nothing is sent, and the answer is the same.
+    capsys.readouterr()
+    expecting = RunRequest([], [], [], [], expect=["ok"])
+    assert resume(killed.run_id, expecting, ["expect"], root.path, dry_run=False, as_json=False) == 0
+    assert load_run(root, "last") == done
+    assert "0 sessions, 0 minutes of audio" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 async def test_last_is_the_last_call_and_not_a_trial_of_it(
     simulate: Any, call: Any, configured: Any, root: Root
 ) -> None:
@@ -165,7 +222,14 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
     assert run(request, root.path, dry_run=True, as_json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
-    assert printed["estimate"]["sessions"] == 6
+    estimate = printed["estimate"]
+    assert (estimate["sessions"], estimate["tokens_from"]) == (6, "as the recorded responses used")
+    row = open_recording(root, list_session_ids(root)[-1]).session
+    assert (estimate["input_tokens"], estimate["output_tokens"]) == (6 * row["input_tokens"], 6 * row["output_tokens"])
+    assert estimate["sent_minutes"] == pytest.approx(6 * row["audio_in_ms"] / 60_000, abs=0.001)
+    with pytest.raises(UsageProblem, match="this would go beyond --max-sessions 5: 6 sessions"):
+        run(replace(request, max_sessions=5), root.path, dry_run=False, as_json=False)
+    capsys.readouterr()
     assert run(request, root.path, dry_run=True, as_json=False) == 0
     shown = capsys.readouterr()
     assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ LENGTH_S = 3.0
 TARGETS = [Target(name=name, url=f"wss://{name}.example/realtime") for name in ("east", "west")]
 
 
-class _Impatient(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Impatient(selectors.DefaultSelector):
     """Does not wait: it moves its loop's clock instead."""
 
     now_s = 0.0
@@ -116,7 +117,7 @@ def play(
         player = TrialPlayer(
             run,
             root,
-            None,  # type: ignore[arg-type] - nothing is recorded here
+            cast("Recorder", None),
             Playing(retries=retries, budget=Budget(caps), on_pause=pauses.append),
             slot_of=lambda _: slots,
             run_session=endpoints.run_session,
@@ -148,7 +149,7 @@ def test_nothing_is_sent_to_a_target_before_the_time_it_told(
     # A script may be longer than the run.
     seen = throttled - sum(wait is not None for rest in endpoints.script.values() for wait in rest)
     assert len(pauses) == sum(len(trial.throttled) for trial in made) == seen
-    assert len({id for trial in made for id in (trial.session_id, *trial.throttled)}) == 10 + seen
+    assert len({each for trial in made for each in (trial.session_id, *trial.throttled)}) == 10 + seen
 
 
 def test_a_throttled_target_waits_while_the_other_goes_on(source: Source, root: Root) -> None:
@@ -235,6 +236,6 @@ async def test_a_refused_upgrade_is_tried_again_when_its_header_says_and_is_a_re
     assert [row["handshake_status"] for row in attempts] == [429] * len(pauses) + [101]
     assert [row["trial_outcome"] for row in attempts] == ["throttled"] * len(pauses) + ["ok"]
     assert all(row["run_id"] == run.run_id and row["cell"] == "swedencentral" for row in attempts)
-    for before, after in zip(attempts, attempts[1:], strict=False):
+    for before, after in pairwise(attempts):
         assert (after["started_at"] - before["ended_at"]).total_seconds() >= 0.4
     assert trial.sent_ms == pytest.approx(source.usage.sent_ms, rel=0.2)
