@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
 from replay.arms import Changes, Phase
+from replay.attempts import Job, SessionRunner
 from replay.axes import Choice, Known, choose_target
 from replay.budget import Budget
 from replay.experiment import Batch, Stop
@@ -19,7 +20,7 @@ from replay.player import WAIT_TIMEOUT_NS
 from replay.runs import TARGET_AXIS, Axis, Run, RunCell, being_played, claimed, new_run_id
 from replay.source import check_protocol
 from replay.throttling import RETRIES
-from replay.trials import Job, OnPause, OnProgress, Playing, TrialPlayer
+from replay.trials import OnPause, OnProgress, Playing, TrialPlayer
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -143,15 +144,9 @@ async def run_isolation(
         return slots.setdefault(job.target.origin, asyncio.Semaphore(run.concurrency))
 
     budget = budget or Budget()
-    how = Playing(
-        timeout_ns=timeout_ns,
-        redact=redact,
-        retries=retries,
-        budget=budget,
-        on_progress=on_progress,
-        on_pause=on_pause,
-    )
-    player = TrialPlayer(run, root, recorder, how, slot_of=slot_of)
+    how = Playing(retries=retries, budget=budget, on_progress=on_progress, on_pause=on_pause)
+    run_session = SessionRunner(run, recorder, timeout_ns=timeout_ns, redact=redact)
+    player = TrialPlayer(run, root, how, run_session=run_session, slot_of=slot_of)
     with claimed(root, run.run_id), being_played(run, root):
         while isinstance(step := read_experiment(run).decide_next(), Batch):
             batch, cap = _within(budget, isolation, step, player)

@@ -12,6 +12,7 @@ from rich.text import Text
 from capture.narration import print_json, tell
 from capture.redaction import redact_setting
 from replay.arms import LOOKS
+from replay.attempts import Job
 from replay.estimate import Cost, cost_of
 from replay.experiment import Batch
 from replay.isolate import Isolation
@@ -19,7 +20,7 @@ from replay.isolation import read_isolation
 from replay.narrator import Narrator
 from replay.printing import make_table, output
 from replay.runs import Run, RunCell, Trial
-from replay.trials import Job, Pause
+from replay.trials import Pause
 from replay.verdict import Verdict
 
 

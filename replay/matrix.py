@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
 from capture.recording.facts import TrialKind
+from replay.attempts import Job, SessionRunner
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.budget import Budget
 from replay.client import Upgrade
@@ -28,7 +29,7 @@ from replay.sent_audio import speak
 from replay.source import Source, check_protocol, nearness
 from replay.throttling import RETRIES
 from replay.transposition import Spoken
-from replay.trials import Job, OnPause, OnProgress, Playing, TrialPlayer
+from replay.trials import OnPause, OnProgress, Playing, TrialPlayer
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -189,19 +190,12 @@ async def run_matrix(
     target that wants to be left alone for longer than is waited for leaves trials undone: the run is then marked
     interrupted too, and `unplayed` gives what a resumed run has to play.
     """
-    budget = budget or Budget()
-    how = Playing(
-        timeout_ns=timeout_ns,
-        redact=redact,
-        as_recorded=as_recorded,
-        retries=retries,
-        budget=budget,
-        on_progress=on_progress,
-        on_pause=on_pause,
-    )
+    run_session = SessionRunner(run, recorder, timeout_ns=timeout_ns, redact=redact, as_recorded=as_recorded)
+    how = Playing(retries=retries, budget=budget or Budget(), on_progress=on_progress, on_pause=on_pause)
     slots = asyncio.Semaphore(run.concurrency)
+    player = TrialPlayer(run, root, how, run_session=run_session, slot_of=lambda _: slots)
     with claimed(root, run.run_id), being_played(run, root):
-        if not await TrialPlayer(run, root, recorder, how, slot_of=lambda _: slots).play(jobs):
+        if not await player.play(jobs):
             run.status = "done"
 
 

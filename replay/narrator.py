@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from capture.narration import printable
+from replay.attempts import Job
 from replay.runs import Run, Trial
-from replay.trials import Job, Pause
+from replay.trials import Pause
 
 
 class Narrator:

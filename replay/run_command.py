@@ -14,6 +14,7 @@ from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.targets import Target
 from replay.as_recorded import obstacles, refuse
+from replay.attempts import Job
 from replay.budget import Caps, spent_by
 from replay.gates import Gate, check_gates, needs_latencies, parse_gates
 from replay.junit import write_junit
@@ -27,7 +28,6 @@ from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run, load_run
 from replay.transposition import left_out
-from replay.trials import Job
 from replay.verdict import read_verdicts
 
 INTERRUPTED = 130

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from capture.narration import print_json, tell
 from capture.redaction import redact_setting
+from replay.attempts import Job
 from replay.comparison import CellResult
 from replay.estimate import Cost
 from replay.gates import GateResult
@@ -18,7 +19,6 @@ from replay.printing import make_table, output
 from replay.rewrite import Change
 from replay.run_request import Planned
 from replay.runs import Run, RunCell, without_secrets
-from replay.trials import Job
 from replay.verdict import Verdict
 
 

@@ -14,13 +14,13 @@ from capture.errors import UsageProblem
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
 from capture.recording.root import Root
 from capture.targets import Target, load_targets, resolve_target
+from replay.attempts import Job
 from replay.audio_choice import AUDIO_AXIS, AudioChoice
 from replay.matrix import Variation, plan_jobs, plan_run
 from replay.resuming import describe_targets, digest_clips, keep_request
 from replay.runs import Run
 from replay.source import Source, prepare, shortened
 from replay.throttling import RETRIES
-from replay.trials import Job
 
 
 @dataclass(frozen=True, slots=True)

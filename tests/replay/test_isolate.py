@@ -16,6 +16,7 @@ from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from replay.arms import BASELINE
+from replay.attempts import Job
 from replay.axes import Known, list_choices
 from replay.budget import Caps, spent_by
 from replay.experiment import Batch, Stop
@@ -24,7 +25,6 @@ from replay.isolation import read_experiment
 from replay.resuming import take_over
 from replay.runs import Trial, load_run
 from replay.source import prepare
-from replay.trials import Job
 from replay.verdict import read_verdict
 
 SPEED = 50.0

@@ -7,12 +7,13 @@ import io
 from rich.console import Console
 
 from capture.targets import Target
+from replay.attempts import Job
 from replay.client import Upgrade
 from replay.narrator import Narrator, say_pause
 from replay.plan import make_plan
 from replay.runs import Run, RunCell, RunRecording, Trial
 from replay.source import Source
-from replay.trials import Job, Pause
+from replay.trials import Pause
 
 
 def job_of(cell: RunCell, trial: int = 1) -> Job:

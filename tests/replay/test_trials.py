@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.recorder import Recorder
-from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from capture.targets import Target
+from replay.attempts import Attempt, Job, Ran
 from replay.budget import Budget, Caps
 from replay.client import Upgrade
-from replay.matrix import plan_jobs, plan_run, run_matrix, unplayed
+from replay.matrix import plan_jobs, plan_run, unplayed
 from replay.plan import make_plan
 from replay.runs import Run, RunRecording, Trial, TrialOutcome, load_run
-from replay.simulator import load_scenario, serve
-from replay.source import Source, prepare
+from replay.source import Source
 from replay.throttling import LONGEST_WAIT_S, Pauses, Refusals, Told
-from replay.trials import Attempt, Job, Pause, Playing, Ran, TrialPlayer
+from replay.trials import Pause, Playing, TrialPlayer
 
-LENGTH_S = 3.0
+HANDSHAKE_S, LENGTH_S = 0.05, 3.0
 TARGETS = [Target(name=name, url=f"wss://{name}.example/realtime") for name in ("east", "west")]
 
 
@@ -75,6 +71,8 @@ class Endpoints:
         self._sessions += 1
         session_id = f"s{self._sessions}"
         wait_s = self.script[name].pop(0) if self.script[name] else None
+        await asyncio.sleep(HANDSHAKE_S)
+        now_s = asyncio.get_running_loop().time()
         if wait_s is None:
             await asyncio.sleep(LENGTH_S)
             return Ran(self._judge(job, session_id, "ok", 1000.0))
@@ -117,7 +115,6 @@ def play(
         player = TrialPlayer(
             run,
             root,
-            cast("Recorder", None),
             Playing(retries=retries, budget=Budget(caps), on_pause=pauses.append),
             slot_of=lambda _: slots,
             run_session=endpoints.run_session,
@@ -164,6 +161,15 @@ def test_a_throttled_target_waits_while_the_other_goes_on(source: Source, root: 
     assert [len(trial.throttled) for trial in saved.cells[0].trials].count(1) == 1
 
 
+def test_after_a_pause_one_trial_tries_whether_it_is_over_before_the_others_follow(source: Source, root: Root) -> None:
+    # Four at once are throttled, and twice the one that tries.
+    endpoints = Endpoints({"east": [10.0] * 6, "west": []})
+    run, _, pauses = play(source, root, endpoints, trials=4, concurrency=8)
+    began = [at_s for name, at_s, _ in endpoints.began if name == "east"]
+    assert [round(at_s) for at_s in began] == [0, 0, 0, 0, 10, 20, 30, 33, 33, 33]
+    assert (len(pauses), {trial.outcome for trial in run.cells[0].trials}) == (6, {"ok"})
+
+
 def test_a_trial_is_tried_again_only_so_often_and_then_counts_as_throttled(source: Source, root: Root) -> None:
     endpoints = Endpoints({"east": [1.0] * 3, "west": []})
     run, left, pauses = play(source, root, endpoints, trials=1, concurrency=1, retries=2)
@@ -193,49 +199,3 @@ def test_a_target_that_wants_too_long_a_pause_gets_nothing_more_and_its_trials_s
     assert left == 2
     # Resumed, the throttled one and the two that were left out are made.
     assert len(unplayed(run, plan_jobs(run, [source], TARGETS))) == 3
-
-
-SCENARIO = """
-name = "busy"
-summary = "Sweden refuses upgrades at first."
-
-[[server.faults]]
-when = { region = "swedencentral", until_s = 1.5 }
-
-[server.faults.then.refuse_handshake]
-status = 429
-code = "429"
-message = "Too many requests."
-headers = { "retry-after-ms" = "400" }
-"""
-
-
-@pytest.mark.slow
-async def test_a_refused_upgrade_is_tried_again_when_its_header_says_and_is_a_recording_of_its_own(
-    simulate: Any, call: Any, recorder: Recorder, root: Root, tmp_path: Path
-) -> None:
-    scenario = tmp_path / "busy.toml"
-    scenario.write_text(SCENARIO)
-    async with simulate("healthy") as simulator:
-        source = prepare(await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1"))
-    pauses: list[Pause] = []
-    async with serve([load_scenario(str(scenario))]) as simulator:
-        targets = simulator.targets("gpt-realtime")
-        run = plan_run([source], targets, trials=1, speed=10)
-        jobs = plan_jobs(run, [source], targets)
-        await run_matrix(run, jobs, root, recorder, retries=20, on_pause=pauses.append)
-    east, sweden = run.cells
-    assert (run.status, east.trials[0].outcome, sweden.trials[0].outcome) == ("done", "ok", "ok")
-    assert pauses
-    assert {(pause.job.target.name, pause.told_by, pause.wait_s) for pause in pauses} == {
-        ("swedencentral", "retry-after-ms", 0.4)
-    }
-    [trial] = load_run(root, run.run_id).cells[1].trials
-    assert trial.throttled == [pause.session_id for pause in pauses]
-    attempts = [open_recording(root, session_id).session for session_id in (*trial.throttled, trial.session_id)]
-    assert [row["handshake_status"] for row in attempts] == [429] * len(pauses) + [101]
-    assert [row["trial_outcome"] for row in attempts] == ["throttled"] * len(pauses) + ["ok"]
-    assert all(row["run_id"] == run.run_id and row["cell"] == "swedencentral" for row in attempts)
-    for before, after in pairwise(attempts):
-        assert (after["started_at"] - before["ended_at"]).total_seconds() >= 0.4
-    assert trial.sent_ms == pytest.approx(source.usage.sent_ms, rel=0.2)
