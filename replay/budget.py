@@ -44,7 +44,7 @@ class Budget:
         """Refuse what would go beyond, before anything is sent; raises `UsageProblem`."""
         cap = self.caps.exceeded_by(self.sessions + cost.sessions, self.sent_ms + cost.sent_ms)
         if cap:
-            before = f", after {self.sessions} sessions with {self.sent_ms / 60_000:.3g} minutes" * bool(self.sessions)
+            before = f", after {self.sessions} sessions with {self.sent_ms / 60_000:.2f} minutes" * bool(self.sessions)
             raise UsageProblem(
                 f"this would go beyond {cap}: {cost.in_words}{before}; allow more, or take fewer cells, fewer --trials,"
                 " or a shorter replay (--until, --skip-idle)"

@@ -62,9 +62,9 @@ class Cost:
             self.lasts_s * count,
         )
 
-    def minutes_at(self, concurrency: int) -> float:
-        """Tell about how many minutes they take, so many at a time."""
-        return self.lasts_s / 60 / max(1, min(concurrency, self.sessions))
+    def seconds_at(self, concurrency: int) -> float:
+        """Tell about how many seconds they take, so many at a time."""
+        return self.lasts_s / max(1, min(concurrency, self.sessions))
 
     @property
     def sent_minutes(self) -> float:
@@ -79,9 +79,14 @@ class Cost:
     @property
     def in_words(self) -> str:
         """Say it in a line: `6 sessions, 0.3 minutes of audio, about 1,200 input and 300 output tokens (…)`."""
-        sessions = f"{self.sessions:,} session{'' if self.sessions == 1 else 's'}"
         tokens = f"about {self.input_tokens:,.0f} input and {self.output_tokens:,.0f} output tokens ({self.basis})"
-        return f"{sessions}, {self.sent_minutes:.3g} minutes of audio, {tokens}"
+        return f"{self.size_in_words}, {tokens}"
+
+    @property
+    def size_in_words(self) -> str:
+        """Say how much it is, without the tokens: `6 sessions, 0.3 minutes of audio`."""
+        sessions = f"{self.sessions:,} session{'' if self.sessions == 1 else 's'}"
+        return f"{sessions}, {round(self.sent_minutes, 2):,g} minutes of audio"
 
     def as_json(self) -> dict[str, Any]:
         """Give it as it is printed."""
@@ -114,6 +119,14 @@ def cost_of(source: Source, plan: Plan, *, speed: float = 1.0) -> Cost:
 def total(costs: Iterable[Cost]) -> Cost:
     """Add costs up."""
     return sum(costs, Cost())
+
+
+def say_duration(seconds: float) -> str:
+    """Say a time as people do: `1.5 s`, `4 min`, `8 h`."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.3g} h"
 
 
 def sent_audio_ms(plan: Plan) -> float:

@@ -13,7 +13,7 @@ from capture.narration import print_json, tell
 from capture.redaction import redact_setting
 from replay.arms import LOOKS
 from replay.attempts import Job
-from replay.estimate import Cost, cost_of
+from replay.estimate import Cost, cost_of, say_duration
 from replay.experiment import Batch
 from replay.isolate import Isolation
 from replay.isolation import read_isolation
@@ -97,8 +97,8 @@ def say_estimate(isolation: Isolation) -> str:
     """Say in a line what it costs."""
     certain, most = estimate_isolation(isolation)
     return (
-        f"about {certain.in_words} if the failure is certain; at most {most.in_words},"
-        f" {most.minutes_at(isolation.run.concurrency):.3g} minutes in all"
+        f"about {certain.size_in_words} if the failure is certain; at most {most.in_words},"
+        f" {say_duration(most.seconds_at(isolation.run.concurrency))} in all"
     )
 
 
@@ -125,7 +125,7 @@ def _estimate_as_json(isolation: Isolation) -> dict[str, Any]:
         for name, value in cost.as_json().items()
         if name != "tokens_from"
     }
-    minutes = round(most.minutes_at(isolation.run.concurrency), 2)
+    minutes = round(most.seconds_at(isolation.run.concurrency) / 60, 2)
     return figures | {"about_minutes_at_most": minutes, "tokens_from": most.basis}
 
 

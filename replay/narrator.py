@@ -12,6 +12,7 @@ from rich.text import Text
 
 from capture.narration import printable
 from replay.attempts import Job
+from replay.estimate import say_duration
 from replay.runs import Run, Trial
 from replay.trials import Pause
 
@@ -86,20 +87,13 @@ def say_pause(pause: Pause) -> str:
     name = pause.job.target.name
     if pause.ends_target:
         return (
-            f"  {name} throttles and wants to be left alone for {_duration(pause.wait_s)} ({pause.told_by}): it gets"
+            f"  {name} throttles and wants to be left alone for {say_duration(pause.wait_s)} ({pause.told_by}): it gets"
             " nothing more in this run"
         )
     why = f"as its {pause.told_by} says" if pause.told_by.startswith(("retry", "x-", "rate")) else "as its error says"
     why = why if pause.told_by else "it does not say how long"
-    said = f"  {name} throttles: it is left alone for {_duration(pause.wait_s)}, {why}"
+    said = f"  {name} throttles: it is left alone for {say_duration(pause.wait_s)}, {why}"
     trial = f"trial {pause.job.trial} of {pause.job.cell.cell}"
     if pause.goes_on:
         return f"{said}; then {trial} is tried again ({pause.retry} of {pause.retries})"
     return f"{said}; {trial} is not tried again"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.3g} h"

@@ -16,6 +16,7 @@ from capture.targets import Target
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
 from replay.budget import Caps, spent_by
+from replay.estimate import say_duration
 from replay.gates import Gate, check_gates, needs_latencies, parse_gates
 from replay.junit import write_junit
 from replay.latency import first_audio_ms
@@ -84,7 +85,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     tell(
         f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
         f" {_count(len(run.cells), 'cell')} x {_count(run.trials, 'trial')}, {run.concurrency} at a time;"
-        f" {cost.in_words}; about {cost.minutes_at(run.concurrency):.3g} minutes in all"
+        f" {cost.in_words}; about {say_duration(cost.seconds_at(run.concurrency))} in all"
     )
     finished = _play(planned, total, root, request, redact) if jobs else True
     return _conclude(run, gates, root, request, finished=finished, as_json=as_json)

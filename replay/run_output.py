@@ -13,7 +13,7 @@ from capture.narration import print_json, tell
 from capture.redaction import redact_setting
 from replay.attempts import Job
 from replay.comparison import CellResult
-from replay.estimate import Cost
+from replay.estimate import Cost, say_duration
 from replay.gates import GateResult
 from replay.printing import make_table, output
 from replay.rewrite import Change
@@ -31,9 +31,9 @@ def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
     """Show the cells, every change against the recording, and what it costs."""
     jobs = {(job.cell.session_id, job.cell.cell): job for job in planned.jobs}
     cells = [_describe_plan(jobs[cell.session_id, cell.cell]) for cell in planned.run.cells]
-    minutes = cost.minutes_at(planned.run.concurrency)
+    seconds = cost.seconds_at(planned.run.concurrency)
     if as_json:
-        print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": round(minutes, 2)}})
+        print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": round(seconds / 60, 2)}})
         return
     table = make_table("cell", "recording", "messages", "changes against the recording", right=["messages"])
     for cell in cells:
@@ -41,7 +41,7 @@ def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
         name = f"{cell['cell']} (baseline)" if cell["baseline"] else cell["cell"]
         table.add_row(name, cell["recording"], str(cell["messages"]), "\n".join(changes) or "none")
     output().print(table)
-    tell(f"{cost.in_words}; about {minutes:.3g} minutes in all; nothing was sent")
+    tell(f"{cost.in_words}; about {say_duration(seconds)} in all; nothing was sent")
 
 
 def print_result(

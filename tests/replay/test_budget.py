@@ -30,7 +30,7 @@ def test_a_run_that_goes_on_has_spent_what_its_attempts_were() -> None:
     run = Run(run_id="r", started_at="", recordings=[], axes=[], cells=[cell], trials=5)  # type: ignore[arg-type]
     budget = spent_by(run, Caps(5, 3))
     assert (budget.sessions, budget.sent_ms) == (4, 2 * MINUTE_MS)
-    with pytest.raises(UsageProblem, match="after 4 sessions with 2 minutes"):
+    with pytest.raises(UsageProblem, match=r"after 4 sessions with 2\.00 minutes"):
         budget.check(Cost(sessions=2))
     assert budget.would_exceed([MINUTE_MS]) == ""
     assert budget.would_exceed([MINUTE_MS + 1]) == "--max-minutes 3"

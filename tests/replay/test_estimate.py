@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from replay.client import Upgrade
-from replay.estimate import Cost, cost_of, sent_audio_ms, total
+from replay.estimate import Cost, cost_of, say_duration, sent_audio_ms, total
 from replay.plan import make_plan
 from replay.runs import RunRecording
 from replay.source import Source, Usage
@@ -54,10 +54,15 @@ def test_costs_add_up_and_take_their_time_so_many_at_once(source: Source) -> Non
     assert (both.sessions, both.input_tokens, both.sent_ms) == (4, 360, 24_000)
     assert "as recorded where the responses told it" in both.basis
     # Five seconds of sending (the last append begins then), five for the answer.
-    assert both.minutes_at(1) == pytest.approx(40 / 60)
-    assert both.minutes_at(2) == pytest.approx(20 / 60)
-    assert both.minutes_at(8) == pytest.approx(10 / 60)
+    assert both.seconds_at(1) == pytest.approx(40)
+    assert both.seconds_at(2) == pytest.approx(20)
+    assert both.seconds_at(8) == pytest.approx(10)
     assert Cost().in_words.startswith("0 sessions, 0 minutes")
+
+
+def test_times_are_said_as_people_do() -> None:
+    said = ["0.4 s", "1.5 s", "120 s", "2 min", "8 h"]
+    assert [say_duration(seconds) for seconds in (0.4, 1.5, 119.9, 121, 28_800)] == said
 
 
 def test_audio_is_measured_in_its_own_format(script: Any) -> None:

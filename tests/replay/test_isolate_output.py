@@ -35,8 +35,10 @@ def test_the_estimate_is_of_a_certain_failure_and_of_the_most_and_shrinks_as_tri
     certain, most = estimate_isolation(isolation)
     assert (certain.sessions, certain.sent_minutes, most.sessions, most.sent_minutes) == (26, 5.2, 300, 60)
     said = say_estimate(isolation)
-    assert said.startswith("about 26 sessions, 5.2 minutes of audio, about 3,120 input and 0 output tokens (at least,")
-    assert "if the failure is certain; at most 300 sessions, 60 minutes of audio" in said
+    assert said.startswith(
+        "about 26 sessions, 5.2 minutes of audio if the failure is certain; at most 300 sessions, 60 minutes of audio,"
+        " about 36,000 input and 0 output tokens (at least, by the audio"
+    )
     isolation.run.cells[0].trials = [
         Trial(trial=at, block=at, session_id=f"t{at}", outcome="failed") for at in range(1, 31)
     ]

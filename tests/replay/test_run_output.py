@@ -42,7 +42,7 @@ def test_the_plan_says_what_changes_and_what_it_costs(planned: Planned, capsys: 
     assert rows[1][-2:] == ["2", "none"]
     assert '"marin" → "cedar"' in shown.out
     assert shown.err.startswith("6 sessions, 0.2 minutes of audio, about 120 input and 0 output tokens (at least, by")
-    assert shown.err.endswith("minutes in all; nothing was sent\n")
+    assert shown.err.endswith("s in all; nothing was sent\n")
     print_plan(planned, cost, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
