@@ -82,7 +82,7 @@ def ask_again(run: Run, request: Request, given: Collection[str], design: RunDes
     if "redact" in given:
         # What was not to be kept of the trials before is not to be kept of the others.
         asked["redact"] = list(dict.fromkeys([*run.request.get("redact", ()), *new["redact"]]))
-    return msgspec.convert(asked, type(request), strict=False)
+    return msgspec.convert(asked, type(request), strict=False, dec_hook=_from_text)
 
 
 def check_unchanged(saved: Run, planned: Run) -> None:
@@ -147,8 +147,15 @@ def _without_credentials(text: str) -> str:
 
 def _to_text(value: object) -> str:
     if isinstance(value, Path):
-        return str(value.absolute())
+        # As it was given: it stands so in the cells, and its digest tells whether it still is the same.
+        return str(value)
     raise NotImplementedError(type(value))
+
+
+def _from_text(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
 
 
 def _option_name(field: str) -> str:
