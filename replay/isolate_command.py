@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,15 @@ from replay.experiment import Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolate_output import IsolationNarrator, print_plan, print_verdict, say_estimate
 from replay.printing import raise_if_refused
-from replay.resuming import ask_again, check_unchanged, describe_targets, digest_clips, keep_request, take_over
+from replay.resuming import (
+    ask_again,
+    check_unchanged,
+    describe_targets,
+    digest_clips,
+    keep_request,
+    pauses_left,
+    take_over,
+)
 from replay.run_command import INTERRUPTED, tell_left_out
 from replay.run_request import find_recording, find_targets
 from replay.runs import load_run
@@ -83,6 +92,8 @@ def resume(
     check_unchanged(saved, isolation.run)
     take_over(saved, isolation.run)
     tell(f"run {saved.run_id} goes on after {isolation.run.finished_trials} trials")
+    for pause in pauses_left(isolation.run, datetime.now(UTC)):
+        tell(pause)
     return _play_planned(request, isolation, root, dry_run=dry_run, as_json=as_json)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,11 +105,21 @@ def check_unchanged(saved: Run, planned: Run) -> None:
 def take_over(saved: Run, planned: Run) -> None:
     """Give a run that was laid out anew the trials and the identity of its file."""
     planned.run_id, planned.started_at = saved.run_id, saved.started_at
+    planned.paused_until = saved.paused_until
     made = {(cell.session_id, cell.cell): cell for cell in saved.cells}
     for cell in planned.cells:
         cell.trials = made.pop((cell.session_id, cell.cell)).trials
     # Of an adaptive run: cells that were added on the way.
     planned.cells += made.values()
+
+
+def pauses_left(run: Run, now: datetime) -> list[str]:
+    """Say of each target that still wants to be left alone until when."""
+    return [
+        f"{name} wants to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
+        for name, until in run.paused_until.items()
+        if until > now
+    ]
 
 
 def describe_targets(targets: Iterable[Target]) -> list[RunTarget]:

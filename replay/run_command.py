@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.arguments import parse_redactions
@@ -24,7 +25,7 @@ from replay.matrix import estimate_run, run_matrix, unplayed
 from replay.narrator import Narrator
 from replay.plan import Plan
 from replay.printing import raise_if_refused
-from replay.resuming import ask_again, check_unchanged, take_over
+from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run, load_run
@@ -59,6 +60,8 @@ def resume(
     take_over(saved, planned.run)
     jobs = unplayed(planned.run, planned.jobs)
     tell(f"run {saved.run_id} goes on: {planned.run.finished_trials} of {len(planned.jobs)} trials are done")
+    for pause in pauses_left(planned.run, datetime.now(UTC)):
+        tell(pause)
     rest = Planned(planned.run, planned.sources, planned.targets, jobs)
     return _play_planned(request, rest, root, dry_run=dry_run, as_json=as_json)
 

@@ -142,6 +142,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: dict[str, Any] = {}
     """What was asked for, so that the run can go on; empty where it cannot."""
 
+    paused_until: dict[str, datetime] = {}
+    """Until when targets want to be left alone, as far as they said so."""
+
     @property
     def finished_trials(self) -> int:
         """Trials that have an outcome."""

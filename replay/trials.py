@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from replay.attempts import Attempt, Job, Ran
@@ -19,6 +20,9 @@ from replay.throttling import LONGEST_WAIT_S, RETRIES, Pauses, Told, guess_wait_
 
 if TYPE_CHECKING:
     from capture.recording.root import Root
+
+_LONGEST_KEPT_S = 7 * 86_400
+"""No date is made of what an endpoint asks beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ class TrialPlayer:
         self._throttling: set[str] = set()
         """Targets whose last word was to be left alone."""
         self._probes: dict[str, asyncio.Lock] = {}
+        for name, until in run.paused_until.items():
+            # What was asked for before the run was stopped holds for what goes on.
+            if (left_s := (until - datetime.now(UTC)).total_seconds()) > 0:
+                self._leave_alone(name, left_s)
 
     async def play(self, jobs: Iterable[Job]) -> int:
         """Play trials; gives how many were left out because their target wants to be left alone for too long."""
@@ -157,8 +165,12 @@ class TrialPlayer:
         return self._sent_ms[key]
 
     def _pause(self, target: str, told: Told | None, number: int) -> None:
-        wait_s = told.wait_s if told is not None else guess_wait_s(number)
+        self._leave_alone(target, told.wait_s if told is not None else guess_wait_s(number))
+
+    def _leave_alone(self, target: str, wait_s: float) -> None:
         self._throttling.add(target)
+        until = datetime.now(UTC) + timedelta(seconds=min(wait_s, _LONGEST_KEPT_S))
+        self._run.paused_until[target] = max(until, self._run.paused_until.get(target, until))
         if wait_s > LONGEST_WAIT_S:
             self.pauses.give_up(target, wait_s)
         else:

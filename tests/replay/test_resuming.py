@@ -12,7 +12,15 @@ import pytest
 from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.isolate_command import IsolateRequest
-from replay.resuming import ask_again, check_unchanged, describe_targets, digest_clips, keep_request, take_over
+from replay.resuming import (
+    ask_again,
+    check_unchanged,
+    describe_targets,
+    digest_clips,
+    keep_request,
+    pauses_left,
+    take_over,
+)
 from replay.run_request import RunRequest
 from replay.runs import Run, RunCell, RunRecording, Trial
 
@@ -106,6 +114,11 @@ def test_the_trials_and_cells_that_were_added_on_the_way_are_taken_over() -> Non
     trial = Trial(trial=1, block=1, session_id="t", outcome="ok")
     saved.cells[0].trials.append(trial)
     saved.cells.append(RunCell(cell="east · a=1 · b=2", session_id="s0", target="east"))
+    saved.paused_until = {"east": datetime(2026, 11, 27, 13, tzinfo=UTC)}
     take_over(saved, planned)
+    assert pauses_left(planned, datetime(2026, 11, 27, 12, tzinfo=UTC)) == [
+        "east wants to be left alone until 2026-11-27 13:00:00 UTC"
+    ]
+    assert pauses_left(planned, datetime(2026, 11, 27, 14, tzinfo=UTC)) == []
     assert planned.run_id == saved.run_id
     assert [(cell.cell, cell.trials) for cell in planned.cells] == [("east", [trial]), ("east · a=1 · b=2", [])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -197,5 +198,31 @@ def test_a_target_that_wants_too_long_a_pause_gets_nothing_more_and_its_trials_s
     assert [trial.outcome for trial in west.trials] == ["ok"] * 4
     assert sorted(trial.outcome for trial in east.trials) == ["ok", "throttled"]
     assert left == 2
-    # Resumed, the throttled one and the two that were left out are made.
-    assert len(unplayed(run, plan_jobs(run, [source], TARGETS))) == 3
+    # Resumed, the throttled one and the two that were left out are made; not yet, for its time is not over.
+    jobs = unplayed(run, plan_jobs(run, [source], TARGETS))
+    assert len(jobs) == 3
+    assert resumed(run, root, endpoints, jobs) == (3, 0)
+    run.paused_until = {"east": datetime.now(UTC) + timedelta(seconds=40)}
+    left_out, began_s = resumed(run, root, endpoints, jobs)
+    assert (left_out, began_s > 38) == (0, True)
+    assert [trial.outcome for trial in run.cells[0].trials] == ["ok"] * 4
+
+
+def resumed(run: Run, root: Root, endpoints: Endpoints, jobs: list[Job]) -> tuple[int, float]:
+    """Go on; gives how many trials were left out, and when the first began."""
+    left = 0
+    began = len(endpoints.began)
+
+    async def playing() -> None:
+        nonlocal left
+        slots = asyncio.Semaphore(4)
+        # A loop of its own begins at 0.
+        endpoints.closed_until_s = dict.fromkeys(endpoints.closed_until_s, 0.0)
+        pauses = Pauses(asyncio.get_running_loop().time)
+        player = TrialPlayer(
+            run, root, Playing(), run_session=endpoints.run_session, slot_of=lambda _: slots, pauses=pauses
+        )
+        left = await player.play(jobs)
+
+    on_staged_time(playing())
+    return left, min((at_s for _, at_s, _ in endpoints.began[began:]), default=0)
