@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
-from capture.errors import WiretapeError
+from capture.errors import EndpointRefused, WiretapeError
 from capture.in_process import connect_recorded
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
@@ -79,6 +79,8 @@ class Played:
     pacing: Pacing
     """How punctually it sent what was due at a time."""
     sealed: Future[SealedSession]
+    refusal: EndpointRefused | None = None
+    """How the endpoint refused the session, if it did."""
 
 
 def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
@@ -134,6 +136,7 @@ async def play(
     on_time = nullcontext(deadlines) if deadlines is not None else Deadlines()
     trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
     trial.note_changes(plan.left_out)
+    refused: EndpointRefused | None = None
     try:
         # Renewing a token is network I/O, and other trials have sends that are due.
         credential = await asyncio.to_thread(target.credential_headers)
@@ -149,9 +152,10 @@ async def play(
                 await trial.run(connection, shared)
     except WiretapeError as refusal:
         trial.end_reason = f"refused: {refusal}"
+        refused = refusal if isinstance(refusal, EndpointRefused) else None
     finally:
         sealed = trial.end()
-    return Played(recording.session_id, trial.end_reason, trial.divergences, trial.pacing, sealed)
+    return Played(recording.session_id, trial.end_reason, trial.divergences, trial.pacing, sealed, refused)
 
 
 class _Trial:

@@ -30,7 +30,17 @@ from replay.arms import (
     is_useless,
 )
 
-Ending = Literal["not_reproduced", "no_baseline", "cleared", "max_trials", "decided"]
+Ending = Literal[
+    "not_reproduced",
+    "no_baseline",
+    "cleared",
+    "max_trials",
+    "decided",
+    # What stops it from outside: caps, and a target that wants to be left alone for too long.
+    "max_sessions",
+    "max_minutes",
+    "throttled",
+]
 
 OPENING_TRIALS = 12
 _CLEARED = 0.001

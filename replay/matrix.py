@@ -4,46 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from capture.event_loop import pass_over_the_heap
-from capture.realtime.outcomes import COMPLETED
-from capture.recording.facts import ReplayFacts, TrialKind
-from capture.sealing import SealingFailed
+from capture.recording.facts import TrialKind
 from replay.adaptation import adapt_for
+from replay.attempts import Job, SessionRunner
+from replay.budget import Budget
 from replay.cells import Variation, plan_run
-from replay.client import Played, Upgrade, play
 from replay.deadlines import Deadlines
-from replay.plan import Plan
+from replay.estimate import Cost, cost_of, total
 from replay.player import WAIT_TIMEOUT_NS
-from replay.runs import Run, RunCell, Trial, TrialOutcome, encode_run, save_run, write_overrides
-from replay.source import Source, nearness, prepare, shortened
+from replay.runs import Run, RunCell, being_played, claimed
+from replay.source import Source
+from replay.throttling import RETRIES
+from replay.trials import OnPause, OnProgress, Playing, TrialPlayer
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
     from capture.recording.root import Root
     from capture.targets import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One trial to play."""
-
-    cell: RunCell
-    source: Source
-    target: Target
-    plan: Plan
-    upgrade: Upgrade
-    trial: int
-    block: int
-    kind: TrialKind
-
-
-OnProgress = Callable[[Job, Trial | None], None]
-"""Called with None when a trial starts, and with its outcome when it is over."""
 
 
 def plan_jobs(run: Run, sources: Sequence[Source], targets: Sequence[Target]) -> list[Job]:
@@ -69,153 +50,69 @@ def _first_job(cell: RunCell, source: Source, targets: Mapping[str, Target], *, 
     return Job(cell, source, adapted.target, adapted.plan, adapted.upgrade, trial=1, block=1, kind=kind)
 
 
+def unplayed(run: Run, jobs: Sequence[Job]) -> list[Job]:
+    """List the trials of a run that have no outcome yet, or one that says nothing: throttled, not run.
+
+    Those are taken out of the run, to be made again.
+    """
+    for cell in run.cells:
+        cell.trials = [trial for trial in cell.trials if trial.outcome not in ("throttled", "not_run")]
+    done = {(cell.session_id, cell.cell, trial.trial) for cell in run.cells for trial in cell.trials}
+    return [job for job in jobs if (job.cell.session_id, job.cell.cell, job.trial) not in done]
+
+
+def estimate_run(jobs: Sequence[Job], *, speed: float = 1.0) -> Cost:
+    """Estimate what jobs cost before they are played: sessions, minutes of audio, tokens, minutes at a concurrency.
+
+    Pure; reads the audio of each cell's plan once (a second for an hour of it), so a screen does it in a worker.
+    """
+    each = {job.cell.session_id + job.cell.cell: job for job in jobs}
+    costs = {key: cost_of(job.source, job.plan, speed=speed) for key, job in each.items()}
+    return total(costs[job.cell.session_id + job.cell.cell] for job in jobs)
+
+
 async def run_matrix(
     run: Run,
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     root: Root,
     recorder: Recorder,
     *,
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
     as_recorded: bool = False,
+    retries: int = RETRIES,
+    budget: Budget | None = None,
     on_progress: OnProgress = lambda _job, _trial: None,
+    on_pause: OnPause = lambda _pause: None,
 ) -> None:
     """Play the trials, so many at a time as the run says; the run's file is replaced after each.
 
+    Knows of no terminal, so that a screen can run it: `on_progress` and `on_pause` are called on the event loop and
+    must return at once. Cancelled, it keeps what was done and marks the run interrupted; `estimate_run` says before
+    what it costs.
+
     `redact` names what must not be kept of the trials, as `--redact` does; `as_recorded` is as a `Player` takes it.
-
-    Cancelled, it keeps what was done and marks the run interrupted.
+    A throttled trial is tried again up to `retries` times, where the `budget`, which has the jobs in it, has room. A
+    target that wants to be left alone for longer than is waited for leaves trials undone: the run is then marked
+    interrupted too, and `unplayed` gives what a resumed run has to play.
     """
-    save_run(root, run.run_id, encode_run(run))
+    how = Playing(retries=retries, budget=budget or Budget(), on_progress=on_progress, on_pause=on_pause)
     slots = asyncio.Semaphore(run.concurrency)
-    try:
-        await play_jobs(
-            run,
-            jobs,
-            root,
-            recorder,
-            slot_of=lambda _: slots,
-            timeout_ns=timeout_ns,
-            redact=redact,
-            as_recorded=as_recorded,
-            on_progress=on_progress,
+    with claimed(root, run.run_id), being_played(run, root), Deadlines() as deadlines:
+        run_session = SessionRunner(
+            run, recorder, deadlines, timeout_ns=timeout_ns, redact=redact, as_recorded=as_recorded
         )
-        run.status = "done"
-    finally:
-        end_run(run, root)
-
-
-async def play_jobs(
-    run: Run,
-    jobs: Iterable[Job],
-    root: Root,
-    recorder: Recorder,
-    *,
-    slot_of: Callable[[Job], asyncio.Semaphore],
-    timeout_ns: int,
-    redact: Sequence[str],
-    as_recorded: bool = False,
-    on_progress: OnProgress,
-) -> None:
-    """Play trials, each when its slot is free; the run's file is replaced after each."""
-    one_writer = asyncio.Lock()
-
-    async def save() -> None:
-        async with one_writer:
-            # Waiting for the disk would make the other trials late.
-            await asyncio.to_thread(save_run, root, run.run_id, encode_run(run))
-
-    async def play_job(job: Job) -> None:
-        async with slot_of(job):
-            on_progress(job, None)
-            played = await _play(job, run, recorder, timeout_ns, redact, as_recorded=as_recorded, deadlines=deadlines)
-        trial = await _judge(job, played)
-        job.cell.trials.append(trial)
-        await save()
-        on_progress(job, trial)
-
-    with pass_over_the_heap(), Deadlines() as deadlines:
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(play_job(job), name=f"{job.cell.cell} {job.trial}")
-
-
-def end_run(run: Run, root: Root) -> None:
-    """Write down that a run is over: interrupted, unless it is marked done."""
-    run.status = "done" if run.status == "done" else "interrupted"
-    run.ended_at = datetime.now(UTC)
-    for cell in run.cells:
-        cell.trials.sort(key=lambda trial: trial.trial)
-    save_run(root, run.run_id, encode_run(run))
-
-
-async def _play(
-    job: Job,
-    run: Run,
-    recorder: Recorder,
-    timeout_ns: int,
-    redact: Sequence[str],
-    *,
-    as_recorded: bool,
-    deadlines: Deadlines,
-) -> Played:
-    facts = ReplayFacts(
-        run_id=run.run_id,
-        replay_of=job.source.recording.session_id,
-        cell=job.cell.cell,
-        trial=job.trial,
-        block=job.block,
-        trial_kind=job.kind,
-        overrides=write_overrides(job.cell),
-        expected_failure_keys=job.source.recording.failure_keys,
-    )
-    return await play(
-        job.plan,
-        job.target,
-        recorder,
-        replay=facts,
-        upgrade=job.upgrade,
-        as_recorded=as_recorded,
-        speed=run.speed,
-        clock=run.clock,
-        on_new_tool=run.on_new_tool,
-        timeout_ns=timeout_ns,
-        redact=redact,
-        deadlines=deadlines,
-    )
-
-
-async def _judge(job: Job, played: Played) -> Trial:
-    outcome: TrialOutcome = "not_run"
-    note = "" if played.end_reason == COMPLETED else played.end_reason
-    try:
-        sealed = await asyncio.wrap_future(played.sealed)
-        outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
-        note = note or (sealed.first_error or "" if outcome == "failed_otherwise" else "")
-    except SealingFailed as failure:
-        note = str(failure)
-    return Trial(
-        trial=job.trial,
-        block=job.block,
-        session_id=played.session_id,
-        outcome=outcome,
-        kind=job.kind,
-        note=note,
-    )
+        player = TrialPlayer(run, root, how, run_session=run_session, slot_of=lambda _: slots)
+        if not await player.play(jobs):
+            run.status = "done"
 
 
 __all__ = [
-    "Job",
-    "OnProgress",
-    "Source",
     "Variation",
     "adapt_for",
-    "end_run",
-    "nearness",
+    "estimate_run",
     "plan_jobs",
     "plan_run",
-    "play_jobs",
-    "prepare",
     "run_matrix",
-    "shortened",
+    "unplayed",
 ]

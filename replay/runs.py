@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -23,7 +25,8 @@ from capture.redaction import redact_setting
 
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
-_NO_CLOCK = "max"
+NO_CLOCK = "max"
+"""How an infinite speed is written down."""
 TARGET_AXIS = "target"
 MODEL_AXIS = "model"
 DIALECT_AXIS = "dialect"
@@ -34,6 +37,7 @@ DROPPED = "(left out)"
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
+RunDesign = Literal["factorial", "adaptive"]
 
 
 ClockKind = Literal["anchored", "absolute"]
@@ -56,6 +60,12 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     kind: TrialKind = "variation"
     note: str = ""
     """Why it ended as it did, where the outcome does not say."""
+    throttled: list[str] = []
+    """Sessions of attempts before it that the endpoint throttled."""
+    sent_ms: float = 0.0
+    """Audio sent, in all attempts."""
+    pacing_us: float | None = None
+    """Median deviation of the sends from their due times."""
 
 
 class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -103,6 +113,22 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Options of the recorded configuration that further runs could vary: path -> value."""
     blamed: list[str] = []
     """Settings that the recorded failures point to, as paths: what errors name, and a failed transcription's model."""
+    digest: str = ""
+    """Of what its client sent and when; a run is resumed only with the same."""
+
+
+class RunTarget(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a run is sent to, as far as it may be kept."""
+
+    name: str
+    url: str
+    """Redacted."""
+    model: str | None = None
+    dialect: str | None = None
+    transcription_models: dict[str, str] = {}
+    models: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    query: str = ""
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -116,7 +142,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     trials: int
     """Trials planned for each cell; of an adaptive run the most for all cells together."""
     format_version: int = RUN_FORMAT_VERSION
-    design: Literal["factorial", "adaptive"] = "factorial"
+    design: RunDesign = "factorial"
     """`adaptive`: which trials were made followed from the results before (`replay/experiment.py`)."""
     status: RunStatus = "running"
     ended_at: datetime | None = None
@@ -135,6 +161,14 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Runs whose trials these are, where it was put together afterwards (`replay/composition.py`)."""
     of_calls: bool = False
     """Whether its trials are calls of their own, and no replays of one recording."""
+    targets: list[RunTarget] = []
+    clips: dict[str, str] = {}
+    """Clips that are said in the place of the recorded speech, each with its digest."""
+    request: dict[str, Any] = {}
+    """What was asked for, so that the run can go on; empty where it cannot."""
+
+    paused_until: dict[str, datetime] = {}
+    """Until when targets want to be left alone, as far as they said so."""
 
     @property
     def finished_trials(self) -> int:
@@ -180,14 +214,14 @@ def encode_run(run: Run) -> bytes:
     encoded = msgspec.json.encode(replace(run, cells=cells))
     if math.isinf(run.speed):
         # JSON has no infinity.
-        encoded = msgspec.json.encode(msgspec.json.decode(encoded) | {"speed": _NO_CLOCK})
+        encoded = msgspec.json.encode(msgspec.json.decode(encoded) | {"speed": NO_CLOCK})
     return msgspec.json.format(encoded, indent=1)
 
 
 def decode_run(encoded: bytes) -> Run:
     """Decode a run's file; raises `msgspec.DecodeError`."""
     fields = msgspec.json.decode(encoded, type=dict[str, Any])
-    if fields.get("speed") == _NO_CLOCK:
+    if fields.get("speed") == NO_CLOCK:
         fields["speed"] = math.inf
     return msgspec.convert(fields, Run)
 
@@ -203,6 +237,41 @@ def save_run(root: Root, run_id: str, encoded: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
+
+
+@contextmanager
+def claimed(root: Root, run_id: str) -> Iterator[None]:
+    """Hold a run, so that no other process plays it too; raises `UsageProblem` where one does.
+
+    The lock goes with its process, however that ends; its file stays only after a kill.
+    """
+    make_private_folder(root.runs)
+    path = root.runs / f"{run_id}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageProblem(f"run {run_id} is being played by another process: wait until it is over") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def being_played(run: Run, root: Root) -> Iterator[None]:
+    """Keep a run's file while it is played: running, and in the end interrupted, unless it was marked done."""
+    run.status, run.ended_at = "running", None
+    save_run(root, run.run_id, encode_run(run))
+    try:
+        yield
+    finally:
+        # Marked done in between.
+        run.status = "done" if cast("RunStatus", run.status) == "done" else "interrupted"
+        run.ended_at = datetime.now(UTC)
+        for cell in run.cells:
+            cell.trials.sort(key=lambda trial: trial.trial)
+        save_run(root, run.run_id, encode_run(run))
 
 
 def list_run_ids(root: Root) -> list[str]:

@@ -1,9 +1,10 @@
-"""A recording that is ready to be replayed, and what was recorded at the places that a replay can change."""
+"""A recording that is ready to be replayed: its plan, its handshake, what it used, and what was recorded where."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,6 +37,19 @@ _OPTIONS = (
 """Options most likely to matter to a failure, the likeliest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the recorded session used."""
+
+    input_tokens: int | None = None
+    """As its responses told it; None where they told nothing."""
+    output_tokens: int | None = None
+    sent_ms: float = 0.0
+    """Audio that the client appended."""
+    answered_ms: float = 0.0
+    """Audio that came back."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A recording, ready to be replayed."""
@@ -45,6 +59,7 @@ class Source:
     upgrade: Upgrade
     url: str
     """The recorded URL, redacted."""
+    usage: Usage = field(default_factory=Usage)
 
     def recorded(self, path: str) -> object:
         """Give what was recorded at a path that can be set; None where nothing was."""
@@ -88,11 +103,28 @@ def prepare(recording: Recording) -> Source:
             dialect=session["dialect"],
             options=options,
             blamed=[*named, *blamed_by(failure_keys, session["dialect"])],
+            digest=digest_of(plan),
         ),
         plan=plan,
         upgrade=read_upgrade(session),
         url=session["url"] or "",
+        usage=Usage(
+            input_tokens=session["input_tokens"],
+            output_tokens=session["output_tokens"],
+            sent_ms=session["audio_in_ms"] or 0.0,
+            answered_ms=session["audio_out_ms"] or 0.0,
+        ),
     )
+
+
+def digest_of(plan: Plan) -> str:
+    """Sum up what a plan sends and when, so that a run that is resumed can tell that it still sends the same."""
+    digest = hashlib.sha256()
+    for step in plan.steps:
+        content = step.content if isinstance(step.content, bytes) else step.content.encode("utf-8", "surrogatepass")
+        digest.update(f"{step.type}|{step.not_before_ns}|{len(content)}|".encode())
+        digest.update(content)
+    return digest.hexdigest()[:32]
 
 
 def shortened(source: Source, *, until_turn: int | None = None, longest_idle_s: float | None = None) -> Source:

@@ -15,9 +15,10 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from replay.matrix import plan_jobs, plan_run, prepare, run_matrix
+from replay.matrix import plan_jobs, plan_run, run_matrix
 from replay.runs import Trial
 from replay.simulator import load_scenario
+from replay.source import prepare
 from replay.staging import stage
 from tests.replay.sent_events import validate_sent
 

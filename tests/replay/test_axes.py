@@ -13,9 +13,9 @@ from capture.targets import Target
 from replay.adaptation import asked_by
 from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
-from replay.matrix import Source
 from replay.planning import make_plan
 from replay.runs import DROPPED, RunCell, RunRecording
+from replay.source import Source
 
 EAST = Target(name="eastus2", url="wss://east.example/openai/v1/realtime", model="rt", region="eastus2")
 WEST = Target(name="westus", url="wss://west.example/openai/v1/realtime", model="rt", region="westus")

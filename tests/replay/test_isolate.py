@@ -19,12 +19,15 @@ from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.targets import Target
 from replay.arms import BASELINE
+from replay.attempts import Job
 from replay.axes import Known, list_choices
+from replay.budget import Caps, spent_by
 from replay.experiment import Batch, Stop
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_experiment
-from replay.matrix import Job, prepare
+from replay.resuming import take_over
 from replay.runs import Trial, load_run
+from replay.source import prepare
 from replay.verdict import read_verdict
 
 SPEED = 50.0
@@ -127,7 +130,7 @@ async def test_one_endpoint_has_no_more_trials_at_a_time_than_asked(
 
 
 @pytest.mark.slow
-async def test_a_cancelled_experiment_keeps_what_was_done(
+async def test_a_cancelled_experiment_keeps_what_was_done_and_goes_on_from_there(
     simulate: Any, call: Any, recorder: Recorder, root: Root
 ) -> None:
     async with simulate("transcription_model_path_failure") as simulator:
@@ -145,10 +148,23 @@ async def test_a_cancelled_experiment_keeps_what_was_done(
             running = tasks.create_task(run_isolation(isolation, root, recorder, on_progress=note))
             await in_blocks.wait()
             running.cancel()
-    kept = load_run(root, isolation.run.run_id)
-    assert kept.status == "interrupted"
-    assert kept.finished_trials >= 2
-    assert read_verdict(kept).pattern == "undecided"
+        kept = load_run(root, isolation.run.run_id)
+        before = kept.finished_trials
+        assert (kept.status, before >= 2) == ("interrupted", True)
+        assert read_verdict(kept).pattern == "undecided"
+        again = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
+        take_over(kept, again.run)
+        # Room for one block of three more, and not for a second.
+        budget = spent_by(again.run, Caps(max_sessions=before + 5))
+        assert await run_isolation(again, root, recorder, budget=budget) == Stop("max_sessions")
+        assert (again.run.status, again.run.finished_trials) == ("interrupted", before + 3)
+        await isolate(again, root, recorder)
+    assert load_run(root, kept.run_id) == again.run
+    assert read_verdict(again.run).pattern == "combination"
+    numbers = [[trial.trial for trial in cell.trials] for cell in again.run.cells]
+    assert all(len(set(of_cell)) == len(of_cell) for of_cell in numbers)
+    sessions = [{trial.session_id for cell in run.cells for trial in cell.trials} for run in (isolation.run, again.run)]
+    assert sessions[0] < sessions[1]
 
 
 @pytest.mark.slow

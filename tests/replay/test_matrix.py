@@ -16,10 +16,12 @@ from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
+from replay.attempts import Job
 from replay.client import Upgrade
-from replay.matrix import Job, Source, Variation, adapt_for, plan_jobs, plan_run, prepare, run_matrix
+from replay.matrix import Variation, adapt_for, plan_jobs, plan_run, run_matrix
 from replay.planning import make_plan
 from replay.runs import Run, RunRecording, Trial, as_text, load_run
+from replay.source import Source, prepare
 from replay.verdict import read_verdict
 
 MODEL = "session.audio.input.transcription.model"

@@ -22,10 +22,11 @@ from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.targets import Target
-from replay.matrix import plan_jobs, plan_run, prepare, run_matrix
+from replay.matrix import plan_jobs, plan_run, run_matrix
 from replay.runs import Run
 from replay.simulator import load_scenario, serve
 from replay.simulator.scenario import Scenario
+from replay.source import prepare
 from tests.replay.sent_events import validate_sent
 
 pytestmark = pytest.mark.slow

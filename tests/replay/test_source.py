@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from capture.errors import UsageProblem
 from capture.recorder import Recorder
-from capture.recording.reader import open_recording
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
@@ -16,8 +17,10 @@ from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.simulator import load_scenario
-from replay.source import Source, check_protocol, check_target, nearness, prepare
+from replay.source import Source, check_protocol, check_target, digest_of, nearness, prepare, shortened
 from replay.staging import stage
+
+SAMPLES = Root(Path(__file__).parents[2] / "recordings")
 
 
 @pytest.fixture
@@ -64,6 +67,27 @@ def test_another_protocol_is_refused() -> None:
         with pytest.raises(UsageProblem, match=f"target t cannot be replayed to: {protocol}"):
             check_target(Target("t", other))
     check_target(Target("t", "wss://api.openai.com/v1/realtime"))
+
+
+def test_a_sample_says_what_it_used_and_where_it_was_recorded() -> None:
+    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    source, row = prepare(recording), recording.session
+    assert (source.usage.input_tokens, source.usage.output_tokens) == (row["input_tokens"], row["output_tokens"])
+    assert (source.usage.sent_ms, source.usage.answered_ms) == (row["audio_in_ms"], row["audio_out_ms"])
+    assert nearness(Target(name=row["target"], url="wss://elsewhere.example"), source) == 3
+    assert nearness(Target(name="another", url=row["url"]), source) == 2
+    assert nearness(Target(name="another", url="wss://elsewhere.example"), source) == 0
+
+
+def test_the_digest_is_of_what_is_sent_and_when() -> None:
+    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    source = prepare(recording)
+    messages = list(recording.messages())
+    assert source.recording.digest == digest_of(make_plan(messages)) != ""
+    # Of the recording, also where less of it is sent.
+    assert shortened(source, until_turn=1).recording.digest == source.recording.digest
+    sent = [at for at, message in enumerate(messages) if message.sender == "client" and message.kind == "event"]
+    assert digest_of(make_plan(messages[: sent[-1]])) != source.recording.digest
 
 
 @pytest.mark.slow
