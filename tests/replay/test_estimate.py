@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +59,14 @@ def test_costs_add_up_and_take_their_time_so_many_at_once(source: Source) -> Non
     assert both.seconds_at(2) == pytest.approx(20)
     assert both.seconds_at(8) == pytest.approx(10)
     assert Cost().in_words.startswith("0 sessions, 0 minutes")
+
+
+def test_without_a_clock_the_time_is_unknown_and_the_audio_is_as_long_as_ever(source: Source) -> None:
+    at_once = cost_of(source, source.plan, speed=math.inf)
+    assert at_once.sent_ms == cost_of(source, source.plan).sent_ms == 6000
+    assert (at_once.minutes_at(2), at_once.time_in_words(2)) == (None, "as fast as it goes")
+    paced = cost_of(source, source.plan, speed=2).times(12)
+    assert (paced.minutes_at(2), paced.time_in_words(2)) == (0.75, "about 45 s in all")
 
 
 def test_times_are_said_as_people_do() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from replay.resuming import (
     take_over,
 )
 from replay.run_request import RunRequest
-from replay.runs import Run, RunCell, RunRecording, Trial
+from replay.runs import Run, RunCell, RunRecording, Trial, decode_run, encode_run
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime", query={"api-key": "t0psecret"})
 
@@ -57,6 +58,15 @@ def test_what_was_asked_is_asked_again_with_last_as_the_recording_of_then() -> N
     )
     again = ask_again(run_of(before), asked(sessions=[]), set(), "factorial")
     assert again == replace(before, sessions=["s0"], redact=[], expect=again.expect)
+
+
+def test_by_which_clock_it_goes_and_what_new_calls_get_is_part_of_what_was_asked() -> None:
+    before = asked(speed=math.inf, clock="absolute", on_new_tool="empty")
+    saved = decode_run(encode_run(run_of(before)))
+    again = ask_again(saved, asked(), set(), "factorial")
+    assert (again.speed, again.clock, again.on_new_tool) == (math.inf, "absolute", "empty")
+    with pytest.raises(UsageProblem, match="leave out --clock, --on-new-tool, --speed, or start another run"):
+        ask_again(saved, asked(), {"speed", "clock", "on_new_tool"}, "factorial")
 
 
 def test_how_it_is_played_may_be_given_anew_but_not_what() -> None:
@@ -100,6 +110,9 @@ def test_a_run_is_compared_with_what_is_there_now(tmp_path: Path) -> None:
     elsewhere = Target(name="east", url="wss://west.example/v1", model="gpt-realtime")
     with pytest.raises(UsageProblem, match=r"target east has another url now: wss://west.example/v1, then wss://east"):
         check_unchanged(saved, run_of(asked(), clip=clip, target=elsewhere))
+    renamed = replace(EAST, models={"gpt-realtime": "mine"})
+    with pytest.raises(UsageProblem, match="target east has another models now"):
+        check_unchanged(saved, run_of(asked(), clip=clip, target=renamed))
     with pytest.raises(UsageProblem, match="its cells would be others now"):
         check_unchanged(run_of(asked()), run_of(asked(), clip=clip))
     planned_before = run_of(asked(), clip=clip)
