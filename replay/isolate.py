@@ -18,7 +18,8 @@ from replay.deadlines import Deadlines
 from replay.experiment import Batch, Stop
 from replay.isolation import find_changes, read_experiment
 from replay.player import WAIT_TIMEOUT_NS
-from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, being_played, claimed, new_run_id
+from replay.run_claim import being_played, claimed
+from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id
 from replay.source import check_protocol, check_target
 from replay.throttling import RETRIES
 from replay.trials import OnPause, OnProgress, Playing, TrialPlayer

@@ -16,7 +16,8 @@ from replay.cells import Variation, plan_run
 from replay.deadlines import Deadlines
 from replay.estimate import Cost, cost_of, total
 from replay.player import WAIT_TIMEOUT_NS
-from replay.runs import Run, RunCell, being_played, claimed
+from replay.run_claim import being_played, claimed
+from replay.runs import Run, RunCell
 from replay.source import Source
 from replay.throttling import RETRIES
 from replay.trials import OnPause, OnProgress, Playing, TrialPlayer

@@ -91,7 +91,9 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
         f" {_count(len(run.cells), 'cell')} x {_count(run.trials, 'trial')}, {run.concurrency} at a time;"
         f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
     )
-    finished = _play(planned, total, root, request, redact) if jobs else True
+    # One that was killed after its last trial has only to be marked done.
+    is_over = not jobs and run.status == "done"
+    finished = is_over or _play(planned, total, root, request, redact)
     return _conclude(run, gates, root, request, finished=finished, as_json=as_json)
 
 

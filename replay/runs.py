@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -237,41 +235,6 @@ def save_run(root: Root, run_id: str, encoded: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
-
-
-@contextmanager
-def claimed(root: Root, run_id: str) -> Iterator[None]:
-    """Hold a run, so that no other process plays it too; raises `UsageProblem` where one does.
-
-    The lock goes with its process, however that ends; its file stays only after a kill.
-    """
-    make_private_folder(root.runs)
-    path = root.runs / f"{run_id}.lock"
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageProblem(f"run {run_id} is being played by another process: wait until it is over") from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def being_played(run: Run, root: Root) -> Iterator[None]:
-    """Keep a run's file while it is played: running, and in the end interrupted, unless it was marked done."""
-    run.status, run.ended_at = "running", None
-    save_run(root, run.run_id, encode_run(run))
-    try:
-        yield
-    finally:
-        # Marked done in between.
-        run.status = "done" if cast("RunStatus", run.status) == "done" else "interrupted"
-        run.ended_at = datetime.now(UTC)
-        for cell in run.cells:
-            cell.trials.sort(key=lambda trial: trial.trial)
-        save_run(root, run.run_id, encode_run(run))
 
 
 def list_run_ids(root: Root) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,16 @@ def test_the_plan_says_what_changes_and_what_it_costs(planned: Planned, capsys: 
     printed = json.loads(capsys.readouterr().out)
     assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
     assert printed["estimate"]["sent_minutes"] == 0.2
+
+
+def test_the_plan_of_a_run_that_goes_on_shows_the_cells_that_lack_trials(
+    planned: Planned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = [job for job in planned.jobs if job.cell is planned.run.cells[1]]
+    print_plan(replace(planned, jobs=left), estimate_run(left), as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert [cell["cell"] for cell in printed["cells"]] == [planned.run.cells[1].cell]
+    assert printed["estimate"]["sessions"] == 3
 
 
 def test_the_result_names_the_gates_and_why_they_are_missed(

@@ -17,8 +17,6 @@ from replay.runs import (
     RunCell,
     RunRecording,
     Trial,
-    being_played,
-    claimed,
     encode_run,
     list_run_ids,
     load_run,
@@ -103,23 +101,6 @@ def test_a_damaged_file_and_one_of_a_newer_format_are_refused_in_a_sentence(root
     save_run(root, newer_id, encode_run(newer))
     with pytest.raises(UsageProblem, match="newer wiretape"):
         load_run(root, newer_id)
-
-
-def test_a_run_is_played_by_one_process_at_a_time_and_is_interrupted_unless_it_is_marked_done(root: Root) -> None:
-    run = make_run()
-    with claimed(root, run.run_id), being_played(run, root):
-        assert load_run(root, "last").status == "running"
-        with (
-            pytest.raises(UsageProblem, match="is being played by another process: wait until it is over"),
-            claimed(root, run.run_id),
-        ):
-            pass
-    assert load_run(root, "last").status == "interrupted"
-    # Given free again, and nothing is left behind.
-    with claimed(root, run.run_id), being_played(run, root):
-        run.status = "done"
-    assert load_run(root, "last").status == "done"
-    assert [path.name for path in root.runs.iterdir()] == [f"{run.run_id}.json"]
 
 
 def test_a_file_that_is_no_run_is_never_the_last(root: Root) -> None:
