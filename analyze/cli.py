@@ -237,7 +237,13 @@ def failures_command(
 @app.command("verdict")
 def verdict_command(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique prefix, or `last`.")] = "last",
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN…]",
+            help="A run's id, a unique prefix, or `last`; several are put together, as are sessions tagged run=NAME.",
+        ),
+    ] = None,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -248,9 +254,9 @@ def verdict_command(
 
     root = open_root(_root_of(context, recordings))
     if as_json:
-        print_json([verdict_json(verdict, health) for verdict, health in _verdicts(root, run)])
+        print_json([verdict_json(verdict, health) for verdict, health in _verdicts(root, *(runs or ["last"]))])
     else:
-        print_verdict(root, run)
+        print_verdict(root, *(runs or ["last"]))
 
 
 @app.command("sql")
@@ -304,27 +310,26 @@ def audio_command(
     narrate(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
 
 
-def print_verdict(root: Root, run: str) -> None:
-    """Print what a run proved of each session it replayed; `run` is an id, a unique prefix, or `last`."""
+def print_verdict(root: Root, *runs: str) -> None:
+    """Print what a run proved of each session it replayed: an id, a unique prefix, or `last`; several are one run."""
     from analyze.printing.decision import verdict_page
     from analyze.printing.page import page, print_all
 
-    print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, run)))
+    print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, *runs)))
 
 
-def _verdicts(root: Root, run: str) -> list[tuple[Verdict, AudioHealth | None]]:
+def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]]:
     """Give a run's verdicts, each with what is to be said of the audio that was replayed; None: it is gone."""
     from analyze.queries import Queries
     from analyze.store import open_store
     from capture.errors import UsageProblem
-    from replay.runs import load_run
-    from replay.verdict import read_verdicts
 
     found: list[tuple[Verdict, AudioHealth | None]] = []
     with open_store(root) as store:
-        for verdict in read_verdicts(load_run(root, run)):
+        queries = Queries(store)
+        for verdict in queries.verdicts(*runs):
             try:
-                found.append((verdict, Queries(store).audio_health(verdict.session_id)))
+                found.append((verdict, queries.audio_health(verdict.session_id)))
             except UsageProblem:
                 found.append((verdict, None))
     return found

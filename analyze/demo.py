@@ -21,10 +21,12 @@ from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.sealing import SealedSession
 from capture.targets import Target
-from replay.matrix import Job, Variation, plan_jobs, plan_run, prepare, run_matrix
+from replay.attempts import Job
+from replay.matrix import Variation, plan_jobs, plan_run, run_matrix
 from replay.simulator import load_scenario, serve
 from replay.simulator.clips import clip_path
 from replay.simulator.loopback import loopback_directly
+from replay.source import prepare
 
 if TYPE_CHECKING:
     from replay.runs import Run, Trial

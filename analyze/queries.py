@@ -31,7 +31,7 @@ from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
 from analyze.over_time import rates_over_time
-from analyze.runs import list_runs
+from analyze.runs import find_run, list_runs
 from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
@@ -271,12 +271,11 @@ class Queries:
         """Say what a run proved of the first session it replayed; `run_id` is an id, a unique prefix or `last`."""
         return self.verdicts(run_id)[0]
 
-    def verdicts(self, run_id: str) -> list[Verdict]:
-        """Say what a run proved of each session it replayed."""
-        from replay.runs import load_run
+    def verdicts(self, *run_ids: str) -> list[Verdict]:
+        """Say what a run proved of each session it replayed; several, or a tag's sessions, are put together."""
         from replay.verdict import read_verdicts
 
-        return read_verdicts(load_run(self.store.root, run_id))
+        return read_verdicts(find_run(self.store, run_ids))
 
     def _picked(self, words: str) -> list[Row]:
         found = self._read_filter(words)

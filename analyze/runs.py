@@ -1,11 +1,28 @@
-"""Runs of replay, read off the sessions they recorded."""
+"""Runs of replay: listed from the sessions they recorded, found on disk, or put together from sessions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from analyze.answers import RunSummary
 from analyze.store import Store
+from capture.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from replay.runs import Run
+    from replay.source import Source
+
+_TAG = "run"
+"""Name of the tag that joins sessions to a run of somebody's own."""
+_COLUMNS = (
+    *("session_id", "role", "started_at", "target", "host", "url", "region", "model", "model_echoed", "dialect"),
+    *("transcription_model", "transcription_model_echoed", "voice", "turn_detection", "input_format"),
+    *("handshake_status", "outcome", "failure_keys", "first_error"),
+    *("run_id", "replay_of", "block", "trial", "trial_kind", "trial_outcome", "overrides"),
+)
 
 
 def list_runs(store: Store) -> list[RunSummary]:
@@ -30,3 +47,81 @@ def list_runs(store: Store) -> list[RunSummary]:
         )
         for row in rows
     ]
+
+
+def find_run(store: Store, texts: Sequence[str]) -> Run:
+    """Find a run by its id, a unique prefix or `last`; several are put together, as are sessions tagged `run=NAME`.
+
+    A run whose file is gone is put together from its sessions. Raises `UsageProblem` where there is nothing of that
+    name, and where one of several was adaptive.
+    """
+    from replay.runs import load_run
+
+    if len(texts) != 1:
+        return _compose(store, " + ".join(texts), list(dict.fromkeys(_name_one(store, text) for text in texts)))
+    try:
+        return load_run(store.root, texts[0])
+    except UsageProblem:
+        if not _rows(store, texts):
+            raise
+    return _compose(store, texts[0], texts)
+
+
+def _name_one(store: Store, text: str) -> str:
+    from replay.runs import load_run
+
+    try:
+        run = load_run(store.root, text)
+    except UsageProblem:
+        if not _rows(store, [text]):
+            raise
+        return text
+    if run.design == "adaptive":
+        raise UsageProblem(
+            f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot"
+            " be put together with others; ask for its verdict alone"
+        )
+    return run.run_id
+
+
+def _compose(store: Store, name: str, ids: Sequence[str]) -> Run:
+    from replay.composition import compose_run
+
+    rows = _rows(store, ids)
+    replayed = {row["replay_of"] for row in rows if row["replay_of"]}
+    originals = {row["session_id"]: row for row in _select(store, "session_id", sorted(replayed))}
+
+    @cache
+    def source_of(session_id: str) -> Source | None:
+        from capture.recording.reader import open_recording
+        from replay.source import prepare
+
+        try:
+            return prepare(open_recording(store.root, session_id))
+        except UsageProblem:
+            return None
+
+    def recorded(session_id: str, path: str) -> object:
+        source = source_of(session_id)
+        return source and source.recorded(path)
+
+    run = compose_run(name, rows, originals, recorded)
+    # With the options that further runs could vary, which no row tells.
+    sources = [(recording, source_of(recording.session_id)) for recording in run.recordings]
+    run.recordings = [source.recording if source else recording for recording, source in sources]
+    return run
+
+
+def _rows(store: Store, ids: Sequence[str]) -> list[dict[str, Any]]:
+    found = {row["session_id"]: row for column in ("run_id", f"tags['{_TAG}']") for row in _select(store, column, ids)}
+    return [found[session_id] for session_id in sorted(found)]
+
+
+def _select(store: Store, column: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    if not values:
+        return []
+    places = ", ".join("?" for _ in values)
+    # Columns are ours, values are parameters.
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {column} IN ({places}) ORDER BY session_id"  # noqa: S608
+    rows = store.rows(sql, list(values))
+    return [row | {"started_at": row["started_at"].replace(tzinfo=UTC)} for row in rows]

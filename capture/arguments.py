@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import threading
@@ -51,6 +52,19 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def parse_speed(text: str) -> float:
+    """Read `--speed`: a number above 0, or `max`; raises `UsageProblem`."""
+    if text == "max":
+        return math.inf
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise UsageProblem(f"--speed takes a number above 0, or max, not {text!r}")
+    return speed
 
 
 def parse_redactions(texts: Sequence[str]) -> list[str]:

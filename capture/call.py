@@ -124,7 +124,7 @@ async def place_call(
 
 def call_url(target: Target, model: str | None = None) -> str:
     """Compose the URL of a call: the target's own, completed with the GA path and a model where it has none."""
-    path = "/openai/v1/realtime" if target.host.endswith(".azure.com") else "/v1/realtime"
+    path = "/openai/v1/realtime" if target.is_azure else "/v1/realtime"
     url = replace(target, model=model or target.model).request_url(path)
     asked = parse_qs(urlsplit(url).query)
     if asked.keys() & {"model", "deployment", "call_id"} or asked.get("intent") == ["transcription"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,13 +36,23 @@ class EndpointRefused(WiretapeError):
 
     exit_code = 1
 
-    def __init__(self, target: str, reason: str, *, status: int | None = None, body: str = "") -> None:
+    def __init__(
+        self,
+        target: str,
+        reason: str,
+        *,
+        status: int | None = None,
+        body: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(target, reason)
         self.target = target
         self.reason = reason
         self.status = status
         """HTTP status of the refused upgrade; None when no HTTP answer came."""
         self.body = body
+        self.headers = dict(headers or {})
+        """Of that answer, names in lower case; empty when none came."""
 
     def __str__(self) -> str:
         """Name the target, the status and the endpoint's own words."""

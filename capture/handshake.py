@@ -176,7 +176,8 @@ def rewrite_request(
     path = _without_credentials(request.path) if replaced else request.path
     # The target's own authority, whatever the client's path looks like; and the path as it came.
     url = target.request_url(path) if request.is_upgrade else f"{target.origin}{path}"
-    headers = _client_headers(request, replaced=replaced, replaced_names={name.lower() for name in target.headers})
+    ours = {name.lower() for name in target.headers} | {name.lower() for name, _ in credential}
+    headers = _client_headers(request, replaced=replaced, replaced_names=ours)
     headers = [(name, urlsplit(target.url).netloc if name.lower() == "host" else value) for name, value in headers]
     if not request.is_upgrade:
         # One exchange a connection, so that no second request slips past this rewriting.

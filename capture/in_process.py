@@ -17,7 +17,7 @@ from capture import __version__
 from capture.errors import EndpointRefused
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd
-from capture.redaction import redact_text, redact_url
+from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
 
 USER_AGENT = f"wiretape/{__version__}"
@@ -91,6 +91,7 @@ async def _open(
             status=status,
             # Endpoints repeat the key that they refuse, and this is printed.
             body=redact_text(bytes(body).decode("utf-8", "replace")),
+            headers={name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())},
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error

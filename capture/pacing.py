@@ -26,6 +26,11 @@ class Pacing:
     def __init__(self) -> None:
         self._deviations_us = array("d")
 
+    @property
+    def deviations_us(self) -> Sequence[float]:
+        """Deviation of each send, in the order they went; positive ones are late."""
+        return self._deviations_us
+
     def note(self, due_ns: int, sent_ns: int) -> None:
         """Take in one send; positive deviations are late."""
         self._deviations_us.append((sent_ns - due_ns) / 1000)

@@ -35,10 +35,11 @@ def _redact_header(name: str, value: str) -> str:
     # Sec-WebSocket-Key is a nonce of the handshake, no credential.
     if name == "sec-websocket-key":
         return value
-    return REDACTED if _is_secret_header(name) else redact_text(value)
+    return REDACTED if is_credential_header(name) else redact_text(value)
 
 
-def _is_secret_header(name: str) -> bool:
+def is_credential_header(name: str) -> bool:
+    """Tell whether a header of this name, in lower case, holds a credential."""
     return name in _SECRET_HEADERS or name.endswith(_SECRET_HEADER_ENDS)
 
 
@@ -227,7 +228,7 @@ def _is_secret(literal: Literal, body: str) -> bool:
         return True
     if name == "value" and decoded(body).startswith("ek_"):
         return True
-    if name is not None and "headers" in path and _is_secret_header(name.lower()):
+    if name is not None and "headers" in path and is_credential_header(name.lower()):
         return True
     return _is_of_tool(path)
 

@@ -73,6 +73,8 @@ class SealedSession:
     end_reason: str | None
     kept: Kept = "whole"
     """`none`: by its keep rule nothing is left of it, and there is no recording."""
+    pacing_p50_us: float | None = None
+    """Of a replay: median deviation of its sends from their due times."""
 
     @classmethod
     def from_row(cls, session_id: str, row: Mapping[str, Any]) -> Self:

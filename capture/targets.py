@@ -7,18 +7,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from capture.entra import entra_token
 from capture.errors import UsageProblem
-from capture.redaction import redact_url
+from capture.redaction import is_credential_header, is_credential_name, redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
-_ENTRA_SCOPE = "https://ai.azure.com/.default"
+_AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -40,7 +40,7 @@ class Target:
     provider: str | None = None
     """`azure`, `openai`, `simulator`, `other`; None leaves it to what the handshake shows."""
     auth: Auth | None = None
-    """How the key is sent; None takes `api-key` for Azure hosts and `bearer` elsewhere."""
+    """How the key is sent; None takes `api-key` for Azure and `bearer` elsewhere."""
     api_key_env: str | None = None
     """Environment variable that holds the key; None sends no credential."""
     transcription_models: dict[str, str] = field(default_factory=dict)
@@ -49,11 +49,24 @@ class Target:
     query: dict[str, str] = field(default_factory=dict)
     dialect: Literal["ga", "beta"] | None = None
     """What it speaks; None leaves it to the URL, and to what was recorded."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Realtime model id to deployment name on this resource, for replays that vary the model."""
+    headers_env: dict[str, str] = field(default_factory=dict)
+    """Header to the environment variable with its value: further keys, such as a gateway's."""
+    query_env: dict[str, str] = field(default_factory=dict)
+    """The same for parameters of the query."""
+    entra_scope: str | None = None
+    """What Entra is asked for a token of; None takes that of Azure's AI services."""
 
     @property
     def host(self) -> str:
         """Host name without the port."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether it is Azure's, as configured or by its host."""
+        return self.provider == "azure" or (self.provider is None and self.host.endswith(_AZURE_HOSTS))
 
     @property
     def origin(self) -> str:
@@ -77,17 +90,17 @@ class Target:
 
         `path_and_query` is what the client (or the recording) asked for. A target with path and query is used as
         it is; a path without a query keeps the client's query with the target's model in it; an origin alone
-        keeps the client's path too. `query` of the target is added in every case.
+        keeps the client's path too. `query` of the target is added in every case, and the keys that `query_env` names.
         """
         ours = urlsplit(self.url)
         # Not parsed as a URL: a client's path may look like another host ("//…"), or be nonsense.
         their_path, mark, their_query = _ORIGIN.sub("", path_and_query).partition("?")
         path = ours.path if ours.path.strip("/") else their_path
         query = ours.query or _with_model(their_query, self.model)
-        if self.query:
-            names = {name.lower() for name in self.query}
+        if added := self.query | self._query_keys(os.environ):
+            names = {name.lower() for name in added}
             kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
-            query = "&".join([*kept, urlencode(self.query)])
+            query = "&".join([*kept, urlencode(added)])
         # An empty query is one, too.
         return f"{self.origin}{path if path.startswith('/') else '/' + path}{'?' if query or mark else ''}{query}"
 
@@ -98,19 +111,31 @@ class Target:
         network I/O.
         """
         environ = os.environ if environ is None else environ
+        further = [(name, self._key(variable, environ)) for name, variable in self.headers_env.items()]
+        for variable in self.query_env.values():
+            self._key(variable, environ)
         if self.auth == "entra":
-            return [("Authorization", f"Bearer {_entra_token(self.name)}")]
+            return [("Authorization", f"Bearer {entra_token(self.name, self.entra_scope)}"), *further]
         if self.api_key_env is None:
-            return []
-        key = environ.get(self.api_key_env, "").strip()
+            return further
+        key = self._key(self.api_key_env, environ)
+        # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
+        auth = self.auth or ("api-key" if self.is_azure else "bearer")
+        return [("api-key", key) if auth == "api-key" else ("Authorization", f"Bearer {key}"), *further]
+
+    def _query_keys(self, environ: Mapping[str, str]) -> dict[str, str]:
+        # One that is not set is told where the credentials are asked for, before anything is sent.
+        keys = {name: environ.get(variable, "").strip() for name, variable in self.query_env.items()}
+        return {name: key for name, key in keys.items() if key}
+
+    def _key(self, variable: str, environ: Mapping[str, str]) -> str:
+        key = environ.get(variable, "").strip()
         if not key:
-            raise UsageProblem(f"target {self.name} needs its key: set the environment variable {self.api_key_env}")
+            raise UsageProblem(f"target {self.name} needs its key: set the environment variable {variable}")
         if not (key.isascii() and key.isprintable()):
             # Errors further on would quote it.
-            raise UsageProblem(f"the key in {self.api_key_env} has a character that no header can hold: copy it anew")
-        # Azure answers 401 to keys sent as a bearer token on some paths (protocol section 3.2).
-        auth = self.auth or ("api-key" if self.host.endswith(".azure.com") else "bearer")
-        return [("api-key", key)] if auth == "api-key" else [("Authorization", f"Bearer {key}")]
+            raise UsageProblem(f"the key in {variable} has a character that no header can hold: copy it anew")
+        return key
 
 
 class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +149,10 @@ class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
     dialect: Literal["ga", "beta"] | None = None
+    models: dict[str, str] = {}
+    headers_env: dict[str, str] = {}
+    query_env: dict[str, str] = {}
+    entra_scope: str | None = None
 
 
 class _Configuration(msgspec.Struct, forbid_unknown_fields=True):
@@ -167,7 +196,27 @@ def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Ta
 
 def _target(name: str, table: _TargetTable) -> Target:
     fields = msgspec.structs.asdict(table)
+    _check_secrets(name, table)
     return Target(name=name, **{**fields, "url": _checked_url(table.url, name)})
+
+
+def _check_secrets(name: str, table: _TargetTable) -> None:
+    # A file is copied and committed; what is sent from it is recorded unless its name tells that it is a secret.
+    kinds: tuple[tuple[str, dict[str, str], dict[str, str], Callable[[str], bool], str], ...] = (
+        ("headers", table.headers, table.headers_env, is_credential_header, "-key, -token, -secret or -authorization"),
+        ("query", table.query, table.query_env, is_credential_name, "api-key, access_token, -token or secret"),
+    )
+    for kind, open_ones, keys, is_secret, endings in kinds:
+        for each in filter(lambda each: is_secret(each.lower()), open_ones):
+            raise UsageProblem(
+                f"target {name}: {each} in {kind} is a key, and no key stands in this file: put it into a variable of"
+                f' the environment and name that, as {kind}_env = {{ "{each}" = "VARIABLE" }}'
+            )
+        for each in filter(lambda each: not is_secret(each.lower()), keys):
+            raise UsageProblem(
+                f"target {name}: {kind}_env is for keys, and what is called {each} would be recorded: kept out is what"
+                f" has the name of a key, such as those that end with {endings}"
+            )
 
 
 def _checked_url(url: str, name: str) -> str:
@@ -204,31 +253,3 @@ def _with_model(query: str, model: str | None) -> str:
         return query
     kept = [part for part in query.split("&") if part and part.split("=")[0] not in ("model", "deployment")]
     return "&".join([f"{name}={quote(model, safe='')}", *kept])
-
-
-def _entra_token(target_name: str) -> str:
-    try:
-        return _entra_tokens()()
-    except ImportError as error:
-        raise UsageProblem("auth = \"entra\" needs azure-identity: pip install 'wiretape[entra]'") from error
-    except Exception as error:
-        # Each of azure-identity's sources of tokens fails in ways of its own.
-        raise UsageProblem(
-            f"target {target_name} gets no token from Entra: sign in with `az login`, or set AZURE_TENANT_ID,"
-            f" AZURE_CLIENT_ID and AZURE_CLIENT_SECRET ({_reason(error)})"
-        ) from error
-
-
-@cache
-def _entra_tokens() -> Callable[[], str]:
-    """Make the source of tokens: one for the process, as it keeps its token until shortly before it expires."""
-    from azure.identity import DefaultAzureCredential, get_bearer_token_provider
-
-    tokens: Callable[[], str] = get_bearer_token_provider(DefaultAzureCredential(), _ENTRA_SCOPE)
-    return tokens
-
-
-def _reason(error: Exception) -> str:
-    # What azure-identity tried and where it looked fills a page; a line with an Entra error code is the cause.
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return next((line for line in lines if "AADSTS" in line), lines[0])

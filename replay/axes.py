@@ -1,38 +1,31 @@
 """What an isolate run can change of a recording, one thing at a time: its axes and their values.
 
 An axis is a function from what is known (`Known`) to its choices. A new one is written beside the others and
-entered in `_AXES`, at its place in the order: the likely and cheap ones first.
+entered in `_AXES`, at its place in the order: the likely and cheap ones first. What the recorded failure itself points
+to comes before all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from capture.arguments import parse_values
 from capture.errors import UsageProblem
-from capture.realtime.configuration import get_path
 from capture.targets import Target
+from replay.adaptation import spoken_at
+from replay.audio_choice import AUDIO_AXIS, parse_audio
+from replay.blame import is_blamed
 from replay.comparison import axis_label, short_path
-from replay.matrix import Source, shown
-from replay.plan import Plan
-from replay.rewrite import TRANSCRIPTION_MODEL_PATHS, check_paths
-from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS
+from replay.droppable import list_options
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
+from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, shown
+from replay.settable import Wanted, check_wanted
+from replay.source import Source
 
-Json = dict[str, Any]
-
-_GROUPS = ("audio", "audio.input", "audio.output", "audio.input.transcription", "input_audio_transcription")
-"""Objects that hold options, and are none themselves."""
-_NO_OPTIONS = {
-    # Without these the session would be another one, or the audio noise; models are axes of their own.
-    *("type", "id", "object", "model"),
-    *("audio.input.format", "audio.output.format", "input_audio_format", "output_audio_format"),
-    *("audio.input.transcription.model", "input_audio_transcription.model"),
-}
-_LIKELY = ("transcription", "noise_reduction", "turn_detection")
-"""Options that failures have turned on, the likeliest first; the others follow as they were asked."""
-_MISSING = object()
+_NAMED = (MODEL_AXIS, "transcription_model", "options", AUDIO_AXIS, DIALECT_AXIS)
+"""Axes that `--axis` names; all others are paths."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,11 @@ class Choice:
             return self.value
         return f"{axis_label(self.axis)}={self.value}"
 
+    @property
+    def path(self) -> str:
+        """The path that it changes; empty for a target."""
+        return next(iter((*self.unset, *self.overrides)), "")
+
 
 @dataclass(frozen=True)
 class Known:
@@ -70,11 +68,13 @@ class Known:
             return self.baseline.name
         if axis == MODEL_AXIS:
             return self.baseline.model or self.source.recording.model or ""
-        return shown(axis, self.source.plan.setting(axis))
+        if axis == DIALECT_AXIS:
+            return spoken_at(self.source, self.baseline) or ""
+        return shown(axis, self.source.recorded(axis))
 
 
 def list_choices(known: Known) -> list[Choice]:
-    """List every single change to try.
+    """List every single change to try, first those that the recorded failure points to.
 
     Raises `UsageProblem` for a path that the recorded session does not have, and where nothing is left to vary.
     """
@@ -84,7 +84,8 @@ def list_choices(known: Known) -> list[Choice]:
     seen: dict[tuple[str, str], Choice] = {}
     for choice in choices:
         seen.setdefault((choice.axis, choice.value), choice)
-    return list(seen.values())
+    blamed = known.source.recording.blamed
+    return sorted(seen.values(), key=lambda choice: not is_blamed(choice.path, blamed))
 
 
 def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
@@ -94,36 +95,50 @@ def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     """
     name, separator, listed = text.partition("=")
     if not separator or not name.strip() or not listed.strip():
-        raise UsageProblem(f"{text!r} names no axis: write NAME=A,B with model, transcription_model, options or a path")
+        raise UsageProblem(f"{text!r} names no axis: write NAME=A,B with {', '.join(_NAMED)} or a path")
     if listed.strip() == "none":
         return name.strip(), ()
     return name.strip(), tuple(parse_values(listed))
 
 
 def choose_target(known: Known, choices: Iterable[Choice]) -> Target:
-    """Give where a cell with these choices is sent to: with a target and a model chosen, that model there."""
-    by_axis = {choice.axis: choice for choice in choices if choice.target is not None}
-    target = next((choice.target for choice in by_axis.values() if choice.target is not None), known.baseline)
-    if TARGET_AXIS in by_axis and MODEL_AXIS in by_axis:
-        elsewhere = by_axis[TARGET_AXIS].target or target
-        return _with_model(elsewhere, known.source, by_axis[MODEL_AXIS].value)
-    return target
+    """Give where a cell with these choices is sent to: a target chosen as such goes before one chosen for its model."""
+    chosen = [choice for choice in choices if choice.target is not None]
+    chosen.sort(key=lambda choice: choice.axis != TARGET_AXIS)
+    return next((choice.target for choice in chosen if choice.target is not None), known.baseline)
 
 
 def _targets(known: Known) -> Iterator[Choice]:
     for target in known.targets:
-        if target.name != known.baseline.name and not _is_same_place(target, known.baseline):
+        if target.name != known.baseline.name and not _differs_in(known, target):
             yield Choice(TARGET_AXIS, target.name, target=target)
 
 
 def _models(known: Known) -> Iterator[Choice]:
     for target in known.targets:
-        if target.name != known.baseline.name and _is_same_place(target, known.baseline):
-            yield Choice(MODEL_AXIS, target.model or "", target=target)
-    for model in known.asked.get(MODEL_AXIS, ()):
-        if not isinstance(model, str):
-            raise UsageProblem(f"--axis {MODEL_AXIS}: {model!r} is no name of a model")
-        yield Choice(MODEL_AXIS, model, target=_with_model(known.baseline, known.source, model))
+        if target.name != known.baseline.name and _differs_in(known, target) == MODEL_AXIS:
+            changed = {CONNECTION_MODEL: target.model} if target.model else {}
+            yield Choice(MODEL_AXIS, target.model or "", target=target, overrides=changed)
+    for path in (MODEL_AXIS, CONNECTION_MODEL):
+        for model in known.asked.get(path, ()):
+            if isinstance(model, str) and known.baseline.models.get(model) == known.recorded(MODEL_AXIS):
+                # The recorded model, called otherwise at its target.
+                continue
+            yield _checked(known, Choice(MODEL_AXIS, str(model), overrides={CONNECTION_MODEL: model}))
+
+
+def _dialects(known: Known) -> Iterator[Choice]:
+    for target in known.targets:
+        if target.name != known.baseline.name and _differs_in(known, target) == DIALECT_AXIS:
+            spoken = spoken_at(known.source, target)
+            yield Choice(DIALECT_AXIS, spoken or "", target=target, overrides={DIALECT_AXIS: spoken})
+    for dialect in known.asked.get(DIALECT_AXIS, ()):
+        yield _checked(known, Choice(DIALECT_AXIS, str(dialect), overrides={DIALECT_AXIS: dialect}))
+
+
+def _audio(known: Known) -> Iterator[Choice]:
+    for value in known.asked.get(AUDIO_AXIS, ()):
+        yield Choice(AUDIO_AXIS, str(parse_audio(value)), overrides={AUDIO_AXIS: value})
 
 
 def _transcription_models(known: Known) -> Iterator[Choice]:
@@ -142,77 +157,58 @@ def _transcription_models(known: Known) -> Iterator[Choice]:
 
 def _options(known: Known) -> Iterator[Choice]:
     wanted = known.asked.get("options")
-    found = _option_paths(known.source.plan.configuration.asked)
+    found = list_options(known.source)
     if wanted is not None:
         unknown = [name for name in wanted if name not in {p for path in found for p in (path, short_path(path))}]
         if unknown:
             names = ", ".join(map(short_path, found)) or "none"
             raise UsageProblem(f"the recorded session sets no option {unknown[0]!r}; it sets {names}")
-    for path in found:
+    for path, is_default in found.items():
         is_wanted = wanted is None or path in wanted or short_path(path) in wanted
-        if is_wanted and path not in known.asked and not _is_default(path, known.source.plan):
+        if is_wanted and path not in known.asked and not is_default:
             yield Choice(path, DROPPED, unset=(path,))
 
 
 def _paths(known: Known) -> Iterator[Choice]:
-    named = {path: values for path, values in known.asked.items() if path.startswith("session.")}
-    check_paths(named, known.source.plan.configurations)
-    strange = known.asked.keys() - named.keys() - {MODEL_AXIS, "transcription_model", "options"}
-    if strange:
-        raise UsageProblem(
-            f"there is no axis {min(strange)!r}: take {MODEL_AXIS}, transcription_model, options,"
-            " or a path that begins with session."
-        )
-    for path, values in named.items():
+    for path, values in known.asked.items():
+        if path in _NAMED or path == CONNECTION_MODEL:
+            continue
+        if not path.startswith(("session.", "response.", "connection.")):
+            raise UsageProblem(
+                f"there is no axis {path!r}: take {', '.join(_NAMED)}, or a path that begins with session., response."
+                " or connection."
+            )
         for value in values:
-            yield Choice(path, shown(path, value), overrides={path: value})
+            yield _checked(known, Choice(path, shown(path, value), overrides={path: value}))
 
 
 _AXES: tuple[Callable[[Known], Iterator[Choice]], ...] = (
     _targets,
     _transcription_models,
     _models,
+    _dialects,
+    _audio,
     _options,
     _paths,
 )
 """The axes, the likely and cheap ones first. A new one goes here."""
 
 
-def _is_same_place(one: Target, other: Target) -> bool:
-    # Two targets at one resource that differ in their model vary the model, and nothing else.
-    return one.origin == other.origin and one.region == other.region and one.model != other.model
+def _checked(known: Known, choice: Choice) -> Choice:
+    check_wanted(Wanted(choice.overrides), known.source, [known.baseline])
+    return choice
 
 
-def _with_model(target: Target, source: Source, model: str) -> Target:
-    asked = target.request_url(source.upgrade.path_and_query).partition("?")[2]
-    if "intent=transcription" in asked:
-        raise UsageProblem("a transcription session takes no model in its URL: vary transcription_model")
-    # A target with a query of its own is used as it is, so the model has to go through its extra query.
-    name = "deployment" if "deployment=" in asked else MODEL_AXIS
-    return replace(target, model=model, query={**target.query, name: model})
+def _differs_in(known: Known, target: Target) -> str | None:
+    """Name the axis in which a target at the recorded place differs; None for another place.
 
-
-def _option_paths(asked: Json) -> list[str]:
-    found = [path for path in _walk(asked) if path not in _NO_OPTIONS]
-    found.sort(key=lambda path: next((at for at, part in enumerate(_LIKELY) if part in path), len(_LIKELY)))
-    return [f"session.{path}" for path in found]
-
-
-def _walk(node: Json, prefix: str = "") -> Iterator[str]:
-    for name, value in node.items():
-        path = f"{prefix}{name}"
-        if path in _GROUPS:
-            if isinstance(value, dict):
-                yield from _walk(value, f"{path}.")
-        elif value is not None and value != {} and value != []:
-            # null is how an option is turned off: without it the default would be turned on.
-            yield path
-
-
-def _is_default(path: str, plan: Plan) -> bool:
-    """Tell whether the endpoint would do the same unasked, by its session.created."""
-    asked = get_path({"session": plan.configuration.asked}, path)
-    created = get_path({"session": plan.configuration.created}, path, _MISSING)
-    if isinstance(asked, dict) and isinstance(created, dict):
-        return all(created.get(name, _MISSING) == value for name, value in asked.items())
-    return bool(asked == created)
+    Two targets at one resource that differ in their model, or in their dialect, vary that and nothing else.
+    """
+    home = known.baseline
+    if target.origin != home.origin or target.region != home.region:
+        return None
+    models = target.model != home.model
+    dialects = spoken_at(known.source, target) != spoken_at(known.source, home)
+    if models == dialects:
+        return None
+    return MODEL_AXIS if models else DIALECT_AXIS

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from replay.options import (
+    Clock,
+    DryRun,
+    Json,
+    MaxMinutes,
+    MaxSessions,
+    OnNewTool,
+    Recordings,
+    Redact,
+    Resume,
+    Retries,
+    Seed,
+    Speed,
+    Timeout,
+    given_options,
+)
+
 app = typer.Typer(no_args_is_help=True, help="Run recorded sessions again, against other endpoints or options.")
-
-
-class Expectation(StrEnum):
-    """What `--expect` can ask for."""
-
-    OK = "ok"
-    FAILED = "failed"
 
 
 @app.command("run")
 def run_command(
+    context: typer.Context,
     sessions: Annotated[
-        list[str], typer.Argument(metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.")
-    ],
-    to: Annotated[list[str], typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")],
+        list[str] | None, typer.Argument(metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.")
+    ] = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")
+    ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            "--vary", metavar="PATH=A,B", help="Try each of these values at a configuration path, or as `audio`."
+            "--vary",
+            metavar="PATH=A,B",
+            help="Try each of these values at a path (session.…, response.…, connection.…), audio, dialect.",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=JSON", help="Put a value at a configuration path in every cell."),
+        typer.Option("--set", metavar="PATH=JSON", help="Put a value at such a path, or name, in every cell."),
     ] = None,
     audio: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Say this clip in the place of each recorded turn.")
@@ -40,123 +54,160 @@ def run_command(
     silence: Annotated[
         bool, typer.Option("--silence", help="Send silence in the place of the recorded audio.")
     ] = False,
-    noise: Annotated[
-        float | None, typer.Option(metavar="SNR", help="Add white noise, so many dB below the recorded speech.")
+    noise_snr_db: Annotated[
+        float | None,
+        typer.Option("--noise", metavar="SNR", help="Add white noise, so many dB below the recorded speech."),
     ] = None,
-    until: Annotated[int | None, typer.Option(metavar="TURN", help="Stop after this recorded turn.")] = None,
-    skip_idle: Annotated[
-        float | None, typer.Option(metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds.")
+    until_turn: Annotated[
+        int | None, typer.Option("--until", metavar="TURN", help="Stop after this recorded turn.")
+    ] = None,
+    longest_idle_s: Annotated[
+        float | None,
+        typer.Option("--skip-idle", metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds."),
     ] = None,
     unset: Annotated[
         list[str] | None,
-        typer.Option("--unset", metavar="PATH", help="Take what stands at a configuration path out in every cell."),
+        typer.Option("--unset", metavar="PATH", help="Take what stands at a path out in every cell."),
     ] = None,
     as_recorded: Annotated[
         bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
     ] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
-    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    speed: Speed = "1",
+    clock: Clock = None,
+    on_new_tool: OnNewTool = None,
+    timeout_s: Timeout = 15.0,
+    seed: Seed = 0,
+    max_sessions: MaxSessions = None,
+    max_minutes: MaxMinutes = None,
+    retries: Retries = 4,
+    resume: Resume = None,
+    dry_run: DryRun = False,
     expect: Annotated[
-        Expectation | None,
-        typer.Option(help="Exit 1 unless every trial is ok, or unless the failure comes again at least once."),
-    ] = None,
-    redact: Annotated[
         list[str] | None,
         typer.Option(
-            "--redact", metavar="WHAT", help="Not to be kept of the trials, as with `capture proxy`; repeatable."
+            "--expect",
+            metavar="WHAT",
+            help="Exit 1 unless this holds: ok, failed, no-failures, same-outcome or max-latency-ms=N; repeatable.",
         ),
     ] = None,
+    redact: Redact = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials as JUnit XML too.")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+    json_output: Json = False,
+    recordings: Recordings = None,
 ) -> None:
     """Replay recordings over targets x variations x trials, record every trial, and say what that proves.
 
     Example: wiretape replay run last --to eastus2 --to swedencentral
     --vary session.audio.input.transcription.model=gpt-4o-transcribe,whisper-1
     """
-    from replay.run_command import RunRequest, run
+    from capture.arguments import parse_speed
+    from replay import run_command as command
+    from replay.run_request import RunRequest
 
     request = RunRequest(
-        sessions=sessions,
-        to=to,
+        sessions=sessions or [],
+        to=to or [],
         vary=vary or [],
         settings=settings or [],
         trials=trials,
         concurrency=concurrency,
-        speed=speed,
-        timeout_s=timeout,
+        speed=parse_speed(speed),
+        clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
+        timeout_s=timeout_s,
         seed=seed,
-        expect=expect.value if expect else None,
+        expect=expect or [],
         junit=junit,
         redact=redact or [],
         audio=audio,
         silence=silence,
-        noise_snr_db=noise,
-        until_turn=until,
-        longest_idle_s=skip_idle,
+        noise_snr_db=noise_snr_db,
+        until_turn=until_turn,
+        longest_idle_s=longest_idle_s,
         unset=unset or [],
         as_recorded=as_recorded,
+        max_sessions=max_sessions,
+        max_minutes=max_minutes,
+        retries=retries,
     )
-    raise typer.Exit(run(request, recordings, dry_run=dry_run, as_json=json_output))
+    if resume is not None:
+        given = given_options(context)
+        raise typer.Exit(command.resume(resume, request, given, recordings, dry_run=dry_run, as_json=json_output))
+    if not sessions or not to:
+        raise typer.BadParameter("name a recording, and where to replay it with --to; or a run to --resume")
+    raise typer.Exit(command.run(request, recordings, dry_run=dry_run, as_json=json_output))
 
 
 @app.command("isolate")
 def isolate_command(
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")],
+    context: typer.Context,
+    session: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")
+    ] = None,
     to: Annotated[
         list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Another place to try; may be repeated.")
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="TARGET|URL", help="Where it was recorded; found by itself if it is known.")
     ] = None,
-    axis: Annotated[
+    axes: Annotated[
         list[str] | None,
         typer.Option(
             "--axis",
             metavar="NAME=A,B",
-            help="Values to try of model, transcription_model, options or a configuration path; `none` leaves it out.",
+            help="Values to try of model, transcription_model, options, audio, dialect, a path; `none` leaves out.",
         ),
     ] = None,
     max_trials: Annotated[int, typer.Option(min=1, help="Trials at most, in all.")] = 300,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time, at each endpoint.")] = 1,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="1 is the recorded pace.")] = 1.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for what a send depends on.")] = 15.0,
-    seed: Annotated[int, typer.Option(help="Seed of the order of trials.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be tried, and send nothing.")] = False,
-    redact: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--redact", metavar="WHAT", help="Not to be kept of the trials, as with `capture proxy`; repeatable."
-        ),
-    ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+    speed: Speed = "1",
+    clock: Clock = None,
+    on_new_tool: OnNewTool = None,
+    timeout_s: Timeout = 15.0,
+    seed: Seed = 0,
+    max_sessions: MaxSessions = None,
+    max_minutes: MaxMinutes = None,
+    retries: Retries = 4,
+    resume: Resume = None,
+    dry_run: DryRun = False,
+    redact: Redact = None,
+    json_output: Json = False,
+    recordings: Recordings = None,
 ) -> None:
     """Find what a failure depends on: reproduce it, change one thing at a time, stop when that is decided.
 
     Example: wiretape replay isolate last --to eastus2 --to swedencentral
     --axis transcription_model=whisper-1 --max-trials 120
     """
-    from replay.isolate_command import IsolateRequest, isolate
+    from capture.arguments import parse_speed
+    from replay import isolate_command as command
+    from replay.isolate_command import IsolateRequest
 
     request = IsolateRequest(
-        session=session,
+        session=session or "",
         to=to or [],
         baseline=baseline,
-        axes=axis or [],
+        axes=axes or [],
         max_trials=max_trials,
         concurrency=concurrency,
-        speed=speed,
-        timeout_s=timeout,
+        speed=parse_speed(speed),
+        clock=clock.value if clock else None,
+        on_new_tool=on_new_tool.value if on_new_tool else None,
+        timeout_s=timeout_s,
         seed=seed,
         redact=redact or [],
+        max_sessions=max_sessions,
+        max_minutes=max_minutes,
+        retries=retries,
     )
-    raise typer.Exit(isolate(request, recordings, dry_run=dry_run, as_json=json_output))
+    if resume is not None:
+        given = given_options(context)
+        raise typer.Exit(command.resume(resume, request, given, recordings, dry_run=dry_run, as_json=json_output))
+    if session is None:
+        raise typer.BadParameter("name a recording, or a run to --resume")
+    raise typer.Exit(command.isolate(request, recordings, dry_run=dry_run, as_json=json_output))
 
 
 @app.command("stage")
@@ -166,8 +217,8 @@ def stage_command(
     speed: Annotated[
         float, typer.Option(min=0.1, max=100, help="How fast time passes at best; recordings look as at 1.")
     ] = 1.0,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+    json_output: Json = False,
+    recordings: Recordings = None,
 ) -> None:
     """Play scenarios end to end: simulated endpoint, recording proxy and scripted client; print the sessions' ids.
 
@@ -186,7 +237,7 @@ def serve_command(
     speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a message awaited in vain is told.")] = 15.0,
     once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
-    recordings: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder of recordings.")] = None,
+    recordings: Recordings = None,
 ) -> None:
     """Serve a recording as an endpoint: a client gets the recorded server's side, each message after what it followed.
 

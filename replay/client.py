@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
-from capture.errors import WiretapeError
+from capture.errors import EndpointRefused, WiretapeError
 from capture.in_process import connect_recorded
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import redact_url
+from replay.actions import Action, Diverged, Finished, Send, WaitUntil
+from replay.deadlines import Deadlines
 from replay.handshake import Handshake, transpose_handshake
+from replay.inbox import Inbox
 from replay.plan import Plan
-from replay.player import WAIT_TIMEOUT_NS, Action, Diverged, Finished, Player, Send, WaitUntil
+from replay.player import WAIT_TIMEOUT_NS, Player
 from replay.rewrite import Change
+from replay.runs import ClockKind, OnNewTool
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -59,7 +64,9 @@ class Upgrade:
         """List all changes of the handshake for a target: the dialect's, and another model or deployment in the URL."""
         url = redact_url(target.request_url(self.path_and_query))
         before, after = urlsplit(self.path_and_query).query, urlsplit(url).query
-        return [*self.changes, *([Change("model", "url", before, after)] if before != after else [])]
+        # The order of a query is nobody's choice: where targets put their model is no change.
+        same = sorted(before.split("&")) == sorted(after.split("&"))
+        return [*self.changes, *([] if same else [Change("model", "url", before, after)])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,11 @@ class Played:
     session_id: str
     end_reason: str
     divergences: int
+    pacing: Pacing
+    """How punctually it sent what was due at a time."""
     sealed: Future[SealedSession]
+    refusal: EndpointRefused | None = None
+    """How the endpoint refused the session, if it did."""
 
 
 def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
@@ -96,11 +107,15 @@ async def play(
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
     as_recorded: bool = False,
+    clock: ClockKind = "anchored",
+    on_new_tool: OnNewTool = "recorded",
+    deadlines: Deadlines | None = None,
 ) -> Played:
-    """Play a plan against a target and record it, but for what `redact` names; `as_recorded` as a `Player` takes it.
+    """Play a plan against a target and record it, but for what `redact` names.
 
-    An endpoint that refuses the session, or a credential that is not to be had, is an outcome like others: it is
-    recorded, nothing is raised.
+    `as_recorded`, `clock` and `on_new_tool` are as a `Player` takes them. Trials that are played at the same time share
+    `deadlines`. An endpoint that refuses the session, or a credential that is not to be had, is an outcome like
+    others: it is recorded, nothing is raised.
     """
     url = target.request_url(upgrade.path_and_query)
     facts = recorder.new_facts(
@@ -114,27 +129,33 @@ async def play(
         redact=list(redact),
     )
     recording = recorder.start_session(facts)
-    player = Player(plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded)
+    player = Player(
+        plan, speed=speed, timeout_ns=timeout_ns, as_recorded=as_recorded, clock=clock, on_new_tool=on_new_tool
+    )
     trial = _Trial(plan, recording, player)
+    on_time = nullcontext(deadlines) if deadlines is not None else Deadlines()
     trial.note_changes([(0, change) for change in upgrade.changes_for(target)])
     trial.note_changes(plan.left_out)
+    refused: EndpointRefused | None = None
     try:
         # Renewing a token is network I/O, and other trials have sends that are due.
         credential = await asyncio.to_thread(target.credential_headers)
         headers = dict([*upgrade.headers, *target.headers.items(), *credential])
-        async with connect_recorded(
-            url,
-            recording=recording,
-            headers=headers,
-            subprotocols=upgrade.subprotocols or None,
-            compression=upgrade.compression,
-        ) as connection:
-            await trial.run(connection)
+        with on_time as shared:
+            async with connect_recorded(
+                url,
+                recording=recording,
+                headers=headers,
+                subprotocols=upgrade.subprotocols or None,
+                compression=upgrade.compression,
+            ) as connection:
+                await trial.run(connection, shared)
     except WiretapeError as refusal:
         trial.end_reason = f"refused: {refusal}"
+        refused = refusal if isinstance(refusal, EndpointRefused) else None
     finally:
         sealed = trial.end()
-    return Played(recording.session_id, trial.end_reason, trial.divergences, sealed)
+    return Played(recording.session_id, trial.end_reason, trial.divergences, trial.pacing, sealed, refused)
 
 
 class _Trial:
@@ -144,13 +165,14 @@ class _Trial:
         self._not_sent = plan.not_sent
         self._recording = recording
         self._player = player
-        self._pacing = Pacing()
+        self.pacing = Pacing()
 
-    async def run(self, connection: ClientConnection) -> None:
+    async def run(self, connection: ClientConnection, deadlines: Deadlines) -> None:
         for expected in self._not_sent:
             self._diverge(Diverged(0, "not_sent", expected, "", "left out"))
         try:
-            await self._converse(connection)
+            async with Inbox(connection, deadlines) as inbox:
+                await self._converse(connection, inbox)
             await connection.close(_NORMAL_CLOSE)
         except asyncio.CancelledError:
             # Before the recording ends, so that the goodbye is in it.
@@ -167,7 +189,7 @@ class _Trial:
     def end(self) -> Future[SealedSession]:
         return self._recording.end(self._session_end(self.end_reason))
 
-    async def _converse(self, connection: ClientConnection) -> None:
+    async def _converse(self, connection: ClientConnection, inbox: Inbox) -> None:
         actions = self._player.tick(self._recording.now_ns())
         while True:
             wait_until_ns = None
@@ -175,7 +197,7 @@ class _Trial:
                 wait_until_ns = await self._perform(action, connection)
             if wait_until_ns is None:
                 return
-            actions = await self._next_actions(connection, wait_until_ns)
+            actions = await self._next_actions(inbox, wait_until_ns)
 
     async def _perform(self, action: Action, connection: ClientConnection) -> int | None:
         match action:
@@ -192,25 +214,20 @@ class _Trial:
     async def _send(self, send: Send, connection: ClientConnection) -> None:
         sent_ns = self._recording.now_ns()
         if send.due_ns is not None:
-            self._pacing.note(send.due_ns, sent_ns)
+            self.pacing.note(send.due_ns, sent_ns)
         for change in send.changes:
             self._rewrite(send.step, change)
         # That the endpoint is gone shows at the next receive.
         with suppress(ConnectionClosed):
             await connection.send(send.content)
 
-    async def _next_actions(self, connection: ClientConnection, wait_until_ns: int) -> list[Action]:
-        delay_s = max(0.0, (wait_until_ns - self._recording.now_ns()) / 1e9)
+    async def _next_actions(self, inbox: Inbox, wait_until_ns: int) -> list[Action]:
         try:
-            async with asyncio.timeout(delay_s):
-                # Cancelling recv loses nothing (websockets documents it), so one task serves both directions.
-                message = await connection.recv(decode=False)
-        except TimeoutError:
-            return self._player.tick(self._recording.now_ns())
+            message = await inbox.next_message(wait_until_ns - self._recording.now_ns())
         except ConnectionClosed:
             return self._player.disconnect()
         now_ns = self._recording.now_ns()
-        event = parse_event(message)
+        event = None if message is None else parse_event(message)
         return self._player.tick(now_ns) if event is None else self._player.receive(now_ns, event)
 
     def _diverge(self, divergence: Diverged) -> None:
@@ -239,7 +256,8 @@ class _Trial:
         )
 
     def _session_end(self, reason: str, *, closed_by_us: bool = False) -> SessionEnd:
-        punctuality = self._pacing.summary()
+        punctuality = self.pacing.summary()
+        shifts_ms = self._player.clock.moves_ms
         return SessionEnd(
             offset_ns=self._recording.now_ns(),
             closed_by="recorder" if closed_by_us else None,
@@ -247,4 +265,6 @@ class _Trial:
             pacing_p50_us=punctuality.p50_us,
             pacing_p99_us=punctuality.p99_us,
             drift_us=punctuality.drift_us,
+            clock_shift_p50_ms=median(shifts_ms) if shifts_ms else None,
+            clock_shift_max_ms=max(shifts_ms, key=abs) if shifts_ms else None,
         )

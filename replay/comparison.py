@@ -88,7 +88,7 @@ class AxisDecision:
 
 def short_path(path: str) -> str:
     """Shorten a configuration path to what tells it from others: `transcription.model`."""
-    for prefix in ("session.audio.input.", "session.audio.", "session."):
+    for prefix in ("session.audio.input.", "session.audio.", "session.", "connection."):
         if path.startswith(prefix):
             return path.removeprefix(prefix)
     return path

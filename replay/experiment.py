@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import ceil, log
+from math import ceil, log, prod
 from typing import Literal
 
 from replay.arms import (
@@ -30,11 +30,23 @@ from replay.arms import (
     is_useless,
 )
 
-Ending = Literal["not_reproduced", "no_baseline", "cleared", "max_trials", "decided"]
+Ending = Literal[
+    "not_reproduced",
+    "no_baseline",
+    "cleared",
+    "max_trials",
+    "decided",
+    # What stops it from outside: caps, and a target that wants to be left alone for too long.
+    "max_sessions",
+    "max_minutes",
+    "throttled",
+]
 
 OPENING_TRIALS = 12
 _CLEARED = 0.001
-_CONTROL = 0.05
+"""Where so many passes in a row were less likely than this, the failure went away."""
+_CONTROL = 0.01
+"""Chance that the control passes although the failure is there: the verdict is then open for nothing."""
 _FIRST_LOOKS = 12
 """Blocks that a wave of arms should have before the cap ends it."""
 
@@ -84,6 +96,16 @@ class Experiment:
         """List the trials of a phase that count."""
         return [result for result in self.results if result.phase == phase and result.counts]
 
+    @cached_property
+    def control(self) -> list[Result]:
+        """Trials of the control, those that do not count among them.
+
+        A control that fails sends the experiment back to its blocks where something is open; only trials behind the
+        last block say that it still fails at the end.
+        """
+        last_block = max((result.block for result in self.results if result.phase == "blocks"), default=0)
+        return [result for result in self.results if result.phase == "control" and result.block > last_block]
+
     @property
     def is_reproduced(self) -> bool:
         """Whether the opening showed the failure."""
@@ -92,7 +114,7 @@ class Experiment:
     @property
     def has_cleared(self) -> bool:
         """Whether the baseline fails no more: it passed all of the control, or far too long in the blocks."""
-        control = self.phase("control")
+        control = [result for result in self.control if result.counts]
         if any(result.outcome == "failed" for result in control):
             return False
         return self._is_quiet or (0 < self._control_trials <= len(control))
@@ -137,8 +159,8 @@ class Experiment:
     def _close(self, otherwise: Ending) -> Batch | Stop:
         if not self.baseline:
             return Stop(otherwise)
-        control = self.phase("control")
-        attempts = sum(result.phase == "control" for result in self.results)
+        control = [result for result in self.control if result.counts]
+        attempts = len(self.control)
         still_fails = any(result.outcome == "failed" for result in control)
         if still_fails or attempts >= 2 * self._control_trials or len(self.results) >= self.max_trials:
             return Stop("cleared" if self.has_cleared else otherwise)
@@ -158,13 +180,13 @@ class Experiment:
     @cached_property
     def _is_quiet(self) -> bool:
         # The failure went away: more blocks would only water it down.
-        outcomes = [result.outcome for result in self.baseline]
+        trials = sorted([*self.baseline, *self.phase("control")], key=lambda result: result.block)
+        outcomes = [result.outcome for result in trials]
         last = max((at for at, outcome in enumerate(outcomes) if outcome == "failed"), default=-1)
         quiet, before = len(outcomes) - last - 1, outcomes[: last + 1]
         if not before:
             return quiet >= LOOKS[2]
-        passes = 1 - before.count("failed") / (len(before) + 1)
-        return passes**quiet < _CLEARED
+        return _chance_of_passes(quiet, before.count("failed"), len(before)) < _CLEARED
 
     @property
     def _next_block(self) -> int:
@@ -203,6 +225,15 @@ class Experiment:
     def _decide_all(self, arms: Sequence[Changes]) -> list[ArmDecision]:
         level = LEVEL / (max(1, len(arms)) * len(LOOKS))
         return [decide_arm(arm, self._by_arm.get(arm, {}), self._by_arm.get(BASELINE, {}), level) for arm in arms]
+
+
+def _chance_of_passes(passes: int, failed: int, trials: int) -> float:
+    """Give the chance of so many passes in a row after k of n failed, whatever rate may be behind k of n.
+
+    Every rate was equally likely at first (Laplace): a rate read from a few trials would be taken for certain.
+    """
+    passed = trials - failed
+    return prod((passed + 1 + number) / (trials + 2 + number) for number in range(passes))
 
 
 def _ended(arm: ArmDecision) -> ArmDecision:

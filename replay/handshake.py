@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -57,6 +57,28 @@ def dialect_of_target(target: Target, recorded_url: str, recorded: str | None) -
     return spoken
 
 
+def asked_in(target: Target, dialect: Spoken) -> Target:
+    """Give a target as it is asked for sessions of one dialect, whatever it speaks otherwise.
+
+    Where its own URL is that of the other dialect, path and query are those of this one.
+    """
+    ours = urlsplit(target.url)
+    has_version = "api-version" in {name.lower() for name in [*dict(parse_qsl(ours.query)), *target.query]}
+    is_beta = has_version or bool(_AZURE_PREVIEW.search(ours.path))
+    is_ga = not is_beta and bool(_AZURE_GA.search(ours.path))
+    if (is_beta and dialect == "ga") or (is_ga and dialect == "beta"):
+        path_and_query = ours._replace(scheme="", netloc="").geturl()
+        transposed = _transpose_path(path_and_query, dialect, is_azure="/openai/" in ours.path)
+        # In the table it would outrank the URL's.
+        table = {name: value for name, value in target.query.items() if name.lower() != "api-version"}
+        if not ours.query:
+            # A target without a query takes the recording's, and the model in it; only the version is the path's.
+            transposed = transposed.partition("?")[0]
+            table |= {"api-version": PREVIEW_API_VERSION} if dialect == "beta" else {}
+        target = replace(target, url=f"{target.origin}{transposed}", query=table)
+    return replace(target, dialect=dialect)
+
+
 def transpose_handshake(asked: Handshake, target: Target, to: Spoken) -> tuple[Handshake, list[Change]]:
     """Ask a target for a session of one dialect as a recorded client asked for one of the other."""
     path_and_query = _transpose_path(asked.path_and_query, to, is_azure=_is_azure(target, asked.path_and_query))
@@ -93,7 +115,7 @@ def _is_azure(target: Target, path_and_query: str) -> bool:
         return "/openai/" in own_path
     if target.provider in ("azure", "openai"):
         return target.provider == "azure"
-    if target.host == _OPENAI_HOST or target.host.endswith(".azure.com"):
+    if target.host == _OPENAI_HOST or target.is_azure:
         return target.host != _OPENAI_HOST
     return "/openai/" in urlsplit(path_and_query).path
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
+from replay.adaptation import Adapted, adapt_for
 from replay.arms import Changes, Phase
+from replay.attempts import Job, SessionRunner
 from replay.axes import Choice, Known, choose_target
+from replay.budget import Budget
+from replay.deadlines import Deadlines
 from replay.experiment import Batch, Stop
 from replay.isolation import find_changes, read_experiment
-from replay.matrix import Job, OnProgress, adapt_for, check_protocol, end_run, play_jobs, upgrade_for
 from replay.player import WAIT_TIMEOUT_NS
-from replay.runs import TARGET_AXIS, Axis, Run, RunCell, encode_run, new_run_id, save_run
+from replay.run_claim import being_played, claimed
+from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id
+from replay.source import check_protocol, check_target
+from replay.throttling import RETRIES
+from replay.trials import OnPause, OnProgress, Playing, TrialPlayer
 
 if TYPE_CHECKING:
     from capture.recorder import Recorder
@@ -34,7 +41,7 @@ class Isolation:
     known: Known
     choices: Sequence[Choice]
     run: Run
-    _plans: dict[str, tuple[Plan, Target, Upgrade]] = field(default_factory=dict)
+    _adapted: dict[str, Adapted] = field(default_factory=dict)
 
     def cell_for(self, changes: Changes) -> RunCell:
         """Find the cell that changes just this, or make it."""
@@ -48,23 +55,22 @@ class Isolation:
 
     def plan_for(self, cell: RunCell) -> tuple[Plan, Target, Upgrade]:
         """Give what a cell sends, where, and with what handshake."""
-        if cell.cell not in self._plans:
-            choices = self._choices_of(find_changes(self.run, cell, self.run.cells[0]))
-            target = choose_target(self.known, choices)
+        if cell.cell not in self._adapted:
             known = {each.name: each for each in (*self.known.targets, self.known.baseline)}
-            plan = adapt_for(cell, self.known.source, {**known, cell.target: target})
-            self._plans[cell.cell] = plan, target, upgrade_for(self.known.source, target)
-        return self._plans[cell.cell]
+            self._adapted[cell.cell] = adapt_for(cell, self.known.source, known, seed=self.run.seed)
+        adapted = self._adapted[cell.cell]
+        return adapted.plan, adapted.target, adapted.upgrade
 
     def jobs(self, batch: Batch) -> list[Job]:
         """Lay out the trials of a batch."""
-        made: dict[str, int] = {}
+        # A run that was killed may lack trials in between: their numbers are not given again.
+        made = {cell.cell: max((trial.trial for trial in cell.trials), default=0) for cell in self.run.cells}
         jobs = []
         for number, block in enumerate(batch.blocks):
             for changes in block:
                 cell = self.cell_for(changes)
                 plan, target, upgrade = self.plan_for(cell)
-                made[cell.cell] = made.get(cell.cell, len(cell.trials)) + 1
+                made[cell.cell] = made.get(cell.cell, 0) + 1
                 kind = "baseline" if cell.baseline and batch.phase == "blocks" else _KINDS[batch.phase]
                 trial, at = made[cell.cell], batch.first_block + number
                 jobs.append(Job(cell, self.known.source, target, plan, upgrade, trial, block=at, kind=kind))
@@ -88,6 +94,8 @@ def plan_isolation(
     Raises `UsageProblem` for a protocol that is not replayed.
     """
     check_protocol(known.source)
+    for target in (known.baseline, *known.targets):
+        check_target(target)
     axes = list(dict.fromkeys(choice.axis for choice in choices))
     recorded = {axis: known.recorded(axis) for axis in axes}
     started_at = datetime.now(UTC)
@@ -118,12 +126,17 @@ async def run_isolation(
     *,
     timeout_ns: int = WAIT_TIMEOUT_NS,
     redact: Sequence[str] = (),
+    retries: int = RETRIES,
+    budget: Budget | None = None,
     on_batch: Callable[[Batch], None] = lambda _: None,
     on_progress: OnProgress = lambda _job, _trial: None,
+    on_pause: OnPause = lambda _pause: None,
 ) -> Stop:
     """Make the trials, so many at a time per target as the run says; the run's file is replaced after each.
 
-    Cancelled, it keeps what was done and marks the run interrupted.
+    Goes on from the trials that the run has already. A throttled trial is tried again up to `retries` times. What
+    would go beyond the `budget` is not begun: it stops there, and what is undecided is open. Cancelled, it keeps what
+    was done and marks the run interrupted. The callbacks are called on the event loop and must return at once.
     """
     run = isolation.run
     slots: dict[str, asyncio.Semaphore] = {}
@@ -132,29 +145,37 @@ async def run_isolation(
         # Too many at one endpoint at a time make failures of our own: its quota.
         return slots.setdefault(job.target.origin, asyncio.Semaphore(run.concurrency))
 
-    save_run(root, run.run_id, encode_run(run))
-    try:
+    budget = budget or Budget()
+    how = Playing(retries=retries, budget=budget, on_progress=on_progress, on_pause=on_pause)
+    with claimed(root, run.run_id), being_played(run, root), Deadlines() as deadlines:
+        run_session = SessionRunner(run, recorder, deadlines, timeout_ns=timeout_ns, redact=redact)
+        player = TrialPlayer(run, root, how, run_session=run_session, slot_of=slot_of)
         while isinstance(step := read_experiment(run).decide_next(), Batch):
-            on_batch(step)
-            await play_jobs(
-                run,
-                isolation.jobs(step),
-                root,
-                recorder,
-                slot_of=slot_of,
-                timeout_ns=timeout_ns,
-                redact=redact,
-                on_progress=on_progress,
-            )
+            batch, cap = _within(budget, isolation, step, player)
+            if batch is None:
+                return Stop("max_sessions" if cap.startswith("--max-sessions") else "max_minutes")
+            on_batch(batch)
+            if await player.play(isolation.jobs(batch)):
+                return Stop("throttled")
         run.status = "done"
-    finally:
-        end_run(run, root)
     return step
+
+
+def _within(budget: Budget, isolation: Isolation, batch: Batch, player: TrialPlayer) -> tuple[Batch | None, str]:
+    """Take as many whole blocks of a batch as there is room for, and name the cap where there is room for none."""
+    cap = ""
+    for count in range(len(batch.blocks), 0, -1):
+        fewer = replace(batch, blocks=batch.blocks[:count])
+        cap = budget.would_exceed(player.planned_ms(job) for job in isolation.jobs(fewer))
+        if not cap:
+            return fewer, ""
+    return None, cap
 
 
 def _make_cell(known: Known, choices: Sequence[Choice], recorded: Mapping[str, str]) -> RunCell:
     target = choose_target(known, choices)
     names = [choice.label for choice in choices]
+    overrides = {path: value for choice in choices for path, value in choice.overrides.items()}
     if not any(choice.axis == TARGET_AXIS for choice in choices):
         names.insert(0, target.name)
     return RunCell(
@@ -162,8 +183,8 @@ def _make_cell(known: Known, choices: Sequence[Choice], recorded: Mapping[str, s
         session_id=known.source.recording.session_id,
         target=target.name,
         region=target.region,
-        model=target.model,
+        model=overrides.get(CONNECTION_MODEL, target.model),
         values={**recorded, **{choice.axis: choice.value for choice in choices}},
-        overrides={path: value for choice in choices for path, value in choice.overrides.items()},
+        overrides=overrides,
         unset=[path for choice in choices for path in choice.unset],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -22,6 +22,7 @@ class Reading:
     """Of the blocks; of the opening where it did not come to blocks."""
     opening: CellResult
     control: CellResult
+    """What was tried last, to see whether it still fails."""
     cells: tuple[CellResult, ...]
     """The baseline, the opening and the control, then every arm that was planned."""
     singles: tuple[AxisDecision, ...]
@@ -63,7 +64,7 @@ def read_isolation(run: Run) -> Reading:
         experiment=experiment,
         baseline=blocks if blocks.session_ids else opening,
         opening=opening,
-        control=control,
+        control=_tally_phase(home, "control", {result.block for result in experiment.control}),
         cells=(blocks, *made, *by_changes.values()) if blocks.session_ids else (opening, *by_changes.values()),
         singles=tuple(
             _sum_up([arm for arm in singles if arm.changes[0][0] == axis], by_changes, cleared=experiment.has_cleared)
@@ -95,9 +96,10 @@ def phase_of(trial: Trial) -> Phase:
     return "blocks" if trial.block else "opening"
 
 
-def _tally_phase(home: RunCell, phase: Phase) -> CellResult:
+def _tally_phase(home: RunCell, phase: Phase, blocks: Collection[int] | None = None) -> CellResult:
+    """Count the baseline's trials of a phase, of these blocks only where they are given."""
     name = {"opening": f"{home.cell} (opening)", "control": f"{home.cell} (control)"}.get(phase, home.cell)
-    trials = [trial for trial in home.trials if phase_of(trial) == phase]
+    trials = [trial for trial in home.trials if phase_of(trial) == phase and (blocks is None or trial.block in blocks)]
     return replace(tally(structs.replace(home, trials=trials)), cell=name)
 
 

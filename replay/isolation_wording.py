@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from replay.arms import ArmDecision
+from replay.audio_choice import AUDIO_AXIS, audio_in_words
 from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
-from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
+from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
 from replay.statistics import CONFIDENCE, exact_upper_bound
-from replay.wording import name_axis, say_no_baseline, say_not_reproduced, symptom
+from replay.wording import name_axis, say_no_baseline, say_not_reproduced, shared, symptom
 
 AdaptivePattern = Literal[
     "one_axis",
@@ -96,6 +97,10 @@ def phrase(comparison: Comparison) -> str:
 def _phrase(axis: str, value: str) -> str:
     if axis == TARGET_AXIS:
         return f"at {value}"
+    if axis == AUDIO_AXIS:
+        return f"with {audio_in_words(value)}"
+    if axis == DIALECT_AXIS:
+        return f"in the dialect {value}"
     if axis == MODEL_AXIS or axis_label(axis) == "transcription model":
         return f"with {value}"
     return f"without {short_path(axis)}" if value == DROPPED else f"with {short_path(axis)}={value}"
@@ -133,7 +138,7 @@ def _not_in_these(reading: Reading) -> str:
     at_once = ", and all at once do not either" if len(names) > 2 and reading.together else ""
     return (
         f"it is not in what was varied: changing {' or '.join(names)} does not help{at_once}."
-        " Look at what the cells have in common: the audio, the client, the account, the service."
+        f" Look at what the cells have in common: {shared(decision.axis for decision in reading.singles)}."
     )
 
 

@@ -2,104 +2,74 @@
 
 Steps go out in their order, none before its time. A step that waits for something holds all that follow; when
 a wait ran past the step's time, the clock of what follows moves by as much, so that held audio keeps its
-spacing instead of arriving in a burst. After the last step silence is sent until server VAD has closed the last
-turn, and the player waits until the endpoint owes nothing more.
+spacing instead of arriving in a burst. Onsets of speech are tied to the answers they followed (`plan_clock`), and an
+open microphone stays open while the trial waits (`microphone`). What comes after the last step is in `winding_down`.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
+import math
 from typing import Any
 
 from capture.realtime.events import parse_event
-from capture.realtime.outcomes import ABSENT_AFTER_NS
-from capture.realtime.progress import Progress
-from replay.id_map import IdMap
-from replay.plan import APPEND, Dependency, Plan, Step
-from replay.rewrite import Change, clamp_truncation, substitute_ids
+from replay.actions import Action, Diverged, Finished, Send, WaitUntil, counted
+from replay.composing import compose
+from replay.followed import Followed
+from replay.microphone import Microphone
+from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Plan, Step
+from replay.plan_clock import Hold, PlanClock
+from replay.rewrite import Change
+from replay.runs import ClockKind, OnNewTool
 from replay.sent_audio import follow_echo
+from replay.tools import output_event, reply
 from replay.transposition import transpose_server_event
+from replay.winding_down import PATIENCE, WindingDown
 
 Json = dict[str, Any]
 
 WAIT_TIMEOUT_NS = 15_000_000_000
-SILENCE_CHUNK_MS = 20
-SILENCE_LIMIT_MS = 10_000
-"""Longer than any VAD waits: semantic VAD at low eagerness takes 8 s (protocol section 4)."""
-SETTLE_NS = 250_000_000
-"""Stay so long after the last terminal event: rate limits and repeats come behind it."""
-TERMINAL_TIMEOUT_NS = ABSENT_AFTER_NS + 1_000_000_000
-"""Wait at least so long for what is owed: only then does sealing count it as absent."""
-_PATIENCE = 8
 _ECHOES = {"session.updated", "transcription_session.updated"}
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this message now."""
-
-    step: int
-    content: str | bytes
-    due_ns: int | None
-    """When it was due; None where it was not due at a time."""
-    changes: tuple[Change, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WaitUntil:
-    """Call `tick` at this time, or `receive` as soon as an event is there."""
-
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Diverged:
-    """The new session went another way than the recording."""
-
-    step: int
-    kind: str
-    expected: str
-    seen: str
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Nothing is left to do."""
-
-    reason: str
-    """`completed` (all was sent, nothing is owed), or what ended it early."""
-
-
-Action = Send | WaitUntil | Diverged | Finished
+_EMPTIES = {"input_audio_buffer.committed", "input_audio_buffer.cleared"}
+_BURST = 50
+"""Without a clock so many sends go out before what came meanwhile is looked at."""
 
 
 class Player:
     """Plays one trial. Each call gives actions in order; the last one is `WaitUntil` or `Finished`.
 
-    `as_recorded` changes nothing but the endpoint's ids: no truncation is clamped, no silence is added, no audio is
-    converted.
+    `speed` is 1 for the recorded pace; infinite, only dependencies are waited for. `as_recorded` changes nothing but
+    the endpoint's ids: no truncation is clamped, no silence is added, no audio is converted, nothing is left out, no
+    call is answered that was not, and the clock is absolute.
     """
 
     def __init__(
-        self, plan: Plan, *, speed: float = 1.0, timeout_ns: int = WAIT_TIMEOUT_NS, as_recorded: bool = False
+        self,
+        plan: Plan,
+        *,
+        speed: float = 1.0,
+        timeout_ns: int = WAIT_TIMEOUT_NS,
+        as_recorded: bool = False,
+        clock: ClockKind = "anchored",
+        on_new_tool: OnNewTool = "recorded",
     ) -> None:
-        self.progress = Progress()
-        self.ids = IdMap(plan.ids)
         self._plan = plan
         self._speed = speed
         self._timeout_ns = timeout_ns
         self._as_recorded = as_recorded
+        anchored = clock == "anchored" and not as_recorded
+        self.clock = PlanClock(plan.steps, speed=speed, timeout_ns=timeout_ns, patience=PATIENCE, anchored=anchored)
+        self.session = Followed(plan, self.clock.answers)
+        self._microphone = Microphone(speed)
+        self._keeps_open = anchored
+        self._ending = WindingDown(
+            self.session.progress, speed=speed, timeout_ns=timeout_ns, adds_silence=not as_recorded
+        )
+        self._on_new_tool = on_new_tool
+        self._skipped_calls: set[str] = set()
         self._next = 0
-        self._clock_zero_ns: int | None = None
         self._blocked_since_ns: int | None = None
         self._last_event_ns = 0
-        self._tail_began_ns: int | None = None
-        self._silence_due_ns = 0
-        self._silence_sent_ms = 0
-        self._quiet_since_ns: int | None = None
         self._finished: Finished | None = None
 
     def receive(self, now_ns: int, event: Json) -> list[Action]:
@@ -111,23 +81,29 @@ class Player:
             if heard is None:
                 return self.tick(now_ns)
             event = heard
-        self.progress.observe("server", event)
-        self.ids.session.observe("server", event)
+        self._observe(now_ns, "server", event)
         if event.get("type") in _ECHOES and not self._as_recorded:
-            self._plan = follow_echo(self._plan, self.progress.configuration)
-        return self.tick(now_ns)
+            self._plan = follow_echo(self._plan, self.session.progress.configuration)
+        actions: list[Action] = [*self.clock.barge_ins()]
+        if self._finished is None and not self._as_recorded:
+            self._answer_calls(event, now_ns, actions)
+        return [*actions, *self.tick(now_ns)]
 
     def tick(self, now_ns: int) -> list[Action]:
         """Take in that time has passed."""
         actions: list[Action] = []
         while self._finished is None and self._next < len(self._plan.steps):
             wait_until_ns = self._play_step(self._plan.steps[self._next], now_ns, actions)
+            if wait_until_ns is None and len(actions) >= _BURST and math.isinf(self._speed):
+                wait_until_ns = now_ns + 1
             if wait_until_ns is not None:
                 return [*actions, WaitUntil(wait_until_ns)]
         while self._finished is None:
-            wait_until_ns = self._wind_down(now_ns, actions)
-            if wait_until_ns is not None:
-                return [*actions, WaitUntil(wait_until_ns)]
+            next_ = self._ending.tick(self._plan, now_ns, self._last_event_ns, actions)
+            if isinstance(next_, Finished):
+                self._finish(next_, actions)
+            elif next_ is not None:
+                return [*actions, WaitUntil(next_)]
         return [*actions, self._finished]
 
     def disconnect(self) -> list[Action]:
@@ -136,43 +112,65 @@ class Player:
             return [self._finished]
         seen = "the endpoint closed the connection"
         left = len(self._plan.steps) - self._next
-        missing = [f"{left} more messages to send"] if left else self._missing()
-        self._finished = Finished("closed_by_endpoint" if missing else "completed")
-        diverged = [Diverged(self._next, "closed_early", expected, seen, "ended") for expected in missing]
-        return [*diverged, self._finished]
+        missing = [f"{left} more messages to send"] if left else self._ending.missing(self._plan)
+        actions: list[Action] = [Diverged(self._next, "closed_early", each, seen, "ended") for each in missing]
+        finished = Finished("closed_by_endpoint" if missing else "completed")
+        self._finish(finished, actions)
+        return [*actions, finished]
 
     def _play_step(self, step: Step, now_ns: int, actions: list[Action]) -> int | None:
-        due_ns = self._due_ns(step)
+        if step.is_pause:
+            self.clock.foresee(self._next, now_ns)
+        due_ns = self.clock.due_ns(step)
+        if due_ns is not None and step.is_pause and due_ns < self.clock.drops_before_ns:
+            self._microphone.leave_out(step)
+            self._next += 1
+            return None
+        settled = None if step.anchor is None else self.clock.settle(self._next, now_ns, self._last_event_ns)
+        if isinstance(settled, Hold):
+            return self._hold(now_ns, settled.until_ns, actions)
+        if settled is not None:
+            actions += settled
+            self._compare_turns(step, actions)
+            due_ns = self.clock.due_ns(step)
         if due_ns is not None and now_ns < due_ns:
             return due_ns
-        missing = next((wait for wait in step.after if not self._is_met(wait)), None)
+        if step.answers_calls and self._skipped_calls.issuperset(step.answers_calls):
+            self._skip_response(step, now_ns, actions)
+            return None
+        missing = next((wait for wait in step.after if not self.session.has(wait)), None)
         if missing is None:
             self._send(step, now_ns, actions)
             return None
         if self._blocked_since_ns is None:
             self._blocked_since_ns = now_ns
         give_up_ns = self._blocked_since_ns + self._timeout_ns
-        if now_ns < give_up_ns:
-            return give_up_ns
+        if now_ns < give_up_ns and not self.session.never_has(missing):
+            return self._hold(now_ns, give_up_ns, actions)
         self._give_up(step, missing, now_ns, actions)
         return None
 
-    def _due_ns(self, step: Step) -> int | None:
-        if step.not_before_ns is None or self._clock_zero_ns is None:
-            return None
-        return self._clock_zero_ns + int(step.not_before_ns / self._speed)
+    def _hold(self, now_ns: int, until_ns: int, actions: list[Action]) -> int:
+        """Wait, and keep an open microphone open meanwhile."""
+        is_speech_open = self.session.progress.speech_is_open
+        # Without a clock time costs no audio: only speech that a VAD still hears is to be closed.
+        while self._keeps_open and (is_speech_open or not math.isinf(self._speed)):
+            due_ns = self._microphone.due_ns(self._plan.steps, self._next, until_ns, is_speech_open=is_speech_open)
+            if due_ns is None:
+                break
+            if now_ns < due_ns:
+                return due_ns
+            audio_format = self._plan.sent_format or self.session.progress.configuration.input_format
+            actions.append(Send(self._plan.steps[self._next].number, self._microphone.hear(audio_format), due_ns))
+        return until_ns
 
-    def _is_met(self, wait: Dependency) -> bool:
-        progress = self.progress
-        if wait.recorded_id:
-            return self.ids.find(wait.recorded_id) is not None
-        if wait.kind == "session.created":
-            return progress.is_open
-        if wait.kind == "session.updated":
-            return progress.updates_answered >= wait.count
-        if wait.kind == "response.created":
-            return progress.responses_begun >= wait.count
-        return progress.responses_done >= wait.count and progress.is_idle
+    def _compare_turns(self, step: Step, actions: list[Action]) -> None:
+        expected = None if step.anchor is None else step.anchor.turns
+        turns, extra = len(self.session.progress.commits), self._ending.extra_turns
+        if expected is not None and turns != expected + extra:
+            said = f"{counted(expected + extra, 'spoken turn')} before {step.type}"
+            actions.append(Diverged(step.number, "turns_otherwise", said, str(turns), "went on"))
+            self._ending.extra_turns = turns - expected
 
     def _give_up(self, step: Step, missing: Dependency, now_ns: int, actions: list[Action]) -> None:
         expected = f"{missing} before {step.type}"
@@ -182,106 +180,105 @@ class Player:
             self._finished = Finished("session_never_opened")
         elif missing.recorded_id:
             # A stale id would be refused, and the refusal would look like the endpoint's failure.
-            expected = f"{self.ids.describe(missing.recorded_id)} before {step.type}"
+            expected = f"{self.session.ids.describe(missing.recorded_id)} before {step.type}"
+            if missing.kind == "call":
+                self._skipped_calls.add(missing.recorded_id)
+                seen = (
+                    f"not in {counted(self.session.progress.responses_done, 'response')}"
+                    if self.session.never_has(missing)
+                    else seen
+                )
             actions.append(Diverged(step.number, "dependency_missing", expected, seen, "skipped"))
             self._move_on(step, now_ns)
         else:
             actions.append(Diverged(step.number, "dependency_missing", expected, seen, "sent"))
             self._send(step, now_ns, actions)
 
-    def _send(self, step: Step, now_ns: int, actions: list[Action]) -> None:
-        due_ns = self._due_ns(step) if self._blocked_since_ns is None else None
+    def _skip_response(self, step: Step, now_ns: int, actions: list[Action]) -> None:
+        """Ask for no response to outputs that there was no call for: nobody would have."""
+        expected = f"the output of {counted(len(step.answers_calls), 'call')} before {step.type}"
+        actions.append(Diverged(step.number, "dependency_missing", expected, "none was sent", "skipped"))
+        self.session.own_responses -= 1
+        self.clock.extra_responses -= 1
         self._move_on(step, now_ns)
-        content, changes = self._content(step)
+
+    def _answer_calls(self, event: Json, now_ns: int, actions: list[Action]) -> None:
+        """Answer what the new session calls and the recording did not; nothing is executed."""
+        called, steps = self.session.tools.called_in(event), self._plan.steps
+        number = steps[self._next].number if self._next < len(steps) else len(steps)
+        new = 0
+        for call in called:
+            told = reply(call, self._plan.tools, self._on_new_tool)
+            if told is None:
+                continue
+            actions.append(Diverged(number, told.kind, told.expected, str(call), told.action))
+            if told.ends:
+                self._finish(Finished(f"new_tool: {call.name} was called"), actions)
+                return
+            if told.output is not None:
+                new += 1
+                self._send_own(number, output_event(call, told.output), now_ns, actions)
+        if new and new == len(called):
+            self.session.own_responses += 1
+            self.clock.extra_responses += 1
+            self._send_own(number, {"type": "response.create"}, now_ns, actions)
+
+    def _send_own(self, number: int, event: Json, now_ns: int, actions: list[Action]) -> None:
+        self._observe(now_ns, "client", event)
+        content = json.dumps(event, ensure_ascii=False)
+        actions.append(Send(number, content, None, (Change("tool_output", "", "", content),)))
+
+    def _send(self, step: Step, now_ns: int, actions: list[Action]) -> None:
+        needless = None if self._as_recorded else self._needless(step)
+        if needless is not None:
+            actions.append(needless)
+            self._move_on(step, now_ns)
+            return
+        due_ns = None if self._blocked_since_ns is not None or math.isinf(self._speed) else self.clock.due_ns(step)
+        self._move_on(step, now_ns)
+        pause = self._microphone.take_changes()
+        content, changes = compose(step, self.session.ids, self.session.progress, as_recorded=self._as_recorded)
         event = None if step.type in (APPEND, None) else parse_event(content)
         if event is not None:
-            self.progress.observe("client", event)
-            self.ids.session.observe("client", event)
-        actions.append(Send(step.number, content, due_ns, changes))
+            self._observe(now_ns, "client", event)
+        self._microphone.note(step, now_ns if due_ns is None else due_ns)
+        actions.append(Send(step.number, content, due_ns, (*pause, *changes)))
+
+    def _needless(self, step: Step) -> Diverged | None:
+        """Tell what would be refused here and was not in the recording: it would look like the endpoint's failure."""
+        if step.stops_response and not self.session.progress.active_responses:
+            told = ("nothing_to_cancel", "a response to cancel", "none is going on")
+        elif step.commits_speech and self._microphone.open_ms < COMMIT_LEAST_MS:
+            told = ("nothing_to_commit", "audio to commit", f"{self._microphone.open_ms:.0f} ms since the last commit")
+        else:
+            return None
+        return Diverged(step.number, *told, "skipped")
+
+    def _observe(self, now_ns: int, sender: str, event: Json) -> None:
+        self.session.observe(now_ns, sender, event)
+        if event.get("type") in _EMPTIES:
+            self._microphone.open_ms = 0.0
 
     def _move_on(self, step: Step, now_ns: int) -> None:
-        if self._clock_zero_ns is None and step.not_before_ns is not None:
-            self._clock_zero_ns = now_ns - int(step.not_before_ns / self._speed)
-        elif self._clock_zero_ns is not None and self._blocked_since_ns is not None:
-            self._clock_zero_ns += now_ns - self._blocked_since_ns
+        if self.clock.zero_ns is None:
+            self.clock.begin(step, now_ns)
+        elif self._blocked_since_ns is not None:
+            self.clock.delay(now_ns - self._blocked_since_ns)
         self._blocked_since_ns = None
         self._next += 1
 
-    def _content(self, step: Step) -> tuple[str | bytes, tuple[Change, ...]]:
-        content, changes = step.content, list(step.changes)
-        if isinstance(content, bytes):
-            return content, step.changes
-        if step.references:
-            ids = {old: self.ids.find(old) or old for old in step.references}
-            content, substituted = substitute_ids(content, ids)
-            changes += substituted
-        if step.type == "conversation.item.truncate" and not self._as_recorded:
-            content, clamped = clamp_truncation(content, self._received_ms(content))
-            changes += clamped
-        return content, tuple(changes)
-
-    def _received_ms(self, truncation: str) -> float:
-        item_id = json.loads(truncation).get("item_id")
-        received = self.progress.audio_bytes.get(str(item_id), 0)
-        return self.progress.configuration.output_format.milliseconds(received)
-
-    def _wind_down(self, now_ns: int, actions: list[Action]) -> int | None:
-        if self._tail_began_ns is None:
-            self._tail_began_ns = now_ns
-            self._silence_due_ns = now_ns + self._chunk_ns
-        if self._turn_is_open() and self._silence_sent_ms < SILENCE_LIMIT_MS and not self._as_recorded:
-            self._quiet_since_ns = None
-            return self._send_silence(now_ns, actions)
-        missing = self._missing()
-        if missing:
-            self._quiet_since_ns = None
-            return self._await(missing, now_ns, self._tail_began_ns, actions)
-        if self._quiet_since_ns is None:
-            self._quiet_since_ns = now_ns
-        if now_ns < self._quiet_since_ns + SETTLE_NS:
-            return self._quiet_since_ns + SETTLE_NS
-        self._finished = Finished("completed")
-        return None
-
-    @property
-    def _chunk_ns(self) -> int:
-        return int(SILENCE_CHUNK_MS * 1_000_000 / self._speed)
-
-    def _turn_is_open(self) -> bool:
-        if not self._plan.has_audio or self.progress.configuration.turn_detection in (None, "none"):
-            return False
-        return self.progress.speech_is_open or len(self.progress.commits) < self._plan.turns
-
-    def _send_silence(self, now_ns: int, actions: list[Action]) -> int | None:
-        if now_ns < self._silence_due_ns:
-            return self._silence_due_ns
-        audio_format = self._plan.sent_format or self.progress.configuration.input_format
-        silence = audio_format.silence(SILENCE_CHUNK_MS)
-        event = {"type": APPEND, "audio": base64.b64encode(silence).decode()}
-        reason = Change("trailing_silence", "", "", json.dumps("silence until the last turn is committed"))
-        changes = () if self._silence_sent_ms else (reason,)
-        actions.append(Send(len(self._plan.steps), json.dumps(event), self._silence_due_ns, changes))
-        self._silence_sent_ms += SILENCE_CHUNK_MS
-        self._silence_due_ns += self._chunk_ns
-        return None
-
-    def _missing(self) -> list[str]:
-        missing = self.progress.missing()
-        turns = len(self.progress.commits)
-        if self._turn_is_open():
-            missing.insert(
-                0, f"audio turn {turns + 1}" + (f" of {self._plan.turns}" if turns < self._plan.turns else "")
-            )
-        return missing
-
-    def _await(self, missing: list[str], now_ns: int, began_ns: int, actions: list[Action]) -> int | None:
-        # An endpoint that keeps sending is given more time, but not for ever.
-        timeout_ns = max(self._timeout_ns, TERMINAL_TIMEOUT_NS)
-        give_up_ns = min(max(self._last_event_ns, began_ns) + timeout_ns, began_ns + _PATIENCE * timeout_ns)
-        if now_ns < give_up_ns:
-            return give_up_ns
-        seen = f"not in {timeout_ns / 1e9:g} s"
+    def _finish(self, finished: Finished, actions: list[Action]) -> None:
+        """Note at the end what came otherwise than in the recording, all in all."""
+        actions += self.clock.barge_ins(is_over=True)
         number = len(self._plan.steps)
-        actions.extend(Diverged(number, "terminal_missing", expected, seen, "ended") for expected in missing)
-        self._finished = Finished("timed_out: missing " + ", ".join(missing))
-        return None
+        if finished.reason == "completed":
+            turns, expected = len(self.session.progress.commits), self._plan.turns + self._ending.extra_turns
+            if turns != expected and self._plan.responses is not None:
+                actions.append(
+                    Diverged(number, "turns_otherwise", counted(expected, "spoken turn"), str(turns), "none")
+                )
+            responses = len(self.clock.answers.begun) - self.clock.extra_responses
+            if self._plan.responses is not None and responses != self._plan.responses:
+                said = (counted(self._plan.responses, "response"), str(responses))
+                actions.append(Diverged(number, "responses_otherwise", *said, "none"))
+        self._finished = finished

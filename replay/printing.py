@@ -11,9 +11,6 @@ from rich.table import Table
 from capture.errors import EndpointRefused
 from replay.runs import Run
 
-ANSWER_S = 5
-"""Rough time for the last answer of a trial, for estimates."""
-
 
 def make_table(*columns: str, right: Collection[str] = ()) -> Table:
     """Make a table without borders whose cells fold; those of the columns named `right` stand at the right."""

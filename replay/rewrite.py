@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from capture.errors import UsageProblem
 from capture.realtime.configuration import get_path, list_paths, set_path
+from replay.paths import nearest_paths
 
 Json = dict[str, Any]
 
@@ -25,7 +25,6 @@ TRANSCRIPTION_MODEL_PATHS = (
 
 _REALTIME_MODEL = "session.model"
 _MISSING = object()
-_NEAREST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +32,28 @@ class Change:
     """One thing changed in a message."""
 
     kind: str
-    """`override`, `unset`, `deployment`, `dialect`, `id`, `clamp`, `inserted`, `trailing_silence`, `audio`, `until`,
-    `idle`, or `model`."""
+    """`override`, `unset`, `deployment`, `dialect`, `id`, `clamp`, `inserted`, `trailing_silence`, `pause`,
+    `tool_output`, `audio`, `until`, `idle`, or `model`."""
     path: str
     before: str
     after: str
     """`before` and `after` are JSON; for a URL its path and query, or its query. Empty where there is nothing."""
 
 
-def check_paths(paths: Iterable[str], configurations: Sequence[Json]) -> None:
-    """Check that each path exists in one of the configurations (objects with `session` at their top).
+def check_paths(paths: Iterable[str], configurations: Sequence[Json], documented: Sequence[str] = ()) -> None:
+    """Check that each path exists in one of the configurations (objects with `session` at their top), or is documented.
 
     Raises `UsageProblem` with the nearest paths that do exist, and for the realtime model, which is no setting.
     """
-    known = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
+    told = list(dict.fromkeys(path for tree in configurations for path in list_paths(tree)))
+    known = list(dict.fromkeys([*told, *documented]))
     for path in paths:
         if path == _REALTIME_MODEL:
             # It is echoed, so it looks like a setting; the endpoint takes it from the URL and from nowhere else.
-            raise UsageProblem(
-                f"the URL chooses the model, {path!r} changes nothing: give --to a target with that model"
-            )
+            raise UsageProblem(f"the URL chooses the model, {path!r} changes nothing: set connection.model")
         if path in known:
             continue
-        near = _nearest_paths(path, known)
+        near = nearest_paths(path, known)
         hint = f"nearest are {', '.join(near)}" if near else "it was never configured"
         raise UsageProblem(f"the recorded session has no {path!r}: {hint}")
 
@@ -81,20 +79,17 @@ def override(updates: Sequence[str], overrides: Mapping[str, Any]) -> list[tuple
     ]
 
 
-def check_unset(paths: Iterable[str], overrides: Iterable[str], asked: Json) -> None:
-    """Check that each path to be taken out was asked for, and that nothing is put there.
+def check_unset(paths: Iterable[str], asked: Json) -> None:
+    """Check that each path to be taken out was asked for.
 
     `asked` has `session` at its top. Raises `UsageProblem`.
     """
-    known, overridden = list(list_paths(asked)), list(overrides)
+    known = list(list_paths(asked))
     for path in paths:
         if path not in known:
-            near = _nearest_paths(path, known)
+            near = nearest_paths(path, known)
             hint = f"nearest are {', '.join(near)}" if near else "it asked for nothing"
             raise UsageProblem(f"the recorded client never asked for {path!r}, so it cannot be unset: {hint}")
-        for other in overridden:
-            if other == path or other.startswith(f"{path}."):
-                raise UsageProblem(f"{path!r} cannot be unset while {other!r} is set")
 
 
 def unset(update: str, paths: Iterable[str]) -> tuple[str, list[Change]]:
@@ -176,12 +171,6 @@ def clamp_truncation(text: str, received_ms: float) -> tuple[str, list[Change]]:
         return text, []
     event["audio_end_ms"] = int(received_ms)
     return _json(event), [Change("clamp", "audio_end_ms", _json(asked_ms), _json(int(received_ms)))]
-
-
-def _nearest_paths(path: str, known: list[str]) -> list[str]:
-    last = path.rsplit(".", 1)[-1]
-    same_ending = [candidate for candidate in known if candidate.rsplit(".", 1)[-1] == last]
-    return list(dict.fromkeys([*get_close_matches(path, known, n=_NEAREST), *same_ending]))[:_NEAREST]
 
 
 def _same(left: object, right: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -22,13 +23,27 @@ from capture.redaction import redact_setting
 
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
+NO_CLOCK = "max"
+"""How an infinite speed is written down."""
 TARGET_AXIS = "target"
 MODEL_AXIS = "model"
+DIALECT_AXIS = "dialect"
+CONNECTION_MODEL = "connection.model"
+"""Path of the model that a session's URL asks for, or of the deployment."""
 DROPPED = "(left out)"
 """Value of an option that a session.update does not name any more."""
 
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
 RunStatus = Literal["running", "done", "interrupted"]
+RunDesign = Literal["factorial", "adaptive"]
+
+
+ClockKind = Literal["anchored", "absolute"]
+"""`anchored`: the caller speaks as long after an answer as in the recording; `absolute`: at the recorded time."""
+
+
+OnNewTool = Literal["stop", "empty", "recorded"]
+"""What a call gets that the recording does not have: the trial's end, an empty output, or the last one of its name."""
 
 
 class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -43,6 +58,12 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     kind: TrialKind = "variation"
     note: str = ""
     """Why it ended as it did, where the outcome does not say."""
+    throttled: list[str] = []
+    """Sessions of attempts before it that the endpoint throttled."""
+    sent_ms: float = 0.0
+    """Audio sent, in all attempts."""
+    pacing_us: float | None = None
+    """Median deviation of the sends from their due times."""
 
 
 class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -59,9 +80,10 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: dict[str, str] = {}
     """Axis -> value, as text."""
     overrides: dict[str, Any] = {}
-    """Configuration path -> value put in its place; `audio` -> what is sent instead of the recorded audio."""
+    """Path of the configuration, of response.create or of the connection -> value put in its place; `audio` -> what is
+    sent instead of the recorded audio; `dialect` -> the dialect spoken."""
     unset: list[str] = []
-    """Configuration paths taken out."""
+    """Paths taken out."""
     baseline: bool = False
     trials: list[Trial] = []
 
@@ -70,7 +92,7 @@ class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
 
     axis: str
-    """`target`, `model`, `audio`, or a path of the session configuration."""
+    """`target`, `model`, `audio`, `dialect`, or a path (`replay/paths.py`)."""
     values: list[str]
 
 
@@ -87,6 +109,24 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     dialect: str | None = None
     options: dict[str, Any] = {}
     """Options of the recorded configuration that further runs could vary: path -> value."""
+    blamed: list[str] = []
+    """Settings that the recorded failures point to, as paths: what errors name, and a failed transcription's model."""
+    digest: str = ""
+    """Of what its client sent and when; a run is resumed only with the same."""
+
+
+class RunTarget(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a run is sent to, as far as it may be kept."""
+
+    name: str
+    url: str
+    """Redacted."""
+    model: str | None = None
+    dialect: str | None = None
+    transcription_models: dict[str, str] = {}
+    models: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    query: str = ""
 
 
 class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -100,7 +140,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     trials: int
     """Trials planned for each cell; of an adaptive run the most for all cells together."""
     format_version: int = RUN_FORMAT_VERSION
-    design: Literal["factorial", "adaptive"] = "factorial"
+    design: RunDesign = "factorial"
     """`adaptive`: which trials were made followed from the results before (`replay/experiment.py`)."""
     status: RunStatus = "running"
     ended_at: datetime | None = None
@@ -108,10 +148,25 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Seed of the order within blocks."""
     concurrency: int = 1
     speed: float = 1.0
+    """Infinite: nothing waits for the clock."""
+    clock: ClockKind = "anchored"
+    on_new_tool: OnNewTool = "recorded"
     until_turn: int | None = None
     """The recorded turn after which every trial stopped."""
     longest_idle_s: float | None = None
     """What pauses with nothing due were shortened to."""
+    composed_of: list[str] = []
+    """Runs whose trials these are, where it was put together afterwards (`replay/composition.py`)."""
+    of_calls: bool = False
+    """Whether its trials are calls of their own, and no replays of one recording."""
+    targets: list[RunTarget] = []
+    clips: dict[str, str] = {}
+    """Clips that are said in the place of the recorded speech, each with its digest."""
+    request: dict[str, Any] = {}
+    """What was asked for, so that the run can go on; empty where it cannot."""
+
+    paused_until: dict[str, datetime] = {}
+    """Until when targets want to be left alone, as far as they said so."""
 
     @property
     def finished_trials(self) -> int:
@@ -132,10 +187,41 @@ def without_secrets(overrides: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def shown(path: str, value: Any) -> str:
+    """Write a configuration value as it may be kept: credentials are `[redacted]`, as they are in a recording."""
+    return as_text(without_secrets({path: value})[path])
+
+
+def as_text(value: Any) -> str:
+    """Write a configuration value as on the command line: strings bare, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_overrides(cell: RunCell) -> str:
+    """Write what a cell changes as the column `sessions.overrides` holds it: JSON, path -> value.
+
+    What is taken out stands as a list under `unset`, which is no path.
+    """
+    changed = cell.overrides | ({"unset": cell.unset} if cell.unset else {})
+    return json.dumps(changed, ensure_ascii=False)
+
+
 def encode_run(run: Run) -> bytes:
     """Encode a run as its file holds it: credentials in overrides stay in memory, where its trials need them."""
     cells = [replace(cell, overrides=without_secrets(cell.overrides)) for cell in run.cells]
-    return msgspec.json.format(msgspec.json.encode(replace(run, cells=cells)), indent=1)
+    encoded = msgspec.json.encode(replace(run, cells=cells))
+    if math.isinf(run.speed):
+        # JSON has no infinity.
+        encoded = msgspec.json.encode(msgspec.json.decode(encoded) | {"speed": NO_CLOCK})
+    return msgspec.json.format(encoded, indent=1)
+
+
+def decode_run(encoded: bytes) -> Run:
+    """Decode a run's file; raises `msgspec.DecodeError`."""
+    fields = msgspec.json.decode(encoded, type=dict[str, Any])
+    if fields.get("speed") == NO_CLOCK:
+        fields["speed"] = math.inf
+    return msgspec.convert(fields, Run)
 
 
 def save_run(root: Root, run_id: str, encoded: bytes) -> None:
@@ -164,7 +250,7 @@ def load_run(root: Root, text: str) -> Run:
     """
     path = root.runs / f"{_resolve(root, text)}.json"
     try:
-        run = msgspec.json.decode(Path(path).read_bytes(), type=Run)
+        run = decode_run(Path(path).read_bytes())
     except (msgspec.DecodeError, OSError) as error:
         raise UsageProblem(f"{path} is no run that can be read: {error}") from error
     if run.format_version > RUN_FORMAT_VERSION:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median_low
@@ -103,8 +103,19 @@ def _with_audio(plan: Plan, wanted: Mapping[int, AudioFormat], choice: AudioChoi
     # Nobody hears a turn in silence; a clip is heard even where the recorded audio was not.
     expected = {"silence": 0, "clip": max(plan.turns, clips)}.get(choice.kind, plan.turns)
     steps = tuple(_written(plan, carried, changes))
+    responses = plan.responses
+    if choice.kind != "recorded":
+        steps, responses = tuple(_loosely_anchored(plan, steps, choice)), None
     timed = [step.not_before_ns for step in steps if step.not_before_ns is not None]
-    return replace(plan, steps=steps, turns=expected, duration_ns=max(timed, default=0))
+    return replace(plan, steps=steps, turns=expected, responses=responses, duration_ns=max(timed, default=0))
+
+
+def _loosely_anchored(plan: Plan, steps: Iterable[Step], choice: AudioChoice) -> Iterator[Step]:
+    """Expect no number of turns of other audio, and no answers to silence that a VAD listens to."""
+    unheard = choice.kind == "silence" and plan.configuration.turn_detection not in (None, "none")
+    for step in steps:
+        anchor = None if step.anchor is None or unheard else replace(step.anchor, turns=None)
+        yield step if anchor == step.anchor else replace(step, anchor=anchor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +205,7 @@ def _written(plan: Plan, carried: Mapping[int, _Carried], changes: Mapping[int, 
             moved_ns += made.pace_ns
             later_ns = None if at_ns is None else at_ns + piece * made.pace_ns
             # Under the number of the append that it goes on: numbers are those of recorded messages.
-            more = replace(step, not_before_ns=later_ns, after=(), changes=())
+            more = replace(step, not_before_ns=later_ns, after=(), changes=(), anchor=None)
             yield _filled(more, made, piece)
 
 

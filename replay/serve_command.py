@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import signal
 from pathlib import Path
 
-from capture.arguments import parse_listen
-from capture.errors import UsageProblem
+from capture.arguments import parse_listen, parse_speed
 from capture.narration import print_line, tell
 from capture.recording.reader import open_recording, resolve_session
 from capture.recording.root import open_root
 from replay.server import serve_recording
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-
-def parse_speed(text: str) -> float:
-    """Read `--speed`: a number above 0, or `max`; raises `UsageProblem`."""
-    if text == "max":
-        return math.inf
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not 0 < speed < math.inf:
-        raise UsageProblem(f"--speed takes a number above 0, or max, not {text!r}")
-    return speed
 
 
 def run_serve(session: str, recordings: Path | None, *, listen: str, speed: str, timeout_s: float, once: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from capture.errors import UsageProblem
 from capture.recording.audio_measures import dbfs
+from replay.anchors import Anchor
 from replay.plan import APPEND, Plan, Step
 from replay.rewrite import Change
 from replay.sent_audio import append_audio
@@ -43,7 +44,7 @@ def _end_after(plan: Plan, turn: int) -> Plan:
         kept.pop()
     before, after = f"{len(plan.steps)} messages", f"{len(kept)} messages, until turn {turn}"
     kept[-1] = _changed(kept[-1], Change("until", "", json.dumps(before), json.dumps(after)))
-    return _with_steps(replace(plan, turns=turn, spoken=plan.spoken[: last + 1]), kept)
+    return _with_steps(replace(plan, turns=turn, spoken=plan.spoken[: last + 1], responses=None), kept)
 
 
 def _skip_idle(plan: Plan, longest_ns: int) -> Plan:
@@ -59,7 +60,8 @@ def _skip_idle(plan: Plan, longest_ns: int) -> Plan:
             moved_ns = sum(end - start for start, end in gone)
             said = [_idle_change(span, longest_ns) for span in gone[told:]]
             told = len(gone)
-            kept.append(_changed(replace(step, not_before_ns=at_ns - moved_ns), *said))
+            moved = replace(step, not_before_ns=at_ns - moved_ns, anchor=_shortened(step, skipped))
+            kept.append(_changed(moved, *said))
     if told < len(skipped) and kept:
         kept[-1] = _changed(kept[-1], *(_idle_change(span, longest_ns) for span in skipped[told:]))
     return _with_steps(_with_turns_moved(plan, {step.number for step in kept}), kept)
@@ -98,6 +100,16 @@ def _is_quiet(step: Step) -> bool:
 
 def _is_within(at_ns: int, spans: Sequence[Span]) -> bool:
     return any(start <= at_ns < end for start, end in spans)
+
+
+def _shortened(step: Step, skipped: Sequence[Span]) -> Anchor | None:
+    """Let the caller speak as much sooner after the answer they heard as was skipped since."""
+    anchor, at_ns = step.anchor, step.not_before_ns
+    if anchor is None or at_ns is None:
+        return anchor
+    done_ns = at_ns - anchor.since_done_ns
+    gone_ns = sum(max(0, min(end, at_ns) - max(start, done_ns)) for start, end in skipped)
+    return anchor.shortened(gone_ns) if gone_ns else anchor
 
 
 def _idle_change(span: Span, longest_ns: int) -> Change:

@@ -6,6 +6,7 @@ sends faster than real time, or not at all for a while, does not move them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from capture.audio import AudioFormat
 from capture.realtime.progress import Progress
 
 Json = dict[str, Any]
+
+_EMPTIES = {"input_audio_buffer.committed", "input_audio_buffer.cleared"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class SpokenTurn:
     """Messages of the client before the turn was noticed."""
     committed_step: int | None = None
     """Messages of the client before its commit was known; None: it never was."""
+    is_heard: bool = False
+    """Whether the endpoint told where it begins; else it is all that was appended up to its commit."""
 
 
 class SpokenTurns:
@@ -34,6 +39,10 @@ class SpokenTurns:
     def __init__(self, *, is_cut: bool) -> None:
         self.sent_ms = 0.0
         """Audio appended so far."""
+        self._open_from_ms = 0.0
+        self.appends: list[int] = []
+        """The steps that append audio."""
+        self._starts_ms: list[float] = []
         self._is_cut = is_cut
         self._turns: list[SpokenTurn] = []
         self._speaking: SpokenTurn | None = None
@@ -47,17 +56,30 @@ class SpokenTurns:
         """Take in an append that is about to become a step."""
         if self._segment is None:
             self._segment = SpokenTurn(self.sent_ms, self.sent_ms, step)
-        self.sent_ms += audio_format.milliseconds(_audio_bytes(content))
+        self.appends.append(step)
+        self._starts_ms.append(self.sent_ms)
+        self.sent_ms += audio_format.milliseconds(audio_length(content))
+
+    @property
+    def open_ms(self) -> float:
+        """Audio that was appended since the last commit that is known, or clear."""
+        return self.sent_ms - self._open_from_ms
+
+    def append_at(self, at_ms: float) -> int:
+        """Give the place among `appends` of the one that holds a position."""
+        return max(0, bisect_right(self._starts_ms, at_ms) - 1)
 
     def observe(self, sender: str, event: Json, steps: int) -> None:
         """Take in an event; `steps` messages of the client came before it."""
         event_type = event.get("type")
+        if event_type in _EMPTIES and sender == "server":
+            self._open_from_ms = self.sent_ms
         if event_type == "input_audio_buffer.commit" and sender == "client":
             self._commit_asked_ms = self.sent_ms
         elif event_type == "input_audio_buffer.speech_started":
             at_ms = self._position(event.get("audio_start_ms"))
             self._close(None)
-            self._speaking = SpokenTurn(at_ms, at_ms, steps)
+            self._speaking = SpokenTurn(at_ms, at_ms, steps, is_heard=True)
         elif event_type == "input_audio_buffer.speech_stopped" and self._speaking is not None:
             self._speaking = replace(self._speaking, end_ms=self._position(event.get("audio_end_ms")))
         elif event_type == "input_audio_buffer.committed" and sender == "server":
@@ -103,7 +125,8 @@ class SpokenTurns:
         self._speaking = self._segment = self._commit_asked_ms = None
 
 
-def _audio_bytes(content: str | bytes) -> int:
+def audio_length(content: str | bytes) -> int:
+    """Tell how many bytes of audio an append holds."""
     # Appends are nearly all of a recording: their length is read without parsing them.
     if isinstance(content, bytes):
         return 0

@@ -7,7 +7,7 @@ change that names it. What neither knows stays as it is: the endpoint is the one
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from capture.realtime.configuration import get_path, set_path
@@ -15,14 +15,13 @@ from capture.realtime.dialects import GA_NAMES, ga_name
 from capture.realtime.events import parse_event
 from capture.realtime.session_fields import (
     BETA_ONLY,
-    FORMAT_NAMES,
-    FORMATS,
     GA_ONLY,
     PART_NAMES,
     PARTS,
     RESPONSE_PATHS,
     SESSION_PATHS,
 )
+from replay.dialect_values import NOTHING, beta_value, ga_value
 from replay.rewrite import Change
 
 Json = dict[str, Any]
@@ -31,7 +30,6 @@ Spoken = Literal["ga", "beta"]
 _BETA_NAMES = {ga: beta for beta, ga in GA_NAMES.items() if not beta.startswith("transcription_session.")}
 _SESSION_UPDATES = {"session.update": "realtime", "transcription_session.update": "transcription"}
 _MISSING = object()
-_PCM_RATE = 24000
 _NO_PART_OF_BETA = {"input_image"}
 _NO_ITEM_OF_BETA = {"mcp_approval_response", "mcp_list_tools", "mcp_call", "mcp_approval_request"}
 # In beta only sessions that transcribe have `include`; in GA only those that answer have modalities.
@@ -144,7 +142,7 @@ def _to_ga(asked: Json, paths: Mapping[str, str], kind: str, place: str, sheet: 
         if name in BETA_ONLY or name in _NOT_IN_GA[kind]:
             sheet.leave_out(f"{place}.{name}", value)
         elif name in paths:
-            new = _GA_VALUES.get(name, _same)(value)
+            new = ga_value(name, value)
             made = set_path(made, paths[name], new)
             sheet.move(f"{place}.{name}", value, f"{place}.{paths[name]}", new)
         elif isinstance(value, dict) and isinstance(made.get(name), dict):
@@ -165,10 +163,10 @@ def _to_beta(asked: Json, paths: Mapping[str, str], kind: str, place: str, sheet
         if (value := get_path(left, path, _MISSING)) is _MISSING:
             continue
         left = _without(left, path)
-        kept, lost = _BETA_VALUES.get(name, _whole)(value)
+        kept, lost = beta_value(name, value)
         for end, what in lost.items():
             sheet.leave_out(f"{place}.{path}{end}", what)
-        if kept is not _MISSING:
+        if kept is not NOTHING:
             made[name] = kept
             sheet.move(f"{place}.{path}", value, f"{place}.{name}", kept)
     audio = left.get("audio")
@@ -226,78 +224,6 @@ def _transpose_answer(response: Json, sheet: _Sheet) -> Json:
     if isinstance(output := response.get("output"), list):
         shown["output"] = [_transpose_item(item, "", sheet) or item for item in output]
     return shown
-
-
-# --- values -------------------------------------------------------------------------------------------------------
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _ga_modalities(value: Any) -> Any:
-    return ["audio"] if isinstance(value, list) and "audio" in value else value
-
-
-def _ga_format(value: Any) -> Any:
-    return dict(FORMATS[value]) if isinstance(value, str) and value in FORMATS else value
-
-
-def _ga_turn_detection(value: Any) -> Any:
-    # Azure's preview has a type for what is null everywhere else.
-    return None if isinstance(value, dict) and value.get("type") == "none" else value
-
-
-_GA_VALUES: Mapping[str, Callable[[Any], Any]] = {
-    "modalities": _ga_modalities,
-    "input_audio_format": _ga_format,
-    "output_audio_format": _ga_format,
-    "turn_detection": _ga_turn_detection,
-}
-
-Kept = tuple[Any, dict[str, Any]]
-"""What beta can hold of a value, and what of it is left out, by the end of its path."""
-
-
-def _whole(value: Any) -> Kept:
-    return value, {}
-
-
-def _beta_modalities(value: Any) -> Kept:
-    return (["audio", "text"] if value == ["audio"] else value), {}
-
-
-def _beta_format(value: Any) -> Kept:
-    if not isinstance(value, dict):
-        return value, {}
-    name, rate = FORMAT_NAMES.get(str(value.get("type"))), value.get("rate")
-    if name is None:
-        return _MISSING, {"": value}
-    return name, ({".rate": rate} if name == "pcm16" and rate not in (None, _PCM_RATE) else {})
-
-
-def _beta_voice(value: Any) -> Kept:
-    return (_MISSING, {"": value}) if isinstance(value, dict) else (value, {})
-
-
-def _beta_tools(value: Any) -> Kept:
-    tools = value if isinstance(value, list) else []
-    foreign = [tool for tool in tools if isinstance(tool, dict) and tool.get("type") == "mcp"]
-    return (value, {}) if not foreign else ([tool for tool in tools if tool not in foreign], {"": foreign})
-
-
-def _beta_tool_choice(value: Any) -> Kept:
-    return (_MISSING, {"": value}) if isinstance(value, dict) and value.get("type") == "mcp" else (value, {})
-
-
-_BETA_VALUES: Mapping[str, Callable[[Any], Kept]] = {
-    "modalities": _beta_modalities,
-    "input_audio_format": _beta_format,
-    "output_audio_format": _beta_format,
-    "voice": _beta_voice,
-    "tools": _beta_tools,
-    "tool_choice": _beta_tool_choice,
-}
 
 
 def _without(tree: Json, path: str) -> Json:

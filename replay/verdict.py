@@ -21,7 +21,7 @@ from replay.isolation import read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
+from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
@@ -74,7 +74,8 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested),
+        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested, of_calls=run.of_calls)
+        + wording.say_composed(run.composed_of, of_calls=run.of_calls),
         cells=tuple(cells),
         axes=decisions,
         not_tested=not_tested,
@@ -127,14 +128,17 @@ def _say(
     decisions: Sequence[AxisDecision],
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
+    *,
+    of_calls: bool,
 ) -> str:
+    subject = "these calls" if of_calls else "this session"
     if pattern == "recording_did_not_fail":
         return wording.say_recording_was_ok(cells, axes)
     if pattern == "no_baseline" or baseline is None:
         return wording.say_no_baseline(baseline, axes)
     if pattern == "not_reproduced":
-        return wording.say_not_reproduced(baseline, cells, axes)
-    results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes)
+        return wording.say_not_reproduced(baseline, cells, axes, subject)
+    results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
     if pattern == "nothing_varied":
         return f"{results}: reproduced, and nothing was varied.{untested}"
@@ -144,7 +148,8 @@ def _say(
         "not_in_these_axes": wording.say_not_in_these,
         "undecided": wording.say_undecided,
     }[pattern](decisions, baseline)
-    return f"{results}: {conclusion}{wording.say_elsewhere(baseline, cells, axes)}{untested}"
+    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=not of_calls)
+    return f"{results}: {conclusion}{elsewhere}{untested}"
 
 
 def _list_not_tested(
@@ -168,9 +173,12 @@ def _list_not_tested(
     if DROPPED not in {value for axis in run.axes for value in axis.values}:
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
     if len(models) < 2 and MODEL_AXIS not in varied:
-        found.append(NotTested("the realtime model", _command(*replay, "--to", "TARGET_WITH_ANOTHER_MODEL", *trials)))
-    other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
-    found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
+        another = ["--vary", f"{MODEL_AXIS}={recording.model},ANOTHER_MODEL"] if recording.model else []
+        other_model = another or ["--to", "TARGET_WITH_ANOTHER_MODEL"]
+        found.append(NotTested("the realtime model", _command(*replay, *other_model, *trials)))
+    if DIALECT_AXIS not in varied:
+        other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
+        found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
     region = baseline.region if baseline is not None else None
     if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
         what = f"another target in region {region} (without it the region is not told from the target)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, axis_label, short_path
@@ -46,21 +46,29 @@ def _in_words(axis: str, value: str) -> str:
     return value if axis_label(axis) == "transcription model" else f"{short_path(axis)}={value}"
 
 
-def say_results(symptom_text: str, baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
-    """State the counts, the baseline's first; without the full stop."""
+def say_results(
+    symptom_text: str,
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    subject: str = "this session",
+) -> str:
+    """State the counts, the baseline's first; without the full stop. `subject` is what the trials replayed, or are."""
     nearest_first = sorted(cells, key=lambda cell: _distance(baseline, cell, axes))
     others = [f"{cell.ratio} {place(cell, axes)}" for cell in nearest_first if not cell.baseline]
     counts = "; " + ", ".join(others) if others else ""
-    return f"With this session {symptom_text} {place(baseline, axes)}, {baseline.ratio}{counts}"
+    return f"With {subject} {symptom_text} {place(baseline, axes)}, {baseline.ratio}{counts}"
 
 
-def say_not_reproduced(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+def say_not_reproduced(
+    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str = "this session"
+) -> str:
     """Say that the failure did not come again, and which rates that leaves possible."""
     bound = exact_upper_bound(0, baseline.trials)
     trials = _count(baseline.trials, "trial")
     excludes = "excludes" if baseline.trials == 1 else "exclude"
     said = (
-        f"Not reproduced: with this session the recorded failure did not come again {place(baseline, axes)},"
+        f"Not reproduced: with {subject} the recorded failure did not come again {place(baseline, axes)},"
         f" {baseline.ratio}; {trials} {excludes} a rate above {bound:.0%} ({CONFIDENCE:.0%}, exact one-sided)."
     )
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
@@ -116,12 +124,13 @@ def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) ->
     """Conclude that nothing that was varied is at fault."""
     names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
     which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
-    shared = ["the client", "the account", "the service"]
-    if all(decision.axis != AUDIO_AXIS for decision in decisions):
-        shared.insert(0, "the audio")
-    return (
-        f"it is not in what was varied: {which} not help. Look at what the cells have in common: {', '.join(shared)}."
-    )
+    common = shared(decision.axis for decision in decisions)
+    return f"it is not in what was varied: {which} not help. Look at what the cells have in common: {common}."
+
+
+def shared(axes: Iterable[str]) -> str:
+    """List what cells that were varied along these axes still have in common."""
+    return ", ".join([*([] if AUDIO_AXIS in axes else ["the audio"]), "the client", "the account", "the service"])
 
 
 def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
@@ -131,7 +140,9 @@ def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> st
     return f"that decides nothing yet.{ruled_out}{_say_open(decisions, baseline)}"
 
 
-def say_elsewhere(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
+def say_elsewhere(
+    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], *, one_recording: bool = True
+) -> str:
     """Say where the same audio passes, and what happened to the cells that no comparison covers."""
     others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
     passing = [cell for cell in others if not cell.failed]
@@ -139,7 +150,9 @@ def say_elsewhere(baseline: CellResult, cells: Sequence[CellResult], axes: Seque
     if passing:
         every = "the " if len(passing) == len(cells) - 1 else ""
         count = "other cell" if len(passing) == 1 and every else _count_in_words(len(passing), "other cell")
-        is_same = all(cell.values.get(AUDIO_AXIS) == baseline.values.get(AUDIO_AXIS) for cell in passing)
+        is_same = one_recording and all(
+            cell.values.get(AUDIO_AXIS) == baseline.values.get(AUDIO_AXIS) for cell in passing
+        )
         said = f" {'The same audio passes' if is_same else 'It passes'} in {every}{count}."
     odd = [
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
@@ -153,6 +166,20 @@ def say_not_tested(topics: Sequence[str]) -> str:
         return ""
     listed = _join(list(topics))
     return f" {listed[0].upper()}{listed[1:]} {'was' if len(topics) == 1 else 'were'} not tested."
+
+
+def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
+    """Say what comes of putting trials together that were not laid out together."""
+    if of_calls:
+        return (
+            " These are calls of their own: what else differed, such as their audio and their time, was not compared."
+        )
+    if len(runs) < 2:
+        return ""
+    return (
+        f" The trials are those of {_count_in_words(len(runs), 'run')} ({', '.join(runs)}): what changed from one to"
+        " the next is not told from what was varied."
+    )
 
 
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:

@@ -314,8 +314,8 @@ def write_targets(folder: Path, port: int) -> Path:
     path = folder / "wiretape.toml"
     path.write_text(
         f'[targets.keyed]\nurl = "ws://127.0.0.1:{port}"\nmodel = "m"\napi_key_env = "PLANTED_KEY"\n'
-        f'[targets.keyed.headers]\nX-Gateway-Token = "{IN_HEADS["target header"]}"\n'
-        f'[targets.keyed.query]\ntoken = "{IN_HEADS["target query"]}"\n'
+        '[targets.keyed.headers_env]\nX-Gateway-Token = "PLANTED_HEADER"\n'
+        '[targets.keyed.query_env]\ntoken = "PLANTED_QUERY"\n'
     )
     return path
 
@@ -333,6 +333,8 @@ async def test_no_planted_secret_is_anywhere_when_all_is_sealed(root: Root, tmp_
         environment = {
             "WIRETAPE_CONFIG": str(write_targets(tmp_path, port)),
             "PLANTED_KEY": IN_HEADS["target key"],
+            "PLANTED_HEADER": IN_HEADS["target header"],
+            "PLANTED_QUERY": IN_HEADS["target query"],
             "WIRETAPE_CLIENT_TOKEN": IN_HEADS["client token"],
             # Not on the way to this target, and no business of the recording either way.
             "HTTPS_PROXY": f"http://me:{IN_HEADS['userinfo']}@127.0.0.1:1",

@@ -12,13 +12,17 @@ from replay.runs import Run as ReplayRun
 
 def preview_lines(planned: PlannedReplay) -> list[Line]:
     """Say what a replay will send: sessions, minutes, tokens, then each cell."""
-    estimate, run = planned.estimate, planned.run
+    cost, run = planned.cost, planned.run
+    tokens = cost.input_tokens + cost.output_tokens
     cells, trials = counted(len(run.cells), "cell"), counted(run.trials, "trial")
     lines: list[Line] = [
-        (*text(counted(estimate.sessions, "session"), "strong"), *text(f"  {cells} × {trials}", "muted")),
-        (*text(f"{estimate.sent_minutes:,.1f} minutes", "strong"), Run(" sent in all", "muted")),
-        (*text(f"about {estimate.tokens:,} tokens", "strong"), *text(f"  from {estimate.tokens_from}", "muted")),
-        text(f"done in about {estimate.about_minutes:,.1f} minutes, {run.concurrency} at a time", "muted"),
+        (*text(counted(cost.sessions, "session"), "strong"), *text(f"  {cells} × {trials}", "muted")),
+        (*text(f"{cost.sent_minutes:,.1f} minutes", "strong"), Run(" of audio", "muted")),
+        (
+            *text(f"about {tokens:,.0f} tokens", "strong"),
+            *text(f"  {cost.basis}", "muted"),
+        ),
+        text(f"{cost.time_in_words(run.concurrency)}, {run.concurrency} at a time", "muted"),
         (),
     ]
     for cell in run.cells:
@@ -37,12 +41,13 @@ def preview_lines(planned: PlannedReplay) -> list[Line]:
 
 def question_lines(planned: PlannedReplay) -> list[Line]:
     """Ask before anything is sent."""
-    estimate = planned.estimate
+    cost = planned.cost
+    tokens = cost.input_tokens + cost.output_tokens
     names = ", ".join(target.name for target in planned.targets)
     return [
-        (*text(f"Send {counted(estimate.sessions, 'session')} to ", "strong"), *text(names, "live")),
+        (*text(f"Send {counted(cost.sessions, 'session')} to ", "strong"), *text(names, "live")),
         (),
-        text(f"{estimate.sent_minutes:,.1f} minutes, about {estimate.tokens:,} tokens: this may cost money.", "muted"),
+        text(f"{cost.sent_minutes:,.1f} minutes of audio, about {tokens:,.0f} tokens: this may cost money.", "muted"),
         text("Keys come from the environment. Every session is recorded here.", "muted"),
     ]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyze.answers import FailureMatrix
 from analyze.matrix import count_failures
 from analyze.plain_text import hidden
-from capture.arguments import parse_value, parse_values
+from capture.arguments import parse_values
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from capture.redaction import redact_setting
@@ -20,15 +20,12 @@ from replay.comparison import short_path
 from replay.runs import TARGET_AXIS, Run
 
 if TYPE_CHECKING:
-    from replay.matrix import Job, Source
+    from replay.attempts import Job
+    from replay.estimate import Cost
+    from replay.source import Source
 
 CONCURRENCY = 8
 MOST_TRIALS = 200
-_TOKENS_A_MINUTE_SENT = 600
-"""OpenAI counts a token for each 100 ms of audio that it is sent, and one for each 50 ms that it sends."""
-_TOKENS_A_MINUTE_RECEIVED = 1200
-_ANSWER_S = 5
-"""Rough time for the last answer of a trial."""
 _LONGEST_VALUE = 60
 
 
@@ -43,20 +40,6 @@ class ReplayForm:
     trials: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a replay will send, and about what it costs."""
-
-    sessions: int
-    sent_minutes: float
-    """Minutes that the client's side lasts, over all sessions."""
-    about_minutes: float
-    """Until all is done, trials side by side."""
-    tokens: int
-    tokens_from: str
-    """What the tokens were reckoned from."""
-
-
 @dataclass(frozen=True)
 class PlannedReplay:
     """A run that is ready to be played."""
@@ -64,7 +47,7 @@ class PlannedReplay:
     run: Run
     jobs: list[Job]
     targets: tuple[Target, ...]
-    estimate: Estimate
+    cost: Cost
     left_out: dict[str, tuple[str, ...]]
     """Target -> settings that its dialect has no place for."""
 
@@ -76,35 +59,29 @@ class Recorded:
     source: Source
     target: str | None
     """Name or URL that it went to, where that can be gone to again."""
-    tokens: int | None
-    """What the endpoint said it used; None: it said nothing."""
-    sent_ms: float
-    received_ms: float
 
     @property
     def suggestions(self) -> list[str]:
-        """Settings that can be changed, each as `PATH=VALUE` with the value it had, the innermost only."""
-        return list(suggest(self.source.plan.configurations))
+        """Settings that can be changed, those that were told first, each as `PATH=VALUE` with the value it had."""
+        from replay.settable import settable_paths
+
+        told = list(suggest(self.source.plan.configurations))
+        known = {line.partition("=")[0] for line in told}
+        others = (
+            path for path in settable_paths(self.source) if not any(f"{it}.".startswith(f"{path}.") for it in known)
+        )
+        return [*told, *(f"{path}=" for path in others)]
 
 
 def read_recorded(root: Root, session_id: str) -> Recorded:
     """Read a recording; raises `UsageProblem` where there is nothing to replay."""
     from capture.recording.reader import open_recording
-    from replay.matrix import prepare
+    from replay.source import prepare
 
-    recording = open_recording(root, session_id)
-    row = recording.session
-    source = prepare(recording)
+    source = prepare(open_recording(root, session_id))
     if not source.plan.steps:
         raise UsageProblem(f"recording {session_id} holds no message of its client: there is nothing to replay")
-    used = [row["input_tokens"], row["output_tokens"]]
-    return Recorded(
-        source=source,
-        target=row["target"],
-        tokens=None if None in used else sum(used),
-        sent_ms=row["audio_in_ms"] or 0.0,
-        received_ms=row["audio_out_ms"] or 0.0,
-    )
+    return Recorded(source=source, target=source.recording.target)
 
 
 def known_targets(recorded: Recorded) -> list[Target]:
@@ -121,7 +98,8 @@ def plan_replay(recorded: Recorded, form: ReplayForm) -> PlannedReplay:
 
     Raises `UsageProblem` with what is missing or wrong.
     """
-    from replay.matrix import plan_jobs, plan_run
+    from replay.matrix import estimate_run
+    from replay.run_request import RunRequest, lay_out
     from replay.transposition import left_out
 
     if not form.targets:
@@ -130,44 +108,41 @@ def plan_replay(recorded: Recorded, form: ReplayForm) -> PlannedReplay:
         raise UsageProblem(f"trials are 1 to {MOST_TRIALS}")
     known = load_targets()
     targets = tuple(resolve_target(name, known) for name in form.targets)
-    settings, variations, unset = read_changes(form.changes)
-    run = plan_run(
-        [recorded.source],
-        targets,
-        variations=variations,
-        settings=settings,
-        unset=unset,
+    changes = sort_changes(form.changes)
+    request = RunRequest(
+        sessions=[recorded.source.recording.session_id],
+        to=list(form.targets),
         trials=form.trials,
         concurrency=CONCURRENCY,
+        settings=changes["settings"],
+        vary=changes["vary"],
+        unset=changes["unset"],
     )
-    jobs = plan_jobs(run, [recorded.source], targets)
-    nowhere = {job.target.name: tuple(left_out(list(job.plan.changes))) for job in jobs if job.trial == 1}
-    return PlannedReplay(run, jobs, targets, estimate(recorded, jobs, run.concurrency), nowhere)
+    planned = lay_out(request, [recorded.source], targets)
+    nowhere = {job.target.name: tuple(left_out(list(job.plan.changes))) for job in planned.jobs if job.trial == 1}
+    return PlannedReplay(planned.run, planned.jobs, targets, estimate_run(planned.jobs), nowhere)
 
 
-def read_changes(changes: Sequence[str]) -> tuple[dict[str, Any], list[Any], list[str]]:
-    """Read changes as settings, variations and what is taken out; raises `UsageProblem`."""
-    from replay.matrix import Variation
+def sort_changes(changes: Sequence[str]) -> dict[str, list[str]]:
+    """Tell what of the changes is set, what varied, and what taken out, as the command's options take it.
 
-    settings: dict[str, Any] = {}
-    variations: list[Any] = []
-    unset: list[str] = []
+    Raises `UsageProblem` for what is none of them.
+    """
+    sorted_out: dict[str, list[str]] = {"settings": [], "vary": [], "unset": []}
+    changed: set[str] = set()
     for change in changes:
         path, equals, listed = change.partition("=")
         path = path.strip()
         if not equals and path.startswith("-") and path[1:].strip():
-            unset.append(path[1:].strip())
+            sorted_out["unset"].append(path[1:].strip())
             continue
         if not equals or not path or not listed.strip():
             raise UsageProblem(f"{change!r} changes nothing: write PATH=VALUE, PATH=A,B or -PATH")
-        if path in settings or any(variation.path == path for variation in variations):
+        if path in changed:
             raise UsageProblem(f"{path} is changed twice")
-        values = parse_values(listed)
-        if len(values) > 1:
-            variations.append(Variation(path, tuple(values)))
-        else:
-            settings[path] = values[0] if values else parse_value(listed)
-    return settings, variations, unset
+        changed.add(path)
+        sorted_out["vary" if len(parse_values(listed)) > 1 else "settings"].append(change)
+    return sorted_out
 
 
 def shell_command(session_id: str, form: ReplayForm, root: Root) -> str:
@@ -175,31 +150,15 @@ def shell_command(session_id: str, form: ReplayForm, root: Root) -> str:
 
     Raises `UsageProblem` for changes that cannot be read.
     """
-    settings, variations, unset = read_changes(form.changes)
+    changes = sort_changes(form.changes)
     words = ["wiretape", "replay", "run", session_id]
     words += [word for target in form.targets for word in ("--to", target)]
-    for change in form.changes:
-        path = change.partition("=")[0].strip()
-        if path in settings or any(variation.path == path for variation in variations):
-            words += ["--set" if path in settings else "--vary", change]
-    words += [word for path in unset for word in ("--unset", path)]
+    for option, name in (("--set", "settings"), ("--vary", "vary"), ("--unset", "unset")):
+        words += [word for change in changes[name] for word in (option, change)]
     words += ["--trials", str(form.trials)]
     if str(root.path) != "recordings":
         words += ["--recordings", str(root.path)]
     return shlex.join(words)
-
-
-def estimate(recorded: Recorded, jobs: Sequence[Job], concurrency: int) -> Estimate:
-    """Reckon what trials will send: the time is that of their plans, the tokens those of the recording."""
-    sessions = len(jobs)
-    seconds = sum(job.plan.duration_ns for job in jobs) / 1e9
-    about_s = (seconds + _ANSWER_S * sessions) / max(1, min(concurrency, sessions))
-    tokens, source = recorded.tokens, "what the recording used"
-    if not tokens:
-        sent = recorded.sent_ms / 60_000 * _TOKENS_A_MINUTE_SENT
-        tokens = round(sent + recorded.received_ms / 60_000 * _TOKENS_A_MINUTE_RECEIVED)
-        source = "its minutes of audio, instructions and history not counted"
-    return Estimate(sessions, seconds / 60, about_s / 60, tokens * sessions, source)
 
 
 def run_matrix_of(run: Run) -> FailureMatrix:

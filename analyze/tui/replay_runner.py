@@ -16,7 +16,8 @@ from capture.recording.root import Root
 from replay.runs import Run, Trial
 
 if TYPE_CHECKING:
-    from replay.matrix import Job
+    from replay.attempts import Job
+    from replay.trials import Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class ReplayRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
-        self._told: list[asyncio.Future[None]] = []
 
     def play(self) -> Run:
         """Play all trials, recorded into the root; give the run, interrupted where it was cancelled.
@@ -80,11 +80,17 @@ class ReplayRunner:
                 return
         recorder = Recorder(self._root)
         try:
-            await run_matrix(self._planned.run, self._planned.jobs, self._root, recorder, on_progress=self._note)
+            await run_matrix(
+                self._planned.run,
+                self._planned.jobs,
+                self._root,
+                recorder,
+                on_progress=self._note,
+                on_pause=self._note_pause,
+            )
         finally:
             with self._lock:
                 self._loop = self._task = None
-            await asyncio.gather(*self._told)
             # It waits for what is still to be sealed.
             await asyncio.to_thread(recorder.close)
 
@@ -92,13 +98,15 @@ class ReplayRunner:
         if trial is None:
             self._on_progress(TrialProgress(job.cell.cell, job.trial, None))
             return
-        # The row is read elsewhere: the other trials of this loop have their sends to make.
-        told = asyncio.get_running_loop().run_in_executor(None, self._tell, job.cell.cell, trial)
-        self._told.append(told)
+        pacing_ms = None if trial.pacing_us is None else trial.pacing_us / 1000
+        told = TrialProgress(job.cell.cell, job.trial, trial.outcome, trial.session_id, trial.note, pacing_ms)
+        self._on_progress(told)
 
-    def _tell(self, cell: str, trial: Trial) -> None:
-        pacing_ms = pacing_of(self._root, trial.session_id)
-        self._on_progress(TrialProgress(cell, trial.trial, trial.outcome, trial.session_id, trial.note, pacing_ms))
+    def _note_pause(self, pause: Pause) -> None:
+        from replay.narrator import say_pause
+
+        job = pause.job
+        self._on_progress(TrialProgress(job.cell.cell, job.trial, None, pause.session_id, say_pause(pause).strip()))
 
 
 def _start_tracker() -> None:
@@ -108,15 +116,3 @@ def _start_tracker() -> None:
     """
     with redirect_stderr(sys.__stderr__):
         resource_tracker.ensure_running()
-
-
-def pacing_of(root: Root, session_id: str) -> float | None:
-    """Read how well a replay kept its times: the median deviation in milliseconds."""
-    from capture.errors import UsageProblem
-    from capture.recording.reader import open_recording
-
-    try:
-        deviation_us = open_recording(root, session_id).session["pacing_p50_us"]
-    except UsageProblem:
-        return None
-    return None if deviation_us is None else deviation_us / 1000

@@ -50,19 +50,19 @@ class Child:
         """Process id."""
         return self._process.pid
 
-    def line(self) -> str:
+    def line(self, within_s: float = _ANSWER_S) -> str:
         """Wait for a line of its output; RuntimeError with its last words where there is none."""
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as ready:
             ready.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline().decode() if ready.select(_ANSWER_S) else ""
+            line = self._process.stdout.readline().decode() if ready.select(within_s) else ""
         if not line:
             raise RuntimeError(f"{self._process.args!r} fell silent: {self._errors.read_text()[-2000:]}")
         return line.strip()
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self, within_s: float = _ANSWER_S) -> dict[str, Any]:
         """Wait for a line of JSON."""
-        answer: dict[str, Any] = json.loads(self.line())
+        answer: dict[str, Any] = json.loads(self.line(within_s))
         return answer
 
     def ask(self, *words: object) -> dict[str, Any]:

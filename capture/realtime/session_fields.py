@@ -38,6 +38,16 @@ PARTS: Mapping[str, str] = {"text": "output_text", "audio": "output_audio"}
 """Beta type of an assistant's content -> its GA type; everybody else's content has the same types in both."""
 PART_NAMES: Mapping[str, str] = {ga: beta for beta, ga in PARTS.items()}
 
+PARTS_OF_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "input_audio_transcription": ("model", "language", "prompt"),
+    "input_audio_noise_reduction": ("type",),
+    "turn_detection": (
+        *("type", "threshold", "prefix_padding_ms", "silence_duration_ms", "eagerness"),
+        *("create_response", "interrupt_response"),
+    ),
+}
+"""Beta field of a session -> what the object there holds, the same in both dialects."""
+
 BETA_ONLY = ("temperature", "client_secret")
 """Fields of a beta session or response that GA has nothing for."""
 GA_ONLY = (
@@ -52,3 +62,10 @@ GA_ONLY = (
     "parallel_tool_calls",
 )
 """Paths of a GA session or response that beta has nothing for."""
+
+
+def documented_paths(dialect: str) -> list[str]:
+    """List the paths of all settings that sessions of a dialect take, `ga` or `beta`, whatever one of them was told."""
+    parts = {f"{name}.{part}": f"{SESSION_PATHS[name]}.{part}" for name, of in PARTS_OF_SETTINGS.items() for part in of}
+    paths = {**SESSION_PATHS, **parts}
+    return [*paths, *BETA_ONLY] if dialect == "beta" else ["type", *paths.values(), *GA_ONLY]

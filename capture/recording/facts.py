@@ -126,6 +126,8 @@ class SessionEnd(msgspec.Struct, kw_only=True, omit_defaults=True, tag="end"):
     pacing_p50_us: float | None = None
     pacing_p99_us: float | None = None
     drift_us: float | None = None
+    clock_shift_p50_ms: float | None = None
+    clock_shift_max_ms: float | None = None
 
 
 Fact = SessionFacts | HandshakeRequest | HandshakeResponse | Divergence | Rewrite | SessionEnd

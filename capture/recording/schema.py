@@ -108,6 +108,8 @@ SESSIONS = pa.schema(
         ("expires_at", _AT),
         ("not_honoured", pa.list_(pa.string())),
         ("turn_latencies", pa.list_(TURN_LATENCIES)),
+        ("clock_shift_p50_ms", pa.float64()),
+        ("clock_shift_max_ms", pa.float64()),
     ]
 )
 

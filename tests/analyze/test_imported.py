@@ -16,7 +16,7 @@ from analyze.tui.payload import event_lines
 from capture.importers.importing import Importer
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
-from replay.plan import make_plan
+from replay.planning import make_plan
 
 Json = dict[str, Any]
 

@@ -1,9 +1,22 @@
+"""Runs of replay: listed, found, and put together from what each session says of itself."""
+
 from __future__ import annotations
 
-from analyze.runs import list_runs
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from analyze.runs import find_run, list_runs
 from analyze.store import open_store
+from capture.errors import UsageProblem
 from capture.recording.root import Root
-from tests.analyze.conftest import Trace
+from replay.runs import Run, encode_run, save_run
+from replay.verdict import read_verdict
+from tests.analyze.conftest import FAILED_KEY, Trace
+
+MODEL = "session.audio.input.transcription.model"
+FAILED = {"outcome": "failed", "failure_keys": [FAILED_KEY]}
 
 
 def test_runs_are_read_off_their_sessions(root: Root) -> None:
@@ -16,3 +29,55 @@ def test_runs_are_read_off_their_sessions(root: Root) -> None:
     assert (newest.run_id, newest.trials) == ("r2", 1)
     assert (oldest.cells, oldest.trials, oldest.failed, oldest.ok, oldest.not_counted) == (2, 3, 1, 1, 1)
     assert oldest.replay_of == ("x",)
+
+
+def replays(root: Root, run_id: str, hour: int, target: str, outcome: str, of: str, **more: object) -> None:
+    for number in range(6):
+        trial = {"role": "replayed", "run_id": run_id, "replay_of": of, "target": target, "region": target, "block": 1}
+        ended = FAILED if outcome == "failed" else {}
+        Trace(f"20260213T{hour:02}000{number}-0000000a", trial | {"trial_outcome": outcome} | ended | more).write(root)
+
+
+def test_several_runs_are_one_and_a_run_without_a_file_is_read_off_its_sessions(
+    root: Root, failed_session: str
+) -> None:
+    overrides = json.dumps({MODEL: "whisper-1"})
+    replays(root, "r20260213T080000-0001", 8, "azure-eastus2", "failed", failed_session)
+    replays(root, "r20260213T090000-0002", 9, "azure-eastus2", "ok", failed_session, overrides=overrides)
+    replays(root, "r20260213T100000-0003", 10, "azure-sweden", "ok", failed_session)
+    with open_store(root) as store:
+        verdict = read_verdict(
+            find_run(store, ["r20260213T080000-0001", "r20260213T090000-0002", "r20260213T100000-0003"])
+        )
+        alone = find_run(store, ["r20260213T100000-0003"])
+        with pytest.raises(UsageProblem, match="there are no runs"):
+            find_run(store, ["last"])
+    assert verdict.pattern == "combination"
+    assert verdict.session_id == failed_session
+    # What the recording asked for is read from the recording.
+    assert "fails at azure-eastus2 with gpt-4o-transcribe, 6/6;" in verdict.sentence
+    assert "The trials are those of three runs (r20260213T080000-0001, " in verdict.sentence
+    assert [(cell.cell, len(cell.trials)) for cell in alone.cells] == [("azure-sweden", 6)]
+
+
+def test_sessions_that_somebody_tagged_are_a_run(root: Root) -> None:
+    for number in range(14):
+        where = "sweden" if number % 2 else "eastus2"
+        failed = {} if number % 2 else FAILED
+        Trace(f"20260213T0800{number:02}-0000000a", {"target": where, "tags": [("run", "monday")]} | failed).write(root)
+    with open_store(root) as store:
+        verdict = read_verdict(find_run(store, ["monday"]))
+    assert verdict.pattern == "one_axis"
+    assert verdict.sentence.startswith(
+        "With these calls transcription fails at eastus2, 6/6; 0/7 at sweden: it is the target"
+    )
+
+
+def test_an_adaptive_run_is_not_put_together_with_others(root: Root, failed_session: str) -> None:
+    replays(root, "r20260213T080000-0001", 8, "azure-eastus2", "failed", failed_session)
+    started = datetime(2026, 2, 13, tzinfo=UTC)
+    run_id = "r20260213T070000-0000"
+    run = Run(run_id=run_id, started_at=started, recordings=[], axes=[], cells=[], trials=9, design="adaptive")
+    save_run(root, run_id, encode_run(run))
+    with open_store(root) as store, pytest.raises(UsageProblem, match="is of `replay isolate`"):
+        find_run(store, [run_id, "r20260213T080000-0001"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from capture.arguments import parse_listen, parse_redactions, parse_setting, parse_values
+from capture.arguments import parse_listen, parse_redactions, parse_setting, parse_speed, parse_values
 from capture.errors import UsageProblem
 
 
@@ -103,3 +104,14 @@ def test_rules_are_read_in_any_thread() -> None:
 )
 def test_values_in_a_row_are_json_or_bare_words(listed: str, values: list[object]) -> None:
     assert parse_values(listed) == values
+
+
+@pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("max", math.inf)])
+def test_a_speed_is_a_number_or_max(text: str, speed: float) -> None:
+    assert parse_speed(text) == speed
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan", "fast"])
+def test_other_speeds_are_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="a number above 0, or max"):
+        parse_speed(text)

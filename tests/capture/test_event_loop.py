@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from capture.event_loop import choose_loop, spare_the_loop
+from capture.event_loop import choose_loop, pass_over_the_heap, spare_the_loop
 
 
 @pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed")
@@ -35,3 +35,10 @@ def test_the_collector_passes_over_what_stands_and_does_not_come_with_every_few_
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_for_a_while_the_collector_passes_over_what_stands_and_then_no_more() -> None:
+    before = gc.get_freeze_count()
+    with pass_over_the_heap():
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() == 0

@@ -246,3 +246,8 @@ def test_an_answer_of_our_own_is_plain_text_that_says_why() -> None:
     answer = plain_response(502, "wiretape: nobody there")
     assert answer.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
     assert answer.endswith(b"Connection: close\r\n\r\nwiretape: nobody there\n")
+
+
+def test_a_gateway_s_key_replaces_the_client_s_own() -> None:
+    upstream = rewrite_request(upgrade("X-Gateway-Key: theirs"), Target("t", "wss://gw"), [("x-gateway-key", "ours")])
+    assert [value for name, value in upstream.head.headers if name.lower() == "x-gateway-key"] == ["ours"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -13,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.errors import UsageProblem
-from capture.targets import CONFIG_VARIABLE, Target, _entra_tokens, load_targets, resolve_target
+from capture.targets import CONFIG_VARIABLE, Target, load_targets, resolve_target
 
 CONFIGURATION = """
 [targets.azure-eastus2]
@@ -173,73 +170,53 @@ def test_the_processs_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPat
     assert target.credential_headers() == [("Authorization", "Bearer secret")]
 
 
-class Credential:
-    """Stands in for azure-identity's credential, which asks the network."""
+# Further keys, such as a gateway's
 
-    made = 0
-    failure: Exception | None = None
-
-    def __init__(self) -> None:
-        type(self).made += 1
-
-    def get_token(self, scope: str) -> SimpleNamespace:
-        if self.failure is not None:
-            raise self.failure
-        return SimpleNamespace(token=f"token for {scope}")
+GATEWAY = Target(
+    name="apim",
+    url="wss://gw.example",
+    provider="azure",
+    api_key_env="KEY",
+    headers_env={"Ocp-Apim-Subscription-Key": "SUB"},
+)
 
 
-@pytest.fixture
-def credential(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Credential]]:
-    """Put a stand-in in the place of azure-identity, and forget it afterwards."""
-    identity = ModuleType("azure.identity")
-    identity.DefaultAzureCredential = Credential  # type: ignore[attr-defined]
-    identity.get_bearer_token_provider = lambda made, scope: lambda: made.get_token(scope).token  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "azure", ModuleType("azure"))
-    monkeypatch.setitem(sys.modules, "azure.identity", identity)
-    monkeypatch.setattr(Credential, "made", 0)
-    _entra_tokens.cache_clear()
-    yield Credential
-    _entra_tokens.cache_clear()
+def test_a_gateway_gets_a_key_of_its_own_beside_the_endpoint_s() -> None:
+    assert GATEWAY.credential_headers({"KEY": "k", "SUB": "s"}) == [
+        ("api-key", "k"),
+        ("Ocp-Apim-Subscription-Key", "s"),
+    ]
+    with pytest.raises(UsageProblem, match="set the environment variable SUB"):
+        GATEWAY.credential_headers({"KEY": "k"})
+    alone = Target(name="apim", url="wss://gw.example", headers_env={"x-gateway-token": "SUB"})
+    assert alone.credential_headers({"SUB": "s"}) == [("x-gateway-token", "s")]
 
 
-ENTRA = Target(name="azure-eu", url="wss://x.openai.azure.com", auth="entra")
-
-
-def test_entra_asks_for_a_token_of_azures_ai_services(credential: type[Credential]) -> None:
-    assert ENTRA.credential_headers({}) == [("Authorization", "Bearer token for https://ai.azure.com/.default")]
-
-
-def test_one_credential_serves_every_connection_to_every_target(credential: type[Credential]) -> None:
-    for name in ("eu", "us", "eu"):
-        Target(name=name, url="wss://x.openai.azure.com", auth="entra").credential_headers({})
-    assert credential.made == 1
+def test_a_key_of_the_query_comes_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(name="own", url="wss://h/p", query={"v": "2"}, query_env={"token": "OWN_TOKEN"})
+    monkeypatch.delenv("OWN_TOKEN", raising=False)
+    assert target.request_url("/q?token=theirs&x=1") == "wss://h/p?token=theirs&x=1&v=2"
+    with pytest.raises(UsageProblem, match="set the environment variable OWN_TOKEN"):
+        target.credential_headers()
+    monkeypatch.setenv("OWN_TOKEN", "a b")
+    assert target.request_url("/q?token=theirs&x=1") == "wss://h/p?x=1&v=2&token=a+b"
+    assert target.credential_headers() == []
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("url", "provider", "is_azure"),
     [
-        ("no credential was found\nAttempted credentials:\n\tEnvironmentCredential: none", "no credential was found"),
-        ("failed\n\tEnvironmentCredential: AADSTS7000215: Invalid client secret", "AADSTS7000215"),
-        ("", "RuntimeError"),
+        ("wss://x.openai.azure.com", None, True),
+        ("wss://x.openai.azure.us", None, True),
+        ("wss://gateway.example", "azure", True),
+        ("wss://x.openai.azure.com", "other", False),
+        ("wss://azure.com.example", None, False),
     ],
 )
-def test_a_token_that_entra_refuses_says_how_to_sign_in(
-    credential: type[Credential], monkeypatch: pytest.MonkeyPatch, said: str, told: str
-) -> None:
-    monkeypatch.setattr(credential, "failure", RuntimeError(said))
-    with pytest.raises(
-        UsageProblem, match=rf"target azure-eu gets no token from Entra: .*`az login`.*{told}"
-    ) as problem:
-        ENTRA.credential_headers({})
-    assert "\n" not in str(problem.value)
-
-
-def test_entra_without_its_package_says_what_to_install(
-    credential: type[Credential], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "azure.identity", None)
-    with pytest.raises(UsageProblem, match=r"pip install 'wiretape\[entra\]'"):
-        ENTRA.credential_headers({})
+def test_azure_is_told_by_its_host_or_by_the_file(url: str, provider: str | None, is_azure: bool) -> None:
+    target = Target(name="t", url=url, provider=provider, api_key_env="KEY")
+    assert target.is_azure == is_azure
+    assert target.credential_headers({"KEY": "k"})[0][0] == ("api-key" if is_azure else "Authorization")
 
 
 # wiretape.toml
@@ -309,6 +286,10 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
         ('[targets.a]\nurl = "ws://h:99999"', "target a: 'ws://h:99999' is no URL"),
         ('[targets.a]\nurl = "ws://[::1"', "target a: .* is no URL"),
         ('[targets.a]\nurl = "ws://me:secret@h"', "target a: a URL must hold no password"),
+        ('[targets.a]\nurl = "ws://h"\nheaders = { api-key = "k" }', r'headers_env = \{ "api-key" = "VARIABLE" \}'),
+        ('[targets.a]\nurl = "ws://h"\nquery = { api-key = "k" }', r'query_env = \{ "api-key" = "VARIABLE" \}'),
+        ('[targets.a]\nurl = "ws://h"\nheaders_env = { X-Note = "V" }', "X-Note would be recorded"),
+        ('[targets.a]\nurl = "ws://h"\nquery_env = { note = "V" }', "note would be recorded"),
     ],
 )
 def test_a_fault_in_the_file_is_named_with_its_place(configuration: Path, text: str, complaint: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from openai.types.beta.realtime import RealtimeClientEvent as BetaEvent
 from openai.types.realtime import RealtimeClientEvent as GaEvent
 from pydantic import TypeAdapter
 
@@ -16,10 +15,12 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from replay.matrix import plan_jobs, plan_run, prepare, run_matrix
+from replay.matrix import plan_jobs, plan_run, run_matrix
 from replay.runs import Trial
 from replay.simulator import load_scenario
+from replay.source import prepare
 from replay.staging import stage
+from tests.replay.sent_events import validate_sent
 
 pytestmark = pytest.mark.slow
 
@@ -101,10 +102,11 @@ async def test_what_depends_on_the_endpoint_is_found_in_the_other_dialect(
     async with simulate(scenario) as simulator:
         trial, again = await replayed(recording, preview(simulator.origin), recorder)
     assert (trial.outcome, trial.note) == ("ok", "")
-    assert rows(root, "divergences", trial.session_id) == []
+    # At twice the speed the caller cuts into what the endpoint, whose clock is not sped up, is still generating.
+    told = {row["kind"] for row in rows(root, "divergences", trial.session_id)}
+    assert told <= ({"barge_in_otherwise"} if scenario == "healthy_barge_in" else set())
     assert [event["type"] for event in sent(again)] == [event["type"] for event in sent(recording)]
-    for event in sent(again):
-        TypeAdapter(BetaEvent).validate_python(event)
+    assert validate_sent(again) == sent(again)
     assert not [m for m in again.messages() if m.type == "error"]
 
 

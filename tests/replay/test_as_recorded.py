@@ -10,7 +10,8 @@ from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.as_recorded import obstacles, refuse
 from replay.client import Upgrade
-from replay.plan import adapt, make_plan
+from replay.plan import adapt
+from replay.planning import make_plan
 
 MODEL = "session.audio.input.transcription.model"
 GA_UPDATE = {

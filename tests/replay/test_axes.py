@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from capture.errors import UsageProblem
 from capture.targets import Target
+from replay.adaptation import asked_by
 from replay.axes import Choice, Known, choose_target, list_choices, parse_axis
 from replay.client import Upgrade
-from replay.matrix import Source
-from replay.plan import make_plan
-from replay.runs import DROPPED, RunRecording
+from replay.planning import make_plan
+from replay.runs import DROPPED, RunCell, RunRecording
+from replay.source import Source
 
 EAST = Target(name="eastus2", url="wss://east.example/openai/v1/realtime", model="rt", region="eastus2")
 WEST = Target(name="westus", url="wss://west.example/openai/v1/realtime", model="rt", region="westus")
@@ -55,6 +58,13 @@ def choices(source: Source, *targets: Target, axes: tuple[str, ...] = ()) -> dic
     for choice in list_choices(Known(source, EAST, targets, dict(map(parse_axis, axes)))):
         found.setdefault(choice.axis, []).append(choice.value)
     return found
+
+
+def url_of(known: Known, *chosen: Choice) -> str:
+    target = choose_target(known, chosen)
+    overrides = {path: value for choice in chosen for path, value in choice.overrides.items()}
+    asked = asked_by(RunCell(cell="c", session_id="s", target=target.name, overrides=overrides), known.source, target)
+    return asked.target.request_url(asked.upgrade.path_and_query)
 
 
 def test_every_other_target_a_contrast_and_every_option_that_was_set_the_likely_ones_first(source: Source) -> None:
@@ -104,17 +114,61 @@ def test_a_deployment_name_is_the_model_it_deploys(source: Source) -> None:
 def test_a_model_is_asked_for_in_the_url_and_at_another_target_too(source: Source) -> None:
     known = Known(source, EAST, (WEST,), {"model": ("other",)})
     by_axis = {choice.axis: choice for choice in list_choices(known)}
-    path = source.upgrade.path_and_query
     assert choose_target(known, []) is EAST
-    assert choose_target(known, [by_axis["model"]]).request_url(path).endswith("/realtime?model=other")
-    both = choose_target(known, [by_axis["target"], by_axis["model"]])
-    assert both.request_url(path) == "wss://west.example/openai/v1/realtime?model=other"
+    assert url_of(known, by_axis["model"]).endswith("/realtime?model=other")
+    assert url_of(known, by_axis["target"], by_axis["model"]) == "wss://west.example/openai/v1/realtime?model=other"
 
 
 def test_a_transcription_session_takes_no_model_in_its_url(source: Source) -> None:
     target = Target(name="t", url="wss://east.example/v1/realtime?intent=transcription")
     with pytest.raises(UsageProblem, match="takes no model in its URL"):
         list_choices(Known(source, target, (), {"model": ("other",)}))
+
+
+def test_responses_the_connection_the_audio_and_the_dialect_are_axes_where_they_are_named(
+    source: Source, script: Any
+) -> None:
+    script.client({"type": "response.create", "response": {"instructions": "Be brief."}}, 20)
+    recording = msgspec.structs.replace(source.recording, dialect="ga")
+    source = replace(source, plan=make_plan(script.messages), recording=recording)
+    axes = (
+        *("transcription_model=none", "response.instructions=Sing.", "connection.query.feature=x"),
+        *("audio=recorded,silence,noise:20", "dialect=ga,beta", "connection.model=mini"),
+    )
+    assert choices(source, axes=axes) == {
+        "model": ["mini"],
+        "dialect": ["beta"],
+        "audio": ["silence", "noise:20"],
+        f"{INPUT}.transcription.language": [DROPPED],
+        "session.instructions": [DROPPED],
+        "session.audio.output.voice": [DROPPED],
+        "response.instructions": ["Sing."],
+        "connection.query.feature": ["x"],
+    }
+    assert choices(source, axes=("transcription_model=none", "options=response.instructions")) == {
+        "response.instructions": [DROPPED]
+    }
+    for refused in ("response.instruction=x", "connection.query.api-key=x", "dialect=gamma", "audio=noise:loud"):
+        with pytest.raises(UsageProblem):
+            choices(source, axes=(refused,))
+
+
+def test_a_target_that_differs_from_the_recorded_one_in_its_dialect_alone_varies_that(source: Source) -> None:
+    source = replace(source, recording=msgspec.structs.replace(source.recording, dialect="ga"))
+    old = Target(name="old", url="wss://east.example/openai/realtime", model="rt", region="eastus2", dialect="beta")
+    found = list_choices(Known(source, EAST, (old, WEST), {"transcription_model": (), "options": ()}))
+    assert [(choice.axis, choice.value, choice.target) for choice in found] == [
+        ("target", "westus", WEST),
+        ("dialect", "beta", old),
+    ]
+
+
+def test_what_the_failure_points_to_is_tried_first(source: Source) -> None:
+    blamed = msgspec.structs.replace(source.recording, blamed=["session.audio.output.voice", f"{INPUT}.turn_detection"])
+    found = choices(replace(source, recording=blamed), WEST)
+    # Without the error, turn detection is as it would be unasked, and no option to leave out.
+    assert f"{INPUT}.turn_detection" not in choices(source, WEST)
+    assert list(found)[:3] == [f"{INPUT}.turn_detection", "session.audio.output.voice", "target"]
 
 
 def test_a_choice_is_named_in_words() -> None:

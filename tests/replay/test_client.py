@@ -15,9 +15,14 @@ from capture.recorder import Recorder
 from capture.recording.facts import ReplayFacts
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
+from capture.sealing import Sealer
 from capture.targets import Target
 from replay.client import Played, Upgrade, play, read_upgrade
-from replay.plan import adapt, make_plan
+from replay.plan import adapt
+from replay.planning import make_plan
+from replay.simulator import load_scenario
+from replay.staging import stage
+from tests.replay.sent_events import validate_sent
 
 pytestmark = pytest.mark.slow
 
@@ -184,6 +189,26 @@ async def test_an_endpoint_that_hangs_up_early_is_a_divergence(script: Any, reco
     assert sealed.trial_outcome == "failed_otherwise"
     [row] = _rows(recorder.root, "divergences", played.session_id)
     assert (row["kind"], row["expected"]) == ("closed_early", "1 more messages to send")
+
+
+async def test_a_turn_is_closed_by_silence_where_the_vad_needs_more_of_it_and_a_tool_call_is_waited_for(
+    simulate: Any, recorder: Recorder, root: Root
+) -> None:
+    staged = await stage(load_scenario("healthy_tools"), root, speed=8, sealer=Sealer(root, in_process=True))
+    recording = open_recording(root, staged.session_ids[0])
+    patient = {"type": "server_vad", "silence_duration_ms": 1500}
+    plan = adapt(make_plan(recording.messages()), {"session.audio.input.turn_detection": patient})
+    async with simulate("healthy_tools") as simulator:
+        target, *_ = simulator.targets("gpt-realtime")
+        upgrade = read_upgrade(recording.session)
+        played = await play(plan, target, recorder, replay=facts_of(recording), upgrade=upgrade, speed=4)
+        await asyncio.wrap_future(played.sealed)
+    assert (played.end_reason, played.divergences) == ("completed", 0)
+    again = open_recording(root, played.session_id)
+    types = [event["type"] for event in validate_sent(again)]
+    assert types == ["session.update", "conversation.item.create", "response.create"]
+    assert "pause" in [row["kind"] for row in _rows(root, "rewrites", played.session_id)]
+    assert again.session["turns"] == 1
 
 
 def test_a_replay_repeats_of_the_handshake_what_is_about_the_protocol() -> None:

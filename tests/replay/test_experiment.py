@@ -133,6 +133,25 @@ def test_a_failure_that_goes_away_is_not_pinned_on_anything() -> None:
     assert len(rare.baseline) == 24
 
 
+def test_a_failure_that_only_pauses_sends_it_back_to_the_blocks() -> None:
+    fails = takes("target")
+    found = explore(lambda changes, trial: 0.0 if 43 <= trial < 79 else fails(changes, trial), seed=1)
+    phases = [result.phase for result in found.results]
+    paused = phases.index("control")
+    # Six passes after seven failures look as if it had gone; the control says that it has not.
+    assert found.results[paused].outcome == "failed"
+    assert phases[paused + 1] == "blocks"
+    assert (ending(found), phases[-1]) == ("decided", "control")
+    assert implicated(found) == {"target"}
+    assert states(found) == {"implicated": 1, "ruled_out": 5}
+
+
+def test_a_few_passes_after_a_few_failures_are_no_sign_that_it_went_away() -> None:
+    # At 60 % four passes in a row come by chance, and six failures do not make it certain.
+    cleared = [ending(explore(takes("target", rate=0.6), seed)) for seed in range(RUNS)].count("cleared")
+    assert cleared <= int(binom.ppf(0.999, RUNS, 0.01))
+
+
 def test_the_control_is_long_enough_for_the_rate() -> None:
     found = explore(takes("target", rate=0.5), seed=3)
     assert found.phase("control")

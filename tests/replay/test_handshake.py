@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from capture.targets import Target
-from replay.handshake import Handshake, dialect_of_target, transpose_handshake
+from replay.handshake import Handshake, asked_in, dialect_of_target, transpose_handshake
 from replay.rewrite import Change
 
 PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
 AZURE_GA = "/openai/v1/realtime?model=gpt-realtime"
 OPENAI = "/v1/realtime?model=gpt-realtime"
 BETA_HEADER = ("openai-beta", "realtime=v1")
+
+
+VERSION = "api-version=2025-04-01-preview"
 
 
 def target(url: str, **more: Any) -> Target:
@@ -97,3 +100,27 @@ def test_a_target_s_own_path_gets_the_query_of_its_dialect() -> None:
     assert own.request_url(made.path_and_query) == (
         "wss://a.example/openai/realtime?deployment=ours&api-version=2025-04-01-preview"
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "dialect", "url"),
+    [
+        (
+            {"url": "wss://h/openai/v1/realtime"},
+            "beta",
+            "wss://h/openai/realtime?model=r&api-version=2025-04-01-preview",
+        ),
+        ({"url": "wss://h/openai/v1/realtime?model=m"}, "beta", f"wss://h/openai/realtime?{VERSION}&deployment=m"),
+        ({"url": "wss://h/openai/realtime", "query": {"api-version": "x"}}, "ga", "wss://h/openai/v1/realtime?model=r"),
+        ({"url": f"wss://h/openai/realtime?{VERSION}&deployment=d"}, "ga", "wss://h/openai/v1/realtime?model=d"),
+        ({"url": f"wss://h/openai/realtime?{VERSION}&deployment=d"}, "beta", None),
+        ({"url": "wss://h/v1/realtime"}, "beta", "wss://h/v1/realtime?model=r"),
+        ({"url": "wss://h"}, "beta", "wss://h/asked?model=r"),
+    ],
+)
+def test_a_target_is_asked_in_the_dialect_that_a_cell_wants(
+    table: dict[str, Any], dialect: Any, url: str | None
+) -> None:
+    asked = asked_in(target(**table), dialect)
+    assert asked.dialect == dialect
+    assert asked.request_url("/asked?model=r") == (url or table["url"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -12,16 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from capture.call import CallPlan, place_call
+from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
+from capture.targets import Target
 from replay.arms import BASELINE
+from replay.attempts import Job
 from replay.axes import Known, list_choices
+from replay.budget import Caps, spent_by
 from replay.experiment import Batch, Stop
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolation import read_experiment
-from replay.matrix import Job, prepare
+from replay.resuming import take_over
 from replay.runs import Trial, load_run
+from replay.source import prepare
 from replay.verdict import read_verdict
 
 SPEED = 50.0
@@ -55,7 +61,7 @@ async def test_a_model_that_fails_in_one_region_takes_both(
     assert [batch.phase for batch in batches] == ["opening", "blocks", "control"]
     verdict = read_verdict(isolation.run)
     assert verdict.pattern == "combination"
-    assert "6/6; 0/6 at swedencentral, 0/6 with whisper-1: it takes both." in verdict.sentence
+    assert "6/6; 0/6 with whisper-1, 0/6 at swedencentral: it takes both." in verdict.sentence
     table = pq.read_table(root.path / "sessions", columns=["run_id", "trial_kind", "block", "overrides"]).to_pylist()
     trials = [row for row in table if row["run_id"] == isolation.run.run_id]
     assert sorted({(row["trial_kind"], row["block"]) for row in trials if row["trial_kind"] != "variation"}) == [
@@ -75,7 +81,11 @@ async def test_an_option_that_is_refused_everywhere_is_found(
         await place_call(east, CallPlan(question_clip, "gpt-4o-transcribe", settings=settings), recorder)
         source = prepare(open_recording(root, list_session_ids(root)[-1]))
         assert source.recording.failure_keys
+        # The error names it, so it goes before the other target, and is the first that a verdict would have varied.
+        assert source.recording.blamed[0].startswith(NOISE)
+        assert next(iter(source.recording.options)).startswith(NOISE)
         known = Known(source, east, [sweden], {"transcription_model": ()})
+        assert [choice.axis for choice in list_choices(known)][:2] == [NOISE, "target"]
         isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
         _, decided = await isolate(isolation, root, recorder)
     assert decided == {"target": "ruled_out", "noise_reduction": "implicated"}
@@ -120,7 +130,7 @@ async def test_one_endpoint_has_no_more_trials_at_a_time_than_asked(
 
 
 @pytest.mark.slow
-async def test_a_cancelled_experiment_keeps_what_was_done(
+async def test_a_cancelled_experiment_keeps_what_was_done_and_goes_on_from_there(
     simulate: Any, call: Any, recorder: Recorder, root: Root
 ) -> None:
     async with simulate("transcription_model_path_failure") as simulator:
@@ -138,10 +148,23 @@ async def test_a_cancelled_experiment_keeps_what_was_done(
             running = tasks.create_task(run_isolation(isolation, root, recorder, on_progress=note))
             await in_blocks.wait()
             running.cancel()
-    kept = load_run(root, isolation.run.run_id)
-    assert kept.status == "interrupted"
-    assert kept.finished_trials >= 2
-    assert read_verdict(kept).pattern == "undecided"
+        kept = load_run(root, isolation.run.run_id)
+        before = kept.finished_trials
+        assert (kept.status, before >= 2) == ("interrupted", True)
+        assert read_verdict(kept).pattern == "undecided"
+        again = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
+        take_over(kept, again.run)
+        # Room for one block of three more, and not for a second.
+        budget = spent_by(again.run, Caps(max_sessions=before + 5))
+        assert await run_isolation(again, root, recorder, budget=budget) == Stop("max_sessions")
+        assert (again.run.status, again.run.finished_trials) == ("interrupted", before + 3)
+        await isolate(again, root, recorder)
+    assert load_run(root, kept.run_id) == again.run
+    assert read_verdict(again.run).pattern == "combination"
+    numbers = [[trial.trial for trial in cell.trials] for cell in again.run.cells]
+    assert all(len(set(of_cell)) == len(of_cell) for of_cell in numbers)
+    sessions = [{trial.session_id for cell in run.cells for trial in cell.trials} for run in (isolation.run, again.run)]
+    assert sessions[0] < sessions[1]
 
 
 @pytest.mark.slow
@@ -160,3 +183,13 @@ async def test_a_cell_that_changes_two_things_is_made_when_it_is_asked_for(
     assert "whisper-1" in str(job.plan.steps[0].content)
     [home] = isolation.jobs(Batch("control", 4, ((BASELINE,),), ""))
     assert (home.cell.cell, home.kind) == ("eastus2", "control")
+    asked = {"audio": ("noise:20",), "dialect": ("beta",), "transcription_model": (), "options": ()}
+    isolation = plan_isolation(named := Known(source, east, [], asked), list_choices(named), max_trials=100)
+    [spoken, heard] = read_experiment(isolation.run).singles
+    [both] = isolation.jobs(Batch("blocks", 1, (((*spoken, *heard),),), ""))
+    assert both.cell.overrides == {"dialect": "beta", "audio": "noise:20"}
+    assert "/openai/realtime?" in both.target.request_url(both.upgrade.path_and_query)
+    assert {"audio", "dialect"} <= {change.kind for change in both.plan.changes}
+    gemini = Target(name="g", url="wss://generativelanguage.googleapis.com/ws/x.BidiGenerateContent")
+    with pytest.raises(UsageProblem, match="target g cannot be replayed to: Gemini Live"):
+        plan_isolation(dataclasses.replace(named, targets=[gemini]), list_choices(named), max_trials=100)

@@ -18,9 +18,9 @@ from capture.recording.root import Root
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.client import Upgrade
 from replay.isolate_command import IsolateRequest, find_baseline, isolate
-from replay.matrix import Source
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.runs import RunRecording, load_run
+from replay.source import Source
 
 PROGRAM = """
 import sys
@@ -99,8 +99,8 @@ async def test_it_tells_what_it_tries_and_prints_the_verdict(
         "  1 failed",
         "blocks: 2 open, to 6 trials a cell",
         *[line for line in told if line in ("  6 failed, 12 ok", "  12 ok, 6 failed")],
-        "  implicated: target = swedencentral, 0/6 (baseline 6/6)",
         "  implicated: transcription model = whisper-1, 0/6 (baseline 6/6)",
+        "  implicated: target = swedencentral, 0/6 (baseline 6/6)",
         "control: does it still fail?",
         "  1 failed",
         "stopped: nothing more to decide, after 20 trials",
@@ -108,11 +108,11 @@ async def test_it_tells_what_it_tries_and_prints_the_verdict(
     assert told[-1] == f"tests, intervals, sessions: wiretape analyze verdict {saved.run_id}"
     printed = out.decode().splitlines()
     assert printed[0].startswith("With this session transcription fails at eastus2 with gpt-4o-transcribe, 6/6;")
-    assert printed[3].split() == ["target", "swedencentral", "0/6", "6/6", "implicated"]
+    assert printed[4].split() == ["target", "swedencentral", "0/6", "6/6", "implicated"]
 
 
 @pytest.mark.slow
-async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far(
+async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far_and_it_goes_on(
     simulate: Any, call: Any, configured: Any, root: Root
 ) -> None:
     async with simulate() as simulator:
@@ -122,10 +122,19 @@ async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far(
         await asyncio.wait_for(_until_blocks_began(root), 60)
         process.send_signal(signal.SIGINT)
         out, err = await process.communicate()
+        saved = load_run(root, "last")
+        # The caps are of the whole run: what is left of them is one block of three.
+        limit = str(saved.finished_trials + 3)
+        capped = await start(root, "--resume", "last", "--max-sessions", limit, "--concurrency", "8")
+        _, capped_err = await capped.communicate()
     assert process.returncode == 130, err.decode()
-    saved = load_run(root, "last")
-    assert saved.status == "interrupted"
-    assert f"interrupted: {saved.finished_trials} trials were done and are kept in run {saved.run_id}" in err.decode()
+    stopped = load_run(root, "last")
+    assert (saved.status, stopped.status, stopped.run_id) == ("interrupted", "interrupted", saved.run_id)
+    assert f"go on with: wiretape replay isolate --resume {saved.run_id}" in err.decode()
+    told = capped_err.decode()
+    assert f"run {saved.run_id} goes on after {saved.finished_trials} trials" in told
+    assert f"stopped: --max-sessions, the rest is open, after {stopped.finished_trials} trials" in told
+    assert saved.finished_trials <= stopped.finished_trials <= int(limit)
     printed = json.loads(out)
     assert (printed["status"], printed["pattern"]) == ("interrupted", "undecided")
     assert not list(root.journal.glob("*.journal"))
@@ -161,6 +170,7 @@ async def test_a_dry_run_shows_cells_changes_and_costs_and_sends_nothing(
     shown = capsys.readouterr()
     assert "eastus2 (baseline)" in shown.out
     assert "about 30 sessions" in shown.err
+    assert "output tokens (as the recorded responses used)" in shown.err
     assert "nothing was sent" in shown.err
     assert not root.runs.exists()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from replay.arms import BASELINE, Changes
@@ -14,15 +14,23 @@ SESSION = "20261123T011500-4f3a9c12"
 MODEL = "session.audio.input.transcription.model"
 NOISE = "session.audio.input.noise_reduction"
 HOME = {"target": "eastus2", MODEL: "gpt-4o-transcribe", NOISE: '{"type": "near_field"}'}
-OTHERS = {"target": "swedencentral", MODEL: "whisper-1", NOISE: "(left out)"}
+UNUSUAL = {"target": "eastus2", "audio": "recorded", "dialect": "ga"}
+"""Axes that a run varies only where it is asked to."""
+OTHERS = {
+    "target": "swedencentral",
+    MODEL: "whisper-1",
+    NOISE: "(left out)",
+    "audio": "/clips/good.flac",
+    "dialect": "beta",
+}
 FAILED = "conversation.item.input_audio_transcription.failed|server_error||"
 
 World = Callable[[set[str], int], TrialOutcome]
 """What comes of a trial, by the axes that it changes and by how many trials went before."""
 
 
-def cell_of(*changed: str) -> RunCell:
-    values = {axis: OTHERS[axis] if axis in changed else value for axis, value in HOME.items()}
+def cell_of(*changed: str, axes: Iterable[str] = HOME) -> RunCell:
+    values = {axis: OTHERS[axis] if axis in changed else (HOME | UNUSUAL)[axis] for axis in axes}
     name = " · ".join(changed) or "eastus2"
     region = target = values["target"]
     return RunCell(
@@ -30,7 +38,7 @@ def cell_of(*changed: str) -> RunCell:
     )
 
 
-def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None) -> Run:
+def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None, axes: Iterable[str] = HOME) -> Run:
     """Make the trials that the experiment asks for, in a world whose truth is known."""
     run = Run(
         run_id="r20261123T011500-3f2a",
@@ -46,8 +54,8 @@ def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None
                 dialect="ga",
             )
         ],
-        axes=[Axis(axis=axis, values=[HOME[axis], OTHERS[axis]]) for axis in HOME],
-        cells=[cell_of(), *(cell_of(axis) for axis in HOME)],
+        axes=[Axis(axis=axis, values=[(HOME | UNUSUAL)[axis], OTHERS[axis]]) for axis in axes],
+        cells=[cell_of(axes=axes), *(cell_of(axis, axes=axes) for axis in axes)],
         trials=max_trials,
         design="adaptive",
     )
@@ -64,7 +72,7 @@ def run_in(world: World, *, max_trials: int = 300, stop_after: int | None = None
 def _add(run: Run, changes: Changes, step: Batch, number: int, outcome: TrialOutcome) -> None:
     cell = next((cell for cell in run.cells if find_changes(run, cell, run.cells[0]) == changes), None)
     if cell is None:
-        cell = cell_of(*(axis for axis, _ in changes))
+        cell = cell_of(*(axis for axis, _ in changes), axes=[axis.axis for axis in run.axes])
         run.cells.append(cell)
     second = run.finished_trials
     cell.trials.append(
@@ -111,6 +119,19 @@ def test_opening_and_control_are_counted_apart_from_the_blocks() -> None:
     ]
     assert [cell.baseline for cell in reading.cells] == [True, False, False, False, False, False]
     assert phase_of(Trial(trial=1, block=0, session_id="s", outcome="ok")) == "opening"
+
+
+def test_a_control_in_the_midst_of_the_blocks_says_nothing_of_the_end() -> None:
+    fails = fails_unless("target")
+    run = run_in(lambda changed, made: "ok" if 25 <= made < 43 else fails(changed, made))
+    baseline = run.cells[0].trials
+    controls = [trial.block for trial in baseline if trial.kind == "control"]
+    reading = read_isolation(run)
+    assert len(controls) == 2
+    assert any(controls[0] < trial.block < controls[1] for trial in baseline)
+    assert reading.control.session_ids == (baseline[-1].session_id,)
+    [listed] = [cell for cell in reading.cells if cell.cell.endswith("(control)")]
+    assert len(listed.session_ids) == 2
 
 
 def test_every_decision_says_what_it_was_compared_with() -> None:

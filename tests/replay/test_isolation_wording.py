@@ -6,7 +6,7 @@ from replay.isolation import read_isolation
 from replay.isolation_wording import find_pattern, say
 from replay.runs import Run, TrialOutcome
 from replay.verdict import read_verdict
-from tests.replay.test_isolation import MODEL, NOISE, World, fails_unless, run_in
+from tests.replay.test_isolation import MODEL, NOISE, UNUSUAL, World, fails_unless, run_in
 
 
 def told(run: Run) -> tuple[str, str]:
@@ -117,3 +117,14 @@ def test_a_partial_cause_lowers_the_rate() -> None:
     pattern, sentence = tell(world, max_trials=1000)
     assert pattern == "one_axis"
     assert "which lowers the rate from" in sentence
+
+
+def test_what_was_tried_is_named_and_is_not_said_to_be_untested() -> None:
+    _, sentence = told(run_in(fails_unless("audio"), axes=UNUSUAL))
+    assert "0/6 with the clip good.flac: it is the audio. It passes with the clip good.flac." in sentence
+    assert "Ruled out: the target and the dialect." in sentence
+    assert sentence.endswith("Other transcription models, other options and the realtime model were not tested.")
+    _, sentence = told(run_in(fails_unless("dialect"), axes=UNUSUAL))
+    assert "0/6 in the dialect beta: it is the dialect." in sentence
+    _, sentence = told(run_in(fails_unless(), axes=UNUSUAL))
+    assert sentence.count("have in common: the client, the account, the service.") == 1

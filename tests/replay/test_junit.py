@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from capture.errors import UsageProblem
+from replay.gates import GateResult
 from replay.junit import to_junit, write_junit
 from replay.runs import Run, RunCell, Trial, TrialOutcome
 
@@ -35,6 +36,15 @@ def test_an_endpoints_words_cannot_break_the_file() -> None:
     suites = ET.fromstring(to_junit(run_of("failed_otherwise", note='<x a="\x00\x1b&\ud800">')))  # noqa: S314 - ours
     (error,) = suites.iter("error")
     assert error.get("message") == '<x a="\ufffd\ufffd&\ufffd">'
+
+
+def test_each_gate_is_a_test_case_too() -> None:
+    expectations = [GateResult("ok", ()), GateResult("max-latency-ms=800", ("eastus2: too slow", "westus: too slow"))]
+    [_, suite] = ET.fromstring(to_junit(run_of("ok"), expectations))  # noqa: S314 - ours
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("expectations", "2", "1")
+    met, missed = suite
+    assert (met.get("name"), len(met)) == ("ok", 0)
+    assert [sign.get("message") for sign in missed] == ["eastus2: too slow; westus: too slow"]
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

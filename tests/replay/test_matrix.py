@@ -16,10 +16,12 @@ from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
+from replay.attempts import Job
 from replay.client import Upgrade
-from replay.matrix import Job, Source, Variation, adapt_for, as_text, plan_jobs, plan_run, prepare, run_matrix
-from replay.plan import make_plan
-from replay.runs import Run, RunRecording, Trial, load_run
+from replay.matrix import Variation, adapt_for, plan_jobs, plan_run, run_matrix
+from replay.planning import make_plan
+from replay.runs import Run, RunRecording, Trial, as_text, load_run
+from replay.source import Source, prepare
 from replay.verdict import read_verdict
 
 MODEL = "session.audio.input.transcription.model"
@@ -101,9 +103,9 @@ def test_the_audio_is_an_axis_whose_baseline_is_what_was_recorded(source: Source
     run = plan_run([source], [EAST], variations=[Variation("audio", ("silence", "recorded", "noise:20"))])
     assert names(run) == ["eastus2 · audio=silence", "eastus2 · audio=recorded", "eastus2 · audio=noise:20"]
     assert baseline(run) == "eastus2 · audio=recorded"
-    assert adapt_for(run.cells[1], source, {"eastus2": EAST}).steps == source.plan.steps
+    assert adapt_for(run.cells[1], source, {"eastus2": EAST}).plan.steps == source.plan.steps
     assert "audio" in [
-        change.kind for step in adapt_for(run.cells[0], source, {"eastus2": EAST}).steps for change in step.changes
+        change.kind for step in adapt_for(run.cells[0], source, {"eastus2": EAST}).plan.steps for change in step.changes
     ]
 
 
@@ -123,7 +125,7 @@ def test_a_recorded_deployment_name_is_the_model_it_deploys(source: Source, scri
 def test_a_target_is_asked_for_its_own_deployment(source: Source) -> None:
     west = Target(name="westus", url=WEST.url, transcription_models={"whisper-1": "our-whisper"})
     run = plan_run([source], [west])
-    plan = adapt_for(run.cells[0], source, {"westus": west})
+    plan = adapt_for(run.cells[0], source, {"westus": west}).plan
     assert "our-whisper" in str(plan.steps[0].content)
 
 
@@ -148,7 +150,7 @@ def test_what_is_unset_is_a_change_so_no_cell_is_the_recording_as_it_was(source:
     run = plan_run([source], [WEST, EAST], unset=[MODEL])
     assert [cell.unset for cell in run.cells] == [[MODEL], [MODEL]]
     assert baseline(run) == "westus"
-    plan = adapt_for(run.cells[0], source, {"westus": WEST})
+    plan = adapt_for(run.cells[0], source, {"westus": WEST}).plan
     assert [(change.kind, change.path) for change in plan.changes] == [("unset", MODEL)]
 
 
@@ -278,7 +280,7 @@ def test_a_credential_that_is_varied_names_no_cell(script: Any) -> None:
     assert "t0ken" not in str(names(run)) + str([cell.values for cell in run.cells])
     # The recorded tools with their credential put back are the recording as it was.
     assert '"server_label": "a"' in baseline(run)
-    plan = adapt_for(run.cells[0], source, {"eastus2": EAST})
+    plan = adapt_for(run.cells[0], source, {"eastus2": EAST}).plan
     assert json.loads(str(plan.steps[0].content))["session"]["tools"] == tools("b", "t0ken")
     with pytest.raises(UsageProblem, match=r"values of session\.tools differ only in a credential"):
         plan_run([source], [EAST], variations=[Variation("session.tools", (tools("a", "1"), tools("a", "2")))])

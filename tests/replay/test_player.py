@@ -14,9 +14,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capture.realtime.progress import Progress
+from replay.actions import Diverged, Finished, Send, WaitUntil
 from replay.id_map import IdIndex
-from replay.plan import Dependency, Plan, Step, adapt, make_plan
-from replay.player import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS, Diverged, Finished, Player, Send, WaitUntil
+from replay.plan import Dependency, Plan, Step, adapt
+from replay.planning import make_plan
+from replay.player import Player
+from replay.winding_down import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS
 
 Json = dict[str, Any]
 
@@ -390,7 +393,7 @@ def test_an_endpoint_of_the_other_dialect_is_understood(script: Any) -> None:
     ga_item = {"type": "conversation.item.added", "item": spoken("item_z")["item"]}
     events = (ga_audio, ga_item, {**ga_item, "type": "conversation.item.done"}, done("r9"))
     actions = [action for at, event in enumerate(events) for action in player.receive(at * 60 * MS, event)]
-    assert player.progress.audio_bytes == {"item_z": 4800}
+    assert player.session.progress.audio_bytes == {"item_z": 4800}
     sent = [json.loads(action.content) for action in actions if isinstance(action, Send)]
     assert sent == [TRUNCATE | {"item_id": "item_z", "audio_end_ms": 100}, CREATE]
 

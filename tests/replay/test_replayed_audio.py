@@ -24,9 +24,10 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from replay.matrix import Source, Variation, plan_jobs, plan_run, prepare, run_matrix, shortened
+from replay.matrix import Variation, plan_jobs, plan_run, run_matrix
 from replay.runs import Run
 from replay.simulator import load_scenario
+from replay.source import Source, prepare, shortened
 from replay.staging import stage
 from replay.verdict import read_verdict
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +19,16 @@ import pytest
 from capture.call import CallPlan, place_call
 from capture.errors import EndpointRefused, UsageProblem
 from capture.recorder import Recorder
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
-from replay.matrix import Variation
-from replay.run_command import RunRequest, meets, parse_variation, read_settings, run
-from replay.runs import Run, RunCell, Trial, TrialOutcome, load_run
+from replay.run_command import resume, run
+from replay.run_request import RunRequest
+from replay.runs import load_run
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 MODEL = "session.audio.input.transcription.model"
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("p=gpt-4o-transcribe,whisper-1", ("gpt-4o-transcribe", "whisper-1")),
-        ("p=500, 1000", (500, 1000)),
-        ("p=true,null", (True, None)),
-        ('p={"type": "near_field"},null', ({"type": "near_field"}, None)),
-        ("p=500,auto", (500, "auto")),
-        ("p=one", ("one",)),
-    ],
-)
-def test_values_of_a_variation_are_json_or_bare_words(text: str, values: tuple[Any, ...]) -> None:
-    assert parse_variation(text) == Variation("p", values)
-
-
-@pytest.mark.parametrize("text", ["", "path", "=a,b", "path="])
-def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="varies nothing"):
-        parse_variation(text)
-
-
-def test_a_value_given_twice_is_refused() -> None:
-    with pytest.raises(UsageProblem, match="use --trials"):
-        parse_variation("p=a,b,a")
-
-
-@pytest.mark.parametrize(
-    ("options", "audio"),
-    [
-        ({"audio": Path("good.flac")}, "good.flac"),
-        ({"silence": True}, "silence"),
-        ({"noise_snr_db": 20.0}, "noise:20"),
-        ({"settings": ["audio=noise:5"]}, "noise:5"),
-    ],
-)
-def test_options_of_the_audio_are_settings_of_its_axis(options: dict[str, Any], audio: str) -> None:
-    request = RunRequest(**({"sessions": ["last"], "to": ["t"], "vary": [], "settings": []} | options))
-    assert read_settings(request) == {"audio": audio}
-
-
-def test_the_audio_is_chosen_once() -> None:
-    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
-        read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))
-    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
-        read_settings(RunRequest(["last"], ["t"], [], ["audio=silence"], audio=Path("good.flac")))
-
-
-def outcomes_of(*outcomes: TrialOutcome) -> Run:
-    trials = [Trial(trial=1, block=1, session_id="s", outcome=outcome) for outcome in outcomes]
-    cell = RunCell(cell="c", session_id="s", target="t", trials=trials)
-    return Run(run_id="r", started_at="", recordings=[], axes=[], cells=[cell], trials=1)  # type: ignore[arg-type]
-
-
-def test_gates() -> None:
-    assert meets(outcomes_of("failed", "not_run"), None)
-    assert meets(outcomes_of("ok", "ok"), "ok")
-    assert not meets(outcomes_of("ok", "throttled"), "ok")
-    assert meets(outcomes_of("ok", "failed"), "failed")
-    assert not meets(outcomes_of("ok", "failed_otherwise"), "failed")
 
 
 def test_an_unknown_session_and_an_unknown_target_are_refused(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,13 +110,16 @@ async def test_json_says_the_same_and_a_gate_sets_the_exit_status(
     async with simulate() as simulator:
         configured(simulator)
         await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
-        process = await start(root, "last", "--to", "eastus2", "--trials", "1", "--json", "--expect", "ok")
+        options = ["--speed", "max", "--clock", "absolute", "--on-new-tool", "empty"]
+        process = await start(root, "last", "--to", "eastus2", "--trials", "1", "--json", "--expect", "ok", *options)
         out, _ = await process.communicate()
     assert process.returncode == 1
     printed = json.loads(out)
     [cell] = printed["cells"]
     assert (printed["status"], cell["cell"], cell["trials"][0]["outcome"]) == ("done", "eastus2", "failed")
     assert printed["verdicts"][0]["pattern"] == "nothing_varied"
+    saved = load_run(root, "last")
+    assert (saved.speed, saved.clock, saved.on_new_tool) == (math.inf, "absolute", "empty")
 
 
 @pytest.mark.slow
@@ -192,6 +137,63 @@ async def test_ctrl_c_keeps_what_was_done_and_says_so(simulate: Any, call: Any, 
     assert saved.status == "interrupted"
     assert f"{saved.finished_trials} of 50 trials were done and are kept in run {saved.run_id}" in err.decode()
     assert not list(root.journal.glob("*.journal"))
+
+
+@pytest.mark.slow
+async def test_a_killed_run_goes_on_with_what_is_missing(
+    simulate: Any, call: Any, configured: Any, root: Root, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with simulate() as simulator:
+        configuration = configured(simulator)
+        await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+        process = await start(
+            root, "last", "--to", "swedencentral", "--trials", "4", "--speed", "20", "--concurrency", "1"
+        )
+        await asyncio.wait_for(_until_one_trial_is_saved(root), 60)
+        process.kill()
+        await process.wait()
+        killed = load_run(root, "last")
+        assert (killed.status, 0 < killed.finished_trials < 4) == ("running", True)
+
+        asked = RunRequest([], [], [], [], trials=9, max_sessions=3)
+        for given, refusal in ((["max_sessions"], "beyond --max-sessions 3"), (["trials"], "leave out --trials")):
+            with pytest.raises(UsageProblem, match=refusal):
+                resume("last", asked, given, root.path, dry_run=False, as_json=False)
+        elsewhere = configuration.read_text()
+        configuration.write_text(elsewhere.replace("gpt-realtime", "gpt-realtime-mini"))
+        with pytest.raises(UsageProblem, match="target swedencentral has another model now: gpt-realtime-mini"):
+            resume("last", asked, [], root.path, dry_run=False, as_json=False)
+        configuration.write_text(elsewhere)
+
+        gates = ["--expect", "no-failures", "--expect", "max-latency-ms=60000", "--expect", "same-outcome"]
+        report = tmp_path / "junit.xml"
+        resumed = await start(root, "--resume", killed.run_id, *gates, "--junit", str(report), "--json")
+        out, err = await resumed.communicate()
+    told = err.decode()
+    done = load_run(root, "last")
+    assert f"run {killed.run_id} goes on: {killed.finished_trials} of 4 trials are done" in told
+    assert (done.run_id, done.status) == (killed.run_id, "done")
+    [before], [after] = killed.cells, done.cells
+    assert [trial.trial for trial in after.trials] == [1, 2, 3, 4]
+    assert after.trials[: len(before.trials)] == before.trials
+    # The recording failed where these are ok.
+    printed = json.loads(out)
+    assert [(each["expect"], each["met"]) for each in printed["expectations"]] == [
+        ("no-failures", True),
+        ("max-latency-ms=60000", True),
+        ("same-outcome", False),
+    ]
+    assert resumed.returncode == 1
+    assert "--expect same-outcome: missed: swedencentral: 4 ok of 4 trials, where the recording was failed" in told
+    assert "where the recording was failed" in report.read_text()
+    # Nothing is missing: nothing is sent, and the answer is the same.
+    capsys.readouterr()
+    expecting = RunRequest([], [], [], [], expect=["ok"])
+    assert resume(killed.run_id, expecting, ["expect"], root.path, dry_run=False, as_json=False) == 0
+    assert load_run(root, "last") == done
+    told = capsys.readouterr().err
+    assert "0 sessions, 0 minutes of audio" in told
+    assert "go on with" not in told
 
 
 @pytest.mark.slow
@@ -226,7 +228,14 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
     assert run(request, root.path, dry_run=True, as_json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
-    assert printed["estimate"]["sessions"] == 6
+    estimate = printed["estimate"]
+    assert (estimate["sessions"], estimate["tokens_from"]) == (6, "as the recorded responses used")
+    row = open_recording(root, list_session_ids(root)[-1]).session
+    assert (estimate["input_tokens"], estimate["output_tokens"]) == (6 * row["input_tokens"], 6 * row["output_tokens"])
+    assert estimate["sent_minutes"] == pytest.approx(6 * row["audio_in_ms"] / 60_000, abs=0.001)
+    with pytest.raises(UsageProblem, match="this would go beyond --max-sessions 5: 6 sessions"):
+        run(replace(request, max_sessions=5), root.path, dry_run=False, as_json=False)
+    capsys.readouterr()
     assert run(request, root.path, dry_run=True, as_json=False) == 0
     shown = capsys.readouterr()
     assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out

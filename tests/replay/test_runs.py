@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime
 
@@ -50,6 +51,14 @@ def test_a_run_comes_back_as_it_was_saved(root: Root) -> None:
     keep(root, "r20261123T011500-3f2a")
     assert load_run(root, "r20261123T011500-3f2a") == make_run()
     assert make_run().finished_trials == 1
+
+
+def test_a_run_without_a_clock_comes_back_as_one(root: Root) -> None:
+    run = make_run()
+    run.speed = math.inf
+    save_run(root, run.run_id, encode_run(run))
+    assert load_run(root, run.run_id) == run
+    assert json.loads((root.runs / f"{run.run_id}.json").read_text())["speed"] == "max"
 
 
 def test_a_run_is_plain_json_that_other_programs_read(root: Root) -> None:

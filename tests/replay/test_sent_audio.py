@@ -15,11 +15,14 @@ from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
 from capture.realtime.configuration import ConfigurationTracker
 from replay.audio_choice import AudioChoice
-from replay.plan import APPEND, Plan, adapt, make_plan
+from replay.plan import APPEND, Plan, adapt
+from replay.planning import make_plan
 from replay.sent_audio import append_audio, follow_echo, speak
+from tests.replay.test_plan_clock import Call
 
 PCMU, PCMA = AudioFormat("audio/pcmu", 8000), AudioFormat("audio/pcma", 8000)
 PCM_8K = AudioFormat("audio/pcm", 8000)
+
 FORMAT = "session.audio.input.format"
 MS = 1_000_000
 COMMIT = {"type": "input_audio_buffer.commit"}
@@ -192,3 +195,18 @@ def test_a_format_is_asked_for_and_spoken_in_the_dialect_of_the_target_too(scrip
     said = speak(adapt(plan, {FORMAT: declared(PCMU)}, dialect="beta"))
     assert '"input_audio_format": "g711_ulaw"' in str(said.steps[0].content)
     assert [len(chunk) for chunk in carried(said)] == [160] * 10
+
+
+def test_other_audio_is_not_expected_to_be_heard_as_so_many_turns(script: Any, clip: Path) -> None:
+    Call(script).speaks(0).hears(1, 300, 500).speaks(2000).hears(2, 2300, 500)
+    plan = make_plan(script.messages)
+
+    def anchors(choice: AudioChoice) -> list[tuple[str, int | None]]:
+        spoken = speak(plan, choice)
+        assert spoken.responses is None
+        return [(step.anchor.kind, step.anchor.turns) for step in spoken.steps if step.anchor is not None]
+
+    assert [step.anchor.turns for step in plan.steps if step.anchor is not None] == [1]
+    assert anchors(AudioChoice("clip", clip=clip)) == anchors(AudioChoice("noise", snr_db=20)) == [("after", None)]
+    # To silence no VAD gives an answer that could be waited for.
+    assert anchors(AudioChoice("silence")) == []

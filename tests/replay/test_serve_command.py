@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from websockets.sync.client import connect
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from capture.sealing import Sealer
-from replay.serve_command import parse_speed, run_serve
+from replay.serve_command import run_serve
 from replay.simulator.scenario import load_scenario
 from replay.staging import stage
 
@@ -59,17 +58,6 @@ def test_it_ends_well_on_a_signal(recorded: Root, number: signal.Signals) -> Non
         _, told = server.communicate(timeout=30)
     assert server.returncode == 0
     assert "Traceback" not in told
-
-
-@pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("max", math.inf)])
-def test_a_speed_is_a_number_or_max(text: str, speed: float) -> None:
-    assert parse_speed(text) == speed
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan", "fast"])
-def test_other_speeds_are_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="a number above 0, or max"):
-        parse_speed(text)
 
 
 def test_a_recording_that_is_not_there_is_refused(root: Root) -> None:

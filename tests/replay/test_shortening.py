@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
-from replay.plan import APPEND, Plan, make_plan
+from replay.anchors import Anchor
+from replay.plan import APPEND, Plan
+from replay.planning import make_plan
 from replay.shortening import shorten
 
 VAD = {"type": "session.created", "session": {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}}
@@ -109,3 +111,14 @@ def test_quiet_audio_without_a_vad_is_part_of_a_turn(script: Any) -> None:
         script.append(at_ms, QUIET)
     plan = make_plan(script.messages)
     assert shorten(plan, longest_idle_s=1).steps == plan.steps
+
+
+def test_the_caller_speaks_as_much_sooner_after_an_answer_as_was_skipped(call: Plan) -> None:
+    def onset(plan: Plan) -> tuple[int, Anchor]:
+        return next((step.not_before_ns or 0, step.anchor) for step in plan.steps if step.anchor is not None)
+
+    (recorded_ns, recorded), (short_ns, short) = onset(call), onset(shorten(call, longest_idle_s=2))
+    assert (recorded.kind, short.kind) == ("after", "after_done")
+    assert recorded_ns - short_ns == recorded.since_done_ns - short.offset_ns > 5000 * MS
+    assert onset(shorten(call, longest_idle_s=20)) == (recorded_ns, recorded)
+    assert shorten(call, until_turn=1).responses is None

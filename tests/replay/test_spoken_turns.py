@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.audio import PCM16_24K
-from replay.plan import make_plan
+from replay.planning import make_plan
 from replay.spoken_turns import SpokenTurn, SpokenTurns
 
 VAD = {"type": "session.created", "session": {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}}
@@ -37,7 +37,7 @@ def test_a_vad_tells_where_a_turn_lies(script: Any) -> None:
     script.server(heard("speech_stopped", audio_end_ms=1500), 2000).server(heard("committed"), 2001)
     appended(script, 2000, 10)
     plan = make_plan(script.messages)
-    assert plan.spoken == (SpokenTurn(200, 1500, first_step=50, committed_step=100),)
+    assert plan.spoken == (SpokenTurn(200, 1500, first_step=50, committed_step=100, is_heard=True),)
     assert plan.due_ns[0][0] == 1000 * MS
 
 
@@ -56,7 +56,7 @@ def test_a_turn_that_never_ended_lasts_until_the_end(script: Any) -> None:
     appended(script, 0, 20)
     script.server(heard("speech_started", audio_start_ms=100), 400)
     appended(script, 400, 5)
-    assert make_plan(script.messages).spoken == (SpokenTurn(100, 500, first_step=20),)
+    assert make_plan(script.messages).spoken == (SpokenTurn(100, 500, first_step=20, is_heard=True),)
 
 
 def test_an_impossible_position_is_taken_from_when_it_was_told(script: Any) -> None:

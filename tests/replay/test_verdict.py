@@ -116,6 +116,15 @@ def test_what_was_not_tested_comes_with_the_command_that_would() -> None:
     assert any("another target in region eastus2" in what for what in commands)
 
 
+def test_a_model_that_the_recording_names_is_varied_in_the_command_and_the_dialect_is_not_asked_for_twice() -> None:
+    run = run_of(square("FFFFF", ".....", ".....", "....."))
+    run.recordings[0].model = "gpt-realtime"
+    run.axes.append(Axis(axis="dialect", values=["ga", "beta"]))
+    commands = {topic.what: topic.command for topic in read_verdict(run).not_tested}
+    assert "--vary model=gpt-realtime,ANOTHER_MODEL" in commands["the realtime model"]
+    assert "the dialect" not in commands
+
+
 def test_the_model_alone_is_at_fault_when_it_fails_in_every_region() -> None:
     verdict = verdict_of(square("F" * 6, "F" * 6, "." * 6, "." * 6))
     assert verdict.pattern == "one_axis"

@@ -16,8 +16,9 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import seal
 from replay.client import play
-from replay.matrix import prepare
-from replay.plan import Plan, make_plan
+from replay.plan import Plan
+from replay.planning import make_plan
+from replay.source import prepare
 from tests.capture.conftest import write_session_journal
 
 SECOND_NS = 1_000_000_000

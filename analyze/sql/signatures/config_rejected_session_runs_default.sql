@@ -5,7 +5,7 @@
 -- confidence: certain
 -- causes: one bad field, which makes the endpoint refuse the whole update; a client that takes no notice of errors
 -- refuted by: A replay with the field that the error names left out or mended is refused too.
--- replay: wiretape replay run {session} --to {target} --trials 1
+-- replay: wiretape replay isolate {session} --baseline {target}
 -- sources: livekit#1183; TanStack/ai#586
 WITH refused AS (
     SELECT

@@ -87,5 +87,7 @@ SELECT
     quiet_commits,                  -- commits of nothing but silence; NULL: not measured
     CAST(expires_at AS TIMESTAMP) AS expires_at,    -- UTC; when the endpoint means to end the session
     not_honoured,                   -- settings echoed otherwise than asked, by their GA paths
-    turn_latencies                  -- what each turn took; NULL: not measured, latencies takes the events then
+    turn_latencies,                 -- what each turn took; NULL: not measured, latencies takes the events then
+    clock_shift_p50_ms,             -- how much later a replay's caller spoke, as answers were over later; median
+    clock_shift_max_ms              -- the same, furthest from zero
 FROM _annotated_sessions;

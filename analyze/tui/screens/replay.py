@@ -208,7 +208,7 @@ class ReplayScreen(SourceScreen[None]):
         if self.planned is None:
             return
         run = self.planned.run
-        line = progress_line(run, self.planned.estimate.sessions, is_over=self.is_over)
+        line = progress_line(run, self.planned.cost.sessions, is_over=self.is_over)
         self.query_one("#progress", Block).lines = (line,)
         self.trials.show(list(self._trials.values()))
         if run.finished_trials:

@@ -14,7 +14,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from analyze.tui.lines import Line, Run, text
-from analyze.tui.replay_plan import ReplayForm, read_changes
+from analyze.tui.replay_plan import ReplayForm, sort_changes
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import COMFORT, Column, VirtualTable
@@ -143,7 +143,7 @@ class ReplayFields(Vertical):
         if not change:
             return
         try:
-            read_changes([*self.changes, change])
+            sort_changes([*self.changes, change])
         except UsageProblem as problem:
             self.post_message(self.Refused(str(problem)))
             return

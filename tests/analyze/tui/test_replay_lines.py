@@ -22,8 +22,8 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlannedReplay:
 
 def test_the_preview_says_what_will_be_sent_and_what_is_changed(planned: PlannedReplay) -> None:
     page = "\n".join(map(plain, preview_lines(planned)))
-    assert page.startswith("4 sessions  2 cells × 2 trials\n0.3 minutes sent in all\nabout ")
-    assert "tokens  from what the recording used" in page
+    assert page.startswith("4 sessions  2 cells × 2 trials\n0.3 minutes of audio\nabout ")
+    assert "tokens  as the recorded responses used" in page
     assert "· swedencentral" in page
     assert "in every cell: session.audio.input.transcription.model changed" in page
     assert "in every cell: session.audio.input.turn_detection left out" in page

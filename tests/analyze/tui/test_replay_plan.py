@@ -12,10 +12,10 @@ from analyze.tui.replay_plan import (
     ReplayForm,
     known_targets,
     plan_replay,
-    read_changes,
     read_recorded,
     run_matrix_of,
     shell_command,
+    sort_changes,
     suggest,
 )
 from capture.errors import UsageProblem
@@ -52,20 +52,14 @@ def test_nothing_hostile_that_was_echoed_is_suggested() -> None:
 def test_a_plan_says_what_it_will_take(recorded: Recorded) -> None:
     form = ReplayForm(("eastus2", "swedencentral"), (f"{MODEL}=gpt-4o-transcribe,whisper-1",), 3)
     planned = plan_replay(recorded, form)
-    assert len(planned.jobs) == planned.estimate.sessions == 12
-    assert planned.estimate.tokens == (recorded.tokens or 0) * 12 > 0
-    assert planned.estimate.tokens_from == "what the recording used"
-    assert 0 < planned.estimate.sent_minutes < 2
+    assert len(planned.jobs) == planned.cost.sessions == 12
+    usage = recorded.source.usage
+    assert planned.cost.input_tokens == (usage.input_tokens or 0) * 12 > 0
+    assert 0 < planned.cost.sent_minutes < 2
+    assert planned.run.request is not None
     assert [cell.cell for cell in planned.run.cells if cell.baseline] == [
         "eastus2 · transcription.model=gpt-4o-transcribe"
     ]
-
-
-def test_without_usage_the_tokens_come_from_the_audio(recorded: Recorded) -> None:
-    silent = replace(recorded, tokens=None, sent_ms=60_000.0, received_ms=30_000.0)
-    estimate = plan_replay(silent, ReplayForm(("eastus2",), (), 2)).estimate
-    assert estimate.tokens == 2 * (600 + 600)
-    assert "minutes of audio" in estimate.tokens_from
 
 
 @pytest.mark.parametrize(
@@ -87,10 +81,8 @@ def test_what_is_missing_or_wrong_is_said(recorded: Recorded, form: ReplayForm, 
 
 
 def test_changes_are_settings_variations_and_what_goes() -> None:
-    settings, variations, unset = read_changes(['a.b={"x": 1, "y": 2}', "c=1,two", "-d.e", "f=plain text"])
-    assert settings == {"a.b": {"x": 1, "y": 2}, "f": "plain text"}
-    assert [(each.path, each.values) for each in variations] == [("c", (1, "two"))]
-    assert unset == ["d.e"]
+    changes = ['a.b={"x": 1, "y": 2}', "c=1,two", "-d.e", "f=plain text"]
+    assert sort_changes(changes) == {"settings": [changes[0], changes[3]], "vary": [changes[1]], "unset": ["d.e"]}
 
 
 def test_the_same_can_be_done_in_a_shell() -> None:

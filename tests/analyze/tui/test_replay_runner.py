@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from analyze.tui.replay_plan import PlannedReplay, ReplayForm, plan_replay, read_recorded
-from analyze.tui.replay_runner import ReplayRunner, TrialProgress, pacing_of
+from analyze.tui.replay_runner import ReplayRunner, TrialProgress
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.runs import load_run
@@ -66,7 +66,3 @@ def test_a_missing_key_is_said_before_anything_is_sent(
         ReplayRunner(root, plan(tmp_path, monkeypatch, targets, 1), told.append).play()
     assert told == []
     assert not root.runs.exists()
-
-
-def test_pacing_of_what_is_not_there_is_not_known(root: Root) -> None:
-    assert pacing_of(root, "20260212T083055-4f3a9c12") is None

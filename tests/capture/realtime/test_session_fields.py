@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from capture.realtime.session_fields import (
     PARTS,
     RESPONSE_PATHS,
     SESSION_PATHS,
+    documented_paths,
 )
 
 
@@ -47,3 +48,28 @@ def test_every_field_of_a_ga_session_is_known() -> None:
 @pytest.mark.parametrize("path", ["audio.input.turn_detection", "audio.input.transcription", "audio.output.speed"])
 def test_nested_settings_have_a_beta_field(path: str) -> None:
     assert path in SESSION_PATHS.values()
+
+
+def _holds(annotation: Any, parts: list[str]) -> bool:
+    """Tell whether a type of the SDK, or one of those it is a union of, has a field at a path."""
+    if not parts:
+        return True
+    fields = getattr(annotation, "model_fields", {})
+    if parts[0] in fields:
+        return _holds(fields[parts[0]].annotation, parts[1:])
+    return any(_holds(part, parts) for part in get_args(annotation))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "module", "names"),
+    [
+        ("ga", "openai.types.realtime", ["RealtimeSessionCreateRequest", "RealtimeTranscriptionSessionCreateRequest"]),
+        ("beta", "openai.types.beta.realtime", ["SessionUpdateEvent", "TranscriptionSessionUpdate"]),
+    ],
+)
+def test_what_is_documented_is_what_the_sdk_can_ask_for(dialect: str, module: str, names: list[str]) -> None:
+    types = [sdk_type(module, name) for name in names]
+    prefix = ["session"] if dialect == "beta" else []
+    paths = documented_paths(dialect)
+    assert len(paths) > 25
+    assert [path for path in paths if not any(_holds(known, [*prefix, *path.split(".")]) for known in types)] == []

@@ -1,0 +1,83 @@
+"""What a cell sends, where, and with what handshake: a recording, changed to what the cell asks for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
+from replay.client import Upgrade
+from replay.connection import Asked, ask_otherwise
+from replay.handshake import asked_in, dialect_of_target
+from replay.paths import paths_of, those_of
+from replay.plan import Plan, adapt
+from replay.responses import adapt_responses
+from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, RunCell
+from replay.sent_audio import speak
+from replay.source import Source
+from replay.transposition import Spoken
+
+if TYPE_CHECKING:
+    from capture.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A recording as one cell replays it."""
+
+    plan: Plan
+    target: Target
+    """The cell's, with what the cell changes of its URL and headers."""
+    upgrade: Upgrade
+
+
+def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Adapted:
+    """Change a recording to what one cell asks for; `seed` makes its noise.
+
+    `targets` are by their names: the cell's has to be among them, the recorded one helps with deployments' names.
+    """
+    target = targets[cell.target]
+    recorded = targets.get(source.recording.target or "")
+    upgrade_and_target = asked_by(cell, source, target)
+    dialect = dialect_to_write(source, upgrade_and_target.target)
+    configured = adapt(
+        adapt_responses(source.plan, those_of("response", cell.overrides), paths_of("response", cell.unset)),
+        those_of("session", cell.overrides),
+        recorded_models=recorded.transcription_models if recorded else {},
+        target_models=target.transcription_models,
+        unset_paths=paths_of("session", cell.unset),
+        dialect=dialect,
+    )
+    # Last, for the audio has to be in the format that the configuration asks for.
+    plan = speak(configured, parse_audio(cell.overrides.get(AUDIO_AXIS, RECORDED)), seed=seed)
+    return Adapted(plan, upgrade_and_target.target, upgrade_and_target.upgrade)
+
+
+def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
+    """Give a target and its handshake as a cell asks, in the dialect that it is spoken to in."""
+    spoken = cell.overrides.get(DIALECT_AXIS)
+    asked = asked_as_recorded(source, target if spoken is None else asked_in(target, spoken))
+    overrides = those_of("connection", cell.overrides)
+    if CONNECTION_MODEL in overrides:
+        # On Azure a model is asked for by the name of its deployment.
+        overrides[CONNECTION_MODEL] = target.models.get(overrides[CONNECTION_MODEL], overrides[CONNECTION_MODEL])
+    return ask_otherwise(asked, overrides, paths_of("connection", cell.unset))
+
+
+def asked_as_recorded(source: Source, target: Target) -> Asked:
+    """Give a target and the recorded handshake, in the dialect that the target speaks."""
+    dialect = dialect_to_write(source, target)
+    return Asked(target, source.upgrade if dialect is None else source.upgrade.transposed(target, dialect))
+
+
+def dialect_to_write(source: Source, target: Target) -> Spoken | None:
+    """Tell which dialect a recording has to be written in for a target; None where it stays in its own."""
+    recorded = source.recording.dialect
+    spoken = dialect_of_target(target, source.url, recorded)
+    return spoken if recorded in ("ga", "beta") and spoken != recorded else None
+
+
+def spoken_at(source: Source, target: Target) -> str | None:
+    """Tell the dialect in which a target is spoken to; None where neither it nor the recording shows one."""
+    return dialect_of_target(target, source.url, source.recording.dialect)

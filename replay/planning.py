@@ -1,0 +1,212 @@
+"""Turn a recording into a plan: what the client sent, in its order, and what each send has to wait for; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from capture.realtime.configuration import get_path
+from capture.realtime.events import parse_event
+from capture.realtime.progress import Progress
+from replay.foreign import protocol_of_message
+from replay.id_map import IdIndex
+from replay.onsets import Heard, anchor_steps
+from replay.plan import APPEND, COMMIT_LEAST_MS, UPDATES, Dependency, Message, Plan, Step, WaitFor
+from replay.rewrite import strings
+from replay.spoken_turns import SpokenTurns
+from replay.tools import ToolCalls
+from replay.window import WindowScope
+
+Json = dict[str, Any]
+
+_AFTER_ANSWERS = {"conversation.item.create", "response.create"}
+_CUTS_IN = {"response.cancel", "conversation.item.truncate"}
+_AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
+
+
+def make_plan(messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = ()) -> Plan:
+    """Plan the replay of a recorded session's messages; `gaps` is the column of its row."""
+    planner = _Planner(gaps)
+    for message in messages:
+        planner.take(message)
+    return planner.finish()
+
+
+class _Planner:
+    def __init__(self, gaps: Iterable[Mapping[str, Any]]) -> None:
+        self._steps: list[Step] = []
+        self._ids = IdIndex()
+        self._seen = Progress()
+        self._input_format = self._seen.configuration.input_format
+        self._output_format = self._seen.configuration.output_format
+        self._scope = WindowScope(gaps, self._ids)
+        self._spoken = SpokenTurns(is_cut=self._scope.is_cut)
+        self._not_sent = list(self._scope.not_sent)
+        self._pinned: list[tuple[Message, Json | None]] = []
+        self._clock_zero_ns: int | None = None
+        self._is_resuming = False
+        self._protocol: str | None = None
+        self._heard = Heard()
+        self._tools = ToolCalls()
+        self._outputs: list[str] = []
+        """Calls that were answered since the last response.create."""
+
+    def take(self, message: Message) -> None:
+        if self._protocol is None and message.kind in ("event", "text", "binary"):
+            self._protocol = protocol_of_message(message.type, message.content)
+        # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
+        bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
+        event = None if bulk else parse_event(message.content)
+        if not self._scope.is_cut:
+            self._follow(message, event)
+        elif message.is_pinned:
+            # Held until a window comes: what is pinned behind the last one, nothing that is sent depends on.
+            self._pinned.append((message, event))
+        else:
+            self._flush_pinned()
+            self._take_cut(message, event, pinned=False)
+
+    def _flush_pinned(self) -> None:
+        pinned, self._pinned = self._pinned, []
+        for message, event in pinned:
+            self._take_cut(message, event, pinned=True)
+
+    def _take_cut(self, message: Message, event: Json | None, *, pinned: bool) -> None:
+        if event is None:
+            self._follow(message, event, pinned=pinned)
+        elif message.sender == "server":
+            if self._scope.will_happen(event, pinned=pinned):
+                self._follow(message, event)
+        elif (missing := self._scope.missing(event)) is not None:
+            # Sent all the same it would be refused, and the refusal would look like the endpoint's failure.
+            at_s = message.offset_ns / 1e9
+            self._not_sent.append(f"{message.type} at {at_s:.1f} s: {missing} is outside the window")
+        else:
+            if pinned:
+                self._scope.note_create(event)
+            self._follow(message, event, pinned=pinned)
+
+    def _follow(self, message: Message, event: Json | None, *, pinned: bool = False) -> None:
+        at_ns = self._scope.elapsed_ns(message.offset_ns)
+        if message.sender == "client":
+            self._plan(message, event, pinned=pinned)
+        elif event is None and message.type in _AUDIO_DELTAS:
+            self._heard.answers.observe_audio(at_ns, message.content, self._output_format)
+        if event is not None:
+            self._ids.observe(message.sender, event)
+            self._seen.observe(message.sender, event)
+            self._tools.observe(message.sender, event)
+            self._input_format = self._seen.configuration.input_format
+            self._output_format = self._seen.configuration.output_format
+            self._spoken.observe(message.sender, event, len(self._steps))
+            self._spoken.note_due(self._seen, at_ns)
+            self._heard.observe(at_ns, message.sender, event, self._output_format)
+
+    def finish(self) -> Plan:
+        timed = [step.not_before_ns for step in self._steps if step.not_before_ns is not None]
+        # Who hung up before an answer came says nothing of whether it would have come.
+        owed = self._seen.speech_is_open or self._seen.missing()
+        turns, zero_ns = self._spoken.turns(), self._clock_zero_ns or 0
+        return Plan(
+            steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
+            ids=self._ids,
+            configuration=self._seen.configuration,
+            turns=len(self._seen.commits),
+            duration_ns=max(timed, default=0),
+            not_sent=tuple(self._not_sent),
+            spoken=turns,
+            due_ns=self._spoken.due_spans(zero_ns),
+            protocol=self._protocol,
+            tools=self._tools,
+            responses=None if owed else len(self._heard.answers.begun),
+        )
+
+    def _plan(self, message: Message, event: Json | None, *, pinned: bool) -> None:
+        if message.kind not in ("event", "text", "binary"):
+            # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
+            if message.kind == "raw":
+                self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns} ns")
+            return
+        if message.redacted:
+            self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")
+        at_ns = self._scope.elapsed_ns(message.offset_ns)
+        untimed = pinned or (message.type in UPDATES and self._clock_zero_ns is None)
+        # What was pinned has to be in force before a window begins, as the opening configuration has.
+        begins_clock = not untimed and (self._clock_zero_ns is None or self._is_resuming)
+        self._is_resuming = pinned
+        if self._clock_zero_ns is None and not untimed:
+            self._clock_zero_ns = at_ns
+        is_audio = message.type == APPEND and isinstance(message.content, str)
+        if is_audio:
+            self._spoken.append(message.content, self._input_format, len(self._steps))
+        if _is_act(event or {}):
+            self._heard.acts.append(len(self._steps))
+        references = self._references(event) if event is not None and message.type not in UPDATES else ()
+        self._steps.append(
+            Step(
+                number=len(self._steps),
+                type=message.type,
+                content=message.content,
+                not_before_ns=None if untimed else at_ns - (self._clock_zero_ns or 0),
+                after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
+                references=references,
+                audio_format=self._input_format if is_audio else None,
+                commits_speech=self._commits_speech(message.type),
+                answers_calls=self._note_outputs(event or {}),
+                stops_response=message.type == "response.cancel" and bool(self._seen.active_responses),
+            )
+        )
+
+    def _commits_speech(self, event_type: str | None) -> bool:
+        manual = self._seen.configuration.turn_detection in (None, "none")
+        return event_type == "input_audio_buffer.commit" and not manual and self._spoken.open_ms >= COMMIT_LEAST_MS
+
+    def _note_outputs(self, event: Json) -> tuple[str, ...]:
+        """Follow which outputs a response.create goes on from; what somebody writes it would go on from as well."""
+        item = event.get("item")
+        if isinstance(item, dict) and item.get("type") == "function_call_output":
+            self._outputs.append(str(item.get("call_id")))
+        elif isinstance(item, dict):
+            self._outputs.clear()
+        if event.get("type") != "response.create" or _is_out_of_band(event):
+            return ()
+        outputs, self._outputs = tuple(self._outputs), []
+        return outputs
+
+    def _references(self, event: Json) -> tuple[str, ...]:
+        found = (text for _, text in strings(event) if text in self._ids.keys)
+        return tuple(dict.fromkeys(found))
+
+    def _dependencies(
+        self, event_type: str | None, event: Json, references: tuple[str, ...], *, begins_clock: bool
+    ) -> Iterable[Dependency]:
+        seen = self._seen
+        if not self._steps:
+            yield Dependency("session.created")
+        if seen.updates_answered and (begins_clock or event_type == "response.create"):
+            yield Dependency("session.updated", count=seen.updates_answered)
+        for recorded_id in references:
+            kind = self._ids.keys[recorded_id].kind
+            # By the end of so many responses a call that does not come never will.
+            count = seen.responses_begun if kind == "call" else 0
+            yield Dependency(_wait_for(kind), count=count, recorded_id=recorded_id)
+        if event_type in _AFTER_ANSWERS and not _is_out_of_band(event) and seen.responses_done and seen.is_idle:
+            yield Dependency("response.done", count=seen.responses_done)
+        if event_type == "response.cancel" and not references and seen.active_responses:
+            yield Dependency("response.created", count=seen.responses_begun)
+
+
+def _wait_for(kind: str) -> WaitFor:
+    return "response" if kind == "response" else "call" if kind == "call" else "item"
+
+
+def _is_out_of_band(event: Json) -> bool:
+    return get_path(event, "response.conversation") == "none"
+
+
+def _is_act(event: Json) -> bool:
+    """Tell whether somebody does something by a message: writes, or cuts an answer off."""
+    if event.get("type") in _CUTS_IN:
+        return True
+    item = event.get("item")
+    return event.get("type") == "conversation.item.create" and isinstance(item, dict) and item.get("role") == "user"

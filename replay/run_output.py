@@ -1,0 +1,145 @@
+"""What `wiretape replay run` prints: the plan and its cost, the table of cells, the verdict, the gates."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from capture.narration import print_json, tell
+from capture.redaction import redact_setting
+from replay.attempts import Job
+from replay.comparison import CellResult
+from replay.estimate import Cost
+from replay.gates import GateResult
+from replay.printing import make_table, output
+from replay.rewrite import Change
+from replay.run_request import Planned
+from replay.runs import Run, RunCell, without_secrets
+from replay.verdict import Verdict
+
+
+def first_of_each_cell(jobs: Sequence[Job]) -> list[Job]:
+    """Take one trial of each cell: all of them are changed alike."""
+    return list({(job.cell.session_id, job.cell.cell): job for job in reversed(jobs)}.values())[::-1]
+
+
+def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
+    """Show the cells, every change against the recording, and what it costs."""
+    jobs = {(job.cell.session_id, job.cell.cell): job for job in planned.jobs}
+    cells = [
+        _describe_plan(jobs[cell.session_id, cell.cell])
+        for cell in planned.run.cells
+        if (cell.session_id, cell.cell) in jobs
+    ]
+    about_minutes = cost.minutes_at(planned.run.concurrency)
+    if as_json:
+        print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": about_minutes}})
+        return
+    table = make_table("cell", "recording", "messages", "changes against the recording", right=["messages"])
+    for cell in cells:
+        changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in cell["changes"]]
+        name = f"{cell['cell']} (baseline)" if cell["baseline"] else cell["cell"]
+        table.add_row(name, cell["recording"], str(cell["messages"]), "\n".join(changes) or "none")
+    output().print(table)
+    tell(f"{cost.in_words}; {cost.time_in_words(planned.run.concurrency)}; nothing was sent")
+
+
+def print_result(
+    run: Run, verdicts: Sequence[Verdict], expectations: Sequence[GateResult] = (), *, as_json: bool
+) -> None:
+    """Print what came of the cells, what that proves, and on stderr which gates are missed."""
+    if as_json:
+        print_json(
+            {
+                "run_id": run.run_id,
+                "status": run.status,
+                "cells": [_as_json(cell) for cell in run.cells],
+                "verdicts": [
+                    {"session_id": v.session_id, "pattern": v.pattern, "sentence": v.sentence} for v in verdicts
+                ],
+                "expectations": [
+                    {"expect": each.gate, "met": each.is_met, "reasons": list(each.reasons)} for each in expectations
+                ],
+            }
+        )
+    else:
+        _print_tables(verdicts)
+    for each in expectations:
+        tell(f"--expect {each.gate}: " + ("met" if each.is_met else f"missed: {'; '.join(each.reasons)}"))
+    if not as_json:
+        tell(f"look further: wiretape analyze verdict {run.run_id}")
+
+
+def _print_tables(verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        console = output()
+        if len(verdicts) > 1:
+            console.print(f"recording {verdict.session_id}", highlight=False)
+        console.print(_result_table(verdict))
+        console.print()
+        console.print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _describe_plan(job: Job) -> dict[str, Any]:
+    cell, plan, target, upgrade = job.cell, job.plan, job.target, job.upgrade
+    return {
+        "cell": cell.cell,
+        "recording": cell.session_id,
+        "target": cell.target,
+        "url": target.request_url(upgrade.path_and_query).split("?")[0],
+        "baseline": cell.baseline,
+        "messages": len(plan.steps),
+        "changes": [_shown(change) for change in [*upgrade.changes_for(target), *plan.changes]],
+        "left_out": list(plan.not_sent),
+    }
+
+
+def _shown(change: Change) -> dict[str, str]:
+    # Logs of CI systems keep what is printed.
+    before, after = (redact_setting(change.path, text) for text in (change.before, change.after))
+    return asdict(change) | {"before": before, "after": after}
+
+
+def _as_json(cell: RunCell) -> dict[str, Any]:
+    return {
+        "cell": cell.cell,
+        "recording": cell.session_id,
+        "target": cell.target,
+        "region": cell.region,
+        "overrides": without_secrets(cell.overrides),
+        "unset": cell.unset,
+        "baseline": cell.baseline,
+        "trials": [
+            {"trial": t.trial, "session_id": t.session_id, "outcome": t.outcome, "note": t.note} for t in cell.trials
+        ],
+    }
+
+
+def _result_table(verdict: Verdict) -> Table:
+    table = make_table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions", right=["failed"])
+    for cell in verdict.cells:
+        table.add_row(
+            _mark(cell),
+            f"{cell.cell} (baseline)" if cell.baseline else cell.cell,
+            cell.ratio,
+            f"{cell.low:.0%} to {cell.high:.0%}" if cell.trials else "",
+            str(cell.not_counted or ""),
+            _first_and_more(cell.session_ids),
+        )
+    return table
+
+
+def _mark(cell: CellResult) -> str:
+    if not cell.trials:
+        return "◐"
+    return "▲" if cell.failed else "●"
+
+
+def _first_and_more(session_ids: Sequence[str]) -> str:
+    if not session_ids:
+        return ""
+    return session_ids[0] + (f" +{len(session_ids) - 1}" if len(session_ids) > 1 else "")

@@ -1,0 +1,90 @@
+"""What a cell sends, where, and with what handshake."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from capture.targets import Target
+from replay.adaptation import adapt_for, dialect_to_write, spoken_at
+from replay.client import Upgrade
+from replay.planning import make_plan
+from replay.runs import RunCell, RunRecording
+from replay.source import Source
+
+GA = Target(name="new", url="wss://east.example/openai/v1/realtime", provider="azure")
+PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=rt"
+CONFIGURATION = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+
+
+@pytest.fixture
+def source(script: Any) -> Source:
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "session.update", "session": CONFIGURATION}, 5)
+    script.append(10).client({"type": "response.create", "response": {"instructions": "Be brief."}}, 20)
+    return Source(
+        recording=RunRecording(session_id="s", target="new", dialect="ga", model="rt"),
+        plan=make_plan(script.messages),
+        upgrade=Upgrade("/openai/v1/realtime?model=rt"),
+        url="wss://east.example/openai/v1/realtime?model=rt",
+    )
+
+
+def cell(**changed: Any) -> RunCell:
+    return RunCell(cell="c", session_id="s", target="new", **changed)
+
+
+def test_a_cell_that_changes_nothing_sends_what_was_recorded(source: Source) -> None:
+    adapted = adapt_for(cell(), source, {"new": GA})
+    assert adapted.plan.steps == source.plan.steps
+    assert (adapted.target, adapted.upgrade) == (GA, source.upgrade)
+
+
+def test_each_override_goes_to_its_place(source: Source) -> None:
+    overrides = {
+        "session.audio.output.voice": "cedar",
+        "response.instructions": "Sing.",
+        "connection.query.feature": "x",
+        "audio": "silence",
+    }
+    adapted = adapt_for(cell(overrides=overrides), source, {"new": GA})
+    update, _, create = adapted.plan.steps
+    assert json.loads(update.content)["session"]["audio"] == {"output": {"voice": "cedar"}}
+    assert json.loads(create.content)["response"] == {"instructions": "Sing."}
+    assert adapted.target.request_url(adapted.upgrade.path_and_query).endswith("/realtime?model=rt&feature=x")
+    changes = [*adapted.upgrade.changes_for(adapted.target), *adapted.plan.changes]
+    assert {change.path for change in changes if change.kind == "override"} == set(overrides) - {"audio"}
+
+
+def test_what_is_unset_goes_from_its_place(source: Source) -> None:
+    gone = ["session.audio.output.voice", "response.instructions", "connection.query.model"]
+    adapted = adapt_for(cell(unset=gone), source, {"new": GA})
+    changes = [*adapted.upgrade.changes_for(adapted.target), *adapted.plan.changes]
+    assert [change.path for change in changes if change.kind == "unset"] == [gone[2], gone[0], gone[1]]
+
+
+def test_a_target_that_serves_both_is_asked_in_the_dialect_of_the_cell(source: Source) -> None:
+    adapted = adapt_for(cell(overrides={"dialect": "beta", "response.voice": "x"}), source, {"new": GA})
+    url = urlsplit(adapted.target.request_url(adapted.upgrade.path_and_query))
+    assert (url.netloc, url.path) == ("east.example", "/openai/realtime")
+    assert dict(parse_qsl(url.query)) == {"api-version": "2025-04-01-preview", "deployment": "rt"}
+    assert json.loads(adapted.plan.steps[0].content)["session"] == {"voice": "marin"}
+    same = adapt_for(cell(overrides={"dialect": "ga"}), source, {"new": GA})
+    assert (same.plan, same.upgrade) == (source.plan, source.upgrade)
+
+
+def test_a_model_is_asked_for_in_the_cell_s_dialect(source: Source) -> None:
+    adapted = adapt_for(cell(overrides={"dialect": "beta", "connection.model": "mini"}), source, {"new": GA})
+    assert "deployment=mini" in adapted.target.request_url(adapted.upgrade.path_and_query)
+
+
+def test_the_dialect_is_the_target_s_where_the_cell_names_none(source: Source) -> None:
+    old = Target(name="old", url=f"wss://old.example{PREVIEW}")
+    assert (spoken_at(source, GA), spoken_at(source, old)) == ("ga", "beta")
+    assert dialect_to_write(source, old) == "beta"
+    unknown = dataclasses.replace(source, recording=RunRecording(session_id="s", dialect="other"))
+    assert dialect_to_write(unknown, old) is None

@@ -1,0 +1,63 @@
+"""Attempts at a trial over real sockets: throttled ones are recordings of their own, and are waited for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.recorder import Recorder
+from capture.recording.reader import open_recording
+from capture.recording.root import Root
+from replay.matrix import plan_jobs, plan_run, run_matrix
+from replay.runs import load_run
+from replay.simulator import load_scenario, serve
+from replay.source import prepare
+from replay.trials import Pause
+
+SCENARIO = """
+name = "busy"
+summary = "Sweden refuses upgrades at first."
+
+[[server.faults]]
+when = { region = "swedencentral", until_s = 1.5 }
+
+[server.faults.then.refuse_handshake]
+status = 429
+code = "429"
+message = "Too many requests."
+headers = { "retry-after-ms" = "400" }
+"""
+
+
+@pytest.mark.slow
+async def test_a_refused_upgrade_is_tried_again_when_its_header_says_and_is_a_recording_of_its_own(
+    simulate: Any, call: Any, recorder: Recorder, root: Root, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "busy.toml"
+    scenario.write_text(SCENARIO)
+    async with simulate("healthy") as simulator:
+        source = prepare(await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1"))
+    pauses: list[Pause] = []
+    async with serve([load_scenario(str(scenario))]) as simulator:
+        targets = simulator.targets("gpt-realtime")
+        run = plan_run([source], targets, trials=1, speed=10)
+        jobs = plan_jobs(run, [source], targets)
+        await run_matrix(run, jobs, root, recorder, retries=20, on_pause=pauses.append)
+    east, sweden = run.cells
+    assert (run.status, east.trials[0].outcome, sweden.trials[0].outcome) == ("done", "ok", "ok")
+    assert pauses
+    assert {(pause.job.target.name, pause.told_by, pause.wait_s) for pause in pauses} == {
+        ("swedencentral", "retry-after-ms", 0.4)
+    }
+    [trial] = load_run(root, run.run_id).cells[1].trials
+    assert trial.throttled == [pause.session_id for pause in pauses]
+    attempts = [open_recording(root, session_id).session for session_id in (*trial.throttled, trial.session_id)]
+    assert [row["handshake_status"] for row in attempts] == [429] * len(pauses) + [101]
+    assert [row["trial_outcome"] for row in attempts] == ["throttled"] * len(pauses) + ["ok"]
+    assert all(row["run_id"] == run.run_id and row["cell"] == "swedencentral" for row in attempts)
+    for before, after in pairwise(attempts):
+        assert (after["started_at"] - before["ended_at"]).total_seconds() >= 0.4
+    assert trial.sent_ms == pytest.approx(source.usage.sent_ms, rel=0.2)

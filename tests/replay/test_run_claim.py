@@ -1,0 +1,30 @@
+"""A run while it is played."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from replay.run_claim import being_played, claimed
+from replay.runs import Run, load_run
+
+
+def test_a_run_is_played_by_one_process_at_a_time_and_is_interrupted_unless_it_is_marked_done(root: Root) -> None:
+    started = datetime(2026, 11, 23, 1, 15, tzinfo=UTC)
+    run = Run(run_id="r20261123T011500-3f2a", started_at=started, recordings=[], axes=[], cells=[], trials=5)
+    with claimed(root, run.run_id), being_played(run, root):
+        assert load_run(root, "last").status == "running"
+        with (
+            pytest.raises(UsageProblem, match="is being played by another process: wait until it is over"),
+            claimed(root, run.run_id),
+        ):
+            pass
+    assert load_run(root, "last").status == "interrupted"
+    # Given free again, and nothing is left behind.
+    with claimed(root, run.run_id), being_played(run, root):
+        run.status = "done"
+    assert load_run(root, "last").status == "done"
+    assert [path.name for path in root.runs.iterdir()] == [f"{run.run_id}.json"]

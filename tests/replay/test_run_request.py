@@ -1,0 +1,76 @@
+"""What is asked of `wiretape replay run`, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.errors import UsageProblem
+from replay.matrix import Variation
+from replay.run_request import RunRequest, parse_variation, read_clock, read_on_new_tool, read_settings
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("p=gpt-4o-transcribe,whisper-1", ("gpt-4o-transcribe", "whisper-1")),
+        ("p=500, 1000", (500, 1000)),
+        ("p=true,null", (True, None)),
+        ('p={"type": "near_field"},null', ({"type": "near_field"}, None)),
+        ("p=500,auto", (500, "auto")),
+        ("p=one", ("one",)),
+    ],
+)
+def test_values_of_a_variation_are_json_or_bare_words(text: str, values: tuple[Any, ...]) -> None:
+    assert parse_variation(text) == Variation("p", values)
+
+
+@pytest.mark.parametrize("text", ["", "path", "=a,b", "path="])
+def test_a_variation_without_a_path_or_values_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="varies nothing"):
+        parse_variation(text)
+
+
+def test_a_value_given_twice_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="use --trials"):
+        parse_variation("p=a,b,a")
+
+
+@pytest.mark.parametrize(
+    ("options", "audio"),
+    [
+        ({"audio": Path("good.flac")}, "good.flac"),
+        ({"silence": True}, "silence"),
+        ({"noise_snr_db": 20.0}, "noise:20"),
+        ({"settings": ["audio=noise:5"]}, "noise:5"),
+    ],
+)
+def test_options_of_the_audio_are_settings_of_its_axis(options: dict[str, Any], audio: str) -> None:
+    request = RunRequest(**({"sessions": ["last"], "to": ["t"], "vary": [], "settings": []} | options))
+    assert read_settings(request) == {"audio": audio}
+
+
+def test_the_audio_is_chosen_once() -> None:
+    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
+        read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))
+    with pytest.raises(UsageProblem, match="the audio is chosen twice"):
+        read_settings(RunRequest(["last"], ["t"], [], ["audio=silence"], audio=Path("good.flac")))
+
+
+def test_the_clock_is_anchored_unless_nothing_is_to_be_changed() -> None:
+    assert (read_clock(None), read_clock("absolute"), read_clock(None, as_recorded=True)) == (
+        "anchored",
+        "absolute",
+        "absolute",
+    )
+    with pytest.raises(UsageProblem, match="leave --clock anchored out"):
+        read_clock("anchored", as_recorded=True)
+
+
+def test_a_new_call_gets_the_recorded_output_unless_nothing_is_to_be_changed() -> None:
+    assert (read_on_new_tool(None), read_on_new_tool("stop")) == ("recorded", "stop")
+    assert read_on_new_tool(None, as_recorded=True) == "recorded"
+    with pytest.raises(UsageProblem, match="leave --on-new-tool out"):
+        read_on_new_tool("empty", as_recorded=True)

@@ -1,0 +1,101 @@
+"""A recording that is ready to be replayed, and what was recorded at the places that can be changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.recorder import Recorder
+from capture.recording.reader import list_session_ids, open_recording
+from capture.recording.root import Root
+from capture.sealing import Sealer
+from capture.targets import Target
+from replay.client import Upgrade
+from replay.planning import make_plan
+from replay.runs import RunRecording
+from replay.simulator import load_scenario
+from replay.source import Source, check_protocol, check_target, digest_of, nearness, prepare, shortened
+from replay.staging import stage
+
+SAMPLES = Root(Path(__file__).parents[2] / "recordings")
+
+
+@pytest.fixture
+def source(script: Any) -> Source:
+    script.server({"type": "session.created", "session": {"voice": "marin"}})
+    script.client({"type": "response.create", "response": {"instructions": "Be brief."}}, 20)
+    return Source(
+        RunRecording(session_id="s", dialect="beta", model="echoed", target="east", region="eastus2"),
+        make_plan(script.messages),
+        Upgrade("/v1/realtime?model=rt&X=1", headers=(("openai-beta", "realtime=v1"),)),
+        "wss://east.example/v1/realtime?model=rt&X=1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("session.voice", "marin"),
+        ("response.instructions", "Be brief."),
+        ("connection.model", "rt"),
+        ("connection.query.x", "1"),
+        ("connection.query.y", None),
+        ("connection.header.OpenAI-Beta", "realtime=v1"),
+        ("audio", "recorded"),
+        ("dialect", "beta"),
+    ],
+)
+def test_what_was_recorded_at_a_path(source: Source, path: str, recorded: object) -> None:
+    assert source.recorded(path) == recorded
+
+
+def test_how_surely_a_target_is_the_recorded_one(source: Source) -> None:
+    assert nearness(Target("east", "wss://elsewhere.example"), source) == 3
+    assert nearness(Target("other", "wss://east.example/v1/realtime"), source) == 2
+    assert nearness(Target("other", "wss://x.example", region="eastus2"), source) == 1
+    assert nearness(Target("other", "wss://x.example"), source) == 0
+
+
+def test_another_protocol_is_refused() -> None:
+    url = "wss://generativelanguage.googleapis.com/ws/x.BidiGenerateContent"
+    with pytest.raises(UsageProblem, match="Gemini Live"):
+        check_protocol(Source(RunRecording(session_id="s"), make_plan([]), Upgrade("/"), url))
+    for other, protocol in ((url, "Gemini Live"), ("wss://api.openai.com/v1/live", "GPT-Live")):
+        with pytest.raises(UsageProblem, match=f"target t cannot be replayed to: {protocol}"):
+            check_target(Target("t", other))
+    check_target(Target("t", "wss://api.openai.com/v1/realtime"))
+
+
+def test_a_sample_says_what_it_used_and_where_it_was_recorded() -> None:
+    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    source, row = prepare(recording), recording.session
+    assert (source.usage.input_tokens, source.usage.output_tokens) == (row["input_tokens"], row["output_tokens"])
+    assert (source.usage.sent_ms, source.usage.answered_ms) == (row["audio_in_ms"], row["audio_out_ms"])
+    assert nearness(Target(name=row["target"], url="wss://elsewhere.example"), source) == 3
+    assert nearness(Target(name="another", url=row["url"]), source) == 2
+    assert nearness(Target(name="another", url="wss://elsewhere.example"), source) == 0
+
+
+def test_the_digest_is_of_what_is_sent_and_when() -> None:
+    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    source = prepare(recording)
+    messages = list(recording.messages())
+    assert source.recording.digest == digest_of(make_plan(messages)) != ""
+    # Of the recording, also where less of it is sent.
+    assert shortened(source, until_turn=1).recording.digest == source.recording.digest
+    sent = [at for at, message in enumerate(messages) if message.sender == "client" and message.kind == "event"]
+    assert digest_of(make_plan(messages[: sent[-1]])) != source.recording.digest
+
+
+@pytest.mark.slow
+async def test_what_errors_name_is_blamed_and_a_model_is_no_option(root: Root, recorder: Recorder) -> None:
+    played = await stage(
+        load_scenario("config_rejected_session_runs_default"), root, speed=8, sealer=Sealer(root, in_process=True)
+    )
+    recording = prepare(open_recording(root, played.session_ids[0])).recording
+    assert recording.failure_keys
+    assert recording.blamed == ["session.audio.input.transcription.model"]
+    assert recording.blamed[0] not in recording.options

@@ -1,0 +1,59 @@
+"""The end of a trial; tests/replay/test_player.py has it as part of whole sessions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from capture.realtime.progress import Progress
+from replay.actions import Action, Finished, Send
+from replay.planning import make_plan
+from replay.winding_down import SETTLE_NS, SILENCE_LIMIT_MS, WindingDown
+from tests.replay.conftest import Script
+from tests.replay.test_plan_clock import Call, committed
+from tests.replay.test_player import VAD_CREATED
+
+
+def test_the_last_turn_is_closed_by_silence_and_the_end_waits_a_moment(script: Script) -> None:
+    plan = make_plan(Call(script).speaks(0).script.messages)
+    progress = Progress()
+    ending = WindingDown(progress, speed=1.0, timeout_ns=0, adds_silence=True)
+    progress.observe("server", VAD_CREATED)
+    actions: list[Action] = []
+    assert ending.tick(plan, 0, 0, actions) == 20_000_000
+    assert ending.tick(plan, 20_000_000, 0, actions) is None
+    [silence] = actions
+    assert isinstance(silence, Send)
+    assert silence.due_ns == 20_000_000
+    progress.observe("server", committed(1))
+    assert ending.missing(plan) == ["response to user_1"]
+    progress.observe("server", {"type": "response.created", "response": {"id": "r"}})
+    progress.observe("server", {"type": "response.done", "response": {"id": "r"}})
+    assert ending.tick(plan, 100, 0, actions) == 100 + SETTLE_NS
+    assert ending.tick(plan, 100 + SETTLE_NS, 0, actions) == Finished("completed")
+
+
+def test_without_a_clock_silence_ends_as_well(script: Script) -> None:
+    plan = make_plan(Call(script).speaks(0).script.messages)
+    progress = Progress()
+    progress.observe("server", VAD_CREATED)
+    ending = WindingDown(progress, speed=math.inf, timeout_ns=0, adds_silence=True)
+    actions: list[Action] = []
+    now_ns, end = 0, ending.tick(plan, 0, 0, actions)
+    assert end == SETTLE_NS
+    while not isinstance(end, Finished):
+        end = ending.tick(plan, now_ns, 0, actions)
+        now_ns = end if isinstance(end, int) else now_ns
+    assert sum(isinstance(action, Send) for action in actions) == SILENCE_LIMIT_MS // 20
+    assert end.reason == "timed_out: missing audio turn 1 of 1"
+
+
+def test_turns_that_were_heard_as_one_are_not_waited_for(script: Script) -> None:
+    plan: Any = make_plan(Call(script).speaks(0).speaks(500).script.messages)
+    progress = Progress()
+    progress.observe("server", VAD_CREATED)
+    progress.observe("server", committed(1))
+    ending = WindingDown(progress, speed=1.0, timeout_ns=0, adds_silence=True)
+    assert ending.missing(plan)[0] == "audio turn 2 of 2"
+    ending.extra_turns = -1
+    assert ending.missing(plan) == ["response to user_1"]
