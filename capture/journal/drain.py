@@ -56,6 +56,8 @@ class Drain:
         self._on_closed = on_closed
         self._on_loss = on_loss
         self._sessions: dict[int, _Session] = {}
+        self._closed_last: dict[int, str] = {}
+        """The session of each slot that was closed last."""
         self._closed: list[tuple[int, str]] = []
         """Closed since the mark was set."""
         self._to_tell: list[tuple[int, str]] = []
@@ -119,7 +121,9 @@ class Drain:
         if kind == CLOSE:
             self._close(slot, content.decode())
             return
-        session = self._sessions.get(slot) or self._open(slot)
+        session = self._sessions.get(slot) or self._reopen(slot)
+        if session is None:
+            return
         direction = Direction(kind)
         if direction is Direction.GAP:
             self._take_gap(session, decode_gap(content), stream_at)
@@ -141,6 +145,11 @@ class Drain:
         session.at[gap.direction] = stream_at + max(gap.bytes, 0)
         session.journal.append(Direction.GAP, gap.to_ns, gap.record().content)
 
+    def _reopen(self, slot: int) -> _Session | None:
+        """Open a session's journal; None for what comes after its closing: its slot may be another's next."""
+        name = self._spool.name_of(slot)
+        return None if not name or name == self._closed_last.get(slot) else self._open(slot)
+
     def _open(self, slot: int) -> _Session:
         name = self._spool.name_of(slot)
         journal, written = self._journals.reopen(name, on_loss=partial(self._on_loss, slot, name))
@@ -148,6 +157,7 @@ class Drain:
         return session
 
     def _close(self, slot: int, name: str) -> None:
+        self._closed_last[slot] = name
         session = self._sessions.get(slot)
         if session is None or session.name != name:
             # An earlier writer has closed it, and was killed before it could tell.

@@ -156,15 +156,27 @@ class SpooledJournals:
         self._pieces.append(piece)
         self.catch_up()
 
+    def take_open(self, piece: _Piece) -> None:
+        """Take a piece, unless its journal is closed: then it is counted."""
+        journal = piece[0].journal
+        if journal.is_closed:
+            journal.note_loss(len(piece[2]), CLOSED)
+        else:
+            self.take(piece)
+
     def make_taker(self, stream: _Stream) -> Taker:
         """Give what takes pieces of a stream."""
-        pieces, catch_up, tick_later = self._pieces, self.catch_up, self._tick_later
+        pieces, catch_up, tick_later, journal = self._pieces, self.catch_up, self._tick_later, stream.journal
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return lambda chunk, arrived_ns: self.take((stream, arrived_ns, chunk, None))
+            return lambda chunk, arrived_ns: self.take_open((stream, arrived_ns, chunk, None))
 
         def take(chunk: bytes, arrived_ns: int) -> None:
+            # A connection may go on for a moment after its session has ended.
+            if journal.is_closed:
+                journal.note_loss(len(chunk), CLOSED)
+                return
             pieces.append((stream, arrived_ns, chunk, None))
             count = len(pieces)
             if count == 1:
@@ -346,7 +358,7 @@ class SpooledJournal:
         self._owner = owner
         self._on_loss = on_loss
         self._streams = {kind: _Stream(self, kind, first_word) for kind in (*Direction, CLOSE)}
-        self._is_closed = False
+        self.is_closed = False
         self._is_finished = False
         self._when_done: list[Callable[[], None]] = []
 
@@ -355,7 +367,7 @@ class SpooledJournal:
 
         `frame_at` is the index in the content at which the first WebSocket frame starts; negative: none does.
         """
-        if self._is_closed:
+        if self.is_closed:
             self.note_loss(len(content), CLOSED)
             return
         stream = self._streams[direction]
@@ -379,13 +391,13 @@ class SpooledJournal:
         """
         if done is not None:
             self._when_done.append(done)
-        if not self._is_closed:
-            self._is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
             self._put_close()
 
     def close_again(self) -> None:
         """Ask once more for the file to be closed, where that was asked for and not answered."""
-        if self._is_closed and not self._is_finished:
+        if self.is_closed and not self._is_finished:
             self._put_close()
 
     def finished(self) -> None:
@@ -408,7 +420,7 @@ class SpooledJournal:
         is_news = self.failure is None
         self.lost_bytes += lost_bytes
         self.failure = reason
-        if is_news and not self._is_closed:
+        if is_news and not self.is_closed:
             _log.warning("%s.journal: recording falters, the call goes on: %s", self.name, reason)
             self.tell_loss(reason)
 

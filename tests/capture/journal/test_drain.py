@@ -181,3 +181,18 @@ def test_a_journal_that_cannot_be_taken_up_costs_this_session_only(tmp_path: Pat
     process.drain.empty()
     assert (tmp_path / "journal" / f"{NAME}.journal").read_bytes() == b"something else entirely"
     assert spool.backlog_bytes == 0
+
+
+@pytest.mark.parametrize("is_freed", [False, True], ids=["slot still named", "slot given back"])
+def test_what_comes_behind_a_closing_is_in_no_journal(tmp_path: Path, spool: Spool, is_freed: bool) -> None:
+    recorder, process = Recorder(spool), Process(spool, tmp_path)
+    recorder.put(CLIENT, b"hello")
+    recorder.put(CLOSE, NAME.encode())
+    process.drain.empty()
+    if is_freed:
+        spool.free(0)
+    recorder.put(CLIENT, b"too late")
+    process.drain.empty()
+    assert told(tmp_path) == [(CLIENT, b"hello")]
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == [f"{NAME}.journal"]
+    assert not is_locked(tmp_path / "journal" / f"{NAME}.journal")

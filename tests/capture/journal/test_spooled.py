@@ -241,6 +241,23 @@ def test_what_comes_after_the_close_is_counted(journals: SpooledJournals) -> Non
     assert (journal.lost_bytes, journal.failure) == (4, "the journal was closed")
 
 
+async def test_what_a_taker_takes_after_the_close_is_counted_and_in_no_journal(
+    tmp_path: Path, journals: SpooledJournals
+) -> None:
+    journal = journals.open(NAME)
+    take = journal.taker(CLIENT, 0, FrameCursor())
+    take(b"before", 1)
+    close(journal)
+    take(b"after", 2)
+    other = journals.open("another")
+    other.append(CLIENT, 3, b"of the other")
+    close(other)
+    assert journal.lost_bytes == len(b"after")
+    assert content_of(tmp_path, CLIENT) == b"before"
+    assert content_of(tmp_path, CLIENT, "another") == b"of the other"
+    assert {path.name for path in (tmp_path / "journal").glob("*.journal")} == {f"{NAME}.journal", "another.journal"}
+
+
 def test_closing_writes_and_closes_everything(tmp_path: Path) -> None:
     journals = SpooledJournals(tmp_path / "journal")
     journal = journals.open(NAME)
