@@ -39,8 +39,12 @@ def serve(listen: str, recordings: Path | None) -> None:
         raise UsageProblem(f"--web needs an extra that is not installed: {_INSTALL}") from error
     with _bound(listen) as bound:
         host, port = bound.getsockname()[:2]
-        server = Server(command(recordings), host=_in_url(host), port=port, title="wiretape")
-        server.on_startup = _say_nothing
+
+        class Quiet(Server):
+            async def on_startup(self, app: web.Application) -> None:
+                """Print no banner: stdout is for the address."""
+
+        server = Quiet(command(recordings), host=_in_url(host), port=port, title="wiretape")
         guard = Guard(port, secrets.token_urlsafe(24))
 
         async def made() -> Any:
@@ -81,7 +85,7 @@ class Guard:
             return "open the address that wiretape printed, with its token"
         return None
 
-    def handler(self, web: Any) -> Callable[[Any, Handler], Awaitable[Any]]:
+    def handler(self, web: Any) -> Any:
         """Make the handler that stands before all others; `web` is `aiohttp.web`."""
 
         async def guarded(request: Any, handler: Handler) -> Any:
@@ -127,7 +131,3 @@ def _bound(listen: str) -> socket.socket:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-async def _say_nothing(_: Any) -> None:
-    """Stand in for the library's banner: stdout is for the address."""
