@@ -20,6 +20,9 @@ from analyze.tui.screenshot import press, settle
 from analyze.tui.source import RootSource, Source
 from capture.errors import UsageProblem
 from capture.recording.root import Root
+from replay.runs import list_run_ids
+from replay.simulator import load_scenario, serve
+from tests.analyze.tui.conftest import copy_sample, targets_of
 
 
 async def test_keys_lead_from_screen_to_screen_and_back(source: Source) -> None:
@@ -113,6 +116,36 @@ async def test_the_keys_of_the_readme_lead_to_the_region_at_fault(shown: Callabl
         assert "6 of 21" in shown(app)
         await press(pilot, "enter", "n")
         assert "input_audio_transcription.failed" in shown(app)
+    source.close()
+
+
+async def test_from_the_list_to_the_error_the_diff_a_replay_and_its_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: Callable[[App[None]], str]
+) -> None:
+    root = copy_sample(tmp_path)
+    monkeypatch.setenv("WIRETAPE_CONFIG", str(tmp_path / "wiretape.toml"))
+    source = RootSource(root)
+    app = WiretapeApp(source)
+    async with serve([load_scenario("transcription_model_path_failure")]) as simulator:
+        (tmp_path / "wiretape.toml").write_text(targets_of(simulator))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settle(pilot)
+            await press(pilot, "slash", *"outcome:failed", "enter")
+            assert "6 of 21" in shown(app)
+            await press(pilot, "end", "enter", "n")
+            assert "▲ server_error · Input transcription" in shown(app)
+            await press(pilot, "d", "enter")
+            assert isinstance(app.screen, DiffScreen)
+            await press(pilot, "n", "enter")
+            await press(pilot, "escape", "escape")
+            assert isinstance(app.screen, SessionScreen)
+            # The recorded target is chosen; the other one is taken too, one trial each.
+            await press(pilot, "r", "down", "space", *["tab"] * 4, "end", "backspace", "1", "ctrl+r", "y")
+            assert "done · 2 of 2 · ▲ 1 failed  ● 1 ok" in shown(app)
+            run_id = list_run_ids(root)[-1]
+            await press(pilot, "f")
+            assert f"run {run_id}" in shown(app)
+            assert "fails at eastus2" in shown(app)
     source.close()
 
 
