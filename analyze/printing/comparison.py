@@ -32,7 +32,7 @@ def diff_page(diff: SessionDiff, outcomes: Table | None = None, *, every: bool =
     if diff.latencies:
         parts += [heading("latencies"), _latencies_table(diff.latencies)]
     if diff.transcripts:
-        parts += [heading("words"), *map(_words_line, diff.transcripts)]
+        parts += [heading("words"), *map(words_line, diff.transcripts)]
     parts += [heading("events"), _events_table(diff.rows, every=every)]
     return Group(*parts)
 
@@ -95,9 +95,10 @@ def _latencies_table(latencies: Sequence[LatencyDelta]) -> Table:
     return made
 
 
-def _words_line(diff: TranscriptDiff) -> Text:
+def words_line(diff: TranscriptDiff, *, of: str = "") -> Text:
+    """Say word by word what a turn said on either side; `of` names the pair where there are several."""
     rate = "" if diff.word_error_rate is None else f" (WER {diff.word_error_rate:.0%})"
-    line = Text(f"  turn {diff.turn} {diff.who}{rate}: ", style="dim")
+    line = Text(f"  {of}turn {diff.turn} {diff.who}{rate}: ", style="dim")
     for marker, whole in diff.words:
         words = shorten(whole, _WORDS_LENGTH)
         # Signs as well as colours: colours do not survive a pipe.

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from analyze.answers import SessionSummary, TimelineRow
 from analyze.plain_text import shorten, visible
-from analyze.printing.comparison import diff_json
+from analyze.printing.comparison import diff_json, words_line
 from analyze.printing.page import cell, heading, mark, milliseconds, table
 from analyze.printing.session import event_words
 from analyze.side_by_side import (
@@ -28,7 +28,6 @@ from analyze.side_by_side import (
 _STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 _VALUE_LENGTH = 120
 _COLUMN_LENGTH = 40
-_WORDS_LENGTH = 10_000
 _CHANGES_SHOWN = 6
 
 
@@ -112,13 +111,7 @@ def _against(baseline_ms: float | None, value_ms: float | None) -> str:
 def _words_lines(shown: SideBySide) -> Iterator[Text]:
     for number, diff in enumerate(shown.diffs, 2):
         for said in diff.transcripts:
-            rate = "" if said.word_error_rate is None else f" (WER {said.word_error_rate:.0%})"
-            line = Text(f"  [{number}] turn {said.turn} {said.who}{rate}: ", style="dim")
-            for marker, whole in said.words:
-                words = shorten(whole, _WORDS_LENGTH)
-                form = {"-": f"[-{visible(words)}-]", "+": f"{{+{visible(words)}+}}"}.get(marker, visible(words))
-                line.append(f"{form} ", style={"-": "red", "+": "green"}.get(marker, "default"))
-            yield line
+            yield words_line(said, of=f"[{number}] ")
 
 
 def _events_table(rows: Sequence[AlignedRow], *, every: bool) -> Table:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from capture.recording.root import Root, make_private_folder
+from analyze.tui.state_folder import state_file, write_state
+from capture.recording.root import Root
 from capture.redaction import redact_text
 
 KEPT_ROOTS = 50
 """Roots that are remembered, those looked at last."""
-log = logging.getLogger(__name__)
 
 
 def default_path() -> Path:
-    """Give the file: `$XDG_STATE_HOME/wiretape/screens.json`, else below `~/.local/state`."""
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "wiretape" / "screens.json"
+    """Give the file that is shared by all roots."""
+    return state_file("screens.json")
 
 
 class Memory:
@@ -68,16 +65,7 @@ class Memory:
         roots = dict(list(self._roots.items())[-KEPT_ROOTS:])
         # What people search for may hold a key that they pasted.
         content = redact_text(json.dumps({"filters": self.filters, "roots": roots}, indent=1))
-        # A place that cannot be remembered is no reason to disturb anyone.
-        try:
-            make_private_folder(self._path.parent)
-            unfinished = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(content)
-            unfinished.replace(self._path)
-        except OSError:
-            log.debug("what the screens remember cannot be written", exc_info=True)
+        write_state(self._path, content)
 
 
 def _read(path: Path | None) -> dict[str, Any]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 from pathlib import Path
 
-from capture.recording.root import make_private_folder
+from analyze.tui.state_folder import state_file, write_state
 from capture.redaction import redact_text
 
 KEPT = 200
 """Statements that are kept, the newest."""
 _LONGEST = 20_000
-log = logging.getLogger(__name__)
 
 
 def default_path() -> Path:
-    """Give the file: `$XDG_STATE_HOME/wiretape/sql_history.jsonl`, else below `~/.local/state`."""
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "wiretape" / "sql_history.jsonl"
+    """Give the file that is shared by all roots."""
+    return state_file("sql_history.jsonl")
 
 
 class SqlHistory:
@@ -57,16 +53,7 @@ class SqlHistory:
         return self._draft if self._at == len(self.statements) else self.statements[self._at]
 
     def _write(self) -> None:
-        # A history that cannot be kept is no reason to disturb anyone.
-        try:
-            make_private_folder(self._path.parent)
-            unfinished = self._path.with_suffix(".new")
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.writelines(f"{json.dumps(statement)}\n" for statement in self.statements)
-            unfinished.replace(self._path)
-        except OSError:
-            log.debug("the history of the SQL screen cannot be written", exc_info=True)
+        write_state(self._path, "".join(f"{json.dumps(statement)}\n" for statement in self.statements))
 
 
 def _read(path: Path) -> list[str]:
