@@ -79,6 +79,9 @@ async def _open(
             subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
             compression=compression,
             open_timeout=open_timeout_s,
+            # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would be
+            # closed with 1011, and the recording would lay that to the endpoint.
+            ping_timeout=None,
             # A message of the Realtime API may be far larger than the library's 1 MiB.
             max_size=None,
         )

@@ -196,6 +196,13 @@ async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Re
     recorder.close()
 
 
+async def test_pings_keep_the_connection_open_and_never_close_it(recorder: Recorder) -> None:
+    async with endpoint(echo) as url, connect_recorded(url, recording=started(recorder)) as connection:
+        assert connection.ping_interval
+        assert connection.ping_timeout is None
+    recorder.close()
+
+
 async def test_the_caller_may_end_the_recording_in_its_own_words(recorder: Recorder) -> None:
     recording = started(recorder)
     async with endpoint(echo) as origin, connect_recorded(origin, recording=recording) as connection:
