@@ -148,10 +148,9 @@ class Drain:
     def _reopen(self, slot: int) -> _Session | None:
         """Open a session's journal; None for what comes after its closing: its slot may be another's next."""
         name = self._spool.name_of(slot)
-        return None if not name or name == self._closed_last.get(slot) else self._open(slot)
+        return None if not name or name == self._closed_last.get(slot) else self._open(slot, name)
 
-    def _open(self, slot: int) -> _Session:
-        name = self._spool.name_of(slot)
+    def _open(self, slot: int, name: str) -> _Session:
         journal, written = self._journals.reopen(name, on_loss=partial(self._on_loss, slot, name))
         session = self._sessions[slot] = _Session(name, journal, written)
         return session
@@ -168,12 +167,15 @@ class Drain:
 
     def _end(self, slot: int) -> None:
         """Close the journal of a session whose recorder is dead."""
+        # Read once: a recorder that lives still gives slots back meanwhile.
         name = self._spool.name_of(slot)
+        if not name or name == self._closed_last.get(slot):
+            return
         if slot not in self._sessions and not self._journals.has(name):
             # Nothing of it came as far as here, or it is sealed already.
             self._spool.free(slot)
             return
-        session = self._sessions.get(slot) or self._open(slot)
+        session = self._sessions.get(slot) or self._open(slot, name)
         for (direction, sender), taken in zip(SENDERS.items(), self._spool.taken_bytes(slot), strict=True):
             missing_bytes = taken - session.at[direction]
             if session.at[direction] >= 0 and missing_bytes > 0:

@@ -196,3 +196,23 @@ def test_what_comes_behind_a_closing_is_in_no_journal(tmp_path: Path, spool: Spo
     assert told(tmp_path) == [(CLIENT, b"hello")]
     assert [path.name for path in (tmp_path / "journal").iterdir()] == [f"{NAME}.journal"]
     assert not is_locked(tmp_path / "journal" / f"{NAME}.journal")
+
+
+def test_who_ends_takes_no_journal_up_again_that_was_closed_and_is_given_back_meanwhile(
+    tmp_path: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, process = Recorder(spool), Process(spool, tmp_path)
+    recorder.put(CLIENT, b"hello")
+    recorder.put(CLOSE, NAME.encode())
+    process.drain.empty()
+    named = spool.name_of
+
+    def given_back_behind_it(slot: int) -> str:
+        name = named(slot)
+        spool.free(slot)
+        return name
+
+    monkeypatch.setattr(spool, "name_of", given_back_behind_it)
+    process.drain.finish()
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == [f"{NAME}.journal"]
+    assert process.closed == [(0, NAME)]
