@@ -67,8 +67,10 @@ def only_trial(run: Run) -> str:
     return trial.session_id
 
 
-@pytest.mark.parametrize("turns", ["server_vad", "manual"])
-@pytest.mark.parametrize("audio", ["silence", "noise:20", "CLIP"])
+@pytest.mark.parametrize(
+    ("audio", "turns"),
+    [("silence", "manual"), ("silence", "server_vad"), ("noise:20", "server_vad"), ("CLIP", "manual")],
+)
 async def test_a_trial_with_other_audio_is_ok_and_says_so(
     simulate: Any, call: Any, recorder: Recorder, root: Root, turns: str, audio: str
 ) -> None:

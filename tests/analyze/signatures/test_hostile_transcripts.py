@@ -137,7 +137,7 @@ def timed(said: list[Any]) -> list[Line]:
     return lines
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(calls)
 def test_no_transcript_makes_the_pass_raise(calls: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
