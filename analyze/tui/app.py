@@ -6,26 +6,26 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyze.investigations import find_investigation
 from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands, SessionJump
-from analyze.tui.screens.diff import DiffScreen
-from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.help import HelpScreen
-from analyze.tui.screens.replay import ReplayScreen
-from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
-from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.source import RootSource, Source
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME
 from capture.errors import UsageProblem
 from capture.recording.root import Root
+
+if TYPE_CHECKING:
+    from analyze.tui.screens.failures import FailuresScreen
+    from analyze.tui.screens.replay import ReplayScreen
+    from analyze.tui.screens.session import SessionScreen
+    from analyze.tui.screens.sql import SqlScreen
 
 MODES = ("sessions", "failures", "sql")
 """The main screens."""
@@ -59,8 +59,9 @@ class WiretapeApp(App[None]):
         self._start = start
         self._light = light
         self.add_mode("sessions", lambda: SessionsScreen(source, self.memory))
-        self.add_mode("failures", lambda: FailuresScreen(source, self.memory))
-        self.add_mode("sql", lambda: SqlScreen(source))
+        # Screens are imported when they are first shown: all of them take as long as the first takes to be drawn.
+        self.add_mode("failures", self._failures_screen)
+        self.add_mode("sql", self._sql_screen)
 
     def on_mount(self) -> None:
         """Take the theme and go to the first screen; `start` names a session, `failures` or `sql`."""
@@ -73,6 +74,16 @@ class WiretapeApp(App[None]):
         self.switch_mode(first if first in MODES else "sessions")
         if self._start not in (None, *MODES):
             self.open_session(self._start)
+
+    def _failures_screen(self) -> FailuresScreen:
+        from analyze.tui.screens.failures import FailuresScreen
+
+        return FailuresScreen(self.source, self.memory)
+
+    def _sql_screen(self) -> SqlScreen:
+        from analyze.tui.screens.sql import SqlScreen
+
+        return SqlScreen(self.source)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Keep of Textual's own commands what has no key here: themes, screenshot, quit."""
@@ -97,6 +108,8 @@ class WiretapeApp(App[None]):
 
     def on_replay_screen_ended(self) -> None:
         """Have the lists look at the root again."""
+        from analyze.tui.screens.failures import FailuresScreen
+
         for mode in MODES:
             with suppress(KeyError):
                 for screen in self.get_screen_stack(mode):
@@ -113,14 +126,21 @@ class WiretapeApp(App[None]):
 
     def open_session(self, session_id: str) -> None:
         """Open a session."""
+        from analyze.tui.screens.session import SessionScreen
+
         self.push_screen(SessionScreen(self.source, session_id))
 
     def open_diff(self, session_ids: Sequence[str]) -> None:
         """Compare two to eight sessions; the first is the baseline."""
+        from analyze.tui.screens.diff import DiffScreen
+
         self.push_screen(DiffScreen(self.source, session_ids))
 
     async def investigate(self, name: str) -> None:
         """Open a saved question on the SQL screen and run it."""
+        from analyze.investigations import find_investigation
+        from analyze.tui.screens.sql import SqlScreen
+
         await self.switch_mode("sql")
         if isinstance(self.screen, SqlScreen):
             self.screen.open_investigation(find_investigation(name))

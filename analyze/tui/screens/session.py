@@ -18,7 +18,6 @@ from analyze.tui.marks import marks_of
 from analyze.tui.payload import event_lines, first_found
 from analyze.tui.screens.configuration import ConfigurationScreen
 from analyze.tui.screens.pick import PickScreen
-from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.session_audio import SessionAudio
 from analyze.tui.screens.waterfall import WaterfallScreen
 from analyze.tui.source import Source
@@ -284,6 +283,8 @@ class SessionScreen(SessionAudio):
     def action_replay(self) -> None:
         """Open the form that sends this session again."""
         if self.detail is not None:
+            from analyze.tui.screens.replay import ReplayScreen
+
             self.app.push_screen(ReplayScreen(self.source, self.detail.summary.session_id))
 
     def action_back(self) -> None:

@@ -20,7 +20,6 @@ from analyze.tui.memory import Memory
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.screens.filtering import HINT
 from analyze.tui.screens.marking import MarkingScreen
-from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
@@ -261,6 +260,8 @@ class SessionsScreen(MarkingScreen):
     def action_replay(self) -> None:
         """Open the form that sends the current session again."""
         if self.table.current is not None:
+            from analyze.tui.screens.replay import ReplayScreen
+
             self.app.push_screen(ReplayScreen(self.source, self.table.current.session_id))
 
     def action_reload(self) -> None:
