@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from capture.audio import AudioFormat
+from capture.realtime.audio_formats import decoded_bytes
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import is_in_conversation
 
@@ -110,8 +111,7 @@ class Answers:
         if answer.first_audio_ns is None:
             answer.first_audio_ns = now_ns
         answer.items.add(item_id)
-        decoded_bytes = len(delta) * 3 // 4 - delta.count("=", -2)
-        duration_ns = int(output_format.milliseconds(decoded_bytes) * 1e6 / self._speed)
+        duration_ns = int(output_format.milliseconds(decoded_bytes(delta)) * 1e6 / self._speed)
         answer.heard_until_ns = max(answer.heard_until_ns, now_ns) + duration_ns
 
 

@@ -19,7 +19,7 @@ from replay.audio_choice import AUDIO_AXIS, parse_audio
 from replay.blame import is_blamed
 from replay.comparison import axis_label, short_path
 from replay.droppable import list_options
-from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
+from replay.paths import full_path
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, shown
 from replay.settable import Wanted, check_wanted
 from replay.source import Source
@@ -145,7 +145,7 @@ def _transcription_models(known: Known) -> Iterator[Choice]:
     recorded = known.source.recording.transcription_model
     if not recorded:
         return
-    path = TRANSCRIPTION_MODEL_PATHS[known.source.recording.dialect == "beta"]
+    path = full_path("transcription_model", known.source.recording.dialect)
     names = {deployment: model for model, deployment in known.baseline.transcription_models.items()}
     contrast = "whisper-1" if names.get(recorded, recorded) != "whisper-1" else "gpt-4o-transcribe"
     for model in known.asked.get("transcription_model", (contrast,)):

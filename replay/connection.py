@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from capture.errors import UsageProblem
 from capture.redaction import is_credential_header, is_credential_name, redact_text
-from replay.paths import nearest_paths
+from replay.paths import nearest_hint
 from replay.rewrite import Change
-from replay.runs import CONNECTION_MODEL
+from replay.runs import CONNECTION_MODEL, as_text
 
 if TYPE_CHECKING:
     from capture.targets import Target
@@ -52,14 +52,13 @@ def check_connection(values: Mapping[str, Sequence[Any]], unset: Sequence[str], 
     there = _paths_of(asked)
     for path in unset:
         if path == CONNECTION_MODEL or path.lower() not in there:
-            near = nearest_paths(path, there)
-            hint = f"nearest are {', '.join(near)}" if near else "nothing of it can be"
+            hint = nearest_hint(path, there, otherwise="nothing of it can be")
             raise UsageProblem(f"the session is asked for without {path!r}, so it cannot be unset: {hint}")
 
 
 def ask_otherwise(asked: Asked, overrides: Mapping[str, Any], unset: Iterable[str]) -> Asked:
     """Set and take out what the paths of a connection name; the upgrade's changes tell of it, against the recording."""
-    changes = {path: _text(value) for path, value in overrides.items()} | dict.fromkeys(unset)
+    changes = {path: as_text(value) for path, value in overrides.items()} | dict.fromkeys(unset)
     for path, value in changes.items():
         asked = _with_header(asked, path, value) if path.startswith(HEADER) else _with_query(asked, path, value)
     return asked
@@ -159,7 +158,7 @@ def _check_path(path: str) -> None:
 
 
 def _check_value(path: str, value: Any, asked: Asked) -> None:
-    text = _text(value)
+    text = as_text(value)
     if redact_text(text) != text:
         raise UsageProblem(f"the value of {path!r} looks like a credential: a target has those from the environment")
     if path.startswith(HEADER) and not (text.isascii() and text.isprintable()):
@@ -180,7 +179,3 @@ def _paths_of(asked: Asked) -> list[str]:
     names = [_name_of(part) for part in query.split("&") if part]
     headers = [name.lower() for name, _ in (*asked.upgrade.headers, *asked.target.headers.items())]
     return list(dict.fromkeys([*(QUERY + name for name in names), *(HEADER + name for name in headers)]))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from capture.realtime.configuration import get_path, list_paths
-from capture.realtime.events import parse_event
+from capture.realtime.events import asks_out_of_band, parse_event
 from replay.plan import UPDATES
 from replay.server_plan import ServerPlan
-from replay.unanswered import Awaited, is_out_of_band
+from replay.unanswered import Awaited
 
 Json = dict[str, Any]
 
@@ -115,7 +115,7 @@ def _lane(event_type: str, event: Json) -> tuple[str, ...]:
     if event_type in _ABOUT_AN_ITEM:
         return event_type, str(event.get("item_id"))
     if event_type == "response.create":
-        return event_type, "beside" if is_out_of_band(event) else ""
+        return event_type, "beside" if asks_out_of_band(event) else ""
     return (event_type,)
 
 

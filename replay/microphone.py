@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from itertools import islice
 
 from capture.audio import AudioFormat
 from replay.plan import APPEND, Step
@@ -68,7 +67,7 @@ class Microphone:
         last = self._last
         if last is None or last.not_before_ns is None or self._last_ms <= 0:
             return None
-        following = next((step for step in islice(coming, at, None) if step.type == APPEND), None)
+        following = next((coming[place] for place in range(at, len(coming)) if coming[place].type == APPEND), None)
         if following is not None and not (following.is_pause or following.anchor is not None):
             return None
         is_open = is_speech_open

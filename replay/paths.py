@@ -61,6 +61,12 @@ def paths_of(place: Place, paths: Iterable[str]) -> list[str]:
     return [path for path in paths if place_of(path) == place]
 
 
+def nearest_hint(path: str, known: list[str], *, otherwise: str) -> str:
+    """Say which known paths are most like one that is not known; `otherwise` where none is."""
+    near = nearest_paths(path, known)
+    return f"nearest are {', '.join(near)}" if near else otherwise
+
+
 def nearest_paths(path: str, known: list[str]) -> list[str]:
     """List the known paths that are most like one that is not known."""
     last = path.rsplit(".", 1)[-1]

@@ -32,7 +32,6 @@ COMMIT_LEAST_MS = 100.0
 """Endpoints refuse to commit less audio (protocol section 4)."""
 APPEND = "input_audio_buffer.append"
 UPDATES = {"session.update", "transcription_session.update"}
-_AFTER_ANSWERS = {"conversation.item.create", "response.create"}
 
 
 class Message(Protocol):

@@ -20,8 +20,7 @@ class Hold:
     """An onset is not due yet."""
 
     until_ns: int
-    is_known: bool
-    """Whether it is due then; else that is when to give up waiting for its answer."""
+    """When it is due, or when to give up waiting for its answer."""
 
 
 class PlanClock:
@@ -88,13 +87,13 @@ class PlanClock:
         self._arrived_ns = now_ns if self._arrived_ns is None else self._arrived_ns
         wanted_ns, outlived = self._resolve(step.anchor)
         if wanted_ns is not None and now_ns < wanted_ns:
-            return Hold(wanted_ns, is_known=True)
+            return Hold(wanted_ns)
         diverged: list[Diverged] = []
         if wanted_ns is None:
             give_up_ns = max(due_ns, last_event_ns) + self._timeout_ns
             give_up_ns = min(give_up_ns, max(due_ns, self._arrived_ns) + self._patience * self._timeout_ns)
             if now_ns < give_up_ns:
-                return Hold(give_up_ns, is_known=False)
+                return Hold(give_up_ns)
             diverged.append(self._give_up(step, step.anchor))
             wanted_ns = now_ns
         else:

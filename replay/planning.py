@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from capture.realtime.configuration import get_path
-from capture.realtime.events import parse_event
+from capture.realtime.events import asks_out_of_band, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
@@ -168,7 +167,7 @@ class _Planner:
             self._outputs.append(str(item.get("call_id")))
         elif isinstance(item, dict):
             self._outputs.clear()
-        if event.get("type") != "response.create" or _is_out_of_band(event):
+        if event.get("type") != "response.create" or asks_out_of_band(event):
             return ()
         outputs, self._outputs = tuple(self._outputs), []
         return outputs
@@ -190,7 +189,7 @@ class _Planner:
             # By the end of so many responses a call that does not come never will.
             count = seen.responses_begun if kind == "call" else 0
             yield Dependency(_wait_for(kind), count=count, recorded_id=recorded_id)
-        if event_type in _AFTER_ANSWERS and not _is_out_of_band(event) and seen.responses_done and seen.is_idle:
+        if event_type in _AFTER_ANSWERS and not asks_out_of_band(event) and seen.responses_done and seen.is_idle:
             yield Dependency("response.done", count=seen.responses_done)
         if event_type == "response.cancel" and not references and seen.active_responses:
             yield Dependency("response.created", count=seen.responses_begun)
@@ -198,10 +197,6 @@ class _Planner:
 
 def _wait_for(kind: str) -> WaitFor:
     return "response" if kind == "response" else "call" if kind == "call" else "item"
-
-
-def _is_out_of_band(event: Json) -> bool:
-    return get_path(event, "response.conversation") == "none"
 
 
 def _is_act(event: Json) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from capture.errors import UsageProblem
-from capture.realtime.configuration import get_path, list_paths, set_path
+from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import parse_event
-from replay.paths import nearest_paths
+from replay.paths import nearest_hint
 from replay.plan import Plan, Step
-from replay.rewrite import Change, unset
+from replay.rewrite import is_same, override, unset
 
 Json = dict[str, Any]
 
@@ -32,7 +31,6 @@ _FIELDS = {
 """What response.create takes in each dialect (protocol section 1.5, and the SDK's types)."""
 _OPEN = ("metadata", "prompt", "reasoning", "tool_choice", "audio.output.format", "audio.output.voice")
 """Objects in which a path may go on as it likes."""
-_MISSING = object()
 
 
 def asked_responses(plan: Plan) -> list[Json]:
@@ -54,7 +52,7 @@ def response_paths(plan: Plan, dialect: str | None) -> list[str]:
 def recorded_response(plan: Plan, path: str) -> object:
     """Give what every response.create asked for at a path; None where nothing, or not the same in all."""
     values = [get_path(asked, path) for asked in asked_responses(plan)]
-    return values[0] if values and all(_json(value) == _json(values[0]) for value in values) else None
+    return values[0] if values and all(is_same(value, values[0]) for value in values) else None
 
 
 def check_responses(plan: Plan, paths: Sequence[str], unset_paths: Sequence[str], dialect: str | None) -> None:
@@ -73,12 +71,11 @@ def check_responses(plan: Plan, paths: Sequence[str], unset_paths: Sequence[str]
     recorded, known = _asked_paths(asked), response_paths(plan, dialect)
     for path in paths:
         if path not in known and not path.startswith(tuple(f"response.{name}." for name in _OPEN)):
-            near = nearest_paths(path, known)
-            raise UsageProblem(f"response.create has no {path!r}: nearest are {', '.join(near or known)}")
+            hint = nearest_hint(path, known, otherwise=f"nearest are {', '.join(known)}")
+            raise UsageProblem(f"response.create has no {path!r}: {hint}")
     for path in unset_paths:
         if path not in recorded:
-            near = nearest_paths(path, recorded)
-            hint = f"nearest are {', '.join(near)}" if near else "it asked for nothing in them"
+            hint = nearest_hint(path, recorded, otherwise="it asked for nothing in them")
             raise UsageProblem(f"no recorded response.create asked for {path!r}, so it cannot be unset: {hint}")
 
 
@@ -97,16 +94,10 @@ def adapt_responses(plan: Plan, overrides: Mapping[str, Any], unset_paths: Itera
 
 
 def _adapt(step: Step, overrides: Mapping[str, Any], unset_paths: Sequence[str]) -> Step:
-    event = parse_event(step.content)
-    if event is None:
+    if parse_event(step.content) is None:
         return step
-    changes: list[Change] = []
-    for path, value in overrides.items():
-        before = get_path(event, path, _MISSING)
-        if before is _MISSING or _json(before) != _json(value):
-            event = set_path(event, path, value)
-            changes.append(Change("override", path, "" if before is _MISSING else _json(before), _json(value)))
-    text, taken = unset(_json(event) if changes else str(step.content), unset_paths)
+    [(text, changes)] = override([str(step.content)], overrides)
+    text, taken = unset(text, unset_paths)
     return replace(step, content=text, changes=(*step.changes, *changes, *taken)) if changes or taken else step
 
 
@@ -116,7 +107,3 @@ def _asked_paths(asked: Iterable[Json]) -> list[str]:
 
 def _creates(plan: Plan) -> Iterator[Step]:
     return (step for step in plan.steps if step.type == CREATE and isinstance(step.content, str))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

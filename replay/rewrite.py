@@ -13,7 +13,7 @@ from typing import Any
 
 from capture.errors import UsageProblem
 from capture.realtime.configuration import get_path, list_paths, set_path
-from replay.paths import nearest_paths
+from replay.paths import nearest_hint
 
 Json = dict[str, Any]
 
@@ -53,8 +53,7 @@ def check_paths(paths: Iterable[str], configurations: Sequence[Json], documented
             raise UsageProblem(f"the URL chooses the model, {path!r} changes nothing: set connection.model")
         if path in known:
             continue
-        near = nearest_paths(path, known)
-        hint = f"nearest are {', '.join(near)}" if near else "it was never configured"
+        hint = nearest_hint(path, known, otherwise="it was never configured")
         raise UsageProblem(f"the recorded session has no {path!r}: {hint}")
 
 
@@ -70,7 +69,7 @@ def override(updates: Sequence[str], overrides: Mapping[str, Any]) -> list[tuple
         naming = [at for at, event in enumerate(events) if get_path(event, path, _MISSING) is not _MISSING]
         for at in naming or range(min(1, len(events))):
             before = get_path(events[at], path, _MISSING)
-            if before is _MISSING or not _same(before, value):
+            if before is _MISSING or not is_same(before, value):
                 events[at] = set_path(events[at], path, value)
                 changes[at].append(Change("override", path, _json(before), _json(value)))
     return [
@@ -87,8 +86,7 @@ def check_unset(paths: Iterable[str], asked: Json) -> None:
     known = list(list_paths(asked))
     for path in paths:
         if path not in known:
-            near = nearest_paths(path, known)
-            hint = f"nearest are {', '.join(near)}" if near else "it asked for nothing"
+            hint = nearest_hint(path, known, otherwise="it asked for nothing")
             raise UsageProblem(f"the recorded client never asked for {path!r}, so it cannot be unset: {hint}")
 
 
@@ -173,7 +171,8 @@ def clamp_truncation(text: str, received_ms: float) -> tuple[str, list[Change]]:
     return _json(event), [Change("clamp", "audio_end_ms", _json(asked_ms), _json(int(received_ms)))]
 
 
-def _same(left: object, right: object) -> bool:
+def is_same(left: object, right: object) -> bool:
+    """Tell whether two values are the same in JSON."""
     # True == 1 in Python, not in JSON.
     return _json(left) == _json(right)
 

@@ -21,7 +21,7 @@ from replay.attempts import Job
 from replay.budget import Caps, spent_by
 from replay.gates import Gate, check_gates, needs_latencies, parse_gates
 from replay.junit import write_junit
-from replay.latency import first_audio_ms
+from replay.latency import first_audio_ms, heard_ms
 from replay.matrix import estimate_run, run_matrix, unplayed
 from replay.narrator import Narrator
 from replay.plan import Plan
@@ -118,7 +118,9 @@ def read_latencies(run: Run, root: Root) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for trial in (trial for cell in run.cells for trial in cell.trials):
         try:
-            found[trial.session_id] = first_audio_ms(open_recording(root, trial.session_id).messages())
+            recording = open_recording(root, trial.session_id)
+            measured = recording.session["turn_latencies"]
+            found[trial.session_id] = first_audio_ms(recording.messages()) if measured is None else heard_ms(measured)
         except UsageProblem as missing:
             tell(f"trial {trial.session_id} cannot be read: {missing}")
     return found

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from capture.realtime.audio_formats import audio_field
+from capture.realtime.audio_formats import audio_field, decoded_bytes
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import is_in_conversation, parse_event
@@ -336,7 +336,7 @@ def audio_length_ms(append: str | bytes, configuration: ConfigurationTracker) ->
     text = append if isinstance(append, str) else append.decode("utf-8", "replace")
     found = audio_field("client", APPEND, text)
     encoded = found.value if found else ""
-    return configuration.input_format.milliseconds(len(encoded) * 3 // 4 - encoded.count("=", -2))
+    return configuration.input_format.milliseconds(decoded_bytes(encoded))
 
 
 def kind_of(message: str | bytes) -> str:

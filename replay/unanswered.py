@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capture.realtime.configuration import get_path
+from capture.realtime.events import asks_out_of_band
 from replay.plan import UPDATES
 
 Json = dict[str, Any]
@@ -74,7 +75,7 @@ class Unanswered:
 
     def response(self, *, in_conversation: bool, before: int | None) -> Awaited | None:
         """Give the response.create that a response was made for; None where what came `before` it is due first."""
-        asked = (a for a in self._left if a.type == CREATE and is_out_of_band(a.event) != in_conversation)
+        asked = (a for a in self._left if a.type == CREATE and asks_out_of_band(a.event) != in_conversation)
         first = next(asked, None)
         return None if first is None or (before is not None and before < first.number) else self._take(iter([first]))
 
@@ -115,8 +116,3 @@ class Unanswered:
         if found is not None:
             self._left.remove(found)
         return found
-
-
-def is_out_of_band(create: Json) -> bool:
-    """Tell whether a response.create asks for a response beside the conversation."""
-    return get_path(create, "response.conversation") == "none"

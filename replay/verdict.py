@@ -20,6 +20,7 @@ from replay.comparison import AxisDecision, CellResult, axis_label, decide, shor
 from replay.isolation import read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
+from replay.paths import full_path
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
 
@@ -164,7 +165,7 @@ def _list_not_tested(
     if TARGET_AXIS not in varied:
         found.append(NotTested("other targets", _command(*replay, "--to", "ANOTHER_TARGET", *trials)))
     if recording.transcription_model and not varied & set(TRANSCRIPTION_MODEL_PATHS):
-        path = TRANSCRIPTION_MODEL_PATHS[recording.dialect == "beta"]
+        path = full_path("transcription_model", recording.dialect)
         values = f"{path}={recording.transcription_model},ANOTHER_MODEL"
         found.append(NotTested("other transcription models", _command(*replay, "--vary", values, *trials)))
     if AUDIO_AXIS not in varied:

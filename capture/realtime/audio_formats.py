@@ -75,6 +75,11 @@ def parse_format(value: object) -> AudioFormat | None:
     return AudioFormat(cast("AudioType", audio_type), rate)
 
 
+def decoded_bytes(encoded: str) -> int:
+    """Tell how many bytes a Base64 text stands for, without decoding it."""
+    return len(encoded) * 3 // 4 - encoded.count("=", -2)
+
+
 def audio_field(sender: str, event_type: str | None, text: str) -> AudioField | None:
     """Find the audio of a message: of several fields the longest; None where there is none."""
     if event_type is None:

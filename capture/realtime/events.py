@@ -124,6 +124,12 @@ def is_in_conversation(response: Json) -> bool:
     return "conversation_id" not in response or response["conversation_id"] is not None
 
 
+def asks_out_of_band(create: Json) -> bool:
+    """Tell whether a response.create asks for a response beside the conversation."""
+    response = create.get("response")
+    return isinstance(response, dict) and response.get("conversation") == "none"
+
+
 def storable(text: str) -> str:
     """Replace lone surrogates, which JSON can carry and UTF-8 columns cannot; payloads keep their escapes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

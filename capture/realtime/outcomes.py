@@ -10,7 +10,7 @@ import re
 from typing import Any, Literal
 
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
-from capture.realtime.events import EventHeader
+from capture.realtime.events import EventHeader, asks_out_of_band
 
 Outcome = Literal["failed", "ok", "incomplete"]
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
@@ -170,8 +170,7 @@ class OutcomeTracker:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 
     def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
-        out_of_band = get_path(event, "response.conversation") == "none"
-        if header.type == "response.create" and not out_of_band:
+        if header.type == "response.create" and not asks_out_of_band(event):
             self._response_due_ns = offset_ns
 
     def _observe_buffer(self, header: EventHeader, offset_ns: int) -> None:

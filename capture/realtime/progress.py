@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from capture.realtime.audio_formats import decoded_bytes
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import is_in_conversation
@@ -114,7 +115,7 @@ class Progress:
     def _observe_audio(self, event: Json) -> None:
         item_id, delta = event.get("item_id"), event.get("delta")
         if isinstance(item_id, str) and isinstance(delta, str):
-            self.audio_bytes[item_id] = self.audio_bytes.get(item_id, 0) + _decoded_bytes(delta)
+            self.audio_bytes[item_id] = self.audio_bytes.get(item_id, 0) + decoded_bytes(delta)
 
     def _observe_other(self, event_type: str, event: Json) -> None:
         if event_type in _FIRST_EVENTS:
@@ -168,10 +169,6 @@ class Progress:
     def _setting(self, path: str) -> object:
         # Echoed before asked: an update that was rejected was asked and never came into force.
         return read_setting(self.configuration.echoed or self.configuration.asked, path)
-
-
-def _decoded_bytes(encoded: str) -> int:
-    return len(encoded) * 3 // 4 - encoded.count("=", -2)
 
 
 def _text(value: object) -> str | None:

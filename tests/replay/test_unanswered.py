@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from replay.unanswered import Awaited, Unanswered, is_out_of_band
+from capture.realtime.events import asks_out_of_band
+from replay.unanswered import Awaited, Unanswered
 
 Json = dict[str, Any]
 
@@ -42,7 +43,7 @@ def test_responses_beside_the_conversation_are_told_apart() -> None:
     assert number_of(unanswered.response(in_conversation=True, before=None)) == 2
     assert number_of(unanswered.response(in_conversation=True, before=None)) is None
     assert number_of(unanswered.response(in_conversation=False, before=None)) == 1
-    assert (is_out_of_band(BESIDE), is_out_of_band(CREATE)) == (True, False)
+    assert (asks_out_of_band(BESIDE), asks_out_of_band(CREATE)) == (True, False)
 
 
 def test_a_turn_that_was_due_before_has_its_response_first() -> None:
