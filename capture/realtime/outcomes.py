@@ -48,6 +48,13 @@ _NUMBER = re.compile(r"(?<![\w.-])(?:\d+(?:[.,]\d+)*(?:(?:ms|[dhms])(?![A-Za-z])
 
 def mask_message(message: str) -> str:
     """Replace what differs from one occurrence to the next: ids, URLs, numbers."""
+    # A mask may leave a word behind it that is an id by itself: what is masked must be masked whole.
+    while (masked := _mask_once(message)) != message:
+        message = masked
+    return masked
+
+
+def _mask_once(message: str) -> str:
     masked = _URL.sub("URL", message)
     masked = _ID.sub(r"\1_…", masked)
     masked = _UUID.sub("…", masked)

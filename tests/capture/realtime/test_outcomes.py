@@ -527,6 +527,7 @@ def test_what_differs_each_time_is_masked_and_what_tells_models_apart_stays(mess
 )
 @example("12item_abc")
 @example("3https://a b")
+@example("0m0a0000000000000000000")
 def test_masking_what_is_masked_changes_nothing(message: str) -> None:
     masked = mask_message(message)
     assert mask_message(masked) == masked
