@@ -22,7 +22,8 @@ from capture.recording.root import Root, open_root
 from capture.sealing import SealedSession
 from capture.targets import Target
 from replay.attempts import Job
-from replay.matrix import Variation, plan_jobs, plan_run, run_matrix
+from replay.cells import Variation, plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.simulator import load_scenario, serve
 from replay.simulator.clips import clip_path
 from replay.simulator.loopback import loopback_directly

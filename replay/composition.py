@@ -27,6 +27,7 @@ from replay.runs import (
     RunRecording,
     Trial,
     TrialOutcome,
+    describe_recording,
     shown,
 )
 
@@ -189,16 +190,7 @@ def _recording(session_id: str, row: Row | None, replays: Iterable[Row]) -> RunR
         failed = [each for each in replays if each["replay_of"] == session_id and each["trial_outcome"] == "failed"]
         keys = list(failed[0]["failure_keys"]) if failed else []
         return RunRecording(session_id=session_id, outcome="failed" if keys else "ok", failure_keys=keys)
-    return RunRecording(
-        session_id=session_id,
-        outcome=row["outcome"],
-        failure_keys=list(row["failure_keys"] or ()),
-        target=row["target"],
-        region=row["region"],
-        model=row["model"] or row["model_echoed"],
-        transcription_model=row["transcription_model"] or row["transcription_model_echoed"],
-        dialect=row["dialect"],
-    )
+    return describe_recording(row)
 
 
 def _target(row: Row) -> str:

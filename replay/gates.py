@@ -97,7 +97,7 @@ def _check_ok(run: Run) -> list[str]:
 
 
 def _check_failed(run: Run) -> list[str]:
-    trials = [trial for cell in run.cells for trial in cell.trials]
+    trials = run.all_trials
     if any(trial.outcome == "failed" for trial in trials):
         return []
     return [f"none of {len(trials)} trials failed as the recording did ({_list(trials)})"]

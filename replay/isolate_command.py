@@ -36,7 +36,7 @@ from replay.resuming import (
 from replay.run_command import INTERRUPTED, tell_left_out
 from replay.run_request import find_recording, find_targets, read_clock, read_on_new_tool
 from replay.runs import ClockKind, OnNewTool, load_run
-from replay.source import Source, nearness, prepare
+from replay.source import Source, check_not_empty, nearness, prepare
 from replay.throttling import RETRIES
 from replay.verdict import read_verdict
 
@@ -144,8 +144,7 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
     targets = find_targets(request.to)
     source = prepare(open_recording(root, find_recording(root, request.session)))
     session_id = source.recording.session_id
-    if not source.plan.steps:
-        raise UsageProblem(f"recording {session_id} holds no message of its client: there is nothing to replay")
+    check_not_empty(source)
     if not source.recording.failure_keys:
         raise UsageProblem(f"recording {session_id} did not fail: there is nothing to isolate")
     asked: dict[str, tuple[Any, ...]] = {}

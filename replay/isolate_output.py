@@ -7,8 +7,6 @@ from collections import Counter
 from types import TracebackType
 from typing import Any, Self
 
-from rich.text import Text
-
 from capture.narration import print_json, tell
 from capture.redaction import redact_setting
 from replay.arms import LOOKS
@@ -111,8 +109,7 @@ def print_plan(isolation: Isolation, *, as_json: bool) -> None:
     table = make_table("cell", "changes against the recording")
     for shown in cells:
         name = f"{shown['cell']} (baseline)" if shown["baseline"] else str(shown["cell"])
-        # Recorded text is no markup.
-        table.add_row(Text(name), Text("\n".join(shown["changes"]) or "none"))
+        table.add_row(name, "\n".join(shown["changes"]) or "none")
     output().print(table)
     tell(f"{say_estimate(isolation)}; nothing was sent")
 
@@ -173,12 +170,12 @@ def print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
             }
         )
         return
-    output().print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    output().print(verdict.sentence, soft_wrap=not sys.stdout.isatty())
     table = make_table("axis", "instead", "failed", "baseline", "decision")
     for axis in verdict.axes:
         for each in axis.comparisons:
             decision = each.decision.replace("_", " ") + (f": {each.reason}" if each.reason else "")
-            table.add_row(*map(Text, (axis.label, each.value, each.cell.ratio, each.against, decision)))
+            table.add_row(axis.label, each.value, each.cell.ratio, each.against, decision)
     output().print()
     output().print(table)
     tell(f"tests, intervals, sessions: wiretape analyze verdict {run.run_id}")

@@ -12,7 +12,6 @@ from capture.recording.facts import TrialKind
 from replay.adaptation import adapt_for
 from replay.attempts import Job, SessionRunner
 from replay.budget import Budget
-from replay.cells import Variation, plan_run
 from replay.deadlines import Deadlines
 from replay.estimate import Cost, cost_of, total
 from replay.player import WAIT_TIMEOUT_NS
@@ -58,8 +57,8 @@ def unplayed(run: Run, jobs: Sequence[Job]) -> list[Job]:
     """
     for cell in run.cells:
         cell.trials = [trial for trial in cell.trials if trial.outcome not in ("throttled", "not_run")]
-    done = {(cell.session_id, cell.cell, trial.trial) for cell in run.cells for trial in cell.trials}
-    return [job for job in jobs if (job.cell.session_id, job.cell.cell, job.trial) not in done]
+    done = {(cell.key, trial.trial) for cell in run.cells for trial in cell.trials}
+    return [job for job in jobs if (job.cell.key, job.trial) not in done]
 
 
 def estimate_run(jobs: Sequence[Job], *, speed: float = 1.0) -> Cost:
@@ -67,9 +66,9 @@ def estimate_run(jobs: Sequence[Job], *, speed: float = 1.0) -> Cost:
 
     Pure; reads the audio of each cell's plan once (a second for an hour of it), so a screen does it in a worker.
     """
-    each = {job.cell.session_id + job.cell.cell: job for job in jobs}
+    each = {job.cell.key: job for job in jobs}
     costs = {key: cost_of(job.source, job.plan, speed=speed) for key, job in each.items()}
-    return total(costs[job.cell.session_id + job.cell.cell] for job in jobs)
+    return total(costs[job.cell.key] for job in jobs)
 
 
 async def run_matrix(
@@ -106,14 +105,3 @@ async def run_matrix(
         player = TrialPlayer(run, root, how, run_session=run_session, slot_of=lambda _: slots)
         if not await player.play(jobs):
             run.status = "done"
-
-
-__all__ = [
-    "Variation",
-    "adapt_for",
-    "estimate_run",
-    "plan_jobs",
-    "plan_run",
-    "run_matrix",
-    "unplayed",
-]

@@ -28,7 +28,7 @@ class Narrator:
         self._run = run
         self._lines = lines
         self._console = console or Console(stderr=True, highlight=False)
-        self._outcomes = Counter(trial.outcome for cell in run.cells for trial in cell.trials)
+        self._outcomes = Counter(trial.outcome for trial in run.all_trials)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

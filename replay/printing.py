@@ -22,13 +22,14 @@ def make_table(*columns: str, right: Collection[str] = ()) -> Table:
 
 def output() -> Console:
     """Give the console of stdout."""
-    # Piped, a table is data for other programs: lines must not be broken at 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 200)
+    # Piped, a table is data for other programs: lines must not be broken at 80 columns. Recorded text is no markup:
+    # `[redacted]` in it would vanish.
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, emoji=False, markup=False)
 
 
 def raise_if_refused(run: Run) -> None:
     """Raise `EndpointRefused` where no target took a single session."""
-    trials = [trial for cell in run.cells for trial in cell.trials]
+    trials = run.all_trials
     if trials and all(trial.outcome == "not_run" for trial in trials):
         reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
         raise EndpointRefused("no target took a session:", "; ".join(reasons))

@@ -112,9 +112,9 @@ def take_over(saved: Run, planned: Run) -> None:
     """Give a run that was laid out anew the trials and the identity of its file."""
     planned.run_id, planned.started_at = saved.run_id, saved.started_at
     planned.status, planned.ended_at, planned.paused_until = saved.status, saved.ended_at, saved.paused_until
-    made = {(cell.session_id, cell.cell): cell for cell in saved.cells}
+    made = {cell.key: cell for cell in saved.cells}
     for cell in planned.cells:
-        cell.trials = made.pop((cell.session_id, cell.cell)).trials
+        cell.trials = made.pop(cell.key).trials
     # Of an adaptive run: cells that were added on the way.
     planned.cells += made.values()
 

@@ -18,7 +18,7 @@ from capture.recording.root import Root, open_root
 from capture.targets import Target
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
-from replay.budget import Caps, spent_by
+from replay.budget import Budget, Caps, spent_by
 from replay.gates import Gate, check_gates, needs_latencies, parse_gates
 from replay.junit import write_junit
 from replay.latency import first_audio_ms, heard_ms
@@ -93,7 +93,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     )
     # One that was killed after its last trial has only to be marked done.
     is_over = not jobs and run.status == "done"
-    finished = is_over or _play(planned, total, root, request, redact)
+    finished = is_over or _play(planned, total, root, request, redact, budget)
     return _conclude(run, gates, root, request, finished=finished, as_json=as_json)
 
 
@@ -116,7 +116,7 @@ def _conclude(
 def read_latencies(run: Run, root: Root) -> dict[str, list[float]]:
     """Read the wait for the first audio of each turn, in milliseconds, from the recordings of a run's trials."""
     found: dict[str, list[float]] = {}
-    for trial in (trial for cell in run.cells for trial in cell.trials):
+    for trial in run.all_trials:
         try:
             recording = open_recording(root, trial.session_id)
             measured = recording.session["turn_latencies"]
@@ -142,9 +142,8 @@ def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _play(planned: Planned, total: int, root: Root, request: RunRequest, redact: Sequence[str]) -> bool:
+def _play(planned: Planned, total: int, root: Root, request: RunRequest, redact: Sequence[str], budget: Budget) -> bool:
     run = planned.run
-    budget = spent_by(run, Caps(request.max_sessions, request.max_minutes))
     try:
         with Narrator(run, total) as narrator, Recorder(root, journals=open_journals) as recorder:
             playing = run_matrix(

@@ -24,17 +24,13 @@ from replay.verdict import Verdict
 
 def first_of_each_cell(jobs: Sequence[Job]) -> list[Job]:
     """Take one trial of each cell: all of them are changed alike."""
-    return list({(job.cell.session_id, job.cell.cell): job for job in reversed(jobs)}.values())[::-1]
+    return list({job.cell.key: job for job in reversed(jobs)}.values())[::-1]
 
 
 def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
     """Show the cells, every change against the recording, and what it costs."""
-    jobs = {(job.cell.session_id, job.cell.cell): job for job in planned.jobs}
-    cells = [
-        _describe_plan(jobs[cell.session_id, cell.cell])
-        for cell in planned.run.cells
-        if (cell.session_id, cell.cell) in jobs
-    ]
+    jobs = {job.cell.key: job for job in planned.jobs}
+    cells = [_describe_plan(jobs[cell.key]) for cell in planned.run.cells if cell.key in jobs]
     about_minutes = cost.minutes_at(planned.run.concurrency)
     if as_json:
         print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": about_minutes}})
@@ -78,10 +74,10 @@ def _print_tables(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         console = output()
         if len(verdicts) > 1:
-            console.print(f"recording {verdict.session_id}", highlight=False)
+            console.print(f"recording {verdict.session_id}")
         console.print(_result_table(verdict))
         console.print()
-        console.print(verdict.sentence, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+        console.print(verdict.sentence, soft_wrap=not sys.stdout.isatty())
 
 
 def _describe_plan(job: Job) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from replay.cells import Variation, plan_run
 from replay.matrix import plan_jobs
 from replay.resuming import describe_targets, digest_clips, keep_request
 from replay.runs import ClockKind, OnNewTool, Run
-from replay.source import Source, prepare, shortened
+from replay.source import Source, check_not_empty, prepare, shortened
 from replay.throttling import RETRIES
 
 
@@ -176,7 +176,4 @@ def _check_sources(sources: Sequence[Source]) -> None:
     if twice:
         raise UsageProblem(f"recording {', '.join(sorted(twice))} is given twice: for more trials use --trials")
     for source in sources:
-        if not source.plan.steps:
-            raise UsageProblem(
-                f"recording {source.recording.session_id} holds no message of its client: there is nothing to replay"
-            )
+        check_not_empty(source)

@@ -87,6 +87,11 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     baseline: bool = False
     trials: list[Trial] = []
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other cells of a run: names are told apart within a recording."""
+        return self.session_id, self.cell
+
 
 class Axis(msgspec.Struct, kw_only=True):
     """Something that the run varied."""
@@ -169,9 +174,28 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Until when targets want to be left alone, as far as they said so."""
 
     @property
+    def all_trials(self) -> list[Trial]:
+        """The trials of all cells."""
+        return [trial for cell in self.cells for trial in cell.trials]
+
+    @property
     def finished_trials(self) -> int:
         """Trials that have an outcome."""
         return sum(len(cell.trials) for cell in self.cells)
+
+
+def describe_recording(row: Mapping[str, Any]) -> RunRecording:
+    """Describe a recording by its sessions row."""
+    return RunRecording(
+        session_id=row["session_id"],
+        outcome=row["outcome"],
+        failure_keys=list(row["failure_keys"] or ()),
+        target=row["target"],
+        region=row["region"],
+        model=row["model"] or row["model_echoed"],
+        transcription_model=row["transcription_model"] or row["transcription_model_echoed"],
+        dialect=row["dialect"],
+    )
 
 
 def new_run_id(started_at: datetime) -> str:

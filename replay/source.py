@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
+
 from capture.errors import UsageProblem
 from replay.audio_choice import RECORDED
 from replay.blame import Blame, blamed_by
@@ -18,7 +20,7 @@ from replay.plan import Plan
 from replay.planning import make_plan
 from replay.responses import recorded_response
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import CONNECTION_MODEL, RunRecording
+from replay.runs import CONNECTION_MODEL, RunRecording, describe_recording
 from replay.shortening import shorten
 
 if TYPE_CHECKING:
@@ -90,19 +92,12 @@ def prepare(recording: Recording) -> Source:
     named = blame.named(plan.configuration.asked)
     likely = [path for path in (*named, *_OPTIONS) if path not in TRANSCRIPTION_MODEL_PATHS]
     options = {path: value for path in likely if (value := plan.setting(path)) is not None}
-    failure_keys = list(session["failure_keys"] or ())
+    described = describe_recording(session)
     return Source(
-        recording=RunRecording(
-            session_id=session["session_id"],
-            outcome=session["outcome"],
-            failure_keys=failure_keys,
-            target=session["target"],
-            region=session["region"],
-            model=session["model"] or session["model_echoed"],
-            transcription_model=session["transcription_model"] or session["transcription_model_echoed"],
-            dialect=session["dialect"],
+        recording=msgspec.structs.replace(
+            described,
             options=options,
-            blamed=[*named, *blamed_by(failure_keys, session["dialect"])],
+            blamed=[*named, *blamed_by(described.failure_keys, described.dialect)],
             digest=digest_of(plan),
         ),
         plan=plan,
@@ -140,6 +135,14 @@ def check_protocol(source: Source) -> None:
     protocol = protocol_of_url(source.url) or source.plan.protocol
     if protocol is not None:
         raise UsageProblem(f"recording {source.recording.session_id} cannot be replayed: {refusal(protocol)}")
+
+
+def check_not_empty(source: Source) -> None:
+    """Check that there is something to send; raises `UsageProblem`."""
+    if not source.plan.steps:
+        raise UsageProblem(
+            f"recording {source.recording.session_id} holds no message of its client: there is nothing to replay"
+        )
 
 
 def check_target(target: Target) -> None:

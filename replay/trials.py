@@ -163,7 +163,7 @@ class TrialPlayer:
     def planned_ms(self, job: Job) -> float:
         """Measure the audio that a trial is planned to send."""
         # Trials of one cell share a plan.
-        key = job.cell.session_id, job.cell.cell
+        key = job.cell.key
         if key not in self._sent_ms:
             self._sent_ms[key] = sent_audio_ms(job.plan)
         return self._sent_ms[key]

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from analyze.plain_text import escape_unseen, visible
 from analyze.plain_values import plain_value
-
-_PIPED_WIDTH = 200
+from replay.printing import output
 
 MARKS = {"ok": ("●", "green"), "failed": ("▲", "red"), "incomplete": ("◐", "yellow")}
 """A sign and a colour for each outcome: the colour is never alone."""
@@ -22,8 +21,7 @@ MARKS = {"ok": ("●", "green"), "failed": ("▲", "red"), "incomplete": ("◐",
 
 def page() -> Console:
     """Open stdout; colours and the terminal's width only where it is a terminal."""
-    # Piped, a table is for other programs: its lines are not broken at 80 columns.
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False, emoji=False, markup=False)
+    return output()
 
 
 def narrate(line: str) -> None:

@@ -79,7 +79,7 @@ TRIAL_COLUMNS: tuple[Column[TrialProgress], ...] = (
 
 def progress_line(run: ReplayRun, sessions: int, *, is_over: bool) -> Line:
     """Say how far a run is."""
-    outcomes = [trial.outcome for cell in run.cells for trial in cell.trials]
+    outcomes = [trial.outcome for trial in run.all_trials]
     failed, ok = outcomes.count("failed"), outcomes.count("ok")
     others = len(outcomes) - failed - ok
     state = f" {run.status}" if is_over else " running"

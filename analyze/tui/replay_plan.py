@@ -76,11 +76,10 @@ class Recorded:
 def read_recorded(root: Root, session_id: str) -> Recorded:
     """Read a recording; raises `UsageProblem` where there is nothing to replay."""
     from capture.recording.reader import open_recording
-    from replay.source import prepare
+    from replay.source import check_not_empty, prepare
 
     source = prepare(open_recording(root, session_id))
-    if not source.plan.steps:
-        raise UsageProblem(f"recording {session_id} holds no message of its client: there is nothing to replay")
+    check_not_empty(source)
     return Recorded(source=source, target=source.recording.target)
 
 

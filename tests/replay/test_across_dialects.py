@@ -15,7 +15,8 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from replay.matrix import plan_jobs, plan_run, run_matrix
+from replay.cells import plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.runs import Trial
 from replay.simulator import load_scenario
 from replay.source import prepare

@@ -11,7 +11,8 @@ import pytest
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
-from replay.matrix import plan_jobs, plan_run, run_matrix
+from replay.cells import plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.runs import load_run
 from replay.simulator import load_scenario, serve
 from replay.source import prepare

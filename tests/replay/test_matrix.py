@@ -16,9 +16,11 @@ from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
+from replay.adaptation import adapt_for
 from replay.attempts import Job
+from replay.cells import Variation, plan_run
 from replay.client import Upgrade
-from replay.matrix import Variation, adapt_for, plan_jobs, plan_run, run_matrix
+from replay.matrix import plan_jobs, run_matrix
 from replay.planning import make_plan
 from replay.runs import Run, RunRecording, Trial, as_text, load_run
 from replay.source import Source, prepare

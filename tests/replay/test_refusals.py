@@ -8,7 +8,8 @@ import pytest
 
 from capture.recorder import Recorder
 from capture.recording.root import Root
-from replay.matrix import plan_jobs, plan_run, run_matrix
+from replay.cells import plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.refusals import read_refusals
 from replay.simulator import load_scenario, serve
 from replay.source import prepare

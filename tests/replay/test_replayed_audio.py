@@ -24,7 +24,8 @@ from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from replay.matrix import Variation, plan_jobs, plan_run, run_matrix
+from replay.cells import Variation, plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.runs import Run
 from replay.simulator import load_scenario
 from replay.source import Source, prepare, shortened

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from capture.targets import Target
+from replay.cells import Variation, plan_run
 from replay.client import Upgrade
 from replay.gates import GateResult
-from replay.matrix import Variation, estimate_run, plan_jobs, plan_run
+from replay.matrix import estimate_run, plan_jobs
 from replay.planning import make_plan
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
-from replay.matrix import Variation
+from replay.cells import Variation
 from replay.run_request import RunRequest, parse_variation, read_clock, read_on_new_tool, read_settings
 
 

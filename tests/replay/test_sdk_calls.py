@@ -22,7 +22,8 @@ from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.targets import Target
-from replay.matrix import plan_jobs, plan_run, run_matrix
+from replay.cells import plan_run
+from replay.matrix import plan_jobs, run_matrix
 from replay.runs import Run
 from replay.simulator import load_scenario, serve
 from replay.simulator.scenario import Scenario

@@ -16,8 +16,9 @@ from capture.recording.root import Root
 from capture.targets import Target
 from replay.attempts import Attempt, Job, Ran
 from replay.budget import Budget, Caps
+from replay.cells import plan_run
 from replay.client import Upgrade
-from replay.matrix import plan_jobs, plan_run, unplayed
+from replay.matrix import plan_jobs, unplayed
 from replay.planning import make_plan
 from replay.runs import Run, RunRecording, Trial, TrialOutcome, load_run
 from replay.source import Source
