@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyze.plain_values import plain_value
 from capture.errors import UsageProblem
+from capture.recording.writer import create_private
 
 if TYPE_CHECKING:
     from analyze.store import Store
@@ -32,7 +32,7 @@ def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> in
     unfinished = path.with_name(f".{path.name}.new")
     try:
         # Answers hold what callers said: nobody else's business, like the recordings.
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        create_private(unfinished).close()
         rows = write(store, sql, unfinished)
         unfinished.replace(path)
     except OSError as error:

@@ -131,6 +131,17 @@ def split_sql(text: str) -> tuple[str, str]:
     return (text, "") if match is None else (match[1], (match[2] or "").strip())
 
 
+def narrowed(text: str, term: str) -> str:
+    """Narrow a filter by one more term."""
+    # In front: what stands behind `=` goes on to the end.
+    return f"{term} {text}".strip()
+
+
+def is_open(text: str) -> bool:
+    """Tell whether a filter is still being typed: a field waits for its value, or SQL stands in it."""
+    return text.endswith((":", "!=")) or split_sql(text)[1] != ""
+
+
 def _statement(condition: str) -> str:
     if re.match(r"(SELECT|WITH|FROM)\b", condition, re.IGNORECASE):
         return f"SELECT session_id FROM (\n{condition}\n)"  # noqa: S608 - the console runs nothing but a SELECT

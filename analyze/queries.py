@@ -193,8 +193,7 @@ class Queries:
 
     def diff(self, left_id: str, right_id: str) -> SessionDiff:
         """Set two sessions side by side."""
-        self.store.look_at([left_id, right_id])
-        return compare(self._side(left_id), self._side(right_id))
+        return self.side_by_side([left_id, right_id]).diffs[0]
 
     def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
         """Give the peak level (0..1) of the audio that a row of the timeline carries, in at most `bins` equal parts."""

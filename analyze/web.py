@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from capture.arguments import parse_listen
+from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.narration import print_line, tell
 
@@ -113,11 +112,7 @@ def _cookie_in(header: str) -> str:
 def _bound(listen: str) -> socket.socket:
     host, port = parse_listen(listen)
     address = "127.0.0.1" if host == "localhost" else host
-    try:
-        is_here = ip_address(address).is_loopback
-    except ValueError:
-        is_here = False
-    if not is_here:
+    if not is_loopback(host):
         raise UsageProblem(
             f"--web serves this machine only, not {host}: elsewhere it would hand recordings and keys to the network."
             " Reach it from another machine through ssh -L 8790:127.0.0.1:8790"

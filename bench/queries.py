@@ -86,8 +86,7 @@ def _failures_screen(queries: Queries) -> None:
 
 
 def _diff_screen(queries: Queries) -> None:
-    left, right = queries.sessions_in_order().session_ids[:2]
-    queries.diff(left, right)
+    queries.side_by_side(queries.sessions_in_order().session_ids[:2])
 
 
 QUESTIONS = (

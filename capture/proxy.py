@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -13,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from capture.arguments import parse_listen
+from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.policy import RecordingPolicy, RelayLimits
@@ -132,7 +131,7 @@ async def _serving(
 def check_serving(target: Target, listen: str, client_token: str | None) -> None:
     """Raise `UsageProblem` where the address is wrong or needs a client token, or the target's key is not set."""
     host, _ = parse_listen(listen)
-    if client_token is None and not _is_loopback(host):
+    if client_token is None and not is_loopback(host):
         raise UsageProblem(
             f"{host} is reachable from other machines: set {CLIENT_TOKEN_VARIABLE} to a token that clients"
             " must send as their API key"
@@ -210,15 +209,6 @@ def _mend(recorder: Recorder) -> None:
             recorder.seal(session_id).add_done_callback(_report)
     except Exception as error:  # noqa: BLE001 - see above
         _log.warning("what an earlier run left behind stays there for now: %s", error)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _origin(server: asyncio.Server, *, is_tls: bool) -> str:

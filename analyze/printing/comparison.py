@@ -15,15 +15,18 @@ from analyze.plain_text import shorten, visible
 from analyze.printing.page import cell, heading, mark, milliseconds, table
 from analyze.printing.session import event_words
 
-_STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
-_VALUE_LENGTH = 120
+STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
+VALUE_LENGTH = 120
 _WORDS_LENGTH = 10_000
-_CHANGES_SHOWN = 6
+CHANGES_SHOWN = 6
 
 
 def diff_page(diff: SessionDiff, outcomes: Table | None = None, *, every: bool = False) -> Group:
     """Lay out a comparison: outcomes, configuration, latencies, words, then events; `every`: equal events too."""
-    parts: list[RenderableType] = [_title("-", diff.left), _title("+", diff.right)]
+    parts: list[RenderableType] = [
+        session_title(Text(sign, style=STYLES[sign]), summary)
+        for sign, summary in (("-", diff.left), ("+", diff.right))
+    ]
     if outcomes is not None:
         parts += [heading("outcomes"), outcomes]
     for name, found in (("asked", diff.configuration_asked), ("echoed", diff.configuration_echoed)):
@@ -68,9 +71,9 @@ def delta_words(latency: LatencyDelta) -> str:
     return f"{latency.delta_ms:+,.0f} ms{ratio}"
 
 
-def _title(sign: str, summary: SessionSummary) -> Text:
-    title = Text(f"{sign} ", style=_STYLES[sign])
-    title.append_text(mark(summary.outcome))
+def session_title(sign: Text, summary: SessionSummary) -> Text:
+    """Name a session behind the sign that it has in a comparison."""
+    title = sign.append(" ").append_text(mark(summary.outcome))
     title.append(f" {summary.session_id}", style="bold")
     parts = (summary.target, summary.region, summary.model, summary.transcription_model, summary.dialect)
     return title.append("  " + " · ".join(visible(part) for part in parts if part))
@@ -84,7 +87,7 @@ def _changes_table(found: Sequence[PathChange]) -> Table:
 
 
 def _value(json_text: str | None, style: str) -> Text:
-    return Text("absent", style="dim") if json_text is None else cell(shorten(json_text, _VALUE_LENGTH), style)
+    return Text("absent", style="dim") if json_text is None else cell(shorten(json_text, VALUE_LENGTH), style)
 
 
 def _latencies_table(latencies: Sequence[LatencyDelta]) -> Table:
@@ -135,15 +138,15 @@ def _changed_cells(row: DiffRow) -> Iterator[tuple[Text | str, ...]]:
     times = (_offset(row.left), _offset(row.right))
     said = event_words(shown)
     said.append(f"  {shown.error or shown.summary}" if not row.changes else "", style="dim")
-    yield Text(row.marker, style=_STYLES[row.marker]), turn, *times, said
-    for change in row.changes[:_CHANGES_SHOWN]:
+    yield Text(row.marker, style=STYLES[row.marker]), turn, *times, said
+    for change in row.changes[:CHANGES_SHOWN]:
         line = Text(f"  {visible(change.path)}: ", style="dim")
         line.append_text(_value(change.left, "red")).append(" → ", style="dim").append_text(
             _value(change.right, "green")
         )
         yield "", "", "", "", line
-    if len(row.changes) > _CHANGES_SHOWN:
-        yield "", "", "", "", Text(f"  and {len(row.changes) - _CHANGES_SHOWN} more", style="dim")
+    if len(row.changes) > CHANGES_SHOWN:
+        yield "", "", "", "", Text(f"  and {len(row.changes) - CHANGES_SHOWN} more", style="dim")
 
 
 def _offset(row: TimelineRow | None) -> str:

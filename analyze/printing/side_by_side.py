@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analyze.answers import SessionSummary, TimelineRow
+from analyze.answers import TimelineRow
 from analyze.plain_text import shorten, visible
-from analyze.printing.comparison import diff_json, words_line
-from analyze.printing.page import cell, heading, mark, milliseconds, table
+from analyze.printing.comparison import CHANGES_SHOWN, STYLES, VALUE_LENGTH, diff_json, session_title, words_line
+from analyze.printing.page import cell, heading, milliseconds, table
 from analyze.printing.session import event_words
 from analyze.side_by_side import (
     AlignedRow,
@@ -25,15 +25,14 @@ from analyze.side_by_side import (
     turn_latencies,
 )
 
-_STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
-_VALUE_LENGTH = 120
 _COLUMN_LENGTH = 40
-_CHANGES_SHOWN = 6
 
 
 def side_by_side_page(shown: SideBySide, *, every: bool = False) -> Group:
     """Lay out a comparison: outcomes, configuration, latencies, words, then events; `every`: equal events too."""
-    parts: list[RenderableType] = [_title(number, detail.summary) for number, detail in enumerate(shown.details, 1)]
+    parts: list[RenderableType] = [
+        session_title(Text(str(number), style="bold"), detail.summary) for number, detail in enumerate(shown.details, 1)
+    ]
     parts += [heading("outcomes"), outcomes_table(shown)]
     for name, places in zip(("asked", "echoed"), configuration_places(shown), strict=True):
         if places:
@@ -67,19 +66,11 @@ def outcomes_table(shown: SideBySide) -> Table:
     sides = ["-", "+"] if count == 2 else [str(number) for number in range(1, count + 1)]
     made = table("", "", *sides)
     for each in outcomes(shown):
-        style = _STYLES["≠"] if each.differs else ""
-        sign = Text("≠" if each.differs else "=", style=_STYLES["≠" if each.differs else "="])
+        style = STYLES["≠"] if each.differs else ""
+        sign = Text("≠" if each.differs else "=", style=STYLES["≠" if each.differs else "="])
         values = [cell(shorten(value or "–", _COLUMN_LENGTH), style) for value in each.values]
         made.add_row(sign, Text(each.name, style="dim"), *values)
     return made
-
-
-def _title(number: int, summary: SessionSummary) -> Text:
-    title = Text(f"{number} ", style="bold")
-    title.append_text(mark(summary.outcome))
-    title.append(f" {summary.session_id}", style="bold")
-    parts = (summary.target, summary.region, summary.model, summary.transcription_model, summary.dialect)
-    return title.append("  " + " · ".join(visible(part) for part in parts if part))
 
 
 def _place_lines(places: Sequence[Values], indent: str = "  ") -> Iterator[Text]:
@@ -88,8 +79,8 @@ def _place_lines(places: Sequence[Values], indent: str = "  ") -> Iterator[Text]
         for position, (numbers, value) in enumerate(place.by_value()):
             line.append("  " if position else "", style="dim")
             line.append(f"[{' '.join(str(number + 1) for number in numbers)}] ", style="bold")
-            style = "" if 0 in numbers else _STYLES["≠"]
-            line.append("absent" if value is None else visible(shorten(value, _VALUE_LENGTH)), style=style)
+            style = "" if 0 in numbers else STYLES["≠"]
+            line.append("absent" if value is None else visible(shorten(value, VALUE_LENGTH)), style=style)
         yield line
 
 
@@ -136,16 +127,16 @@ def _add_event(made: Table, row: AlignedRow) -> None:
     words.append(f"  {said.error or said.summary}" if not any(row.changes) else "", style="dim")
     made.add_row(str(row.turn or ""), *cells, words)
     places = row.places
-    for line in _place_lines(places[:_CHANGES_SHOWN]):
+    for line in _place_lines(places[:CHANGES_SHOWN]):
         made.add_row(*[""] * (len(cells) + 1), line)
-    if len(places) > _CHANGES_SHOWN:
-        made.add_row(*[""] * (len(cells) + 1), Text(f"  and {len(places) - _CHANGES_SHOWN} more", style="dim"))
+    if len(places) > CHANGES_SHOWN:
+        made.add_row(*[""] * (len(cells) + 1), Text(f"  and {len(places) - CHANGES_SHOWN} more", style="dim"))
 
 
 def _time(event: TimelineRow | None, marker: str) -> Text:
     if event is None:
-        return Text("-" if marker == "-" else "", style=_STYLES["-"])
-    return Text(f"{marker if marker != '=' else ''} {milliseconds(event.offset_ms)}".strip(), style=_STYLES[marker])
+        return Text("-" if marker == "-" else "", style=STYLES["-"])
+    return Text(f"{marker if marker != '=' else ''} {milliseconds(event.offset_ms)}".strip(), style=STYLES[marker])
 
 
 def _events(row: AlignedRow) -> int:

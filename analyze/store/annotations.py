@@ -72,7 +72,10 @@ class StoredAnnotations:
 
     def take_in(self) -> None:
         """Read what was said since; a file that cannot be read is named and left out."""
-        names = [str(path.resolve()) for path in annotation_files(self._root) if path.resolve() not in self._unreadable]
+        # What the console may open is bounded by resolved paths.
+        folder = self._root.annotations.resolve()
+        files = [folder / path.name for path in annotation_files(self._root)]
+        names = [str(path) for path in files if path not in self._unreadable]
         if names == self._loaded:
             return
         gone = sorted(set(self._loaded) - set(names))

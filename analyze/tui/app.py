@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands, SessionJump
+from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.help import HelpScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.source import RootSource, Source
@@ -23,8 +24,6 @@ from capture.recording.root import Root
 
 if TYPE_CHECKING:
     from analyze.tui.screens.failures import FailuresScreen
-    from analyze.tui.screens.replay import ReplayScreen
-    from analyze.tui.screens.session import SessionScreen
     from analyze.tui.screens.sql import SqlScreen
 
 MODES = ("sessions", "failures", "sql")
@@ -94,17 +93,19 @@ class WiretapeApp(App[None]):
         """Show the keys of the current screen."""
         self.push_screen(HelpScreen(self.screen))
 
-    def on_sessions_screen_session_chosen(self, message: SessionsScreen.SessionChosen) -> None:
+    def on_source_screen_session_chosen(self, message: SourceScreen.SessionChosen) -> None:
         """Open a session."""
         self.open_session(message.session_id)
 
-    def on_sql_screen_session_chosen(self, message: SqlScreen.SessionChosen) -> None:
-        """Open the session that a row is about."""
-        self.open_session(message.session_id)
+    def on_source_screen_diff_chosen(self, message: SourceScreen.DiffChosen) -> None:
+        """Compare sessions."""
+        self.open_diff(message.session_ids)
 
-    def on_replay_screen_session_chosen(self, message: ReplayScreen.SessionChosen) -> None:
-        """Open a trial."""
-        self.open_session(message.session_id)
+    def on_source_screen_replay_chosen(self, message: SourceScreen.ReplayChosen) -> None:
+        """Open the form that sends a session again."""
+        from analyze.tui.screens.replay import ReplayScreen
+
+        self.push_screen(ReplayScreen(self.source, message.session_id))
 
     def on_replay_screen_ended(self) -> None:
         """Have the lists look at the root again."""
@@ -115,14 +116,6 @@ class WiretapeApp(App[None]):
                 for screen in self.get_screen_stack(mode):
                     if isinstance(screen, SessionsScreen | FailuresScreen):
                         screen.action_reload()
-
-    def on_sessions_screen_diff_chosen(self, message: SessionsScreen.DiffChosen) -> None:
-        """Compare the marked sessions."""
-        self.open_diff(message.session_ids)
-
-    def on_session_screen_diff_chosen(self, message: SessionScreen.DiffChosen) -> None:
-        """Compare the open session with another."""
-        self.open_diff([message.left_id, message.right_id])
 
     def open_session(self, session_id: str) -> None:
         """Open a session."""

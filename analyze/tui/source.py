@@ -278,6 +278,7 @@ class RootSource:
 
     def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
         """Count the values of the fields that sessions are told apart by."""
+        self._prepare(filter)
         with self._queries() as queries:
             return queries.facets(filter)
 
@@ -315,8 +316,7 @@ class RootSource:
         names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> ListedSessions:
         """Put sessions in an order."""
-        if "finding:" in filter.casefold():
-            self._named.all()
+        self._prepare(filter)
         with self._queries() as queries:
             return queries.sessions_in_order(filter, order=order, only=only, names=names)
 

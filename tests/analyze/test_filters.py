@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze.annotating import annotate
-from analyze.filters import read_filter, split_sql
+from analyze.filters import is_open, narrowed, read_filter, split_sql
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.errors import UsageProblem
@@ -170,3 +170,13 @@ def test_a_filter_splits_at_the_first_term_of_sql(text: str) -> None:
     assert text.startswith(words)
     assert condition == "" or text.rstrip().endswith(condition)
     assert split_sql(words) == (words, "")
+
+
+def test_a_filter_is_narrowed_in_front_of_its_sql() -> None:
+    assert split_sql(narrowed("since:2h = turns > 3", "session_id:x")) == ("session_id:x since:2h", "turns > 3")
+    assert narrowed("", "region:eastus2") == "region:eastus2"
+
+
+def test_a_filter_is_open_while_a_value_or_sql_is_being_typed() -> None:
+    assert all(map(is_open, ("region:", "model!=", "since:2h = turns")))
+    assert not any(map(is_open, ("", "region:e", "words")))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from textual.message import Message
 from textual.screen import Screen
 from textual.worker import WorkType
 
@@ -25,6 +26,27 @@ log = logging.getLogger(__name__)
 
 class SourceScreen(Screen[ResultT]):
     """A screen that asks a source; its last question of a kind is the only one that counts."""
+
+    class SessionChosen(Message):
+        """A session shall be opened."""
+
+        def __init__(self, session_id: str) -> None:
+            super().__init__()
+            self.session_id = session_id
+
+    class DiffChosen(Message):
+        """Sessions shall be compared, the first with each of the others."""
+
+        def __init__(self, session_ids: Sequence[str]) -> None:
+            super().__init__()
+            self.session_ids = session_ids
+
+    class ReplayChosen(Message):
+        """A session shall be sent again, once it is said where and how."""
+
+        def __init__(self, session_id: str) -> None:
+            super().__init__()
+            self.session_id = session_id
 
     def __init__(self, source: Source) -> None:
         super().__init__()

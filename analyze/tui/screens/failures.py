@@ -12,6 +12,7 @@ from textual.message import Message
 
 from analyze.answers import FailureMatrix, RateOverTime, RunSummary
 from analyze.audio_health import AudioHealth
+from analyze.filters import narrowed
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import total_by_name
 from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, total_line, unknown_line
@@ -255,8 +256,8 @@ class FailuresScreen(FilteringScreen):
         if cell is not None and cell.session_ids:
             filter_text = cell_filter({self.rows: cell.row, self.columns: cell.column})
             if filter_text is not None:
-                # What the matrix was narrowed to holds for its cells; SQL goes on to the end.
-                filter_text = f"{filter_text} {self.filter_text}".strip()
+                # What the matrix was narrowed to holds for its cells.
+                filter_text = narrowed(self.filter_text, filter_text)
             self.post_message(self.CellOpened(filter_text, cell.session_ids, f"{cell.row} × {cell.column}"))
 
     def action_reload(self) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import on
 
 from analyze.answers import Facet
-from analyze.filters import split_sql
+from analyze.filters import is_open, narrowed
 from analyze.tui.filter_completion import Way, quoted, values_of, ways
 from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.memory import Memory
@@ -77,8 +77,7 @@ class FilteringScreen(SourceScreen[None]):
     @on(FilterBar.Typed)
     def _typed(self, event: FilterBar.Typed) -> None:
         # A field whose value is still to be typed picks nothing yet, and SQL is run when it is written out.
-        is_open = event.content.endswith((":", "!=")) or split_sql(event.content)[1] != ""
-        if event.content != self.filter_text and (event.accepted or not is_open):
+        if event.content != self.filter_text and (event.accepted or not is_open(event.content)):
             self._take(event.content)
         if event.accepted:
             self.leave_filter()
@@ -103,8 +102,7 @@ class FilteringScreen(SourceScreen[None]):
 
     def _narrow_by(self, chosen: Chosen | None) -> None:
         if chosen is not None and chosen.value not in self.filter_text.split():
-            # In front: what stands behind `=` goes on to the end.
-            self.set_filter(f"{chosen.value} {self.filter_text}".strip())
+            self.set_filter(narrowed(self.filter_text, chosen.value))
 
     def action_saved(self) -> None:
         """Choose a saved filter, or save the one that holds under a name."""

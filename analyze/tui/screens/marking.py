@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from textual.message import Message
-
 from analyze.answers import SessionSummary
 from analyze.tui.figures import counted
 from analyze.tui.memory import Memory
@@ -20,13 +16,6 @@ COMPARED = 8
 
 class MarkingScreen(FilteringScreen):
     """A screen with a table of sessions, any number of which can be marked."""
-
-    class DiffChosen(Message, namespace="sessions_screen"):
-        """Sessions shall be compared, the first with each of the others."""
-
-        def __init__(self, session_ids: Sequence[str]) -> None:
-            super().__init__()
-            self.session_ids = list(session_ids)
 
     def __init__(self, source: Source, memory: Memory | None = None) -> None:
         super().__init__(source, memory)

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
+from analyze.filters import is_open, narrowed
 from analyze.tui.lines import text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.session_list import COLUMNS
@@ -82,7 +83,7 @@ class PickScreen(SourceScreen[str | None]):
             f"replay_of:{origin}",
             f"run_id:{session.run_id}" if session.run_id else None,
         ]
-        found = [row for term in related if term for row in self.source.sessions(f"{filter_text} {term}")]
+        found = [row for term in related if term for row in self.source.sessions(narrowed(filter_text, term))]
         found += self.source.sessions(filter_text, limit=_NEWEST)
         return sorted({row.session_id: row for row in found}.values(), key=_began, reverse=True)
 
@@ -95,7 +96,8 @@ class PickScreen(SourceScreen[str | None]):
 
     @on(FilterBar.Typed)
     def _filter(self, event: FilterBar.Typed) -> None:
-        self._read(event.content)
+        if event.accepted or not is_open(event.content):
+            self._read(event.content)
         if event.accepted:
             self.table.focus()
 

@@ -63,13 +63,6 @@ class ReplayScreen(SourceScreen[None]):
             super().__init__()
             self.progress = progress
 
-    class SessionChosen(Message):
-        """A trial shall be opened."""
-
-        def __init__(self, session_id: str) -> None:
-            super().__init__()
-            self.session_id = session_id
-
     class Ended(Message):
         """A run is over: there are new sessions."""
 

@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.findings import Finding
@@ -57,18 +56,10 @@ class SessionScreen(SessionAudio):
         Binding("c", "configuration", "configuration", tooltip="What was asked for, and what was echoed"),
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
         *SessionAudio.KEYS,
-        Binding("r", "replay", "replay", tooltip="Show and copy the command that replays this session"),
+        Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("q,escape", "back", "back"),
     ]
-
-    class DiffChosen(Message):
-        """The session shall be compared with another."""
-
-        def __init__(self, left_id: str, right_id: str) -> None:
-            super().__init__()
-            self.left_id = left_id
-            self.right_id = right_id
 
     def __init__(self, source: Source, session_id: str) -> None:
         super().__init__(source, session_id)
@@ -275,7 +266,7 @@ class SessionScreen(SessionAudio):
 
         def picked(session_id: str | None) -> None:
             if session_id is not None:
-                self.post_message(self.DiffChosen(self.session_id, session_id))
+                self.post_message(self.DiffChosen([self.session_id, session_id]))
 
         if self.detail is not None:
             self.app.push_screen(PickScreen(self.source, self.detail.summary), picked)
@@ -283,9 +274,7 @@ class SessionScreen(SessionAudio):
     def action_replay(self) -> None:
         """Open the form that sends this session again."""
         if self.detail is not None:
-            from analyze.tui.screens.replay import ReplayScreen
-
-            self.app.push_screen(ReplayScreen(self.source, self.detail.summary.session_id))
+            self.post_message(self.ReplayChosen(self.detail.summary.session_id))
 
     def action_back(self) -> None:
         """Leave the detail, then the search, then the screen."""

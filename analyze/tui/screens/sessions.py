@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from analyze.findings import names_by_session
 from analyze.session_order import FINDING, NEWEST_FIRST, Order
@@ -66,13 +65,6 @@ class SessionsScreen(MarkingScreen):
         Binding("escape", "clear", "Clear filter and marks", show=False),
         Binding("q", "app.quit", "quit", tooltip="Leave wiretape"),
     ]
-
-    class SessionChosen(Message):
-        """A session shall be opened."""
-
-        def __init__(self, session_id: str) -> None:
-            super().__init__()
-            self.session_id = session_id
 
     def __init__(self, source: Source, memory: Memory | None = None) -> None:
         super().__init__(source, memory)
@@ -260,9 +252,7 @@ class SessionsScreen(MarkingScreen):
     def action_replay(self) -> None:
         """Open the form that sends the current session again."""
         if self.table.current is not None:
-            from analyze.tui.screens.replay import ReplayScreen
-
-            self.app.push_screen(ReplayScreen(self.source, self.table.current.session_id))
+            self.post_message(self.ReplayChosen(self.table.current.session_id))
 
     def action_reload(self) -> None:
         """Look at the root again."""

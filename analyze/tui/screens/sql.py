@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from analyze.investigations import Investigation, find_investigation
 from analyze.tui.figures import counted
@@ -58,13 +57,6 @@ class SqlScreen(SourceScreen[None]):
         Binding("question_mark", "app.help", "help"),
         Binding("q", "app.quit", "quit"),
     ]
-
-    class SessionChosen(Message):
-        """A session shall be opened."""
-
-        def __init__(self, session_id: str) -> None:
-            super().__init__()
-            self.session_id = session_id
 
     def __init__(self, source: Source, history: SqlHistory | None = None) -> None:
         super().__init__(source)

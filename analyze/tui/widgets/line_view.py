@@ -61,6 +61,10 @@ class LineView(ScrollView, Painted, can_focus=True):
 
     def _wrap(self, width: int) -> None:
         self._wrapped_at = width
+        # Hidden: it is wrapped once it has a width, and not to a few cells for nobody.
+        if not width:
+            self._wrapped = []
+            return
         self._wrapped = [part for line in self._lines for part in wrap(line, max(width, 8), self._indent)]
         self.virtual_size = Size(1, max(1, len(self._wrapped)))
 

@@ -25,7 +25,7 @@ async def test_any_number_of_sessions_can_be_marked_and_eight_are_compared(
 ) -> None:
     chosen: list[list[str]] = []
     monkeypatch.setattr(
-        WiretapeApp, "on_sessions_screen_diff_chosen", lambda _, message: chosen.append(message.session_ids)
+        WiretapeApp, "on_source_screen_diff_chosen", lambda _, message: chosen.append(message.session_ids)
     )
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

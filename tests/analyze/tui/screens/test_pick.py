@@ -42,6 +42,21 @@ async def test_the_session_itself_is_not_among_them(source: Any, shown: Callable
         assert "▲ sessions have no field" in shown(app)
 
 
+async def test_relatives_are_asked_for_in_front_of_typed_sql(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "d")
+        await pilot.press("slash", *"=turns")
+        await settle(pilot)
+        asked = len(source.asked)
+        # Half typed it is not asked; accepted, it stands behind the terms.
+        await press(pilot, "enter")
+        texts = [question[1] for question in source.asked[asked:] if question[0] == "sessions"]
+    assert texts
+    assert all(text.endswith("=turns") for text in texts)
+
+
 async def test_relatives_are_offered_however_old_they_are(source: Any) -> None:
     replayed, captured = source.listed[0], source.listed[20]
     strangers = [replace(captured, session_id=f"20260212T082000-{n:08x}", run_id="another") for n in range(2_100)]
