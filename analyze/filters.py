@@ -137,6 +137,28 @@ def narrowed(text: str, term: str) -> str:
     return f"{term} {text}".strip()
 
 
+def runs_of(text: str) -> tuple[str, ...]:
+    """Name the runs that a filter asks for by `run:A,B`, and by `tag:run=NAME` the sessions that were tagged as one."""
+    named: list[str] = []
+    for term in _terms(text):
+        match = _TERM.fullmatch(term)
+        if match is None or (match[1], match[3]) != ("", ":"):
+            continue
+        field, value = match[2].lower(), match[4]
+        if ALIASES.get(field, field) == "run_id":
+            named += value.split(",")
+        elif field == "tag" and value.startswith("run="):
+            named.append(value.removeprefix("run="))
+    return tuple(name for name in named if name and "*" not in name)
+
+
+def _terms(text: str) -> list[str]:
+    try:
+        return shlex.split(split_sql(text)[0])
+    except ValueError:
+        return []
+
+
 def is_open(text: str) -> bool:
     """Tell whether a filter is still being typed: a field waits for its value, or SQL stands in it."""
     return text.endswith((":", "!=")) or split_sql(text)[1] != ""

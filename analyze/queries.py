@@ -266,9 +266,9 @@ class Queries:
         """List runs of replay, newest first."""
         return list_runs(self.store)
 
-    def verdict(self, run_id: str) -> Verdict:
-        """Say what a run proved of the first session it replayed; `run_id` is an id, a unique prefix or `last`."""
-        return self.verdicts(run_id)[0]
+    def verdict(self, *run_ids: str) -> Verdict:
+        """Say what a run, or several put together, proved of the first session; each is an id, a prefix or `last`."""
+        return self.verdicts(*run_ids)[0]
 
     def verdicts(self, *run_ids: str) -> list[Verdict]:
         """Say what a run proved of each session it replayed; several, or a tag's sessions, are put together."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from analyze.answers import MatrixCell
+from analyze.answers import MatrixCell, RunSummary
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal, span_words
 from analyze.tui.figures import counted, failure_text, percent
@@ -40,6 +40,14 @@ def total_line(total: FindingTotal) -> Line:
 
 def _count(sign: str, sessions: int) -> Line:
     return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
+
+
+def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:
+    """Say which runs a verdict is of; `runs` are those that are known, a name may stand for tagged sessions."""
+    known = list(runs)
+    size = f" · {counted(sum(run.trials for run in known), 'trial')}" if known else ""
+    size += f" in {counted(known[0].cells, 'cell')}" if len(known) == 1 else ""
+    return text(f"run{'' if len(run_ids) == 1 else 's'} {' + '.join(run_ids)}{size}", "muted")
 
 
 def cell_words(cell: MatrixCell) -> Line:

@@ -160,8 +160,8 @@ class Source(Protocol):
         """List runs of replay, newest first."""
         ...
 
-    def verdict(self, run_id: str) -> Verdict:
-        """Say what a run proved."""
+    def verdict(self, *run_ids: str) -> Verdict:
+        """Say what a run proved, or several put together."""
         ...
 
     def audio_health(self, session_id: str) -> AudioHealth:
@@ -400,10 +400,10 @@ class RootSource:
         with self._queries() as queries:
             return queries.runs()
 
-    def verdict(self, run_id: str) -> Verdict:
-        """Say what a run proved."""
+    def verdict(self, *run_ids: str) -> Verdict:
+        """Say what a run proved, or several put together."""
         with self._queries() as queries:
-            return queries.verdict(run_id)
+            return queries.verdict(*run_ids)
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze.annotating import annotate
-from analyze.filters import is_open, narrowed, read_filter, split_sql
+from analyze.filters import is_open, narrowed, read_filter, runs_of, split_sql
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.errors import UsageProblem
@@ -180,3 +180,9 @@ def test_a_filter_is_narrowed_in_front_of_its_sql() -> None:
 def test_a_filter_is_open_while_a_value_or_sql_is_being_typed() -> None:
     assert all(map(is_open, ("region:", "model!=", "since:2h = turns")))
     assert not any(map(is_open, ("", "region:e", "words")))
+
+
+def test_a_filter_names_runs_by_id_and_by_tag() -> None:
+    assert runs_of("run:r1,r2 region:eastus2 tag:run=mine = turns > 1") == ("r1", "r2", "mine")
+    assert runs_of("-run:r1 run!=r2 run:r* run: tag:cause=run") == ()
+    assert runs_of("run:r1 'half") == ()

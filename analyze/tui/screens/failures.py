@@ -10,13 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from analyze.answers import FailureMatrix, RateOverTime, RunSummary
+from analyze.answers import FailureMatrix, RateOverTime
 from analyze.audio_health import AudioHealth
-from analyze.filters import narrowed
+from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import total_by_name
-from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, total_line, unknown_line
-from analyze.tui.figures import counted
+from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, run_facts, total_line, unknown_line
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
@@ -105,6 +104,8 @@ class FailuresScreen(FilteringScreen):
         kept = self.memory.recall(self.NAME)
         self.rows, self.columns = kept.get("rows", DIMENSIONS[0]), kept.get("columns", DIMENSIONS[1])
         self.shows_time = kept.get("shows") == "time"
+        self._judged: tuple[str, ...] = ()
+        """The runs that the filter named when the verdict was asked for."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -126,7 +127,12 @@ class FailuresScreen(FilteringScreen):
         self.place(text("failures"))
         self._show_time_or_matrix()
         self._read()
-        self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
+        self._judge()
+
+    def _judge(self) -> None:
+        """Ask for the verdict of the runs that the filter names, else of the newest."""
+        self._judged = named = runs_of(self.filter_text)
+        self.ask(lambda: self._verdict_of(named), self._show_verdict, kind="verdict")
 
     def _read(self) -> None:
         by, words = (self.rows, self.columns), self.filter_text
@@ -143,6 +149,8 @@ class FailuresScreen(FilteringScreen):
     def filter_changed(self) -> None:
         """Count the sessions of another filter."""
         self._read()
+        if runs_of(self.filter_text) != self._judged:
+            self._judge()
 
     def leave_filter(self) -> None:
         """Go to the matrix, or to the rates in its place."""
@@ -210,25 +218,29 @@ class FailuresScreen(FilteringScreen):
         self.bar.found = text(f" {matrix.total.failed:,} of {matrix.total.trials:,} failed ", "muted")
         self.query_one("#legend", Block).lines = (legend_line(),)
 
-    def _newest_verdict(self) -> tuple[RunSummary, Verdict, AudioHealth | None] | None:
+    def _verdict_of(self, named: Sequence[str]) -> tuple[Line, Verdict, AudioHealth | None] | None:
         runs = self.source.runs()
-        if not runs:
+        run_ids = named or tuple(run.run_id for run in runs[:1])
+        if not run_ids:
             return None
-        verdict = self.source.verdict(runs[0].run_id)
         try:
-            return runs[0], verdict, self.source.audio_health(verdict.session_id)
+            verdict = self.source.verdict(*run_ids)
+        except UsageProblem:
+            # No run, or only a part of its name: the filter finds no session then either.
+            return None
+        facts = run_facts(run_ids, [run for run in runs if run.run_id in run_ids])
+        try:
+            return facts, verdict, self.source.audio_health(verdict.session_id)
         except UsageProblem:
             # The recording that was replayed is gone.
-            return runs[0], verdict, None
+            return facts, verdict, None
 
-    def _show_verdict(self, newest: tuple[RunSummary, Verdict, AudioHealth | None] | None) -> None:
+    def _show_verdict(self, judged: tuple[Line, Verdict, AudioHealth | None] | None) -> None:
         lines: list[Line] = []
-        if newest is not None:
-            run, verdict, health = newest
+        if judged is not None:
+            facts, verdict, health = judged
             lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
-            trials, cells = counted(run.trials, "trial"), counted(run.cells, "cell")
-            facts = f"run {run.run_id} · {trials} in {cells}"
-            lines.append((Run("          "), *text(facts, "muted")))
+            lines.append((Run("          "), *facts))
             if health is not None and health.sent_ms > 0:
                 tone: Tone = "incomplete" if health.is_wrong else "muted"
                 lines.append((Run("          "), *text(f"sent audio: {health.sentence}", tone)))
@@ -266,7 +278,7 @@ class FailuresScreen(FilteringScreen):
 
     def _read_all(self) -> None:
         self._read()
-        self.ask(self._newest_verdict, self._show_verdict, kind="verdict")
+        self._judge()
 
 
 def _next_dimension(dimension: str, other: str) -> str:

@@ -491,9 +491,9 @@ class FakeSource:
         origin = tuple({session.replay_of for session in replayed if session.replay_of})
         return [RunSummary(str(replayed[0].run_id), FIRST_AT, origin, 4, len(replayed), 5, 14, 1)]
 
-    def verdict(self, run_id: str) -> Verdict:
-        self._note("verdict", run_id)
-        return Verdict(run_id, "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+    def verdict(self, *run_ids: str) -> Verdict:
+        self._note("verdict", *run_ids)
+        return Verdict(" + ".join(run_ids), "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
 
     def audio_health(self, session_id: str) -> AudioHealth:
         self._note("audio_health", session_id)

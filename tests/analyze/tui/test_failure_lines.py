@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from analyze.answers import MatrixCell
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal
-from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, total_line, unknown_line
+from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, run_facts, total_line, unknown_line
 from analyze.tui.lines import plain, width_of
 
 AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
@@ -46,3 +47,10 @@ def test_the_legend_fits_a_narrow_terminal() -> None:
 )
 def test_a_cell_is_written_as_a_filter_where_it_can_be(values: dict[str, str], filter_text: str | None) -> None:
     assert cell_filter(values) == filter_text
+
+
+def test_a_verdict_says_which_runs_it_is_of(source: Any) -> None:
+    run = source.runs()[0]
+    assert plain(run_facts([run.run_id], [run])) == f"run {run.run_id} · 20 trials in 4 cells"
+    assert plain(run_facts(["a", "b"], [run, run])) == "runs a + b · 40 trials"
+    assert plain(run_facts(["tagged"], [])) == "run tagged"

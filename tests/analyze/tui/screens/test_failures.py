@@ -29,6 +29,24 @@ async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, show
         assert "verdict   It takes both: gpt-4o-transcribe at eastus2 fails 5/5" in shown(app)
 
 
+async def test_the_verdict_is_that_of_the_runs_that_the_filter_names(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    newest, other = source.runs()[0].run_id, "r20260212T070000-aaaa"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert [question[1:] for question in source.asked if question[0] == "verdict"] == [(newest,)]
+        await press(pilot, "slash", *f"run_id:{other}", "enter")
+        assert f"run {other}" in shown(app)
+        await press(pilot, "slash", *f",{newest}", "enter")
+        assert f"runs {other} + {newest} · " in shown(app)
+        await press(pilot, "escape")
+        assert f"run {newest} · " in shown(app)
+        asked = source.asked.count(("verdict", newest))
+        await press(pilot, "slash", *"region:eastus2", "enter")
+        assert source.asked.count(("verdict", newest)) == asked
+
+
 async def test_the_verdict_says_whether_the_replayed_audio_is_at_fault(
     source: Any, app: WiretapeApp, shown: Shown
 ) -> None:
