@@ -150,6 +150,8 @@ class FailuresScreen(FilteringScreen):
         """Count the sessions of another filter."""
         self._read()
         if runs_of(self.filter_text) != self._judged:
+            # Of a name that no run bears there is none, and that of another would mislead.
+            self._show_verdict(None)
             self._judge()
 
     def leave_filter(self) -> None:
@@ -223,11 +225,7 @@ class FailuresScreen(FilteringScreen):
         run_ids = named or tuple(run.run_id for run in runs[:1])
         if not run_ids:
             return None
-        try:
-            verdict = self.source.verdict(*run_ids)
-        except UsageProblem:
-            # No run, or only a part of its name: the filter finds no session then either.
-            return None
+        verdict = self.source.verdict(*run_ids)
         facts = run_facts(run_ids, [run for run in runs if run.run_id in run_ids])
         try:
             return facts, verdict, self.source.audio_health(verdict.session_id)
