@@ -37,16 +37,15 @@ from analyze.session_parts import (
     Row,
     find_in_payloads,
     lacks_events,
-    read_audio,
-    read_configuration,
+    read_audio_health,
     read_event_levels,
     read_failing_seqs,
     read_levels,
     read_messages,
+    read_parts,
     read_row,
     read_rows_at,
     read_timeline,
-    read_turns,
 )
 from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
 from analyze.store import Store
@@ -135,25 +134,21 @@ class Queries:
 
     def session(self, session_id: str) -> SessionDetail:
         """Give one session with its configuration, turns and audio."""
-        row = read_row(self.store, session_id)
-        turns = read_turns(self.store, session_id)
-        latencies_ms = [turn.first_audio_latency_ms for turn in turns if turn.first_audio_latency_ms is not None]
-        configuration = read_configuration(self.store, session_id)
-        audio, audio_health = read_audio(self.store, session_id)
+        parts = read_parts(self.store, session_id)
+        latencies_ms = [turn.first_audio_latency_ms for turn in parts.turns if turn.first_audio_latency_ms is not None]
         return SessionDetail(
-            summary=self._summaries.of_row(row, median(latencies_ms) if latencies_ms else None),
-            row=row,
-            configuration_asked=configuration.asked,
-            configuration_echoed=configuration.echoed,
-            turns=tuple(turns),
-            audio=tuple(audio),
-            audio_health=audio_health,
+            summary=self._summaries.of_row(parts.row, median(latencies_ms) if latencies_ms else None),
+            row=parts.row,
+            configuration_asked=parts.configuration.asked,
+            configuration_echoed=parts.configuration.echoed,
+            turns=tuple(parts.turns),
+            audio=tuple(parts.tracks),
+            audio_health=parts.audio_health,
         )
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
-        read_row(self.store, session_id)
-        return read_audio(self.store, session_id)[1]
+        return read_audio_health(self.store, session_id)
 
     def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
         """Give a session's events in order.

@@ -1,11 +1,11 @@
 """What one session is made of, read from the store: its events, turns, configuration and audio.
 
-All but `read_row` take the id of a session that is there; of another one they find nothing.
+Of a session that is not there `read_parts`, `read_row` and `read_audio_health` say so, and the others find nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
@@ -22,6 +22,10 @@ from capture.recording.reader import open_recording
 Row = dict[str, Any]
 
 _EVENT_COLUMNS = ", ".join(Event._fields)
+_ROW = "SELECT * FROM sessions WHERE session_id = ?"
+_TURNS = "SELECT * FROM turns WHERE session_id = ? ORDER BY turn"
+_TOLD = "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq"
+_TRACKS = "SELECT * FROM tracks WHERE session_id = ? ORDER BY track, format, rate"
 _UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
 
 
@@ -33,17 +37,52 @@ class Timeline(NamedTuple):
     """By seq, the text of the events that are no part of a stream."""
 
 
+class SessionParts(NamedTuple):
+    """What the head of a session shows."""
+
+    row: Row
+    """Of the sessions view."""
+    turns: list[Turn]
+    """The user's turns with their answers."""
+    configuration: ConfigurationTracker
+    """What the client asked for and what the endpoint echoed."""
+    tracks: list[TrackFacts]
+    """The measures of each audio track."""
+    audio_health: AudioHealth
+    """Whether the audio that the client sent is sound."""
+
+
+def read_parts(store: Store, session_id: str) -> SessionParts:
+    """Read all of these; raises `UsageProblem` where there is no such session."""
+    turns, rows, told, tracks = store.rows_at_once(
+        (_TURNS, [session_id]),
+        (_ROW, [session_id]),
+        (_TOLD, [session_id, sorted(CONFIGURATION_EVENTS)]),
+        (_TRACKS, [session_id]),
+        only=[session_id],
+    )
+    row = _only_row(store, session_id, rows)
+    return SessionParts(row, _turns(turns), _configuration(told), _track_facts(tracks), _audio_health(row, tracks))
+
+
 def read_row(store: Store, session_id: str) -> Row:
     """Read a session's row of the sessions view; raises `UsageProblem` where there is none."""
-    rows = store.rows("SELECT * FROM sessions WHERE session_id = ?", [session_id], only=[session_id])
+    return _only_row(store, session_id, store.rows(_ROW, [session_id], only=[session_id]))
+
+
+def read_audio_health(store: Store, session_id: str) -> AudioHealth:
+    """Judge the audio that the client sent; raises `UsageProblem` where there is no such session."""
+    row = read_row(store, session_id)
+    return _audio_health(row, store.rows(_TRACKS, [session_id], only=[session_id]))
+
+
+def _only_row(store: Store, session_id: str, rows: Sequence[Row]) -> Row:
     if not rows:
         raise UsageProblem(f"there is no recording {session_id} in {store.root.path}")
     return rows[0]
 
 
-def read_turns(store: Store, session_id: str) -> list[Turn]:
-    """Read the user's turns with their answers."""
-    rows = store.rows("SELECT * FROM turns WHERE session_id = ? ORDER BY turn", [session_id], only=[session_id])
+def _turns(rows: Iterable[Row]) -> list[Turn]:
     same = ("item_id", "speech_started_ms", "speech_stopped_ms", "asked_ms", "committed_ms", "first_audio_ms")
     more = (
         "response_done_ms",
@@ -59,31 +98,20 @@ def read_turns(store: Store, session_id: str) -> list[Turn]:
     ]
 
 
-def read_configuration(store: Store, session_id: str) -> ConfigurationTracker:
-    """Read what the client asked for and what the endpoint echoed."""
-    rows = store.rows(
-        "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq",
-        [session_id, sorted(CONFIGURATION_EVENTS)],
-        only=[session_id],
-    )
+def _configuration(rows: Iterable[Row]) -> ConfigurationTracker:
     tracker = ConfigurationTracker()
     for row in rows:
         tracker.observe(row["sender"], parse_payload(row["payload"]))
     return tracker
 
 
-def read_audio(store: Store, session_id: str) -> tuple[list[TrackFacts], AudioHealth]:
-    """Read the measures of each audio track, and judge the audio that the client sent."""
-    rows = store.rows(
-        "SELECT t.*, s.pacing_ratio, s.longest_append_gap_ms, s.audio_missing_ms"
-        " FROM tracks AS t INNER JOIN sessions AS s ON s.session_id = t.session_id"
-        " WHERE t.session_id = ? ORDER BY t.track, t.format, t.rate",
-        [session_id],
-        only=[session_id],
-    )
+def _track_facts(rows: Iterable[Row]) -> list[TrackFacts]:
     names = TrackFacts.__dataclass_fields__
-    tracks = [TrackFacts(**{name: row[name] for name in names} | {"clipped": int(row["clipped"] or 0)}) for row in rows]
-    return tracks, judge([SentAudio.from_row(row) for row in rows if row["track"] == "client"])
+    return [TrackFacts(**{name: row[name] for name in names} | {"clipped": int(row["clipped"] or 0)}) for row in rows]
+
+
+def _audio_health(session: Row, tracks: Iterable[Row]) -> AudioHealth:
+    return judge([SentAudio.from_row(session | track) for track in tracks if track["track"] == "client"])
 
 
 def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[float]:

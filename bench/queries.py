@@ -13,9 +13,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -72,8 +72,26 @@ def _list_screen(queries: Queries) -> None:
     queries.session_count()
 
 
+@lru_cache(maxsize=1)
+def _newest(queries: Queries) -> str:
+    return queries.resolve("last")
+
+
+@lru_cache(maxsize=1)
+def _ids(queries: Queries) -> Iterator[str]:
+    return iter(queries.sessions_in_order().session_ids)
+
+
+def _same_session(queries: Queries) -> None:
+    queries.session(_newest(queries))
+
+
+def _another_session(queries: Queries) -> None:
+    queries.session(next(_ids(queries)))
+
+
 def _session_screen(queries: Queries) -> None:
-    session_id = queries.resolve("last")
+    session_id = _newest(queries)
     queries.session(session_id)
     queries.timeline(session_id)
     for track in ("client", "server"):
@@ -94,7 +112,9 @@ QUESTIONS = (
     Question("matrix", lambda queries: queries.failures(["region", "transcription_model"]), 15),
     Question("error message LIKE", lambda queries: queries.store.console(_LIKE), 60),
     Question("percentiles of the first audio", lambda queries: queries.store.console(_LATENCIES), 170),
-    Question("one session", lambda queries: queries.session(queries.resolve("last")), 15),
+    Question("the id that `last` means", lambda queries: queries.resolve("last")),
+    Question("one session", _same_session, 15),
+    Question("another session each time", _another_session),
     Question("screen Sessions", _list_screen, 200),
     Question(
         "screen Sessions by first audio", lambda queries: queries.sessions_in_order(order=("first_audio", True)), 200

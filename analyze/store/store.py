@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +40,9 @@ VIEWS = (
 
 _HELD_SESSIONS = 2
 _Result = TypeVar("_Result")
+Question = tuple[str, Sequence[Any]]
+"""SQL of ours and its parameters."""
+_Rows = list[dict[str, Any]]
 _Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
@@ -58,9 +62,14 @@ class Store:
         self._scope: tuple[str, ...] | None = ()
         """The sessions that are asked from here on; none: all of them, None: not known."""
         self._near: tuple[str, ...] = ()
+        self._events_source = ""
+        """What the view of events reads, as it was last defined here."""
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
         self._connection = duckdb.connect(":memory:")
+        self._beside = self._connection.cursor()
+        """Asks what is held in memory while the other is busy; which files to read is not set for it."""
+        self._helper = ThreadPoolExecutor(1, "wiretape store")
         self._tables = StoredTables(self._connection, root)
         self._annotations = StoredAnnotations(self._connection, root, self._tables.unreadable)
         try:
@@ -82,6 +91,8 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
+            self._helper.shutdown()
+            self._beside.close()
             self._connection.close()
 
     @property
@@ -96,8 +107,19 @@ class Store:
         """
         with self._lock:
             self._narrow(tuple(only))
-            columns, rows = self._fetch(sql, params)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+            return _named(self._fetch(sql, params))
+
+    def rows_at_once(self, held: Question, *others: Question, only: Collection[str]) -> list[_Rows]:
+        """Run several of our own queries about one or two sessions; gives the rows of each.
+
+        `held` asks events and sessions only, which are in memory: it is run beside the others. To plan a query takes
+        longer than to run it over one session, and each is planned by one core.
+        """
+        with self._lock:
+            self._narrow(tuple(only))
+            beside = self._helper.submit(_fetch_from, self._beside, *held)
+            rest = [_named(self._fetch(*question)) for question in others]
+            return [_named(beside.result()), *rest]
 
     def tuples(self, sql: str, params: Sequence[Any] = (), *, only: Collection[str] = ()) -> list[tuple[Any, ...]]:
         """Run one of our own queries that gives many rows; as `rows`, without the names of the columns."""
@@ -159,6 +181,7 @@ class Store:
         # Without the lock, which that question holds. Of a closed connection there is nothing to break off.
         with suppress(duckdb.ConnectionException):
             self._connection.interrupt()
+            self._beside.interrupt()
 
     def catalog(self) -> dict[str, tuple[str, ...]]:
         """Name the tables that SQL may ask, with their columns."""
@@ -206,6 +229,8 @@ class Store:
                     return
 
     def _take_in(self, listing: Listing) -> None:
+        # The tables define that view, too.
+        self._events_source = ""
         self._tables.take_in(listing)
         self._choose_latencies()
         self.refreshes += 1
@@ -229,7 +254,7 @@ class Store:
         opened = (*(self.root.table(table) for table in TABLES), self.root.annotations)
         folders = ", ".join(_quote(f"{folder.resolve()}/") for folder in opened)
         for statement in (
-            "SET TimeZone = 'UTC'",
+            "SET GLOBAL TimeZone = 'UTC'",
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
             "SET python_enable_replacements = false",
@@ -277,8 +302,10 @@ class Store:
             )
             self._near = session_ids
         source = "_near_events" if is_near else "_stored_events"
-        # To bind a view opens files, too.
-        self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
+        if source != self._events_source:
+            # To bind a view opens files, too.
+            self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
+            self._events_source = source
 
     def _drop_temporary(self) -> None:
         tables = self._connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
@@ -286,13 +313,7 @@ class Store:
             self._connection.execute(f'DROP TABLE temp."{table}"')
 
     def _fetch(self, sql: str, params: Sequence[Any], *, limit: int | None = None) -> _Fetched:
-        def read() -> _Fetched:
-            result = self._connection.execute(sql, list(params))
-            # Rows may be read from the files only now.
-            rows = result.fetchall() if limit is None else result.fetchmany(limit)
-            return tuple(column[0] for column in result.description or ()), rows
-
-        return self._insist(read)
+        return self._insist(lambda: _fetch_from(self._connection, sql, params, limit=limit))
 
     def _execute(self, sql: str, params: Sequence[Any]) -> None:
         self._insist(lambda: self._connection.execute(sql, list(params)))
@@ -326,6 +347,20 @@ def open_store(root: Root, *, newest: int | None = None) -> Store:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
     root.check_readable()
     return Store(root, newest=newest)
+
+
+def _fetch_from(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any], *, limit: int | None = None
+) -> _Fetched:
+    result = connection.execute(sql, list(params))
+    # Rows may be read from the files only now.
+    rows = result.fetchall() if limit is None else result.fetchmany(limit)
+    return tuple(column[0] for column in result.description or ()), rows
+
+
+def _named(fetched: _Fetched) -> _Rows:
+    columns, rows = fetched
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _has_vanished(listing: Listing) -> bool:

@@ -138,6 +138,38 @@ def test_times_are_utc_wherever_this_runs(failed_session: str, store: Store) -> 
     assert store.console("SELECT CAST(started_at AS VARCHAR) FROM sessions").rows == [("2026-02-12 08:30:55",)]
 
 
+def test_questions_put_at_once_are_answered_as_one_by_one(root: Root, failed_session: str, ok_session: str) -> None:
+    held, row = (
+        'SELECT seq, "at" FROM events WHERE session_id = ? ORDER BY seq',
+        "SELECT * FROM sessions WHERE session_id = ?",
+    )
+    tracks = "SELECT track, bytes FROM tracks WHERE session_id = ? ORDER BY track"
+    with open_store(root) as store, ThreadPoolExecutor(4) as pool:
+
+        def ask(session_id: str) -> list[list[dict[str, object]]]:
+            of_it = [session_id]
+            return store.rows_at_once((held, of_it), (row, of_it), (tracks, of_it), only=of_it)
+
+        for session_id in (failed_session, ok_session):
+            one_by_one = [store.rows(sql, [session_id], only=[session_id]) for sql in (held, row, tracks)]
+            assert all(one_by_one)
+            assert ask(session_id) == one_by_one
+        both = [failed_session, ok_session] * 10
+        assert [rows[1][0]["session_id"] for rows in pool.map(ask, both)] == both
+
+
+def test_questions_put_at_once_leave_damaged_files_out(root: Root, failed_session: str, ok_session: str) -> None:
+    damaged = root.table_file("audio", ok_session)
+    with open_store(root) as store:
+        damaged.write_bytes(b"damaged")
+        of_it = [ok_session]
+        events, tracks = store.rows_at_once(
+            (f"{COUNT} events WHERE session_id = ?", of_it), (f"{COUNT} tracks WHERE session_id = ?", of_it), only=of_it
+        )
+        assert (events[0]["n"] > 0, tracks) == (True, [{"n": 0}])
+        assert list(store.unreadable) == [damaged]
+
+
 def test_a_closed_store_holds_no_connection(root: Root) -> None:
     with open_store(root) as store:
         pass
