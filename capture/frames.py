@@ -6,12 +6,18 @@ frames, and so that a close frame of our own never lands inside somebody's frame
 
 from __future__ import annotations
 
+import struct
+
 NO_FRAME = -1
 """In place of an index: no frame starts in this piece."""
 
 _LENGTH, _MASKED, _MASK_KEY_BYTES = 0x7F, 0x80, 4
 _LENGTH_IN_2_BYTES, _LENGTH_IN_8_BYTES = 126, 127
-_MASKED_IN_2_BYTES = _MASKED | _LENGTH_IN_2_BYTES
+_HEADER_BYTES = {_LENGTH_IN_2_BYTES: 4, _MASKED | _LENGTH_IN_2_BYTES: 4 + _MASK_KEY_BYTES}
+"""Of frames of 126 bytes to 64 KiB, by the second byte."""
+_NEVER = -1 << 20
+_read_start = struct.Struct(">xBH").unpack_from
+"""Gives the second byte, and the length that such a frame has in the next two."""
 _OPCODE, _CLOSE = 0x0F, 0x8
 _LONGEST_HEADER_BYTES = 14
 
@@ -40,10 +46,8 @@ class FrameCursor:
         position = self._left_bytes
         if not position and size > _LONGEST_HEADER_BYTES and not self._head:
             # Nearly every piece is one whole frame of 126 bytes to 64 KiB.
-            length = (piece[2] << 8 | piece[3]) + 4
-            if (piece[1] == _LENGTH_IN_2_BYTES and length == size) or (
-                piece[1] == _MASKED_IN_2_BYTES and length + _MASK_KEY_BYTES == size
-            ):
+            second, length = _read_start(piece)
+            if length + _HEADER_BYTES.get(second, _NEVER) == size:
                 return 0
         if position >= size:
             self._left_bytes = position - size

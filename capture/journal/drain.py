@@ -7,11 +7,13 @@ from functools import partial
 
 from capture.journal.counters import KILLED
 from capture.journal.records import SENDERS, Direction, Gap, decode_gap
-from capture.journal.spool import Spool, SpoolReader
+from capture.journal.spool import Spool, SpoolReader, index_of
 from capture.journal.writer import Journal, JournalWriter
 
 CLOSE = 4
 """In a direction's place: the journal is to be closed."""
+_DIRECTIONS = tuple(Direction)
+"""By their values: to look one up is quicker than to make it."""
 _KIND_SHIFT = 32
 _LENGTH_MASK = (1 << 32) - 1
 _LOST_BEFORE = "the process that writes the journals was killed before it had written this"
@@ -70,14 +72,12 @@ class Drain:
         """Hand some batches to their journals; gives the bytes they took."""
         moved = 0
         while moved < READ_BYTES and (batch := self._reader.read()):
-            index, contents = batch
-            at = 0
-            words = index.tolist()
+            words, at = index_of(batch)
             for offset_ns, key, size, stream_at in zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True):
                 end = at + (size & _LENGTH_MASK)
-                self._take(key, offset_ns, bytes(contents[at:end]), (size >> 32) - 1, stream_at)
+                self._take(key, offset_ns, batch[at:end], (size >> 32) - 1, stream_at)
                 at = end
-            moved += len(contents) + index.nbytes
+            moved += len(batch)
         return moved
 
     def write(self, most: int) -> int:
@@ -124,7 +124,7 @@ class Drain:
         session = self._sessions.get(slot) or self._reopen(slot)
         if session is None:
             return
-        direction = Direction(kind)
+        direction = _DIRECTIONS[kind]
         if direction is Direction.GAP:
             self._take_gap(session, decode_gap(content), stream_at)
             return

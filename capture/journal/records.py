@@ -107,8 +107,8 @@ def encode_records(records: Iterable[Unwritten], position: int) -> tuple[list[by
             encoded, position = encode_records(pieces, position)
             buffers += encoded
             continue
-        # A clock that ran backwards must not cost the record.
-        start_ns = max(offset_ns, 0)
+        # A clock that ran backwards must not cost the record. Here a call each would be felt.
+        start_ns = offset_ns if offset_ns > 0 else 0  # noqa: FURB136
         crc = checksum(length, start_ns, direction, content, position)
         buffers += (_pack_head(length, crc, start_ns, direction), content)
         position += _HEAD_BYTES + length

@@ -199,8 +199,8 @@ class SpoolWriter:
             raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
         if at < self._at:
             self._mark_lap()
-        head = array("Q", (self._written, size, len(index) // _PIECE_WORDS, *index))
-        written = os.pwritev(self._descriptor, [head, *contents], _CONTROL_BYTES + at)
+        head = _BATCH_HEAD.pack(self._written, size, len(index) // _PIECE_WORDS)
+        written = os.pwritev(self._descriptor, [head, array("Q", index), *contents], _CONTROL_BYTES + at)
         if written < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._lap += at < self._at
@@ -229,6 +229,13 @@ class SpoolWriter:
             os.pwrite(self._descriptor, _BATCH_HEAD.pack(_NO_BATCH, 0, 0), _CONTROL_BYTES + self._at)
 
 
+def index_of(batch: bytes) -> tuple[list[int], int]:
+    """Give the words of a batch, four a piece, and where the bytes of its first piece begin."""
+    _, _, pieces = _BATCH_HEAD.unpack_from(batch)
+    content_at = _BATCH_HEAD.size + pieces * _PIECE_WORDS * 8
+    return memoryview(batch)[_BATCH_HEAD.size : content_at].cast("Q").tolist(), content_at
+
+
 class SpoolReader:
     """Takes batches out of the ring, in their order; one to a spool at a time."""
 
@@ -241,22 +248,20 @@ class SpoolReader:
         self.position = self._find_position()
         """How far it has read."""
 
-    def read(self) -> tuple[memoryview, memoryview] | None:
-        """Give the next batch: four words a piece, and their bytes; None where there is none yet."""
+    def read(self) -> bytes | None:
+        """Give the next batch, for `index_of`; None where there is none yet."""
         if self.position >= self._words[_WRITTEN_WORD]:
             return None
-        position, size, count = self._head_at(self._at)
+        position, size = self._head_at(self._at)
         if position != self.position:
             self._lap, self._at = self._lap + 1, 0
-            position, size, count = self._head_at(self._at)
+            position, size = self._head_at(self._at)
             if position != self.position:
                 raise ValueError(f"{self._spool.path} is damaged")
-        rest_at = _CONTROL_BYTES + self._at + _BATCH_HEAD.size
-        batch = memoryview(os.pread(self._descriptor, size - _BATCH_HEAD.size, rest_at))
+        batch = os.pread(self._descriptor, size, _CONTROL_BYTES + self._at)
         self._at += size
         self.position += size
-        index_bytes = count * _PIECE_WORDS * 8
-        return batch[:index_bytes].cast("Q"), batch[index_bytes:]
+        return batch
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -270,13 +275,13 @@ class SpoolReader:
         self._words[_READ_AT_WORD] = read_at
         self._words[_READ_WORD] = position
 
-    def _head_at(self, at: int) -> tuple[int, int, int]:
+    def _head_at(self, at: int) -> tuple[int, int]:
         if at + _BATCH_HEAD.size > self._spool.ring_bytes:
-            return _NO_BATCH, 0, 0
+            return _NO_BATCH, 0
         head = os.pread(self._descriptor, _BATCH_HEAD.size, _CONTROL_BYTES + at)
         # A ring that was never written so far is a file with a hole.
-        position, size, count = _BATCH_HEAD.unpack(head)
-        return (position, size, count) if size else (_NO_BATCH, 0, 0)
+        position, size, _ = _BATCH_HEAD.unpack(head)
+        return (position, size) if size else (_NO_BATCH, 0)
 
     def _find_position(self) -> int:
         """Tell the position of the batch that stands where the last reader left off.
@@ -292,7 +297,7 @@ class SpoolReader:
         if written_at >> _LAP_SHIFT > self._lap:
             places.append((self._lap + 1, 0))
         for lap, at in places:
-            position, _, _ = self._head_at(at)
+            position, _ = self._head_at(at)
             if read <= position < written:
                 self._lap, self._at = lap, at
                 return position

@@ -18,6 +18,7 @@ from capture.journal.spool import (
     Spool,
     SpoolReader,
     SpoolWriter,
+    index_of,
     left_spools,
     make_spool,
     open_spool,
@@ -46,7 +47,10 @@ def put(writer: SpoolWriter, contents: list[bytes]) -> Batch:
 
 def read(reader: SpoolReader) -> Batch | None:
     batch = reader.read()
-    return None if batch is None else (batch[0].tolist(), bytes(batch[1]))
+    if batch is None:
+        return None
+    index, content_at = index_of(batch)
+    return index, batch[content_at:]
 
 
 def test_what_is_put_comes_out_in_its_order(spool: Spool) -> None:
