@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from capture.journal import is_locked
+from capture.private_files import is_unfinished
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
 
@@ -78,6 +79,8 @@ def remove_half_written(root: Root) -> list[Path]:
     """Remove the hidden files of recorders and sealers that died in the middle; give what was removed."""
     removed = [path for path in root.journal.glob(".*.journal.new") if _remove_unborn(path)]
     removed += [path for path in root.path.glob("*/date=*/.*.parquet.tmp") if _remove_half_table(root, path)]
+    beside = (path for folder in (root.annotations, root.manifests, root.runs) for path in folder.glob(".*.tmp"))
+    removed += [path for path in beside if is_unfinished(path) and _is_old(path) and _remove(path)]
     for path in removed:
         _log.info("removed %s, left half written by a process that died", path)
     return removed
