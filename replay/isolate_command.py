@@ -33,7 +33,7 @@ from replay.resuming import (
     pauses_left,
     take_over,
 )
-from replay.run_command import INTERRUPTED, tell_left_out
+from replay.run_command import INTERRUPTED, tell_left_out, tell_misspelt
 from replay.run_request import find_recording, find_targets, read_clock, read_on_new_tool
 from replay.runs import ClockKind, OnNewTool, load_run
 from replay.source import Source, check_not_empty, nearness, prepare
@@ -106,14 +106,16 @@ def resume(
 def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, dry_run: bool, as_json: bool) -> int:
     # Before anything is sent.
     redact = parse_redactions(request.redact)
-    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, isolation.run.cells))
+    known, run = isolation.known, isolation.run
+    targets = [known.baseline, *known.targets]
+    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, run.cells))
+    tell_misspelt(run, [known.source], targets)
     if dry_run:
         print_plan(isolation, as_json=as_json)
         return 0
-    for target in (isolation.known.baseline, *isolation.known.targets):
+    for target in targets:
         target.credential_headers()
     finished = _play(isolation, root, request, redact)
-    run = isolation.run
     print_verdict(run, read_verdict(run), as_json=as_json)
     raise_if_refused(run)
     if run.status != "done":

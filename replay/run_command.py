@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 from capture.arguments import parse_redactions
@@ -16,9 +17,11 @@ from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.targets import Target
+from replay.adaptation import asked_as_recorded
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
 from replay.budget import Budget, Caps, spent_by
+from replay.connection import find_misspelt
 from replay.gates import Gate, check_gates, needs_latencies, parse_gates
 from replay.junit import write_junit
 from replay.latency import first_audio_ms, heard_ms
@@ -30,6 +33,7 @@ from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run, load_run
+from replay.source import Source
 from replay.transposition import left_out
 from replay.verdict import read_verdicts
 
@@ -75,6 +79,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     if request.as_recorded:
         refuse(_obstacles(jobs))
     tell_left_out((job.target, job.plan) for job in first_of_each_cell(jobs))
+    tell_misspelt(run, planned.sources, planned.targets)
     cost = estimate_run(jobs, speed=run.speed)
     if dry_run:
         print_plan(planned, cost, as_json=as_json)
@@ -134,6 +139,13 @@ def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
     for name, paths in by_target.items():
         if paths:
             tell(f"{name} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+
+
+def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]) -> None:
+    """Warn of queries and headers that look misspelt; they are sent as they are."""
+    asked = [asked_as_recorded(source, target) for source, target in product(sources, targets)]
+    for path, near in find_misspelt({path: None for cell in run.cells for path in cell.overrides}, asked).items():
+        tell(f"{path} is known to no recording, target or protocol here, and is sent so: is it {near}?")
 
 
 def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
