@@ -133,7 +133,7 @@ async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far_and_it_go
     assert (saved.status, stopped.status, stopped.run_id) == ("interrupted", "interrupted", saved.run_id)
     assert f"go on with: wiretape replay isolate --resume {saved.run_id}" in err.decode()
     told = capped_err.decode()
-    assert f"run {saved.run_id} goes on after {saved.finished_trials} trials" in told
+    assert f"run {saved.run_id} goes on after {saved.finished_trials} of at most 300 trials" in told
     assert f"stopped: --max-sessions, the rest is open, after {stopped.finished_trials} trials" in told
     assert saved.finished_trials <= stopped.finished_trials <= int(limit)
     printed = json.loads(out)

@@ -171,7 +171,7 @@ async def test_a_killed_run_goes_on_with_what_is_missing(
         out, err = await resumed.communicate()
     told = err.decode()
     done = load_run(root, "last")
-    assert f"run {killed.run_id} goes on: {killed.finished_trials} of 4 trials are done" in told
+    assert f"run {killed.run_id} goes on after {killed.finished_trials} of 4 trials" in told
     assert (done.run_id, done.status) == (killed.run_id, "done")
     [before], [after] = killed.cells, done.cells
     assert [trial.trial for trial in after.trials] == [1, 2, 3, 4]
