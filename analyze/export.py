@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from analyze.plain_values import plain_value
 from capture.errors import UsageProblem
-from capture.recording.writer import create_private
+from capture.private_files import replacing
 
 if TYPE_CHECKING:
     from analyze.store import Store
@@ -29,41 +29,37 @@ def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> in
         raise UsageProblem(f"{path.name!r} does not say in which format: end the name in {', '.join(_WRITERS)}")
     if path.exists() and not overwrite:
         raise UsageProblem(f"{path} exists already")
-    unfinished = path.with_name(f".{path.name}.new")
     try:
         # Answers hold what callers said: nobody else's business, like the recordings.
-        create_private(unfinished).close()
-        rows = write(store, sql, unfinished)
-        unfinished.replace(path)
+        with replacing(path) as stream:
+            return write(store, sql, stream)
     except OSError as error:
         raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-    return rows
 
 
-def _write_csv(store: Store, sql: str, path: Path) -> int:
+def _write_csv(store: Store, sql: str, stream: BinaryIO) -> int:
     result = store.console(sql)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows([_csv_field(value) for value in row] for row in result.rows)
+    text = TextIOWrapper(stream, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows([_csv_field(value) for value in row] for row in result.rows)
+    # Else the stream is closed with the wrapper.
+    text.detach()
     return len(result.rows)
 
 
-def _write_json(store: Store, sql: str, path: Path) -> int:
+def _write_json(store: Store, sql: str, stream: BinaryIO) -> int:
     result = store.console(sql)
     records = [dict(zip(result.columns, map(plain_value, row), strict=True)) for row in result.rows]
-    path.write_text(json.dumps(records, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    stream.write(f"{json.dumps(records, ensure_ascii=False, indent=1, allow_nan=False)}\n".encode())
     return len(records)
 
 
-def _write_parquet(store: Store, sql: str, path: Path) -> int:
+def _write_parquet(store: Store, sql: str, stream: BinaryIO) -> int:
     import pyarrow.parquet as pq
 
     table = store.console_table(sql)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, stream, compression="zstd")
     return int(table.num_rows)
 
 
@@ -71,7 +67,7 @@ def _csv_field(value: Any) -> Any:
     return bytes(value).hex() if isinstance(value, (bytes, bytearray)) else value
 
 
-_WRITERS: dict[str, Callable[[Store, str, Path], int]] = {
+_WRITERS: dict[str, Callable[[Store, str, BinaryIO], int]] = {
     ".csv": _write_csv,
     ".json": _write_json,
     ".parquet": _write_parquet,

@@ -9,15 +9,11 @@ from collections.abc import Generator
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from capture.audio import resample
 from capture.errors import UsageProblem
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-    from capture.recording.reader import Recording
 
 _INSTEAD = "write it as a WAV file and listen to it elsewhere"
 
@@ -60,16 +56,3 @@ class Playback:
         """Fall silent and let the device go."""
         self.ended.set()
         self._device.close()
-
-
-def track_samples(recording: Recording, track: str) -> tuple[NDArray[np.int16], int]:
-    """Give a track (`client` or `server`) as mono samples with their rate; its spans are joined.
-
-    Raises `UsageProblem` where the session has no such audio.
-    """
-    spans = recording.audio(track)
-    if not spans:
-        raise UsageProblem(f"session {recording.session_id} has no {track} audio to play")
-    rate = spans[0][0].rate
-    parts = [resample(span.decode(encoded), span.rate, rate) for span, encoded in spans]
-    return np.concatenate(parts).astype(np.int16), rate

@@ -186,10 +186,6 @@ class Queries:
         """Give the peak level (0..1) of a track in `bins` equal spans of the session, as it would have been heard."""
         return read_levels(self.store, session_id, track, bins)
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
-        """Set two sessions side by side."""
-        return self.side_by_side([left_id, right_id]).diffs[0]
-
     def event_levels(self, session_id: str, row: TimelineRow, bins: int) -> list[float]:
         """Give the peak level (0..1) of the audio that a row of the timeline carries, in at most `bins` equal parts."""
         return read_event_levels(self.store, session_id, row, bins)

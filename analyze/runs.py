@@ -55,39 +55,36 @@ def find_run(store: Store, texts: Sequence[str]) -> Run:
     A run whose file is gone is put together from its sessions. Raises `UsageProblem` where there is nothing of that
     name, and where one of several was adaptive.
     """
+    found = {text: _find_one(store, text) for text in texts}
+    runs = [run for run, _ in found.values() if run is not None]
+    if len(texts) == 1 and runs:
+        return runs[0]
+    for run in runs:
+        if run.design == "adaptive":
+            raise UsageProblem(
+                f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot"
+                " be put together with others; ask for its verdict alone"
+            )
+    known = {row["session_id"]: row for _, rows in found.values() for row in rows}
+    known |= {row["session_id"]: row for row in _rows(store, [run.run_id for run in runs])}
+    return _compose(store, " + ".join(texts), [known[session_id] for session_id in sorted(known)])
+
+
+def _find_one(store: Store, text: str) -> tuple[Run | None, list[dict[str, Any]]]:
+    """Find a run's file, else the sessions that tell of the run; raises `UsageProblem` where there is neither."""
     from replay.runs import load_run
 
-    if len(texts) != 1:
-        return _compose(store, " + ".join(texts), list(dict.fromkeys(_name_one(store, text) for text in texts)))
     try:
-        return load_run(store.root, texts[0])
+        return load_run(store.root, text), []
     except UsageProblem:
-        if not _rows(store, texts):
-            raise
-    return _compose(store, texts[0], texts)
+        if rows := _rows(store, [text]):
+            return None, rows
+        raise
 
 
-def _name_one(store: Store, text: str) -> str:
-    from replay.runs import load_run
-
-    try:
-        run = load_run(store.root, text)
-    except UsageProblem:
-        if not _rows(store, [text]):
-            raise
-        return text
-    if run.design == "adaptive":
-        raise UsageProblem(
-            f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot"
-            " be put together with others; ask for its verdict alone"
-        )
-    return run.run_id
-
-
-def _compose(store: Store, name: str, ids: Sequence[str]) -> Run:
+def _compose(store: Store, name: str, rows: Sequence[dict[str, Any]]) -> Run:
     from replay.composition import compose_run
 
-    rows = _rows(store, ids)
     replayed = {row["replay_of"] for row in rows if row["replay_of"]}
     originals = {row["session_id"]: row for row in _select(store, "session_id", sorted(replayed))}
 

@@ -17,7 +17,7 @@ from capture.errors import UsageProblem
 from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.policy import RecordingPolicy, RelayLimits
 from capture.recorder import Recorder
-from capture.recovery import remove_half_written
+from capture.recovery import remove_half_written, remove_orphans
 from capture.redaction import redact_url
 from capture.relay import Relay
 from capture.sealing import SealedSession, leftover_journals
@@ -207,6 +207,7 @@ def _mend(recorder: Recorder) -> None:
         for session_id in leftover_journals(recorder.root):
             _log.info("sealing %s, left behind by an earlier run", session_id)
             recorder.seal(session_id).add_done_callback(_report)
+        remove_orphans(recorder.root)
     except Exception as error:  # noqa: BLE001 - see above
         _log.warning("what an earlier run left behind stays there for now: %s", error)
 

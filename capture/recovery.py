@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capture.journal import is_locked
+from capture.journal import is_locked, sweep_orphans
+from capture.private_files import is_unfinished
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
 
@@ -44,6 +45,7 @@ class Recovery:
 def recover(root: Root) -> Recovery:
     """Seal the sessions that a crash left in the journal, and remove what it left half written."""
     remove_half_written(root)
+    remove_orphans(root)
     recovery, sealer = Recovery(), Sealer(root)
     try:
         for session_id, future in [(found, sealer.submit(found)) for found in leftover_journals(root)]:
@@ -78,8 +80,18 @@ def remove_half_written(root: Root) -> list[Path]:
     """Remove the hidden files of recorders and sealers that died in the middle; give what was removed."""
     removed = [path for path in root.journal.glob(".*.journal.new") if _remove_unborn(path)]
     removed += [path for path in root.path.glob("*/date=*/.*.parquet.tmp") if _remove_half_table(root, path)]
+    beside = (path for folder in (root.annotations, root.manifests, root.runs) for path in folder.glob(".*.tmp"))
+    removed += [path for path in beside if is_unfinished(path) and _is_old(path) and _remove(path)]
     for path in removed:
         _log.info("removed %s, left half written by a process that died", path)
+    return removed
+
+
+def remove_orphans(root: Root) -> list[Path]:
+    """Remove what recorders that died left in shared memory for roots that were deleted; give what was removed."""
+    removed = sweep_orphans(root.journal)
+    for path in removed:
+        _log.info("removed %s, left by a recorder whose root is gone", path)
     return removed
 
 

@@ -35,8 +35,9 @@ from capture.journal import (
     write_what_was_left,
 )
 from capture.keeping import Kept, Window, has_windows
+from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
-from capture.recording.root import Root, date_of, make_private_folder
+from capture.recording.root import Root, date_of
 
 if TYPE_CHECKING:
     from capture.rows import Row, SessionRows

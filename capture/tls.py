@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
-import os
 import re
 import socket
 import ssl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from capture.errors import UsageProblem
+from capture.private_files import make_private_folder, replacing, state_folder
 
 _LIFETIME = timedelta(days=825)
 """The longest that Apple's systems accept of a certificate outside the public authorities."""
@@ -68,10 +67,10 @@ def keep_certificate(host: str, folder: Path | None = None) -> Certificate:
     It vouches for its own names only: no authority whose key could sign for others. Raises `UsageProblem` where the
     folder (default: `$XDG_STATE_HOME/wiretape`, else `~/.local/state/wiretape`) cannot be used.
     """
-    folder = folder or _state_folder()
+    folder = folder or state_folder()
     names = _names(host)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         with _only_one(folder):
             stem = folder / (re.sub(r"[^\w.-]", "_", names[-1]) if len(names) > len(_ALWAYS_NAMED) else "localhost")
             path, key_path = Path(f"{stem}.pem"), Path(f"{stem}.key.pem")
@@ -79,8 +78,11 @@ def keep_certificate(host: str, folder: Path | None = None) -> Certificate:
             is_new = found is None
             if found is None:
                 found, private = _make(names)
-                _replace(key_path, private, 0o600)
-            _replace(path, found.public_bytes(serialization.Encoding.PEM), 0o644)
+                with replacing(key_path) as file:
+                    file.write(private)
+            # It is no secret, and is mounted into containers whose users are others.
+            with replacing(path, 0o644) as file:
+                file.write(found.public_bytes(serialization.Encoding.PEM))
     except OSError as error:
         raise UsageProblem(f"no certificate can be kept in {folder}: {error.strerror or error}") from error
     return Certificate(path, key_path, names, found.not_valid_after_utc, is_new)
@@ -104,13 +106,6 @@ def _fault(certificate: Path, key: Path, error: Exception) -> str:
     if b"ENCRYPTED" in key.read_bytes():
         return f"{key} is encrypted: give a key without a passphrase (openssl pkey -in FILE -out FILE)"
     return f"{certificate} and {key} are no certificate and key in PEM form: {error}"
-
-
-def _state_folder() -> Path:
-    state = os.environ.get("XDG_STATE_HOME")
-    # The standard has relative paths ignored.
-    base = Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return base / "wiretape"
 
 
 def _names(host: str) -> tuple[str, ...]:
@@ -172,12 +167,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name.encode("idna").decode())
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file at once, so that nobody reads half of it; mkstemp's file is the owner's only from the start."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, mode)
-        file.write(content)
-    Path(temporary).replace(path)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from replay.client import Upgrade
 
 QUERY, HEADER = "connection.query.", "connection.header."
+_DOCUMENTED = {
+    QUERY: ("model", "deployment", "intent", "call_id", "api-version"),
+    HEADER: ("openai-beta", "openai-organization", "openai-project", "openai-safety-identifier"),
+}
+"""Names that endpoints are known to read (protocol sections 3.1, 3.2)."""
+_ALIKE = 0.75
+"""From which likeness on a name is taken for another one that was misspelt."""
 _DEPLOYMENT_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = ("host", "connection", "upgrade", "content-length", "transfer-encoding", "user-agent")
@@ -54,6 +62,26 @@ def check_connection(values: Mapping[str, Sequence[Any]], unset: Sequence[str], 
         if path == CONNECTION_MODEL or path.lower() not in there:
             hint = nearest_hint(path, there, otherwise="nothing of it can be")
             raise UsageProblem(f"the session is asked for without {path!r}, so it cannot be unset: {hint}")
+
+
+def find_misspelt(paths: Iterable[str], asked: Sequence[Asked]) -> dict[str, str]:
+    """Find names of queries and headers that nobody knows and that are like a known one; gives path -> that path.
+
+    Known is what is documented, and what recordings and targets ask with. A name that is like none is somebody's own,
+    and one that is may be: endpoints know more than this, so nothing is refused.
+    """
+    there = {path for each in asked for path in _paths_of(each)}
+    found: dict[str, str] = {}
+    for path in paths:
+        kind = next((each for each in (QUERY, HEADER) if path.startswith(each)), None)
+        if kind is None:
+            continue
+        known = {*_DOCUMENTED[kind], *(each.removeprefix(kind) for each in there if each.startswith(kind))}
+        name = path.removeprefix(kind).lower()
+        near = [] if name in known else get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)
+        if near:
+            found[path] = kind + near[0]
+    return found
 
 
 def ask_otherwise(asked: Asked, overrides: Mapping[str, Any], unset: Iterable[str]) -> Asked:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from replay.plan import Plan
-from replay.sent_audio import append_audio
 from replay.source import Source
 
 Basis = Literal["recording", "audio"]
@@ -111,11 +110,8 @@ class Cost:
 
 
 def cost_of(source: Source, plan: Plan, *, speed: float = 1.0) -> Cost:
-    """Estimate one replay of a recording with a plan made of it (a cell's, see `adaptation.adapt_for`).
-
-    Reads all audio of the plan once: 10 ms for a minute of it.
-    """
-    sent_ms = sent_audio_ms(plan)
+    """Estimate one replay of a recording with a plan made of it (a cell's, see `adaptation.adapt_for`)."""
+    sent_ms = plan.audio_ms
     usage = source.usage
     # Without a clock the endpoint and the line set the pace.
     lasts_s = math.nan if math.isinf(speed) else plan.duration_ns / 1e9 / speed + ANSWER_S
@@ -139,12 +135,3 @@ def say_duration(seconds: float) -> str:
         return f"{seconds:.3g} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.3g} h"
-
-
-def sent_audio_ms(plan: Plan) -> float:
-    """Measure the audio that a plan appends."""
-    return sum(
-        step.audio_format.milliseconds(len(append_audio(step.content)))
-        for step in plan.steps
-        if step.audio_format is not None
-    )

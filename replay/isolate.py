@@ -151,7 +151,7 @@ async def run_isolation(
         run_session = SessionRunner(run, recorder, deadlines, timeout_ns=timeout_ns, redact=redact)
         player = TrialPlayer(run, root, how, run_session=run_session, slot_of=slot_of)
         while isinstance(step := read_experiment(run).decide_next(), Batch):
-            batch, cap = _within(budget, isolation, step, player)
+            batch, cap = _within(budget, isolation, step)
             if batch is None:
                 return Stop("max_sessions" if cap.startswith("--max-sessions") else "max_minutes")
             on_batch(batch)
@@ -161,12 +161,12 @@ async def run_isolation(
     return step
 
 
-def _within(budget: Budget, isolation: Isolation, batch: Batch, player: TrialPlayer) -> tuple[Batch | None, str]:
+def _within(budget: Budget, isolation: Isolation, batch: Batch) -> tuple[Batch | None, str]:
     """Take as many whole blocks of a batch as there is room for, and name the cap where there is room for none."""
     cap = ""
     for count in range(len(batch.blocks), 0, -1):
         fewer = replace(batch, blocks=batch.blocks[:count])
-        cap = budget.would_exceed(player.planned_ms(job) for job in isolation.jobs(fewer))
+        cap = budget.would_exceed(job.plan.audio_ms for job in isolation.jobs(fewer))
         if not cap:
             return fewer, ""
     return None, cap

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,10 @@ from replay.experiment import Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolate_output import IsolationNarrator, print_plan, print_verdict, say_estimate
 from replay.printing import raise_if_refused
-from replay.resuming import (
-    ask_again,
-    check_unchanged,
-    describe_targets,
-    digest_clips,
-    keep_request,
-    pauses_left,
-    take_over,
-)
-from replay.run_command import INTERRUPTED, tell_left_out
-from replay.run_request import find_recording, find_targets, read_clock, read_on_new_tool
-from replay.runs import ClockKind, OnNewTool, load_run
+from replay.resuming import describe_targets, digest_clips, keep_request
+from replay.run_request import Manner, find_recording, find_targets, read_clock, read_on_new_tool
 from replay.source import Source, check_not_empty, nearness, prepare
-from replay.throttling import RETRIES
+from replay.trial_command import INTERRUPTED, take_up, tell_left_out, tell_misspelt
 from replay.verdict import read_verdict
 
 _ENDINGS: dict[Ending, str] = {
@@ -53,7 +42,7 @@ _ENDINGS: dict[Ending, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class IsolateRequest:
+class IsolateRequest(Manner):
     """The command line, unread."""
 
     session: str
@@ -61,18 +50,6 @@ class IsolateRequest:
     baseline: str | None = None
     axes: Sequence[str] = ()
     max_trials: int = 300
-    concurrency: int = 1
-    speed: float = 1.0
-    clock: ClockKind | None = None
-    """None: anchored."""
-    on_new_tool: OnNewTool | None = None
-    """None: recorded."""
-    timeout_s: float = 15.0
-    seed: int = 0
-    redact: Sequence[str] = ()
-    max_sessions: int | None = None
-    max_minutes: float | None = None
-    retries: int = RETRIES
 
 
 def isolate(request: IsolateRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
@@ -92,28 +69,23 @@ def resume(
     `given` names the fields of `request` that were given on the command line. Otherwise as `isolate`.
     """
     root = open_root(recordings)
-    saved = load_run(root, text)
-    request = ask_again(saved, request, given, "adaptive")
-    isolation = _plan(request, root)
-    check_unchanged(saved, isolation.run)
-    take_over(saved, isolation.run)
-    tell(f"run {saved.run_id} goes on after {isolation.run.finished_trials} trials")
-    for pause in pauses_left(isolation.run, datetime.now(UTC)):
-        tell(pause)
+    request, isolation = take_up(text, request, given, root, "adaptive", _plan)
     return _play_planned(request, isolation, root, dry_run=dry_run, as_json=as_json)
 
 
 def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, dry_run: bool, as_json: bool) -> int:
     # Before anything is sent.
     redact = parse_redactions(request.redact)
-    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, isolation.run.cells))
+    known, run = isolation.known, isolation.run
+    targets = [known.baseline, *known.targets]
+    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, run.cells))
+    tell_misspelt(run, [known.source], targets)
     if dry_run:
         print_plan(isolation, as_json=as_json)
         return 0
-    for target in (isolation.known.baseline, *isolation.known.targets):
+    for target in targets:
         target.credential_headers()
     finished = _play(isolation, root, request, redact)
-    run = isolation.run
     print_verdict(run, read_verdict(run), as_json=as_json)
     raise_if_refused(run)
     if run.status != "done":

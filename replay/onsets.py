@@ -10,7 +10,6 @@ from capture.audio import PCM16_24K, AudioFormat
 from capture.recording.audio_measures import dbfs
 from replay.anchors import Answers, find_anchors
 from replay.plan import Step
-from replay.sent_audio import append_audio
 from replay.spoken_turns import SpokenTurn, SpokenTurns
 
 Json = dict[str, Any]
@@ -84,9 +83,9 @@ def _onset(steps: Sequence[Step], turn: SpokenTurn, spoken: SpokenTurns) -> int:
 
 def _levels(appends: Sequence[Step]) -> Iterator[float]:
     for step in appends:
-        samples = (step.audio_format or PCM16_24K).decode(append_audio(step.content)).astype("f8")
+        samples = (step.audio_format or PCM16_24K).decode(step.audio).astype("f8")
         yield dbfs(float((samples**2).mean()) / 32768**2 if len(samples) else 0.0)
 
 
 def _length_ms(step: Step) -> float:
-    return (step.audio_format or PCM16_24K).milliseconds(len(append_audio(step.content)))
+    return (step.audio_format or PCM16_24K).milliseconds(len(step.audio))

@@ -11,13 +11,17 @@ begins with the window, and does not wait through what was left out.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from capture.audio import AudioFormat
 from capture.realtime.configuration import ConfigurationTracker, get_path
+from capture.realtime.events import parse_event
 from replay.anchors import Anchor
 from replay.id_map import IdIndex
 from replay.rewrite import Change, compose_update, name_deployment, override, unset
@@ -110,6 +114,20 @@ class Step:
     answers_calls: tuple[str, ...] = ()
     """Of a response.create, the recorded calls whose outputs it goes on from."""
 
+    @property
+    def audio(self) -> bytes:
+        """The audio that an append carries, decoded whenever it is asked for; what cannot be read is none."""
+        event = parse_event(self.content)
+        try:
+            return base64.b64decode(str((event or {}).get("audio", "")), validate=True)
+        except (binascii.Error, ValueError):
+            return b""
+
+    @property
+    def audio_ms(self) -> float:
+        """Length of that audio."""
+        return 0.0 if self.audio_format is None else self.audio_format.milliseconds(len(self.audio))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -151,6 +169,11 @@ class Plan:
     def has_audio(self) -> bool:
         """Whether the client appends audio."""
         return any(step.type == APPEND for step in self.steps)
+
+    @cached_property
+    def audio_ms(self) -> float:
+        """Length of all audio that is appended; reads it once, 10 ms for a minute of it."""
+        return sum(step.audio_ms for step in self.steps)
 
     @property
     def sent_format(self) -> AudioFormat | None:

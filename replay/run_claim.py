@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import cast
 
 from capture.errors import UsageProblem
-from capture.recording.root import Root, make_private_folder
+from capture.private_files import make_private_folder
+from capture.recording.root import Root
 from replay.runs import Run, RunStatus, encode_run, save_run
 
 

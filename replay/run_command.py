@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from capture.arguments import parse_redactions
@@ -15,7 +14,6 @@ from capture.narration import tell
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
-from capture.targets import Target
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
 from replay.budget import Budget, Caps, spent_by
@@ -24,17 +22,12 @@ from replay.junit import write_junit
 from replay.latency import first_audio_ms, heard_ms
 from replay.matrix import estimate_run, run_matrix, unplayed
 from replay.narrator import Narrator
-from replay.plan import Plan
 from replay.printing import raise_if_refused
-from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
-from replay.runs import Run, load_run
-from replay.transposition import left_out
+from replay.runs import Run
+from replay.trial_command import INTERRUPTED, take_up, tell_left_out, tell_misspelt
 from replay.verdict import read_verdicts
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def run(request: RunRequest, recordings: Path | None, *, dry_run: bool, as_json: bool) -> int:
@@ -54,15 +47,8 @@ def resume(
     `given` names the fields of `request` that were given on the command line. Otherwise as `run`.
     """
     root = open_root(recordings)
-    saved = load_run(root, text)
-    request = ask_again(saved, request, given, "factorial")
-    planned = plan_request(request, root)
-    check_unchanged(saved, planned.run)
-    take_over(saved, planned.run)
+    request, planned = take_up(text, request, given, root, "factorial", plan_request)
     jobs = unplayed(planned.run, planned.jobs)
-    tell(f"run {saved.run_id} goes on: {planned.run.finished_trials} of {len(planned.jobs)} trials are done")
-    for pause in pauses_left(planned.run, datetime.now(UTC)):
-        tell(pause)
     rest = Planned(planned.run, planned.sources, planned.targets, jobs)
     return _play_planned(request, rest, root, dry_run=dry_run, as_json=as_json)
 
@@ -75,6 +61,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     if request.as_recorded:
         refuse(_obstacles(jobs))
     tell_left_out((job.target, job.plan) for job in first_of_each_cell(jobs))
+    tell_misspelt(run, planned.sources, planned.targets)
     cost = estimate_run(jobs, speed=run.speed)
     if dry_run:
         print_plan(planned, cost, as_json=as_json)
@@ -124,16 +111,6 @@ def read_latencies(run: Run, root: Root) -> dict[str, list[float]]:
         except UsageProblem as missing:
             tell(f"trial {trial.session_id} cannot be read: {missing}")
     return found
-
-
-def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
-    """Tell once for each target what its dialect has no place for."""
-    by_target: dict[str, dict[str, None]] = {}
-    for target, plan in sent:
-        by_target.setdefault(target.name, {}).update(dict.fromkeys(left_out(plan.changes)))
-    for name, paths in by_target.items():
-        if paths:
-            tell(f"{name} speaks a dialect that has nothing for {', '.join(paths)}: left out")
 
 
 def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,26 @@ from replay.source import Source, check_not_empty, prepare, shortened
 from replay.throttling import RETRIES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How trials are played, as the command lines of `run` and `isolate` say it."""
+
+    concurrency: int = 1
+    speed: float = 1.0
+    clock: ClockKind | None = None
+    """None: anchored, and absolute where nothing may be changed."""
+    on_new_tool: OnNewTool | None = None
+    """None: recorded; where nothing may be changed such a call stays unanswered."""
+    timeout_s: float = 15.0
+    seed: int = 0
+    redact: Sequence[str] = ()
+    max_sessions: int | None = None
+    max_minutes: float | None = None
+    retries: int = RETRIES
+
+
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(Manner):
     """The command line, unread."""
 
     sessions: list[str]
@@ -33,17 +51,9 @@ class RunRequest:
     vary: list[str]
     settings: list[str]
     trials: int = 5
-    concurrency: int = 8
-    speed: float = 1.0
-    clock: ClockKind | None = None
-    """None: anchored, and absolute with `as_recorded`."""
-    on_new_tool: OnNewTool | None = None
-    """None: recorded; with `as_recorded` such a call stays unanswered."""
-    timeout_s: float = 15.0
-    seed: int = 0
+    concurrency: int = field(default=8, kw_only=True)
     expect: Sequence[str] = ()
     junit: Path | None = None
-    redact: Sequence[str] = ()
     audio: Path | None = None
     """A clip in the place of the recorded speech."""
     silence: bool = False
@@ -52,9 +62,6 @@ class RunRequest:
     longest_idle_s: float | None = None
     unset: Sequence[str] = ()
     as_recorded: bool = False
-    max_sessions: int | None = None
-    max_minutes: float | None = None
-    retries: int = RETRIES
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -17,8 +16,9 @@ import msgspec
 from msgspec.structs import replace
 
 from capture.errors import UsageProblem
+from capture.private_files import make_private_folder, replacing
 from capture.recording.facts import TrialKind
-from capture.recording.root import Root, make_private_folder
+from capture.recording.root import Root
 from capture.redaction import redact_setting
 
 RUN_FORMAT_VERSION = 1
@@ -251,14 +251,8 @@ def decode_run(encoded: bytes) -> Run:
 def save_run(root: Root, run_id: str, encoded: bytes) -> None:
     """Replace a run's file atomically."""
     make_private_folder(root.runs)
-    target = root.runs / f"{run_id}.json"
-    unfinished = target.with_suffix(".json.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with replacing(root.runs / f"{run_id}.json") as file:
         file.write(encoded)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(target)
 
 
 def list_run_ids(root: Root) -> list[str]:

@@ -8,7 +8,6 @@ moves by as much.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -57,15 +56,6 @@ def follow_echo(plan: Plan, configuration: ConfigurationTracker) -> Plan:
         return plan
     wanted = {at: told for at, step in enumerate(plan.steps) if step.audio_format is not None}
     return _with_audio(plan, wanted, AudioChoice(), 0)
-
-
-def append_audio(content: str | bytes) -> bytes:
-    """Read the audio of an append; what cannot be read is none."""
-    event = parse_event(content)
-    try:
-        return base64.b64decode(str((event or {}).get("audio", "")), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _echoed_format(configuration: ConfigurationTracker) -> AudioFormat | None:
@@ -138,7 +128,7 @@ def _stretches(plan: Plan, wanted: Mapping[int, AudioFormat]) -> Iterator[tuple[
     from_ms = 0.0
     for (recorded, asked), group in groupby(wanted, lambda at: (plan.steps[at].audio_format or PCM16_24K, wanted[at])):
         places = list(group)
-        chunks = [append_audio(plan.steps[place].content) for place in places]
+        chunks = [plan.steps[place].audio for place in places]
         # Joined before they are read: a client may cut a sample in two.
         samples = recorded.decode(b"".join(chunks))
         borders = np.cumsum([len(chunk) for chunk in chunks]) // recorded.bytes_per_sample

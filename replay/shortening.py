@@ -11,7 +11,6 @@ from capture.recording.audio_measures import dbfs
 from replay.anchors import Anchor
 from replay.plan import APPEND, Plan, Step
 from replay.rewrite import Change
-from replay.sent_audio import append_audio
 
 _QUIET_DBFS = -50.0
 """Appends below it hold no speech that a VAD at its defaults hears."""
@@ -93,7 +92,7 @@ def _doings(plan: Plan) -> Iterable[Span]:
 
 
 def _is_quiet(step: Step) -> bool:
-    samples = step.audio_format.decode(append_audio(step.content)) if step.audio_format else ()
+    samples = step.audio_format.decode(step.audio) if step.audio_format else ()
     power = float((samples.astype("f8") ** 2).mean()) / 32768**2 if len(samples) else 0.0  # type: ignore[union-attr]
     return dbfs(power) < _QUIET_DBFS
 
@@ -123,7 +122,7 @@ def _with_turns_moved(plan: Plan, kept: set[int]) -> Plan:
     gone: list[tuple[float, float]] = []
     for step in plan.steps:
         if step.audio_format is not None:
-            length_ms = step.audio_format.milliseconds(len(append_audio(step.content)))
+            length_ms = step.audio_ms
             if step.number not in kept:
                 gone.append((sent_ms, length_ms))
             sent_ms += length_ms

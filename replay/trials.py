@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 from capture.event_loop import pass_over_the_heap
 from replay.attempts import Attempt, Job, Ran
 from replay.budget import Budget
-from replay.estimate import sent_audio_ms
 from replay.runs import Run, Trial, encode_run, save_run
 from replay.throttling import LONGEST_WAIT_S, RETRIES, Pauses, Told, guess_wait_s, read_wait
 
@@ -82,7 +81,6 @@ class TrialPlayer:
         self._slot_of = slot_of
         self._run_session = run_session
         self._one_writer = asyncio.Lock()
-        self._sent_ms: dict[tuple[str, str], float] = {}
         self._throttling: set[str] = set()
         """Targets whose last word was to be left alone."""
         self._probes: dict[str, asyncio.Lock] = {}
@@ -95,7 +93,7 @@ class TrialPlayer:
         """Play trials; gives how many were left out because their target wants to be left alone for too long."""
         to_play = list(jobs)
         for job in to_play:
-            self._how.budget.take(self.planned_ms(job))
+            self._how.budget.take(job.plan.audio_ms)
         with pass_over_the_heap():
             async with asyncio.TaskGroup() as tasks:
                 playing = [
@@ -113,7 +111,7 @@ class TrialPlayer:
                 return False
             sent_ms += attempt.trial.sent_ms
             if attempt.trial.outcome == "throttled" and self._may_retry(job, attempt, number):
-                self._how.budget.take(self.planned_ms(job))
+                self._how.budget.take(job.plan.audio_ms)
                 throttled.append(attempt.trial.session_id)
                 continue
             attempt.trial.throttled, attempt.trial.sent_ms = throttled, sent_ms
@@ -152,21 +150,13 @@ class TrialPlayer:
                 self._pause(name, read_wait(ran.throttled_upgrade), number)
         # Sealing takes its time, and needs no slot.
         attempt = await ran.judged
-        self._how.budget.correct(self.planned_ms(job), attempt.trial.sent_ms)
+        self._how.budget.correct(job.plan.audio_ms, attempt.trial.sent_ms)
         if attempt.trial.outcome != "throttled":
             if is_probe and ran.throttled_upgrade is None:
                 self._throttling.discard(name)
         elif ran.throttled_upgrade is None and not attempt.is_hopeless:
             self._pause(name, attempt.told, number)
         return attempt
-
-    def planned_ms(self, job: Job) -> float:
-        """Measure the audio that a trial is planned to send."""
-        # Trials of one cell share a plan.
-        key = job.cell.key
-        if key not in self._sent_ms:
-            self._sent_ms[key] = sent_audio_ms(job.plan)
-        return self._sent_ms[key]
 
     def _pause(self, target: str, told: Told | None, number: int) -> None:
         self._leave_alone(target, told.wait_s if told is not None else guess_wait_s(number))
@@ -184,7 +174,7 @@ class TrialPlayer:
         if attempt.is_hopeless:
             return False
         name, told = job.target.name, attempt.told or Told(guess_wait_s(number), "")
-        has_room = not self._how.budget.would_exceed([self.planned_ms(job)])
+        has_room = not self._how.budget.would_exceed([job.plan.audio_ms])
         goes_on = number <= self._how.retries and has_room and name not in self.pauses.given_up
         pause = Pause(
             job=job,

@@ -426,7 +426,8 @@ class RootSource:
 
     def play(self, session_id: str, track: str) -> Playback:
         """Begin to play a track on this machine's audio device."""
-        from analyze.playing import Playback, track_samples
+        from analyze.playing import Playback
+        from analyze.track_audio import track_samples
         from capture.recording.reader import open_recording
 
         return Playback(*track_samples(open_recording(self._root, session_id), track))

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.roots.calls import CALLS, TOKEN, seal_call
+from capture.private_files import make_private_folder
 from capture.recording.compacted import CompactedWriter
 from capture.recording.manifest import MANIFEST_VERSION, Manifest, save_manifest
-from capture.recording.root import Root, date_of, make_private_folder
+from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
 from capture.recording.writer import tuning
 

@@ -11,9 +11,9 @@ import json
 from typing import Any, cast
 
 from websockets.frames import Frame, Opcode
-from websockets.utils import apply_mask
 
 from bench.traffic.endpoint import accept_upgrade
+from bench.traffic.frames import TEXT, frame_at, unmask
 from bench.traffic.loops import obey, run, say
 
 _SESSION = {
@@ -24,8 +24,6 @@ _SESSION = {
     "output_modalities": ["audio"],
     "audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": None}},
 }
-_MASK_BYTES, _TWO_BYTES = 4, 126
-"""Lengths of a client's frame: its mask, and from which code on the length stands in bytes of its own."""
 _NORMAL_CLOSE = (1000).to_bytes(2, "big")
 
 
@@ -71,40 +69,28 @@ class Listener(asyncio.Protocol):
                 return
             self._is_upgraded = True
             self._transport.write(accept_upgrade(head) + CREATED)
-        at = 0
-        while (length := _frame_bytes(data, at)) is not None:
-            self._take(data[at] & 0x0F, data[at : at + length])
-            at += length
+        at, size = 0, len(data)
+        while (frame := frame_at(data, at, size)) is not None:
+            payload_at, frame_end, key = frame
+            if data[at] & 0x0F == TEXT:
+                self._take_message()
+            else:
+                self._answer(data[at] & 0x0F, unmask(data[payload_at:frame_end], key))
+            at = frame_end
         self._rest = data[at:]
 
-    def _take(self, opcode: int, frame: bytes) -> None:
-        if opcode == Opcode.TEXT:
-            self._sink.messages += 1
-            if not self._is_configured:
-                self._is_configured = True
-                self._transport.write(UPDATED)
-        elif opcode == Opcode.PING:
-            # Short, as all control frames: the payload stands behind two bytes and its mask.
-            answer = apply_mask(frame[2 + _MASK_BYTES :], frame[2 : 2 + _MASK_BYTES])
-            self._transport.write(Frame(Opcode.PONG, answer).serialize(mask=False))
+    def _take_message(self) -> None:
+        self._sink.messages += 1
+        if not self._is_configured:
+            self._is_configured = True
+            self._transport.write(UPDATED)
+
+    def _answer(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.PING:
+            self._transport.write(Frame(Opcode.PONG, payload).serialize(mask=False))
         elif opcode == Opcode.CLOSE:
             self._transport.write(Frame(Opcode.CLOSE, _NORMAL_CLOSE).serialize(mask=False))
             self._transport.close()
-
-
-def _frame_bytes(data: bytes, at: int) -> int | None:
-    """Tell how long the masked frame is that begins here; None while it is not whole."""
-    left = len(data) - at
-    if left < 2:
-        return None
-    head, payload = 2, data[at + 1] & 0x7F
-    if payload >= _TWO_BYTES:
-        head = 4 if payload == _TWO_BYTES else 10
-        if left < head:
-            return None
-        payload = int.from_bytes(data[at + 2 : at + head], "big")
-    whole = head + _MASK_BYTES + payload
-    return whole if left >= whole else None
 
 
 async def serve() -> None:

@@ -14,6 +14,7 @@ from capture.journal.file import is_abandoned, is_locked
 from capture.journal.protocols import JournalKeeper, OpenJournal, Taker
 from capture.journal.reader import JournalUnreadable, follow_journal, read_journal
 from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
+from capture.journal.shared_memory import sweep_orphans
 from capture.journal.spool import spooled_names
 from capture.journal.writer import Journal, JournalWriter
 from capture.journal.writer_process import write_what_was_left
@@ -36,6 +37,7 @@ __all__ = [
     "is_locked",
     "read_journal",
     "spooled_names",
+    "sweep_orphans",
     "taken_bytes",
     "with_losses",
     "write_what_was_left",

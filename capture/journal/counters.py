@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from capture.journal.records import SENDERS, UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
-from capture.journal.shared_memory import name_for, names_for
+from capture.journal.shared_memory import mark, name_for, names_for
 
 KILLED = "the recorder was killed before it had written this"
 
@@ -44,7 +44,7 @@ class CounterPage:
         self._words: memoryview | None = None
         self._free: list[int] = list(range(_SLOTS))
         with suppress(OSError):
-            self._descriptor, self._words = _make(self._path)
+            self._descriptor, self._words = _make(self._path, folder)
 
     def take_slot(self, name: str) -> tuple[int, Counts]:
         """Give a session a slot, and its counters."""
@@ -132,13 +132,14 @@ def with_losses(records: Iterable[JournalRecord], taken: dict[Direction, int]) -
             yield Gap(SENDERS[direction], last_ns, last_ns, size, KILLED).record()
 
 
-def _make(path: Path) -> tuple[int, memoryview]:
+def _make(path: Path, folder: Path) -> tuple[int, memoryview]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         # Held for life: whoever gets the lock knows that the owner is dead.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # All of it now: a store to a page that memory has no room for would be a SIGBUS in the middle of a call.
         os.posix_fallocate(descriptor, 0, _PAGE_BYTES)
+        mark(descriptor, folder)
         return descriptor, memoryview(mmap.mmap(descriptor, _PAGE_BYTES)).cast("Q")
     except OSError:
         os.close(descriptor)

@@ -20,7 +20,7 @@ from capture.journal.records import (
     decode_gap,
     encode_records,
 )
-from capture.recording.root import make_private_folder
+from capture.private_files import make_private_folder
 
 BUFFERS_A_WRITE = os.sysconf("SC_IOV_MAX")
 """What one `os.writev` takes; a record is two buffers."""

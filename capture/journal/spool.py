@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from capture.journal.file import is_abandoned
-from capture.journal.shared_memory import SHARED_MEMORY, name_for, names_for
+from capture.journal.shared_memory import SHARED_MEMORY, mark, name_for, names_for
 
 RING_BYTES = 64 << 20
 _LEAST_RING_BYTES = 4 << 20
@@ -136,6 +136,7 @@ def make_spool(folder: Path, ring_bytes: int = RING_BYTES) -> Spool:
         # call. The ring is written by system calls, which fail with an error.
         os.posix_fallocate(descriptor, 0, _CONTROL_BYTES)
         os.ftruncate(descriptor, _CONTROL_BYTES + ring_bytes)
+        mark(descriptor, folder)
         control = mmap.mmap(descriptor, _CONTROL_BYTES)
         words = memoryview(control).cast("Q")
         words[_RING_WORD], words[_MAGIC_WORD] = ring_bytes, _MAGIC

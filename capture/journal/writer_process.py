@@ -176,7 +176,8 @@ def write_what_was_left(folder: Path) -> None:
             continue
         try:
             if _claim(spool) and not spool.is_removed():
-                _finish(Drain(spool, JournalWriter(folder, has_thread=False)), spool)
+                journals = JournalWriter(folder, has_thread=False)
+                _finish(Drain(spool, journals), spool, journals)
         except (OSError, ValueError) as problem:
             _log.warning("what a recorder left in %s could not be written: %s", path, problem)
         finally:
@@ -192,9 +193,11 @@ def _claim(spool: Spool) -> bool:
     return True
 
 
-def _finish(drain: Drain, spool: Spool) -> None:
+def _finish(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
+    # Where one of these fails, the others are left for a recovery: it has to know how much had been taken.
     drain.finish()
     spool.remove()
+    journals.close()
 
 
 def work(spool_path: str, folder: str) -> None:
@@ -218,7 +221,7 @@ def work(spool_path: str, folder: str) -> None:
         on_loss=lambda slot, name, reason: _report(reports, Lost(slot, name, reason)),
     )
     _run(drain, spool, journals)
-    _finish(drain, spool)
+    _finish(drain, spool, journals)
 
 
 def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:

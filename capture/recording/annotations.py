@@ -6,7 +6,6 @@ is about one session and bears its id in its name, so that what is said of a ses
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -16,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capture.recording.root import Root, make_private_folder
-from capture.recording.writer import create_private
+from capture.private_files import make_private_folder, replacing
+from capture.recording.root import Root
 
 ANNOTATIONS = pa.schema(
     [
@@ -45,13 +44,8 @@ def add_annotation(
     rows = pa.Table.from_pylist([{"session_id": session_id, "at": at} | each for each in said], ANNOTATIONS)
     make_private_folder(root.annotations)
     path = root.annotations / f"{session_id}.{secrets.token_hex(4)}.parquet"
-    # A leading dot: readers pass over a file that is still being written.
-    temporary = path.with_name(f".{path.name}.tmp")
-    with create_private(temporary) as file:
+    with replacing(path) as file:
         pq.write_table(rows, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
     return path
 
 

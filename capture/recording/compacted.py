@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from capture.private_files import create_private, put_in_place
 from capture.recording.manifest import compacted_name
 from capture.recording.schema import SESSIONS
-from capture.recording.writer import create_private, fsync_folder, tuning
+from capture.recording.writer import tuning
 
 TEMPORARY = ".compacted-*.parquet.tmp"
 """Glob of files in the making; what a crash leaves of them is nobody's."""
@@ -76,8 +76,6 @@ class CompactedWriter:
     def finish(self) -> list[Path]:
         """Give the files, which are on disk under their names."""
         self._finish_file()
-        if self._finished:
-            fsync_folder(self._folder)
         return self._finished
 
     def _finish_file(self) -> None:
@@ -119,13 +117,11 @@ class _OpenFile:
         self._flush()
         self._parquet.close()
         self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
         stored = pq.read_metadata(self._temporary).num_rows
         if stored != self._rows:
             raise OSError(f"{self._temporary} holds {stored} rows and not {self._rows}")
         path = self._folder / compacted_name(self._first_id, self.last_id)
-        self._temporary.replace(path)
+        put_in_place(self._file, self._temporary, path)
         return path
 
     def abandon(self) -> None:

@@ -20,7 +20,8 @@ from typing import Literal
 import msgspec
 
 from capture.errors import UsageProblem
-from capture.recording.root import Root, make_private_folder
+from capture.private_files import make_private_folder, replacing
+from capture.recording.root import Root
 
 MANIFEST_VERSION = 1
 _log = logging.getLogger(__name__)
@@ -123,19 +124,8 @@ def read_manifests(root: Root) -> dict[str, Manifest]:
 def save_manifest(root: Root, date: str, manifest: Manifest) -> None:
     """Replace a date's manifest atomically; it is on disk when this returns."""
     make_private_folder(root.manifests)
-    path = root.manifest_file(date)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with replacing(root.manifest_file(date)) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    folder = os.open(root.manifests, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
 
 from capture.errors import UsageProblem
@@ -71,16 +70,6 @@ class Root:
     def date_folder(self, name: str, date: str) -> Path:
         """Name the folder of one date in one table."""
         return self.path / name / f"date={date}"
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make a folder and what is missing above it, each 0700 whatever the umask; one that is there stays as it is.
-
-    The files are private anyway. Names of sessions, dates and runs are nobody else's business either.
-    """
-    # `mkdir(parents=True)` makes the parents with the umask's mode.
-    for missing in reversed([*takewhile(lambda above: not above.exists(), (folder, *folder.parents))]):
-        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def date_of(session_id: str) -> str:

@@ -7,17 +7,17 @@ is left over is overwritten when the session is sealed again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capture.recording.root import Root, make_private_folder
+from capture.private_files import create_private, make_private_folder, put_in_place
+from capture.recording.root import Root
 from capture.recording.schema import SESSIONS, TABLES
 
 Row = Mapping[str, Any]
@@ -104,11 +104,7 @@ class _TableWriter:
     def commit(self) -> None:
         self._flush()
         self._parquet.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._temporary.replace(self._path)
-        fsync_folder(self._path.parent)
+        put_in_place(self._file, self._temporary, self._path)
 
     def abandon(self) -> None:
         # On a full disk closing fails too, for what is still buffered: the file must go all the same.
@@ -144,20 +140,3 @@ def tuning(schema: pa.Schema, *, is_shared: bool = False) -> dict[str, Any]:
         # Nobody prunes on payloads, and bounds of them would repeat whole messages in the footer.
         "write_statistics": [name for name in bounded if name not in _HEAVY_COLUMNS],
     }
-
-
-def create_private(path: Path) -> BinaryIO:
-    """Create a file, or empty it, that only its owner may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    # A file left over from a crash keeps its mode when it is opened again.
-    os.fchmod(descriptor, 0o600)
-    return os.fdopen(descriptor, "wb")
-
-
-def fsync_folder(folder: Path) -> None:
-    """Have the names in a folder reach the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

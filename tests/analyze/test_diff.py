@@ -16,7 +16,7 @@ MODEL = "audio.input.transcription.model"
 
 @pytest.fixture
 def diff(failed_session: str, ok_session: str, queries: Queries) -> SessionDiff:
-    return queries.diff(failed_session, ok_session)
+    return queries.side_by_side([failed_session, ok_session]).diffs[0]
 
 
 def test_the_configuration_differs_in_one_place_asked_and_echoed(diff: SessionDiff) -> None:
@@ -67,7 +67,7 @@ def test_latencies_of_events_count_from_the_end_of_speech(diff: SessionDiff) -> 
 
 
 def test_a_session_does_not_differ_from_itself(failed_session: str, queries: Queries) -> None:
-    diff = queries.diff(failed_session, failed_session)
+    diff = queries.side_by_side([failed_session, failed_session]).diffs[0]
     assert {row.marker for row in diff.rows} == {"="}
     assert not diff.configuration_asked
     assert {each.delta_ms for each in diff.latencies} == {0.0}
@@ -84,7 +84,7 @@ def test_other_ids_and_pieces_of_a_stream_are_no_difference(root: Root) -> None:
             trace.client(900 + extra, "input_audio_buffer.append", audio="AAAA")
         ids.append(trace.write(root))
     with open_store(root) as store:
-        rows = Queries(store).diff(*ids).rows
+        rows = Queries(store).side_by_side(ids).diffs[0].rows
     assert {row.marker for row in rows if row.left} == {"="}
 
 
@@ -95,7 +95,7 @@ def test_the_second_session_has_a_turn_more(root: Root, failed_session: str) -> 
     spoken_turn(longer, 2000, item="item_u2", response="resp_2")
     longer.write(root)
     with open_store(root) as store:
-        diff = Queries(store).diff(failed_session, longer.session_id)
+        diff = Queries(store).side_by_side([failed_session, longer.session_id]).diffs[0]
     assert {row.marker for row in diff.rows if row.turn == 2} == {"+"}
     assert [(each.left_ms, each.delta_ms) for each in diff.latencies if each.turn == 2] == [(None, None)] * 4
 

@@ -84,7 +84,7 @@ def test_an_event_is_shown_without_a_time(queries: Queries, session_id: str) -> 
 
 
 def test_sessions_compare_and_sort(queries: Queries, session_id: str) -> None:
-    assert queries.diff(session_id, session_id).rows
+    assert queries.side_by_side([session_id, session_id]).diffs[0].rows
     assert queries.levels(session_id, "client", 4)
     assert [queries.sessions_in_order(order=(name, True)).session_ids for name in ("started", "duration")] == [
         [session_id]

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from analyze.playing import Playback, track_samples
+from analyze.playing import Playback
+from analyze.track_audio import track_samples
 from capture.errors import UsageProblem
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
@@ -36,8 +37,3 @@ def test_where_there_is_no_device_it_says_so(root: Root, ok_session: str) -> Non
     miniaudio = pytest.importorskip("miniaudio")
     with pytest.raises(UsageProblem, match="no audio device can be opened here"):
         Playback(np.zeros(10, np.int16), 24_000, backends=[miniaudio.Backend.WINMM])
-
-
-def test_a_session_without_such_audio(root: Root, ok_session: str) -> None:
-    with pytest.raises(UsageProblem, match="has no other audio to play"):
-        track_samples(open_recording(root, ok_session), "other")

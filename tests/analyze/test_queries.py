@@ -77,4 +77,4 @@ def test_messages_nested_without_end_are_no_trap(root: Root) -> None:
         trace.text("server", 30, f'{{"type": "x", "deep": {"[" * 50_000 + "]" * 50_000}}}')
         ids.append(trace.write(root))
     with open_store(root) as store:
-        assert Queries(store).diff(*ids).rows
+        assert Queries(store).side_by_side(ids).diffs[0].rows

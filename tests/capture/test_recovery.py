@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from capture.private_files import replacing
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
@@ -138,6 +139,28 @@ def test_a_journal_that_was_never_named_goes_when_it_is_old_and_nobody_holds_it(
         fcntl.flock(held, fcntl.LOCK_EX)
         assert remove_half_written(root) == []
     assert remove_half_written(root) == [unborn]
+
+
+def test_a_file_beside_the_tables_goes_when_whoever_replaced_it_died_over_it(root: Root) -> None:
+    left = []
+    for path in (
+        root.annotations / f"{SESSION_ID}.0a1b2c3d.parquet",
+        root.manifest_file("2026-02-12"),
+        root.runs / "r1.json",
+    ):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        with pytest.raises(KeyError), replacing(path) as file:
+            (unfinished,) = set(path.parent.iterdir()) - {path}
+            file.write(b"half of it")
+            raise KeyError
+        unfinished.write_bytes(b"half of it, and then it was killed")
+        left.append(unfinished)
+    assert remove_half_written(root) == [], "it may be written right now"
+    for unfinished in left:
+        grow_old(unfinished)
+    assert remove_half_written(root) == left
+    assert len(list(root.path.rglob("*.*"))) == 3
 
 
 @pytest.mark.parametrize("name", [".notes.parquet.tmp", ".20260212T083055-4f3a9c12.parquet.swp", "a.parquet.tmp"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from capture.errors import UsageProblem
 from capture.targets import Target
 from replay.client import Upgrade
-from replay.connection import Asked, ask_otherwise, check_connection
+from replay.connection import Asked, ask_otherwise, check_connection, find_misspelt
 
 OPENAI = Target(name="openai", url="wss://api.example")
 RECORDED = Upgrade("/v1/realtime?model=gpt-realtime&x=1", headers=(("openai-beta", "realtime=v1"),))
@@ -121,3 +121,35 @@ def test_sockets_that_refuse_a_model_are_not_given_one() -> None:
     for query, complaint in (("intent=transcription", "vary transcription_model"), ("call_id=c", "side channel")):
         with pytest.raises(UsageProblem, match=complaint):
             check_connection({"connection.model": ("m",)}, (), Asked(OPENAI, Upgrade(f"/v1/realtime?{query}")))
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("connection.query.modle", "connection.query.model"),
+        ("connection.query.api_version", "connection.query.api-version"),
+        ("connection.query.callid", "connection.query.call_id"),
+        ("connection.query.tracing", "connection.query.tracing-id"),
+        ("connection.header.Open-AI-Beta", "connection.header.openai-beta"),
+        ("connection.header.x-route", "connection.header.x-router"),
+        # Known, however it is written: documented, recorded, the target's.
+        ("connection.query.Model", None),
+        ("connection.query.intent", None),
+        ("connection.query.x", None),
+        ("connection.query.tracing-id", None),
+        ("connection.header.OpenAI-Project", None),
+        ("connection.header.X-Router", None),
+        # Like none: somebody's own.
+        ("connection.query.trace", None),
+        ("connection.query.region", None),
+        ("connection.header.x-note", None),
+        ("connection.model", None),
+        ("session.audio.output.voic", None),
+    ],
+)
+def test_a_name_that_looks_misspelt_is_told_with_the_nearest_and_nothing_is_refused(
+    path: str, near: str | None
+) -> None:
+    target = Target(name="t", url="wss://h/p?tracing-id=1", headers={"X-Router": "a"})
+    asked = [Asked(OPENAI, RECORDED), Asked(target, RECORDED)]
+    assert find_misspelt([path], asked) == ({path: near} if near else {})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from replay.client import Upgrade
-from replay.estimate import Cost, cost_of, say_duration, sent_audio_ms, total
+from replay.estimate import Cost, cost_of, say_duration, total
 from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.source import Source, Usage
@@ -72,11 +72,3 @@ def test_without_a_clock_the_time_is_unknown_and_the_audio_is_as_long_as_ever(so
 def test_times_are_said_as_people_do() -> None:
     said = ["0.4 s", "1.5 s", "120 s", "2 min", "8 h"]
     assert [say_duration(seconds) for seconds in (0.4, 1.5, 119.9, 121, 28_800)] == said
-
-
-def test_audio_is_measured_in_its_own_format(script: Any) -> None:
-    telephone = {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
-    script.server({"type": "session.created", "session": {}})
-    script.client({"type": "session.update", "session": telephone}, 5)
-    script.append(10, bytes(8000)).append(20, b"")
-    assert sent_audio_ms(make_plan(script.messages)) == 1000

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far_and_it_go
     assert (saved.status, stopped.status, stopped.run_id) == ("interrupted", "interrupted", saved.run_id)
     assert f"go on with: wiretape replay isolate --resume {saved.run_id}" in err.decode()
     told = capped_err.decode()
-    assert f"run {saved.run_id} goes on after {saved.finished_trials} trials" in told
+    assert f"run {saved.run_id} goes on after {saved.finished_trials} of at most 300 trials" in told
     assert f"stopped: --max-sessions, the rest is open, after {stopped.finished_trials} trials" in told
     assert saved.finished_trials <= stopped.finished_trials <= int(limit)
     printed = json.loads(out)
@@ -166,9 +167,12 @@ async def test_a_dry_run_shows_cells_changes_and_costs_and_sends_nothing(
         ],
     }
     assert printed["estimate"]["sessions_if_certain"] == printed["estimate"]["sessions_at_most"] == 30
+    request = replace(request, axes=["connection.query.intend=realtime"])
     assert isolate(request, root.path, dry_run=True, as_json=False) == 0
     shown = capsys.readouterr()
     assert "eastus2 (baseline)" in shown.out
+    assert "connection.query.intend is known to no " in shown.err
+    assert "is it connection.query.intent?" in shown.err
     assert "about 30 sessions" in shown.err
     assert "output tokens (as the recorded responses used)" in shown.err
     assert "nothing was sent" in shown.err

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from replay.plan import Dependency, Plan, adapt
 from replay.planning import make_plan
@@ -78,3 +82,28 @@ def test_an_override_is_given_by_the_recording_s_path_and_sent_by_the_target_s(s
     assert json.loads(str(step.content))["session"]["audio"] == {"output": {"voice": "ash"}}
     [change, *_] = step.changes
     assert (change.kind, change.path, change.after) == ("override", "session.voice", '"ash"')
+
+
+def test_audio_is_measured_in_its_own_format(script: Any) -> None:
+    telephone = {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "session.update", "session": telephone}, 5)
+    script.append(10, bytes(8000)).append(20, b"")
+    plan = make_plan(script.messages)
+    assert plan.audio_ms == 1000
+    assert replace(plan, steps=plan.steps[:1]).audio_ms == 0
+
+
+def test_the_audio_of_a_plan_is_decoded_once_for_the_estimate_the_caps_and_every_trial(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(script.append(10, bytes(480)).append(20, bytes(480)).messages)
+    decoded: list[str] = []
+
+    def decode(text: str, **_: object) -> bytes:
+        decoded.append(text)
+        return bytes(480)
+
+    monkeypatch.setattr(base64, "b64decode", decode)
+    assert [plan.audio_ms for _ in range(4)] == [20.0] * 4
+    assert len(decoded) == 2

@@ -171,7 +171,7 @@ async def test_a_killed_run_goes_on_with_what_is_missing(
         out, err = await resumed.communicate()
     told = err.decode()
     done = load_run(root, "last")
-    assert f"run {killed.run_id} goes on: {killed.finished_trials} of 4 trials are done" in told
+    assert f"run {killed.run_id} goes on after {killed.finished_trials} of 4 trials" in told
     assert (done.run_id, done.status) == (killed.run_id, "done")
     [before], [after] = killed.cells, done.cells
     assert [trial.trial for trial in after.trials] == [1, 2, 3, 4]
@@ -236,9 +236,14 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
     with pytest.raises(UsageProblem, match="this would go beyond --max-sessions 5: 6 sessions"):
         run(replace(request, max_sessions=5), root.path, dry_run=False, as_json=False)
     capsys.readouterr()
-    assert run(request, root.path, dry_run=True, as_json=False) == 0
+    queries = ["connection.query.trace=1", "connection.query.api_version=2026-01-01"]
+    assert run(replace(request, settings=queries), root.path, dry_run=True, as_json=False) == 0
     shown = capsys.readouterr()
     assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out
+    assert 'connection.query.api_version: → "2026-01-01"' in " ".join(shown.out.split())
+    [warning] = [line for line in shown.err.splitlines() if " known to no " in line]
+    assert warning.startswith("connection.query.api_version is known to no recording, target or protocol here, and is ")
+    assert warning.endswith("sent so: is it connection.query.api-version?")
     assert "nothing was sent" in shown.err
     assert not root.runs.exists()
 

@@ -17,7 +17,7 @@ from capture.realtime.configuration import ConfigurationTracker
 from replay.audio_choice import AudioChoice
 from replay.plan import APPEND, Plan, adapt
 from replay.planning import make_plan
-from replay.sent_audio import append_audio, follow_echo, speak
+from replay.sent_audio import follow_echo, speak
 from tests.replay.test_plan_clock import Call
 
 PCMU, PCMA = AudioFormat("audio/pcmu", 8000), AudioFormat("audio/pcma", 8000)
@@ -57,7 +57,7 @@ def asked(plan: Plan, audio_format: AudioFormat) -> Plan:
 
 
 def carried(plan: Plan) -> list[bytes]:
-    return [append_audio(step.content) for step in plan.steps if step.type == APPEND]
+    return [step.audio for step in plan.steps if step.type == APPEND]
 
 
 def times_ms(plan: Plan) -> list[float]:

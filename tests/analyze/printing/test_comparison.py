@@ -53,7 +53,7 @@ events
 
 
 def test_the_whole_page_at_80_columns(failed_session: str, ok_session: str, queries: Queries, lines: Lines) -> None:
-    diff = queries.diff(failed_session, ok_session)
+    diff = queries.side_by_side([failed_session, ok_session]).diffs[0]
     assert lines(diff_page(diff), 80) == PAGE.strip("\n").splitlines()
     assert [each["delta_ms"] for each in diff_json(diff)["latencies"]] == [0.0, 122.0, 122.0, 122.0]
 

@@ -405,11 +405,11 @@ class FakeSource:
         baseline, *others = session_ids
         details = [self.session(session_id) for session_id in session_ids]
         # The third is like the baseline: then rows and places differ in some of the sessions only.
-        diffs = [self.diff(baseline, other) for other in others]
+        diffs = [self._diff(baseline, other) for other in others]
         diffs[1:2] = [_alike(diff) for diff in diffs[1:2]]
         return set_beside(details, diffs)
 
-    def diff(self, left_id: str, right_id: str) -> SessionDiff:
+    def _diff(self, left_id: str, right_id: str) -> SessionDiff:
         left, right = self.session(left_id).summary, self.session(right_id).summary
         completed = row(106, 3950.0, "server", FAILED.replace("failed", "completed"), "Where is my order?")
         changed = PathChange("session.audio.input.transcription.model", '"gpt-4o-transcribe"', '"whisper-1"')

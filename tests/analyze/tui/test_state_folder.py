@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from analyze.tui.state_folder import state_file, write_state
-
-
-def test_the_folder_is_that_of_the_desktop_else_below_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert state_file("screens.json") == tmp_path / "wiretape" / "screens.json"
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert state_file("screens.json") == tmp_path / ".local" / "state" / "wiretape" / "screens.json"
+from analyze.tui.state_folder import write_state
 
 
 def test_what_is_written_is_private_and_takes_the_place_of_the_last(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -51,14 +52,25 @@ class Recorder:
 class Process:
     """What empties the spool; a new one stands for one that follows a kill."""
 
+    born: ClassVar[list[Process]] = []
+
     def __init__(self, spool: Spool, folder: Path) -> None:
         self.closed: list[tuple[int, str]] = []
         self.journals = JournalWriter(folder / "journal", has_thread=False)
         self.drain = Drain(spool, self.journals, on_closed=lambda *told: self.closed.append(told))
+        self.born.append(self)
 
     def die(self) -> None:
         """Let go of the files, with nothing more written."""
         self.journals._abandon()
+
+
+@pytest.fixture(autouse=True)
+def _all_end() -> Iterator[None]:
+    yield
+    while Process.born:
+        # Its counters lie in shared memory, beyond the test's folder.
+        Process.born.pop().journals.close()
 
 
 def told(folder: Path) -> list[tuple[Direction, bytes | Gap]]:

@@ -86,6 +86,17 @@ def test_records_stand_in_the_journal_in_their_order(tmp_path: Path, journals: S
     assert spooled_names(tmp_path / "journal") == set()
 
 
+def test_what_ends_well_leaves_nothing_in_memory(tmp_path: Path) -> None:
+    journals = SpooledJournals(tmp_path / "journal", ring_bytes=1 << 20)
+    journal = journals.open(NAME)
+    journal.append(CLIENT, 0, b"one")
+    close(journal)
+    assert [path.suffix for path in names_for(tmp_path / "journal", "counters")] == [".counters"]
+    journals.close()
+    assert names_for(tmp_path / "journal", "spool") == []
+    eventually(lambda: not names_for(tmp_path / "journal", "counters"))
+
+
 async def test_what_takers_take_is_there_soon_and_in_order_with_facts(
     tmp_path: Path, journals: SpooledJournals
 ) -> None:

@@ -70,6 +70,10 @@ def eventually(is_so: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def left_in_memory(folder: Path) -> list[Path]:
+    return names_for(folder, "spool") + names_for(folder, "counters")
+
+
 def taken(folder: Path) -> bytes:
     records = read_journal(folder / f"{NAME}.journal")
     return b"".join(record.content for record in records if record.direction is Direction.CLIENT)
@@ -79,7 +83,7 @@ def test_it_writes_what_a_dead_recorder_has_left_and_leaves_nothing_behind(tmp_p
     recorder = Recorder(tmp_path)
     recorder.take("one\n")
     recorder.kill()
-    eventually(lambda: not names_for(tmp_path, "spool"))
+    eventually(lambda: not left_in_memory(tmp_path))
     assert taken(tmp_path) == b"one\n"
     assert not is_locked(tmp_path / f"{NAME}.journal")
 
@@ -127,7 +131,7 @@ def test_of_a_living_recorder_nothing_is_touched(tmp_path: Path) -> None:
     assert len(names_for(tmp_path, "spool")) == 1
     recorder.take("two\n")
     recorder.kill()
-    eventually(lambda: not names_for(tmp_path, "spool"))
+    eventually(lambda: not left_in_memory(tmp_path))
     assert taken(tmp_path) == b"one\ntwo\n"
 
 
@@ -138,14 +142,14 @@ def test_it_is_deaf_to_the_signals_that_end_a_service(tmp_path: Path) -> None:
     recorder.take("one\n")
     eventually(lambda: (tmp_path / f"{NAME}.journal").exists() and taken(tmp_path))
     recorder.kill()
-    eventually(lambda: not names_for(tmp_path, "spool"))
+    eventually(lambda: not left_in_memory(tmp_path))
 
 
 def test_what_is_no_spool_is_left_alone(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     [path] = names_for(tmp_path, "spool")
     recorder.kill()
-    eventually(lambda: not names_for(tmp_path, "spool"))
+    eventually(lambda: not left_in_memory(tmp_path))
     path.write_bytes(bytes(1 << 20))
     try:
         write_what_was_left(tmp_path)

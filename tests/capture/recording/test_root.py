@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from capture.recording.root import ROOT_VARIABLE, Root, make_private_folder, new_session_id, open_root
+from capture.recording.root import ROOT_VARIABLE, Root, new_session_id, open_root
 
 SESSION_ID = "20260212T083055-4f3a9c12"
 
@@ -62,17 +62,3 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
     with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
         root.check_readable()
-
-
-def test_folders_are_private_whatever_the_umask_and_those_that_stand_stay_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared").chmod(0o755)
-    before = os.umask(0)
-    try:
-        for _ in range(2):
-            make_private_folder(tmp_path / "shared" / "root" / "events" / "date=2026-02-12")
-    finally:
-        os.umask(before)
-    made = [path for path in sorted(tmp_path.rglob("*")) if path.is_dir()]
-    assert [path.name for path in made] == ["shared", "root", "events", "date=2026-02-12"]
-    assert [path.stat().st_mode & 0o777 for path in made] == [0o755, 0o700, 0o700, 0o700]

@@ -1,0 +1,78 @@
+"""What `run` and `isolate` do alike before the first trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from capture.errors import UsageProblem
+from capture.recording.root import Root
+from capture.targets import Target
+from replay.client import Upgrade
+from replay.planning import make_plan
+from replay.resuming import describe_targets, keep_request
+from replay.run_request import RunRequest
+from replay.runs import Run, RunCell, RunRecording, Trial, encode_run, save_run
+from replay.source import Source
+from replay.trial_command import take_up, tell_misspelt
+
+EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime")
+RUN_ID = "r20261127T100000-abcd"
+
+
+@dataclass
+class LaidOut:
+    run: Run
+
+
+def lay_out(request: RunRequest, root: Root) -> LaidOut:
+    """Lay out one cell, anew each time, without the trials that were made of it."""
+    assert not root.journal.exists()
+    cells = [RunCell(cell="east", session_id="s0", target="east")]
+    return LaidOut(
+        Run(
+            run_id="r20261127T120000-0000",
+            started_at=datetime(2026, 11, 27, 12, tzinfo=UTC),
+            recordings=[RunRecording(session_id="s0", digest="d")],
+            axes=[],
+            cells=cells,
+            trials=request.trials,
+            targets=describe_targets([EAST]),
+            request=keep_request(request, {"sessions": ["s0"]}),
+        )
+    )
+
+
+def test_a_run_is_taken_up_with_its_trials_and_says_how_far_it_was(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = lay_out(RunRequest(["last"], ["east"], [], [], trials=7, retries=9), root).run
+    begun.run_id, begun.cells[0].trials = RUN_ID, [Trial(trial=1, block=1, session_id="t1", outcome="failed")]
+    begun.paused_until["east"] = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    save_run(root, RUN_ID, encode_run(begun))
+    request, planned = take_up("last", RunRequest([], [], [], [], retries=1), {"retries"}, root, "factorial", lay_out)
+    assert (request.sessions, request.trials, request.retries) == (["s0"], 7, 1)
+    assert (planned.run.run_id, planned.run.all_trials) == (RUN_ID, begun.all_trials)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"run {RUN_ID} goes on after 1 of 7 trials"
+    assert second.startswith("east wants to be left alone until ")
+    with pytest.raises(UsageProblem, match="goes on with `wiretape replay run --resume`"):
+        take_up("last", request, set(), root, "adaptive", lay_out)
+
+
+def test_a_misspelt_query_is_told_once_however_many_cells_and_targets_there_are(
+    script: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.server({"type": "session.created", "session": {}})
+    source = Source(RunRecording(session_id="s0"), make_plan(script.messages), Upgrade("/v1/realtime?model=m"), "")
+    run = lay_out(RunRequest(["last"], ["east"], [], []), root).run
+    run.cells = [
+        RunCell(cell=name, session_id="s0", target="east", overrides={"connection.query.modle": name}) for name in "ab"
+    ]
+    tell_misspelt(run, [source], [EAST, Target(name="west", url="wss://west.example")])
+    [told] = capsys.readouterr().err.splitlines()
+    assert told.startswith("connection.query.modle is known to no recording, target or protocol here")
+    assert told.endswith("is it connection.query.model?")
