@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import groupby, zip_longest
 from typing import Any
 
+import pyarrow.compute as pc
 from rapidfuzz.distance import Indel
 
 from capture.realtime.outcomes import mask_message
@@ -89,6 +90,22 @@ def masked(node: Any, name: str = "") -> Any:
     if name in _VOLATILE or name.endswith(_VOLATILE_ENDINGS):
         return MASK
     return mask_message(node) if name == "message" and isinstance(node, str) else node
+
+
+_MASKED_FIELD = (
+    # A name stands behind `{` or `,` and before `:`: what looks like one inside a text has its quotes escaped.
+    rf'([{{,]\s*"(?:{"|".join(sorted(_VOLATILE))}|[A-Za-z0-9_]*(?:{"|".join(_VOLATILE_ENDINGS)}))"\s*:\s*)'
+    r'(?:"[^"\\\x00-\x1f]*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)'
+)
+
+
+def masked_texts(texts: Any) -> Any:
+    """Replace in a column of JSON texts most of what `masked` replaces, without parsing them.
+
+    Two texts that are then the same have no `differences` once parsed and masked; two that are not may have none
+    either.
+    """
+    return pc.replace_substring_regex(texts, _MASKED_FIELD, rf'\1"{MASK}"')
 
 
 def differences(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -40,7 +40,7 @@ def write_long(root: Root, long: Long) -> None:
     events = [_event(seq, *next(story)) for seq in range(long.events)]
     _write(root, "events", long.session_id, events)
     _write(root, "audio", long.session_id, [])
-    _write(root, "sessions", long.session_id, [_session(long, events)])
+    _write(root, "sessions", long.session_id, [_session(events)])
 
 
 def _turns(variant: int) -> Iterator[tuple[str, Json]]:
@@ -104,7 +104,7 @@ def _event(seq: int, sender: str, message: Json) -> Json:
     }
 
 
-def _session(long: Long, events: list[Json]) -> Json:
+def _session(events: list[Json]) -> Json:
     failures = sum(event["type"] == "error" for event in events)
     return {
         "format_version": 1,
