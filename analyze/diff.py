@@ -83,6 +83,10 @@ def _bare_words(text: str) -> list[str]:
 def diff_words(left: str, right: str) -> Iterator[tuple[Literal["=", "+", "-"], str]]:
     """Compare two texts word by word: runs of common words, words only left (`-`), words only right (`+`)."""
     lefts, rights = left.split(), right.split()
+    if lefts == rights:
+        if lefts:
+            yield "=", " ".join(lefts)
+        return
     if max(len(lefts), len(rights)) > _MOST_WORDS:
         lefts, rights = [[text] if text else [] for text in (left, right)]
     for is_common, group in groupby(Indel.opcodes(lefts, rights), key=lambda operation: operation.tag == "equal"):

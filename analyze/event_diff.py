@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +161,9 @@ def _text_changes(
     left: TimelineRows, right: TimelineRows, lefts: Integers, rights: Integers, places: Integers
 ) -> Iterator[tuple[int, Changes]]:
     # Most messages are the same but for ids and times, which is told without parsing them.
-    ours, theirs = masked_texts(left.texts(lefts[places])), masked_texts(right.texts(rights[places]))
+    texts = (left.texts(lefts[places]), right.texts(rights[places]))
+    with ThreadPoolExecutor(len(texts)) as threads:
+        ours, theirs = threads.map(masked_texts, texts)
     places = places[pc.not_equal(ours, theirs).to_numpy()]
     ours, theirs = left.texts(lefts[places]), right.texts(rights[places])
     for place, a, b in zip(places.tolist(), ours.to_pylist(), theirs.to_pylist(), strict=True):

@@ -111,16 +111,16 @@ class DiffScreen(SourceScreen[None]):
     def _read(self) -> None:
         session_ids = tuple(self.session_ids)
 
-        def read() -> tuple[SideBySide, dict[str, int], dict[str, list[Line]]]:
-            shown = self.source.side_by_side(session_ids)
-            return shown, difference_counts(shown), view_lines(shown)
+        self.ask(lambda: self.source.side_by_side(session_ids), self._show, kind="diff")
 
-        self.ask(read, lambda answer: self._show(*answer), kind="diff")
-
-    def _show(self, shown: SideBySide, counts: dict[str, int], views: dict[str, list[Line]]) -> None:
+    def _show(self, shown: SideBySide) -> None:
         self.query_one(Compared).show([detail.summary for detail in shown.details])
-        self.query_one(Views).show(counts)
+        self.query_one(Views).show(difference_counts(shown))
         self.events.show(shown.rows)
+        # Thousands of turns take a while to write: meanwhile the events can be read.
+        self.ask(lambda: view_lines(shown), self._show_views, kind="views")
+
+    def _show_views(self, views: dict[str, list[Line]]) -> None:
         for name, content in views.items():
             self.query_one(f"#{name}", LineView).show(content)
 
