@@ -87,8 +87,9 @@ class SessionScreen(SessionAudio):
         self.place(text(self.session_id))
         self.timeline.focus()
         source, session_id = self.source, self.session_id
-        self.ask(lambda: source.session(session_id), self._show_session, kind="session")
+        # The events first: a source answers one question after the other, and the cursor is among these.
         self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
+        self.ask(lambda: source.session(session_id), self._show_session, kind="session")
         self.ask(lambda: source.session_findings(session_id), self._show_findings, kind="findings")
 
     @property
