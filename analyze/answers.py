@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -287,7 +288,7 @@ class SessionDiff:
 
     left: SessionSummary
     right: SessionSummary
-    rows: tuple[DiffRow, ...]
+    rows: Sequence[DiffRow]
     configuration_asked: tuple[PathChange, ...]
     configuration_echoed: tuple[PathChange, ...]
     latencies: tuple[LatencyDelta, ...]

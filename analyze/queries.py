@@ -25,7 +25,8 @@ from analyze.answers import (
     Turn,
 )
 from analyze.audio_health import AudioHealth
-from analyze.diff import Side, compare
+from analyze.diff import compare
+from analyze.event_diff import Side
 from analyze.facets import count_facets
 from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
@@ -45,6 +46,7 @@ from analyze.session_parts import (
     read_parts,
     read_row,
     read_rows_at,
+    read_run,
     read_timeline,
 )
 from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
@@ -150,16 +152,20 @@ class Queries:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
         return read_audio_health(self.store, session_id)
 
-    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
-        """Give a session's events in order.
+    def timeline(self, session_id: str, *, fold: bool = True) -> Sequence[TimelineRow]:
+        """Give a session's events in order; each row is built when it is looked at.
 
         `fold` joins the pieces of one stream into one row; streams that run side by side overlap in seq, so ask
         `events` with the row's type too.
         """
         read_row(self.store, session_id)
-        return read_timeline(self.store, session_id, fold=fold).rows
+        return read_timeline(self.store, session_id, fold=fold)
 
-    def rows_at(self, session_id: str, seqs: Collection[int]) -> list[TimelineRow]:
+    def run(self, session_id: str, row: TimelineRow) -> Sequence[TimelineRow]:
+        """Give the events that a row of a session's folded timeline stands for, one row an event."""
+        return read_run(self.store, session_id, row)
+
+    def rows_at(self, session_id: str, seqs: Collection[int]) -> Sequence[TimelineRow]:
         """Give some of a session's events in order, one row an event."""
         return read_rows_at(self.store, session_id, seqs)
 
@@ -282,5 +288,4 @@ class Queries:
         return [str(row[0]) for row in self.store.console(statement).rows if row[0] is not None]
 
     def _side(self, session_id: str) -> Side:
-        rows, payloads = read_timeline(self.store, session_id, fold=True)
-        return Side(self.session(session_id), rows, payloads)
+        return Side(self.session(session_id), read_timeline(self.store, session_id, fold=True))

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
 from analyze.audio_health import AudioHealth, SentAudio, judge
+from analyze.event_columns import EventColumns
 from analyze.levels import peak_levels, range_levels
 from analyze.store import Store
-from analyze.timeline import AudioClock, AudioSpan, event_detail, fold_events, is_streaming, unfolded
+from analyze.timeline import AudioClock, AudioSpan, TimelineRows, event_detail, fold_events, unfolded
 from analyze.wording import Event, parse_payload
 from capture.errors import UsageProblem
 from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker
@@ -27,14 +28,6 @@ _TURNS = "SELECT * FROM turns WHERE session_id = ? ORDER BY turn"
 _TOLD = "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq"
 _TRACKS = "SELECT * FROM tracks WHERE session_id = ? ORDER BY track, format, rate"
 _UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
-
-
-class Timeline(NamedTuple):
-    """A session's events in order."""
-
-    rows: list[TimelineRow]
-    payloads: dict[int, str]
-    """By seq, the text of the events that are no part of a stream."""
 
 
 class SessionParts(NamedTuple):
@@ -150,29 +143,35 @@ def find_in_payloads(store: Store, session_id: str, words: str) -> list[int]:
     return [int(seq) for (seq,) in found]
 
 
-def read_timeline(store: Store, session_id: str, *, fold: bool) -> Timeline:
+def read_timeline(store: Store, session_id: str, *, fold: bool) -> TimelineRows:
     """Read the events in order; `fold` joins the pieces of one stream into one row."""
-    source = "timeline" if fold else _UNFOLDED
-    found = store.tuples(
-        f"SELECT {_EVENT_COLUMNS} FROM {source} WHERE session_id = ? ORDER BY seq",  # noqa: S608 - columns of ours
-        [session_id],
-        only=[session_id],
-    )
-    events = [Event._make(each) for each in found]
+    events = _read_events(store, "timeline" if fold else _UNFOLDED, "session_id = ?", [session_id])
     clock = _audio_clock(store, session_id)
-    rows = fold_events(events, clock) if fold else unfolded(events, clock)
-    texts = {e.seq: e.payload for e in events if e.payload is not None and not is_streaming(e.kind, e.type)}
-    return Timeline(rows, texts)
+    return fold_events(events, clock) if fold else unfolded(events, clock)
 
 
-def read_rows_at(store: Store, session_id: str, seqs: Collection[int]) -> list[TimelineRow]:
-    """Read some of the events in order, one row an event."""
-    found = store.tuples(
-        f"SELECT {_EVENT_COLUMNS} FROM {_UNFOLDED} WHERE session_id = ? AND list_contains(?, seq) ORDER BY seq",  # noqa: S608 - columns of ours
-        [session_id, list(seqs)],
-        only=[session_id],
+def read_run(store: Store, session_id: str, run: TimelineRow) -> TimelineRows:
+    """Read the events that a row of the folded timeline stands for, one row an event."""
+    same = ("sender", "kind", "type", "item_id", "response_id")
+    condition = "".join(f" AND {name} IS NOT DISTINCT FROM ?" for name in same)
+    events = _read_events(
+        store,
+        _UNFOLDED,
+        f"session_id = ? AND seq BETWEEN ? AND ?{condition}",
+        [session_id, run.first_seq, run.last_seq, *(getattr(run, name) for name in same)],
     )
-    return unfolded([Event._make(each) for each in found], _audio_clock(store, session_id))
+    return unfolded(events, _audio_clock(store, session_id))
+
+
+def read_rows_at(store: Store, session_id: str, seqs: Collection[int]) -> TimelineRows:
+    """Read some of the events in order, one row an event."""
+    events = _read_events(store, _UNFOLDED, "session_id = ? AND list_contains(?, seq)", [session_id, list(seqs)])
+    return unfolded(events, _audio_clock(store, session_id))
+
+
+def _read_events(store: Store, source: str, condition: str, params: list[Any]) -> EventColumns:
+    statement = f"SELECT {_EVENT_COLUMNS} FROM {source} WHERE {condition} ORDER BY seq"  # noqa: S608 - columns of ours
+    return EventColumns(store.table(statement, params, only=[params[0]]))
 
 
 def read_messages(

@@ -10,10 +10,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from analyze.alignment import align
 from analyze.answers import DiffRow, Marker, PathChange, SessionDetail, SessionDiff, TimelineRow
 from analyze.diff import LATENCIES
+from analyze.event_columns import Flags, Integers
+from analyze.event_diff import columns_of as columns_of_pairs
+from analyze.on_demand import OnDemand, rows_at
 
+_Token = tuple[Any, ...]
 MOST_SESSIONS = 8
 """More columns than this nobody can read beside each other."""
 
@@ -51,7 +57,7 @@ class SideBySide:
     details: tuple[SessionDetail, ...]
     diffs: tuple[SessionDiff, ...]
     """The baseline with each of the others, in their order."""
-    rows: tuple[AlignedRow, ...]
+    rows: Sequence[AlignedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,57 +94,119 @@ class TurnLatencies:
     values_ms: tuple[float | None, ...]
 
 
-def set_beside(details: Sequence[SessionDetail], diffs: Sequence[SessionDiff]) -> SideBySide:
-    """Join comparisons that share their left side; `details` are the sessions, the baseline first."""
-    return SideBySide(tuple(details), tuple(diffs), tuple(_aligned([diff.rows for diff in diffs])))
+@dataclass(frozen=True, slots=True)
+class AlignedColumns:
+    """What is asked of all aligned rows at once."""
+
+    turns: Integers
+    """0 before the first turn."""
+    differs: Flags
+    """Whether any session differs from the baseline."""
+    places: Integers
+    """How many places differ."""
 
 
-def _aligned(pairs: Sequence[Sequence[DiffRow]]) -> Iterator[AlignedRow]:
-    # Cut at the rows of the baseline, which all comparisons have in the same order: between two of them stands what
-    # only others have.
-    cuts = [[at for at, row in enumerate(rows) if row.left is not None] for rows in pairs]
-    edges = [[-1, *cut, len(rows)] for cut, rows in zip(cuts, pairs, strict=True)]
-    for stretches in zip(*(pairwise(edge) for edge in edges), strict=True):
-        between = [rows[start + 1 : end] for rows, (start, end) in zip(pairs, stretches, strict=True)]
-        yield from _only_others(between)
-        ends = [rows[end] for rows, (_, end) in zip(pairs, stretches, strict=True) if end < len(rows)]
-        if ends:
-            yield _with_baseline(ends)
+class SharedRows(OnDemand[AlignedRow]):
+    """The rows of comparisons that share their left side."""
+
+    def __init__(self, pairs: Sequence[Sequence[DiffRow]], numbers: Integers) -> None:
+        """Take the pairs of each comparison, and for each row their numbers, -1 where a comparison has none."""
+        super().__init__()
+        self._pairs, self._numbers = pairs, numbers
+        count = len(numbers)
+        turns, differs = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        paths: dict[int, set[str]] = {}
+        for rows, of in zip(pairs, numbers.T, strict=True):
+            columns, shared = columns_of_pairs(rows), np.flatnonzero(of >= 0)
+            turns[shared] = columns.turns[of[shared]]
+            differs[shared] |= columns.differs[of[shared]]
+            row_of = dict(zip(of[shared].tolist(), shared.tolist(), strict=True))
+            for number, found in columns.changes.items():
+                paths.setdefault(row_of[number], set()).update(change.path for change in found)
+        places = np.zeros(count, dtype=np.int64)
+        places[list(paths)] = [len(found) for found in paths.values()]
+        self.columns = AlignedColumns(turns, differs, places)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _build(self, places: Sequence[int]) -> list[AlignedRow]:
+        columns = []
+        for rows, of in zip(self._pairs, self._numbers[list(places)].T, strict=True):
+            found = iter(rows_at(rows, of[of >= 0].tolist()))
+            columns.append([next(found) if number >= 0 else None for number in of.tolist()])
+        return [_row_of(pairs) for pairs in zip(*columns, strict=True)]
 
 
-def _with_baseline(pairs: Sequence[DiffRow]) -> AlignedRow:
-    first = pairs[0]
-    return AlignedRow(
-        turn=first.turn,
-        rows=(first.left, *(pair.right for pair in pairs)),
-        markers=("=", *(pair.marker for pair in pairs)),
-        changes=((), *(pair.changes for pair in pairs)),
-        latencies_ms=(first.latency_left_ms, *(pair.latency_right_ms for pair in pairs)),
+def columns_of(rows: Sequence[AlignedRow]) -> AlignedColumns:
+    """Give the columns of any aligned rows."""
+    if isinstance(rows, SharedRows):
+        return rows.columns
+    return AlignedColumns(
+        turns=np.array([row.turn or 0 for row in rows], dtype=np.int64),
+        differs=np.array([row.differs for row in rows], dtype=np.bool_),
+        places=np.array([len(row.places) for row in rows], dtype=np.int64),
     )
 
 
-def _only_others(stretches: Sequence[Sequence[DiffRow]]) -> Iterator[AlignedRow]:
+def set_beside(details: Sequence[SessionDetail], diffs: Sequence[SessionDiff]) -> SideBySide:
+    """Join comparisons that share their left side; `details` are the sessions, the baseline first."""
+    return SideBySide(tuple(details), tuple(diffs), _aligned([diff.rows for diff in diffs]))
+
+
+def _aligned(pairs: Sequence[Sequence[DiffRow]]) -> SharedRows:
+    if len(pairs) == 1:
+        return SharedRows(pairs, np.arange(len(pairs[0]))[:, np.newaxis])
+    numbers = list(_shared(pairs))
+    return SharedRows(pairs, np.array(numbers, dtype=np.int64).reshape(-1, len(pairs)))
+
+
+def _shared(pairs: Sequence[Sequence[DiffRow]]) -> Iterator[list[int]]:
+    """Give for each row the number of its pair in every comparison; -1 where there is none."""
+    # Cut at the rows of the baseline, which all comparisons have in the same order: between two of them stands what
+    # only others have.
+    cuts = [np.flatnonzero(columns_of_pairs(rows).is_left).tolist() for rows in pairs]
+    edges = [[-1, *cut, len(rows)] for cut, rows in zip(cuts, pairs, strict=True)]
+    for stretches in zip(*(pairwise(edge) for edge in edges), strict=True):
+        yield from _only_others(pairs, [range(start + 1, end) for start, end in stretches])
+        ends = [end for _, end in stretches]
+        if ends[0] < len(pairs[0]):
+            yield ends
+
+
+def _row_of(pairs: Sequence[DiffRow | None]) -> AlignedRow:
+    known = next(pair for pair in pairs if pair is not None)
+    is_left = known.left is not None
+    return AlignedRow(
+        turn=known.turn,
+        rows=(known.left, *(pair.right if pair else None for pair in pairs)),
+        markers=("=", *(pair.marker if pair else "=" for pair in pairs)),
+        changes=((), *(pair.changes if pair else () for pair in pairs)),
+        latencies_ms=(
+            known.latency_left_ms if is_left else None,
+            *(pair.latency_right_ms if pair else None for pair in pairs),
+        ),
+    )
+
+
+def _only_others(pairs: Sequence[Sequence[DiffRow]], stretches: Sequence[range]) -> Iterator[list[int]]:
     """Give the events that the baseline lacks; those of several sessions stand in one row where they are the same."""
-    merged: list[dict[int, DiffRow]] = []
+    merged: list[tuple[list[int], _Token]] = []
     for number, stretch in enumerate(stretches):
-        known = [_token(next(iter(together.values()))) for together in merged]
-        grown: list[dict[int, DiffRow]] = []
-        for i, j in align(known, [_token(row) for row in stretch]):
-            together = {} if i is None else merged[i]
-            grown.append(together if j is None else together | {number: stretch[j]})
+        if not stretch:
+            continue
+        here = list(map(_token, rows_at(pairs[number], stretch)))
+        grown: list[tuple[list[int], _Token]] = []
+        for i, j in align([token for _, token in merged], here):
+            together, token = ([-1] * len(pairs), here[j or 0]) if i is None else merged[i]
+            if j is not None:
+                together[number] = stretch[j]
+            grown.append((together, token))
         merged = grown
-    for together in merged:
-        found = [together.get(number) for number in range(len(stretches))]
-        yield AlignedRow(
-            turn=next(iter(together.values())).turn,
-            rows=(None, *(row.right if row else None for row in found)),
-            markers=("=", *("+" if row else "=" for row in found)),
-            changes=((),) * (len(stretches) + 1),
-            latencies_ms=(None, *(row.latency_right_ms if row else None for row in found)),
-        )
+    yield from (together for together, _ in merged)
 
 
-def _token(row: DiffRow) -> tuple[Any, ...]:
+def _token(row: DiffRow) -> _Token:
     event = row.right
     return (row.turn, event and (event.sender, event.kind, event.type))
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
 from analyze.answers import EventDetail, TimelineRow
+from analyze.event_columns import Coded, EventColumns, Flags, Integers
+from analyze.on_demand import OnDemand
 from analyze.wording import Event, error_of, summary_of
 
 _TURN_EVENTS = (
@@ -17,8 +24,9 @@ _TURN_EVENTS = (
     "input_audio_buffer.committed",
 )
 
-_StreamKey = tuple[str, str, str | None, str | None, str | None]
-"""Sender, kind, type, item, response."""
+_STREAM_COLUMNS = ("sender", "kind", "type", "item_id", "response_id")
+_StreamKey = tuple[int, ...]
+"""A number each for the values of these columns; -1 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,78 +56,151 @@ class AudioClock:
         return byte_count / spans[max(0, at - 1)].bytes_per_ms
 
 
-def is_streaming(kind: str, event_type: str | None) -> bool:
-    """Tell whether an event is one of a stream: audio or text in pieces, or a heartbeat."""
-    if kind in ("ping", "pong"):
-        return True
-    return event_type is not None and event_type.endswith((".delta", ".append"))
+@dataclass(frozen=True, slots=True)
+class RowColumns:
+    """What is asked of all rows of a timeline at once."""
+
+    first_seqs: Integers
+    last_seqs: Integers
+    counts: Integers
+    offsets_ms: NDArray[np.float64]
+    """NaN where they are not known."""
+    types: Coded
+    failed: Flags
+
+    def holding(self, seq: int) -> Flags:
+        """Tell which rows hold an event."""
+        return (self.first_seqs <= seq) & (seq <= self.last_seqs)
 
 
-def fold_events(events: Iterable[Event], clock: AudioClock) -> list[TimelineRow]:
-    """Join the events of one stream into rows; a stream ends where its sender says something else about it.
+class TimelineRows(OnDemand[TimelineRow]):
+    """Rows of a timeline over the events of a session.
 
-    Rows stand in the order of their first event; rows of streams that run side by side overlap in seq.
+    `firsts` are the places of the rows' first events, `joined` the places of all events of the rows with several.
     """
-    streams: dict[_StreamKey, _Stream] = {}
-    rows: list[_Stream] = []
-    for event in events:
-        if not is_streaming(event.kind, event.type):
-            for key in [key for key in streams if _ends(event, key)]:
-                del streams[key]
-            rows.append(_Stream([event]))
-            continue
-        key = (event.sender, event.kind, event.type, event.item_id, event.response_id)
-        stream = streams.get(key)
-        if stream is None:
-            stream = streams[key] = _Stream()
-            rows.append(stream)
-        stream.events.append(event)
-    return [stream.row(clock) for stream in rows]
 
+    def __init__(
+        self, events: EventColumns, clock: AudioClock, firsts: Integers, joined: Mapping[int, Sequence[int]]
+    ) -> None:
+        super().__init__()
+        self.events = events
+        self.firsts = firsts
+        self._clock = clock
+        self._joined = joined
+        last_seqs, counts = events.integers("last_seq"), events.integers("events")
+        self.columns = RowColumns(
+            first_seqs=events.integers("seq")[firsts],
+            last_seqs=last_seqs[firsts],
+            counts=counts[firsts],
+            offsets_ms=events.offset_ms[firsts],
+            types=events.types.at(firsts),
+            failed=events.failed[firsts],
+        )
+        for row, places in joined.items():
+            self.columns.last_seqs[row] = last_seqs[places[-1]]
+            self.columns.counts[row] = counts[places].sum()
 
-def unfolded(events: Iterable[Event], clock: AudioClock) -> list[TimelineRow]:
-    """Give one row an event."""
-    return [_Stream([event]).row(clock) for event in events]
+    @cached_property
+    def has_text(self) -> Flags:
+        """Which rows are one message with a text of its own, no piece of a stream."""
+        return (self.events.has_payload & ~self.events.streaming)[self.firsts]
 
+    def texts(self, rows: Integers) -> pa.ChunkedArray:
+        """Give the texts of the first messages of some rows."""
+        return self.events.payloads(self.firsts[rows])
 
-def _ends(event: Event, stream: _StreamKey) -> bool:
-    # The client's audio runs on through everything the endpoint says; turns are where a reader wants it cut.
-    if event.type in _TURN_EVENTS:
-        return True
-    sender, _, _, *subjects = stream
-    if event.sender != sender:
-        return False
-    # A transcription that ends while the answer is being spoken says nothing of the answer.
-    known = {subject for subject in subjects if subject}
-    told = {subject for subject in (event.item_id, event.response_id) if subject}
-    return not known or not told or not known.isdisjoint(told)
+    def __len__(self) -> int:
+        return len(self.firsts)
 
+    def _build(self, places: Sequence[int]) -> list[TimelineRow]:
+        events = self.events.gather(self.firsts[list(places)])
+        return [self._row(row, first) for row, first in zip(places, events, strict=True)]
 
-@dataclass(slots=True)
-class _Stream:
-    """The events of one row to be."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def row(self, clock: AudioClock) -> TimelineRow:
-        first = self.events[0]
+    def _row(self, row: int, first: Event) -> TimelineRow:
+        places = self._joined.get(row)
+        texts = (first.payload,) if places is None else map(self.events.payload, places)
         return TimelineRow(
             first_seq=first.seq,
-            last_seq=self.events[-1].last_seq,
+            last_seq=int(self.columns.last_seqs[row]),
             offset_ms=first.offset_ms,
             sender=first.sender,
             kind=first.kind,
             type=first.type,
-            count=sum(event.events for event in self.events),
-            audio_ms=self._audio_ms(clock) if first.audio_track else None,
+            count=int(self.columns.counts[row]),
+            audio_ms=self._audio_ms(first, places) if first.audio_track else None,
             error=error_of(first),
             item_id=first.item_id,
             response_id=first.response_id,
-            summary=summary_of(self.events),
+            summary=summary_of(first, texts),
         )
 
-    def _audio_ms(self, clock: AudioClock) -> float:
-        return sum(clock.duration_ms(e.audio_track, e.audio_start, e.audio_bytes) or 0.0 for e in self.events)
+    def _audio_ms(self, first: Event, places: Sequence[int] | None) -> float:
+        # All events of a row are of one stream, and so of one track.
+        events = [first] if places is None else self.events.gather(places)
+        return sum(self._clock.duration_ms(e.audio_track, e.audio_start, e.audio_bytes) or 0.0 for e in events)
+
+
+def columns_of(rows: Sequence[TimelineRow]) -> RowColumns:
+    """Give the columns of any rows of a timeline."""
+    if isinstance(rows, TimelineRows):
+        return rows.columns
+    return RowColumns(
+        first_seqs=np.array([row.first_seq for row in rows], dtype=np.int64),
+        last_seqs=np.array([row.last_seq for row in rows], dtype=np.int64),
+        counts=np.array([row.count for row in rows], dtype=np.int64),
+        offsets_ms=np.array([np.nan if row.offset_ms is None else row.offset_ms for row in rows], dtype=np.float64),
+        types=Coded.of(row.type for row in rows),
+        failed=np.array([row.error is not None for row in rows], dtype=np.bool_),
+    )
+
+
+def fold_events(events: EventColumns, clock: AudioClock) -> TimelineRows:
+    """Join the events of one stream into rows; a stream ends where its sender says something else about it.
+
+    Rows stand in the order of their first event; rows of streams that run side by side overlap in seq.
+    """
+    keys = list(zip(*(_numbers(events.coded(name)) for name in _STREAM_COLUMNS), strict=True))
+    cuts = events.types.is_any(_TURN_EVENTS).tolist()
+    streams: dict[_StreamKey, list[int]] = {}
+    firsts: list[int] = []
+    joined: dict[int, list[int]] = {}
+    for place, is_streaming in enumerate(events.streaming.tolist()):
+        key = keys[place]
+        if not is_streaming:
+            if streams:
+                # The client's audio runs on through all that the endpoint says; turns are where a reader wants it cut.
+                for ended in [each for each in streams if cuts[place] or _ends(key, each)]:
+                    del streams[ended]
+            firsts.append(place)
+            continue
+        stream = streams.get(key)
+        if stream is None:
+            stream = streams[key] = joined[len(firsts)] = []
+            firsts.append(place)
+        stream.append(place)
+    several = {row: places for row, places in joined.items() if len(places) > 1}
+    return TimelineRows(events, clock, np.array(firsts, dtype=np.int64), several)
+
+
+def unfolded(events: EventColumns, clock: AudioClock) -> TimelineRows:
+    """Give one row an event."""
+    return TimelineRows(events, clock, np.arange(len(events)), {})
+
+
+def _numbers(column: Coded) -> list[int]:
+    """Give a number an event, -1 where it has no value or an empty one."""
+    numbers: list[int] = np.where(column.is_any([""]), -1, column.codes).tolist()
+    return numbers
+
+
+def _ends(event: _StreamKey, stream: _StreamKey) -> bool:
+    if event[0] != stream[0]:
+        return False
+    # A transcription that ends while the answer is being spoken says nothing of the answer.
+    (item, response), (told_item, told_response) = stream[3:], event[3:]
+    if max(item, response) < 0 or max(told_item, told_response) < 0:
+        return True
+    return item == told_item >= 0 or response == told_response >= 0
 
 
 def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,8 @@ from capture.recording.facts import Sender
 
 Json = dict[str, Any]
 
+FAILED_ENDING = ".failed"
+"""Of the types of events that say so even where they do not say why."""
 _SUMMARY_LENGTH = 200
 _DEEPEST = 100
 """Levels of a message that are walked through; a tool's JSON schema is the deepest thing that is sane."""
@@ -47,17 +49,19 @@ def error_of(event: Event) -> str | None:
     parts = [part for part in (event.error_type, event.error_code, event.error_message) if part]
     if parts:
         return visible(" · ".join(parts))
-    failed = event.type == "error" or (event.type or "").endswith(".failed")
+    failed = event.type == "error" or (event.type or "").endswith(FAILED_ENDING)
     return "failed, without saying why" if failed else None
 
 
-def summary_of(events: Sequence[Event]) -> str:
-    """Sum up the events of one row; characters that act or hide are escaped."""
-    return shorten(visible(_summary_of(events)), _SUMMARY_LENGTH)
+def summary_of(first: Event, payloads: Iterable[str | None]) -> str:
+    """Sum up the events of one row, of which the first and the texts of all are given.
+
+    Characters that act or hide are escaped; no more texts are taken than a summary has room for.
+    """
+    return shorten(visible(_summary_of(first, payloads)), _SUMMARY_LENGTH)
 
 
-def _summary_of(events: Sequence[Event]) -> str:
-    first = events[0]
+def _summary_of(first: Event, payloads: Iterable[str | None]) -> str:
     if first.kind == "close":
         return _close_words(first.payload_bytes or b"")
     if first.kind in ("ping", "pong"):
@@ -68,7 +72,7 @@ def _summary_of(events: Sequence[Event]) -> str:
         return ""
     event_type = first.type or ""
     if event_type.endswith(".delta"):
-        return "".join(_delta_of(event) for event in events)
+        return _beginning(map(_delta_of, payloads))
     return _words(event_type, parse_payload(first.payload))
 
 
@@ -80,6 +84,15 @@ def _close_words(content: bytes) -> str:
     return f"{code} {reason}".rstrip()
 
 
+def _beginning(pieces: Iterable[str]) -> str:
+    begun = ""
+    for piece in pieces:
+        begun += piece
+        if len(begun) > _SUMMARY_LENGTH:
+            break
+    return begun
+
+
 class _Delta(msgspec.Struct):
     delta: str = ""
 
@@ -87,9 +100,9 @@ class _Delta(msgspec.Struct):
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 
 
-def _delta_of(event: Event) -> str:
+def _delta_of(payload: str | None) -> str:
     try:
-        return _decode_delta(event.payload or "{}").delta
+        return _decode_delta(payload or "{}").delta
     except (msgspec.DecodeError, UnicodeEncodeError):
         return ""
 

@@ -59,7 +59,7 @@ def diff_json(diff: SessionDiff) -> dict[str, Any]:
             for each in diff.latencies
         ],
         "transcripts": diff.transcripts,
-        "rows": diff.rows,
+        "rows": list(diff.rows),
     }
 
 

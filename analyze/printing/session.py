@@ -49,7 +49,7 @@ def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], finding
         "audio": detail.audio,
         "audio_health": audio_health_json(detail.audio_health),
         "missing": list(what_is_missing(detail)),
-        "timeline": timeline,
+        "timeline": list(timeline),
     }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+
+import numpy as np
 
 from analyze.answers import Marker, TimelineRow
+from analyze.on_demand import OnDemand, rows_at
 from analyze.plain_text import shorten
-from analyze.side_by_side import AlignedRow, Values
+from analyze.side_by_side import AlignedRow, Values, columns_of
 from analyze.tui.figures import counted, length, milliseconds
 from analyze.tui.lines import Line, Run, columns, fit_end, join, pad, text, width_of
 from analyze.tui.tones import Tone
@@ -42,11 +44,6 @@ class EventLine:
     count: int = 0
     """Equal rows in that stretch."""
 
-    @property
-    def differs(self) -> bool:
-        """Whether `n` stops here."""
-        return self.marker != "=" and self.row is not None
-
 
 def marker_of(row: AlignedRow) -> Marker:
     """Say in one sign how the others stand to the baseline: their common marker, else that they differ."""
@@ -54,33 +51,73 @@ def marker_of(row: AlignedRow) -> Marker:
     return "=" if not found else found.pop() if len(found) == 1 else "≠"
 
 
-def event_lines(
-    rows: Sequence[AlignedRow], unfolded: frozenset[int] = frozenset(), *, every: bool = False
-) -> list[EventLine]:
-    """Lay out aligned rows; stretches of equal rows fold, except those unfolded; `every`: none folds."""
-    lines: list[EventLine] = []
-    # Equal rows of two turns never fold together: the turn is where a reader looks for his place.
-    for number, (key, stretch) in enumerate(groupby(rows, key=lambda row: (row.differs, row.turn))):
-        together = list(stretch)
-        if key[0]:
-            lines += [line for row in together for line in _differing(row)]
-            continue
-        folds = len(together) > KEPT_EQUAL and not every
-        if folds:
-            lines.append(EventLine("=", stretch=number, count=len(together), row=together[0]))
-        if not folds or number in unfolded:
-            lines += [EventLine("=", row=row) for row in together]
-    return lines
+class EventLines(OnDemand[EventLine]):
+    """Aligned rows laid out: stretches of equal rows fold, except those unfolded; `every`: none folds."""
 
+    def __init__(
+        self, rows: Sequence[AlignedRow], unfolded: frozenset[int] = frozenset(), *, every: bool = False
+    ) -> None:
+        super().__init__()
+        self._rows = rows
+        columns = columns_of(rows)
+        self._differs = columns.differs
+        # Equal rows of two turns never fold together: the turn is where a reader looks for his place.
+        keys = columns.turns * 2 + columns.differs
+        self._firsts = np.flatnonzero(np.diff(keys, prepend=-1)) if len(keys) else np.zeros(0, dtype=np.int64)
+        """The first row of each stretch of rows that differ, or do not."""
+        counts = np.diff(self._firsts, append=len(keys))
+        self._folds = ~columns.differs[self._firsts] & (counts > KEPT_EQUAL) & (not every)
+        is_shown = ~self._folds | np.isin(np.arange(len(counts)), list(unfolded))
+        places = columns.places
+        heights = 1 + np.minimum(places, SHOWN_CHANGES) + (places > SHOWN_CHANGES)
+        heights = np.where(columns.differs, heights, np.repeat(is_shown, counts))
+        # A stretch that folds has a line of its own above its rows.
+        heads = np.zeros(len(keys), dtype=np.int64)
+        heads[self._firsts] = self._folds
+        self._starts = np.append(0, np.cumsum(heights + heads))
+        """The line that each row begins at, or the head of its stretch; and the end."""
+        self._heads, self._heights = heads, heights
 
-def _differing(row: AlignedRow) -> Iterator[EventLine]:
-    marker = marker_of(row)
-    yield EventLine(marker, row=row)
-    places = row.places
-    for place in places[:SHOWN_CHANGES]:
-        yield EventLine(marker, place=place)
-    if len(places) > SHOWN_CHANGES:
-        yield EventLine(marker, more=len(places) - SHOWN_CHANGES)
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def _build(self, places: Sequence[int]) -> list[EventLine]:
+        at = np.asarray(places, dtype=np.int64)
+        numbers = np.searchsorted(self._starts, at, side="right") - 1
+        rows = rows_at(self._rows, numbers.tolist())
+        return [self._line(*each) for each in zip(numbers.tolist(), places, rows, strict=True)]
+
+    def _line(self, number: int, place: int, row: AlignedRow) -> EventLine:
+        part = place - int(self._starts[number])
+        if self._heads[number] and part == 0:
+            stretch = int(np.searchsorted(self._firsts, number))
+            end = self._firsts[stretch + 1] if stretch + 1 < len(self._firsts) else len(self._rows)
+            return EventLine("=", stretch=stretch, count=int(end) - number, row=row)
+        if not self._differs[number]:
+            return EventLine("=", row=row)
+        marker = marker_of(row)
+        if part == 0:
+            return EventLine(marker, row=row)
+        places = row.places
+        if part <= SHOWN_CHANGES:
+            return EventLine(marker, place=places[part - 1])
+        return EventLine(marker, more=len(places) - SHOWN_CHANGES)
+
+    @property
+    def differing(self) -> list[int]:
+        """The lines of the events that differ."""
+        found: list[int] = self._starts[:-1][self._differs].tolist()
+        return found
+
+    def row_at(self, line: int) -> int:
+        """Give the number of the row that a line belongs to."""
+        return int(np.searchsorted(self._starts, line, side="right")) - 1
+
+    def line_of(self, row: int) -> int:
+        """Give the line of a row; of one that is folded away, the head of its stretch."""
+        if not self._heights[row]:
+            row = int(self._firsts[np.searchsorted(self._firsts, row, side="right") - 1])
+        return int(self._starts[row] + (self._heads[row] if self._heights[row] else 0))
 
 
 def halves(width: int, taken: int) -> tuple[int, int]:

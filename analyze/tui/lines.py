@@ -43,7 +43,12 @@ def join(parts: Iterable[Line], separator: str = "  ", tone: Tone = "muted") -> 
 
 def width_of(line: Line) -> int:
     """Count the cells of a line."""
-    return sum(cell_len(run.text) for run in line)
+    return sum(map(_cells, (run.text for run in line)))
+
+
+def _cells(content: str) -> int:
+    # Most text is ASCII, a cell a character; control characters are in no line.
+    return len(content) if content.isascii() else cell_len(content)
 
 
 def plain(line: Line) -> str:
@@ -58,7 +63,7 @@ def fit(line: Line, width: int) -> Line:
     kept: list[Run] = []
     room = width - 1
     for run in line:
-        cells = cell_len(run.text)
+        cells = _cells(run.text)
         if cells > room:
             kept.append(Run(set_cell_size(run.text, room) if room > 0 else "", run.tone))
             break
@@ -76,10 +81,10 @@ def fit_end(line: Line, width: int) -> Line:
     room = width - 1
     for run in reversed(line):
         content = run.text
-        while content and cell_len(content) > room:
+        while content and _cells(content) > room:
             content = content[1:]
         kept.append(Run(content, run.tone))
-        room -= cell_len(content)
+        room -= _cells(content)
         if content != run.text:
             break
     return (Run(ELLIPSIS, kept[-1].tone), *reversed(kept)) if width > 0 else ()
@@ -104,13 +109,15 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
     """Break a line after `width` cells; what continues is indented."""
+    if sum(len(run.text) for run in line) <= width and width_of(line) <= width:
+        return [line]
     indent = min(indent, width // 2)
     broken: list[Line] = []
     current: list[Run] = []
     room = width
     for run in line:
         rest = run.text
-        if room < cell_len(rest) <= width - indent and " " not in rest and current:
+        if room < _cells(rest) <= width - indent and " " not in rest and current:
             # A word of its own goes to the next line whole.
             broken.append(tuple(current))
             current, room = [Run(" " * indent)] if indent else [], width - indent
@@ -120,20 +127,20 @@ def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
             current = [Run(" " * indent)] if indent else []
             room = width - indent
         current.append(Run(rest, run.tone))
-        room -= cell_len(rest)
+        room -= _cells(rest)
     return [*broken, tuple(current)]
 
 
 def _is_wider(content: str, cells: int) -> bool:
     # A long text is wider than a line at once: measuring all that is left of it, line by line, would take forever.
     start = content[: 2 * max(cells, 0) + 1]
-    return cell_len(start) > cells or (len(content) > len(start) and cell_len(content) > cells)
+    return _cells(start) > cells or (len(content) > len(start) and _cells(content) > cells)
 
 
 def _split(content: str, cells: int) -> tuple[str, str]:
     # A wide character that would stand across the edge goes to the next line; a whole line always takes one.
     end = min(len(content), max(cells, 0))
-    while end > 1 and cell_len(content[:end]) > cells:
+    while end > 1 and _cells(content[:end]) > cells:
         end -= 1
     # Between words where there are some; a token without a space is broken anywhere.
     if content[end : end + 1] == " ":

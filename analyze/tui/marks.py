@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from analyze.answers import TimelineRow, Turn
+from analyze.on_demand import rows_at
+from analyze.timeline import columns_of
 from analyze.tui.figures import failed_part
 from analyze.tui.tones import Tone
 
 Lane = Literal["client", "server"]
 _LABEL_LENGTH = 24
+_BEGIN, _END = "response.created", "response.done"
 _TOOL_CALL = ("response.function_call_arguments.done", "response.mcp_call_arguments.done")
 
 
@@ -31,6 +36,10 @@ class Mark:
 
 def marks_of(turns: Iterable[Turn], rows: Sequence[TimelineRow]) -> list[Mark]:
     """Collect failures, speech, commits, transcripts, responses and tool calls, the most telling first."""
+    # Of 100,000 rows few tell anything here: only these are built.
+    columns = columns_of(rows)
+    telling = np.flatnonzero(columns.failed | columns.types.is_any((*_TOOL_CALL, _BEGIN, _END)))
+    rows = rows_at(rows, telling.tolist())
     marks = [
         Mark(row.offset_ms, None, f"✕ {_plain(failed_part(row.type))}", "failed", _lane_of(row))
         for row in rows
@@ -63,9 +72,9 @@ def _responses(rows: Iterable[TimelineRow]) -> Iterator[Mark]:
     for row in rows:
         if row.response_id is None or row.offset_ms is None:
             continue
-        if row.type == "response.created":
+        if row.type == _BEGIN:
             begun[row.response_id] = row.offset_ms
-        elif row.type == "response.done" and row.response_id in begun:
+        elif row.type == _END and row.response_id in begun:
             status = row.summary.partition(" · ")[0]
             name = "response" if status in ("", "completed") else f"response {_plain(status)}"
             yield Mark(begun.pop(row.response_id), row.offset_ms, name, "server", "server")

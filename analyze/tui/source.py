@@ -107,8 +107,12 @@ class Source(Protocol):
         """Give one session."""
         ...
 
-    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
-        """Give a session's events in order."""
+    def timeline(self, session_id: str) -> Sequence[TimelineRow]:
+        """Give a session's events in order, streams folded."""
+        ...
+
+    def run(self, session_id: str, row: TimelineRow) -> Sequence[TimelineRow]:
+        """Give the events that a row of a session's timeline stands for."""
         ...
 
     def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
@@ -330,10 +334,15 @@ class RootSource:
         with self._queries() as queries:
             return queries.session(session_id)
 
-    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
-        """Give a session's events in order."""
+    def timeline(self, session_id: str) -> Sequence[TimelineRow]:
+        """Give a session's events in order, streams folded."""
         with self._queries() as queries:
-            return queries.timeline(session_id, fold=fold)
+            return queries.timeline(session_id)
+
+    def run(self, session_id: str, row: TimelineRow) -> Sequence[TimelineRow]:
+        """Give the events that a row of a session's timeline stands for."""
+        with self._queries() as queries:
+            return queries.run(session_id, row)
 
     def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
         """Give messages as they were stored."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
+from analyze import alignment
 from analyze.alignment import ABSENT, MASK, align, align_by_turn, differences, masked
 
 TOKENS = st.lists(st.sampled_from("abcd"), max_size=30)
@@ -96,3 +98,17 @@ JSON = st.recursive(
 def test_there_are_differences_exactly_where_the_text_differs(left: object, right: object) -> None:
     same = json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
     assert same == (not list(differences(left, right)))
+
+
+@given(st.lists(st.integers(0, 3), max_size=60), st.lists(st.integers(0, 3), max_size=60))
+def test_what_is_cut_into_parts_is_aligned_as_well(left: list[int], right: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        whole = sum(each.src_end - each.src_start for each in Indel.opcodes(left, right) if each.tag == "equal")
+        patched.setattr(alignment, "_MOST_PAIRS", 20)
+        patched.setattr(alignment, "_LEAST_CUT", 2)
+        found = list(alignment._operations(left, right))
+        assert [i for _, stretch, _ in found for i in stretch] == list(range(len(left)))
+        assert [j for _, _, stretch in found for j in stretch] == list(range(len(right)))
+        for is_equal, ours, theirs in found:
+            assert not is_equal or [left[i] for i in ours] == [right[j] for j in theirs]
+        assert sum(len(ours) for is_equal, ours, _ in found if is_equal) == whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analyze.answers import PathChange, SessionDiff
-from analyze.diff import changes, diff_words, word_error_rate
+from analyze.diff import diff_words, word_error_rate
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
@@ -98,10 +98,6 @@ def test_the_second_session_has_a_turn_more(root: Root, failed_session: str) -> 
         diff = Queries(store).side_by_side([failed_session, longer.session_id]).diffs[0]
     assert {row.marker for row in diff.rows if row.turn == 2} == {"+"}
     assert [(each.left_ms, each.delta_ms) for each in diff.latencies if each.turn == 2] == [(None, None)] * 4
-
-
-def test_values_absent_on_one_side() -> None:
-    assert changes({"a": None}, {"b": [1]}) == (PathChange("a", "null", None), PathChange("b", None, "[1]"))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_session_without_a_single_event(root: Root) -> None:
     with open_store(root) as store:
         detail = Queries(store).session(trace.session_id)
         assert (detail.turns, detail.audio, detail.summary.turns) == ((), (), 0)
-        assert Queries(store).timeline(trace.session_id) == []
+        assert list(Queries(store).timeline(trace.session_id)) == []
 
 
 def test_ids_prefixes_and_last(failed_session: str, ok_session: str, queries: Queries) -> None:

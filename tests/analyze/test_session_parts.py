@@ -18,14 +18,14 @@ from tests.analyze.conftest import FAILED_KEY
 
 
 def test_the_timeline_has_errors_in_their_place(failed_session: str, store: Store) -> None:
-    rows = read_timeline(store, failed_session, fold=True).rows
+    rows = read_timeline(store, failed_session, fold=True)
     assert len(rows) == 15
     (error,) = [row for row in rows if row.error]
     assert error.offset_ms == 730.0
     assert error.error == "server_error · Input transcription failed for item 'item_u1'."
     appends = rows[3]
     assert (appends.type, appends.count, appends.audio_ms) == ("input_audio_buffer.append", 5, 100.0)
-    assert len(read_timeline(store, failed_session, fold=False).rows) == 20
+    assert len(read_timeline(store, failed_session, fold=False)) == 20
 
 
 def test_the_rows_of_a_failure(failed_session: str, store: Store) -> None:
@@ -36,7 +36,7 @@ def test_the_rows_of_a_failure(failed_session: str, store: Store) -> None:
 
 def test_the_messages_behind_a_row(failed_session: str, store: Store) -> None:
     audio = next(
-        row for row in read_timeline(store, failed_session, fold=True).rows if row.type == "response.output_audio.delta"
+        row for row in read_timeline(store, failed_session, fold=True) if row.type == "response.output_audio.delta"
     )
     everything = read_messages(store, failed_session, audio.first_seq, audio.last_seq, None)
     assert [event.type for event in everything].count("response.output_audio_transcript.delta") == 1
@@ -51,7 +51,7 @@ def test_levels_over_the_session(failed_session: str, store: Store) -> None:
 
 
 def test_the_levels_of_the_audio_that_a_row_carries(failed_session: str, store: Store) -> None:
-    rows = read_timeline(store, failed_session, fold=True).rows
+    rows = read_timeline(store, failed_session, fold=True)
     audio = next(row for row in rows if row.type == "response.output_audio.delta")
     assert read_event_levels(store, failed_session, audio, 4) == pytest.approx([0.5] * 4, abs=0.01)
     assert read_event_levels(store, failed_session, rows[0], 4) == []

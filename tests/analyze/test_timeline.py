@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from analyze.event_columns import EventColumns
 from analyze.queries import Queries
 from analyze.store import open_store
 from analyze.timeline import AudioClock, AudioSpan, fold_events, unfolded
@@ -14,7 +15,7 @@ CLOCK = AudioClock([("client", AudioSpan(0, 48.0)), ("server", AudioSpan(0, 48.0
 
 
 def lines(trace: Trace) -> list[str]:
-    rows = fold_events(events_of(trace), CLOCK)
+    rows = fold_events(EventColumns.of(events_of(trace)), CLOCK)
     return [f"{row.offset_ms:.0f} {row.type} × {row.count}" for row in rows]
 
 
@@ -52,7 +53,7 @@ def test_streams_that_run_side_by_side_are_a_row_each() -> None:
         trace.server(
             10 * number + 1, "response.output_audio_transcript.delta", response_id="resp_1", delta=f"{number} "
         )
-    audio, words = fold_events(events_of(trace), CLOCK)
+    audio, words = fold_events(EventColumns.of(events_of(trace)), CLOCK)
     assert (audio.count, audio.first_seq, audio.last_seq, audio.audio_ms) == (3, 0, 4, 60.0)
     assert (words.count, words.first_seq, words.last_seq, words.audio_ms) == (3, 1, 5, None)
     assert words.summary == "0 1 2 "
@@ -83,7 +84,7 @@ def test_heartbeats_fold_too() -> None:
 def test_unfolded_gives_one_row_an_event() -> None:
     trace = Trace()
     spoken_turn(trace)
-    rows = unfolded(events_of(trace), CLOCK)
+    rows = unfolded(EventColumns.of(events_of(trace)), CLOCK)
     assert [row.first_seq for row in rows] == list(range(len(trace.events)))
     assert {row.count for row in rows} == {1}
 

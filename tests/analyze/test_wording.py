@@ -13,7 +13,8 @@ from tests.analyze.conftest import Trace, events_of
 def words_of(event_type: str, **fields: Any) -> str:
     trace = Trace()
     trace.server(0, event_type, **fields)
-    return summary_of(events_of(trace))
+    events = events_of(trace)
+    return summary_of(events[0], (event.payload for event in events))
 
 
 def test_summaries_say_what_the_type_does_not() -> None:
@@ -78,4 +79,8 @@ def test_a_close_frame_tells_code_and_reason() -> None:
     trace.frame("server", 0, "close", b"\x03\xe9expired")
     trace.frame("client", 1, "close", b"")
     trace.frame("client", 2, "binary", b"\x00" * 1500)
-    assert [summary_of([event]) for event in events_of(trace)] == ["1001 expired", "no code", "1,502 bytes"]
+    assert [summary_of(event, [event.payload]) for event in events_of(trace)] == [
+        "1001 expired",
+        "no code",
+        "1,502 bytes",
+    ]

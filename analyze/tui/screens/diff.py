@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
-from analyze.side_by_side import SideBySide, configuration_places, outcomes, turn_latencies
+from analyze.side_by_side import SideBySide, columns_of, configuration_places, outcomes, turn_latencies
 from analyze.tui.diff_lines import configuration_lines, latency_lines, outcome_lines, transcript_lines
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.screens.base import SourceScreen
@@ -110,19 +110,18 @@ class DiffScreen(SourceScreen[None]):
 
     def _read(self) -> None:
         session_ids = tuple(self.session_ids)
+
         self.ask(lambda: self.source.side_by_side(session_ids), self._show, kind="diff")
 
     def _show(self, shown: SideBySide) -> None:
         self.query_one(Compared).show([detail.summary for detail in shown.details])
         self.query_one(Views).show(difference_counts(shown))
         self.events.show(shown.rows)
-        lines = {
-            "configuration": configuration_lines(*configuration_places(shown)),
-            "latencies": latency_lines(turn_latencies(shown)),
-            "transcripts": transcript_lines(shown),
-            "outcomes": outcome_lines(outcomes(shown)),
-        }
-        for name, content in lines.items():
+        # Thousands of turns take a while to write: meanwhile the events can be read.
+        self.ask(lambda: view_lines(shown), self._show_views, kind="views")
+
+    def _show_views(self, views: dict[str, list[Line]]) -> None:
+        for name, content in views.items():
             self.query_one(f"#{name}", LineView).show(content)
 
     def validate_current(self, current: int) -> int:
@@ -184,12 +183,22 @@ class DiffScreen(SourceScreen[None]):
         self._read()
 
 
+def view_lines(shown: SideBySide) -> dict[str, list[Line]]:
+    """Write the views that are text, by their names."""
+    return {
+        "configuration": list(configuration_lines(*configuration_places(shown))),
+        "latencies": list(latency_lines(turn_latencies(shown))),
+        "transcripts": list(transcript_lines(shown)),
+        "outcomes": list(outcome_lines(outcomes(shown))),
+    }
+
+
 def difference_counts(shown: SideBySide) -> dict[str, int]:
     """Count what differs in each view; latencies and lengths that differ by chance are not counted."""
     changed = [place.path for diff in shown.diffs for place in (*diff.configuration_asked, *diff.configuration_echoed)]
     said = [(each.turn, each.who) for diff in shown.diffs for each in diff.transcripts if each.left != each.right]
     return {
-        "events": sum(row.differs for row in shown.rows),
+        "events": int(columns_of(shown.rows).differs.sum()),
         "configuration": len(set(changed)),
         "transcripts": len(set(said)),
     }

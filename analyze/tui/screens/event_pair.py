@@ -64,15 +64,10 @@ class PayloadRows(RowList):
 
     def go_to_difference(self, step: int) -> bool:
         """Move to the next (1) or last (-1) stretch of lines that differ; False where there is none that way."""
-        at = self.cursor
-        while 0 <= at < len(self._drawn) and self._drawn[at][1]:
-            at += step
-        while 0 <= at < len(self._drawn) and not self._drawn[at][1]:
-            at += step
-        if 0 <= at < len(self._drawn):
-            self.cursor = at
-            return True
-        return False
+        differs = [False, *(each for _, each in self._drawn), False]
+        # Of a stretch the line that is come to first: its beginning going down, its end going up.
+        edges = [at for at in range(len(self._drawn)) if differs[at + 1] and not differs[at + 1 - step]]
+        return self.step_to(edges, step)
 
 
 class EventPairScreen(SourceScreen[None]):

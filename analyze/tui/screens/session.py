@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.findings import Finding
+from analyze.timeline import columns_of
 from analyze.tui.lines import Line, text
 from analyze.tui.marks import marks_of
 from analyze.tui.payload import event_lines, first_found
@@ -28,7 +29,7 @@ from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
-from analyze.tui.widgets.timeline import Timeline, belongs_to
+from analyze.tui.widgets.timeline import Timeline
 from analyze.tui.widgets.turn_bars import TurnBars
 
 WAVEFORM_CELLS = 18
@@ -86,8 +87,9 @@ class SessionScreen(SessionAudio):
         self.place(text(self.session_id))
         self.timeline.focus()
         source, session_id = self.source, self.session_id
-        self.ask(lambda: source.session(session_id), self._show_session, kind="session")
+        # The events first: a source answers one question after the other, and the cursor is among these.
         self.ask(lambda: source.timeline(session_id), self._show_timeline, kind="timeline")
+        self.ask(lambda: source.session(session_id), self._show_session, kind="session")
         self.ask(lambda: source.session_findings(session_id), self._show_findings, kind="findings")
 
     @property
@@ -130,9 +132,14 @@ class SessionScreen(SessionAudio):
         self._mark_levels()
 
     def _mark_levels(self) -> None:
-        if self.detail is not None and self.rows:
-            marks = marks_of(self.detail.turns, self.rows)
-            self.levels.show_marks(marks, self.detail.summary.duration_ms or 0.0)
+        detail, rows = self.detail, self.rows
+        if detail is not None and rows:
+            duration_ms = detail.summary.duration_ms or 0.0
+            self.ask(
+                lambda: marks_of(detail.turns, rows),
+                lambda marks: self.levels.show_marks(marks, duration_ms),
+                kind="marks",
+            )
 
     @on(RowList.Moved, "Timeline")
     def _show_event(self) -> None:
@@ -169,19 +176,27 @@ class SessionScreen(SessionAudio):
         if entry.unfolded:
             self.timeline.fold(entry.row)
         elif entry.row.count > 1:
-            self._unfold(entry.row)
+            self._unfold([entry.row])
         else:
             self.add_class("-reading")
             self.query_one("#detail").focus()
 
-    def _unfold(self, run: TimelineRow, seq: int | None = None) -> None:
-        def show(rows: Sequence[TimelineRow]) -> None:
-            events = [row for row in rows if belongs_to(row, run)]
-            self.timeline.unfold(run, events)
+    def _unfold(self, runs: Sequence[TimelineRow], seq: int | None = None) -> None:
+        """Unfold the run of an event, of those that it may be one of; without an event the first."""
+
+        def read() -> tuple[TimelineRow, Sequence[TimelineRow]]:
+            for run in runs:
+                events = self.source.run(self.session_id, run)
+                if seq is None or seq in columns_of(events).first_seqs:
+                    break
+            return run, events
+
+        def show(found: tuple[TimelineRow, Sequence[TimelineRow]]) -> None:
+            self.timeline.unfold(*found)
             if seq is not None:
                 self.timeline.go_to_seq(seq)
 
-        self.ask(lambda: self.source.timeline(self.session_id, fold=False), show, kind="unfold")
+        self.ask(read, show, kind="unfold")
 
     @on(RowList.Opened, "EventView")
     def _fold(self) -> None:
@@ -233,9 +248,9 @@ class SessionScreen(SessionAudio):
         self._go_to((ahead or self.evidence)[0])
 
     def _go_to(self, seq: int) -> None:
-        run = next((row for row in self.rows if row.first_seq <= seq <= row.last_seq and row.count > 1), None)
-        if run is not None and not self.timeline.holds(seq):
-            self._unfold(run, seq)
+        runs = [] if self.timeline.holds(seq) else self.timeline.runs_around(seq)
+        if runs:
+            self._unfold(runs, seq)
         else:
             self.timeline.go_to_seq(seq)
             self._show_event()

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from analyze.side_by_side import AlignedRow
-from analyze.tui.aligned_lines import EventLine, event_heading, event_line, event_lines
+from analyze.tui.aligned_lines import EventLines, event_heading, event_line
 from analyze.tui.lines import Line, Run
 from analyze.tui.widgets.row_list import RowList
 
@@ -33,7 +33,7 @@ class AlignedRows(RowList):
         self._unfolded: frozenset[int] = frozenset()
         self.every = False
         """Whether equal events stand in lines of their own."""
-        self.lines: Sequence[EventLine] = ()
+        self.lines = EventLines(())
 
     def show(self, rows: Sequence[AlignedRow]) -> None:
         """Show other rows, all equal stretches folded."""
@@ -43,14 +43,14 @@ class AlignedRows(RowList):
 
     def show_every(self, every: bool) -> None:
         """Show all events, or fold those that are equal; the cursor stays on its event."""
-        row = self.current_event()
+        row = self.lines.row_at(self.cursor) if self.lines else None
         self.every = every
         self._lay_out(0)
-        found = (at for at, line in enumerate(self.lines) if row is not None and line.row is row)
-        self.cursor = next(found, 0)
+        if row is not None:
+            self.cursor = self.lines.line_of(row)
 
     def _lay_out(self, cursor: int) -> None:
-        self.lines = event_lines(self._rows, self._unfolded, every=self.every)
+        self.lines = EventLines(self._rows, self._unfolded, every=self.every)
         self.rows_changed(cursor)
 
     @property
@@ -70,9 +70,7 @@ class AlignedRows(RowList):
 
     def current_event(self) -> AlignedRow | None:
         """Give the event under the cursor, or above it where the cursor is on a place that differs."""
-        if not self.lines:
-            return None
-        return next((line.row for line in reversed(self.lines[: self.cursor + 1]) if line.row is not None), None)
+        return self._rows[self.lines.row_at(self.cursor)] if self.lines else None
 
     def toggle(self) -> bool:
         """Unfold or fold the stretch under the cursor; False where there is none."""
@@ -85,8 +83,4 @@ class AlignedRows(RowList):
 
     def go_to_difference(self, step: int) -> bool:
         """Move to the next (1) or last (-1) event that differs; False where there is none that way."""
-        ahead = range(self.cursor + step, len(self.lines) if step > 0 else -1, step)
-        found = next((at for at in ahead if self.lines[at].differs), None)
-        if found is not None:
-            self.cursor = found
-        return found is not None
+        return self.step_to(self.lines.differing, step)

@@ -36,6 +36,8 @@ class EventView(RowList):
         self._rows: list[tuple[int, Line]] = []
         """Number of the line that a row shows, or a part of."""
         self._drawn_at = 0
+        self._due = 0
+        """The line that the cursor goes to once there is a width."""
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -51,12 +53,16 @@ class EventView(RowList):
     def on_resize(self) -> None:
         """Wrap to the new width."""
         if self.scrollable_size.width != self._drawn_at:
-            self._draw(self._line_at_cursor())
+            self._draw(self._line_at_cursor() if self._rows else self._due)
         super().on_resize()
 
     def _draw(self, line: int) -> None:
         """Fold and wrap, with the cursor on a line."""
         self._drawn_at = self.scrollable_size.width
+        # Hidden: it is wrapped once it has a width, and not to a few cells for nobody.
+        if not self._drawn_at:
+            self._rows, self._due = [], line
+            return
         width = max(self._drawn_at - _GUTTER, 8)
         shown = lines_in_sight(len(self._lines), self._ends, self._folded)
         self._rows = [(at, part) for at in shown for part in wrap(self._shown_line(at), width, _INDENT)]

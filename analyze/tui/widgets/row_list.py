@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -91,6 +93,14 @@ class RowList(ScrollView, Painted, can_focus=True):
         self.refresh()
         self.show_cursor()
         self.post_message(self.Moved(self))
+
+    def step_to(self, places: Sequence[int], step: int) -> bool:
+        """Move to the next (1) or the last (-1) of some rows, given in order; False where there is none that way."""
+        at = bisect_right(places, self.cursor) if step > 0 else bisect_left(places, self.cursor) - 1
+        if not 0 <= at < len(places):
+            return False
+        self.cursor = places[at]
+        return True
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor on a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from analyze.tui.figures import counted
@@ -39,4 +40,5 @@ class SearchBar(FilterBar):
         """Give the next match behind an event; after the last, the first."""
         if not self._matches:
             return None
-        return next((match for match in self._matches if match > seq), self._matches[0])
+        after = bisect_right(self._matches, seq)
+        return self._matches[after % len(self._matches)]

@@ -26,24 +26,31 @@ class TurnBars(Block):
     def __init__(self) -> None:
         super().__init__()
         self._turns: Sequence[Turn] = ()
+        self._begins_ms: Sequence[float] = ()
+        self._longest_ms = 0.0
 
     def show(self, turns: Sequence[Turn]) -> None:
         """Show a session's turns."""
         self._turns = turns
+        # Asked for whenever the cursor moves, and a conversation may have thousands of turns.
+        self._begins_ms = [_begin_ms(turn) for turn in turns]
+        self._longest_ms = max((turn.response_latency_ms or 0.0 for turn in turns), default=0.0)
         self.refresh(layout=True)
 
     def follow(self, offset_ms: float | None) -> None:
         """Make the turn current that an event of the session's clock belongs to."""
-        begun = [turn.number for turn in self._turns if offset_ms is not None and _begin_ms(turn) <= offset_ms]
-        self.current = begun[-1] if begun else 1
+        if offset_ms is None:
+            self.current = 1
+            return
+        begun = (at for at in reversed(range(len(self._turns))) if self._begins_ms[at] <= offset_ms)
+        self.current = next((self._turns[at].number for at in begun), 1)
 
     def lines_at(self, width: int) -> Sequence[Line]:
         """Draw the turns around the current one, all on one scale."""
-        longest = max((turn.response_latency_ms or 0.0 for turn in self._turns), default=0.0)
         first = max(0, min(self.current - 2, len(self._turns) - SHOWN_TURNS))
         shown = self._turns[first : first + SHOWN_TURNS]
         lone = len(self._turns) == 1
-        return [turn_line(turn, width, longest, strong=lone or turn.number == self.current) for turn in shown]
+        return [turn_line(turn, width, self._longest_ms, strong=lone or turn.number == self.current) for turn in shown]
 
 
 def _begin_ms(turn: Turn) -> float:

@@ -130,8 +130,7 @@ class VirtualTable(RowList, Generic[RowT]):
         self._measure([] if isinstance(rows, Pages) else rows[:: len(rows) // _MEASURED_ROWS + 1])
         if isinstance(rows, Pages) and rows.is_loaded(0):
             self._measure(rows[:PAGE_ROWS])
-        found = (at for at, key in enumerate(self._keys()) if key == kept)
-        self.rows_changed(0 if kept is None else next(found, 0))
+        self.rows_changed(0 if kept is None else self._place_of(kept) or 0)
 
     def mark(self, keys: Sequence[Hashable]) -> None:
         """Show which rows are marked, numbered in the order given."""
@@ -162,8 +161,9 @@ class VirtualTable(RowList, Generic[RowT]):
 
     def go_to(self, key: Hashable) -> None:
         """Put the cursor on the row with a key, if there is one."""
-        found = (at for at, each in enumerate(self._keys()) if each == key)
-        self.cursor = next(found, self.cursor)
+        place = self._place_of(key)
+        if place is not None:
+            self.cursor = place
 
     def on_click(self, event: events.Click) -> None:
         """Say which column's name was clicked; the rows take the other clicks."""
@@ -188,8 +188,9 @@ class VirtualTable(RowList, Generic[RowT]):
         shown = [(_cut(column, row, cells), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run("›" if index == self.cursor else " ", "strong"), self._mark_of(row), *_beside(shown))
 
-    def _keys(self) -> Iterable[Hashable]:
-        return self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)
+    def _place_of(self, key: Hashable) -> int | None:
+        keys: Iterable[Hashable] = self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)
+        return next((at for at, each in enumerate(keys) if each == key), None)
 
     def _mark_of(self, row: RowT) -> Run:
         if not self.marked or (key := self._key(row)) not in self.marked:

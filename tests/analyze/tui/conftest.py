@@ -377,9 +377,13 @@ class FakeSource:
         turn = replace(TURN, first_audio_ms=3871.0 + slower)
         return SessionDetail(summary, {"server_session_id": "sess_D81pA"}, asked, echoed, (turn,), (), self.health)
 
-    def timeline(self, session_id: str, *, fold: bool = True) -> list[TimelineRow]:
-        self._note("timeline", session_id, fold)
-        return TIMELINE if fold else [single for folded in TIMELINE for single in unfolded(folded)]
+    def timeline(self, session_id: str) -> list[TimelineRow]:
+        self._note("timeline", session_id)
+        return TIMELINE
+
+    def run(self, session_id: str, row: TimelineRow) -> list[TimelineRow]:
+        self._note("run", session_id, row.first_seq)
+        return unfolded(row)
 
     def events(self, session_id: str, first_seq: int, last_seq: int) -> list[EventDetail]:
         self._note("events", session_id, first_seq, last_seq)

@@ -57,3 +57,17 @@ async def test_the_cursor_goes_to_what_was_found_and_stays_on_its_line_when_the_
         view.show([])
         view.action_fold()
         assert view.row_count == 0
+
+
+async def test_what_is_hidden_is_wrapped_once_it_is_seen_with_the_cursor_where_it_was_sent() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(60, 20)) as pilot:
+        view = app.query_one(EventView)
+        view.display = False
+        await settle(pilot)
+        view.show([text("word " * 40), text("here")], found=1)
+        assert view.row_count == 0
+        view.display = True
+        await settle(pilot)
+        assert view.row_count == 5
+        assert rows(view)[view.cursor].strip() == "here"

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analyze.answers import TimelineRow
 from analyze.tui.lines import plain
-from analyze.tui.widgets.timeline import event_name, event_words, sender_sign, shorten_type
+from analyze.tui.widgets.timeline import Entries, Entry, event_name, event_words, sender_sign, shorten_type
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,27 @@ def test_a_message_without_a_type_is_named_by_its_kind(timeline: list[TimelineRo
 
 def test_a_hostile_type_is_shown_escaped(timeline: list[TimelineRow], hostile: str) -> None:
     assert "\x1b" not in plain(event_name(replace(timeline[0], type=hostile)))
+
+
+def row(seq: int, count: int = 1) -> TimelineRow:
+    error = "failed" if seq % 3 == 0 else None
+    return TimelineRow(seq, seq + count - 1, seq * 10.0, "server", "event", "a", count, None, error, None, None, "")
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=12))
+def test_entries_are_the_rows_with_the_events_of_unfolded_ones_beneath(runs: list[tuple[int, bool]]) -> None:
+    folded: list[TimelineRow] = []
+    unfolded: dict[int, list[TimelineRow]] = {}
+    expected: list[Entry] = []
+    for count, is_unfolded in runs:
+        first = folded[-1].last_seq + 1 if folded else 0
+        folded.append(row(first, count))
+        expected.append(Entry(folded[-1], unfolded=is_unfolded))
+        if is_unfolded:
+            unfolded[len(folded) - 1] = [row(first + n) for n in range(count)]
+            expected += [Entry(event, inside=True) for event in unfolded[len(folded) - 1]]
+    entries = Entries(folded, unfolded)
+    assert list(entries) == expected
+    assert [entries[at] for at in range(len(entries))] == expected
+    assert entries.places_of(lambda of: of.failed) == [at for at, each in enumerate(expected) if each.row.error]
+    assert entries.places_of(lambda of: np.ones(len(of.counts), dtype=np.bool_)) == list(range(len(expected)))

@@ -61,7 +61,7 @@ def test_of_many_turns_those_around_the_current_are_shown(turn: Turn) -> None:
 
 def test_the_current_turn_follows_the_cursor(turn: Turn) -> None:
     bars = TurnBars()
-    bars._turns = [turn, replace(turn, number=2, speech_started_ms=20_000.0)]
+    bars.show([turn, replace(turn, number=2, speech_started_ms=20_000.0)])
     followed = []
     for offset_ms in (0.0, 5000.0, 20_000.0, 60_000.0):
         bars.follow(offset_ms)
