@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from analyze.answers import EventDetail, TimelineRow
-from analyze.wording import Event, error_of, summary_of
+from analyze.wording import SUMMARY_LENGTH, Event, delta_of, error_of, summary_of
 
 _TURN_EVENTS = (
     "input_audio_buffer.speech_started",
@@ -55,31 +55,92 @@ def is_streaming(kind: str, event_type: str | None) -> bool:
     return event_type is not None and event_type.endswith((".delta", ".append"))
 
 
+class Stream:
+    """The events of one row, summed up as they come."""
+
+    __slots__ = ("_audio_ms", "_count", "_last_seq", "_letters", "_telling", "first", "wire_bytes")
+
+    def __init__(self, first: Event, clock: AudioClock) -> None:
+        self.first = first
+        self.wire_bytes = 0
+        self._last_seq = first.last_seq
+        self._count = 0
+        self._audio_ms = 0.0
+        self._telling: list[Event] = []
+        """What the words of the row are made of: of a stream of hours, no more than these hold."""
+        self._letters = 0
+        self.add(first, clock)
+
+    def add(self, event: Event, clock: AudioClock) -> None:
+        """Take in the next event of the stream."""
+        self._last_seq = event.last_seq
+        self._count += event.events
+        self.wire_bytes += event.wire_bytes or 0
+        if event.audio_track:
+            self._audio_ms += clock.duration_ms(event.audio_track, event.audio_start, event.audio_bytes) or 0.0
+        if not self._telling:
+            self._telling.append(event)
+        elif self._letters <= SUMMARY_LENGTH and event.audio_track is None and (letters := len(delta_of(event))):
+            self._telling.append(event)
+            self._letters += letters
+
+    def row(self) -> TimelineRow:
+        """Give the row as it stands."""
+        first = self.first
+        return TimelineRow(
+            first_seq=first.seq,
+            last_seq=self._last_seq,
+            offset_ms=first.offset_ms,
+            sender=first.sender,
+            kind=first.kind,
+            type=first.type,
+            count=self._count,
+            audio_ms=self._audio_ms if first.audio_track else None,
+            error=error_of(first),
+            item_id=first.item_id,
+            response_id=first.response_id,
+            summary=summary_of(self._telling),
+        )
+
+
+class Folding:
+    """Joins the events of one stream as they come; a stream ends where its sender says something else about it."""
+
+    def __init__(self, clock: AudioClock) -> None:
+        self._clock = clock
+        self._streams: dict[_StreamKey, Stream] = {}
+
+    def add(self, event: Event) -> Stream:
+        """Take in the next event; give the stream that it begins, or that it is the next of."""
+        if not is_streaming(event.kind, event.type):
+            for key in [key for key in self._streams if _ends(event, key)]:
+                del self._streams[key]
+            return Stream(event, self._clock)
+        key = (event.sender, event.kind, event.type, event.item_id, event.response_id)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = Stream(event, self._clock)
+        else:
+            stream.add(event, self._clock)
+        return stream
+
+
 def fold_events(events: Iterable[Event], clock: AudioClock) -> list[TimelineRow]:
-    """Join the events of one stream into rows; a stream ends where its sender says something else about it.
+    """Join the events of one stream into rows.
 
     Rows stand in the order of their first event; rows of streams that run side by side overlap in seq.
     """
-    streams: dict[_StreamKey, _Stream] = {}
-    rows: list[_Stream] = []
+    folding, streams = Folding(clock), []
     for event in events:
-        if not is_streaming(event.kind, event.type):
-            for key in [key for key in streams if _ends(event, key)]:
-                del streams[key]
-            rows.append(_Stream([event]))
-            continue
-        key = (event.sender, event.kind, event.type, event.item_id, event.response_id)
-        stream = streams.get(key)
-        if stream is None:
-            stream = streams[key] = _Stream()
-            rows.append(stream)
-        stream.events.append(event)
-    return [stream.row(clock) for stream in rows]
+        stream = folding.add(event)
+        if stream.first is event:
+            streams.append(stream)
+    return [stream.row() for stream in streams]
 
 
 def unfolded(events: Iterable[Event], clock: AudioClock) -> list[TimelineRow]:
     """Give one row an event."""
-    return [_Stream([event]).row(clock) for event in events]
+    return [Stream(event, clock).row() for event in events]
 
 
 def _ends(event: Event, stream: _StreamKey) -> bool:
@@ -93,33 +154,6 @@ def _ends(event: Event, stream: _StreamKey) -> bool:
     known = {subject for subject in subjects if subject}
     told = {subject for subject in (event.item_id, event.response_id) if subject}
     return not known or not told or not known.isdisjoint(told)
-
-
-@dataclass(slots=True)
-class _Stream:
-    """The events of one row to be."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def row(self, clock: AudioClock) -> TimelineRow:
-        first = self.events[0]
-        return TimelineRow(
-            first_seq=first.seq,
-            last_seq=self.events[-1].last_seq,
-            offset_ms=first.offset_ms,
-            sender=first.sender,
-            kind=first.kind,
-            type=first.type,
-            count=sum(event.events for event in self.events),
-            audio_ms=self._audio_ms(clock) if first.audio_track else None,
-            error=error_of(first),
-            item_id=first.item_id,
-            response_id=first.response_id,
-            summary=summary_of(self.events),
-        )
-
-    def _audio_ms(self, clock: AudioClock) -> float:
-        return sum(clock.duration_ms(e.audio_track, e.audio_start, e.audio_bytes) or 0.0 for e in self.events)
 
 
 def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:

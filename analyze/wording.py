@@ -13,7 +13,8 @@ from capture.recording.facts import Sender
 
 Json = dict[str, Any]
 
-_SUMMARY_LENGTH = 200
+SUMMARY_LENGTH = 200
+"""Characters of a summary at most."""
 _DEEPEST = 100
 """Levels of a message that are walked through; a tool's JSON schema is the deepest thing that is sane."""
 
@@ -53,7 +54,7 @@ def error_of(event: Event) -> str | None:
 
 def summary_of(events: Sequence[Event]) -> str:
     """Sum up the events of one row; characters that act or hide are escaped."""
-    return shorten(visible(_summary_of(events)), _SUMMARY_LENGTH)
+    return shorten(visible(_summary_of(events)), SUMMARY_LENGTH)
 
 
 def _summary_of(events: Sequence[Event]) -> str:
@@ -68,7 +69,7 @@ def _summary_of(events: Sequence[Event]) -> str:
         return ""
     event_type = first.type or ""
     if event_type.endswith(".delta"):
-        return "".join(_delta_of(event) for event in events)
+        return "".join(delta_of(event) for event in events)
     return _words(event_type, parse_payload(first.payload))
 
 
@@ -87,7 +88,8 @@ class _Delta(msgspec.Struct):
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 
 
-def _delta_of(event: Event) -> str:
+def delta_of(event: Event) -> str:
+    """Give the piece of text that an event of a stream brings; empty where it brings none."""
     try:
         return _decode_delta(event.payload or "{}").delta
     except (msgspec.DecodeError, UnicodeEncodeError):

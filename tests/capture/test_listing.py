@@ -25,6 +25,7 @@ LIVE = LiveSession(
     age_s=3725.04,
     target="eastus2",
     bytes=1_234_567,
+    sent_bytes=234_567,
     lost_bytes=0,
     events=57,
     last_error=None,

@@ -160,10 +160,12 @@ class VirtualTable(RowList, Generic[RowT]):
         shown = [(self._title(column), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run(" " * GAP), *_beside(shown))
 
-    def go_to(self, key: Hashable) -> None:
-        """Put the cursor on the row with a key, if there is one."""
-        found = (at for at, each in enumerate(self._keys()) if each == key)
-        self.cursor = next(found, self.cursor)
+    def go_to(self, key: Hashable) -> bool:
+        """Put the cursor on the row with a key; False where there is none."""
+        at = next((at for at, each in enumerate(self._keys()) if each == key), None)
+        if at is not None:
+            self.cursor = at
+        return at is not None
 
     def on_click(self, event: events.Click) -> None:
         """Say which column's name was clicked; the rows take the other clicks."""
@@ -184,9 +186,9 @@ class VirtualTable(RowList, Generic[RowT]):
         """Set one row in its columns, after the cursor's sign and the mark's number."""
         row = self._row(index)
         if row is None:
-            return (Run("›" if index == self.cursor else " ", "strong"), Run(" …", "pale"))
+            return (Run("›" if self.is_at_cursor(index) else " ", "strong"), Run(" …", "pale"))
         shown = [(_cut(column, row, cells), cells, column.align) for column, cells in self.shown_columns(width)]
-        return (Run("›" if index == self.cursor else " ", "strong"), self._mark_of(row), *_beside(shown))
+        return (Run("›" if self.is_at_cursor(index) else " ", "strong"), self._mark_of(row), *_beside(shown))
 
     def _keys(self) -> Iterable[Hashable]:
         return self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)

@@ -49,7 +49,6 @@ def test_every_question_of_the_screens_is_answered(root: Root, failed_session: s
     assert source.unknown_failures() == []
     assert [row.session_id for row in source.sessions("finding:transcription*")] == [failed_session]
     assert source.runs() == []
-    assert source.live_count() == 0
     assert source.live() == []
     assert source.failures(("region",), filter="region:sw*").total.trials == 1
     assert [finding.session_id for finding in source.findings("region:sw*")] == []

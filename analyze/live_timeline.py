@@ -1,0 +1,74 @@
+"""The timeline of a session that goes on: rows come and grow, and the oldest make room; pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from analyze.answers import TimelineRow
+from analyze.plain_text import shorten
+from analyze.timeline import AudioClock, Folding, Stream
+from analyze.wording import Event
+
+MOST_ROWS = 5000
+"""Kept of a session at most: an hour of talk, folded."""
+_LONGEST_WORDS = 1000
+"""Characters of a type or an error that are kept: whoever sends them may send any number."""
+# How long audio plays stands with its blocks, and these come when they are full.
+_NO_CLOCK = AudioClock(())
+
+
+class LiveRow(NamedTuple):
+    """One row of a session in flight."""
+
+    row: TimelineRow
+    """Without the length of its audio."""
+    wire_bytes: int
+    """Of its events' frames with their headers, as compressed."""
+
+
+class LiveTimeline:
+    """The newest rows of a session in flight."""
+
+    def __init__(self, *, fold: bool, most: int = MOST_ROWS) -> None:
+        """Fold runs of one streaming type, or give each event a row; keep `most` rows."""
+        self.rows: list[LiveRow] = []
+        """In the order of their first event."""
+        self.passed = 0
+        """Rows that were there before these."""
+        self._most = most
+        self._folding = Folding(_NO_CLOCK) if fold else None
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take in the next rows of the events table; a column that is absent is NULL."""
+        changed: dict[int, Stream] = {}
+        for event in map(event_of, rows):
+            stream = Stream(event, _NO_CLOCK) if self._folding is None else self._folding.add(event)
+            changed[stream.first.seq] = stream
+        for seq in sorted(changed):
+            self._put(seq, changed[seq])
+        if (over := len(self.rows) - self._most) > 0:
+            del self.rows[:over]
+            self.passed += over
+
+    def _put(self, seq: int, stream: Stream) -> None:
+        at = bisect_left(self.rows, seq, key=lambda each: each.row.first_seq)
+        if at == len(self.rows):
+            self.rows.append(_live_row(stream))
+        elif self.rows[at].row.first_seq == seq:
+            self.rows[at] = _live_row(stream)
+        # Else it grew where nobody can see it any more.
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """Give a row of the events table as the timeline knows it."""
+    columns: dict[str, Any] = {name: row.get(name) for name in Event._fields}
+    return Event(**columns | {"last_seq": row["seq"], "events": 1, "offset_ms": row["offset_ns"] / 1e6})
+
+
+def _live_row(stream: Stream) -> LiveRow:
+    row = stream.row()
+    type_, error = (words and shorten(words, _LONGEST_WORDS) for words in (row.type, row.error))
+    return LiveRow(replace(row, type=type_, error=error), stream.wire_bytes)
