@@ -48,10 +48,10 @@ class FollowedSession:
         self._is_finished = False
         self._hidden: str | None = None
 
-    def look(self, most: int = RECORDS_A_LOOK) -> Look:
-        """Read on, by `most` records at most."""
+    def look(self, most: int | None = None) -> Look:
+        """Read on, by `most` records at most; `RECORDS_A_LOOK` where it is not said."""
         try:
-            return self._look(most)
+            return self._look(RECORDS_A_LOOK if most is None else most)
         except OSError:
             return Look(None, (), is_behind=False)
 

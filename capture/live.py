@@ -59,11 +59,14 @@ class LiveJournals:
         self._journals: dict[tuple[str, int], JournalSoFar] = {}
         """By session and inode: a journal that was written anew is another one."""
 
-    def refresh(self) -> list[LiveSession]:
-        """Read on, and give the sessions in the order of their ids; what is sealed by now is no longer there."""
+    def refresh(self, *, only: str | None = None) -> list[LiveSession]:
+        """Read on, and give the sessions in the order of their ids; what is sealed by now is no longer there.
+
+        `only` names one of them: no other journal is read.
+        """
         found: dict[tuple[str, int], JournalSoFar] = {}
         sessions = []
-        for path in sorted(self._root.journal.glob("*.journal")):
+        for path in sorted(self._root.journal.glob("*.journal")) if only is None else [self._root.journal_of(only)]:
             try:
                 key = (path.stem, path.stat().st_ino)
                 found[key] = journal = self._journals.get(key) or JournalSoFar(path)

@@ -55,6 +55,8 @@ class FollowScreen(SourceScreen[None]):
         self._is_folded = True
         self._timelines = self._new_timelines()
         self._shown = {True: Shown((), 0), False: Shown((), 0)}
+        self._is_behind = False
+        """There is more in the journal than was read."""
         self._is_over = False
         self.summary: SessionSummary | None = None
         """The recording, once there is one."""
@@ -107,6 +109,7 @@ class FollowScreen(SourceScreen[None]):
             self._is_over = True
             self.ask(self._recording, self._show_end, kind="recording")
             return
+        self._is_behind = look.is_behind
         self.query_one(FollowHead).show(look.session)
         if look.hidden is not None:
             self.complain(f"its messages are not shown: {look.hidden}")
@@ -135,6 +138,8 @@ class FollowScreen(SourceScreen[None]):
         below = len(rows) - 1 - self.events.cursor
         if self._is_over:
             way: Line = ()
+        elif self._is_behind:
+            way = text("catching up …", "live")
         elif self.events.follows:
             way = (Run("following", "live"), Run(" · newest at the bottom", "muted"))
         else:

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analyze.answers import SessionSummary
+from analyze.plain_text import shorten
 from analyze.tui.figures import counted, mark, size
-from analyze.tui.lines import Line, Run, fit, join, spread, text
+from analyze.tui.lines import Line, Run, fit, join, spread, text, wrap
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
+
+
+ERROR_LINES = 3
+"""Lines that the last error takes at most."""
 
 
 class FollowHead(Block):
@@ -38,22 +43,25 @@ class FollowHead(Block):
         end = [fit((Run(" "), *self._end), width)] if self._end else []
         if self.session is None:
             return end or [()]
-        session = self.session
-        error = (Run(" ▲ ", "failed"), *text(session.last_error, "failed")) if session.last_error else ()
-        return [
-            _facts(session, width, is_over=bool(end)),
-            _bytes(session),
-            *([fit(error, width)] if error else []),
-            *end,
-        ]
+        facts = _facts(self.session, width, self._end[0] if self._end else None)
+        return [facts, _bytes(self.session), *_error(self.session, width), *end]
 
 
-def _facts(session: LiveSession, width: int, *, is_over: bool) -> Line:
+def _facts(session: LiveSession, width: int, over: Run | None) -> Line:
     began = text(f"since {session.started_at:%m-%d %H:%M:%S} UTC") if session.started_at else ()
     names = join([text(session.session_id, "strong"), text(session.target or ""), began])
-    left = (Run(" "), sign_of(session), Run(" "), *names)
-    right = join([() if is_over else state_of(session), text(counted(session.events, "event"))], " · ")
+    left = (Run(" "), over or sign_of(session), Run(" "), *names)
+    right = join([() if over else state_of(session), text(counted(session.events, "event"))], " · ")
     return spread(left, (Run(" "), *right, Run(" ")), width)
+
+
+def _error(session: LiveSession, width: int) -> list[Line]:
+    if not session.last_error:
+        return []
+    # Longer than what is shown would only be wrapped for nobody.
+    words = text(shorten(session.last_error, ERROR_LINES * width), "failed")
+    *shown, last = wrap((Run(" ▲ ", "failed"), *words), width, 3)[:ERROR_LINES]
+    return [*shown, fit(last, width)]
 
 
 def _bytes(session: LiveSession) -> Line:

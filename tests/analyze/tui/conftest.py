@@ -292,7 +292,7 @@ class FakeSource:
         return list(self.in_flight)
 
     def follow(self, session_id: str) -> FollowedSession:
-        return FollowedSession(self.root, session_id)
+        return FollowedSession(self.root, session_id, clock_s=lambda: (FIRST_AT + timedelta(seconds=14)).timestamp())
 
     def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
         self._note("annotate", tuple(session_ids), dict(tags), tuple(notes))

@@ -85,6 +85,8 @@ def test_a_session_in_flight_grows_under_the_eyes(root: Root) -> None:
         call.catch_up()
         (grown,) = source.live()
         assert (grown.events, grown.last_error) == (2, "error: server_error overloaded Try again")
+        look = source.follow(grown.session_id).look()
+        assert [row["type"] for row in look.rows] == ["session.update", "error"]
     finally:
         writer.close()
     source.close()

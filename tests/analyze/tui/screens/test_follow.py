@@ -10,11 +10,13 @@ from textual import events
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.lines import plain
 from analyze.tui.screens.follow import FollowScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import RootSource
+from analyze.tui.widgets.painted import Block
 from capture.journal import JournalWriter
 from capture.recording.root import Root
 from capture.sealing import seal
@@ -123,6 +125,43 @@ async def test_the_newest_event_stays_in_sight_until_somebody_looks_back(
         await press(pilot, "end")
         assert seen.follows
         assert "made.up.last" in shown(app)
+
+
+async def test_a_long_call_is_caught_up_with_piece_by_piece(
+    call: Session, app: WiretapeApp, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        call.say("server", json.dumps({"type": f"made.up.{number}"}), 100 + number)
+    call.catch_up()
+    looks: list[str] = []
+    look_once = FollowScreen._show
+
+    def noting(screen: FollowScreen, answer: object) -> None:
+        look_once(screen, answer)  # type: ignore[arg-type]
+        screen._show_tally()
+        looks.append("\n".join(plain(line) for line in screen.query_one("#tally", Block).lines))
+
+    monkeypatch.setattr("capture.following.RECORDS_A_LOOK", 10)
+    monkeypatch.setattr(FollowScreen, "_show", noting)
+    async with app.run_test(size=(100, 20)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "made.up.39" in shown(app)
+        assert " catching up …" in looks[0]
+        assert looks[-1].startswith(" following")
+
+
+async def test_messages_that_may_not_be_shown_are_not(writer: JournalWriter, root: Root, shown: Shown) -> None:
+    call = Session(writer, redact=["a-newer-rule"])
+    call.say("server", CREATED)
+    call.catch_up()
+    app = WiretapeApp(RootSource(root))
+    async with app.run_test(size=(120, 20)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "its messages are not shown" in shown(app)
+        assert "session.created" not in shown(app)
+        assert "1 event" in shown(app)
 
 
 async def test_every_event_has_a_row_where_it_is_asked_for(call: Session, app: WiretapeApp, shown: Shown) -> None:

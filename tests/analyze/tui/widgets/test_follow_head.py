@@ -7,7 +7,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from analyze.tui.lines import plain, width_of
-from analyze.tui.widgets.follow_head import NOT_KEPT, FollowHead, sealed_line
+from analyze.tui.widgets.follow_head import ERROR_LINES, NOT_KEPT, FollowHead, sealed_line
 
 Make = Callable[..., Any]
 
@@ -48,9 +48,10 @@ def test_what_else_there_is_to_say(more: dict[str, object], words: str, make_liv
 def test_hostile_words_are_escaped_and_fit(width: int, make_live: Make, hostile: str) -> None:
     head = FollowHead()
     head.session = make_live(target=hostile, last_error=hostile * 20)
-    for line in head.lines_at(width):
-        assert "\x1b" not in plain(line)
-    assert width_of(head.lines_at(width)[2]) <= width
+    facts, moved, *error = head.lines_at(width)
+    assert "\x1b" not in "".join(map(plain, (facts, moved, *error)))
+    assert 1 <= len(error) <= ERROR_LINES
+    assert all(width_of(line) <= width for line in (facts, *error))
 
 
 async def test_the_end_stands_below_and_the_time_stops(
