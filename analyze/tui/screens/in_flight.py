@@ -50,8 +50,8 @@ class InFlightScreen(MarkingScreen):
         return (mark("live"), Run(f" {live:,} live", "live")) if live else ()
 
     def look_at_live(self) -> None:
-        """Ask what is in flight."""
-        if self.is_current:
+        """Ask what is in flight, unless the last look still lasts: the first one of long calls takes seconds."""
+        if self.is_current and not any(worker.group == "live" for worker in self.workers):
             self.ask(self.source.live, self._show_live, kind="live")
 
     def _show_live(self, sessions: Sequence[LiveSession]) -> None:

@@ -55,6 +55,8 @@ def follow(app: WiretapeApp) -> FollowScreen:
 
 async def look(pilot: object, app: WiretapeApp, call: Session) -> None:
     call.catch_up()
+    # A look that is under way may have been too early, and there are never two.
+    await settle(pilot)  # type: ignore[arg-type]
     follow(app).look()
     await settle(pilot)  # type: ignore[arg-type]
 
@@ -90,6 +92,11 @@ async def test_a_call_is_followed_until_its_recording_is_there(
         assert isinstance(app.screen, SessionScreen)
         await press(pilot, "q")
         assert isinstance(app.screen, SessionsScreen)
+        app.screen.look_at_live()
+        await settle(pilot)
+        current = app.screen.table.current
+        assert current is not None
+        assert (current.session_id, app.screen.table.has_focus) == (SESSION_ID, True)
 
 
 async def test_the_newest_event_stays_in_sight_until_somebody_looks_back(

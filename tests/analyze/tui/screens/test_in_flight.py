@@ -30,6 +30,7 @@ def sessions(app: App[None]) -> SessionsScreen:
 
 
 async def look(pilot: Pilot[None]) -> None:
+    await settle(pilot)
     sessions(pilot.app).look_at_live()
     await settle(pilot)
 
