@@ -301,11 +301,12 @@ def audio_command(
     """Write one track of a session as a WAV file."""
     from analyze.printing.page import narrate
     from analyze.wav import write_track
-    from capture.recording.reader import open_recording, resolve_session
+    from capture.listing import resolve_recording
+    from capture.recording.reader import open_recording
     from capture.recording.root import open_root
 
     root = open_root(_root_of(context, recordings))
-    recording = open_recording(root, resolve_session(root, session))
+    recording = open_recording(root, resolve_recording(root, session))
     duration_ms = write_track(recording, track.value, output)
     narrate(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
 

@@ -32,6 +32,11 @@ _STREAMING = (".delta", ".append")
 _HEARTBEATS = ("ping", "pong")
 
 
+def is_streaming(kind: str, event_type: str | None) -> bool:
+    """Tell whether an event is one of a stream: audio or text in pieces, or a heartbeat."""
+    return kind in _HEARTBEATS or (event_type or "").endswith(_STREAMING)
+
+
 @dataclass(frozen=True, slots=True)
 class Coded:
     """A column of few different values: a number an event, and what the numbers stand for."""
@@ -116,7 +121,7 @@ class EventColumns:
 
     @cached_property
     def streaming(self) -> Flags:
-        """Which events are one of a stream: audio or text in pieces, or a heartbeat."""
+        """Which events are one of a stream, as `is_streaming` tells it."""
         return self.coded("kind").is_any(_HEARTBEATS) | self.types.ends_with(_STREAMING)
 
     @cached_property

@@ -53,7 +53,7 @@ from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
 from analyze.store import Store
 from analyze.summaries import Summaries, by_finding
 from capture.errors import UsageProblem
-from capture.recording.reader import resolve_session
+from capture.listing import resolve_recording
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -132,7 +132,7 @@ class Queries:
 
     def resolve(self, text: str) -> str:
         """Find the session id that an id, a unique prefix or `last` stands for; errors name the nearest ids."""
-        return resolve_session(self.store.root, text)
+        return resolve_recording(self.store.root, text)
 
     def session(self, session_id: str) -> SessionDetail:
         """Give one session with its configuration, turns and audio."""

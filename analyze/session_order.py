@@ -17,6 +17,10 @@ FINDING = "finding"
 FIRST_AUDIO_SQL = "LIST_AGGREGATE(LIST_TRANSFORM(turn_latencies, LAMBDA took: took.first_audio_ms), 'median')"
 """Median over the turns that sealing measured, in milliseconds."""
 
+_TAGS_SQL = (
+    "LIST_AGGREGATE(LIST_TRANSFORM(MAP_ENTRIES(tags), LAMBDA tag: CONCAT_WS('=', tag.key, NULLIF(tag.value, ''))),"
+    " 'string_agg', ' ')"
+)
 _NEWEST = "started_at DESC NULLS LAST, session_id DESC"
 _ORDERS: dict[str, tuple[str, ...]] = {
     "started": ("started_at", "session_id"),
@@ -29,6 +33,8 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "first_audio": (f"COALESCE({FIRST_AUDIO_SQL}, 0)",),
     "run": ("COALESCE(run_id, '')", "COALESCE(trial, 0)"),
     "outcome": ("COALESCE(outcome, '')",),
+    # As the column writes it. Without a word a session stands last, whichever way the words run.
+    "said": (f"NULLIF(CONCAT_WS(' ', {_TAGS_SQL}, notes[-1]), '')",),
 }
 
 

@@ -18,15 +18,15 @@ from analyze.event_columns import Coded, EventColumns, Flags, Integers
 from analyze.on_demand import OnDemand
 from analyze.wording import Event, error_of, summary_of
 
-_TURN_EVENTS = (
+TURN_EVENTS = (
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.committed",
 )
 
 _STREAM_COLUMNS = ("sender", "kind", "type", "item_id", "response_id")
-_StreamKey = tuple[int, ...]
-"""A number each for the values of these columns; -1 for none."""
+StreamKey = tuple[int | str | None, ...]
+"""The values of these columns, or a number for each; falsy for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +160,15 @@ def fold_events(events: EventColumns, clock: AudioClock) -> TimelineRows:
     Rows stand in the order of their first event; rows of streams that run side by side overlap in seq.
     """
     keys = list(zip(*(_numbers(events.coded(name)) for name in _STREAM_COLUMNS), strict=True))
-    cuts = events.types.is_any(_TURN_EVENTS).tolist()
-    streams: dict[_StreamKey, list[int]] = {}
+    cuts = events.types.is_any(TURN_EVENTS).tolist()
+    streams: dict[StreamKey, list[int]] = {}
     firsts: list[int] = []
     joined: dict[int, list[int]] = {}
     for place, is_streaming in enumerate(events.streaming.tolist()):
         key = keys[place]
         if not is_streaming:
             if streams:
-                # The client's audio runs on through all that the endpoint says; turns are where a reader wants it cut.
-                for ended in [each for each in streams if cuts[place] or _ends(key, each)]:
-                    del streams[ended]
+                end_streams(streams, key, is_cut=cuts[place])
             firsts.append(place)
             continue
         stream = streams.get(key)
@@ -187,20 +185,29 @@ def unfolded(events: EventColumns, clock: AudioClock) -> TimelineRows:
     return TimelineRows(events, clock, np.arange(len(events)), {})
 
 
+def end_streams(streams: dict[StreamKey, Any], event: StreamKey, *, is_cut: bool) -> None:
+    """Take out the streams that an event ends which is no piece of one; `is_cut` where it is one of `TURN_EVENTS`.
+
+    The client's audio runs on through all that the endpoint says; turns are where a reader wants it cut.
+    """
+    for ended in [each for each in streams if is_cut or _ends(event, each)]:
+        del streams[ended]
+
+
 def _numbers(column: Coded) -> list[int]:
-    """Give a number an event, -1 where it has no value or an empty one."""
-    numbers: list[int] = np.where(column.is_any([""]), -1, column.codes).tolist()
+    """Give a number an event, 0 where it has no value or an empty one."""
+    numbers: list[int] = np.where(column.is_any([""]), 0, column.codes + 1).tolist()
     return numbers
 
 
-def _ends(event: _StreamKey, stream: _StreamKey) -> bool:
+def _ends(event: StreamKey, stream: StreamKey) -> bool:
     if event[0] != stream[0]:
         return False
     # A transcription that ends while the answer is being spoken says nothing of the answer.
     (item, response), (told_item, told_response) = stream[3:], event[3:]
-    if max(item, response) < 0 or max(told_item, told_response) < 0:
+    if not (item or response) or not (told_item or told_response):
         return True
-    return item == told_item >= 0 or response == told_response >= 0
+    return bool((item and item == told_item) or (response and response == told_response))
 
 
 def event_detail(event: Mapping[str, Any], clock: AudioClock) -> EventDetail:

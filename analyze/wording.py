@@ -15,7 +15,8 @@ Json = dict[str, Any]
 
 FAILED_ENDING = ".failed"
 """Of the types of events that say so even where they do not say why."""
-_SUMMARY_LENGTH = 200
+SUMMARY_LENGTH = 200
+"""Characters of a summary at most."""
 _DEEPEST = 100
 """Levels of a message that are walked through; a tool's JSON schema is the deepest thing that is sane."""
 
@@ -58,7 +59,7 @@ def summary_of(first: Event, payloads: Iterable[str | None]) -> str:
 
     Characters that act or hide are escaped; no more texts are taken than a summary has room for.
     """
-    return shorten(visible(_summary_of(first, payloads)), _SUMMARY_LENGTH)
+    return shorten(visible(_summary_of(first, payloads)), SUMMARY_LENGTH)
 
 
 def _summary_of(first: Event, payloads: Iterable[str | None]) -> str:
@@ -72,7 +73,7 @@ def _summary_of(first: Event, payloads: Iterable[str | None]) -> str:
         return ""
     event_type = first.type or ""
     if event_type.endswith(".delta"):
-        return _beginning(map(_delta_of, payloads))
+        return _beginning(map(delta_of, payloads))
     return _words(event_type, parse_payload(first.payload))
 
 
@@ -88,7 +89,7 @@ def _beginning(pieces: Iterable[str]) -> str:
     begun = ""
     for piece in pieces:
         begun += piece
-        if len(begun) > _SUMMARY_LENGTH:
+        if len(begun) > SUMMARY_LENGTH:
             break
     return begun
 
@@ -100,7 +101,8 @@ class _Delta(msgspec.Struct):
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 
 
-def _delta_of(payload: str | None) -> str:
+def delta_of(payload: str | None) -> str:
+    """Give the piece of text that an event of a stream brings; empty where it brings none."""
     try:
         return _decode_delta(payload or "{}").delta
     except (msgspec.DecodeError, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""Show sessions that are no recordings yet: as rows beside those of recordings, or refreshed every second."""
+"""Show sessions that are no recordings yet: beside recordings, refreshed every second, or where one is asked for."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from capture.live import LiveJournals, LiveSession
+from capture.errors import UsageProblem
 from capture.narration import printable
+from capture.recording.reader import list_session_ids, resolve_session
 from capture.recording.root import Root
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from capture.live import LiveSession
+
 NOTHING_LIVE: dict[str, Any] = {"age_s": None, "bytes": None, "events": None, "last_error": None}
 """These columns of a session that is sealed."""
 LEFT_BEHIND = "left behind: run wiretape capture recover"
 
+_NEXT_STEP = "; `wiretape capture list --watch` shows it until it is sealed, `wiretape analyze` event by event"
 _REFRESH_S = 1.0
 _SHOWN_ERROR_CHARACTERS = 120
 
@@ -46,14 +50,45 @@ def describe(session: LiveSession) -> str:
     if session.lost_bytes:
         words.append(f"{session.lost_bytes:,} bytes lost")
     if session.last_error:
-        words.append(f"last error: {session.last_error[:_SHOWN_ERROR_CHARACTERS]}")
+        error = session.last_error
+        is_long = len(error) > _SHOWN_ERROR_CHARACTERS
+        words.append(f"last error: {error[: _SHOWN_ERROR_CHARACTERS - 1] + '…' if is_long else error}")
     return printable(" · ".join(words))
+
+
+def resolve_recording(root: Root, text: str) -> str:
+    """Find the recording that an id, a unique prefix of one, or `last` means, as `resolve_session` does.
+
+    Where it means a session that is no recording yet, the `UsageProblem` says how that stands.
+    """
+    try:
+        return resolve_session(root, text)
+    except UsageProblem:
+        session = _session_in_flight(root, text)
+        if session is None:
+            raise
+        # What came first is no news: it named recordings that were not asked for.
+        stands = describe(session) + ("" if session.is_left_behind else _NEXT_STEP)
+        raise UsageProblem(f"session {session.session_id} is no recording yet: {stands}") from None
+
+
+def _session_in_flight(root: Root, text: str) -> LiveSession | None:
+    from capture.live import LiveJournals
+
+    ids = sorted(path.stem for path in root.journal.glob("*.journal") if path.stem.startswith(text))
+    # Short of an id, it may be one of the recordings that is meant.
+    if text not in ids and (len(ids) != 1 or any(each.startswith(text) for each in list_session_ids(root))):
+        return None
+    wanted = text if text in ids else ids[0]
+    return next((each for each in LiveJournals(root).refresh(only=wanted)), None)
 
 
 def watch(root: Root) -> None:
     """Show the live sessions of a root on stdout, refreshed every second, until Ctrl-C."""
     from rich.console import Console
     from rich.live import Live
+
+    from capture.live import LiveJournals
 
     journals = LiveJournals(root)
     with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as screen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,8 @@ class LiveSession:
     target: str | None
     bytes: int
     """In the journal so far, both senders."""
+    sent_bytes: int
+    """Of these, from the client."""
     lost_bytes: int
     """Known to be missing from the journal."""
     events: int
@@ -54,24 +56,24 @@ class LiveJournals:
     def __init__(self, root: Root, *, clock_s: Callable[[], float] = time.time) -> None:
         self._root = root
         self._clock_s = clock_s
-        self._journals: dict[tuple[str, int], _JournalSoFar] = {}
+        self._journals: dict[tuple[str, int], JournalSoFar] = {}
         """By session and inode: a journal that was written anew is another one."""
 
-    def refresh(self) -> list[LiveSession]:
-        """Read on, and give the sessions in the order of their ids; what is sealed by now is no longer there."""
-        found: dict[tuple[str, int], _JournalSoFar] = {}
+    def refresh(self, *, only: str | None = None) -> list[LiveSession]:
+        """Read on, and give the sessions in the order of their ids; what is sealed by now is no longer there.
+
+        `only` names one of them: no other journal is read.
+        """
+        found: dict[tuple[str, int], JournalSoFar] = {}
         sessions = []
-        for path in sorted(self._root.journal.glob("*.journal")):
+        for path in sorted(self._root.journal.glob("*.journal")) if only is None else [self._root.journal_of(only)]:
             try:
                 key = (path.stem, path.stat().st_ino)
-                found[key] = journal = self._journals.get(key) or _JournalSoFar(path)
-                # Asked before reading: if nobody holds it any more, its end is there or will never be.
-                is_held = is_locked(path)
-                journal.read_on()
+                found[key] = journal = self._journals.get(key) or JournalSoFar(path)
+                sessions.append(journal.look(self._clock_s()))
             except OSError:
                 # Sealed in this moment, or somebody else's.
                 continue
-            sessions.append(journal.session(self._clock_s(), is_held=is_held))
         self._journals = found
         return sessions
 
@@ -81,28 +83,43 @@ class LiveJournals:
         return {session_id: journal.position for (session_id, _), journal in self._journals.items()}
 
 
-class _JournalSoFar:
+class JournalSoFar:
     """What one journal has told so far."""
 
     def __init__(self, path: Path) -> None:
         self.position = 0
+        """How far it is read, in bytes of its file."""
         self._path = path
         self._facts: SessionFacts | None = None
         self._has_ended = False
-        self._bytes = self._lost_bytes = self._events = 0
+        self._bytes = {Direction.CLIENT: 0, Direction.SERVER: 0}
+        self._lost_bytes = self._events = 0
         self._last_error: str | None = None
         self._decoders: dict[Sender, WireDecoder] = {}
         self._early: list[JournalRecord] = []
         """What came before the 101: only that tells how to read it."""
 
-    def read_on(self) -> None:
-        """Take in what is new; raises `OSError`."""
+    def look(self, now_s: float) -> LiveSession:
+        """Take in all that is new, and sum up; raises `OSError`."""
+        # Asked before reading: if nobody holds it any more, its end is there or will never be.
+        is_held = self.is_held()
+        for _ in self.records():
+            pass
+        return self.session(now_s, is_held=is_held)
+
+    def is_held(self) -> bool:
+        """Tell whether somebody writes it; raises `OSError`."""
+        return is_locked(self._path)
+
+    def records(self) -> Iterator[JournalRecord]:
+        """Take in what is new, and give each record; raises `OSError`."""
         if self._path.stat().st_size <= self.position:
             return
         try:
             for record, position in follow_journal(self._path, self.position):
                 self._take(record)
                 self.position = position
+                yield record
         except WiretapeError:
             # A foreign file with a journal's name: `recover` says so, here nothing is known of it.
             return
@@ -118,7 +135,8 @@ class _JournalSoFar:
             # A clock that was set back must not make a session younger than nothing.
             age_s=None if started_s is None else max(0.0, now_s - started_s),
             target=self._facts.target if self._facts else None,
-            bytes=self._bytes,
+            bytes=sum(self._bytes.values()),
+            sent_bytes=self._bytes[Direction.CLIENT],
             lost_bytes=self._lost_bytes,
             events=self._events,
             last_error=self._last_error,
@@ -131,7 +149,7 @@ class _JournalSoFar:
         if record.direction is Direction.GAP:
             self._lost_bytes += max(decode_gap(record.content).bytes, 0)
         else:
-            self._bytes += len(record.content)
+            self._bytes[record.direction] += len(record.content)
         if self._decoders:
             self._take_wire(record)
         else:

@@ -11,7 +11,8 @@ from typing import Any
 
 from capture.arguments import parse_setting, parse_values
 from capture.errors import UsageProblem
-from capture.recording.reader import list_session_ids, open_recording, resolve_session
+from capture.listing import resolve_recording
+from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.targets import Target, load_targets, resolve_target
 from replay.attempts import Job
@@ -120,7 +121,7 @@ def find_recording(root: Root, text: str) -> str:
             with suppress(UsageProblem):
                 if open_recording(root, session_id).session["role"] != "replayed":
                     return session_id
-    return resolve_session(root, text)
+    return resolve_recording(root, text)
 
 
 def read_settings(request: RunRequest) -> dict[str, Any]:

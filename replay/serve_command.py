@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 from capture.arguments import parse_listen, parse_speed
+from capture.listing import resolve_recording
 from capture.narration import print_line, tell
-from capture.recording.reader import open_recording, resolve_session
+from capture.recording.reader import open_recording
 from capture.recording.root import open_root
 from replay.server import serve_recording
 
@@ -22,7 +23,7 @@ def run_serve(session: str, recordings: Path | None, *, listen: str, speed: str,
     """
     pace, address = parse_speed(speed), parse_listen(listen)
     root = open_root(recordings)
-    recording = open_recording(root, resolve_session(root, session))
+    recording = open_recording(root, resolve_recording(root, session))
     if address[0] not in _LOOPBACK:
         tell("whoever reaches this address gets the recording: no key is asked for")
 

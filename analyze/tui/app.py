@@ -97,6 +97,12 @@ class WiretapeApp(App[None]):
         """Open a session."""
         self.open_session(message.session_id)
 
+    def on_source_screen_follow_chosen(self, message: SourceScreen.FollowChosen) -> None:
+        """Follow a session in flight."""
+        from analyze.tui.screens.follow import FollowScreen
+
+        self.push_screen(FollowScreen(self.source, message.session_id))
+
     def on_source_screen_diff_chosen(self, message: SourceScreen.DiffChosen) -> None:
         """Compare sessions."""
         self.open_diff(message.session_ids)

@@ -44,6 +44,22 @@ def length(value_ms: float) -> str:
     return f"{value_ms / 1000:,.2f} s" if value_ms >= 1000 else f"{value_ms:.0f} ms"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes: `812 B`, `41 kB`, `1.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.0f} kB"
+
+
+def age(seconds: float) -> str:
+    """Write how long something has been going on: `14 s`, `2 min 05 s`, `1 h 02 min`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 def counted(count: int, word: str) -> str:
     """Write a number with its word, in the plural where it is not one."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"

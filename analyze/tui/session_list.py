@@ -49,7 +49,7 @@ def _words(value: str | None) -> Line:
 
 
 COLUMNS: tuple[Column[SessionSummary], ...] = (
-    Column("", lambda row: (mark(row.outcome),), 1, 1),
+    Column("", lambda row: (mark(row.outcome),), 1, 1, order="outcome"),
     Column("started UTC", lambda row: text(clock(row.started_at)), 14, 14, order="started"),
     Column("target", lambda row: _words(row.target), 12, 26, order="target"),
     Column("region", lambda row: _words(row.region), 10, 16, 6, order="region"),
@@ -81,7 +81,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         order="first_audio",
     ),
     Column("finding", _finding, 16, 60, order=FINDING, elastic=True),
-    Column("said", _said, 8, 30, 7),
+    Column("said", _said, 8, 30, 7, order="said"),
     Column("run", _run_name, 6, 12, 4, order="run"),
 )
 
@@ -94,8 +94,6 @@ class SessionList:
     """All of them, read page by page; or the newest, where it is `cut`."""
     total: int
     """Sessions in the root, whatever the filter."""
-    live: int
-    """Sessions in flight."""
     unreadable: Mapping[Path, str]
     """Files that were left out, with the reason."""
     cut: bool
@@ -117,7 +115,7 @@ def glance(source: Source, limit: int) -> SessionList | None:
     noted = [_noted(row) for row in rows if row.outcome != "ok" or row.failure_keys]
     failed = sum(session.outcome == "failed" for session in noted)
     line = tally(len(rows), noted)
-    return SessionList(rows, total, source.live_count(), {}, cut=True, named=False, tally=line, failed=failed)
+    return SessionList(rows, total, {}, cut=True, named=False, tally=line, failed=failed)
 
 
 def read_list(
@@ -142,7 +140,6 @@ def read_list(
     return SessionList(
         rows,
         source.session_count(),
-        source.live_count(),
         source.unreadable(),
         cut=False,
         named=names is not None,

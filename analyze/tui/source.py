@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from analyze.session_order import ListedSessions, Order
     from analyze.side_by_side import SideBySide
     from analyze.store import Store
+    from capture.following import FollowedSession
     from capture.live import LiveJournals, LiveSession
     from replay.verdict import Verdict
 
@@ -49,12 +50,12 @@ class Source(Protocol):
         """Answers typed SQL."""
         ...
 
-    def live_count(self) -> int:
-        """Count the sessions in flight."""
-        ...
-
     def live(self) -> list[LiveSession]:
         """Read on what the journals of sessions in flight hold."""
+        ...
+
+    def follow(self, session_id: str) -> FollowedSession:
+        """Begin to read the journal of a session in flight."""
         ...
 
     def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
@@ -257,12 +258,6 @@ class RootSource:
         with self._queries() as queries:
             return dict(queries.store.unreadable)
 
-    def live_count(self) -> int:
-        """Count the journals that a recorder holds open."""
-        from capture.journal import is_locked
-
-        return sum(is_locked(path) for path in self._root.journal.glob("*.journal"))
-
     def live(self) -> list[LiveSession]:
         """Read on what the journals of sessions in flight hold."""
         from capture.live import LiveJournals
@@ -271,6 +266,12 @@ class RootSource:
             if self._journals is None:
                 self._journals = LiveJournals(self._root)
             return self._journals.refresh()
+
+    def follow(self, session_id: str) -> FollowedSession:
+        """Begin to read the journal of a session in flight."""
+        from capture.following import FollowedSession
+
+        return FollowedSession(self._root, session_id)
 
     def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
         """Give sessions tags and notes."""

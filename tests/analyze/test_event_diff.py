@@ -67,7 +67,7 @@ def rows(root: Root) -> DiffRows:
         spoken_turn(trace, 20, transcript=transcript, item=f"item_{number}", response=f"resp_{number}")
         ids.append(trace.write(root))
     with open_store(root) as store:
-        found = Queries(store).diff(*ids).rows
+        found = Queries(store).side_by_side(ids).diffs[0].rows
     assert isinstance(found, DiffRows)
     return found
 

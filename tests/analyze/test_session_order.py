@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from analyze.annotating import annotate
 from analyze.queries import Queries
 from analyze.session_order import NEWEST_FIRST, Order, order_sql
+from analyze.tui.session_list import COLUMNS
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from tests.analyze.conftest import Row, Trace, configure, spoken_turn
@@ -46,6 +48,7 @@ def calls(root: Root) -> list[str]:
         (("run", True), [1, 2, 0, 3]),
         (("finding", True), [2, 1, 0, 3]),
         (("turns", True), [2, 1, 0, 3]),
+        (("outcome", False), [2, 1, 0, 3]),
     ],
 )
 def test_sessions_are_put_in_order_and_equal_ones_stay_newest_first(
@@ -74,6 +77,25 @@ def test_rows_come_in_the_order_of_their_ids_with_what_sealing_measured(calls: l
         (calls[0], 40.0),
         (calls[1], None),
     ]
+
+
+@pytest.mark.parametrize("descends", [False, True])
+def test_what_was_said_sorts_by_its_words_and_silence_stands_last(
+    root: Root, calls: list[str], queries: Queries, descends: bool
+) -> None:
+    annotate(root, [calls[0]], tags={"cause": "network"}, notes=["an older note", "zero"])
+    annotate(root, [calls[1]], tags={}, notes=["alpha"])
+    annotate(root, [calls[2]], tags={"cause": "zone"}, notes=[])
+    queries.store.refresh()
+    listed = queries.sessions_in_order(order=("said", descends))
+    said = [2, 0, 1] if descends else [1, 0, 2]
+    assert [calls.index(session_id) for session_id in listed.session_ids] == [*said, 3]
+
+
+def test_every_column_of_the_list_sorts(calls: list[str], queries: Queries) -> None:
+    for column in COLUMNS:
+        assert column.order is not None, column.name
+        assert set(queries.sessions_in_order(order=(column.order, False)).session_ids) == set(calls)
 
 
 def test_an_unknown_order_is_refused_with_the_nearest() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from capture.listing import LEFT_BEHIND, NOTHING_LIVE, describe, live_row, table
+from capture.errors import UsageProblem
+from capture.listing import LEFT_BEHIND, NOTHING_LIVE, describe, live_row, resolve_recording, table
 from capture.live import LiveSession
 from capture.recording.root import Root
+from capture.sealing import seal
 
 LIVE = LiveSession(
     session_id="20260212T083055-4f3a9c12",
@@ -25,6 +28,7 @@ LIVE = LiveSession(
     age_s=3725.04,
     target="eastus2",
     bytes=1_234_567,
+    sent_bytes=234_567,
     lost_bytes=0,
     events=57,
     last_error=None,
@@ -35,6 +39,11 @@ def test_a_live_session_in_a_few_words() -> None:
     assert describe(LIVE) == "live · 1:02:05 · 57 events · 1,234,567 bytes"
     troubled = replace(LIVE, lost_bytes=900, last_error="error: server_error")
     assert describe(troubled).endswith("1,234,567 bytes · 900 bytes lost · last error: error: server_error")
+
+
+def test_a_long_error_is_cut_and_says_so() -> None:
+    assert describe(replace(LIVE, last_error="e" * 121)).endswith(f"{'e' * 119}…")
+    assert describe(replace(LIVE, last_error="e" * 120)).endswith("e" * 120)
 
 
 def test_what_is_left_behind_says_what_to_do() -> None:
@@ -50,6 +59,34 @@ def test_a_row_has_the_columns_of_a_recordings_row() -> None:
     assert (row["state"], row["age_s"], row["started_at"]) == ("live", 3725.0, "2026-02-12T08:30:55Z")
     assert row.keys() == NOTHING_LIVE.keys() | {"session_id", "started_at", "target", "outcome", "state"}
     assert live_row(replace(LIVE, started_at=None, age_s=None))["age_s"] is None
+
+
+@pytest.mark.parametrize("text", [LIVE.session_id, LIVE.session_id[:12]])
+def test_a_session_that_is_asked_for_before_it_is_sealed_says_how_it_stands(
+    root: Root, write_journal: Callable[..., str], text: str
+) -> None:
+    write_journal([("server", '{"type":"error","error":{"message":"\\u001b[2J"}}')], session_id=LIVE.session_id)
+    with pytest.raises(UsageProblem) as asked:
+        resolve_recording(root, text)
+    assert str(asked.value).startswith(f"session {LIVE.session_id} is no recording yet: waiting · ")
+    assert "1 events" in str(asked.value)
+    assert "`wiretape capture list --watch`" in str(asked.value)
+    assert "\x1b" not in str(asked.value)
+    seal(root.path, LIVE.session_id)
+    assert resolve_recording(root, text) == LIVE.session_id
+
+
+def test_a_prefix_of_recordings_means_recordings(root: Root, write_journal: Callable[..., str]) -> None:
+    for number in range(3):
+        write_journal([], session_id=f"20260212T083055-0000000{number}")
+    for number in range(2):
+        seal(root.path, f"20260212T083055-0000000{number}")
+    with pytest.raises(UsageProblem, match="begins 2 recordings"):
+        resolve_recording(root, "20260212T083055")
+    with pytest.raises(UsageProblem, match="no recording matches"):
+        resolve_recording(root, "2027")
+    with pytest.raises(UsageProblem, match="00000002 is no recording yet"):
+        resolve_recording(root, "20260212T083055-00000002")
 
 
 @pytest.mark.parametrize(("sessions", "said"), [([LIVE], "eastus2"), ([], "no live sessions")])

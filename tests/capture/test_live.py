@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -47,15 +48,21 @@ class Session:
     def note(self, fact: Fact) -> None:
         self.journal.append(Direction.FACT, 0, encode_fact(fact))
 
-    def say(self, sender: Sender, text: str) -> int:
+    def say(self, sender: Sender, text: str, at_ms: int = 0) -> int:
         """Append a message; give the bytes it takes on the wire."""
         frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=sender == "client")
-        self.journal.append(Direction.CLIENT if sender == "client" else Direction.SERVER, 0, frame)
+        self.journal.append(Direction.CLIENT if sender == "client" else Direction.SERVER, at_ms * 1_000_000, frame)
         return len(frame)
 
-    def catch_up(self) -> None:
-        import threading
+    def end(self) -> None:
+        """Say that it is over, and let go of the journal."""
+        self.note(SessionEnd(offset_ns=1_000_000_000, closed_by="client"))
+        self.catch_up()
+        over = threading.Event()
+        self.journal.close(over.set)
+        assert over.wait(30)
 
+    def catch_up(self) -> None:
         caught_up = threading.Event()
         clock = self._writer.open("clock")
         clock.close(caught_up.set)

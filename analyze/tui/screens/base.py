@@ -34,6 +34,13 @@ class SourceScreen(Screen[ResultT]):
             super().__init__()
             self.session_id = session_id
 
+    class FollowChosen(Message):
+        """A session in flight shall be followed."""
+
+        def __init__(self, session_id: str) -> None:
+            super().__init__()
+            self.session_id = session_id
+
     class DiffChosen(Message):
         """Sessions shall be compared, the first with each of the others."""
 

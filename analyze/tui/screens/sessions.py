@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,12 +13,12 @@ from textual.binding import Binding, BindingType
 
 from analyze.findings import names_by_session
 from analyze.session_order import FINDING, NEWEST_FIRST, Order
-from analyze.tui.figures import counted, mark
+from analyze.tui.figures import counted
 from analyze.tui.lines import Run, join, text
 from analyze.tui.memory import Memory
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.screens.filtering import HINT
-from analyze.tui.screens.marking import MarkingScreen
+from analyze.tui.screens.in_flight import LOOK_S, InFlightScreen
 from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
@@ -29,18 +29,13 @@ from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 
-if TYPE_CHECKING:
-    from capture.live import LiveSession
-
 FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
-LOOK_S = 1.0
-"""How often the sessions in flight are looked at."""
 REREAD_S = 10.0
 """How long a root is left alone after it was read, however many sessions end meanwhile."""
 
 
-class SessionsScreen(MarkingScreen):
+class SessionsScreen(InFlightScreen):
     """A virtual table of sessions under a filter."""
 
     NAME = "sessions"
@@ -101,8 +96,8 @@ class SessionsScreen(MarkingScreen):
         self._show_order()
         self.open_bar()
         self._glance()
-        self.set_interval(LOOK_S, self._look_at_live)
-        self._look_at_live()
+        self.set_interval(LOOK_S, self.look_at_live)
+        self.look_at_live()
 
     def on_unmount(self) -> None:
         """Remember where the cursor stands."""
@@ -122,18 +117,11 @@ class SessionsScreen(MarkingScreen):
         if self._at is not None:
             self.memory.remember(self.NAME, selected=self._at)
 
-    def _look_at_live(self) -> None:
-        if self.is_current:
-            self.ask(self.source.live, self._show_live, kind="live")
-
-    def _show_live(self, sessions: Sequence[LiveSession]) -> None:
-        shown = self.query_one(LiveList)
-        ended = {session.session_id for session in shown.sessions} - {session.session_id for session in sessions}
-        shown.show(sessions)
-        self._show_place(sum(session.state == "live" for session in sessions))
+    def session_ended(self, *, is_selected: bool) -> None:
+        """Read the list again: at once for the session under the cursor, else when it is due."""
         is_reading = any(worker.group in ("sessions", "findings") for worker in self.workers)
         # A busy proxy ends a call a second: the list must not be read without end.
-        if ended and not is_reading and monotonic() - self._read_at > REREAD_S:
+        if is_selected or (not is_reading and monotonic() - self._read_at > REREAD_S):
             self.action_reload()
 
     def read(self, *, keep_cursor: bool = True) -> None:
@@ -180,8 +168,9 @@ class SessionsScreen(MarkingScreen):
             self.table.go_to(self._selected)
             # Where only the newest are there, it may be among the others.
             self._selected = self._selected if answer.cut else None
+        self.follow_to_recording()
         self._total = answer.total
-        self._show_place(answer.live)
+        self.show_place()
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
@@ -193,9 +182,9 @@ class SessionsScreen(MarkingScreen):
         else:
             self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
 
-    def _show_place(self, live: int) -> None:
-        total = () if self._total is None else text(counted(self._total, "session"))
-        self.place(total, (mark("live"), Run(f" {live} live", "live")) if live else ())
+    def show_place(self) -> None:
+        """Say in the first line how many sessions there are, and how many are in flight."""
+        self.place(() if self._total is None else text(counted(self._total, "session")), self.live_words())
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self.names = names
@@ -209,8 +198,10 @@ class SessionsScreen(MarkingScreen):
 
     @on(RowList.Opened)
     def action_open(self) -> None:
-        """Open the session under the cursor."""
-        if self.table.current is not None:
+        """Open the session under the cursor; one in flight is followed."""
+        if self.in_flight is not None:
+            self.post_message(self.FollowChosen(self.in_flight.session_id))
+        elif self.table.current is not None:
             self.post_message(self.SessionChosen(self.table.current.session_id))
 
     def action_sort(self) -> None:
@@ -231,7 +222,9 @@ class SessionsScreen(MarkingScreen):
             if chosen is not None:
                 self._reorder(first_order(chosen.value))
 
-        choices = [Choice(each.order, each.name, text(each.name)) for each in COLUMNS if each.order]
+        # The column of signs has no name.
+        names = {each.order: each.name or each.order for each in COLUMNS if each.order}
+        choices = [Choice(order, name, text(name)) for order, name in names.items()]
         self.app.push_screen(ChooseScreen("Sort by", choices), sort_by)
 
     def action_turn_order(self) -> None:
@@ -251,7 +244,7 @@ class SessionsScreen(MarkingScreen):
 
     def action_replay(self) -> None:
         """Open the form that sends the current session again."""
-        if self.table.current is not None:
+        if not self.refuses() and self.table.current is not None:
             self.post_message(self.ReplayChosen(self.table.current.session_id))
 
     def action_reload(self) -> None:

@@ -1,61 +1,107 @@
-"""Sessions in flight, a line each, as they grow."""
+"""Sessions in flight, a row each, as they grow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analyze.tui.figures import mark
+from analyze.tui.figures import age, mark, size
 from analyze.tui.lines import Line, Run, fit, join, pad, text
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
 
 SHOWN = 5
-"""Lines that sessions in flight take at most; the rest is counted."""
+"""Rows that sessions in flight take at most; the rest is scrolled to."""
 _TARGET_CELLS = 18
 
 
-class LiveList(Block):
-    """The sessions in flight, the newest first."""
+class LiveList(RowList):
+    """The sessions in flight, the newest first; not there while there are none."""
+
+    DEFAULT_CSS = f"""
+    LiveList {{ height: auto; max-height: {SHOWN}; display: none; }}
+    """
+    HEADING_LINES = 0
 
     def __init__(self) -> None:
         super().__init__()
+        self.set_reactive(RowList.is_pointing, False)
         self.sessions: Sequence[LiveSession] = ()
 
     def show(self, sessions: Sequence[LiveSession]) -> None:
-        """Show what is in flight now."""
-        if sessions or self.sessions:
-            self.sessions = sorted(sessions, key=lambda session: session.session_id, reverse=True)
-            self.refresh(layout=True)
+        """Show what is in flight now; the cursor stays on its session while that is there."""
+        kept, before = self.current, len(self.sessions)
+        self.sessions = sorted(sessions, key=lambda session: session.session_id, reverse=True)
+        if not before and not sessions:
+            return
+        self.go_to("" if kept is None else kept.session_id)
+        self.display = bool(sessions)
+        if len(sessions) != before:
+            self.rows_changed(self.cursor)
+        self.refresh(layout=len(sessions) != before)
 
-    def lines_at(self, width: int) -> Sequence[Line]:
-        """Write the newest, and count the others."""
-        shown = self.sessions if len(self.sessions) <= SHOWN else self.sessions[: SHOWN - 1]
-        lines = [live_line(session, width) for session in shown]
-        if rest := len(self.sessions) - len(shown):
-            lines.append((Run("  ", "muted"), mark("live"), Run(f" and {rest:,} more in flight", "live")))
-        return lines
+    def go_to(self, session_id: str) -> None:
+        """Put the cursor on a session, if it is in flight."""
+        found = (at for at, session in enumerate(self.sessions) if session.session_id == session_id)
+        self.cursor = next(found, self.cursor)
+
+    def show_cursor(self) -> None:
+        """Scroll to the cursor, unless the keys move another list's."""
+        if self.is_pointing:
+            super().show_cursor()
+
+    def watch_is_pointing(self) -> None:
+        """Bring the cursor into sight when it is drawn."""
+        self.show_cursor()
+
+    @property
+    def current(self) -> LiveSession | None:
+        """The session under the cursor, whether that is drawn or not."""
+        return self.sessions[self.cursor] if self.cursor < len(self.sessions) else None
+
+    @property
+    def row_count(self) -> int:
+        """How many sessions are in flight."""
+        return len(self.sessions)
+
+    def row_at(self, index: int, width: int) -> Line:
+        """Write one session, after the cursor's sign."""
+        sign = Run("› " if self.is_at_cursor(index) else "  ", "strong")
+        return (sign, *live_line(self.sessions[index], width - len(sign.text)))
+
+    def heading(self, width: int) -> Line:
+        """Give no heading: the rows stand as part of the list below."""
+        del width
+        return ()
 
 
 def live_line(session: LiveSession, width: int) -> Line:
     """Write a session in flight: since when, where to, how much of it there is, and the last thing that failed."""
     began = f"{session.started_at:%m-%d %H:%M:%S}" if session.started_at else session.session_id
-    if session.is_left_behind:
-        # Its recorder is gone: nothing of it grows, and nothing seals it but a recovery.
-        state: Line = text("left behind: wiretape capture recover", "incomplete")
-    elif session.state == "waiting":
-        state = text("being sealed", "live")
-    else:
-        state = text(f"{session.age_s:,.0f} s" if session.age_s is not None else "", "live")
-    sizes = text(f"{session.events:,} events · {_size(session.bytes)}", "muted")
-    lost = text(f"{session.lost_bytes:,} bytes lost", "incomplete") if session.lost_bytes else ()
+    sizes = text(f"{session.events:,} events · {size(session.bytes)}", "muted")
     error = (Run("▲ ", "failed"), *text(session.last_error, "failed")) if session.last_error else ()
     where = pad(text(session.target or ""), _TARGET_CELLS)
-    sign = mark("incomplete" if session.is_left_behind else "live")
-    return fit((Run("  "), sign, Run("  "), *join([text(began, "plain"), where, state, sizes, lost, error])), width)
+    parts = [text(began, "plain"), where, state_of(session), sizes, lost_of(session), error]
+    return fit((sign_of(session), Run("  "), *join(parts)), width)
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.0f} kB"
+def sign_of(session: LiveSession) -> Run:
+    """Give the sign of a session that is no recording yet."""
+    return mark("incomplete" if session.is_left_behind else "live")
+
+
+def state_of(session: LiveSession) -> Line:
+    """Say how long a session has been in flight, or what is to become of it."""
+    if session.is_left_behind:
+        # Its recorder is gone: nothing of it grows, and nothing seals it but a recovery.
+        return text("left behind: wiretape capture recover", "incomplete")
+    if session.state == "waiting":
+        return text("being sealed", "live")
+    return text("" if session.age_s is None else age(session.age_s), "live")
+
+
+def lost_of(session: LiveSession) -> Line:
+    """Say how much of a session is missing from its journal; nothing where all is there."""
+    return text(f"{session.lost_bytes:,} bytes lost", "incomplete") if session.lost_bytes else ()

@@ -44,6 +44,8 @@ class RowList(ScrollView, Painted, can_focus=True):
     """Index of the row under the cursor."""
     empty_text = reactive("")
     """Shown where there are no rows."""
+    is_pointing = reactive(True)
+    """Whether the cursor is drawn: of lists that stand as one, one has it."""
 
     class Moved(Message):
         """The cursor stands on another row."""
@@ -73,10 +75,28 @@ class RowList(ScrollView, Painted, can_focus=True):
             """The list, for selectors."""
             return self.row_list
 
+    class Beyond(Message):
+        """The cursor stood at the first or the last row and was to go on."""
+
+        def __init__(self, row_list: RowList, way: int) -> None:
+            super().__init__()
+            self.row_list = row_list
+            self.way = way
+            """-1 past the first row, 1 past the last."""
+
+        @property
+        def control(self) -> RowList:
+            """The list, for selectors."""
+            return self.row_list
+
     @property
     def row_count(self) -> int:
         """How many rows there are."""
         raise NotImplementedError
+
+    def is_at_cursor(self, index: int) -> bool:
+        """Tell whether a row is drawn as the one under the cursor."""
+        return self.is_pointing and index == self.cursor
 
     def row_at(self, index: int, width: int) -> Line:
         """Give the line of one row."""
@@ -123,10 +143,11 @@ class RowList(ScrollView, Painted, can_focus=True):
         top = self.scroll_offset.y
         if height <= 0:
             return
+        # Forced, for the scroll bar of rows that came a moment ago is drawn later.
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor, animate=False, immediate=True, force=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight when the height changes."""
@@ -150,21 +171,27 @@ class RowList(ScrollView, Painted, can_focus=True):
         index = self.scroll_offset.y + y - self.HEADING_LINES
         if index >= self.row_count:
             return self.strip_of((), width)
-        on_cursor = index == self.cursor
+        on_cursor = self.is_at_cursor(index)
         ground = cursor_style(self.app.current_theme.dark, self.has_focus) if on_cursor else None
         return self.strip_of(self.row_at(index, width), width, ground)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by rows."""
-        self.cursor += rows
+        self._go(self.cursor + rows)
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by what is in sight."""
-        self.cursor += pages * max(1, self.size.height - self.HEADING_LINES - 1)
+        self._go(self.cursor + pages * max(1, self.size.height - self.HEADING_LINES - 1))
 
     def action_edge(self, side: int) -> None:
         """Move the cursor to the first or the last row."""
-        self.cursor = 0 if side < 0 else self.row_count - 1
+        self._go(0 if side < 0 else self.row_count)
+
+    def _go(self, index: int) -> None:
+        before, way = self.cursor, -1 if index <= self.cursor else 1
+        self.cursor = index
+        if self.cursor == before:
+            self.post_message(self.Beyond(self, way))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the click was; on the row under the cursor it opens."""

@@ -159,11 +159,12 @@ class VirtualTable(RowList, Generic[RowT]):
         shown = [(self._title(column), cells, column.align) for column, cells in self.shown_columns(width)]
         return (Run(" " * GAP), *_beside(shown))
 
-    def go_to(self, key: Hashable) -> None:
-        """Put the cursor on the row with a key, if there is one."""
+    def go_to(self, key: Hashable) -> bool:
+        """Put the cursor on the row with a key; False where there is none."""
         place = self._place_of(key)
         if place is not None:
             self.cursor = place
+        return place is not None
 
     def on_click(self, event: events.Click) -> None:
         """Say which column's name was clicked; the rows take the other clicks."""
@@ -184,9 +185,9 @@ class VirtualTable(RowList, Generic[RowT]):
         """Set one row in its columns, after the cursor's sign and the mark's number."""
         row = self._row(index)
         if row is None:
-            return (Run("›" if index == self.cursor else " ", "strong"), Run(" …", "pale"))
+            return (Run("›" if self.is_at_cursor(index) else " ", "strong"), Run(" …", "pale"))
         shown = [(_cut(column, row, cells), cells, column.align) for column, cells in self.shown_columns(width)]
-        return (Run("›" if index == self.cursor else " ", "strong"), self._mark_of(row), *_beside(shown))
+        return (Run("›" if self.is_at_cursor(index) else " ", "strong"), self._mark_of(row), *_beside(shown))
 
     def _place_of(self, key: Hashable) -> int | None:
         keys: Iterable[Hashable] = self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)

@@ -46,6 +46,7 @@ from analyze.side_by_side import SideBySide, set_beside
 from analyze.summaries import by_finding
 from analyze.tui.console_source import ConsoleSource
 from capture.errors import UsageProblem
+from capture.following import FollowedSession
 from capture.live import LiveSession
 from capture.recording.root import Root
 from replay.simulator import Simulator
@@ -287,11 +288,11 @@ class FakeSource:
         if problem := self.failing.get(str(question[0])):
             raise problem
 
-    def live_count(self) -> int:
-        return len(self.in_flight)
-
     def live(self) -> list[LiveSession]:
         return list(self.in_flight)
+
+    def follow(self, session_id: str) -> FollowedSession:
+        return FollowedSession(self.root, session_id, clock_s=lambda: (FIRST_AT + timedelta(seconds=14)).timestamp())
 
     def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
         self._note("annotate", tuple(session_ids), dict(tags), tuple(notes))
@@ -356,7 +357,13 @@ class FakeSource:
         }
         if order != NEWEST_FIRST and order[0] != BY_FINDING:
             name = field_name.get(order[0], order[0])
-            found.sort(key=lambda s: (getattr(s, name) is not None, getattr(s, name) or ""), reverse=order[1])
+
+            def value(session: SessionSummary) -> Any:
+                if name == "said":
+                    return " ".join([*map("=".join, session.tags.items()), *session.notes[-1:]])
+                return getattr(session, name)
+
+            found.sort(key=lambda s: (value(s) is not None, value(s) or ""), reverse=order[1])
         listed = ListedSessions([s.session_id for s in found], noted)
         return by_finding(listed, names or {}, descends=order[1]) if order[0] == BY_FINDING else listed
 
@@ -547,6 +554,7 @@ def make_live() -> Callable[..., LiveSession]:
             "age_s": 14.2,
             "target": "azure-eastus2",
             "bytes": 1_204_000,
+            "sent_bytes": 840_000,
             "lost_bytes": 0,
             "events": 611,
             "last_error": None,

@@ -57,3 +57,15 @@ def test_plural() -> None:
 @pytest.mark.parametrize(("level", "sign"), [(0.0, "▁"), (0.001, "▁"), (0.02, "▃"), (0.1, "▅"), (0.5, "▇"), (1.0, "█")])
 def test_levels_are_drawn_in_decibels(level: float, sign: str) -> None:
     assert figures.bar(level) == sign
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(14.9, "14 s"), (125, "2 min 05 s"), (3725, "1 h 02 min"), (7_200_000, "2,000 h 00 min")]
+)
+def test_an_age_is_written_as_it_is_said(seconds: float, words: str) -> None:
+    assert figures.age(seconds) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (41_400, "41 kB"), (1_250_000, "1.2 MB")])
+def test_bytes_have_a_unit(count: int, words: str) -> None:
+    assert figures.size(count) == words

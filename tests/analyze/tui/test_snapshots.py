@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,13 +16,17 @@ from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import Source
-from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS
+from capture.journal import JournalWriter
+from capture.recording.facts import Sender
+from tests.analyze.tui.conftest import CALL, HOSTILE, SAMPLE, TARGETS
+from tests.capture.test_live import SESSION_ID, Session
 
 Compare = Callable[..., bool]
 
 MAIN = {
     "sessions": (),
     "failures": ("f",),
+    "in_flight": ("up",),
 }
 """Screens and the keys that lead to them."""
 INSPECTING = {
@@ -48,6 +53,38 @@ OTHERS = {
 }
 
 
+APPEND = {"type": "input_audio_buffer.append", "audio": "AAAA" * 320}
+CALL_IN_FLIGHT: list[tuple[Sender, int, dict[str, object]]] = [
+    ("server", 4, {"type": "session.created", "session": {"id": "sess_D81pQ", "model": "gpt-realtime"}}),
+    ("client", 9, {"type": "session.update", "session": {"instructions": "Be brief."}}),
+    ("server", 21, {"type": "session.updated", "session": {"id": "sess_D81pQ", "model": "gpt-realtime"}}),
+    *(("client", 40 + 20 * number, APPEND) for number in range(38)),
+    ("server", 800, {"type": "input_audio_buffer.speech_started", "audio_start_ms": 780}),
+    *(("client", 820 + 20 * number, APPEND) for number in range(120)),
+    ("server", 3260, {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 3240}),
+    ("server", 3402, {"type": "input_audio_buffer.committed", "item_id": "item_1"}),
+    ("server", 3404, {"type": "conversation.item.added", "item": {"role": "user", "content": [{"text": HOSTILE}]}}),
+    ("server", 3406, {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
+    *(
+        (
+            "server",
+            3870 + 40 * number,
+            {"type": "response.output_audio.delta", "response_id": "resp_1", "delta": "AAAA" * 900},
+        )
+        for number in range(12)
+    ),
+    (
+        "server",
+        4360,
+        {
+            "type": "conversation.item.input_audio_transcription.failed",
+            "item_id": "item_1",
+            "error": {"type": "server_error", "message": "Input transcription failed for item 'item_1'."},
+        },
+    ),
+    *(("client", 3280 + 20 * number, APPEND) for number in range(60)),
+]
+"""A call as its journal holds it so far."""
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 
 
@@ -76,7 +113,7 @@ def after(*keys: str) -> Callable[[Pilot[None]], Any]:
 
 @pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("screen", ["sessions", "failures"])
+@pytest.mark.parametrize("screen", MAIN)
 def test_lists(
     snap_compare: Compare, source: Any, make_live: Any, screen: str, size: tuple[int, int], light: bool
 ) -> None:
@@ -84,6 +121,27 @@ def test_lists(
     source.listed[3] = replace(source.listed[3], tags={"cause": "network"}, notes=("heard an echo",))
     app = WiretapeApp(source, light=light)
     assert snap_compare(app, terminal_size=size, run_before=after(*MAIN[screen]))
+
+
+@pytest.fixture
+def call_in_flight(source: Any, make_live: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
+    """Give a source with a call in flight that a real writer records, under the same path on every machine."""
+    monkeypatch.chdir(tmp_path)
+    writer = JournalWriter(source.root.journal, tick_s=0.001)
+    call = Session(writer)
+    for sender, at_ms, event in CALL_IN_FLIGHT:
+        call.say(sender, json.dumps(event), at_ms)
+    call.catch_up()
+    source.in_flight = [make_live(1, session_id=SESSION_ID)]
+    yield source
+    writer.close()
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", SIZES)
+def test_follow(snap_compare: Compare, call_in_flight: Source, size: str, light: bool) -> None:
+    app = WiretapeApp(call_in_flight, light=light)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=after("up", "enter"))
 
 
 @pytest.mark.parametrize("screen", OTHERS)

@@ -49,7 +49,6 @@ def test_every_question_of_the_screens_is_answered(root: Root, failed_session: s
     assert source.unknown_failures() == []
     assert [row.session_id for row in source.sessions("finding:transcription*")] == [failed_session]
     assert source.runs() == []
-    assert source.live_count() == 0
     assert source.live() == []
     assert source.failures(("region",), filter="region:sw*").total.trials == 1
     assert [finding.session_id for finding in source.findings("region:sw*")] == []
@@ -86,6 +85,8 @@ def test_a_session_in_flight_grows_under_the_eyes(root: Root) -> None:
         call.catch_up()
         (grown,) = source.live()
         assert (grown.events, grown.last_error) == (2, "error: server_error overloaded Try again")
+        look = source.follow(grown.session_id).look()
+        assert [row["type"] for row in look.rows] == ["session.update", "error"]
     finally:
         writer.close()
     source.close()

@@ -146,7 +146,7 @@ async def test_sessions_in_flight_stand_above_the_list_as_they_grow(
         assert "14 s  611 events · 1.2 MB" in older
         source.in_flight = [make_live(1, events=640)]
         screen = sessions(app)
-        screen._look_at_live()
+        screen.look_at_live()
         await settle(pilot)
         assert "640 events" in shown(app)
         assert "◌ 1 live" in shown(app)
@@ -162,15 +162,15 @@ async def test_a_session_that_ended_brings_the_list_up_to_date(
         await settle(pilot)
         source.in_flight, source.listed = [], [newest, *source.listed]
         # The list was read a moment ago: it is left alone for a while.
-        sessions(app)._look_at_live()
+        sessions(app).look_at_live()
         await settle(pilot)
         assert "20 sessions" in shown(app)
         source.in_flight = [make_live(1)]
-        sessions(app)._look_at_live()
+        sessions(app).look_at_live()
         await settle(pilot)
         monkeypatch.setattr("analyze.tui.screens.sessions.REREAD_S", 0.0)
         source.in_flight = []
-        sessions(app)._look_at_live()
+        sessions(app).look_at_live()
         await settle(pilot)
         assert "21 sessions" in shown(app)
         assert ("reload",) in source.asked

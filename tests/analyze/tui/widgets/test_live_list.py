@@ -10,6 +10,7 @@ from analyze.tui.lines import plain, width_of
 from analyze.tui.widgets.live_list import SHOWN, LiveList, live_line
 
 Make = Callable[..., Any]
+Shown = Callable[[App[None]], str]
 
 
 class LiveApp(App[None]):
@@ -17,7 +18,7 @@ class LiveApp(App[None]):
         yield LiveList()
 
 
-async def test_the_newest_are_shown_and_the_others_counted(make_live: Make, shown: Callable[[App[None]], str]) -> None:
+async def test_the_newest_are_in_sight_and_the_others_are_scrolled_to(make_live: Make, shown: Shown) -> None:
     app = LiveApp()
     async with app.run_test(size=(100, 10)) as pilot:
         live = app.query_one(LiveList)
@@ -27,10 +28,16 @@ async def test_the_newest_are_shown_and_the_others_counted(make_live: Make, show
         lines = [line for line in shown(app).splitlines() if "◌" in line]
         assert len(lines) == SHOWN
         assert "09:31:24" in lines[0]
-        assert "and 26 more in flight" in lines[-1]
+        assert "›" not in shown(app)
+        live.focus()
+        live.is_pointing = True
+        await pilot.press("end")
+        await pilot.pause()
+        assert "› ◌  02-12 09:30:55" in shown(app)
         live.show([])
         await pilot.pause()
         assert live.size.height == 0
+        assert live.current is None
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,7 @@ async def test_the_newest_are_shown_and_the_others_counted(make_live: Make, show
         ({"state": "waiting", "is_left_behind": True}, "left behind: wiretape capture recover"),
         ({"lost_bytes": 1200}, "1,200 bytes lost"),
         ({"started_at": None, "age_s": None}, "20260212T093100-00000000"),
-        ({"bytes": 900}, "1 kB"),
+        ({"bytes": 900}, "900 B"),
     ],
 )
 def test_what_a_line_says(more: dict[str, object], words: str, make_live: Make) -> None:

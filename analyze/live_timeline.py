@@ -1,0 +1,127 @@
+"""The timeline of a session that goes on: rows come and grow, and the oldest make room; pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from analyze.answers import TimelineRow
+from analyze.event_columns import is_streaming
+from analyze.plain_text import shorten
+from analyze.timeline import TURN_EVENTS, StreamKey, end_streams
+from analyze.wording import SUMMARY_LENGTH, Event, delta_of, error_of, summary_of
+
+MOST_ROWS = 5000
+"""Kept of a session at most: an hour of talk, folded."""
+_LONGEST_WORDS = 1000
+"""Characters of a type or an error that are kept: whoever sends them may send any number."""
+
+
+class LiveRow(NamedTuple):
+    """One row of a session in flight."""
+
+    row: TimelineRow
+    """Without the length of its audio."""
+    wire_bytes: int
+    """Of its events' frames with their headers, as compressed."""
+
+
+class LiveTimeline:
+    """The newest rows of a session in flight."""
+
+    def __init__(self, *, fold: bool, most: int = MOST_ROWS) -> None:
+        """Fold runs of one streaming type, or give each event a row; keep `most` rows."""
+        self.rows: list[LiveRow] = []
+        """In the order of their first event."""
+        self.passed = 0
+        """Rows that were there before these."""
+        self._most = most
+        self._streams: dict[StreamKey, _Stream] | None = {} if fold else None
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take in the next rows of the events table; a column that is absent is NULL."""
+        changed: dict[int, _Stream] = {}
+        for event in map(event_of, rows):
+            stream = self._stream_of(event)
+            stream.add(event)
+            changed[stream.first.seq] = stream
+        for seq in sorted(changed):
+            self._put(seq, changed[seq])
+        if (over := len(self.rows) - self._most) > 0:
+            del self.rows[:over]
+            self.passed += over
+
+    def _stream_of(self, event: Event) -> _Stream:
+        if self._streams is None:
+            return _Stream(event)
+        key = (event.sender, event.kind, event.type, event.item_id, event.response_id)
+        if not is_streaming(event.kind, event.type):
+            end_streams(self._streams, key, is_cut=event.type in TURN_EVENTS)
+            return _Stream(event)
+        return self._streams.setdefault(key, _Stream(event))
+
+    def _put(self, seq: int, stream: _Stream) -> None:
+        at = bisect_left(self.rows, seq, key=lambda each: each.row.first_seq)
+        if at == len(self.rows):
+            self.rows.append(_live_row(stream))
+        elif self.rows[at].row.first_seq == seq:
+            self.rows[at] = _live_row(stream)
+        # Else it grew where nobody can see it any more.
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """Give a row of the events table as the timeline knows it."""
+    columns: dict[str, Any] = {name: row.get(name) for name in Event._fields}
+    return Event(**columns | {"last_seq": row["seq"], "events": 1, "offset_ms": row["offset_ns"] / 1e6})
+
+
+class _Stream:
+    """The events of one row, summed up as they come."""
+
+    __slots__ = ("_count", "_last_seq", "_letters", "_texts", "first", "wire_bytes")
+
+    def __init__(self, first: Event) -> None:
+        self.first = first
+        self.wire_bytes = 0
+        self._last_seq = first.seq
+        self._count = 0
+        self._texts: list[str | None] = []
+        """What the words of the row are made of: of a stream of hours, no more than these hold."""
+        self._letters = 0
+
+    def add(self, event: Event) -> None:
+        """Take in the next event."""
+        self._last_seq = event.last_seq
+        self._count += event.events
+        self.wire_bytes += event.wire_bytes or 0
+        if self._letters <= SUMMARY_LENGTH and (not self._texts or event.audio_track is None):
+            letters = len(delta_of(event.payload))
+            if letters or not self._texts:
+                self._texts.append(event.payload)
+                self._letters += letters
+
+    def row(self) -> TimelineRow:
+        """Give the row as it stands, without the length of its audio: that stands with blocks, which come when full."""
+        first = self.first
+        return TimelineRow(
+            first_seq=first.seq,
+            last_seq=self._last_seq,
+            offset_ms=first.offset_ms,
+            sender=first.sender,
+            kind=first.kind,
+            type=first.type,
+            count=self._count,
+            audio_ms=None,
+            error=error_of(first),
+            item_id=first.item_id,
+            response_id=first.response_id,
+            summary=summary_of(first, self._texts),
+        )
+
+
+def _live_row(stream: _Stream) -> LiveRow:
+    row = stream.row()
+    type_, error = (words and shorten(words, _LONGEST_WORDS) for words in (row.type, row.error))
+    return LiveRow(replace(row, type=type_, error=error), stream.wire_bytes)

@@ -1,0 +1,83 @@
+"""The first lines about a session in flight: how it stands, what went each way, the last thing that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from analyze.answers import SessionSummary
+from analyze.plain_text import shorten
+from analyze.tui.figures import counted, mark, size
+from analyze.tui.lines import Line, Run, fit, join, spread, text, wrap
+from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
+from analyze.tui.widgets.painted import Block
+
+if TYPE_CHECKING:
+    from capture.live import LiveSession
+
+
+ERROR_LINES = 3
+"""Lines that the last error takes at most."""
+
+
+class FollowHead(Block):
+    """What the journal tells of the session as a whole, and what became of it."""
+
+    def __init__(self) -> None:
+        super().__init__([()])
+        self.session: LiveSession | None = None
+        self._end: Line = ()
+
+    def show(self, session: LiveSession) -> None:
+        """Show how the session stands now."""
+        self.session = session
+        self.refresh(layout=True)
+
+    def show_end(self, end: Line) -> None:
+        """Say that there is no journal any more, and what is there instead."""
+        self._end = end
+        self.refresh(layout=True)
+
+    def lines_at(self, width: int) -> Sequence[Line]:
+        """Write the facts, the bytes, the last error, and the end."""
+        end = [fit((Run(" "), *self._end), width)] if self._end else []
+        if self.session is None:
+            return end or [()]
+        facts = _facts(self.session, width, self._end[0] if self._end else None)
+        return [facts, _bytes(self.session), *_error(self.session, width), *end]
+
+
+def _facts(session: LiveSession, width: int, over: Run | None) -> Line:
+    began = text(f"since {session.started_at:%m-%d %H:%M:%S} UTC") if session.started_at else ()
+    names = join([text(session.session_id, "strong"), text(session.target or ""), began])
+    left = (Run(" "), over or sign_of(session), Run(" "), *names)
+    right = join([() if over else state_of(session), text(counted(session.events, "event"))], " · ")
+    return spread(left, (Run(" "), *right, Run(" ")), width)
+
+
+def _error(session: LiveSession, width: int) -> list[Line]:
+    if not session.last_error:
+        return []
+    # Longer than what is shown would only be wrapped for nobody.
+    words = text(shorten(session.last_error, ERROR_LINES * width), "failed")
+    *shown, last = wrap((Run(" ▲ ", "failed"), *words), width, 3)[:ERROR_LINES]
+    return [*shown, fit(last, width)]
+
+
+def _bytes(session: LiveSession) -> Line:
+    sent = (Run("▸ ", "client"), *text(f"{size(session.sent_bytes)} sent", "muted"))
+    received = (Run("◂ ", "server"), *text(f"{size(session.bytes - session.sent_bytes)} received", "muted"))
+    return (Run("   "), *join([sent, received, lost_of(session)]))
+
+
+def sealed_line(summary: SessionSummary) -> Line:
+    """Say that there is a recording now, and how to get there."""
+    over = f" over and sealed: {summary.outcome}"
+    return (mark(summary.outcome), Run(over, "strong"), Run(" · enter opens the session", "live"))
+
+
+NOT_KEPT: Line = (Run("· ", "muted"), Run("over: its keep rule left no recording of it", "strong"))
+QUARANTINED: Line = (
+    Run("◐ ", "incomplete"),
+    Run("over, and could not be sealed: its journal is in journal/quarantine/; see wiretape capture recover", "strong"),
+)
