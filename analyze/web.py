@@ -14,6 +14,7 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 
+from analyze.web_page import headers, page
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.narration import print_line, tell
@@ -39,16 +40,26 @@ def serve(listen: str, recordings: Path | None) -> None:
     with _bound(listen) as bound:
         host, port = bound.getsockname()[:2]
 
-        class Quiet(Server):
+        class Local(Server):
             async def on_startup(self, app: web.Application) -> None:
                 """Print no banner: stdout is for the address."""
 
-        server = Quiet(command(recordings), host=_in_url(host), port=port, title="wiretape")
+            async def handle_index(self, request: web.Request) -> Any:
+                """Give our page in place of theirs, which names a foreign host."""
+                written = page(request.host, request.query.get("fontsize"))
+                return web.Response(text=written, content_type="text/html")
+
+        server = Local(command(recordings), host=_in_url(host), port=port, title="wiretape")
         guard = Guard(port, secrets.token_urlsafe(24))
+
+        async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
+            # A name that is refused stands in no header.
+            answer.headers.update(headers(request.host if request.host in guard.hosts else f"{_in_url(host)}:{port}"))
 
         async def made() -> Any:
             app = await server._make_app()
             app.middlewares.append(web.middleware(guard.handler(web)))
+            app.on_response_prepare.append(add_headers)
             return app
 
         print_line(f"http://{_in_url(host)}:{port}/?token={guard.token}")
@@ -72,12 +83,12 @@ class Guard:
 
     def __init__(self, port: int, token: str) -> None:
         self.token = token
-        self._hosts = {f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")}
+        self.hosts = {f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")}
 
     def refusal(self, headers: Any, token: str | None) -> str | None:
         """Say why a request is refused; None: it may come in."""
         host, origin = headers.get("Host", ""), headers.get("Origin")
-        if host not in self._hosts or (origin is not None and origin != f"http://{host}"):
+        if host not in self.hosts or (origin is not None and origin != f"http://{host}"):
             return "this page is for this machine only"
         known = token if token is not None else _cookie_in(headers.get("Cookie", ""))
         if not compare_digest(known.encode(), self.token.encode()):

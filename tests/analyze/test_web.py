@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 import sys
@@ -50,6 +51,40 @@ def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, refused.read().decode(), ""
+
+
+def asked(url: str, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+    """Give the bytes and the headers of an answer."""
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the address that was printed
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        return answer.read(), dict(answer.headers.items())
+
+
+def served_files() -> list[str]:
+    """Name all that lies in the folder that is served beside the page."""
+    import textual_serve.server
+
+    statics = Path(textual_serve.server.__file__).parent / "static"
+    return [path.relative_to(statics).as_posix() for path in sorted(statics.rglob("*")) if path.is_file()]
+
+
+@needs_the_extra
+def test_nothing_that_is_served_leads_to_another_host(address: str) -> None:
+    _, page, cookie = get(address)
+    origin = address.split("/?")[0]
+    linked = re.findall(r"/static/([^\"]+)", page)
+    files = served_files()
+    assert set(linked) <= set(files), "textual-serve has other files now"
+    own = origin.removeprefix("http:").encode()
+    for path in ("", *(f"static/{name}" for name in files)):
+        content, headers = asked(f"{origin}/{path}", {"Cookie": cookie})
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'"), path
+        assert content, path
+        if not path.endswith((".ttf", ".png")):
+            # The licence of xterm.js stands in comments, with addresses of its authors.
+            said = re.sub(rb"/\*.*?\*/", b"", content, flags=re.DOTALL) if path.endswith(".css") else content
+            foreign = [found for found in re.findall(rb"//[a-z0-9.:-]+\.[a-z]{2,}|//[0-9.:]+", said) if found != own]
+            assert foreign == [], path
 
 
 @needs_the_extra

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from analyze.tui.lines import Run, text
 from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.text_field import TextField
 
 
 class Destination(NamedTuple):
@@ -38,7 +39,7 @@ class ExportScreen(ModalScreen[Destination | None]):
         """Lay out the box."""
         with Vertical():
             yield Block([text("Write all rows of the answer to", "strong")])
-            yield Input("answer.csv", compact=True, select_on_focus=False)
+            yield TextField("answer.csv", compact=True, select_on_focus=False)
             yield Block(id="warning")
             keys = (Run("enter", "strong"), Run(" write · ", "muted"), Run("esc", "strong"), Run(" back", "muted"))
             yield Block([text("A name that ends in .csv, .json or .parquet.", "muted"), keys])
