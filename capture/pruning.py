@@ -20,6 +20,7 @@ import msgspec
 from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import forget_counts, is_locked
+from capture.narration import counted
 from capture.recording.manifest import load_manifest
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root, date_of
@@ -203,8 +204,8 @@ def summary(plan: PrunePlan) -> dict[str, Any]:
 def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
     """Say in sentences what went, or would go, and what was spared."""
     did, left = ("would remove", "would be") if dry_run else ("removed", "are")
-    counts = [_counted(len(plan.recordings), "recording"), _counted(len(plan.journals), "journal")]
-    counts += [_counted(len(plan.leftovers), "leftover")] if plan.leftovers else []
+    counts = [counted(len(plan.recordings), "recording"), counted(len(plan.journals), "journal")]
+    counts += [counted(len(plan.leftovers), "leftover")] if plan.leftovers else []
     lines = [f"{did} {', '.join(counts)}: {_scaled(plan.bytes)}; {_scaled(plan.bytes_left)} of recordings {left} left"]
     for why, spared in (
         ("failed or incomplete (--keep-failed)", plan.spared_failed),
@@ -213,12 +214,8 @@ def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
     ):
         if spared:
             named = ", ".join(spared[:_SHOWN_IDS]) + (" …" if len(spared) > _SHOWN_IDS else "")
-            lines.append(f"kept {_counted(len(spared), 'recording')}, {why}: {named}")
+            lines.append(f"kept {counted(len(spared), 'recording')}, {why}: {named}")
     return lines
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _scaled(size: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from capture.realtime.audio_formats import audio_field, decoded_bytes
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import is_in_conversation, parse_event
+from capture.realtime.events import is_in_conversation, object_of, parse_event
 from replay.id_map import IdIndex
 from replay.plan import APPEND, Message
 from replay.unanswered import ANSWERS, CANCEL, COMMIT, Awaited, Moment, Unanswered
@@ -226,7 +226,7 @@ class _Planner:
         cause = self._cause(kind, event, ids)
         if cause is not None:
             hard.add(cause)
-        if kind == "response.created" and is_in_conversation(_object(event, "response")):
+        if kind == "response.created" and is_in_conversation(object_of(event, "response")):
             soft |= set() if self._last_done is None else {self._last_done}
         if kind == "error" and cause is None:
             return self._unnamed_cause(), {self._last_sent}
@@ -240,9 +240,9 @@ class _Planner:
         if kind in ANSWERS:
             found = self._unanswered.answer(ANSWERS[kind], item_id=event.get("item_id"))
         elif kind == "error":
-            found = self._unanswered.culprit(_object(event, "error"))
+            found = self._unanswered.culprit(object_of(event, "error"))
         elif kind == "response.created":
-            return self._asker(_object(event, "response"))
+            return self._asker(object_of(event, "response"))
         elif kind == "input_audio_buffer.committed":
             found = self._unanswered.answer({COMMIT})
             # Server VAD tells of a turn's speech before; without that only the audio can have made it.
@@ -251,7 +251,7 @@ class _Planner:
         elif kind.startswith("input_audio_buffer."):
             return self._hearing(event)
         elif kind in ("conversation.item.added", "conversation.item.done") and not is_told_of:
-            found = self._unanswered.creation(_object(event, "item"))
+            found = self._unanswered.creation(object_of(event, "item"))
             if found is not None and ids:
                 self._items[found.number] = ids[0]
         return None if found is None else found.number
@@ -294,7 +294,7 @@ class _Planner:
         elif kind == "input_audio_buffer.committed" and self._answers_turns():
             self._turns_due.append(sent.number)
         elif kind == "response.done":
-            response = _object(event, "response")
+            response = object_of(event, "response")
             self._note_cancellation(response, sent)
             if is_in_conversation(response):
                 self._last_done = sent.number
@@ -348,13 +348,8 @@ def ids_of(event: Json) -> list[str]:
     """List the item and the response that an event is about."""
     found = (
         event.get("item_id"),
-        _object(event, "item").get("id"),
+        object_of(event, "item").get("id"),
         event.get("response_id"),
-        _object(event, "response").get("id"),
+        object_of(event, "response").get("id"),
     )
     return list(dict.fromkeys(name for name in found if isinstance(name, str)))
-
-
-def _object(event: Json, name: str) -> Json:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}
