@@ -18,7 +18,7 @@ from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
 from capture.narration import counted
 from capture.recording.reader import RecordedMessage, Recording
-from replay.server_plan import make_server_plan
+from replay.server_planning import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
 from replay.simulator.endpoint.listening import listen as listen_for_clients
 
