@@ -16,6 +16,7 @@ from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
 from capture.keeping import OUTSIDE_WINDOW
+from capture.narration import counted
 
 ROWS_SHOWN = 5
 """Rows of evidence that are enough to believe it."""
@@ -174,7 +175,7 @@ def _say_without_findings(detail: SessionDetail) -> str:
     summary = detail.summary
     if summary.outcome == "failed":
         return f"Failed, and no message says why: {visible(summary.first_error or 'no failure was told')}."
-    counts = [f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"]
+    counts = [counted(summary.turns, "turn")]
     answers = sum(turn.response_status == "completed" for turn in detail.turns)
     transcripts = sum(turn.transcription == "completed" for turn in detail.turns)
     counts += [f"{answers} answered"] * bool(answers) + [f"{transcripts} transcribed"] * bool(transcripts)

@@ -11,7 +11,7 @@ import typer
 
 from capture import housekeeping, import_command
 from capture.housekeeping import AsJson, Recordings
-from capture.narration import console, print_json, print_line, tell
+from capture.narration import console, counted, print_json, print_line, tell
 
 if TYPE_CHECKING:
     from capture.call import CallPlan, CallProgress, CallResult
@@ -188,8 +188,7 @@ def _print_call(result: CallResult, *, as_json: bool) -> None:
     for note in result.notes:
         tell(f"note: {note}")
     first_error = f" · {sealed.first_error}" if sealed.first_error else ""
-    turns = "1 turn" if sealed.turns == 1 else f"{sealed.turns} turns"
-    tell(f"{sealed.outcome} · {turns} · {sealed.duration_ms / 1000:.1f} s{first_error}")
+    tell(f"{sealed.outcome} · {counted(sealed.turns, 'turn')} · {sealed.duration_ms / 1000:.1f} s{first_error}")
     print_line(sealed.session_id)
 
 

@@ -25,6 +25,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
+def counted(number: int, thing: str) -> str:
+    """Write a number of things: `1 session`, `1,204 sessions`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def tell(text: str) -> None:
     """Say something on stderr."""
     # Endpoints are quoted here: what they say must not steer the terminal.

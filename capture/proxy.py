@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
+from capture.narration import counted
 from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.policy import RecordingPolicy, RelayLimits
 from capture.recorder import Recorder
@@ -48,7 +49,9 @@ class _Service:
         self.server.close()
         live = self.relay.live_sessions
         if live and limit_s:
-            _log.info("draining: %s live, up to %g s; another signal closes them at once", _sessions(live), limit_s)
+            _log.info(
+                "draining: %s live, up to %g s; another signal closes them at once", counted(live, "session"), limit_s
+            )
         async with asyncio.TaskGroup() as waits:
             drained = waits.create_task(self.relay.drain(), name="wiretape drain")
             hurried = waits.create_task(signals.second(), name="wiretape second signal")
@@ -56,7 +59,7 @@ class _Service:
             drained.cancel()
             hurried.cancel()
         if live := self.relay.live_sessions:
-            _log.info("closing %s", _sessions(live))
+            _log.info("closing %s", counted(live, "session"))
 
 
 @asynccontextmanager
@@ -218,16 +221,18 @@ def _origin(server: asyncio.Server, *, is_tls: bool) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _sessions(count: int) -> str:
-    return "1 session" if count == 1 else f"{count} sessions"
-
-
 def _report(done: Future[SealedSession]) -> None:
     error = done.exception()
     if error is not None:
         _log.warning("%s", error)
         return
     sealed = done.result()
-    turns = "1 turn" if sealed.turns == 1 else f"{sealed.turns} turns"
     seconds = sealed.duration_ms / 1000
-    _log.info("%s %s · %s · %.1f s%s", sealed.session_id, sealed.outcome, turns, seconds, _KEPT_AS[sealed.kept])
+    _log.info(
+        "%s %s · %s · %.1f s%s",
+        sealed.session_id,
+        sealed.outcome,
+        counted(sealed.turns, "turn"),
+        seconds,
+        _KEPT_AS[sealed.kept],
+    )

@@ -21,22 +21,12 @@ from capture.event_loop import choose_loop, spare_the_loop
 from capture.journal.spooled import open_journals
 from capture.narration import narrate, print_line
 from capture.open_files import raise_open_files_limit
+from capture.own_program import own_program
 from capture.policy import RecordingPolicy
 from capture.proxy import CLIENT_TOKEN_VARIABLE, check_serving, run_proxy
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
-
-_HOME = str(Path(__file__).parents[1])
-# The package that this process runs, wherever that came from; all else is found as usual.
-_PROGRAM = f"""
-import sys
-sys.path.insert(0, {_HOME!r})
-import capture
-sys.path.append(sys.path.pop(0))
-from capture.proxy_program import main
-main(int(sys.argv[1]))
-"""
 
 
 @dataclass(frozen=True)
@@ -69,8 +59,8 @@ def become_proxy(options: ProxyOptions) -> None:
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     sys.stdout.flush()
     with suppress(OSError):
-        # `-P`: the folder that the proxy runs in may hold a module that is called as one of ours.
-        command = [sys.executable, *flags, "-P", "-c", _PROGRAM, str(reading), *sys.argv]
+        program = own_program(__name__, "main(int(sys.argv[1]))")
+        command = [sys.executable, *flags, *program, str(reading), *sys.argv]
         os.execv(sys.executable, command)  # noqa: S606 - a list of arguments, and no shell
     os.close(reading)
     serve(options)

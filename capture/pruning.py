@@ -20,9 +20,10 @@ import msgspec
 from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import forget_counts, is_locked
-from capture.recording.manifest import load_manifest
+from capture.narration import counted
+from capture.recording.manifest import compacted_dates, load_manifest
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root, date_of
+from capture.recording.root import ID_PATTERN, Root, date_of, started_at_by
 from capture.recording.schema import TABLES
 from capture.recording.sweeping import unnamed_files
 
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 JOURNALS_OLDER_THAN = timedelta(days=7)
 """Maximum age of journals in quarantine and of abandoned ones: secrets inside messages still stand in them."""
 
-_SESSION_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")
+_SESSION_ID = re.compile(ID_PATTERN)
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _AGE_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -120,7 +121,8 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
     compacted = _compacted_bytes(root, ids)
     for session_id in ids:
-        is_too_old = rule.older_than is not None and _started_at(session_id) < at - rule.older_than
+        started_at = started_at_by(session_id)
+        is_too_old = rule.older_than is not None and started_at is not None and started_at < at - rule.older_than
         if not is_too_old and (rule.max_bytes is None or plan.bytes_left <= rule.max_bytes):
             continue
         if root.journal_of(session_id).exists():
@@ -151,7 +153,7 @@ def prune(plan: PrunePlan) -> None:
     work: list[tuple[Callable[[Root, str, list[str]], object], str, list[str]]]
     work = [(drop_leftovers, date, ids) for date, ids in _by_date(plan.leftovers)]
     # Files that compaction replaced are of no use to our readers, and go before any recording does.
-    work += [(partial(drop_leftovers, grace_s=0), date, []) for date in _compacted_dates(plan.root)]
+    work += [(partial(drop_leftovers, grace_s=0), date, []) for date in compacted_dates(plan.root)]
     work += [(drop_sessions, date, ids) for date, ids in _by_date(plan.recordings)]
     for drop, date, session_ids in work:
         try:
@@ -203,8 +205,8 @@ def summary(plan: PrunePlan) -> dict[str, Any]:
 def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
     """Say in sentences what went, or would go, and what was spared."""
     did, left = ("would remove", "would be") if dry_run else ("removed", "are")
-    counts = [_counted(len(plan.recordings), "recording"), _counted(len(plan.journals), "journal")]
-    counts += [_counted(len(plan.leftovers), "leftover")] if plan.leftovers else []
+    counts = [counted(len(plan.recordings), "recording"), counted(len(plan.journals), "journal")]
+    counts += [counted(len(plan.leftovers), "leftover")] if plan.leftovers else []
     lines = [f"{did} {', '.join(counts)}: {_scaled(plan.bytes)}; {_scaled(plan.bytes_left)} of recordings {left} left"]
     for why, spared in (
         ("failed or incomplete (--keep-failed)", plan.spared_failed),
@@ -213,12 +215,8 @@ def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
     ):
         if spared:
             named = ", ".join(spared[:_SHOWN_IDS]) + (" …" if len(spared) > _SHOWN_IDS else "")
-            lines.append(f"kept {_counted(len(spared), 'recording')}, {why}: {named}")
+            lines.append(f"kept {counted(len(spared), 'recording')}, {why}: {named}")
     return lines
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _scaled(size: int) -> str:
@@ -290,13 +288,9 @@ def _ids_in_runs(root: Root) -> set[str]:
     return ids
 
 
-def _compacted_dates(root: Root) -> list[str]:
-    return sorted(path.stem.removeprefix("date=") for path in root.manifests.glob("date=*.json"))
-
-
 def _superfluous(root: Root) -> Iterator[Path]:
     """List the files that compaction replaced, and those that a crash of it left: none holds a recording."""
-    for date in _compacted_dates(root):
+    for date in compacted_dates(root):
         manifest = load_manifest(root, date)
         if manifest is not None:
             replaced = manifest.replaced.files if manifest.replaced else ()
@@ -317,13 +311,6 @@ def _compacted_bytes(root: Root, ids: list[str]) -> dict[str, int]:
 def _has_own_file(root: Root, session_id: str) -> bool:
     # An id out of a file that several share may be anything, a path too.
     return bool(_SESSION_ID.fullmatch(session_id)) and root.table_file("sessions", session_id).exists()
-
-
-def _started_at(session_id: str) -> datetime:
-    try:
-        return datetime.strptime(session_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return datetime.max.replace(tzinfo=UTC)
 
 
 def _parquet_files(root: Root, table: str) -> Iterator[Path]:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from capture.journal import is_locked, sweep_orphans
 from capture.private_files import is_unfinished
-from capture.recording.root import Root
+from capture.recording.root import ID_PATTERN, Root
 from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
 
 RECOVERED, NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 0, 1, 3
 
 _log = logging.getLogger(__name__)
-_HALF_TABLE = re.compile(r"\.(\d{8}T\d{6}-[0-9a-f]{8})\.parquet\.tmp")
+_HALF_TABLE = re.compile(rf"\.({ID_PATTERN})\.parquet\.tmp")
 # A file that is being made has its lock, or its journal, within an instant of its birth.
 _ABANDONED_AFTER_S = 60
 

@@ -22,21 +22,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from capture.own_program import own_program
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, leftover_journals, seal
 
 _log = logging.getLogger(__name__)
 
-_HOME = str(Path(__file__).parents[1])
-# The package that this process runs, wherever that came from; all else is found as usual.
-_PROGRAM = f"""
-import sys
-sys.path.insert(0, {_HOME!r})
-import capture
-sys.path.append(sys.path.pop(0))
-from capture.sealer_process import work
-work(sys.argv[1])
-"""
 _READY = b"ready\n"
 _NICENESS = 10
 
@@ -134,7 +125,7 @@ class SealerProcess(Sealer):
     def _start(self) -> subprocess.Popen[bytes]:
         # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, str(self._root.path)],
+            [sys.executable, *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

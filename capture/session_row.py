@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from capture.realtime.events import EventHeader, parse_event
 from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
+from capture.recording.root import started_at_by
 from capture.recording.schema import FORMAT_VERSION
 from capture.turn_latencies import TurnLatencies
 
@@ -245,11 +245,8 @@ def _not_honoured(told: ConfigurationTracker) -> list[str] | None:
 
 def _start_by_id(session_id: str) -> int:
     # The best that is known where the journal lost its first record.
-    try:
-        started_at = datetime.strptime(session_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return 0
-    return int(started_at.timestamp()) * 1_000_000
+    started_at = started_at_by(session_id)
+    return 0 if started_at is None else int(started_at.timestamp()) * 1_000_000
 
 
 def _gap_row(gap: Gap) -> Row:

@@ -44,9 +44,4 @@ class Finished:
     """`completed` (all was sent, nothing is owed), or what ended it early."""
 
 
-def counted(number: int, thing: str) -> str:
-    """Write a number of things: `1 response`, `2 responses`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 Action = Send | WaitUntil | Diverged | Finished

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from capture.narration import counted
 from replay.plan import Plan
 from replay.source import Source
 
@@ -95,8 +96,7 @@ class Cost:
     @property
     def size_in_words(self) -> str:
         """Say how much it is, without the tokens: `6 sessions, 0.3 minutes of audio`."""
-        sessions = f"{self.sessions:,} session{'' if self.sessions == 1 else 's'}"
-        return f"{sessions}, {round(self.sent_minutes, 2):,g} minutes of audio"
+        return f"{counted(self.sessions, 'session')}, {round(self.sent_minutes, 2):,g} minutes of audio"
 
     def as_json(self) -> dict[str, Any]:
         """Give it as it is printed."""

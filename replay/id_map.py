@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from capture.realtime.events import is_in_conversation
+from capture.realtime.events import is_in_conversation, object_of
 
 Json = dict[str, Any]
 
@@ -41,13 +41,13 @@ class IdIndex:
         event_type = event.get("type")
         if sender == "client":
             if event_type == "conversation.item.create":
-                self._choose(_object(event, "item"))
+                self._choose(object_of(event, "item"))
         elif event_type == "input_audio_buffer.committed":
             self._add("item", "user audio", event.get("item_id"))
         elif event_type in _ADDED:
-            self._add_item(_object(event, "item"))
+            self._add_item(object_of(event, "item"))
         elif event_type == "response.created":
-            response = _object(event, "response")
+            response = object_of(event, "response")
             self._add("response", "default" if is_in_conversation(response) else "out of band", response.get("id"))
 
     def _choose(self, item: Json) -> None:
@@ -92,8 +92,3 @@ class IdMap:
         """Say in words what a recorded id belongs to: `user audio 2 (item_x)`."""
         key = self._recorded.keys.get(recorded_id)
         return recorded_id if key is None else f"{key.kind} {key.role} #{key.ordinal + 1} ({recorded_id})"
-
-
-def _object(event: Json, name: str) -> Json:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}

@@ -12,7 +12,7 @@ from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
 from replay.statistics import CONFIDENCE, exact_upper_bound
-from replay.wording import name_axis, say_no_baseline, say_not_reproduced, shared, symptom
+from replay.wording import joined, name_axis, say_it_takes, say_no_baseline, say_not_reproduced, shared, symptom
 
 AdaptivePattern = Literal[
     "one_axis",
@@ -25,7 +25,6 @@ AdaptivePattern = Literal[
     "not_reproduced",
     "no_baseline",
 ]
-_ALL_OF = {2: "both", 3: "all three", 4: "all four"}
 
 
 def find_pattern(reading: Reading) -> AdaptivePattern:
@@ -109,23 +108,21 @@ def _phrase(axis: str, value: str) -> str:
 def _one_axis(reading: Reading) -> str:
     [guilty] = _implicated(reading)
     helping = [c for c in guilty.comparisons if c.decision == "implicated"]
-    changed = _join([phrase(c) for c in helping])
+    changed = joined([phrase(c) for c in helping])
     if all(not c.cell.failed for c in helping):
         return f"it is the {name_axis(guilty, reading.baseline)}. It passes {changed}."
-    lowered = _join([f"{c.against} to {c.cell.ratio} {phrase(c)}" for c in helping])
+    lowered = joined([f"{c.against} to {c.cell.ratio} {phrase(c)}" for c in helping])
     return f"it is the {name_axis(guilty, reading.baseline)}, which lowers the rate from {lowered}."
 
 
 def _combination(reading: Reading) -> str:
     needed = [decision for decision in _implicated(reading) if _clears(reading, decision)]
-    names = [f"the {name_axis(decision, reading.baseline)}" for decision in needed]
-    alone = f"Neither {' nor '.join(names)}" if len(names) == 2 else f"None of {_join(names)}"
-    return f"it takes {_ALL_OF.get(len(needed), f'all {len(needed)}')}. {alone} alone explains it."
+    return say_it_takes([f"the {name_axis(decision, reading.baseline)}" for decision in needed])
 
 
 def _several_causes(reading: Reading) -> str:
     names = [f"the {name_axis(decision, reading.baseline)}" for decision in _implicated(reading)]
-    return f"{_join(names)} each have a part in it, and none alone clears it: there is more than one cause."
+    return f"{joined(names)} each have a part in it, and none alone clears it: there is more than one cause."
 
 
 def _two_causes(reading: Reading) -> str:
@@ -159,7 +156,7 @@ def _ruled_out(pattern: AdaptivePattern, reading: Reading) -> str:
     names = [f"the {name_axis(d, reading.baseline)}" for d in reading.singles if d.decision == "ruled_out"]
     if not names or pattern in ("not_in_these_axes", "two_causes"):
         return ""
-    return f" Ruled out: {_join(names)}."
+    return f" Ruled out: {joined(names)}."
 
 
 def _still_open(reading: Reading) -> str:
@@ -168,7 +165,7 @@ def _still_open(reading: Reading) -> str:
         reasons = list(dict.fromkeys(c.reason for c in decision.comparisons if c.reason))
         if decision.decision == "open":
             found.append(f"the {name_axis(decision, reading.baseline)} ({'; '.join(reasons) or 'undecided'})")
-    return f" Open: {_join(found)}." if found else ""
+    return f" Open: {joined(found)}." if found else ""
 
 
 def _bound(reading: Reading) -> str:
@@ -207,7 +204,3 @@ def _all_at_once(arms: Sequence[ArmDecision]) -> list[ArmDecision]:
 def _clock(session_id: str) -> str:
     found = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)-", session_id)
     return "{}-{}-{} {}:{}:{} UTC".format(*found.groups()) if found else "an unknown time"
-
-
-def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from replay.actions import Diverged, counted
+from capture.narration import counted
+from replay.actions import Diverged
 from replay.anchors import Anchor, Answer, Answers, onset_ns
 from replay.plan import APPEND, Step
 

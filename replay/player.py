@@ -12,8 +12,9 @@ import json
 import math
 from typing import Any
 
+from capture.narration import counted
 from capture.realtime.events import parse_event
-from replay.actions import Action, Diverged, Finished, Send, WaitUntil, counted
+from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.composing import compose
 from replay.followed import Followed
 from replay.microphone import Microphone

@@ -10,7 +10,7 @@ from capture.arguments import parse_redactions
 from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
-from capture.narration import tell
+from capture.narration import counted, tell
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
@@ -75,7 +75,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     total = run.finished_trials + len(jobs)
     tell(
         f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
-        f" {_count(len(run.cells), 'cell')} x {_count(run.trials, 'trial')}, {run.concurrency} at a time;"
+        f" {counted(len(run.cells), 'cell')} x {counted(run.trials, 'trial')}, {run.concurrency} at a time;"
         f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
     )
     # One that was killed after its last trial has only to be marked done.
@@ -142,7 +142,3 @@ def _play(planned: Planned, total: int, root: Root, request: RunRequest, redact:
         tell(f"interrupted: {run.finished_trials} of {total} trials were done and are kept in run {run.run_id}")
         return False
     return True
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -16,8 +16,9 @@ from websockets.http11 import Request, Response
 
 from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
+from capture.narration import counted
 from capture.recording.reader import RecordedMessage, Recording
-from replay.server_plan import make_server_plan
+from replay.server_planning import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
 from replay.simulator.endpoint.listening import listen as listen_for_clients
 
@@ -176,7 +177,7 @@ class _Client:
     def _tell_end(self, passed_s: float) -> None:
         how = "ended as recorded" if self._side.has_ended else f"closed with {self._connection.close_code}"
         total = self._side.sent + self._side.to_send
-        divergences = f"{self._divergences} divergence{'' if self._divergences == 1 else 's'}"
+        divergences = counted(self._divergences, "divergence")
         self._tell(
             f"{self._name}: {how} after {passed_s:.1f} s; {self._side.sent}/{total} messages sent, {divergences}"
         )

@@ -13,6 +13,7 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
+from capture.narration import counted
 from capture.realtime.configuration import ConfigurationTracker
 from capture.realtime.events import parse_event
 from replay.counterparts import Counterparts, differing_settings
@@ -143,7 +144,7 @@ class ServerSide:
         named = "; ".join(m.name for m in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         waited = f", which waited for {named}{more}" if missing and left else ""
-        count = f"{left} message{'' if left == 1 else 's'} still to be sent"
+        count = f"{counted(left, 'message')} still to be sent"
         ended = f"; the recorded server {_ending(end)}" if end else ""
         return [Diverged("closed_early", f"the client is gone, with {count}{waited}{ended}")]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from capture.keeping import OUTSIDE_WINDOW
+from capture.realtime.events import object_of
 from replay.id_map import IdIndex
 from replay.rewrite import strings
 
@@ -44,7 +45,7 @@ class WindowScope:
 
     def note_create(self, event: Json) -> None:
         """Take in a pinned item that the replay creates again: the endpoint's answer to it is another's too."""
-        item = _object(event, "item")
+        item = object_of(event, "item")
         if event.get("type") == "conversation.item.create" and "id" not in item:
             self._creates.append(_shape(item))
 
@@ -66,7 +67,7 @@ class WindowScope:
     def _answers_create(self, event: Json) -> bool:
         if event.get("type") not in _ITEM_ADDED:
             return False
-        shape = _shape(_object(event, "item"))
+        shape = _shape(object_of(event, "item"))
         if shape not in self._creates:
             return False
         self._creates.remove(shape)
@@ -82,8 +83,8 @@ def _subjects(event: Json) -> Iterator[str]:
     found = (
         event.get("response_id"),
         event.get("item_id"),
-        _object(event, "response").get("id"),
-        _object(event, "item").get("id"),
+        object_of(event, "response").get("id"),
+        object_of(event, "item").get("id"),
     )
     return (text for text in found if isinstance(text, str))
 
@@ -91,8 +92,8 @@ def _subjects(event: Json) -> Iterator[str]:
 def _brought(event: Json) -> Iterator[str]:
     """Give the ids of everything that an event tells of: responses, items, calls."""
     yield from _subjects(event)
-    output = _object(event, "response").get("output")
-    for item in (_object(event, "item"), *(output if isinstance(output, list) else ())):
+    output = object_of(event, "response").get("output")
+    for item in (object_of(event, "item"), *(output if isinstance(output, list) else ())):
         if isinstance(item, dict):
             yield from (text for text in (item.get("id"), item.get("call_id")) if isinstance(text, str))
 
@@ -102,8 +103,3 @@ def _shape(item: Json) -> object:
     content = item.get("content")
     parts = [part.get("type") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     return (item.get("type"), item.get("role"), item.get("call_id"), parts)
-
-
-def _object(event: Json, name: str) -> Json:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
@@ -37,7 +38,7 @@ def place(cell: CellResult, axes: Sequence[Axis]) -> str:
         if axis.axis == TARGET_AXIS:
             continue
         settings.append(_in_words(axis.axis, cell.values.get(axis.axis, "")))
-    return f"at {cell.target}" + (f" with {_join(settings)}" if settings else "")
+    return f"at {cell.target}" + (f" with {joined(settings)}" if settings else "")
 
 
 def _in_words(axis: str, value: str) -> str:
@@ -65,7 +66,7 @@ def say_not_reproduced(
 ) -> str:
     """Say that the failure did not come again, and which rates that leaves possible."""
     bound = exact_upper_bound(0, baseline.trials)
-    trials = _count(baseline.trials, "trial")
+    trials = counted(baseline.trials, "trial")
     excludes = "excludes" if baseline.trials == 1 else "exclude"
     said = (
         f"Not reproduced: with {subject} the recorded failure did not come again {place(baseline, axes)},"
@@ -73,7 +74,7 @@ def say_not_reproduced(
     )
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
     if elsewhere:
-        return f"{said} It did come {_join(elsewhere)}: run again with that target first."
+        return f"{said} It did come {joined(elsewhere)}: run again with that target first."
     return f"{said} More trials or another time of day may show it."
 
 
@@ -90,7 +91,7 @@ def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> s
     broken = [f"{cell.not_counted} {place(cell, axes)}" for cell in cells if cell.not_counted]
     total = sum(cell.trials + cell.not_counted for cell in cells)
     if broken:
-        return f"{said}; of {_count(total, 'replay')} these did not end well: {_join(broken)}."
+        return f"{said}; of {counted(total, 'replay')} these did not end well: {joined(broken)}."
     none = "the replay did not fail" if total == 1 else f"none of {total} replays failed"
     return (
         f"{said}; {none} either. What no message tells of, such as audio that stalls, is no failure:"
@@ -104,7 +105,7 @@ def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str
     said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}"
     cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
     if cleared:
-        said += f" Ruled out: {_join(cleared)}."
+        said += f" Ruled out: {joined(cleared)}."
     return said + _say_open(decisions, baseline)
 
 
@@ -112,12 +113,17 @@ def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> 
     """Conclude that the failure needs several things at once."""
     needed = [decision for decision in decisions if decision.decision == "implicated"]
     names = [_with_region(decision, baseline) for decision in needed]
-    alone = f"Neither {' nor '.join(names)}" if len(names) == 2 else f"None of {_join(names)}"
-    said = f"it takes {_ALL_OF.get(len(needed), f'all {len(needed)}')}. {alone} alone explains it."
+    said = say_it_takes(names)
     partly = [d for d in needed if not _clears(d)]
     if partly:
         said += " " + " ".join(_effect(decision) for decision in partly)
     return said + _say_open(decisions, baseline)
+
+
+def say_it_takes(names: Sequence[str]) -> str:
+    """Conclude that it takes all of several things, two or more."""
+    alone = f"Neither {' nor '.join(names)}" if len(names) == 2 else f"None of {joined(names)}"
+    return f"it takes {_ALL_OF.get(len(names), f'all {len(names)}')}. {alone} alone explains it."
 
 
 def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
@@ -136,7 +142,7 @@ def shared(axes: Iterable[str]) -> str:
 def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude nothing, and say what is missing."""
     cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
-    ruled_out = f" Ruled out: {_join(cleared)}." if cleared else ""
+    ruled_out = f" Ruled out: {joined(cleared)}." if cleared else ""
     return f"that decides nothing yet.{ruled_out}{_say_open(decisions, baseline)}"
 
 
@@ -157,14 +163,14 @@ def say_elsewhere(
     odd = [
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]
-    return said + (f" With more than one thing changed it still fails {_join(odd)}." if odd and passing else "")
+    return said + (f" With more than one thing changed it still fails {joined(odd)}." if odd and passing else "")
 
 
 def say_not_tested(topics: Sequence[str]) -> str:
     """List what the run leaves open by its design."""
     if not topics:
         return ""
-    listed = _join(list(topics))
+    listed = joined(list(topics))
     return f" {listed[0].upper()}{listed[1:]} {'was' if len(topics) == 1 else 'were'} not tested."
 
 
@@ -208,10 +214,10 @@ def _clears(decision: AxisDecision) -> bool:
 def _effect(decision: AxisDecision) -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
     is_audio = decision.axis == AUDIO_AXIS
-    values = _join([audio_in_words(c.value) if is_audio else c.value for c in helping])
+    values = joined([audio_in_words(c.value) if is_audio else c.value for c in helping])
     if _clears(decision):
         return f"Changing it to {values} clears the failure."
-    return f"Changing the {decision.label} to {values} lowers the rate to {_join([c.cell.ratio for c in helping])}."
+    return f"Changing the {decision.label} to {values} lowers the rate to {joined([c.cell.ratio for c in helping])}."
 
 
 def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
@@ -236,14 +242,11 @@ def _differences(baseline: CellResult, cell: CellResult) -> set[str]:
     return {axis for axis, value in cell.values.items() if baseline.values.get(axis) != value}
 
 
-def _join(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Write a list as people do: `a, b and c`."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _count_in_words(count: int, noun: str) -> str:
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
     return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

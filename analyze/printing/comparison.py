@@ -14,6 +14,7 @@ from analyze.answers import DiffRow, LatencyDelta, PathChange, SessionDiff, Sess
 from analyze.plain_text import shorten, visible
 from analyze.printing.page import cell, heading, mark, milliseconds, table
 from analyze.printing.session import event_words
+from capture.narration import counted
 
 STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 VALUE_LENGTH = 120
@@ -127,7 +128,7 @@ def _equal_words(rows: Sequence[DiffRow]) -> str:
     events = sum(row.left.count for row in rows if row.left)
     names = [row.left.type or row.left.kind for row in rows if row.left]
     ends = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-    return f"{events:,} event{'' if events == 1 else 's'} alike: {visible(ends)}"
+    return f"{counted(events, 'event')} alike: {visible(ends)}"
 
 
 def _changed_cells(row: DiffRow) -> Iterator[tuple[Text | str, ...]]:

@@ -19,6 +19,7 @@ from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
 from analyze.totals import unexplained
 from analyze.waterfall import steps_of
+from capture.narration import counted
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}
@@ -99,8 +100,8 @@ def session_title(detail: SessionDetail) -> Text:
     summary = detail.summary
     title = mark(summary.outcome)
     title.append(f" {summary.session_id}", style="bold")
-    turns = f"{summary.turns} turn{'' if summary.turns == 1 else 's'}"
-    title.append(f"  {summary.outcome} · {summary.role} · {seconds(summary.duration_ms) or '?'} s · {turns}")
+    length, turns = f"{seconds(summary.duration_ms) or '?'} s", counted(summary.turns, "turn")
+    title.append(f"  {summary.outcome} · {summary.role} · {length} · {turns}")
     return title
 
 

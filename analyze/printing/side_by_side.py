@@ -24,6 +24,7 @@ from analyze.side_by_side import (
     outcomes,
     turn_latencies,
 )
+from capture.narration import counted
 
 _COLUMN_LENGTH = 40
 
@@ -113,7 +114,7 @@ def _events_table(rows: Sequence[AlignedRow], *, every: bool) -> Table:
         if not differs and not every:
             blank = [""] * (len(sessions) + 1)
             count = sum(_events(row) for row in found)
-            made.add_row(*blank, Text(f"= {count:,} event{'' if count == 1 else 's'} alike", style="dim"))
+            made.add_row(*blank, Text(f"= {counted(count, 'event')} alike", style="dim"))
             continue
         for row in found:
             _add_event(made, row)

@@ -18,7 +18,7 @@ from capture.importers.jsonl import read_jsonl
 from capture.importers.recording import ImportedTimes, write_session
 from capture.importers.source import SourceSession, Unreadable
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root
+from capture.recording.root import Root, session_id_at
 from capture.sealing import SealedSession
 
 DIGEST_TAG, FILE_TAG = "import.digest", "import.file"
@@ -179,7 +179,7 @@ def _session_id(started_ns: int | None, suffix: str) -> str:
     at = datetime.now(UTC)
     if started_ns is not None and started_ns >= 0:
         at = _EPOCH + timedelta(seconds=started_ns // 10**9)
-    return f"{at:%Y%m%dT%H%M%S}-{suffix}"
+    return session_id_at(at, suffix)
 
 
 def _looks_like_har(path: Path, text: Buffer, start: int) -> bool:

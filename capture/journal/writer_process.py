@@ -25,19 +25,10 @@ from capture.errors import describe_fault
 from capture.journal.drain import READ_BYTES, Drain
 from capture.journal.spool import Spool, left_spools, open_spool
 from capture.journal.writer import JournalWriter
+from capture.own_program import own_program
 
 _log = logging.getLogger(__name__)
 
-_HOME = str(Path(__file__).parents[2])
-# The package that this process runs, wherever that came from; all else is found as usual.
-_PROGRAM = f"""
-import sys
-sys.path.insert(0, {_HOME!r})
-import capture
-sys.path.append(sys.path.pop(0))
-from capture.journal.writer_process import work
-work(sys.argv[1], sys.argv[2])
-"""
 _NICENESS = 5
 _TICK_S, _BUSY_TICK_S = 0.05, 0.005
 _BUSY_BYTES = 64 << 10
@@ -116,9 +107,8 @@ class WriterProcess:
             _input(self._process).close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, *self._arguments],
+            [sys.executable, *own_program(__name__, "work(*sys.argv[1:])"), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

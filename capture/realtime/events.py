@@ -151,8 +151,8 @@ def _read_leniently(text: str) -> EventHeader | None:
         return None
     if not isinstance(event, dict):
         return EventHeader()
-    item, response = _object(event, "item"), _object(event, "response")
-    error = _object(event, "error") or _object(_object(response, "status_details"), "error")
+    item, response = object_of(event, "item"), object_of(event, "response")
+    error = object_of(event, "error") or object_of(object_of(response, "status_details"), "error")
     if isinstance(event.get("error"), str):
         # vLLM's shape: the message itself, with a code beside it.
         error = {"message": event["error"], "code": event.get("code")}
@@ -172,7 +172,8 @@ def _read_leniently(text: str) -> EventHeader | None:
     )
 
 
-def _object(event: Json, name: str) -> dict[str, Any]:
+def object_of(event: Json, name: str) -> Json:
+    """Give an object of an event; an empty one where there is none of that name."""
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 

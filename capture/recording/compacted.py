@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from capture.private_files import create_private, put_in_place
+from capture.recording.file_problem import UNREADABLE, FileProblem, brief
 from capture.recording.manifest import compacted_name
 from capture.recording.schema import SESSIONS
 from capture.recording.writer import tuning
@@ -24,20 +25,10 @@ FILE_BYTES = 256 << 20
 _GROUP_ROWS = 16_384
 _GROUP_BYTES = 8 << 20
 _GROUP_SESSIONS = 256
-_UNREADABLE = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
 
 
-class SourceUnusable(Exception):
+class SourceUnusable(FileProblem):
     """A file cannot be compacted; it is to be left as it is."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """Name the file and what is wrong with it."""
-        return f"{self.path}: {self.reason}"
 
 
 class CompactedWriter:
@@ -145,8 +136,8 @@ def check_source(path: Path, schema: pa.Schema) -> None:
         names = pq.read_schema(path).names
     except FileNotFoundError:
         raise
-    except _UNREADABLE as error:
-        raise SourceUnusable(path, _brief(error)) from error
+    except UNREADABLE as error:
+        raise SourceUnusable(path, brief(error)) from error
     unknown = [name for name in names if name not in schema.names]
     if unknown:
         # To drop a column that a newer Wiretape wrote would be a loss.
@@ -176,8 +167,8 @@ def sessions_in(path: Path) -> set[str]:
     try:
         column = pq.read_table(path, columns=["session_id"], partitioning=None).column("session_id")
         return set(pc.unique(column).to_pylist())
-    except _UNREADABLE as error:
-        raise SourceUnusable(path, _brief(error)) from error
+    except UNREADABLE as error:
+        raise SourceUnusable(path, brief(error)) from error
 
 
 def _groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -185,8 +176,8 @@ def _groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 yield _unified(file.read_row_group(number), schema)
-    except _UNREADABLE as error:
-        raise SourceUnusable(path, _brief(error)) from error
+    except UNREADABLE as error:
+        raise SourceUnusable(path, brief(error)) from error
 
 
 def _unified(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -195,7 +186,3 @@ def _unified(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         if column.name not in rows.column_names:
             rows = rows.append_column(column, pa.nulls(len(rows), column.type))
     return cast("pa.Table", rows.select(schema.names).cast(schema))
-
-
-def _brief(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -21,13 +21,12 @@ import msgspec
 
 from capture.errors import UsageProblem
 from capture.private_files import make_private_folder, replacing
-from capture.recording.root import Root
+from capture.recording.root import ID_PATTERN, Root
 
 MANIFEST_VERSION = 1
 _log = logging.getLogger(__name__)
-_ID = r"\d{8}T\d{6}-[0-9a-f]{8}"
-_OWN_FILE = re.compile(rf"({_ID})\.parquet")
-_COMPACTED_FILE = re.compile(rf"compacted-({_ID})-({_ID})-[0-9a-f]{{8}}\.parquet")
+_OWN_FILE = re.compile(rf"({ID_PATTERN})\.parquet")
+_COMPACTED_FILE = re.compile(rf"compacted-({ID_PATTERN})-({ID_PATTERN})-[0-9a-f]{{8}}\.parquet")
 
 Place = Literal["own", "compacted", "foreign"]
 """A session's own file; a file that compaction made; any other."""
@@ -117,8 +116,12 @@ def read_manifest(root: Root, date: str) -> Manifest | None:
 
 def read_manifests(root: Root) -> dict[str, Manifest]:
     """Read the manifests of all dates."""
-    dates = [path.stem.removeprefix("date=") for path in sorted(root.manifests.glob("date=*.json"))]
-    return {date: found for date in dates if (found := read_manifest(root, date)) is not None}
+    return {date: found for date in compacted_dates(root) if (found := read_manifest(root, date)) is not None}
+
+
+def compacted_dates(root: Root) -> list[str]:
+    """List the dates that have a manifest, in order."""
+    return sorted(path.stem.removeprefix("date=") for path in root.manifests.glob("date=*.json"))
 
 
 def save_manifest(root: Root, date: str, manifest: Manifest) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 from capture.errors import UsageProblem
 
 ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
+ID_PATTERN = r"\d{8}T\d{6}-[0-9a-f]{8}"
+"""Pattern of a session's id."""
+_ID_TIME = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -84,5 +87,17 @@ def open_root(path: Path | None = None) -> Root:
 
 def new_session_id(started_at: datetime | None = None) -> str:
     """Make a sortable session id: UTC time to the second and 32 random bits."""
-    at = (started_at or datetime.now(UTC)).astimezone(UTC)
-    return f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    return session_id_at(started_at or datetime.now(UTC), secrets.token_hex(4))
+
+
+def session_id_at(at: datetime, suffix: str) -> str:
+    """Make the id of a session that began then; the suffix is 8 hexadecimal digits."""
+    return f"{at.astimezone(UTC):{_ID_TIME}}-{suffix}"
+
+
+def started_at_by(session_id: str) -> datetime | None:
+    """Give the time in a session's id, to the second; None where it begins with no time."""
+    try:
+        return datetime.strptime(session_id[:15], _ID_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from capture.recording.file_problem import UNREADABLE, FileProblem, brief
 from capture.recording.listing import list_files
 from capture.recording.manifest import may_hold, place_of, read_manifest
 from capture.recording.root import Root, date_of
@@ -20,20 +21,10 @@ from capture.recording.schema import TABLES
 Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
-_UNREADABLE = (pa.ArrowException, OSError, KeyError, TypeError, ValueError)
 
 
-class TableDamaged(Exception):
+class TableDamaged(FileProblem):
     """A session's own file cannot be read."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """Name the file and what is wrong with it."""
-        return f"{self.path}: {self.reason}"
 
 
 class _Vanished(Exception):
@@ -69,8 +60,8 @@ class RowGroup:
             stored = self._table.column(name)
             try:
                 self._columns[name] = _values(stored)
-            except _UNREADABLE as error:
-                raise TableDamaged(self._path, _brief(error)) from error
+            except UNREADABLE as error:
+                raise TableDamaged(self._path, brief(error)) from error
         return self._columns[name]
 
     def rows(self) -> Iterator[Row]:
@@ -184,8 +175,8 @@ def _ids_in(path: Path) -> list[str]:
     try:
         column = pq.read_table(path, columns=["session_id"], partitioning=None).column("session_id")
         return [session_id for session_id in column.to_pylist() if isinstance(session_id, str)]
-    except _UNREADABLE as error:
-        _log.warning("%s is passed over: it is no sessions table (%s)", path, _brief(error))
+    except UNREADABLE as error:
+        _log.warning("%s is passed over: it is no sessions table (%s)", path, brief(error))
         return []
 
 
@@ -207,8 +198,8 @@ def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
                     yield RowGroup(path, _with_all_columns(group, TABLES[table]))
     except FileNotFoundError as error:
         raise _Vanished(path) from error
-    except _UNREADABLE as error:
-        raise TableDamaged(path, _brief(error)) from error
+    except UNREADABLE as error:
+        raise TableDamaged(path, brief(error)) from error
 
 
 def _bounds(group: pq.RowGroupMetaData, name: str) -> pq.Statistics | None:
@@ -252,8 +243,3 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         # An instant that no calendar of Python's tells comes as a number: it is no time of a session.
         return [at.replace(tzinfo=UTC) if isinstance(at, datetime) else None for at in instants]
     return cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
-
-
-def _brief(error: Exception) -> str:
-    # Arrow goes on for lines; the first one says it.
-    return str(error).partition("\n")[0]

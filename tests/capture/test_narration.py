@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from capture.narration import narrate, print_json, print_line, tell
+from capture.narration import counted, narrate, print_json, print_line, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +36,8 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
     printed = capsys.readouterr()
     assert "draining: [3] sessions" in printed.err
     assert printed.out == ""
+
+
+def test_things_are_counted_as_people_do() -> None:
+    said = [counted(number, "session") for number in (0, 1, 2, 1204)]
+    assert said == ["0 sessions", "1 session", "2 sessions", "1,204 sessions"]

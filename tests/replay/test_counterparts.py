@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from replay.counterparts import Counterparts, differing_settings
-from replay.server_plan import make_server_plan
+from replay.server_planning import make_server_plan
 from replay.unanswered import Awaited
 
 Json = dict[str, Any]

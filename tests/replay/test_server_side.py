@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.recording.reader import RecordedMessage
-from replay.server_plan import make_server_plan
+from replay.server_planning import make_server_plan
 from replay.server_side import Action, Close, Diverged, Drop, Send, ServerSide
 from tests.replay.conftest import Script
 

@@ -16,7 +16,8 @@ import pytest
 from capture.frames import FrameCursor
 from capture.journal import Direction, Gap, JournalWriter, decode_gap, is_locked, read_journal, spooled_names
 from capture.journal.shared_memory import SHARED_MEMORY, names_for
-from capture.journal.spooled import SpooledJournal, SpooledJournals, open_journals
+from capture.journal.spooled import SpooledJournals, open_journals
+from capture.journal.spooled_journal import SpooledJournal
 from capture.journal.writer import BUFFER_FULL
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
@@ -327,11 +328,11 @@ def test_gaps_that_find_no_room_with_their_closing_are_told_later(tmp_path: Path
         take(frame(60_000), 1)
     # Facts have room of their own; once that is taken too, not even a closing fits.
     for size in (50_000, 100):
-        while journals._writer.has_room(3, size + 1_000, 0):
+        while journals._feed._writer.has_room(3, size + 1_000, 0):
             other.append(FACT, 2, bytes(size))
-    assert not journals._held
+    assert not journals._feed.is_holding
     journal.close()
-    assert journals._held
+    assert journals._feed.is_holding
     os.kill(process_of(journals), signal.SIGCONT)
     close(journal)
     close(other)

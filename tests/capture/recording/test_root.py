@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from capture.recording.root import ROOT_VARIABLE, Root, new_session_id, open_root
+from capture.recording.root import (
+    ID_PATTERN,
+    ROOT_VARIABLE,
+    Root,
+    new_session_id,
+    open_root,
+    session_id_at,
+    started_at_by,
+)
 
 SESSION_ID = "20260212T083055-4f3a9c12"
 
@@ -46,6 +54,13 @@ def test_a_session_id_is_the_time_in_utc_and_chance() -> None:
     ids = {new_session_id(at) for _ in range(50)}
     assert len(ids) == 50
     assert all(re.fullmatch(r"20260212T083055-[0-9a-f]{8}", session_id) for session_id in ids)
+
+
+def test_the_time_in_an_id_is_read_again() -> None:
+    assert started_at_by("20260212T083055-4f3a9c12") == datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
+    assert re.fullmatch(ID_PATTERN, session_id_at(datetime(2026, 2, 12, tzinfo=UTC), "4f3a9c12"))
+    # An id out of somebody else's file may be anything.
+    assert [started_at_by(text) for text in ("", "session", "20261312T083055-4f3a9c12", "../x")] == [None] * 4
 
 
 def test_session_ids_sort_by_time() -> None:

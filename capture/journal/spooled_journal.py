@@ -1,0 +1,151 @@
+"""One session's journal, as the process has it that carries the call: all it does is hand over pieces.
+
+Its owner puts them into the spool; what there is no room for is counted here, and told once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from capture.errors import describe_fault
+from capture.frames import FrameCursor
+from capture.journal.drain import CLOSE, key_of
+from capture.journal.protocols import Taker
+from capture.journal.records import SENDERS, Direction, Gap, OpenGaps
+from capture.journal.writer import CLOSED
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_PIECE_BYTES = 1 << 20
+
+
+class Stream:
+    """What comes of one sender of a session, or its facts."""
+
+    __slots__ = ("advance", "at", "journal", "key", "kind", "started_ns", "taken_word")
+
+    def __init__(self, journal: SpooledJournal, kind: int, first_word: int) -> None:
+        self.journal = journal
+        self.kind = kind
+        self.key = key_of(journal.slot, kind)
+        self.at = 0
+        """How many bytes of it the spool was told of."""
+        self.started_ns = 0
+        self.advance = FrameCursor().advance
+        self.taken_word = first_word + min(kind, Direction.GAP)
+        """Index of the spool's word that counts its bytes; the last two kinds share one that nobody reads."""
+
+
+Piece = tuple[Stream, int, bytes, int | None]
+"""Its stream, when it came, its bytes, and where the first frame starts; None where the stream's cursor tells."""
+
+
+class Owner(Protocol):
+    """Who takes the pieces of all journals."""
+
+    def take(self, piece: Piece) -> None:
+        """Take a piece; never waits for the disk and never raises."""
+
+    def make_taker(self, stream: Stream) -> Taker:
+        """Give what takes pieces of a stream."""
+
+
+class SpooledJournal:
+    """One session's journal. Append from any thread: that never waits for the disk and never raises."""
+
+    def __init__(
+        self, owner: Owner, slot: int, name: str, first_word: int, on_loss: Callable[[str], None] | None
+    ) -> None:
+        self.name = name
+        self.slot = slot
+        self.gaps = OpenGaps()
+        """Dropped since the last piece of that sender that the ring had room for."""
+        self.lost_bytes = 0
+        self.failure: str | None = None
+        self._owner = owner
+        self._on_loss = on_loss
+        self._streams = {kind: Stream(self, kind, first_word) for kind in (*Direction, CLOSE)}
+        self.is_closed = False
+        self._is_finished = False
+        self._when_done: list[Callable[[], None]] = []
+
+    def append(self, direction: Direction, offset_ns: int, content: bytes, frame_at: int = 0) -> None:
+        """Take one record, to be on disk about a tick later.
+
+        `frame_at` is the index in the content at which the first WebSocket frame starts; negative: none does.
+        """
+        if self.is_closed:
+            self.note_loss(len(content), CLOSED)
+            return
+        stream = self._streams[direction]
+        for at in range(0, max(len(content), 1), _LONGEST_PIECE_BYTES):
+            piece = content[at : at + _LONGEST_PIECE_BYTES] if direction in SENDERS else content
+            starts_at = frame_at - at if 0 <= frame_at - at < len(piece) else -1
+            self._owner.take((stream, offset_ns + stream.started_ns, piece, starts_at if at or frame_at else frame_at))
+            if piece is content:
+                break
+
+    def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
+        """Give what takes one sender's bytes; it advances the cursor, by `SpooledJournals.catch_up` at the latest."""
+        stream = self._streams[direction]
+        stream.started_ns, stream.advance = started_ns, frames.advance
+        return self._owner.make_taker(stream)
+
+    def close(self, done: Callable[[], None] | None = None) -> None:
+        """Let the file be closed after the last record; `done` is then called, on another thread.
+
+        It is called even where the disk failed and there is no file.
+        """
+        if done is not None:
+            self._when_done.append(done)
+        if not self.is_closed:
+            self.is_closed = True
+            self._put_close()
+
+    def close_again(self) -> None:
+        """Ask once more for the file to be closed, where that was asked for and not answered."""
+        if self.is_closed and not self._is_finished:
+            self._put_close()
+
+    def finished(self) -> None:
+        """Note that the file is closed."""
+        self._is_finished = True
+        if self.lost_bytes:
+            _log.warning("%s.journal: %d bytes were not recorded: %s", self.name, self.lost_bytes, self.failure)
+        when_done, self._when_done = self._when_done, []
+        for done in when_done:
+            self._tell(done)
+
+    def stream_of(self, gap: Gap) -> Stream:
+        """Give the stream that a gap is in."""
+        return self._streams[gap.direction]
+
+    def note_loss(self, lost_bytes: int, reason: str) -> None:
+        """Count what is lost before it reached the spool."""
+        if not lost_bytes:
+            return
+        is_news = self.failure is None
+        self.lost_bytes += lost_bytes
+        self.failure = reason
+        if is_news and not self.is_closed:
+            _log.warning("%s.journal: recording falters, the call goes on: %s", self.name, reason)
+            self.tell_loss(reason)
+
+    def tell_loss(self, reason: str) -> None:
+        """Tell who wants to know that something is not recorded, once."""
+        on_loss, self._on_loss = self._on_loss, None
+        if on_loss is not None:
+            self._tell(partial(on_loss, reason))
+
+    def _put_close(self) -> None:
+        # Its name, because a slot may have another owner by the time this is read once more.
+        self._owner.take((self._streams[CLOSE], 0, self.name.encode(), 0))
+
+    def _tell(self, done: Callable[[], None]) -> None:
+        try:
+            done()
+        except Exception as bug:  # noqa: BLE001 - the thread must live on, for the other sessions
+            _log.error("%s: what waited for it failed: %s", self.name, describe_fault(bug))

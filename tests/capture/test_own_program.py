@@ -1,0 +1,24 @@
+"""Processes of our own run our modules, whatever lies in the folder where they are started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from capture.own_program import own_program
+
+
+def test_a_function_of_ours_is_called_with_the_arguments_and_no_module_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "capture").mkdir()
+    (tmp_path / "capture" / "__init__.py").write_text("raise SystemExit('not ours')")
+    (tmp_path / "json.py").write_text("raise SystemExit('not the standard one')")
+    program = own_program("capture.narration", "print_line(*sys.argv[1:])")
+    ran = subprocess.run([sys.executable, *program, "told"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("told\n", "")
+
+
+def test_all_else_is_found_as_usual_and_not_beside_the_package(tmp_path: Path) -> None:
+    program = own_program("capture.narration", "print_line(repr(sys.path[-1]))")
+    told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told.strip() == repr(str(Path(__file__).parents[2]))
