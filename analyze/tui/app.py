@@ -20,6 +20,7 @@ from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.source import RootSource, Source
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME
 from capture.errors import UsageProblem
+from capture.event_loop import pass_over_the_heap
 from capture.recording.root import Root
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def run(root: Root, *, start: str | None = None) -> None:
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
     source = RootSource(root)
     try:
-        WiretapeApp(source, start=start, memory=Memory(default_path(), root)).run()
+        # A full collection over all modules is as long as a key is noticed to wait.
+        with pass_over_the_heap():
+            WiretapeApp(source, start=start, memory=Memory(default_path(), root)).run()
     finally:
         source.close()
