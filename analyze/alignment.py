@@ -38,11 +38,11 @@ def align(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
     Tokens that were left over on both sides are paired where they are equal: events that may overtake each other
     (a transcription and an answer) are still the same events.
     """
+    if left == right:
+        return [(place, place) for place in range(len(left))]
     numbers: dict[Hashable, int] = {}
     lefts = [numbers.setdefault(token, len(numbers)) for token in left]
     rights = [numbers.setdefault(token, len(numbers)) for token in right]
-    if lefts == rights:
-        return [(place, place) for place in range(len(lefts))]
     pairs: list[Pair] = []
     for is_equal, group in groupby(_operations(lefts, rights), key=lambda operation: operation[0]):
         operations = list(group)

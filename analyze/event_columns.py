@@ -22,12 +22,13 @@ _KINDS: dict[str, pa.DataType] = {
     "last_seq": pa.int64(),
     "events": pa.int64(),
     "offset_ms": pa.float64(),
-    "payload_bytes": pa.binary(),
+    "payload_bytes": pa.large_binary(),
     "audio_start": pa.int64(),
     "audio_bytes": pa.int64(),
     "wire_bytes": pa.int64(),
 }
-_SCHEMA = pa.schema([(name, _KINDS.get(name, pa.string())) for name in Event._fields])
+# Large: the texts of a session may come to more than 2 GB.
+_SCHEMA = pa.schema([(name, _KINDS.get(name, pa.large_string())) for name in Event._fields])
 _STREAMING = (".delta", ".append")
 _HEARTBEATS = ("ping", "pong")
 
@@ -110,7 +111,9 @@ class EventColumns:
     def coded(self, name: str) -> Coded:
         """Give a column of few different values."""
         column: Any = pc.dictionary_encode(self._table[name])
-        column = column.combine_chunks() if column.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+        column = (
+            column.combine_chunks() if column.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.large_string()))
+        )
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
         return Coded(pc.fill_null(column.indices, -1).to_numpy().astype(np.int64), column.dictionary.to_pylist())
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,28 @@ from capture.recording.reader import TrackSpan
 _PIECE_MS = 10.0
 
 
+class Chunks(NamedTuple):
+    """The messages that carried a track, in order."""
+
+    offsets_ms: NDArray[np.float64]
+    """When each came; 0 where that is not known."""
+    starts: NDArray[np.int64]
+    """First byte of its audio in the track."""
+    byte_counts: NDArray[np.int64]
+
+
 def peak_levels(
     spans: Sequence[TrackSpan],
-    chunks: Sequence[Mapping[str, Any]],
+    chunks: Chunks,
     duration_ms: float,
     bins: int,
 ) -> list[float]:
     """Give the peak (0..1) in each of `bins` equal stretches of the session.
 
-    `spans` is the track, `chunks` the messages that carried it (`offset_ms`, `audio_start`, `audio_bytes`). A chunk
-    plays when it arrives, or after the chunk before it: answers come faster than they are spoken.
+    A chunk plays when it arrives, or after the chunk before it: answers come faster than they are spoken.
     """
     levels = np.zeros(bins)
-    if not chunks or duration_ms <= 0 or bins <= 0:
+    if not len(chunks.starts) or duration_ms <= 0 or bins <= 0:
         return levels.tolist()
     peaks, starts = _pieces(spans)
     plays_at_ms = _play_times(chunks, spans, starts)
@@ -82,21 +91,16 @@ def _edges(spans: Sequence[TrackSpan]) -> tuple[list[int], list[float]]:
     return edges_bytes, edges_ms
 
 
-def _play_times(
-    chunks: Sequence[Mapping[str, Any]], spans: Sequence[TrackSpan], starts: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _play_times(chunks: Chunks, spans: Sequence[TrackSpan], starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Give the time at which each piece plays."""
     edges_bytes, edges_ms = _edges(spans)
-    chunk_starts = np.array([chunk["audio_start"] for chunk in chunks])
-    chunk_ends = chunk_starts + np.array([chunk["audio_bytes"] for chunk in chunks])
     # Where a chunk, and a piece, would stand in such a track.
-    chunk_starts_ms = np.interp(chunk_starts, edges_bytes, edges_ms)
-    lengths_ms = np.interp(chunk_ends, edges_bytes, edges_ms) - chunk_starts_ms
-    plays_at_ms = np.zeros(len(chunks))
-    free_at_ms = 0.0
-    for number, chunk in enumerate(chunks):
-        plays_at_ms[number] = max(free_at_ms, chunk["offset_ms"] or 0.0)
-        free_at_ms = plays_at_ms[number] + lengths_ms[number]
-    owner = np.clip(np.searchsorted(chunk_starts, starts, side="right") - 1, 0, len(chunks) - 1)
+    chunk_starts_ms = np.interp(chunks.starts, edges_bytes, edges_ms)
+    lengths_ms = np.interp(chunks.starts + chunks.byte_counts, edges_bytes, edges_ms) - chunk_starts_ms
+    # A chunk waits for those before it: it plays at the latest time at which one of these, or itself, came, and all
+    # from that one on had been played.
+    played_ms = np.cumsum(lengths_ms) - lengths_ms
+    plays_at_ms = np.maximum.accumulate(chunks.offsets_ms - played_ms) + played_ms
+    owner = np.clip(np.searchsorted(chunks.starts, starts, side="right") - 1, 0, len(chunks.starts) - 1)
     times: NDArray[np.float64] = plays_at_ms[owner] + np.interp(starts, edges_bytes, edges_ms) - chunk_starts_ms[owner]
     return times

@@ -25,7 +25,6 @@ from analyze.answers import (
     Turn,
 )
 from analyze.audio_health import AudioHealth
-from analyze.diff import compare
 from analyze.event_diff import Side
 from analyze.facets import count_facets
 from analyze.filters import SessionFilter, read_filter
@@ -49,7 +48,7 @@ from analyze.session_parts import (
     read_run,
     read_timeline,
 )
-from analyze.side_by_side import MOST_SESSIONS, SideBySide, set_beside
+from analyze.side_by_side import MOST_SESSIONS, SideBySide, compare_sides
 from analyze.store import Store
 from analyze.summaries import Summaries, by_finding
 from capture.errors import UsageProblem
@@ -202,11 +201,17 @@ class Queries:
 
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         """Set two to eight sessions beside each other; the first is the baseline that the others are compared with."""
+        return compare_sides(self.sides(session_ids))
+
+    def sides(self, session_ids: Sequence[str]) -> list[Side]:
+        """Read two to eight sessions that are to be compared."""
         if not 2 <= len(session_ids) <= MOST_SESSIONS:
             raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
         self.store.look_at(list(session_ids))
-        baseline, *others = [self._side(session_id) for session_id in session_ids]
-        return set_beside([side.detail for side in (baseline, *others)], [compare(baseline, side) for side in others])
+        return [
+            Side(self.session(session_id), read_timeline(self.store, session_id, fold=True))
+            for session_id in session_ids
+        ]
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""
@@ -286,6 +291,3 @@ class Queries:
 
     def _ids_by_sql(self, statement: str) -> list[str]:
         return [str(row[0]) for row in self.store.console(statement).rows if row[0] is not None]
-
-    def _side(self, session_id: str) -> Side:
-        return Side(self.session(session_id), read_timeline(self.store, session_id, fold=True))

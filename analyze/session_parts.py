@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
 from analyze.audio_health import AudioHealth, SentAudio, judge
 from analyze.event_columns import EventColumns
-from analyze.levels import peak_levels, range_levels
+from analyze.levels import Chunks, peak_levels, range_levels
 from analyze.store import Store
 from analyze.timeline import AudioClock, AudioSpan, TimelineRows, event_detail, fold_events, unfolded
 from analyze.wording import Event, parse_payload
@@ -110,12 +110,14 @@ def _audio_health(session: Row, tracks: Iterable[Row]) -> AudioHealth:
 def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[float]:
     """Read the peak level (0..1) of a track in `bins` equal spans of the session, as it would have been heard."""
     recording = open_recording(store.root, session_id)
-    chunks = store.rows(
-        "SELECT offset_ms, audio_start, audio_bytes FROM events WHERE session_id = ? AND audio_track = ? ORDER BY seq",
+    chunks = store.table(
+        "SELECT COALESCE(offset_ms, 0.0) AS offset_ms, audio_start, audio_bytes FROM events"
+        " WHERE session_id = ? AND audio_track = ? AND audio_start IS NOT NULL ORDER BY seq",
         [session_id, track],
         only=[session_id],
     )
-    return peak_levels(recording.spans(track), chunks, recording.session["duration_ms"] or 0.0, bins)
+    arrays = Chunks(*(column.to_numpy() for column in chunks.columns))
+    return peak_levels(recording.spans(track), arrays, recording.session["duration_ms"] or 0.0, bins)
 
 
 def read_event_levels(store: Store, session_id: str, row: TimelineRow, bins: int) -> list[float]:

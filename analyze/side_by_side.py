@@ -14,8 +14,9 @@ import numpy as np
 
 from analyze.alignment import align
 from analyze.answers import DiffRow, Marker, PathChange, SessionDetail, SessionDiff, TimelineRow
-from analyze.diff import LATENCIES
+from analyze.diff import LATENCIES, compare
 from analyze.event_columns import Flags, Integers
+from analyze.event_diff import Side
 from analyze.event_diff import columns_of as columns_of_pairs
 from analyze.on_demand import OnDemand, rows_at
 
@@ -147,6 +148,12 @@ def columns_of(rows: Sequence[AlignedRow]) -> AlignedColumns:
         differs=np.array([row.differs for row in rows], dtype=np.bool_),
         places=np.array([len(row.places) for row in rows], dtype=np.int64),
     )
+
+
+def compare_sides(sides: Sequence[Side]) -> SideBySide:
+    """Compare sessions with the first of them."""
+    baseline, *others = sides
+    return set_beside([side.detail for side in sides], [compare(baseline, side) for side in others])
 
 
 def set_beside(details: Sequence[SessionDetail], diffs: Sequence[SessionDiff]) -> SideBySide:

@@ -264,6 +264,8 @@ class Store:
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
             "SET python_enable_replacements = false",
+            # The messages of a session with pictures in it may come to more than 2 GB.
+            "SET arrow_large_buffer_size = true",
             f"SET allowed_directories = [{folders}]",
             "SET enable_external_access = false",
             "SET lock_configuration = true",

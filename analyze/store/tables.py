@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from analyze.store.small_files import read_small_files
 from analyze.store.table_files import Shape, file_problem, names_holding, newest_files, readable_names, shape_of
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
@@ -131,13 +132,15 @@ class StoredTables:
         """Hold the sessions of files, those with ids above one where it is given."""
         if not fresh:
             return
-        condition = "TRUE" if above is None else "session_id > ?"
+        condition, params = ("TRUE", []) if above is None else ("session_id > ?", [above])
         columns = ", ".join([*(_told(name, kind) for name, kind in self._columns["sessions"]), "filename"])
+        if self._insert_small(fresh, columns, condition, params):
+            return
         try:
             self._connection.execute(
                 f"INSERT INTO _sessions SELECT {columns} FROM (SELECT * FROM _no_sessions WHERE FALSE UNION ALL BY NAME"  # noqa: S608 - names of our own schema
                 f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) WHERE {condition}",
-                [fresh, *([] if above is None else [above])],
+                [fresh, *params],
             )
         except duckdb.Error as error:
             if not self._set_aside({"sessions": fresh}, error):
@@ -146,6 +149,24 @@ class StoredTables:
             return
         self._files["sessions"] += fresh
         self._drop_foreign_sessions()
+
+    def _insert_small(self, fresh: list[str], columns: str, condition: str, params: list[str]) -> bool:
+        """Hold the sessions of files of one session each; False where they have to be read one by one."""
+        is_small = all(place_of(Path(name).name) == "own" for name in fresh)
+        rows = read_small_files(fresh, self._columns["sessions"]) if is_small else None
+        if rows is None:
+            return False
+        self._connection.register("_fresh", rows)
+        try:
+            self._connection.execute(
+                f"INSERT INTO _sessions SELECT {columns} FROM _fresh WHERE {condition}",  # noqa: S608 - words of ours
+                params,
+            )
+        finally:
+            self._connection.unregister("_fresh")
+        self._files["sessions"] += fresh
+        self._drop_foreign_sessions()
+        return True
 
     def _drop_foreign_sessions(self) -> None:
         strangers = self._connection.execute(

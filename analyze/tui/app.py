@@ -21,6 +21,7 @@ from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.source import RootSource, Source
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME
 from capture.errors import UsageProblem
+from capture.event_loop import pass_over_the_heap
 from capture.recording.root import Root
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def run(root: Root, *, start: str | None = None) -> None:
         end_with_terminal(sys.stdin.fileno())
     source = RootSource(root)
     try:
-        WiretapeApp(source, start=start, memory=Memory(default_path(), root)).run()
+        # A full collection over all modules is as long as a key is noticed to wait.
+        with pass_over_the_heap():
+            WiretapeApp(source, start=start, memory=Memory(default_path(), root)).run()
     finally:
         source.close()

@@ -367,8 +367,12 @@ class RootSource:
 
     def side_by_side(self, session_ids: Sequence[str]) -> SideBySide:
         """Set two to eight sessions beside each other; the first is the baseline."""
+        from analyze.side_by_side import compare_sides
+
         with self._queries() as queries:
-            return queries.side_by_side(session_ids)
+            sides = queries.sides(session_ids)
+        # Without the lock: who leaves meanwhile need not wait until it is done.
+        return compare_sides(sides)
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over two dimensions."""

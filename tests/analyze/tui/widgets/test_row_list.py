@@ -83,3 +83,12 @@ async def test_a_second_click_opens() -> None:
         assert app.opened == []
         await pilot.click(Numbers, offset=(1, 4))
         assert app.opened == [4]
+
+
+async def test_the_cursor_steps_to_the_next_of_some_rows_and_to_the_one_before() -> None:
+    app = NumbersApp()
+    async with app.run_test(size=(30, 10)):
+        numbers = app.query_one(Numbers)
+        steps = [(numbers.step_to([3, 40, 41], step), numbers.cursor) for step in (1, 1, 1, 1, -1, -1, -1)]
+        assert steps == [(True, 3), (True, 40), (True, 41), (False, 41), (True, 40), (True, 3), (False, 3)]
+        assert not numbers.step_to([], 1)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 
+import analyze.tui.widgets.timeline as timeline_widget
 from analyze.answers import TimelineRow
+from analyze.on_demand import OnDemand
+from analyze.timeline import columns_of
 from analyze.tui.lines import plain
-from analyze.tui.widgets.timeline import Entries, Entry, event_name, event_words, sender_sign, shorten_type
+from analyze.tui.widgets.timeline import Entries, Entry, Timeline, event_name, event_words, sender_sign, shorten_type
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,47 @@ def test_a_hostile_type_is_shown_escaped(timeline: list[TimelineRow], hostile: s
 def row(seq: int, count: int = 1) -> TimelineRow:
     error = "failed" if seq % 3 == 0 else None
     return TimelineRow(seq, seq + count - 1, seq * 10.0, "server", "event", "a", count, None, error, None, None, "")
+
+
+class Many(OnDemand[TimelineRow]):
+    """A hundred thousand events, of which every thousandth failed; counts those that were built."""
+
+    built = 0
+
+    def __len__(self) -> int:
+        return 100_000
+
+    def _build(self, places: Sequence[int]) -> list[TimelineRow]:
+        self.built += len(places)
+        return [replace(row(place), error="failed" if place % 1000 == 999 else None) for place in places]
+
+
+class ManyApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Timeline()
+
+
+async def test_of_100_000_events_only_those_in_sight_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Many()
+    columns = columns_of([*rows])
+    monkeypatch.setattr(timeline_widget, "columns_of", lambda _: columns)
+    rows.built = 0
+    app = ManyApp()
+    async with app.run_test(size=(100, 30)) as pilot:
+        timeline = app.query_one(Timeline)
+        timeline.show_rows(rows)
+        timeline.focus()
+        assert timeline.go_to_error(1)
+        assert timeline.current is not None
+        assert (timeline.cursor, timeline.current.row.error) == (999, "failed")
+        await pilot.press("end")
+        assert timeline.go_to_error(-1)
+        assert timeline.cursor == 98_999
+        timeline.go_to_seq(50_000)
+        timeline.go_to_time(700_000.0, 1)
+        await pilot.pause()
+        assert timeline.cursor == 70_000
+    assert rows.built < 5_000
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=12))

@@ -1,0 +1,53 @@
+"""Read many files of a row each, as sealing leaves them, into one table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import duckdb
+import pyarrow as pa
+
+_LEAST_FILES = 50
+"""Fewer are not worth a connection of their own."""
+_MOST_THREADS = 4
+
+Columns = Sequence[tuple[str, str]]
+"""Names and types, as the engine describes them."""
+
+
+def read_small_files(names: Sequence[str], columns: Columns) -> pa.Table | None:
+    """Read these columns of all files, and their names as `filename`.
+
+    None where files may not all have these very columns, or one of them cannot be read: whoever asks finds out which.
+    """
+    threads = min(os.cpu_count() or 1, _MOST_THREADS, len(names) // _LEAST_FILES)
+    if not threads:
+        return None
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda first: _read(names[first::threads], columns), range(threads)))
+    found = [part for part in parts if part is not None]
+    return pa.concat_tables(found).combine_chunks() if len(found) == threads else None
+
+
+def _read(names: Sequence[str], columns: Columns) -> pa.Table | None:
+    # Threads of one connection take two and a half times as long in all, over files as small as these: each thread has
+    # a connection of its own.
+    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
+        try:
+            return _read_alike(connection, names, columns)
+        except duckdb.Error:
+            return None
+
+
+def _read_alike(connection: duckdb.DuckDBPyConnection, names: Sequence[str], columns: Columns) -> pa.Table | None:
+    # Without `union_by_name` each file is opened once and not twice; where one lacks a column the engine complains,
+    # but values are cast to the types of the first file: these must be right.
+    files = "read_parquet($1, hive_partitioning = true, filename = true)"
+    described = connection.execute(f"DESCRIBE SELECT * FROM {files}", [list(names[:1])]).fetchall()  # noqa: S608
+    if not set(columns) <= {(name, kind) for name, kind, *_ in described}:
+        return None
+    wanted = ", ".join(f'"{name}"' for name, _ in columns)
+    found = connection.sql(f"SELECT {wanted}, filename FROM {files}", params=[list(names)])  # noqa: S608
+    return found.to_arrow_table()
