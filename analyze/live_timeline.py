@@ -16,6 +16,10 @@ MOST_ROWS = 5000
 """Kept of a session at most: an hour of talk, folded."""
 _LONGEST_WORDS = 1000
 """Characters of a type or an error that are kept: whoever sends them may send any number."""
+LONGEST_PAYLOAD = 8000
+"""Characters of a message that are kept."""
+MOST_PAYLOAD = 4_000_000
+"""Characters of all messages that are kept: the oldest make room before their rows do."""
 # How long audio plays stands with its blocks, and these come when they are full.
 _NO_CLOCK = AudioClock(())
 
@@ -27,6 +31,8 @@ class LiveRow(NamedTuple):
     """Without the length of its audio."""
     wire_bytes: int
     """Of its events' frames with their headers, as compressed."""
+    payload: str | None
+    """Of its first event, its audio cut out; None where that is no text, or made room."""
 
 
 class LiveTimeline:
@@ -39,6 +45,9 @@ class LiveTimeline:
         self.passed = 0
         """Rows that were there before these."""
         self._most = most
+        self._payload_characters = 0
+        self._first_with_payload = 0
+        """Index of a row before which none has a payload."""
         self._folding = Folding(_NO_CLOCK) if fold else None
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -49,16 +58,27 @@ class LiveTimeline:
             changed[stream.first.seq] = stream
         for seq in sorted(changed):
             self._put(seq, changed[seq])
-        if (over := len(self.rows) - self._most) > 0:
-            del self.rows[:over]
-            self.passed += over
+        self._make_room()
+
+    def _make_room(self) -> None:
+        over = max(0, len(self.rows) - self._most)
+        while self._first_with_payload < over or self._payload_characters > MOST_PAYLOAD:
+            at = self._first_with_payload
+            self._payload_characters -= len(self.rows[at].payload or "")
+            self.rows[at] = self.rows[at]._replace(payload=None)
+            self._first_with_payload += 1
+        del self.rows[:over]
+        self._first_with_payload -= over
+        self.passed += over
 
     def _put(self, seq: int, stream: Stream) -> None:
         at = bisect_left(self.rows, seq, key=lambda each: each.row.first_seq)
         if at == len(self.rows):
-            self.rows.append(_live_row(stream))
+            row = _live_row(stream)
+            self._payload_characters += len(row.payload or "")
+            self.rows.append(row)
         elif self.rows[at].row.first_seq == seq:
-            self.rows[at] = _live_row(stream)
+            self.rows[at] = _live_row(stream)._replace(payload=self.rows[at].payload)
         # Else it grew where nobody can see it any more.
 
 
@@ -71,4 +91,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
 def _live_row(stream: Stream) -> LiveRow:
     row = stream.row()
     type_, error = (words and shorten(words, _LONGEST_WORDS) for words in (row.type, row.error))
-    return LiveRow(replace(row, type=type_, error=error), stream.wire_bytes)
+    payload = stream.first.payload
+    return LiveRow(
+        replace(row, type=type_, error=error), stream.wire_bytes, payload and shorten(payload, LONGEST_PAYLOAD)
+    )

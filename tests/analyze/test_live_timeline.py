@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyze.live_timeline import LiveTimeline, event_of
+from analyze.live_timeline import LONGEST_PAYLOAD, LiveTimeline, event_of
 from analyze.timeline import AudioClock, fold_events, unfolded
 
 CLOCK = AudioClock(())
@@ -60,6 +61,18 @@ def test_the_oldest_rows_make_room(made_up: list[tuple[str, str, str | None, int
     assert bounded.rows == whole.rows[bounded.passed :]
 
 
+def test_the_messages_of_old_rows_make_room_before_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyze.live_timeline.MOST_PAYLOAD", 45)
+    timeline = LiveTimeline(fold=False, most=6)
+    for seq in range(10):
+        timeline.add([row_of(seq, "server", "error", None, 9) | {"payload": f"{seq}" * 10}])
+    assert [row.payload for row in timeline.rows] == [None, None, *(f"{seq}" * 10 for seq in range(6, 10))]
+    timeline.add([row_of(10, "server", "error", None, 9) | {"payload": "x" * 50_000}])
+    assert [row.payload for row in timeline.rows] == [None] * 6
+    timeline.add([row_of(11, "server", "error", None, 9) | {"payload": "y" * 45}])
+    assert timeline.rows[-1].payload == "y" * 45
+
+
 def test_a_stream_of_an_hour_holds_no_more_than_its_words_need() -> None:
     timeline = LiveTimeline(fold=True)
     appends = [row_of(seq, "client", "input_audio_buffer.append", None, 1300) for seq in range(20_000)]
@@ -82,3 +95,5 @@ def test_endless_words_are_cut() -> None:
     (row,) = timeline.rows
     assert (len(row.row.type or ""), len(row.row.error or "")) == (1000, 1000)
     assert row.row == replace(row.row, summary=row.row.summary[:200])
+    timeline.add([row_of(1, "server", "error", None, 9) | {"payload": "x" * 50_000}])
+    assert len(timeline.rows[-1].payload or "") == LONGEST_PAYLOAD

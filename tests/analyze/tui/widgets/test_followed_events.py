@@ -30,7 +30,7 @@ def rows(timeline: list[TimelineRow]) -> list[LiveRow]:
     """A hundred rows, every tenth of them a failure."""
     plain = timeline[0]
     return [
-        LiveRow(replace(plain, first_seq=at, last_seq=at, error="no luck" if at % 10 == 9 else None), 100 * at)
+        LiveRow(replace(plain, first_seq=at, last_seq=at, error="no luck" if at % 10 == 9 else None), 100 * at, None)
         for at in range(100)
     ]
 
