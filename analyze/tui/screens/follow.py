@@ -41,6 +41,7 @@ class FollowScreen(SourceScreen[None]):
     CSS_PATH = "follow.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", tooltip="Show the message under the cursor; once sealed, open the session"),
+        Binding("end,G", "follow", "follow", tooltip="Go to the newest event, and follow again"),
         Binding("n", "next_error(1)", "next error", tooltip="Go to the next event that failed"),
         Binding("N", "next_error(-1)", "Error before", show=False),
         Binding("a", "all", "all events", tooltip="Give each event a row; again: fold runs of one streaming type"),
@@ -148,6 +149,10 @@ class FollowScreen(SourceScreen[None]):
             text(f"{counted(passed, 'older row')} left out: the recording will have them", "muted") if passed else ()
         )
         self.query_one("#tally", Block).lines = ((Run(" "), *join([way, older], "    ")),)
+
+    def action_follow(self) -> None:
+        """Go to the newest event and follow."""
+        self.events.action_edge(1)
 
     def action_all(self) -> None:
         """Give each event a row, or fold runs of one streaming type."""
