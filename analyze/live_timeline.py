@@ -50,10 +50,10 @@ class LiveTimeline:
         """Index of a row before which none has a payload."""
         self._folding = Folding(_NO_CLOCK) if fold else None
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the next rows of the events table; a column that is absent is NULL."""
+    def add(self, events: Iterable[Event]) -> None:
+        """Take in the next events."""
         changed: dict[int, Stream] = {}
-        for event in map(event_of, rows):
+        for event in events:
             stream = Stream(event, _NO_CLOCK) if self._folding is None else self._folding.add(event)
             changed[stream.first.seq] = stream
         for seq in sorted(changed):
@@ -83,15 +83,34 @@ class LiveTimeline:
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
-    """Give a row of the events table as the timeline knows it."""
-    columns: dict[str, Any] = {name: row.get(name) for name in Event._fields}
-    return Event(**columns | {"last_seq": row["seq"], "events": 1, "offset_ms": row["offset_ns"] / 1e6})
+    """Give a row of the events table as the timeline knows it; a column that is absent is NULL."""
+    seq, column = row["seq"], row.get
+    # By name and place: this is done for each message of a call of hours.
+    return Event(
+        seq,
+        seq,
+        1,
+        row["offset_ns"] / 1e6,
+        row["sender"],
+        row["kind"],
+        column("type"),
+        column("item_id"),
+        column("response_id"),
+        column("error_type"),
+        column("error_code"),
+        column("error_message"),
+        column("payload"),
+        column("payload_bytes"),
+        column("audio_track"),
+        column("audio_start"),
+        column("audio_bytes"),
+        column("wire_bytes"),
+    )
 
 
 def _live_row(stream: Stream) -> LiveRow:
-    row = stream.row()
-    type_, error = (words and shorten(words, _LONGEST_WORDS) for words in (row.type, row.error))
-    payload = stream.first.payload
-    return LiveRow(
-        replace(row, type=type_, error=error), stream.wire_bytes, payload and shorten(payload, LONGEST_PAYLOAD)
-    )
+    row, payload = stream.row(), stream.first.payload
+    if len(row.type or "") > _LONGEST_WORDS or len(row.error or "") > _LONGEST_WORDS:
+        type_, error = (words and shorten(words, _LONGEST_WORDS) for words in (row.type, row.error))
+        row = replace(row, type=type_, error=error)
+    return LiveRow(row, stream.wire_bytes, payload and shorten(payload, LONGEST_PAYLOAD))

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
-from analyze.live_timeline import LiveRow, LiveTimeline
+from analyze.live_timeline import LiveRow, LiveTimeline, event_of
 from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.screens.base import SourceScreen
@@ -100,8 +100,9 @@ class FollowScreen(SourceScreen[None]):
         look = self._followed.look()
         if look.begins_anew:
             self._timelines = self._new_timelines()
+        events = [event_of(row) for row in look.rows]
         for timeline in self._timelines.values():
-            timeline.add(look.rows)
+            timeline.add(events)
         return look, {way: Shown(tuple(each.rows), each.passed) for way, each in self._timelines.items()}
 
     def _show(self, answer: tuple[Look, dict[bool, Shown]]) -> None:
