@@ -202,7 +202,7 @@ async def test_what_is_not_kept_or_cannot_be_sealed_is_said(
         call.journal.path.unlink()
         follow(app).look()
         await settle(pilot)
-        assert "over: its keep rule left no recording of it" in shown(app)
+        assert "over: no recording is left of it" in shown(app)
         await press(pilot, "enter")
         assert "event    session.created" in shown(app)
         await press(pilot, "q", "q")
