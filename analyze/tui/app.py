@@ -101,9 +101,7 @@ class WiretapeApp(App[None]):
 
     def on_source_screen_follow_chosen(self, message: SourceScreen.FollowChosen) -> None:
         """Follow a session in flight."""
-        from analyze.tui.screens.follow import FollowScreen
-
-        self.push_screen(FollowScreen(self.source, message.session_id))
+        self.follow_session(message.session_id)
 
     def on_source_screen_diff_chosen(self, message: SourceScreen.DiffChosen) -> None:
         """Compare sessions."""
@@ -130,6 +128,12 @@ class WiretapeApp(App[None]):
         from analyze.tui.screens.session import SessionScreen
 
         self.push_screen(SessionScreen(self.source, session_id))
+
+    def follow_session(self, session_id: str) -> None:
+        """Follow a session in flight."""
+        from analyze.tui.screens.follow import FollowScreen
+
+        self.push_screen(FollowScreen(self.source, session_id))
 
     def open_diff(self, session_ids: Sequence[str]) -> None:
         """Compare two to eight sessions; the first is the baseline."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -17,8 +18,8 @@ from analyze.tui.widgets.frame import TABS, key_name, screen_keys
 from capture.errors import WiretapeError
 
 if TYPE_CHECKING:
-    from analyze.answers import SessionSummary
     from analyze.tui.app import WiretapeApp
+    from analyze.tui.source import Source
 
 _SESSIONS = 12
 _LEAST_LETTERS = 3
@@ -60,25 +61,31 @@ class ScreenCommands(Provider):
                 yield Hit(score, matcher.highlight(words), run, help=about)
 
 
+class Known(NamedTuple):
+    """A session as it is offered."""
+
+    session_id: str
+    sign: str
+    about: str
+    is_live: bool = False
+
+
 class SessionJump(Provider):
-    """Sessions whose id begins or ends with what is typed."""
+    """Sessions whose id begins or ends with what is typed, those in flight too."""
 
     async def search(self, query: str) -> Hits:
-        """Give the newest sessions that match."""
+        """Give the sessions in flight and the newest recordings that match."""
         typed = query.strip().casefold()
         if len(typed) < _LEAST_LETTERS or not set(typed) <= set("0123456789abcdeft-"):
             return
         app = cast("WiretapeApp", self.app)
-        found = await asyncio.to_thread(_sessions_like, app, typed)
+        found = await asyncio.to_thread(_sessions_like, app.source, typed)
         for rank, session in enumerate(found):
             name = visible(session.session_id)
-            shown = Content(f"{mark(session.outcome).text} {name}")
-            run = self._open(session.session_id)
+            shown = Content(f"{session.sign} {name}")
+            run = partial(app.follow_session if session.is_live else app.open_session, session.session_id)
             # Behind a command that matches in full, in the list's own order.
-            yield Hit(0.9 - rank / 1000, shown, run, text=name, help=_no_markup(who(session)))
-
-    def _open(self, session_id: str) -> Callable[[], None]:
-        return lambda: cast("WiretapeApp", self.app).open_session(session_id)
+            yield Hit(0.9 - rank / 1000, shown, run, text=name, help=_no_markup(session.about))
 
 
 def _no_markup(words: str) -> str:
@@ -86,8 +93,14 @@ def _no_markup(words: str) -> str:
     return visible(words).replace("[", "\\[")
 
 
-def _sessions_like(app: WiretapeApp, typed: str) -> list[SessionSummary]:
+def _sessions_like(source: Source, typed: str) -> list[Known]:
+    found = [
+        Known(each.session_id, mark("live").text, each.target or "", is_live=True)
+        for each in reversed(source.live())
+        if each.session_id.casefold().startswith(typed) or each.session_id.endswith(typed)
+    ]
     # A root that cannot be read is told of on the screen beneath.
     with suppress(WiretapeError):
-        return app.source.sessions(f"session:{typed}*,*{typed}", limit=_SESSIONS)
-    return []
+        sealed = source.sessions(f"session:{typed}*,*{typed}", limit=_SESSIONS)
+        found += [Known(each.session_id, mark(each.outcome).text, who(each)) for each in sealed]
+    return found[:_SESSIONS]

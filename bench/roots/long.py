@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from capture.private_files import make_private_folder
 from capture.realtime.events import EventHeader, read_header
-from capture.recording.root import Root, make_private_folder
+from capture.recording.root import Root
 from capture.recording.schema import TABLES
 from capture.recording.writer import tuning
 

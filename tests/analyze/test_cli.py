@@ -16,9 +16,11 @@ import pytest
 
 import wiretape
 from analyze.cli import app
+from capture.journal import JournalWriter
 from capture.recording.root import Root
 from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
 from tests.analyze.conftest import FAILED_KEY, Trace
+from tests.capture.test_live import CREATED, SESSION_ID, Session
 
 Analyze = Callable[..., tuple[int, str, str]]
 """Takes arguments; gives exit status, stdout, stderr."""
@@ -319,6 +321,22 @@ def test_misuse_is_one_sentence_and_exit_status_2(
     assert (status, out) == (2, "")
     assert complaint in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [["show"], ["explain"], ["diff", "last"], ["annotate", "--note", "odd"]])
+def test_a_session_in_flight_says_how_it_stands(
+    command: list[str], root: Root, failed_session: str, analyze: Analyze
+) -> None:
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    call = Session(writer)
+    call.say("server", CREATED)
+    call.catch_up()
+    status, out, told = analyze(*command, SESSION_ID)
+    writer.close()
+    assert (status, out) == (2, "")
+    assert told.startswith(f"wiretape: session {SESSION_ID} is no recording yet: live · ")
+    assert "1 events" in told
+    assert "`wiretape capture list --watch`" in told
 
 
 def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) -> None:

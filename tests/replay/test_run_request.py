@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
+from capture.recording.root import Root
+from capture.sealing import seal
 from replay.cells import Variation
-from replay.run_request import RunRequest, parse_variation, read_clock, read_on_new_tool, read_settings
+from replay.run_request import RunRequest, find_recording, parse_variation, read_clock, read_on_new_tool, read_settings
+from tests.capture.conftest import write_session_journal
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,11 @@ def test_a_new_call_gets_the_recorded_output_unless_nothing_is_to_be_changed() -
     assert read_on_new_tool(None, as_recorded=True) == "recorded"
     with pytest.raises(UsageProblem, match="leave --on-new-tool out"):
         read_on_new_tool("empty", as_recorded=True)
+
+
+def test_a_session_in_flight_cannot_be_replayed_yet(root: Root) -> None:
+    session_id = write_session_journal(root, [("server", '{"type":"session.created"}')])
+    with pytest.raises(UsageProblem, match=f"session {session_id} is no recording yet: waiting"):
+        find_recording(root, session_id[:-2])
+    seal(root.path, session_id)
+    assert find_recording(root, session_id[:-2]) == session_id

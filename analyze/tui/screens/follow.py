@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
-from analyze.live_timeline import LiveRow, LiveTimeline
+from analyze.live_timeline import LiveRow, LiveTimeline, event_of
 from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.screens.base import SourceScreen
@@ -40,7 +40,8 @@ class FollowScreen(SourceScreen[None]):
 
     CSS_PATH = "follow.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", tooltip="Open the session, once it is sealed"),
+        Binding("enter", "open", "open", tooltip="Show the message under the cursor; once sealed, open the session"),
+        Binding("end,G", "follow", "follow", tooltip="Go to the newest event, and follow again"),
         Binding("n", "next_error(1)", "next error", tooltip="Go to the next event that failed"),
         Binding("N", "next_error(-1)", "Error before", show=False),
         Binding("a", "all", "all events", tooltip="Give each event a row; again: fold runs of one streaming type"),
@@ -99,8 +100,9 @@ class FollowScreen(SourceScreen[None]):
         look = self._followed.look()
         if look.begins_anew:
             self._timelines = self._new_timelines()
+        events = [event_of(row) for row in look.rows]
         for timeline in self._timelines.values():
-            timeline.add(look.rows)
+            timeline.add(events)
         return look, {way: Shown(tuple(each.rows), each.passed) for way, each in self._timelines.items()}
 
     def _show(self, answer: tuple[Look, dict[bool, Shown]]) -> None:
@@ -149,6 +151,10 @@ class FollowScreen(SourceScreen[None]):
         )
         self.query_one("#tally", Block).lines = ((Run(" "), *join([way, older], "    ")),)
 
+    def action_follow(self) -> None:
+        """Go to the newest event and follow."""
+        self.events.action_edge(1)
+
     def action_all(self) -> None:
         """Give each event a row, or fold runs of one streaming type."""
         self._is_folded = not self._is_folded
@@ -160,16 +166,39 @@ class FollowScreen(SourceScreen[None]):
             self.hint(f"no failure {'after' if step > 0 else 'before'} this event")
 
     def action_open(self) -> None:
-        """Open the recording in place of this screen."""
+        """Show the message under the cursor; once there is a recording, open that in place of this screen."""
         from analyze.tui.screens.session import SessionScreen
 
         if self.summary is not None:
             self.app.switch_screen(SessionScreen(self.source, self.session_id))
-        elif self._is_over:
-            self.hint("there is no recording of this session to open")
         else:
-            self.hint("this session is in flight: enter opens it once it is sealed")
+            self._show_message()
+
+    @on(RowList.Opened)
+    def _show_message(self) -> None:
+        from analyze.tui.screens.record import RecordScreen
+
+        entry = self.events.current
+        if entry is not None:
+            self.app.push_screen(RecordScreen(*zip(*message_of(entry), strict=True)))
 
     def action_back(self) -> None:
         """Leave the screen."""
         self.app.pop_screen()
+
+
+def message_of(entry: LiveRow) -> list[tuple[str, object]]:
+    """Give what is known of a row's first event, name by name."""
+    row = entry.row
+    facts: list[tuple[str, object]] = [
+        ("event", row.type or f"({row.kind})"),
+        ("from", row.sender),
+        ("after", f"{row.offset_ms or 0.0:,.1f} ms"),
+        ("size", f"{entry.wire_bytes:,} bytes on the wire"),
+    ]
+    if row.count > 1:
+        facts.append(("row", f"the first of {row.count:,}, seq {row.first_seq} to {row.last_seq}"))
+    if row.error:
+        facts.append(("error", row.error))
+    gone = "not held here: the recording will have it"
+    return [*facts, ("message", gone if entry.payload is None else entry.payload)]

@@ -76,7 +76,10 @@ def sealed_line(summary: SessionSummary) -> Line:
     return (mark(summary.outcome), Run(over, "strong"), Run(" · enter opens the session", "live"))
 
 
-NOT_KEPT: Line = (Run("· ", "muted"), Run("over: its keep rule left no recording of it", "strong"))
+NOT_KEPT: Line = (
+    Run("· ", "muted"),
+    Run("over: no recording is left of it, by its keep rule or because it was removed", "strong"),
+)
 QUARANTINED: Line = (
     Run("◐ ", "incomplete"),
     Run("over, and could not be sealed: its journal is in journal/quarantine/; see wiretape capture recover", "strong"),

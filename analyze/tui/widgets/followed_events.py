@@ -35,11 +35,12 @@ COLUMNS: tuple[Column[LiveRow], ...] = (
 )
 
 
-class FollowedEvents(VirtualTable[LiveRow]):
+class FollowedEvents(VirtualTable[LiveRow], inherit_bindings=False):
     """Rows that grow and come; while the cursor stands on the last one, it stays there."""
 
+    # `end` is left to the screen, which lists it among its keys.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("end,G", "edge(1)", "follow", tooltip="Go to the newest event and follow"),
+        binding for binding in RowList.BINDINGS if isinstance(binding, Binding) and binding.key != "end,G"
     ]
 
     def __init__(self) -> None:

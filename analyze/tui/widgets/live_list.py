@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from textual import events
+
 from analyze.tui.figures import age, mark, size
 from analyze.tui.lines import Line, Run, fit, join, pad, text
 from analyze.tui.widgets.row_list import RowList
@@ -29,6 +31,19 @@ class LiveList(RowList):
         super().__init__()
         self.set_reactive(RowList.is_pointing, False)
         self.sessions: Sequence[LiveSession] = ()
+        self._has_just_come = False
+        """Whether no click was made since the keys came here: a first one opens nothing, for no cursor was seen."""
+
+    def on_focus(self) -> None:
+        """Take note that the next click may be the one that brought the keys here."""
+        self._has_just_come = True
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the first click was, whatever stood there."""
+        if self._has_just_come:
+            self._has_just_come = False
+            event.prevent_default()
+            self.cursor = self.scroll_offset.y + event.y
 
     def show(self, sessions: Sequence[LiveSession]) -> None:
         """Show what is in flight now; the cursor stays on its session while that is there."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 from textual.command import CommandPalette
 from textual.widgets import OptionList
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.failures import FailuresScreen
+from analyze.tui.screens.follow import FollowScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
@@ -88,3 +91,17 @@ async def test_a_session_is_opened_by_the_beginning_or_the_end_of_its_id(
         assert isinstance(app.screen, SessionScreen)
         assert app.screen.session_id == failed_session
     source.close()
+
+
+async def test_a_session_in_flight_is_followed_by_its_id(source: Any, make_live: Any, root: Root) -> None:
+    source.root, source.in_flight = root, [make_live(1), make_live(2)]
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        hits = [hit async for hit in SessionJump(app.screen).search("20260212t0931")]
+        assert [str(hit.text) for hit in hits] == [make_live(2).session_id, make_live(1).session_id]
+        (hit,) = [hit async for hit in SessionJump(app.screen).search("0000001")]
+        hit.command()
+        await settle(pilot)
+        assert isinstance(app.screen, FollowScreen)
+        assert app.screen.session_id == make_live(1).session_id

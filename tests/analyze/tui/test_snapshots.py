@@ -53,36 +53,35 @@ OTHERS = {
 }
 
 
-APPEND = {"type": "input_audio_buffer.append", "audio": "AAAA" * 320}
-CALL_IN_FLIGHT: list[tuple[Sender, int, dict[str, object]]] = [
+Said = tuple[Sender, int, dict[str, object]]
+"""Who said what, and when, in milliseconds."""
+
+
+def stream(sender: Sender, at_ms: int, every_ms: int, count: int, **event: object) -> list[Said]:
+    return [(sender, at_ms + every_ms * number, event) for number in range(count)]
+
+
+APPEND: dict[str, object] = {"type": "input_audio_buffer.append", "audio": "AAAA" * 320}
+DELTA: dict[str, object] = {"type": "response.output_audio.delta", "response_id": "resp_1", "delta": "AAAA" * 900}
+TOLD: dict[str, object] = {"type": "server_error", "message": "Input transcription failed for item 'item_1'."}
+CALL_IN_FLIGHT: list[Said] = [
     ("server", 4, {"type": "session.created", "session": {"id": "sess_D81pQ", "model": "gpt-realtime"}}),
     ("client", 9, {"type": "session.update", "session": {"instructions": "Be brief."}}),
     ("server", 21, {"type": "session.updated", "session": {"id": "sess_D81pQ", "model": "gpt-realtime"}}),
-    *(("client", 40 + 20 * number, APPEND) for number in range(38)),
+    *stream("client", 40, 20, 38, **APPEND),
     ("server", 800, {"type": "input_audio_buffer.speech_started", "audio_start_ms": 780}),
-    *(("client", 820 + 20 * number, APPEND) for number in range(120)),
+    *stream("client", 820, 20, 120, **APPEND),
     ("server", 3260, {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 3240}),
     ("server", 3402, {"type": "input_audio_buffer.committed", "item_id": "item_1"}),
     ("server", 3404, {"type": "conversation.item.added", "item": {"role": "user", "content": [{"text": HOSTILE}]}}),
     ("server", 3406, {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
-    *(
-        (
-            "server",
-            3870 + 40 * number,
-            {"type": "response.output_audio.delta", "response_id": "resp_1", "delta": "AAAA" * 900},
-        )
-        for number in range(12)
-    ),
+    *stream("server", 3870, 40, 12, **DELTA),
     (
         "server",
         4360,
-        {
-            "type": "conversation.item.input_audio_transcription.failed",
-            "item_id": "item_1",
-            "error": {"type": "server_error", "message": "Input transcription failed for item 'item_1'."},
-        },
+        {"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_1", "error": TOLD},
     ),
-    *(("client", 3280 + 20 * number, APPEND) for number in range(60)),
+    *stream("client", 4370, 20, 60, **APPEND),
 ]
 """A call as its journal holds it so far."""
 SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -91,6 +90,12 @@ SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 @pytest.fixture(autouse=True)
 def _every_question_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analyze.tui.screens.sql.perf_counter", lambda: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_cursor_blinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine half a second passes between the last key and the picture.
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
 
 
 @pytest.fixture

@@ -81,6 +81,11 @@ async def test_a_call_is_followed_until_its_recording_is_there(
         assert r"▲ error: server_error \x1b[31mred [bold]x" in shown(app)
         assert "following · newest at the bottom" in shown(app)
         await press(pilot, "enter")
+        page = shown(app)
+        assert '"message": "\\u001b[31mred [bold]x"' in page
+        assert r"server_error · \x1b[31mred [bold]x" in page
+        assert "after    7,000.0 ms" in page
+        await press(pilot, "enter")
         assert isinstance(app.screen, FollowScreen)
         call.end()
         await look(pilot, app, call)
@@ -197,8 +202,10 @@ async def test_what_is_not_kept_or_cannot_be_sealed_is_said(
         call.journal.path.unlink()
         follow(app).look()
         await settle(pilot)
-        assert "over: its keep rule left no recording of it" in shown(app)
-        await press(pilot, "enter", "q")
+        assert "over: no recording is left of it" in shown(app)
+        await press(pilot, "enter")
+        assert "event    session.created" in shown(app)
+        await press(pilot, "q", "q")
         assert isinstance(app.screen, SessionsScreen)
         root.quarantine.mkdir()
         (root.quarantine / call.journal.path.name).touch()

@@ -63,6 +63,10 @@ async def test_a_click_reaches_it_and_another_one_follows_it(source: Any, make_l
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
+        # Also on the first row, where the cursor stands unseen.
+        await pilot.click(sessions(app).live, offset=(20, 0))
+        await settle(pilot)
+        assert sessions(app).in_flight == make_live(3)
         await pilot.click(sessions(app).live, offset=(20, 1))
         await settle(pilot)
         assert sessions(app).in_flight == make_live(2)

@@ -62,7 +62,7 @@ async def test_the_end_stands_below_and_the_time_stops(
         head = app.query_one(FollowHead)
         head.show_end(NOT_KEPT)
         await pilot.pause()
-        assert "over: its keep rule left no recording of it" in shown(app)
+        assert "over: no recording is left of it" in shown(app)
         head.show(make_live(1))
         head.show_end(sealed_line(source.listed[0]))
         await pilot.pause()

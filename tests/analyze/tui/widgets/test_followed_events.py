@@ -30,7 +30,7 @@ def rows(timeline: list[TimelineRow]) -> list[LiveRow]:
     """A hundred rows, every tenth of them a failure."""
     plain = timeline[0]
     return [
-        LiveRow(replace(plain, first_seq=at, last_seq=at, error="no luck" if at % 10 == 9 else None), 100 * at)
+        LiveRow(replace(plain, first_seq=at, last_seq=at, error="no luck" if at % 10 == 9 else None), 100 * at, None)
         for at in range(100)
     ]
 
@@ -67,7 +67,7 @@ async def test_what_is_read_stays_in_place_while_the_oldest_rows_go(rows: list[L
         seen.grow(rows[60:], 60)
         await pilot.pause()
         assert (seen.cursor, seen.scroll_offset.y) == (0, 0)
-        await pilot.press("G")
+        seen.action_edge(1)
         assert seen.follows
 
 
@@ -82,7 +82,7 @@ async def test_other_rows_of_the_session_show_the_same_event(rows: list[LiveRow]
         assert seen.current == rows[2]
         seen.exchange(rows, 0)
         assert seen.current == rows[2]
-        await pilot.press("end")
+        seen.action_edge(1)
         seen.exchange(rows[::2], 0)
         assert seen.follows
 

@@ -24,6 +24,7 @@ class NumbersApp(App[None]):
         super().__init__()
         self.seen: list[int] = []
         self.opened: list[int] = []
+        self.beyond: list[int] = []
 
     def compose(self) -> ComposeResult:
         yield Numbers()
@@ -34,6 +35,10 @@ class NumbersApp(App[None]):
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         self.seen.append(event.control.cursor)
+
+    def on_row_list_beyond(self, event: RowList.Beyond) -> None:
+        assert event.control is self.query_one(Numbers)
+        self.beyond.append(event.way)
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         self.opened.append(event.control.cursor)
@@ -53,6 +58,26 @@ async def test_keys_move_the_cursor_and_keep_it_in_sight(shown: Callable[[App[No
         await pilot.pause()
         assert app.query_one(Numbers).cursor == 0
         assert shown(app).startswith("0 of")
+
+
+async def test_going_on_at_an_end_is_said(shown: Callable[[App[None]], str]) -> None:
+    app = NumbersApp()
+    async with app.run_test(size=(30, 10)) as pilot:
+        await pilot.press("down", "up", "up", "pageup", "home", "end", "down")
+        await pilot.pause()
+        assert app.beyond == [-1, -1, -1, 1]
+        assert app.query_one(Numbers).cursor == 99
+
+
+async def test_of_lists_that_stand_as_one_one_has_the_cursor() -> None:
+    app = NumbersApp()
+    async with app.run_test(size=(30, 10)) as pilot:
+        numbers = app.query_one(Numbers)
+        lit = numbers.render_line(0)._segments[0].style
+        numbers.is_pointing = False
+        await pilot.pause()
+        assert not numbers.is_at_cursor(0)
+        assert numbers.render_line(0)._segments[0].style != lit
 
 
 async def test_a_smaller_window_keeps_the_cursor_in_sight(shown: Callable[[App[None]], str]) -> None:
