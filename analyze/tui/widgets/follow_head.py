@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analyze.answers import SessionSummary
 from analyze.plain_text import shorten
 from analyze.tui.figures import counted, mark, size
-from analyze.tui.lines import Line, Run, fit, join, spread, text, wrap
+from analyze.tui.lines import ELLIPSIS, Line, Run, fit, join, spread, text, wrap
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
 
@@ -60,8 +60,11 @@ def _error(session: LiveSession, width: int) -> list[Line]:
         return []
     # Longer than what is shown would only be wrapped for nobody.
     words = text(shorten(session.last_error, ERROR_LINES * width), "failed")
-    *shown, last = wrap((Run(" ▲ ", "failed"), *words), width, 3)[:ERROR_LINES]
-    return [*shown, fit(last, width)]
+    lines = wrap((Run(" ▲ ", "failed"), *words), width, 3)
+    if len(lines) <= ERROR_LINES:
+        return lines
+    *shown, last = lines[:ERROR_LINES]
+    return [*shown, fit((*last, Run(ELLIPSIS, "failed")), width)]
 
 
 def _bytes(session: LiveSession) -> Line:

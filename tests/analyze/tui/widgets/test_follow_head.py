@@ -50,7 +50,8 @@ def test_hostile_words_are_escaped_and_fit(width: int, make_live: Make, hostile:
     head.session = make_live(target=hostile, last_error=hostile * 20)
     facts, moved, *error = head.lines_at(width)
     assert "\x1b" not in "".join(map(plain, (facts, moved, *error)))
-    assert 1 <= len(error) <= ERROR_LINES
+    assert len(error) == ERROR_LINES
+    assert plain(error[-1]).endswith("…")
     assert all(width_of(line) <= width for line in (facts, *error))
 
 
