@@ -299,8 +299,8 @@ class RunSummary:
     """One run of replay, from the sessions it recorded."""
 
     run_id: str
-    started_at: datetime
-    """UTC, of its first session."""
+    started_at: datetime | None
+    """UTC, of its first session; None where none says when it was."""
     replay_of: tuple[str, ...]
     cells: int
     trials: int

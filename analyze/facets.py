@@ -49,7 +49,8 @@ def count_facets(store: Store, picked: SessionFilter, names: Mapping[str, tuple[
 
 def _tags(store: Store, picked: SessionFilter) -> list[Facet]:
     rows = store.tuples(
-        "SELECT entry.key || '=' || entry.value, COUNT(*) AS sessions, COUNT(*) FILTER (outcome = 'failed')"  # noqa: S608 - as above
+        "SELECT entry.key || '=' || COALESCE(entry.value, ''), COUNT(*) AS sessions,"  # noqa: S608 - as above
+        " COUNT(*) FILTER (outcome = 'failed')"
         f" FROM (SELECT outcome, UNNEST(MAP_ENTRIES(tags)) AS entry FROM sessions WHERE {picked.sql})"
         " GROUP BY ALL ORDER BY sessions DESC LIMIT ?",
         [*picked.params, VALUES_A_FIELD],

@@ -115,7 +115,9 @@ def read_filter(
     """
     words, condition = split_sql(text)
     try:
+        text.encode()
         terms = shlex.split(words)
+    # Half a character, as a bad paste leaves it, is a ValueError too.
     except ValueError as error:
         raise UsageProblem(f"the filter {text!r} does not read: {error}") from error
     conditions = [_read_term(term, now or datetime.now(UTC), found) for term in terms]
@@ -260,12 +262,13 @@ def _pattern(value: str) -> str:
 def _read_time(value: str, now: datetime) -> datetime:
     """Read a span back from now or a UTC time, as a naive UTC time, which is what the views hold."""
     span = _SPAN.fullmatch(value)
-    if span is not None:
-        return (now - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})).astimezone(UTC).replace(tzinfo=None)
     try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
+        if span is not None:
+            at = now - timedelta(**{_SPAN_UNITS[span[2]]: int(span[1])})
+        else:
+            at = datetime.fromisoformat(value)
+        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    except (ValueError, OverflowError):
         raise UsageProblem(
             f"{value!r} is no time: give a span such as 2h, or a UTC time such as 2026-02-12T08:30"
         ) from None
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ def list_runs(store: Store) -> list[RunSummary]:
     return [
         RunSummary(
             run_id=row["run_id"],
-            started_at=row["started_at"].replace(tzinfo=UTC),
+            started_at=_utc(row["started_at"]),
             replay_of=tuple(sorted(filter(None, row["replay_of"] or []))),
             cells=row["cells"],
             trials=row["trials"],
@@ -124,4 +124,8 @@ def _select(store: Store, column: str, values: Sequence[str]) -> list[dict[str, 
     # Columns are ours, values are parameters.
     sql = f"SELECT {', '.join(_COLUMNS)} FROM sessions WHERE {column} IN ({places}) ORDER BY session_id"  # noqa: S608
     rows = store.rows(sql, list(values))
-    return [row | {"started_at": row["started_at"].replace(tzinfo=UTC)} for row in rows]
+    return [row | {"started_at": _utc(row["started_at"])} for row in rows]
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
 
 from capture.errors import UsageProblem
 from capture.realtime.outcomes import COMPLETED, trial_outcome
@@ -36,6 +37,8 @@ Recorded = Callable[[str, str], object]
 """What a recording (its session_id) has at a path; None where nothing, or where it is gone."""
 
 _UNKNOWN = "as recorded"
+_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""Of a run none of whose sessions says when it was: such as an import of logs without times."""
 _OF_CALLS = {
     MODEL_AXIS: "model",
     TRANSCRIPTION_MODEL_PATHS[0]: "transcription_model",
@@ -85,7 +88,7 @@ def compose_run(name: str, rows: Sequence[Row], originals: Mapping[str, Row], re
     cells = [cell for recording in recordings for cell in _cells_of(recording, made)]
     return Run(
         run_id=name,
-        started_at=min(row["started_at"] for row in rows),
+        started_at=min((row["started_at"] for row in rows if row["started_at"]), default=_UNKNOWN_TIME),
         recordings=recordings,
         axes=_axes_of(cells),
         cells=cells,
@@ -105,7 +108,8 @@ def _made_of_replays(rows: Sequence[Row], originals: Mapping[str, Row], recorded
         now = was | changed[row["session_id"]]
         values = {TARGET_AXIS: _target(row), **{axis_of(path): value for path, value in now.items()}}
         near = _nearness(row, originals.get(row["replay_of"])) if now == was else 0
-        outcome = cast("TrialOutcome", row["trial_outcome"] or "not_run")
+        is_known = row["trial_outcome"] in get_args(TrialOutcome)
+        outcome = cast("TrialOutcome", row["trial_outcome"] if is_known else "not_run")
         made.append(_Made(row, row["replay_of"], values, near, outcome))
     return made
 
@@ -126,9 +130,15 @@ def _made_of_calls(rows: Sequence[Row], reference: Row) -> list[_Made]:
 
 
 def _changed(row: Row) -> dict[str, str]:
-    """Read from `overrides` what a trial changed: path -> value, as text."""
-    overrides = json.loads(row["overrides"] or "{}")
-    gone = overrides.pop("unset", [])
+    """Read from `overrides` what a trial changed: path -> value, as text.
+
+    Raises `UsageProblem` where they are none of ours.
+    """
+    try:
+        overrides = json.loads(row["overrides"] or "{}")
+        gone = [str(path) for path in overrides.pop("unset", [])]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UsageProblem(f"the overrides of session {row['session_id']} say nothing of what it changed") from None
     return {path: shown(path, value) for path, value in overrides.items()} | dict.fromkeys(gone, DROPPED)
 
 
@@ -188,7 +198,7 @@ def _recording(session_id: str, row: Row | None, replays: Iterable[Row]) -> RunR
     if row is None:
         # Gone; what failed in it came again in the trials that are called failed.
         failed = [each for each in replays if each["replay_of"] == session_id and each["trial_outcome"] == "failed"]
-        keys = list(failed[0]["failure_keys"]) if failed else []
+        keys = list(failed[0]["failure_keys"] or ()) if failed else []
         return RunRecording(session_id=session_id, outcome="failed" if keys else "ok", failure_keys=keys)
     return describe_recording(row)
 

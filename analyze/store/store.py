@@ -151,6 +151,10 @@ class Store:
                 return run(guard(self._connection, sql))
             except UnicodeEncodeError as error:
                 raise UsageProblem("this SQL cannot be run: it is no valid UTF-8") from error
+            except OverflowError as error:
+                raise UsageProblem(
+                    f"a value of the answer is beyond what Python holds, cast it to text: {error}"
+                ) from error
             except duckdb.Error as error:
                 raise UsageProblem(sql_problem(error)) from error
 

@@ -23,6 +23,8 @@ FILE_ERRORS = (duckdb.IOException, duckdb.InvalidInputException, duckdb.Conversi
 _LARGE = tuple(table for table in TABLES if table != "sessions")
 """Tables that stay in their files."""
 _OWN_AT_ONCE = 500
+_TOLD_TIMES = ("1000-01-01 00:00:00+00", "9000-01-01 00:00:00+00")
+"""Times that Python and calendars can tell, and add years to; what else stands in a file is no time of a session."""
 _PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = true"
 
 
@@ -130,8 +132,7 @@ class StoredTables:
         if not fresh:
             return
         condition = "TRUE" if above is None else "session_id > ?"
-        # `at` is a word of the grammar.
-        columns = ", ".join(f'"{column}"' for column in [*TABLES["sessions"].names, "date", "filename"])
+        columns = ", ".join([*(_told(name, kind) for name, kind in self._columns["sessions"]), "filename"])
         try:
             self._connection.execute(
                 f"INSERT INTO _sessions SELECT {columns} FROM (SELECT * FROM _no_sessions WHERE FALSE UNION ALL BY NAME"  # noqa: S608 - names of our own schema
@@ -180,7 +181,7 @@ class StoredTables:
             source = f"(SELECT * FROM {source} WHERE FALSE UNION ALL BY NAME SELECT * FROM {files})"  # noqa: S608 - our own names
         if shape == "shared":
             known = "WHERE session_id IN (SELECT session_id FROM _sessions)"
-        columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in self._columns[table])
+        columns = ", ".join(_told(name, kind) for name, kind in self._columns[table])
         self._connection.execute(f"CREATE OR REPLACE VIEW _stored_{table} AS SELECT {columns} FROM {source} {known}")  # noqa: S608
         self._connection.execute(f"CREATE OR REPLACE VIEW _{table} AS SELECT * FROM _stored_{table}")  # noqa: S608
 
@@ -198,6 +199,20 @@ class StoredTables:
             found = {path: words.splitlines()[0] for path, _ in suspects if path.exists() and str(path) in words}
         self.unreadable |= found
         return bool(found)
+
+
+def _told(name: str, kind: str) -> str:
+    """Write a column as it is read: with the type of the format, and NULL in place of what no measure can be."""
+    # `at` is a word of the grammar.
+    value = f'CAST("{name}" AS {kind})'
+    if kind.startswith("TIMESTAMP"):
+        first, last = (f"{kind} '{time}'" for time in _TOLD_TIMES)
+        value = f"CASE WHEN {value} BETWEEN {first} AND {last} THEN {value} END"
+    elif kind == "DOUBLE":
+        value = f"CASE WHEN ISFINITE({value}) THEN {value} END"
+    elif kind == "VARCHAR[]":
+        value = f"LIST_FILTER({value}, LAMBDA word: word IS NOT NULL)"
+    return f'{value} AS "{name}"'
 
 
 def _batches(names: Sequence[str]) -> Iterator[list[str]]:

@@ -67,6 +67,14 @@ def quoted(term: str) -> str:
     return "'" + term.replace("'", "'\"'\"'") + "'"
 
 
+def term_of(field: str, value: str) -> str | None:
+    """Write the term that picks a value; None where the value has signs that the filter's language reads its own way.
+
+    Case is the one thing that a filter does not tell apart.
+    """
+    return None if set(value) & set(",*") else quoted(f"{field}:{value}")
+
+
 def _fields(begun: str) -> list[str]:
     names = dict.fromkeys([*_USUAL, *ALIASES, *TEXT_FIELDS, *NUMBER_FIELDS, *OTHER_FIELDS])
     return [name for name in names if name.startswith(begun.lower())][:CHOICES]

@@ -71,13 +71,19 @@ class SessionJump(Provider):
         app = cast("WiretapeApp", self.app)
         found = await asyncio.to_thread(_sessions_like, app, typed)
         for rank, session in enumerate(found):
-            shown = Content(f"{mark(session.outcome).text} {session.session_id}")
+            name = visible(session.session_id)
+            shown = Content(f"{mark(session.outcome).text} {name}")
             run = self._open(session.session_id)
             # Behind a command that matches in full, in the list's own order.
-            yield Hit(0.9 - rank / 1000, shown, run, text=session.session_id, help=visible(who(session)))
+            yield Hit(0.9 - rank / 1000, shown, run, text=name, help=_no_markup(who(session)))
 
     def _open(self, session_id: str) -> Callable[[], None]:
         return lambda: cast("WiretapeApp", self.app).open_session(session_id)
+
+
+def _no_markup(words: str) -> str:
+    """Write recorded text for a place that Textual reads as markup; its own `escape` leaves some of it."""
+    return visible(words).replace("[", "\\[")
 
 
 def _sessions_like(app: WiretapeApp, typed: str) -> list[SessionSummary]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from capture.recording.listing import list_files
 from capture.recording.manifest import may_hold, place_of, read_manifest
 from capture.recording.root import Root, date_of
-from capture.recording.schema import TABLES
+from capture.recording.schema import TABLES, TURN_LATENCIES
 
 Row = dict[str, Any]
 
@@ -118,6 +118,11 @@ def read_groups(root: Root, table: str, session_id: str, **only: str) -> Iterato
 
 
 def _groups_now(root: Root, table: str, session_id: str, **only: str) -> Iterator[RowGroup]:
+    if place_of(f"{session_id}.parquet") != "own":
+        # An id that we would not give, and may be no file's name: it stands in files of others, of any date.
+        for path in list_files(root, [table]).tables[table].foreign:
+            yield from _groups_in_any(path, table, session_id=session_id, **only)
+        return
     own = root.table_file(table, session_id)
     # Before the manifest: a session whose own file is gone stands in the manifest by then.
     if own.exists():
@@ -244,8 +249,13 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         return cast("list[Any]", column.to_numpy().tolist())
     if pa.types.is_timestamp(kind):
         instants = column.to_numpy().tolist()
-        return [at if at is None else at.replace(tzinfo=UTC) for at in instants]
-    return cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
+        # An instant that no calendar of Python's tells comes as a number: it is no time of a session.
+        return [at.replace(tzinfo=UTC) if isinstance(at, datetime) else None for at in instants]
+    stored = cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
+    if pa.types.is_list(kind) and kind.value_type != TURN_LATENCIES:
+        # Of turns a place in the list means one; elsewhere an element of nothing says nothing.
+        return [each and [element for element in each if element is not None] for each in stored]
+    return stored
 
 
 def _brief(error: Exception) -> str:

@@ -33,7 +33,7 @@ WITH quiet AS (
         -- What was lost may have been speech.
         AND complete IS NOT FALSE
         -- Logs whose audio was cut to a few bytes a message may have the silence before it only.
-        AND audio_in_ms >= 5 * events_sent
+        AND audio_in_ms >= 5.0 * events_sent
 )
 SELECT
     q.session_id,                                                               -- its session

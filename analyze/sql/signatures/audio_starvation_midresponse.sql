@@ -33,5 +33,5 @@ WHERE w.wait.wait_ms >= 1000
     -- A client that reads slowly holds the endpoint up itself.
     AND w.wait.wait_ms > COALESCE(w.backpressure_client_ms, 0)
     -- Logs whose audio was cut to a few bytes a message have no audio to play.
-    AND w.audio_out_ms >= 5 * COALESCE(p.messages, 0)
+    AND w.audio_out_ms >= 5.0 * COALESCE(p.messages, 0)
 GROUP BY w.session_id;

@@ -27,7 +27,7 @@ WHERE a.status = 'completed'
     AND a.transcript_characters >= 40
     AND a.audio_ms < 30 * a.transcript_characters
     -- Logs whose audio was cut to a few bytes a message have no audio to measure.
-    AND a.audio_ms >= 5 * a.audio_messages
+    AND a.audio_ms >= 5.0 * a.audio_messages
     -- What was lost or left out may have been the rest of its audio.
     AND is_whole(s.complete, s.kept)
 GROUP BY a.session_id;

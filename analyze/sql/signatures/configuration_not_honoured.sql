@@ -43,7 +43,7 @@ SELECT
     first_seqs([t.asked_seq, t.echoed_seq]) AS evidence,
     COALESCE(t.asked_at, t.echoed_at) AS first_at,
     t.echoed_at AS last_at,
-    map_from_entries([(replace(path, '.', '_') || '_differs', 1.0) FOR path IN d.paths]) AS numbers,
+    map_from_entries(list_distinct([(replace(path, '.', '_') || '_differs', 1.0) FOR path IN d.paths])) AS numbers,
     CAST([] AS VARCHAR[]) AS explains
 FROM differing AS d
 INNER JOIN told AS t ON t.session_id = d.session_id

@@ -18,6 +18,7 @@ from analyze.answers import SessionSummary
 from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.text_field import TextField
 from capture.errors import UsageProblem
 
 _SHOWN_NOTES = 5
@@ -49,9 +50,9 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
             yield Block([(Run("Tags and a note for ", "strong"), *text(which, "strong"))])
             yield Block(said_lines(self.sessions), id="said")
             yield Block([text("tags", "muted")])
-            yield Input(placeholder='cause=network ticket="A 42"   old= takes a tag away', compact=True, id="tags")
+            yield TextField(placeholder='cause=network ticket="A 42"   old= takes a tag away', compact=True, id="tags")
             yield Block([text("note", "muted")])
-            yield Input(placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
+            yield TextField(placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
             yield Block(id="problem")
             yield Block(
                 [join([_key("tab", "other field"), _key("enter", "write it down"), _key("esc", "back")], " · ")]

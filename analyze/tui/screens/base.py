@@ -57,13 +57,12 @@ class SourceScreen(Screen[ResultT]):
 
         async def work() -> None:
             try:
-                answer = await asyncio.to_thread(question)
-            # Whatever a query raises is a sentence on the screen, never the end of the program.
+                answered(await asyncio.to_thread(question))
+            # Whatever a query raises, or an answer that cannot be shown, is a sentence on the screen, never the end of
+            # the program.
             except Exception as problem:
                 log.debug("a question failed", exc_info=True)
                 self.complain(sentence_of(problem))
-            else:
-                answered(answer)
 
         # The function, not its coroutine: one that is replaced before its turn was then never begun.
         worker: WorkType[None] = work

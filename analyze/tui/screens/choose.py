@@ -16,6 +16,7 @@ from textual.widgets import Input
 from analyze.tui.lines import Line, Run, fit, text
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.text_field import TextField
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class ChooseScreen(ModalScreen[Chosen | None]):
             keys += [Run("ctrl+r", "strong"), Run(" remove · ", "muted")]
         with Vertical():
             yield Block([(Run(self._title, "strong"),)])
-            yield Input(placeholder="type a part of it", compact=True)
+            yield TextField(placeholder="type a part of it", compact=True)
             yield ChoiceList()
             yield Block([(*keys, Run("esc", "strong"), Run(" back", "muted"))])
 

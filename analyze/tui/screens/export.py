@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from analyze.tui.lines import Run, text
 from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.text_field import TextField
 
 
 class Destination(NamedTuple):
@@ -38,7 +39,7 @@ class ExportScreen(ModalScreen[Destination | None]):
         """Lay out the box."""
         with Vertical():
             yield Block([text("Write all rows of the answer to", "strong")])
-            yield Input("answer.csv", compact=True, select_on_focus=False)
+            yield TextField("answer.csv", compact=True, select_on_focus=False)
             yield Block(id="warning")
             keys = (Run("enter", "strong"), Run(" write · ", "muted"), Run("esc", "strong"), Run(" back", "muted"))
             yield Block([text("A name that ends in .csv, .json or .parquet.", "muted"), keys])
@@ -56,10 +57,18 @@ class ExportScreen(ModalScreen[Destination | None]):
         """Give back the file, or ask whether the one that is there may go."""
         if not event.value.strip():
             return
-        path = self.folder / Path(event.value.strip()).expanduser()
-        if path.exists() and self._warned_of != path:
-            self._warned_of = path
-            warning = f"{path.name} is there already: enter again overwrites it"
-            self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)
+        try:
+            path = self.folder / Path(event.value.strip()).expanduser()
+            is_there = path.exists()
+        # A name that is too long, or the home of a user who is none.
+        except (OSError, RuntimeError) as problem:
+            self._warn(f"no file can be named so: {getattr(problem, 'strerror', None) or problem}")
             return
-        self.dismiss(Destination(path, path.exists()))
+        if is_there and self._warned_of != path:
+            self._warned_of = path
+            self._warn(f"{path.name} is there already: enter again overwrites it")
+        else:
+            self.dismiss(Destination(path, is_there))
+
+    def _warn(self, warning: str) -> None:
+        self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)

@@ -9,7 +9,7 @@ from textual import on
 
 from analyze.answers import Facet
 from analyze.filters import is_open, narrowed
-from analyze.tui.filter_completion import Way, quoted, values_of, ways
+from analyze.tui.filter_completion import Way, term_of, values_of, ways
 from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.memory import Memory
 from analyze.tui.screens.base import SourceScreen
@@ -93,10 +93,9 @@ class FilteringScreen(SourceScreen[None]):
 
     def _choose_value(self, facets: Sequence[Facet]) -> None:
         choices = [
-            Choice(quoted(f"{facet.field}:{facet.value}"), f"{facet.field}:{facet.value}", facet_line(facet))
+            Choice(term, f"{facet.field}:{facet.value}", facet_line(facet))
             for facet in facets
-            # What the filter's language has signs of its own for cannot be written as one term.
-            if not set(facet.value) & set(",*")
+            if (term := term_of(facet.field, facet.value)) is not None
         ]
         self.app.push_screen(ChooseScreen("Narrow by a value", choices, empty_text="no session"), self._narrow_by)
 

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
 from analyze.filters import is_open, narrowed
+from analyze.tui.filter_completion import term_of
 from analyze.tui.lines import text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.session_list import COLUMNS
@@ -78,12 +79,9 @@ class PickScreen(SourceScreen[str | None]):
     def _related_and_newest(self, filter_text: str) -> Sequence[SessionSummary]:
         session = self.session
         origin = session.replay_of or session.session_id
-        related = [
-            f"session_id:{origin}",
-            f"replay_of:{origin}",
-            f"run_id:{session.run_id}" if session.run_id else None,
-        ]
-        found = [row for term in related if term for row in self.source.sessions(narrowed(filter_text, term))]
+        related = {"session_id": origin, "replay_of": origin, "run_id": session.run_id}
+        terms = [term_of(field, value) for field, value in related.items() if value]
+        found = [row for term in terms if term for row in self.source.sessions(narrowed(filter_text, term))]
         found += self.source.sessions(filter_text, limit=_NEWEST)
         return sorted({row.session_id: row for row in found}.values(), key=_began, reverse=True)
 

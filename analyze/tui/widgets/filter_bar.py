@@ -16,6 +16,7 @@ from textual.widgets import Input
 from analyze.tui.filter_completion import Way
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.text_field import TextField
 
 PAUSE_S = 0.2
 
@@ -83,7 +84,7 @@ class FilterBar(Vertical):
         """Lay out label, field and count, and the ways to go on."""
         with Horizontal():
             yield Block([text(f" {self._label} ▏", "muted")], classes="label")
-            yield Input(placeholder=self._placeholder, compact=True, select_on_focus=False)
+            yield TextField(placeholder=self._placeholder, compact=True, select_on_focus=False)
             yield Block(classes="found")
         yield Block(classes="ways")
 

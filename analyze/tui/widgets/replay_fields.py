@@ -17,6 +17,7 @@ from analyze.tui.lines import Line, Run, text
 from analyze.tui.replay_plan import ReplayForm, sort_changes
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.text_field import TextField
 from analyze.tui.widgets.virtual_table import COMFORT, Column, VirtualTable
 from capture.errors import UsageProblem
 from capture.targets import Target, resolve_target
@@ -68,13 +69,13 @@ class ReplayFields(Vertical):
         yield VirtualTable[Target](
             columns, key=lambda target: target.name, empty_text="no wiretape.toml here: type a URL", id="targets"
         )
-        yield from _field("or URL", Input(placeholder="wss://HOST/PATH · enter adds it", compact=True, id="url"))
+        yield from _field("or URL", TextField(placeholder="wss://HOST/PATH · enter adds it", compact=True, id="url"))
         hint = "PATH=VALUE or PATH=A,B or -PATH · enter adds it"
-        yield from _field("change", Input(placeholder=hint, compact=True, select_on_focus=False, id="change"))
+        yield from _field("change", TextField(placeholder=hint, compact=True, select_on_focus=False, id="change"))
         # The end says most: what the setting becomes.
         changed: Column[str] = Column("changes", lambda change: text(change, "changed"), least=10, most=200, keep="end")
         yield VirtualTable[str]((changed,), key=lambda change: change, empty_text="as recorded", id="changes")
-        yield from _field("trials", Input(str(_TRIALS), type="integer", compact=True, id="trials"))
+        yield from _field("trials", TextField(str(_TRIALS), type="integer", compact=True, id="trials"))
 
     @property
     def targets(self) -> VirtualTable[Target]:
