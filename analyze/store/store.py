@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
-from analyze.store.tables import FILE_ERRORS, StoredTables
+from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
 from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
 from capture.recording.root import Root
@@ -305,7 +305,9 @@ class Store:
         """Do work on the files; where some are damaged or gone, do it again without them."""
         try:
             return work()
-        except FILE_ERRORS as error:
+        except duckdb.Error as error:
+            if not (isinstance(error, FILE_ERRORS) or is_nameless(error)):
+                raise
             # Query first, look for the cause after: checking every file before every question costs more.
             vanished = self._tables.has_vanished_files()
             if not self._tables.set_aside_damaged(error) and not vanished:

@@ -65,3 +65,8 @@ def test_any_stretch_has_no_more_levels_than_bins(start: int, length: int, bins:
     levels = range_levels([TrackSpan(0, PCM16_24K, LOUD), TrackSpan(4800, PCM16_24K, LOUD)], start, length, bins)
     assert len(levels) <= bins
     assert all(0 <= level <= 1 for level in levels)
+
+
+def test_messages_whose_audio_is_gone_have_no_level() -> None:
+    chunks = [{"offset_ms": 0.0, "audio_start": 0, "audio_bytes": 960}]
+    assert peak_levels([], chunks, 100.0, 4) == [0.0] * 4
