@@ -27,9 +27,11 @@ def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> in
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise UsageProblem(f"{path.name!r} does not say in which format: end the name in {', '.join(_WRITERS)}")
-    if path.exists() and not overwrite:
-        raise UsageProblem(f"{path} exists already")
+    if "\0" in str(path):
+        raise UsageProblem(f"{path} cannot be written: no name of a file holds a NUL character")
     try:
+        if path.exists() and not overwrite:
+            raise UsageProblem(f"{path} exists already")
         # Answers hold what callers said: nobody else's business, like the recordings.
         with replacing(path) as stream:
             return write(store, sql, stream)

@@ -34,7 +34,8 @@ def peak_levels(
     A chunk plays when it arrives, or after the chunk before it: answers come faster than they are spoken.
     """
     levels = np.zeros(bins)
-    if not len(chunks.starts) or duration_ms <= 0 or bins <= 0:
+    # Without spans the messages are there, and the file of their audio is gone.
+    if not len(chunks.starts) or not spans or duration_ms <= 0 or bins <= 0:
         return levels.tolist()
     peaks, starts = _pieces(spans)
     plays_at_ms = _play_times(chunks, spans, starts)

@@ -24,7 +24,9 @@ class WindowScope:
     """Follows one windowed recording; what the replay will have is in `ids`, the plan's own index."""
 
     def __init__(self, gaps: Iterable[Mapping[str, Any]], ids: IdIndex) -> None:
-        left_out = [gap for gap in gaps if gap["reason"] == OUTSIDE_WINDOW]
+        left_out = [
+            gap for gap in gaps if gap["reason"] == OUTSIDE_WINDOW and None not in (gap["from_ns"], gap["to_ns"])
+        ]
         self.holes_ns: list[tuple[int, int]] = sorted({(gap["from_ns"], gap["to_ns"]) for gap in left_out})
         """From when to when nothing but pinned messages was kept."""
         self.not_sent = [_describe(gap) for gap in left_out if gap["sender"] == "client"]

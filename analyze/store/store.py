@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
-from analyze.store.tables import FILE_ERRORS, StoredTables
+from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
 from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
 from capture.recording.root import Root
@@ -179,6 +179,10 @@ class Store:
                 return run(guard(self._connection, sql))
             except UnicodeEncodeError as error:
                 raise UsageProblem("this SQL cannot be run: it is no valid UTF-8") from error
+            except OverflowError as error:
+                raise UsageProblem(
+                    f"a value of the answer is beyond what Python holds, cast it to text: {error}"
+                ) from error
             except duckdb.Error as error:
                 raise UsageProblem(sql_problem(error)) from error
 
@@ -330,7 +334,9 @@ class Store:
         """Do work on the files; where some are damaged or gone, do it again without them."""
         try:
             return work()
-        except FILE_ERRORS as error:
+        except duckdb.Error as error:
+            if not (isinstance(error, FILE_ERRORS) or is_nameless(error)):
+                raise
             # Query first, look for the cause after: checking every file before every question costs more.
             vanished = self._tables.has_vanished_files()
             if not self._tables.set_aside_damaged(error) and not vanished:

@@ -98,6 +98,18 @@ def file_problem(path: Path, schema: pa.Schema) -> str | None:
     return None
 
 
+def page_problem(path: Path) -> str | None:
+    """Tell by reading all of a file why it cannot be read; None where it can, or where it is gone."""
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"a page of it does not read: {str(error).splitlines()[0]}"
+    return None
+
+
 def _fits(found: pa.DataType, expected: pa.DataType) -> bool:
     if pa.types.is_null(found) or found == expected:
         return True

@@ -12,7 +12,15 @@ from pathlib import Path
 import duckdb
 
 from analyze.store.small_files import read_small_files
-from analyze.store.table_files import Shape, file_problem, names_holding, newest_files, readable_names, shape_of
+from analyze.store.table_files import (
+    Shape,
+    file_problem,
+    names_holding,
+    newest_files,
+    page_problem,
+    readable_names,
+    shape_of,
+)
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
 from capture.recording.root import Root
@@ -38,6 +46,8 @@ class StoredTables:
         self._connection = connection
         self._root = root
         self._files: dict[str, list[str]] = {table: [] for table in TABLES}
+        self._asked: dict[str, list[str]] = {table: [] for table in TABLES}
+        """Those of them that the question at hand is put to."""
         self._shared: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
         """Those of them that hold several sessions."""
         self._unsure: dict[str, frozenset[str]] = dict.fromkeys(TABLES, frozenset())
@@ -107,7 +117,8 @@ class StoredTables:
             if names:
                 chosen = self._files_of(table, session_ids) if session_ids else names
                 # A table function wants a file, even where none of them holds the session.
-                self._connection.execute(f"SET VARIABLE {table}_files = ?", [chosen or names[:1]])
+                self._asked[table] = chosen or names[:1]
+                self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
 
     def has_vanished_files(self) -> bool:
         """Tell whether a file of a large table is gone since it was listed."""
@@ -115,7 +126,16 @@ class StoredTables:
 
     def set_aside_damaged(self, error: duckdb.Error) -> bool:
         """Find the files of large tables that made a query fail, and leave them out; False where there are none."""
-        return self._set_aside({table: self._files[table] for table in _LARGE}, error)
+        if self._set_aside({table: self._files[table] for table in _LARGE}, error):
+            return True
+        # A page that does not read is told of without a name: then each file that was asked is read by itself.
+        found = self._damaged_within() if is_nameless(error) else {}
+        self.unreadable |= found
+        return bool(found)
+
+    def _damaged_within(self) -> dict[Path, str]:
+        asked = sorted({Path(name) for table in _LARGE for name in self._asked[table]})
+        return {path: reason for path in asked if (reason := page_problem(path))}
 
     def _refresh_sessions(self, names: list[str]) -> None:
         loaded = set(self._files["sessions"])
@@ -186,7 +206,7 @@ class StoredTables:
                     raise
                 self._use_files(table, names[1:])
                 return
-        self._files[table], self._shapes[table] = names, shape
+        self._files[table], self._asked[table], self._shapes[table] = names, names, shape
         self._connection.execute(f"SET VARIABLE {table}_files = ?", [names])
 
     def _define_large(self, table: str, names: Sequence[str], shape: Shape) -> None:
@@ -222,6 +242,11 @@ class StoredTables:
         return bool(found)
 
 
+def is_nameless(error: duckdb.Error) -> bool:
+    """Tell whether the engine came upon a page that does not read: it has no class and no file's name for that."""
+    return type(error) is duckdb.Error
+
+
 def _told(name: str, kind: str) -> str:
     """Write a column as it is read: with the type of the format, and NULL in place of what no measure can be."""
     # `at` is a word of the grammar.
@@ -231,6 +256,8 @@ def _told(name: str, kind: str) -> str:
         value = f"CASE WHEN {value} BETWEEN {first} AND {last} THEN {value} END"
     elif kind == "DOUBLE":
         value = f"CASE WHEN ISFINITE({value}) THEN {value} END"
+    elif kind == "VARCHAR[]":
+        value = f"LIST_FILTER({value}, LAMBDA word: word IS NOT NULL)"
     return f'{value} AS "{name}"'
 
 

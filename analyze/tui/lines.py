@@ -8,8 +8,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-from analyze.plain_text import visible
+from analyze.plain_text import shorten, visible
 from analyze.tui.tones import Tone
+
+_CHARACTERS_A_CELL = 16
+"""With its combining marks a letter has fewer, unless somebody means to hide something."""
 
 
 class Run(NamedTuple):
@@ -22,18 +25,20 @@ class Run(NamedTuple):
 Line: TypeAlias = tuple[Run, ...]
 
 ELLIPSIS = "…"
+LONGEST = 200_000
+"""Characters of a run made from text of any origin: more than a screen shows, and few enough to draw at each key."""
 
 
 def text(content: str, tone: Tone = "plain") -> Line:
-    """Make a line of one run, from text of any origin."""
-    return (Run(visible(content), tone),)
+    """Make a line of one run, from text of any origin; what is longer than anybody reads in a line is cut."""
+    return (Run(visible(shorten(content, LONGEST)), tone),)
 
 
 def join(parts: Iterable[Line], separator: str = "  ", tone: Tone = "muted") -> Line:
     """Put lines one after the other, leaving out empty ones."""
     runs: list[Run] = []
     for part in parts:
-        if not width_of(part):
+        if not any(run.text for run in part):
             continue
         if runs:
             runs.append(Run(separator, tone))
@@ -58,6 +63,9 @@ def plain(line: Line) -> str:
 
 def fit(line: Line, width: int) -> Line:
     """Cut a line to a width, with an ellipsis where something is lost."""
+    # Measuring what is out of sight by far would take longer than anybody waits at a key.
+    most = _CHARACTERS_A_CELL * (max(width, 0) + 1)
+    line = tuple(Run(run.text[:most], run.tone) if len(run.text) > most else run for run in line)
     if width_of(line) <= width:
         return line
     kept: list[Run] = []

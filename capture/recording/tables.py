@@ -16,7 +16,7 @@ from capture.recording.file_problem import UNREADABLE, FileProblem, brief
 from capture.recording.listing import list_files
 from capture.recording.manifest import may_hold, place_of, read_manifest
 from capture.recording.root import Root, date_of
-from capture.recording.schema import TABLES
+from capture.recording.schema import TABLES, TURN_LATENCIES
 
 Row = dict[str, Any]
 
@@ -242,4 +242,8 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         instants = column.to_numpy().tolist()
         # An instant that no calendar of Python's tells comes as a number: it is no time of a session.
         return [at.replace(tzinfo=UTC) if isinstance(at, datetime) else None for at in instants]
-    return cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
+    stored = cast("list[Any]", column.to_pylist(maps_as_pydicts="lossy"))
+    if pa.types.is_list(kind) and kind.value_type != TURN_LATENCIES:
+        # Of turns a place in the list means one; elsewhere an element of nothing says nothing.
+        return [each and [element for element in each if element is not None] for each in stored]
+    return stored

@@ -186,3 +186,9 @@ def test_a_filter_names_runs_by_id_and_by_tag() -> None:
     assert runs_of("run:r1,r2 region:eastus2 tag:run=mine = turns > 1") == ("r1", "r2", "mine")
     assert runs_of("-run:r1 run!=r2 run:r* run: tag:cause=run") == ()
     assert runs_of("run:r1 'half") == ()
+
+
+@pytest.mark.parametrize("typed", ["since:99999999999999999999d", "until:0001-01-01T00:00+14:00", "region:\udc80"])
+def test_what_no_time_or_text_can_be_is_refused_with_a_sentence(typed: str) -> None:
+    with pytest.raises(UsageProblem):
+        read_filter(typed)

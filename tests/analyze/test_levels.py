@@ -81,3 +81,7 @@ def test_a_chunk_waits_for_those_before_it(messages: list[tuple[float, int]]) ->
     spans = [TrackSpan(0, PCM16_24K, b"\0" * start)]
     found_ms = _play_times(chunks(*heard), spans, chunks(*heard).starts)
     assert found_ms.tolist() == pytest.approx(expected_ms, abs=1e-6)
+
+
+def test_messages_whose_audio_is_gone_have_no_level() -> None:
+    assert peak_levels([], chunks((0.0, 0, 960)), 100.0, 4) == [0.0] * 4

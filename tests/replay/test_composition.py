@@ -167,3 +167,18 @@ def test_what_leaves_nothing_to_compare_is_refused() -> None:
         World().calls(2).compose("monday")
     with pytest.raises(UsageProblem, match="holds one session"):
         World().calls(1, outcome="failed", failure_keys=[KEY]).compose()
+
+
+@pytest.mark.parametrize("overrides", ["{", "[]", "7", '{"unset": 1}', '{"a":' * 5000])
+def test_overrides_that_are_none_of_ours_are_named(overrides: str) -> None:
+    world = World().replays("r1", "eastus2", "failed", 2)
+    world.rows[1]["overrides"] = overrides
+    with pytest.raises(UsageProblem, match=r"the overrides of session \S+ say nothing of what it changed"):
+        world.compose()
+
+
+def test_sessions_of_which_little_is_known_make_a_run_all_the_same() -> None:
+    world = World().replays("r1", "eastus2", "failed", 2, started_at=None, trial_outcome="\x1b[31m")
+    run = world.compose()
+    assert run.started_at == datetime(1970, 1, 1, tzinfo=UTC)
+    assert {trial.outcome for trial in run.all_trials} == {"not_run"}

@@ -57,10 +57,18 @@ class ExportScreen(ModalScreen[Destination | None]):
         """Give back the file, or ask whether the one that is there may go."""
         if not event.value.strip():
             return
-        path = self.folder / Path(event.value.strip()).expanduser()
-        if path.exists() and self._warned_of != path:
-            self._warned_of = path
-            warning = f"{path.name} is there already: enter again overwrites it"
-            self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)
+        try:
+            path = self.folder / Path(event.value.strip()).expanduser()
+            is_there = path.exists()
+        # A name that is too long, or the home of a user who is none.
+        except (OSError, RuntimeError) as problem:
+            self._warn(f"no file can be named so: {getattr(problem, 'strerror', None) or problem}")
             return
-        self.dismiss(Destination(path, path.exists()))
+        if is_there and self._warned_of != path:
+            self._warned_of = path
+            self._warn(f"{path.name} is there already: enter again overwrites it")
+        else:
+            self.dismiss(Destination(path, is_there))
+
+    def _warn(self, warning: str) -> None:
+        self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)

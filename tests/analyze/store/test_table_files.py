@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analyze.store.table_files import file_problem, names_holding, newest_files, readable_names, shape_of
+from analyze.store.table_files import file_problem, names_holding, newest_files, page_problem, readable_names, shape_of
 from capture.recording.listing import TableFiles
 from capture.recording.manifest import compacted_name
 from capture.recording.root import Root
@@ -81,3 +81,15 @@ def test_files_that_are_none_of_ours(tmp_path: Path) -> None:
     assert file_problem(foreign, EVENTS) == "it has no session_id: no file of this table"
     assert (file_problem(corrupt, EVENTS) or "").startswith("no readable Parquet file: ")
     assert file_problem(tmp_path / "gone.parquet", EVENTS) is None
+
+
+def test_a_page_that_does_not_read_is_found_by_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    pq.write_table(pa.table({"session_id": ["a"], "seq": [0]}), path)
+    assert page_problem(path) is None
+    content = bytearray(path.read_bytes())
+    content[4:12] = b"\xff" * 8
+    path.write_bytes(content)
+    assert (page_problem(path) or "").startswith("a page of it does not read: ")
+    path.unlink()
+    assert page_problem(path) is None

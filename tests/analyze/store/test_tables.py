@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyze.store import open_store
 from capture.compaction import compact_date
 from capture.recording.root import Root
+from tests.analyze.tui.hostile_root import write_rows
 
 COUNT = "SELECT COUNT(*) AS n FROM"
 
@@ -74,3 +77,15 @@ def test_a_compacted_file_that_is_missing_or_damaged_is_named(root: Root, failed
         assert store.rows(f"{COUNT} events") == [{"n": 0}]
         assert "no readable Parquet file" in store.unreadable[sessions]
         assert store.unreadable[audio] == "it is missing, and the manifest of its date names it"
+
+
+def test_what_no_measure_can_be_is_read_as_nothing(root: Root) -> None:
+    rows = [
+        {"session_id": "a", "duration_ms": float("nan"), "failure_keys": [None, "error|x"], "started_at": 2**63 - 1},
+        {"session_id": "b", "duration_ms": float("inf"), "failure_keys": None, "started_at": -(2**63) + 1},
+        {"session_id": "c", "duration_ms": 1e308, "failure_keys": [], "started_at": 0},
+    ]
+    write_rows(root, "sessions", rows)
+    with open_store(root) as store:
+        read = store.tuples("SELECT duration_ms, failure_keys, started_at FROM sessions ORDER BY session_id")
+    assert read == [(None, ["error|x"], None), (None, None, None), (1e308, [], datetime(1970, 1, 1))]  # noqa: DTZ001

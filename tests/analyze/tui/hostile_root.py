@@ -40,6 +40,7 @@ NASTY = (
 )
 TEXTS = st.sampled_from(NASTY) | st.text(max_size=20)
 NUMBERS = st.sampled_from([float("nan"), float("inf"), float("-inf"), 1e308, -1e308, -0.0, 5e-324]) | st.floats(0, 1e5)
+Rows = list[dict[str, Any]]
 EDGES = {"int32": 2**31 - 1, "int64": 2**63 - 1}
 DATES = st.sampled_from([-(2**63) + 1, -62135596800000000, -62135596800000001, 0, 253402300799999999, 2**63 - 1])
 """In microseconds: the first that can be told, the year 1, the year 0, 1970, the end of 9999, the last."""

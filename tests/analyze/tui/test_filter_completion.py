@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze.answers import Facet
-from analyze.tui.filter_completion import CHOICES, quoted, values_of, ways
+from analyze.tui.filter_completion import CHOICES, quoted, term_of, values_of, ways
 
 FACETS = [
     Facet("region", "eastus2", 11, 6),
@@ -58,3 +58,10 @@ def test_any_text_gets_ways_that_begin_with_what_stands_before(typed: str) -> No
 @given(st.text(min_size=1))
 def test_a_quoted_term_reads_as_the_term(term: str) -> None:
     assert shlex.split(quoted(term)) == [term]
+
+
+def test_a_value_with_signs_of_the_filter_has_no_term() -> None:
+    assert term_of("region", "eastus2") == "region:eastus2"
+    assert term_of("region", "\x1b[2J it's") == quoted("region:\x1b[2J it's")
+    assert term_of("region", "a,b") is None
+    assert term_of("region", "a*") is None

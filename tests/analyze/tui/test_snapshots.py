@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -13,11 +14,16 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from analyze.tui.app import WiretapeApp
+from analyze.tui.replay_plan import PlannedReplay
+from analyze.tui.replay_runner import TrialProgress
+from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import Source
 from capture.journal import JournalWriter
 from capture.recording.facts import Sender
+from capture.recording.root import Root
+from replay.runs import Run, Trial, TrialOutcome
 from tests.analyze.tui.conftest import CALL, HOSTILE, SAMPLE, TARGETS
 from tests.capture.test_live import SESSION_ID, Session
 
@@ -196,6 +202,69 @@ def test_replay(snap_compare: Compare, call: Source, size: str, light: bool) -> 
 
     app = WiretapeApp(call, light=light)
     assert snap_compare(app, terminal_size=SIZES[size], run_before=fill_in)
+
+
+class StagedRunner:
+    """Plays nothing: tells of some trials at once, then runs until it is cancelled."""
+
+    def __init__(self, root: Root, planned: PlannedReplay, on_progress: Callable[[TrialProgress], None]) -> None:
+        del root
+        self._run, self._tell, self._cancelled = planned.run, on_progress, Event()
+        self._run.run_id = "r20260212T083000-7c1d"
+
+    def play(self) -> Run:
+        pacing_us = 180.0
+        for cell in self._run.cells:
+            for number in (1, 2):
+                outcome: TrialOutcome = "failed" if cell.target == "eastus2" else "ok"
+                session_id = f"20260212T08310{number}-{pacing_us:08.0f}"
+                cell.trials.append(Trial(trial=number, block=1, session_id=session_id, outcome=outcome, note=""))
+                self._tell(TrialProgress(cell.cell, number, outcome, session_id, pacing_ms=pacing_us / 1000))
+                pacing_us *= 1.5
+            self._tell(TrialProgress(cell.cell, 3, None))
+        self._cancelled.wait(60)
+        self._run.status = "interrupted"
+        return self._run
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+async def begin_to_replay(pilot: Pilot[None]) -> ReplayScreen:
+    """Choose two targets and send; settling would wait for the end of the run."""
+    await after("r", "down", "space", "ctrl+r")(pilot)
+    await pilot.press("y")
+    screen = pilot.app.screen
+    while not isinstance(screen, ReplayScreen) or len(screen.trials.rows) < 6:
+        await pilot.pause(0.01)
+        screen = pilot.app.screen
+    await pilot.pause()
+    return screen
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyze.tui.screens.replay.ReplayRunner", StagedRunner)
+    # What is said in passing goes by itself, whenever that is.
+    monkeypatch.setattr(ReplayScreen, "hint", lambda *_: None)
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("staged")
+def test_replay_running(snap_compare: Compare, call: Source, size: str, light: bool) -> None:
+    app = WiretapeApp(call, light=light)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=begin_to_replay)
+
+
+@pytest.mark.usefixtures("staged")
+def test_replay_cancelled(snap_compare: Compare, call: Source) -> None:
+    async def cancel(pilot: Pilot[None]) -> None:
+        await begin_to_replay(pilot)
+        await pilot.press("escape", "escape")
+        await settle(pilot)
+
+    assert snap_compare(WiretapeApp(call), terminal_size=(120, 40), run_before=cancel)
 
 
 def test_sql_error(snap_compare: Compare, source: Source) -> None:

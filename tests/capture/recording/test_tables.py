@@ -183,3 +183,15 @@ def test_rows_without_a_session_belong_to_none_though_the_bounds_name_only_one(r
     table = pa.table({"session_id": pa.array([SESSION_ID, None]), "seq": pa.array([7, 8])})
     pq.write_table(table, root.table_file("events", SESSION_ID))
     assert [row["seq"] for row in read_rows(root, "events", SESSION_ID)] == [7]
+
+
+@pytest.mark.parametrize("session_id", ["call-1", "../../x", "a" * 300, "\x00"])
+def test_an_id_that_no_file_could_bear_is_found_in_files_of_others(root: Root, session_id: str) -> None:
+    folder = root.table("sessions") / "date=2026-02-12"
+    folder.mkdir(parents=True)
+    rows = [{"session_id": session_id, "failure_keys": [None, "error"], "started_at": 2**63 - 1}]
+    columns = {name: pa.array([rows[0].get(name)], SESSIONS.field(name).type) for name in rows[0]}
+    pq.write_table(pa.table(columns), folder / "theirs.parquet")
+    [row] = read_rows(root, "sessions", session_id)
+    assert (row["session_id"], row["failure_keys"], row["started_at"]) == (session_id, ["error"], None)
+    assert list(read_rows(root, "sessions", f"{session_id}x")) == []
