@@ -208,10 +208,7 @@ class Queries:
         if not 2 <= len(session_ids) <= MOST_SESSIONS:
             raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
         self.store.look_at(list(session_ids))
-        return [
-            Side(self.session(session_id), read_timeline(self.store, session_id, fold=True))
-            for session_id in session_ids
-        ]
+        return [Side(self.session(each), read_timeline(self.store, each, fold=True)) for each in session_ids]
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""

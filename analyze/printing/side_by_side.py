@@ -52,7 +52,7 @@ def side_by_side_json(shown: SideBySide) -> dict[str, Any]:
         "sessions": [detail.summary for detail in shown.details],
         "outcomes": outcomes_json(shown),
         "comparisons": [diff_json(diff) for diff in shown.diffs],
-        "rows": shown.rows,
+        "rows": list(shown.rows),
     }
 
 

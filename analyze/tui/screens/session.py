@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -132,14 +133,10 @@ class SessionScreen(SessionAudio):
         self._mark_levels()
 
     def _mark_levels(self) -> None:
-        detail, rows = self.detail, self.rows
-        if detail is not None and rows:
-            duration_ms = detail.summary.duration_ms or 0.0
-            self.ask(
-                lambda: marks_of(detail.turns, rows),
-                lambda marks: self.levels.show_marks(marks, duration_ms),
-                kind="marks",
-            )
+        if self.detail is not None and self.rows:
+            duration_ms = self.detail.summary.duration_ms or 0.0
+            show = partial(self.levels.show_marks, duration_ms=duration_ms)
+            self.ask(partial(marks_of, self.detail.turns, self.rows), show, kind="marks")
 
     @on(RowList.Moved, "Timeline")
     def _show_event(self) -> None:
@@ -244,8 +241,7 @@ class SessionScreen(SessionAudio):
         if entry is None or not self.evidence:
             self.hint("no finding rests on a row of this session")
             return
-        ahead = [seq for seq in self.evidence if seq > entry.row.first_seq]
-        self._go_to((ahead or self.evidence)[0])
+        self._go_to(next((seq for seq in self.evidence if seq > entry.row.first_seq), self.evidence[0]))
 
     def _go_to(self, seq: int) -> None:
         runs = [] if self.timeline.holds(seq) else self.timeline.runs_around(seq)

@@ -40,3 +40,4 @@ def test_json_holds_every_comparison(root: Root, failed_session: str, ok_session
     assert [session.session_id for session in told["sessions"]] == ids
     assert [each["right"].session_id for each in told["comparisons"]] == ids[1:]
     assert told["outcomes"]["outcome"] == ["failed", "ok", "ok"]
+    assert [row.markers for row in told["rows"]][1] == ("=", "≠", "≠")
