@@ -168,7 +168,7 @@ def run(root: Root, *, start: str | None = None) -> None:
     if not has_driver and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
     if not has_driver:
-        end_with_terminal(sys.stdin.fileno())
+        end_with_terminal()
     source = RootSource(root)
     try:
         # A full collection over all modules is as long as a key is noticed to wait.

@@ -10,19 +10,23 @@ import threading
 _ENDED_BY_HANG_UP = 128 + signal.SIGHUP
 
 
-def end_with_terminal(descriptor: int) -> None:
-    """Have this process end when its terminal is gone, from a thread that waits for that.
+_STDIN = 0
+
+
+def end_with_terminal() -> None:
+    """Have this process end when the terminal that it reads is gone, from a thread that waits for that.
 
     The kernel tells the leader of the session only, which may be one that waits for us (`make`, a script). Textual
     then reads the end of its input over and over, and its screen waits for ever to be written.
     """
-    threading.Thread(target=_wait, args=(descriptor,), name="hang-up", daemon=True).start()
+    if os.isatty(_STDIN):
+        threading.Thread(target=_wait, name="hang-up", daemon=True).start()
 
 
-def _wait(descriptor: int) -> None:
+def _wait() -> None:
     poller = select.poll()
     # Hang-ups and errors are reported whatever is asked for.
-    poller.register(descriptor, 0)
+    poller.register(_STDIN, 0)
     poller.poll()
     os.kill(os.getpid(), signal.SIGHUP)
     # Under `nohup` that does nothing.
