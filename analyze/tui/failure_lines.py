@@ -9,6 +9,7 @@ from analyze.answers import MatrixCell, RunSummary
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal, span_words
 from analyze.tui.figures import counted, failure_text, percent
+from analyze.tui.filter_completion import can_be_typed
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW
 
@@ -60,7 +61,7 @@ def cell_words(cell: MatrixCell) -> Line:
 
 def cell_filter(values: Mapping[str, str]) -> str | None:
     """Write a cell as a session filter, `region:eastus2 model:…`; None where a value cannot be written so."""
-    if any(value == ABSENT or set(value) & set(',*"') for value in values.values()):
+    if any(value == ABSENT or '"' in value or not can_be_typed(value) for value in values.values()):
         return None
     asked = {name: value for name, value in values.items() if value != ALL}
     # A day has no term of its own, and the name of a tag ends at the first `=`.

@@ -14,6 +14,8 @@ _LAST_WORD = re.compile(r"""(?:[^\s'"]|'[^']*(?:'|\Z)|"[^"]*(?:"|\Z))*\Z""")
 _TERM = re.compile(r"([A-Za-z_]+)(:|!=)(.*)", re.DOTALL)
 _USUAL = ("region", "outcome", "model", "transcription", "target", "finding", "tag", "note", "since", "run", "turns")
 _SPANS = ("15m", "1h", "2h", "24h", "7d")
+LONGEST_VALUE = 1000
+"""Characters: a field that holds megabytes cannot be typed in any more."""
 CHOICES = 8
 """How many ways are offered."""
 
@@ -68,11 +70,13 @@ def quoted(term: str) -> str:
 
 
 def term_of(field: str, value: str) -> str | None:
-    """Write the term that picks a value; None where the value has signs that the filter's language reads its own way.
+    """Write the term that picks a value; None where none can. Case is the one thing that a filter does not tell."""
+    return quoted(f"{field}:{value}") if can_be_typed(value) else None
 
-    Case is the one thing that a filter does not tell apart.
-    """
-    return None if set(value) & set(",*") else quoted(f"{field}:{value}")
+
+def can_be_typed(value: str) -> bool:
+    """Tell whether a value can stand in a filter: without signs of the filter's own, and no longer than a line is."""
+    return len(value) <= LONGEST_VALUE and not set(value) & set(",*")
 
 
 def _fields(begun: str) -> list[str]:
@@ -84,6 +88,6 @@ def _fitting(begun: str, known: Sequence[str]) -> list[str]:
     wanted = begun.casefold()
     heads = [value for value in known if value.casefold().startswith(wanted)]
     inside = [value for value in known if wanted and wanted in value.casefold() and value not in heads]
-    found = [value for value in [*heads, *inside] if not set(value) & set(",*")]
+    found = [value for value in [*heads, *inside] if can_be_typed(value)]
     # A value that is written out needs no help.
     return [] if found and found[0].casefold() == wanted else found[:CHOICES]

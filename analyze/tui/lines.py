@@ -83,6 +83,8 @@ def fit(line: Line, width: int) -> Line:
 
 def fit_end(line: Line, width: int) -> Line:
     """Cut a line to a width at its front: for what says most at its end."""
+    most = _CHARACTERS_A_CELL * (max(width, 0) + 1)
+    line = tuple(Run(run.text[-most:], run.tone) if len(run.text) > most else run for run in line)
     if width_of(line) <= width:
         return line
     kept: list[Run] = []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyze.answers import Facet
-from analyze.tui.filter_completion import CHOICES, quoted, term_of, values_of, ways
+from analyze.tui.filter_completion import CHOICES, Way, quoted, term_of, values_of, ways
 
 FACETS = [
     Facet("region", "eastus2", 11, 6),
@@ -65,3 +65,5 @@ def test_a_value_with_signs_of_the_filter_has_no_term() -> None:
     assert term_of("region", "\x1b[2J it's") == quoted("region:\x1b[2J it's")
     assert term_of("region", "a,b") is None
     assert term_of("region", "a*") is None
+    assert term_of("region", "a" * 2000) is None
+    assert ways("region:", {"region": ["a" * 2000, "b"]}) == [Way("b", "region:b")]

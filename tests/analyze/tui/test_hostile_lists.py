@@ -23,7 +23,7 @@ Shown = Callable[[App[None]], str]
 WALKS = {
     # Every order, the palette, a value taken, the filter completed, marks, a tag and a note, help.
     "sessions": [
-        *("s", "s", "o", *"fi", "enter", "S", "v", *"re", "enter", "escape", "slash", *"region:", "tab", "enter"),
+        *("s", "o", *"fi", "enter", "S", "v", *"re", "enter", "escape", "slash", *"region:", "tab", "enter"),
         *("escape", "space", "t", *"a=b", "tab", "x", "enter", "end", "question_mark", "escape", "ctrl+p", *"2026"),
         *("escape", "f5"),
     ],

@@ -1,8 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from analyze.tui.lines import Line, Run, columns, fit, fit_end, join, lit, pad, plain, spread, text, width_of, wrap
+from analyze.tui.lines import (
+    ELLIPSIS,
+    LONGEST,
+    Line,
+    Run,
+    columns,
+    fit,
+    fit_end,
+    join,
+    lit,
+    pad,
+    plain,
+    spread,
+    text,
+    width_of,
+    wrap,
+)
 
 
 def test_control_characters_are_shown_and_markup_stays_text(hostile: str) -> None:
@@ -81,3 +99,11 @@ def test_wrap_never_exceeds_the_width_with_wide_characters() -> None:
 
 def test_lit_finds_whatever_the_case() -> None:
     assert lit((Run("Where is my Order", "ok"),), "order") == (Run("Where is my ", "ok"), Run("Order", "found"))
+
+
+@pytest.mark.parametrize("cut", [fit, fit_end])
+def test_megabytes_are_cut_at_once(cut: Callable[[Line, int], Line]) -> None:
+    line = cut((Run("wörd " * 1_000_000, "failed"),), 20)
+    assert width_of(line) == 20
+    assert ELLIPSIS in plain(line)
+    assert len(text("a" * 1_000_000)[0].text) == LONGEST

@@ -9,6 +9,7 @@ from textual.app import App
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.base import root_name, sentence_of
+from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from capture.errors import UsageProblem
 
@@ -49,6 +50,17 @@ async def test_what_went_wrong_goes_away_when_it_works_again(source: Any, shown:
         source.failing.clear()
         await press(pilot, "f5")
         assert "▲ not now" not in shown(app)
+
+
+async def test_an_answer_that_cannot_be_shown_is_a_sentence_too(source: Any, shown: Callable[[App[None]], str]) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, SessionsScreen)
+        screen.ask(lambda: "no number", lambda answer: screen.complain(str(int(answer))), kind="odd")
+        await settle(pilot)
+        assert "▲ this could not be read (ValueError: invalid literal for int()" in shown(app)
 
 
 def test_an_error_that_is_not_ours_names_its_kind_in_one_line() -> None:
