@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from textual.app import App
 
 from analyze.tui.app import WiretapeApp
@@ -84,8 +84,7 @@ async def walk(source: RootSource, keys: list[str], shown: Shown) -> None:
 
 @pytest.mark.parametrize("name", WALKS)
 @settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@example(WORST)
-@given(session_rows())
+@given(session_rows().map(lambda rows: WORST + rows))
 async def test_any_row_is_shown(
     tmp_path_factory: pytest.TempPathFactory, shown: Shown, name: str, rows: list[dict[str, Any]]
 ) -> None:
