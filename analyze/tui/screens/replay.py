@@ -53,7 +53,8 @@ class ReplayScreen(SourceScreen[None]):
         Binding("enter", "open", "open", tooltip="Open the trial under the cursor"),
         Binding("f", "failures", "failures", tooltip="Go to the failures of all sessions"),
         Binding("question_mark", "app.help", "help"),
-        Binding("escape", "escape", "back", tooltip="Go back; while it runs, twice to cancel it"),
+        Binding("escape", "cancel", "cancel", tooltip="Press twice to cancel the run: what is done is kept"),
+        Binding("escape", "back", "back", tooltip="Go back"),
     ]
 
     class Progressed(Message):
@@ -118,10 +119,12 @@ class ReplayScreen(SourceScreen[None]):
         self.set_class(event.size.width < NARROW_BELOW, "-narrow")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer sending before a run, and what looks at a run after it began."""
+        """Offer sending before a run, what looks at a run after it began, and to cancel it until it is over."""
         del parameters
         if action == "send":
             return self.runner is None
+        if action in ("cancel", "back"):
+            return (action == "cancel") == self._is_under_way
         return self.runner is not None if action in ("open", "failures") else True
 
     def _offer(self, answer: tuple[Recorded, list[Target]]) -> None:
@@ -218,6 +221,7 @@ class ReplayScreen(SourceScreen[None]):
             self.complain(problem)
             return
         self.is_over = True
+        self.refresh_bindings()
         for trial in [trial for trial in self._trials.values() if trial.outcome is None]:
             self._trials[trial.key] = replace(trial, outcome="cancelled")
         self._show_progress()
@@ -243,11 +247,17 @@ class ReplayScreen(SourceScreen[None]):
         """Go to the matrix of all sessions; the run goes on."""
         self.app.switch_mode("failures")
 
-    def action_escape(self) -> None:
-        """Go back; while a run is under way, cancel it at the second time."""
-        if self.runner is None or self.is_over:
-            self.dismiss()
-        elif self._asked_to_cancel:
+    @property
+    def _is_under_way(self) -> bool:
+        return self.runner is not None and not self.is_over
+
+    def action_back(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+    def action_cancel(self) -> None:
+        """Cancel the run at the second time."""
+        if self._asked_to_cancel and self.runner is not None:
             self.hint("cancelling: calls under way are hung up and recorded as far as they came")
             self.runner.cancel()
         else:
@@ -260,7 +270,7 @@ class ReplayScreen(SourceScreen[None]):
 
     def on_unmount(self) -> None:
         """Leave nothing running behind."""
-        if self.runner is not None and not self.is_over:
+        if self._is_under_way and self.runner is not None:
             self.runner.cancel()
 
 
