@@ -122,6 +122,24 @@ def show_command(
             print_all(session_page(detail, timeline, findings))
 
 
+@app.command("follow")
+def follow_command(
+    context: typer.Context,
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="One in flight: its id, a unique prefix of it, or last.")
+    ],
+    every: Annotated[bool, typer.Option("--all", help="One line an event: streams are not folded.")] = False,
+    recordings: Recordings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each message as one line of JSON.")] = False,
+) -> None:
+    """Follow a session in flight, message by message, until it is over."""
+    from analyze.follow_command import follow, resolve_in_flight
+    from capture.recording.root import open_root
+
+    root = open_root(_root_of(context, recordings))
+    follow(root, resolve_in_flight(root, session), every=every, as_json=as_json)
+
+
 @app.command("explain")
 def explain_command(
     context: typer.Context, session: Session, recordings: Recordings = None, as_json: AsJson = False

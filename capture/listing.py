@@ -20,7 +20,7 @@ NOTHING_LIVE: dict[str, Any] = {"age_s": None, "bytes": None, "events": None, "l
 """These columns of a session that is sealed."""
 LEFT_BEHIND = "left behind: run wiretape capture recover"
 
-_NEXT_STEP = "; `wiretape capture list --watch` shows it until it is sealed, `wiretape analyze` event by event"
+_NEXT_STEP = "; `wiretape capture list --watch` shows it until it is sealed, `wiretape analyze follow` event by event"
 _REFRESH_S = 1.0
 _SHOWN_ERROR_CHARACTERS = 120
 
