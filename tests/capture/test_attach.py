@@ -283,14 +283,14 @@ async def test_a_program_that_just_ends_is_run_once_and_leaves_its_recording(roo
     assert contents(only_recording(root), "client") == ["hello"]
 
 
-async def test_a_session_that_was_open_at_the_exit_is_sealed_when_the_next_program_records(
+async def test_a_session_that_was_open_at_the_exit_is_sealed_by_the_next_program_that_records_at_the_latest(
     root: Root, tmp_path: Path
 ) -> None:
     await run(
         tmp_path, root, middle="import os; from capture.attach import close_recorders; close_recorders(); os._exit(9)"
     )
-    assert list_session_ids(root) == []
-    (left,) = leftover_journals(root)
+    # On a busy machine the program's own sealer looks late for what others left, and finds this session.
+    (left,) = list_session_ids(root) or leftover_journals(root)
     async with endpoint() as host, record(root.path) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
     sessions = {found: open_recording(root, found).session for found in list_session_ids(root)}
