@@ -123,7 +123,6 @@ class SealerProcess(Sealer):
             _end(worker)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
         worker = subprocess.Popen(
             [sys.executable, *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
