@@ -18,13 +18,21 @@ from capture.recording.root import Root
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-ScreenName = Literal["sessions", "session", "diff", "failures"]
+ScreenName = Literal["sessions", "session", "diff", "failures", "sql", "replay"]
+_KEYS: dict[ScreenName, Sequence[str]] = {
+    "session": ("n",),
+    "failures": ("f",),
+    "sql": ("colon", "ctrl+r"),
+    "replay": ("r",),
+}
+"""Pressed on the first screen, or on the session that was opened."""
 
 
 async def screenshot(root: Root, screen: ScreenName, size: tuple[int, int], path: Path, *, light: bool = False) -> None:
     """Write one screen of a root to `path` as SVG, `size` columns by lines.
 
-    The session is the newest that failed, on its first failure; the diff compares it with the newest that did not.
+    The session is the newest that failed, on its first failure, and the replay is of it; the diff compares it with the
+    newest that did not.
     """
     source = RootSource(root)
     try:
@@ -40,15 +48,12 @@ async def _draw(app: WiretapeApp, screen: ScreenName, sessions: Sequence[Session
     others = [session.session_id for session in sessions if session.outcome != "failed"]
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        if screen == "failures":
-            await press(pilot, "f")
-        elif screen == "session":
+        if screen in ("session", "replay"):
             app.open_session((failed or others)[0])
-            await settle(pilot)
-            await press(pilot, "n")
         elif screen == "diff":
             app.open_diff([(failed or others)[0], (others or failed)[0]])
         await settle(pilot)
+        await press(pilot, *_KEYS.get(screen, ()))
         return app.export_screenshot(simplify=True)
 
 

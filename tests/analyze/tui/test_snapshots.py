@@ -155,9 +155,12 @@ def test_follow(snap_compare: Compare, call_in_flight: Source, size: str, light:
     assert snap_compare(app, terminal_size=SIZES[size], run_before=after("up", "enter"))
 
 
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("screen", OTHERS)
-def test_other(snap_compare: Compare, source: Source, screen: str) -> None:
-    assert snap_compare(WiretapeApp(source), terminal_size=(80, 24), run_before=after(*OTHERS[screen]))
+def test_other(snap_compare: Compare, source: Source, screen: str, size: str, light: bool) -> None:
+    app = WiretapeApp(source, light=light)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=after(*OTHERS[screen]))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
