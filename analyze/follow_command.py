@@ -17,6 +17,7 @@ from analyze.printing.session import arrow, detail_words, event_words
 from capture.errors import UsageProblem
 from capture.following import FollowedSession, Look
 from capture.listing import LEFT_BEHIND
+from capture.live import ids_in_flight
 from capture.narration import print_line
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
@@ -32,7 +33,7 @@ def resolve_in_flight(root: Root, text: str) -> str:
 
     Raises `UsageProblem` that names those there are.
     """
-    ids = sorted(path.stem for path in root.journal.glob("*.journal"))
+    ids = ids_in_flight(root)
     found = ids[-1:] if text == "last" else [each for each in ids if each.startswith(text)]
     if len(found) == 1:
         return found[0]
@@ -110,6 +111,6 @@ def _message(row: Row) -> str:
 def _what_is_left(root: Root, session_id: str) -> str:
     if session_id in list_session_ids(root):
         return f"wiretape analyze show {session_id}"
-    if (root.quarantine / root.journal_of(session_id).name).exists():
+    if root.quarantined(session_id).exists():
         return "it could not be sealed, and its journal is in quarantine"
     return LEFT_BEHIND if root.journal_of(session_id).exists() else "by its keep rule nothing is kept of it"

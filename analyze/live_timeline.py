@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from analyze.answers import TimelineRow
 from analyze.event_columns import is_streaming
 from analyze.plain_text import shorten
-from analyze.timeline import TURN_EVENTS, StreamKey, end_streams
-from analyze.wording import SUMMARY_LENGTH, Event, delta_of, error_of, summary_of
+from analyze.timeline import STREAM_COLUMNS, TURN_EVENTS, StreamKey, end_streams, row_of
+from analyze.wording import SUMMARY_LENGTH, Event, delta_of
 
 MOST_ROWS = 5000
 """Kept of a session at most: an hour of talk, folded."""
@@ -21,6 +22,7 @@ LONGEST_PAYLOAD = 8000
 """Characters of a message that are kept."""
 MOST_PAYLOAD = 4_000_000
 """Characters of all messages that are kept: the oldest make room before their rows do."""
+_stream_key = attrgetter(*STREAM_COLUMNS)
 
 
 class LiveRow(NamedTuple):
@@ -74,7 +76,7 @@ class LiveTimeline:
     def _stream_of(self, event: Event) -> _Stream:
         if self._streams is None:
             return _Stream(event)
-        key = (event.sender, event.kind, event.type, event.item_id, event.response_id)
+        key = _stream_key(event)
         if not is_streaming(event.kind, event.type):
             end_streams(self._streams, key, is_cut=event.type in TURN_EVENTS)
             return _Stream(event)
@@ -144,21 +146,7 @@ class _Stream:
 
     def row(self) -> TimelineRow:
         """Give the row as it stands, without the length of its audio: that stands with blocks, which come when full."""
-        first = self.first
-        return TimelineRow(
-            first_seq=first.seq,
-            last_seq=self._last_seq,
-            offset_ms=first.offset_ms,
-            sender=first.sender,
-            kind=first.kind,
-            type=first.type,
-            count=self._count,
-            audio_ms=None,
-            error=error_of(first),
-            item_id=first.item_id,
-            response_id=first.response_id,
-            summary=summary_of(first, self._texts),
-        )
+        return row_of(self.first, self._texts, last_seq=self._last_seq, count=self._count, audio_ms=None)
 
 
 def _live_row(stream: _Stream) -> LiveRow:

@@ -13,7 +13,7 @@ from analyze.audio_health import AudioHealth, SentAudio, judge
 from analyze.event_columns import EventColumns
 from analyze.levels import Chunks, peak_levels, range_levels
 from analyze.store import Store
-from analyze.timeline import AudioClock, AudioSpan, TimelineRows, event_detail, fold_events, unfolded
+from analyze.timeline import STREAM_COLUMNS, AudioClock, AudioSpan, TimelineRows, event_detail, fold_events, unfolded
 from analyze.wording import Event, parse_payload
 from capture.errors import UsageProblem
 from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker
@@ -154,13 +154,12 @@ def read_timeline(store: Store, session_id: str, *, fold: bool) -> TimelineRows:
 
 def read_run(store: Store, session_id: str, run: TimelineRow) -> TimelineRows:
     """Read the events that a row of the folded timeline stands for, one row an event."""
-    same = ("sender", "kind", "type", "item_id", "response_id")
-    condition = "".join(f" AND {name} IS NOT DISTINCT FROM ?" for name in same)
+    condition = "".join(f" AND {name} IS NOT DISTINCT FROM ?" for name in STREAM_COLUMNS)
     events = _read_events(
         store,
         _UNFOLDED,
         f"session_id = ? AND seq BETWEEN ? AND ?{condition}",
-        [session_id, run.first_seq, run.last_seq, *(getattr(run, name) for name in same)],
+        [session_id, run.first_seq, run.last_seq, *(getattr(run, name) for name in STREAM_COLUMNS)],
     )
     return unfolded(events, _audio_clock(store, session_id))
 

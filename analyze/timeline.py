@@ -24,7 +24,8 @@ TURN_EVENTS = (
     "input_audio_buffer.committed",
 )
 
-_STREAM_COLUMNS = ("sender", "kind", "type", "item_id", "response_id")
+STREAM_COLUMNS = ("sender", "kind", "type", "item_id", "response_id")
+"""What the events of one stream have in common."""
 StreamKey = tuple[int | str | None, ...]
 """The values of these columns, or a number for each; falsy for none."""
 
@@ -119,25 +120,38 @@ class TimelineRows(OnDemand[TimelineRow]):
     def _row(self, row: int, first: Event) -> TimelineRow:
         places = self._joined.get(row)
         texts = (first.payload,) if places is None else map(self.events.payload, places)
-        return TimelineRow(
-            first_seq=first.seq,
+        return row_of(
+            first,
+            texts,
             last_seq=int(self.columns.last_seqs[row]),
-            offset_ms=first.offset_ms,
-            sender=first.sender,
-            kind=first.kind,
-            type=first.type,
             count=int(self.columns.counts[row]),
             audio_ms=self._audio_ms(first, places) if first.audio_track else None,
-            error=error_of(first),
-            item_id=first.item_id,
-            response_id=first.response_id,
-            summary=summary_of(first, texts),
         )
 
     def _audio_ms(self, first: Event, places: Sequence[int] | None) -> float:
         # All events of a row are of one stream, and so of one track.
         events = [first] if places is None else self.events.gather(places)
         return sum(self._clock.duration_ms(e.audio_track, e.audio_start, e.audio_bytes) or 0.0 for e in events)
+
+
+def row_of(
+    first: Event, texts: Iterable[str | None], *, last_seq: int, count: int, audio_ms: float | None
+) -> TimelineRow:
+    """Give the row of events of one stream: the first of them, their texts, and what they come to."""
+    return TimelineRow(
+        first_seq=first.seq,
+        last_seq=last_seq,
+        offset_ms=first.offset_ms,
+        sender=first.sender,
+        kind=first.kind,
+        type=first.type,
+        count=count,
+        audio_ms=audio_ms,
+        error=error_of(first),
+        item_id=first.item_id,
+        response_id=first.response_id,
+        summary=summary_of(first, texts),
+    )
 
 
 def columns_of(rows: Sequence[TimelineRow]) -> RowColumns:
@@ -159,7 +173,7 @@ def fold_events(events: EventColumns, clock: AudioClock) -> TimelineRows:
 
     Rows stand in the order of their first event; rows of streams that run side by side overlap in seq.
     """
-    keys = list(zip(*(_numbers(events.coded(name)) for name in _STREAM_COLUMNS), strict=True))
+    keys = list(zip(*(_numbers(events.coded(name)) for name in STREAM_COLUMNS), strict=True))
     cuts = events.types.is_any(TURN_EVENTS).tolist()
     streams: dict[StreamKey, list[int]] = {}
     firsts: list[int] = []

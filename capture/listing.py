@@ -73,9 +73,9 @@ def resolve_recording(root: Root, text: str) -> str:
 
 
 def _session_in_flight(root: Root, text: str) -> LiveSession | None:
-    from capture.live import LiveJournals
+    from capture.live import LiveJournals, ids_in_flight
 
-    ids = sorted(path.stem for path in root.journal.glob("*.journal") if path.stem.startswith(text))
+    ids = [each for each in ids_in_flight(root) if each.startswith(text)]
     # Short of an id, it may be one of the recordings that is meant.
     if text not in ids and (len(ids) != 1 or any(each.startswith(text) for each in list_session_ids(root))):
         return None

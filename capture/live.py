@@ -50,6 +50,11 @@ class LiveSession:
     """Event type, error type, code and message of the last failure that was told."""
 
 
+def ids_in_flight(root: Root) -> list[str]:
+    """List the sessions that are no recordings yet, by the names of their journals, oldest first."""
+    return sorted(path.stem for path in root.journal.glob("*.journal"))
+
+
 class LiveJournals:
     """The journals of a root; each refresh reads what has been added since the last one."""
 
@@ -66,7 +71,7 @@ class LiveJournals:
         """
         found: dict[tuple[str, int], JournalSoFar] = {}
         sessions = []
-        for path in sorted(self._root.journal.glob("*.journal")) if only is None else [self._root.journal_of(only)]:
+        for path in map(self._root.journal_of, ids_in_flight(self._root) if only is None else [only]):
             try:
                 key = (path.stem, path.stat().st_ino)
                 found[key] = journal = self._journals.get(key) or JournalSoFar(path)

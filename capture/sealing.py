@@ -215,7 +215,7 @@ class Sealer:
         if isinstance(problem, OSError):
             # The disk's fault and not the journal's: it stays where the next start finds it.
             return SealingFailed(session_id, died, journal)
-        kept_in = self._root.quarantine / journal.name
+        kept_in = self._root.quarantined(session_id)
         make_private_folder(kept_in.parent)
         with suppress(FileNotFoundError):  # a second recorder on this root has put it there already
             journal.replace(kept_in)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from capture.journal import JournalWriter
 from capture.journal.counters import sweep_counts
 from capture.recording.root import Root
 
@@ -31,6 +32,14 @@ def root(tmp_path: Path) -> Iterator[Root]:
     # What killed recorders had counted lies in shared memory, beyond the test's folder.
     shutil.rmtree(root.journal, ignore_errors=True)
     sweep_counts(root.journal)
+
+
+@pytest.fixture
+def writer(root: Root) -> Iterator[JournalWriter]:
+    """Give what writes the journals of that root, without delay."""
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    yield writer
+    writer.close()
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyze.amounts import milliseconds
 from analyze.answers import DiffRow, LatencyDelta, PathChange, SessionDiff, SessionSummary, TimelineRow, TranscriptDiff
 from analyze.plain_text import shorten, visible
-from analyze.printing.page import cell, heading, mark, milliseconds, table
+from analyze.printing.page import cell, heading, mark, table
 from analyze.printing.session import event_words
 from capture.narration import counted
 
@@ -60,7 +61,7 @@ def diff_json(diff: SessionDiff) -> dict[str, Any]:
             for each in diff.latencies
         ],
         "transcripts": diff.transcripts,
-        "rows": list(diff.rows),
+        "rows": diff.rows,
     }
 
 

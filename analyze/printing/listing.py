@@ -8,8 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from analyze.amounts import milliseconds, seconds
 from analyze.answers import FailureMatrix, MatrixCell, SessionSummary
-from analyze.printing.page import cell, mark, milliseconds, seconds, shares, table
+from analyze.printing.page import cell, mark, shares, table
 
 _ROOMY = 100
 """Columns of a terminal from which on there is room for more than what tells sessions apart."""

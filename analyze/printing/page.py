@@ -63,16 +63,6 @@ def mark(outcome: str) -> Text:
     return Text(sign, style=style)
 
 
-def milliseconds(value: float | None) -> str:
-    """Write milliseconds without decimals."""
-    return "" if value is None else f"{value:,.0f}"
-
-
-def seconds(value_ms: float | None) -> str:
-    """Write milliseconds as seconds."""
-    return "" if value_ms is None else f"{value_ms / 1000:,.1f}"
-
-
 def shares(low: float, high: float) -> str:
     """Write an interval of shares."""
     return f"{low * 100:.0f}–{high * 100:.0f} %"

@@ -10,13 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyze.amounts import milliseconds, seconds
 from analyze.answers import SessionDetail, TimelineRow, Turn
 from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
 from analyze.findings import Finding
 from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, session_findings_lines
-from analyze.printing.page import cell, heading, mark, milliseconds, seconds, table
+from analyze.printing.page import cell, heading, mark, table
 from analyze.totals import unexplained
 from analyze.waterfall import steps_of
 from capture.narration import counted
@@ -50,7 +51,7 @@ def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], finding
         "audio": detail.audio,
         "audio_health": audio_health_json(detail.audio_health),
         "missing": list(what_is_missing(detail)),
-        "timeline": list(timeline),
+        "timeline": timeline,
     }
 
 

@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analyze.amounts import milliseconds
 from analyze.answers import TimelineRow
 from analyze.plain_text import shorten, visible
 from analyze.printing.comparison import CHANGES_SHOWN, STYLES, VALUE_LENGTH, diff_json, session_title, words_line
-from analyze.printing.page import cell, heading, milliseconds, table
+from analyze.printing.page import cell, heading, table
 from analyze.printing.session import event_words
 from analyze.side_by_side import (
     AlignedRow,
@@ -52,7 +53,7 @@ def side_by_side_json(shown: SideBySide) -> dict[str, Any]:
         "sessions": [detail.summary for detail in shown.details],
         "outcomes": outcomes_json(shown),
         "comparisons": [diff_json(diff) for diff in shown.diffs],
-        "rows": list(shown.rows),
+        "rows": shown.rows,
     }
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from analyze.answers import MatrixCell, RunSummary
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal, span_words
-from analyze.tui.figures import counted, failure_text, percent
+from analyze.tui.figures import failure_text, percent
 from analyze.tui.filter_completion import can_be_typed
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW
+from capture.narration import counted
 
 ABSENT = "–"
 """How the matrix writes a value that sessions do not have."""

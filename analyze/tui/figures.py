@@ -29,16 +29,6 @@ def mark(outcome: str) -> Run:
     return MARKS.get(outcome, Run("·", "muted"))
 
 
-def milliseconds(value: float | None) -> str:
-    """Write whole milliseconds with thousands separators; nothing where there is no value."""
-    return "" if value is None else f"{value:,.0f}"
-
-
-def seconds(value_ms: float | None) -> str:
-    """Write milliseconds as seconds with one decimal."""
-    return "" if value_ms is None else f"{value_ms / 1000:,.1f}"
-
-
 def length(value_ms: float) -> str:
     """Write how long something plays: `2.31 s`, `20 ms`."""
     return f"{value_ms / 1000:,.2f} s" if value_ms >= 1000 else f"{value_ms:.0f} ms"
@@ -58,11 +48,6 @@ def age(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02} min"
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-def counted(count: int, word: str) -> str:
-    """Write a number with its word, in the plural where it is not one."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def clock(at: datetime | None) -> str:

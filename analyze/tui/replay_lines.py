@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from analyze.tui.figures import counted, mark
+from analyze.tui.figures import mark
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.replay_plan import PlannedReplay
 from analyze.tui.replay_runner import TrialProgress
 from analyze.tui.widgets.virtual_table import Column
+from capture.narration import counted
 from replay.runs import Run as ReplayRun
 
 

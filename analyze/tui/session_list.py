@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analyze.amounts import milliseconds, seconds
 from analyze.answers import SessionSummary
 from analyze.session_order import FINDING, NotedSession, Order
-from analyze.tui.figures import clock, failure_name, finding_words, mark, milliseconds, seconds
+from analyze.tui.figures import clock, failure_name, finding_words, mark
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.pages import Pages
 from analyze.tui.source import Source

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from analyze.amounts import milliseconds
 from analyze.answers import Turn
-from analyze.tui.figures import counted, milliseconds
 from analyze.tui.lines import Line, Run, fit, pad, text
 from analyze.tui.tones import Tone
 from analyze.waterfall import Step, steps_of
+from capture.narration import counted
 
 _TONES: dict[str, Tone] = {
     "end of speech": "client",

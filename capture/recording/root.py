@@ -62,6 +62,10 @@ class Root:
         """Name the journal of a session in flight."""
         return self.journal / f"{session_id}.journal"
 
+    def quarantined(self, session_id: str) -> Path:
+        """Name the journal of a session that could not be sealed, where it is put aside."""
+        return self.quarantine / self.journal_of(session_id).name
+
     def table(self, name: str) -> Path:
         """Name the folder of one table."""
         return self.path / name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,13 +16,6 @@ from tests.capture.test_live import CREATED, FAILED, SESSION_ID, Session
 
 APPEND = json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 100})
 ERROR = json.dumps({"type": "error", "error": FAILED | {"message": "\x1b[31mTry again"}})
-
-
-@pytest.fixture
-def writer(root: Root) -> Iterator[JournalWriter]:
-    writer = JournalWriter(root.journal, tick_s=0.001)
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,6 @@ from capture.sealing import seal
 from tests.capture.test_live import CREATED, FAILED, SESSION_ID, STARTED_AT_S, Session
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
-
-
-@pytest.fixture
-def writer(root: Root) -> Iterator[JournalWriter]:
-    writer = JournalWriter(root.journal, tick_s=0.001)
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

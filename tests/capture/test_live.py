@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,13 +20,6 @@ SESSION_ID = "20260212T083055-4f3a9c12"
 STARTED_AT_S = 1_770_885_055
 CREATED = '{"type":"session.created","session":{"id":"sess_1"}}'
 FAILED = {"type": "server_error", "code": "overloaded", "message": "Try again"}
-
-
-@pytest.fixture
-def writer(root: Root) -> Iterator[JournalWriter]:
-    writer = JournalWriter(root.journal, tick_s=0.001)
-    yield writer
-    writer.close()
 
 
 @pytest.fixture

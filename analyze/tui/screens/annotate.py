@@ -15,11 +15,11 @@ from textual.widgets import Input
 
 from analyze.annotating import NOTE_LIMIT, read_tags
 from analyze.answers import SessionSummary
-from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.text_field import TextField
 from capture.errors import UsageProblem
+from capture.narration import counted
 
 _SHOWN_NOTES = 5
 

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.answers import TimelineRow
-from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, columns, text
 from analyze.tui.payload_pair import PayloadPair, pair_payloads, pair_rows
 from analyze.tui.screens.base import SourceScreen
@@ -17,6 +16,7 @@ from analyze.tui.source import Source
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
+from capture.narration import counted
 
 EventSide = tuple[str, TimelineRow | None]
 """A session's id, and the row of the event there; None where it has none."""

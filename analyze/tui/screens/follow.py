@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
 from analyze.live_timeline import LiveRow, LiveTimeline, event_of
-from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.source import Source
@@ -20,6 +19,7 @@ from analyze.tui.widgets.followed_events import FollowedEvents
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
+from capture.narration import counted
 
 if TYPE_CHECKING:
     from capture.following import Look
@@ -125,8 +125,7 @@ class FollowScreen(SourceScreen[None]):
         found = self.source.sessions_by_id([self.session_id])
         if found:
             return found[0], sealed_line(found[0])
-        is_quarantined = (root.quarantine / root.journal_of(self.session_id).name).exists()
-        return None, QUARANTINED if is_quarantined else NOT_KEPT
+        return None, QUARANTINED if root.quarantined(self.session_id).exists() else NOT_KEPT
 
     def _show_end(self, answer: tuple[SessionSummary | None, Line]) -> None:
         self.summary, end = answer

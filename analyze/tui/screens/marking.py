@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from analyze.answers import SessionSummary
-from analyze.tui.figures import counted
 from analyze.tui.memory import Memory
 from analyze.tui.screens.annotate import AnnotateScreen, Remarks
 from analyze.tui.screens.filtering import FilteringScreen
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import VirtualTable
+from capture.narration import counted
 
 COMPARED = 8
 """Sessions that are set side by side at most."""

@@ -13,7 +13,6 @@ from textual.binding import Binding, BindingType
 
 from analyze.findings import names_by_session
 from analyze.session_order import FINDING, NEWEST_FIRST, Order
-from analyze.tui.figures import counted
 from analyze.tui.lines import Run, join, text
 from analyze.tui.memory import Memory
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
@@ -28,6 +27,7 @@ from analyze.tui.widgets.painted import Block
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
+from capture.narration import counted
 
 FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""

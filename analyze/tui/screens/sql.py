@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.investigations import Investigation, find_investigation
-from analyze.tui.figures import counted
 from analyze.tui.lines import Line, Run, fit, join, text, wrap
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.export import Destination, ExportScreen
@@ -26,6 +25,7 @@ from analyze.tui.widgets.result_table import ResultTable
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.sql_editor import SqlEditor
 from capture.errors import UsageProblem
+from capture.narration import counted
 
 if TYPE_CHECKING:
     from analyze.store import ConsoleResult

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from textual.reactive import reactive
 
+from analyze.amounts import seconds
 from analyze.answers import SessionSummary
 from analyze.tui.aligned_lines import halves
-from analyze.tui.figures import mark, seconds, who
+from analyze.tui.figures import mark, who
 from analyze.tui.lines import Line, Run, columns, text
 from analyze.tui.tones import Tone
 from analyze.tui.widgets.painted import Block

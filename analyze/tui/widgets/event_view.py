@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from analyze.tui.figures import counted
 from analyze.tui.folding import fold_ends, folds_around, lines_in_sight
 from analyze.tui.lines import Line, Run, plain, wrap
 from analyze.tui.widgets.row_list import RowList
+from capture.narration import counted
 
 _INDENT = 4
 _GUTTER = 2

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from textual.reactive import reactive
 
-from analyze.tui.figures import BARS, bar, seconds
+from analyze.amounts import seconds
+from analyze.tui.figures import BARS, bar
 from analyze.tui.lines import Line, Run, pad
 from analyze.tui.marks import Lane, Mark
 from analyze.tui.time_axis import TimeAxis

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from analyze.tui.figures import counted
 from analyze.tui.lines import text
 from analyze.tui.widgets.filter_bar import FilterBar
+from capture.narration import counted
 
 
 class SearchBar(FilterBar):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analyze.amounts import seconds
 from analyze.answers import SessionDetail
 from analyze.audio_health import AudioHealth
 from analyze.findings import Finding
 from analyze.signatures import load_signatures
 from analyze.totals import unexplained
-from analyze.tui.figures import counted, failure_text, mark, seconds, who
+from analyze.tui.figures import failure_text, mark, who
 from analyze.tui.lines import Line, Run, join, spread, text
 from analyze.tui.widgets.painted import Block
+from capture.narration import counted
 
 SHOWN_FAILURES = 3
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from textual.reactive import reactive
 
+from analyze.amounts import milliseconds
 from analyze.answers import Turn
-from analyze.tui.figures import milliseconds
 from analyze.tui.lines import Line, Run, width_of
 from analyze.tui.tones import Tone
 from analyze.tui.widgets.painted import Block

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.text import Text
 
-from analyze.printing.page import cell, mark, milliseconds, page, print_all, print_json, seconds, shares, table
+from analyze.printing.page import cell, mark, page, print_all, print_json, shares, table
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ def test_a_page_in_a_pipe_is_wide() -> None:
     assert page().width == 200
 
 
-def test_numbers() -> None:
-    assert (milliseconds(1234.6), milliseconds(None)) == ("1,235", "")
-    assert (seconds(9840.0), seconds(None)) == ("9.8", "")
+def test_shares() -> None:
     assert shares(0.206549, 1.0) == "21–100 %"
 
 

@@ -8,11 +8,6 @@ from analyze.tui import figures
 from analyze.tui.lines import plain
 
 
-def test_numbers_have_thousands_separators_and_nothing_where_there_is_no_value() -> None:
-    assert [figures.milliseconds(2310.4), figures.milliseconds(None)] == ["2,310", ""]
-    assert [figures.seconds(9812.0), figures.seconds(None)] == ["9.8", ""]
-
-
 @pytest.mark.parametrize(("value_ms", "written"), [(20.0, "20 ms"), (999.0, "999 ms"), (2310.0, "2.31 s")])
 def test_a_length_takes_the_unit_that_shows_it(value_ms: float, written: str) -> None:
     assert figures.length(value_ms) == written
@@ -48,10 +43,6 @@ def test_every_outcome_has_a_sign_of_its_own() -> None:
     signs = [figures.mark(outcome).text for outcome in ("ok", "failed", "incomplete", "live")]
     assert signs == ["●", "▲", "◐", "◌"]
     assert figures.mark("never heard of").text == "·"
-
-
-def test_plural() -> None:
-    assert [figures.counted(1, "turn"), figures.counted(1204, "session")] == ["1 turn", "1,204 sessions"]
 
 
 @pytest.mark.parametrize(("level", "sign"), [(0.0, "▁"), (0.001, "▁"), (0.02, "▃"), (0.1, "▅"), (0.5, "▇"), (1.0, "█")])

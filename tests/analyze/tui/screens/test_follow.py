@@ -27,13 +27,6 @@ APPEND = json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 40})
 
 
 @pytest.fixture
-def writer(root: Root) -> Iterator[JournalWriter]:
-    writer = JournalWriter(root.journal, tick_s=0.001)
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
 def call(writer: JournalWriter) -> Session:
     call = Session(writer)
     call.say("server", CREATED, 12)
