@@ -60,20 +60,32 @@ class SourceScreen(Screen[ResultT]):
         self.source = source
 
     def ask(self, question: Callable[[], Answer], answered: Callable[[Answer], None], *, kind: str) -> None:
-        """Ask in a thread, then hand the answer to the screen; a newer question of the kind takes its place."""
+        """Ask in a thread, then hand the answer to the screen; a newer question of the kind takes its place.
+
+        What comes back after the screen was left is dropped.
+        """
 
         async def work() -> None:
             try:
-                answered(await asyncio.to_thread(question))
+                answer = await asyncio.to_thread(question)
+                if not self.is_left:
+                    answered(answer)
             # Whatever a query raises, or an answer that cannot be shown, is a sentence on the screen, never the end of
             # the program.
             except Exception as problem:
                 log.debug("a question failed", exc_info=True)
-                self.complain(sentence_of(problem))
+                if not self.is_left:
+                    self.complain(sentence_of(problem))
 
         # The function, not its coroutine: one that is replaced before its turn was then never begun.
         worker: WorkType[None] = work
         self.run_worker(worker, group=kind, exclusive=True)
+
+    @property
+    def is_left(self) -> bool:
+        """Tell that the screen is being taken down: its widgets go before its workers are cancelled."""
+        # Textual calls this `display`; no rule of ours hides a whole screen.
+        return not self.display
 
     def complain(self, sentence: str) -> None:
         """Show what went wrong until something works; an empty sentence takes it away."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.app import App
+from textual.widget import Widget
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.base import root_name, sentence_of
@@ -61,6 +63,36 @@ async def test_an_answer_that_cannot_be_shown_is_a_sentence_too(source: Any, sho
         screen.ask(lambda: "no number", lambda answer: screen.complain(str(int(answer))), kind="odd")
         await settle(pilot)
         assert "▲ this could not be read (ValueError: invalid literal for int()" in shown(app)
+
+
+@pytest.mark.parametrize("answer", ["a sentence", None])
+async def test_an_answer_that_comes_while_the_screen_is_taken_down_is_dropped(source: Any, answer: str | None) -> None:
+    left, back = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class LastToGo(Widget):
+        async def on_unmount(self) -> None:
+            left.set()
+            await back.wait()
+
+    def question() -> str:
+        asyncio.run_coroutine_threadsafe(left.wait(), loop).result(10)
+        # Behind the answer in the loop, which this widget holds the screen for.
+        loop.call_soon_threadsafe(loop.call_later, 0.05, back.set)
+        if answer is None:
+            raise UsageProblem("not to be read")
+        return answer
+
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, SessionsScreen)
+        await screen.mount(LastToGo())
+        screen.ask(question, screen.complain, kind="late")
+        await pilot.pause()
+    # Leaving the block raises what a worker raised.
+    assert back.is_set()
 
 
 def test_an_error_that_is_not_ours_names_its_kind_in_one_line() -> None:
