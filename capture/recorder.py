@@ -69,10 +69,6 @@ class Recorder:
         """The most bytes that ever waited to be written to the journals of this process."""
         return self._journals.high_water_bytes
 
-    def catch_up(self) -> None:
-        """Take in what takers still hold."""
-        self._journals.catch_up()
-
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
         started_at_ns = self.clock.now_ns()
@@ -141,7 +137,6 @@ class SessionRecording:
 
     def may_send(self, sender: Sender) -> bool:
         """Whether a frame could be sent in this sender's name: none of its own is in progress, or was its last."""
-        self._recorder.catch_up()
         frames = self._frames[sender]
         return frames.is_between_frames and not frames.has_closed
 

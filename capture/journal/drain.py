@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from capture.journal.blocks import PIECE_HEAD_BYTES, BlockReader
 from capture.journal.counters import KILLED
 from capture.journal.records import SENDERS, Direction, Gap, decode_gap
-from capture.journal.spool import Spool, SpoolReader, index_of
+from capture.journal.spool import Spool
 from capture.journal.writer import Journal, JournalWriter
 
 CLOSE = 4
@@ -16,9 +17,9 @@ _DIRECTIONS = tuple(Direction)
 """By their values: to look one up is quicker than to make it."""
 _KIND_SHIFT = 32
 _LENGTH_MASK = (1 << 32) - 1
-_LOST_BEFORE = "the process that writes the journals was killed before it had written this"
 READ_BYTES = 256 << 10
-"""Moved at once; a whole batch more at most."""
+"""Moved at once, and another block at most."""
+_LOST_BEFORE = "the process that writes the journals was killed before it had written this"
 
 
 def key_of(slot: int, kind: int) -> int:
@@ -53,7 +54,7 @@ class Drain:
         on_loss: Callable[[int, str, str], None] = lambda _slot, _name, _reason: None,
     ) -> None:
         self._spool = spool
-        self._reader = SpoolReader(spool)
+        self._reader = BlockReader(spool)
         self._journals = journals
         self._on_closed = on_closed
         self._on_loss = on_loss
@@ -68,16 +69,16 @@ class Drain:
         self._before_mark = 0
         """How many journals have to be written until all that stood before the mark is."""
 
-    def move(self) -> int:
-        """Hand some batches to their journals; gives the bytes they took."""
-        moved = 0
-        while moved < READ_BYTES and (batch := self._reader.read()):
-            words, at = index_of(batch)
-            for offset_ns, key, size, stream_at in zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True):
-                end = at + (size & _LENGTH_MASK)
-                self._take(key, offset_ns, batch[at:end], (size >> 32) - 1, stream_at)
-                at = end
-            moved += len(batch)
+    def move(self, until: int | None = None) -> int:
+        """Hand some pieces to their journals; gives their bytes.
+
+        Of those before a position: all that were put before now, where none is given.
+        """
+        moved, until = 0, self._spool.written if until is None else until
+        while moved < READ_BYTES and (pieces := self._reader.read(until)):
+            for offset_ns, key, size, stream_at, content in pieces:
+                self._take(key, offset_ns, content, (size >> 32) - 1, stream_at)
+                moved += len(content) + PIECE_HEAD_BYTES
         return moved
 
     def write(self, most: int) -> int:

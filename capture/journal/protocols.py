@@ -19,10 +19,7 @@ class OpenJournal(Protocol):
         """Take one record; `frame_at` is the index of the first WebSocket frame in it, negative where none starts."""
 
     def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
-        """Give what takes one sender's bytes, for those to whom each microsecond counts; it advances the cursor.
-
-        It may do so a moment later: `JournalKeeper.catch_up` makes up for that.
-        """
+        """Give what takes one sender's bytes, for those to whom each microsecond counts; it advances the cursor."""
 
     def close(self, done: Callable[[], None] | None = None) -> None:
         """Let the file be closed after the last record; `done` is called then, on another thread."""
@@ -37,9 +34,6 @@ class JournalKeeper(Protocol):
 
     def open(self, name: str, *, on_loss: Callable[[str], None] | None = None) -> OpenJournal:
         """Open `NAME.journal`; `on_loss` gets the reason when something is not recorded, once, on any thread."""
-
-    def catch_up(self) -> None:
-        """Take in what takers still hold."""
 
     def close(self) -> None:
         """Write everything, close all journals. Closing again does nothing."""

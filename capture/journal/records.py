@@ -130,6 +130,11 @@ class OpenGaps:
     def __bool__(self) -> bool:
         return bool(self._gaps)
 
+    def bytes_of(self, direction: Direction) -> int:
+        """Tell how many bytes of a direction the gap stands for; 0 where there is none."""
+        gap = self._gaps.get(SENDERS[direction])
+        return gap.bytes if gap else 0
+
     def drop(self, direction: Direction, offset_ns: int, size: int, reason: str) -> None:
         """Note bytes that will not be recorded."""
         self._join(Gap(SENDERS[direction], offset_ns, offset_ns, size, reason))

@@ -1,12 +1,10 @@
 """Journals of a process that carries calls: what it takes goes to the spool, and another process writes the files.
 
-Nothing but a list's append stands on the path of a message. Many are put into the spool at once: when enough have come,
-after all that were ready with them have been forwarded, or a moment later.
+What stands on the path of a message is a copy into mapped memory, once the message is forwarded.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -16,23 +14,19 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from capture.errors import describe_fault
 from capture.journal.feed import Feed
 from capture.journal.protocols import JournalKeeper, Taker
-from capture.journal.spool import RING_BYTES, SLOTS, make_spool
+from capture.journal.spool import SLOTS, SPOOL_BYTES, make_spool
 from capture.journal.spooled_journal import Piece, SpooledJournal, Stream
-from capture.journal.writer import CLOSED, JournalWriter
+from capture.journal.writer import JournalWriter
 from capture.journal.writer_process import Closed, Lost, WriterProcess
 
 _log = logging.getLogger(__name__)
 
-_TICK_S = 0.02
-"""With the loop's own delay, far below the 100 ms after which nothing that was forwarded may be lost to a kill."""
-_PIECES_A_TURN = 64
-_LARGE_BYTES = 16 << 10
 _RETRY_S = 0.1
+_POLL_S = 0.02
 _HELD_AT_MOST_S = 60.0
-"""How long a closing recorder waits for room in the ring; beyond, the journals' process says what is missing."""
+"""How long a closing recorder waits for room in the spool; beyond, the journals' process says what is missing."""
 
 
 def open_journals(folder: Path) -> JournalKeeper:
@@ -47,19 +41,17 @@ def open_journals(folder: Path) -> JournalKeeper:
 class SpooledJournals:
     """All journals of this process. A process that forks keeps them to itself: in the child they are closed."""
 
-    def __init__(self, folder: Path, *, ring_bytes: int = RING_BYTES) -> None:
+    def __init__(self, folder: Path, *, spool_bytes: int = SPOOL_BYTES) -> None:
         """Make the spool, and start the process that writes the files; OSError where either cannot be."""
         self.folder = folder
-        self._spool = make_spool(folder, ring_bytes)
-        self._feed = Feed(self._spool, lambda: self._process.wake())
+        self._spool = make_spool(folder, spool_bytes)
         self._lock = threading.RLock()
-        self._pieces: list[Piece] = []
         self._journals: dict[int, SpooledJournal] = {}
         self._free = list(range(SLOTS - 1, -1, -1))
         self._is_closed = False
         self._is_retrying = False
-        self._is_ticking = False
         try:
+            self._feed = Feed(self._spool, lambda: self._process.wake())
             self._process = WriterProcess(self._spool, folder, self._heard, self._replaced)
         except OSError:
             self._spool.remove()
@@ -87,19 +79,6 @@ class SpooledJournals:
             self._journals[slot] = journal
             return journal
 
-    def catch_up(self) -> None:
-        """Put what was taken into the spool."""
-        try:
-            with self._lock:
-                pieces = self._pieces[:]
-                del self._pieces[: len(pieces)]
-                if not self._is_closed:
-                    self._feed.put(pieces)
-                    self._retry_later()
-        # The call comes first: a bug in the recorder must not reach who carries it.
-        except Exception as bug:  # noqa: BLE001
-            _log.error("pieces of some sessions were not recorded: %s", describe_fault(bug))
-
     def close(self) -> None:
         """Have everything written and all journals closed; wait until that is done. Closing again does nothing."""
         if self._is_closed:
@@ -107,62 +86,25 @@ class SpooledJournals:
         for journal in list(self._journals.values()):
             journal.close()
         deadline_s = time.monotonic() + _HELD_AT_MOST_S
-        self.catch_up()
         while self._feed.is_holding and time.monotonic() < deadline_s:
-            time.sleep(_TICK_S)
-            self.catch_up()
+            time.sleep(_POLL_S)
+            self._feed.retry()
         self._process.finish()
         self._is_closed = True
         atexit.unregister(self.close)
         for journal in list(self._journals.values()):
             journal.finished()
+        self._feed.close()
         self._spool.close()
 
     def take(self, piece: Piece) -> None:
-        """Take a piece, and put it into the spool at once."""
-        self._pieces.append(piece)
-        self.catch_up()
-
-    def take_open(self, piece: Piece) -> None:
-        """Take a piece, unless its journal is closed: then it is counted."""
-        journal = piece[0].journal
-        if journal.is_closed:
-            journal.note_loss(len(piece[2]), CLOSED)
-        else:
-            self.take(piece)
+        """Put a piece into the spool."""
+        self._feed.put(piece)
+        self._retry_later()
 
     def make_taker(self, stream: Stream) -> Taker:
-        """Give what takes pieces of a stream."""
-        pieces, catch_up, tick_later, journal = self._pieces, self.catch_up, self._tick_later, stream.journal
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return lambda chunk, arrived_ns: self.take_open((stream, arrived_ns, chunk, None))
-
-        def take(chunk: bytes, arrived_ns: int) -> None:
-            # A connection may go on for a moment after its session has ended.
-            if journal.is_closed:
-                journal.note_loss(len(chunk), CLOSED)
-                return
-            pieces.append((stream, arrived_ns, chunk, None))
-            count = len(pieces)
-            if count == 1:
-                tick_later(loop)
-            elif count == _PIECES_A_TURN or (len(chunk) > _LARGE_BYTES and count < _PIECES_A_TURN):
-                # Not here: others that are ready now are forwarded first.
-                loop.call_soon(catch_up)
-
-        return take
-
-    def _tick_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have what was taken put into the spool within a tick; one is under way at a time."""
-        if not self._is_ticking:
-            self._is_ticking = True
-            loop.call_later(_TICK_S, self._tick)
-
-    def _tick(self) -> None:
-        self._is_ticking = False
-        self.catch_up()
+        """Give what takes a sender's bytes."""
+        return self._feed.taker(stream)
 
     def _retry_later(self) -> None:
         """Try again with what is held, though nothing else may come."""
@@ -174,7 +116,8 @@ class SpooledJournals:
 
     def _retry(self) -> None:
         self._is_retrying = False
-        self.catch_up()
+        self._feed.retry()
+        self._retry_later()
 
     def _heard(self, report: Closed | Lost) -> None:
         with self._lock:
@@ -199,6 +142,9 @@ class SpooledJournals:
         self._lock = threading.RLock()  # the parent's may have been held when it forked
         self._is_closed = True
         self._process.forget()
+        for journal in self._journals.values():
+            journal.take_care()
+        self._feed.close()
         self._spool.close()
 
 

@@ -14,18 +14,16 @@ from capture.errors import describe_fault
 from capture.frames import FrameCursor
 from capture.journal.drain import CLOSE, key_of
 from capture.journal.protocols import Taker
-from capture.journal.records import SENDERS, Direction, Gap, OpenGaps
+from capture.journal.records import Direction, Gap, OpenGaps
 from capture.journal.writer import CLOSED
 
 _log = logging.getLogger(__name__)
-
-_LONGEST_PIECE_BYTES = 1 << 20
 
 
 class Stream:
     """What comes of one sender of a session, or its facts."""
 
-    __slots__ = ("advance", "at", "journal", "key", "kind", "started_ns", "taken_word")
+    __slots__ = ("advance", "at", "journal", "key", "kind", "started_ns", "taken_word", "takes_care")
 
     def __init__(self, journal: SpooledJournal, kind: int, first_word: int) -> None:
         self.journal = journal
@@ -35,12 +33,14 @@ class Stream:
         """How many bytes of it the spool was told of."""
         self.started_ns = 0
         self.advance = FrameCursor().advance
+        self.takes_care = False
+        """A taker's next piece cannot simply be put: it follows a gap, or the closing."""
         self.taken_word = first_word + min(kind, Direction.GAP)
         """Index of the spool's word that counts its bytes; the last two kinds share one that nobody reads."""
 
 
-Piece = tuple[Stream, int, bytes, int | None]
-"""Its stream, when it came, its bytes, and where the first frame starts; None where the stream's cursor tells."""
+Piece = tuple[Stream, int, bytes, int]
+"""Its stream, when it came, its bytes, and where the first frame in it starts; negative where none does."""
 
 
 class Owner(Protocol):
@@ -50,7 +50,7 @@ class Owner(Protocol):
         """Take a piece; never waits for the disk and never raises."""
 
     def make_taker(self, stream: Stream) -> Taker:
-        """Give what takes pieces of a stream."""
+        """Give what takes a sender's bytes."""
 
 
 class SpooledJournal:
@@ -62,7 +62,7 @@ class SpooledJournal:
         self.name = name
         self.slot = slot
         self.gaps = OpenGaps()
-        """Dropped since the last piece of that sender that the ring had room for."""
+        """Dropped since the last piece of that sender that there was room for."""
         self.lost_bytes = 0
         self.failure: str | None = None
         self._owner = owner
@@ -80,16 +80,10 @@ class SpooledJournal:
         if self.is_closed:
             self.note_loss(len(content), CLOSED)
             return
-        stream = self._streams[direction]
-        for at in range(0, max(len(content), 1), _LONGEST_PIECE_BYTES):
-            piece = content[at : at + _LONGEST_PIECE_BYTES] if direction in SENDERS else content
-            starts_at = frame_at - at if 0 <= frame_at - at < len(piece) else -1
-            self._owner.take((stream, offset_ns + stream.started_ns, piece, starts_at if at or frame_at else frame_at))
-            if piece is content:
-                break
+        self._owner.take((self._streams[direction], offset_ns, content, frame_at))
 
     def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
-        """Give what takes one sender's bytes; it advances the cursor, by `SpooledJournals.catch_up` at the latest."""
+        """Give what takes one sender's bytes; it advances the cursor."""
         stream = self._streams[direction]
         stream.started_ns, stream.advance = started_ns, frames.advance
         return self._owner.make_taker(stream)
@@ -103,7 +97,13 @@ class SpooledJournal:
             self._when_done.append(done)
         if not self.is_closed:
             self.is_closed = True
+            self.take_care()
             self._put_close()
+
+    def take_care(self) -> None:
+        """Have takers put nothing more by themselves."""
+        for stream in self._streams.values():
+            stream.takes_care = True
 
     def close_again(self) -> None:
         """Ask once more for the file to be closed, where that was asked for and not answered."""

@@ -119,9 +119,6 @@ class JournalWriter:
         self._write_each(busy)
         return len(busy)
 
-    def catch_up(self) -> None:
-        """Take in what takers still hold: nothing, they hand it over at once."""
-
     def close(self) -> None:
         """Write everything, close all journals, stop the thread. Closing again does nothing."""
         with self._lock:

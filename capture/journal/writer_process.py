@@ -30,12 +30,13 @@ from capture.own_program import own_program
 _log = logging.getLogger(__name__)
 
 _NICENESS = 5
-_TICK_S, _BUSY_TICK_S = 0.05, 0.005
+_TICK_S, _BUSY_TICK_S = 0.025, 0.005
 _BUSY_BYTES = 64 << 10
 """Moved in one tick: beyond, ticks are short, so that neither a core nor a disk is taken for long at a time."""
 _LEAST_WRITES_A_TICK, _TICKS_A_ROUND = 16, 40
 _TICKS_TO_REST = 50
 _REST_S = 1.0
+_BLOCKS_AHEAD = 4
 _REPLACE_AFTER_S = 1.0
 _ATTEMPTS_TO_FINISH = 3
 _WAIT_FOR_ANOTHER_S = 30.0
@@ -217,16 +218,24 @@ def work(spool_path: str, folder: str) -> None:
 def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
     """Move and write by small portions until the input ends."""
     empty_ticks = 0
+    settled = spool.written
     while True:
-        moved_bytes = drain.move()
+        # What was told of a tick ago: some processors let another core see that a piece was put before they let it see
+        # the piece.
+        moved_bytes, settled = drain.move(settled), spool.written
+        spool.allocate_ahead(_BLOCKS_AHEAD)
         drain.write(max(_LEAST_WRITES_A_TICK, journals.busy_count // _TICKS_A_ROUND))
         empty_ticks = 0 if moved_bytes or not drain.is_idle else empty_ticks + 1
-        if empty_ticks < _TICKS_TO_REST:
-            wait_s = _tick_s(moved_bytes)
-        else:
-            spool.is_reader_resting, wait_s = True, _REST_S
-        if not _wait(wait_s):
+        rests = empty_ticks >= _TICKS_TO_REST and _rests(spool, settled)
+        if not _wait(_REST_S if rests else _tick_s(moved_bytes)):
             return
+
+
+def _rests(spool: Spool, settled: int) -> bool:
+    """Ask to be woken, unless something has come meanwhile."""
+    spool.is_reader_resting = True
+    spool.is_reader_resting = rests = spool.written == settled
+    return rests
 
 
 def _tick_s(moved_bytes: int) -> float:

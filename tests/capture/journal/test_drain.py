@@ -9,10 +9,11 @@ from typing import ClassVar
 import pytest
 
 from capture.journal import Direction, Gap, JournalWriter, decode_gap, is_locked, read_journal
+from capture.journal.blocks import BlockWriter
 from capture.journal.counters import KILLED
 from capture.journal.drain import CLOSE, Drain, key_of, size_of
 from capture.journal.shared_memory import SHARED_MEMORY
-from capture.journal.spool import Spool, SpoolWriter, make_spool
+from capture.journal.spool import Spool, make_spool
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 CLIENT, SERVER, FACT, GAP = Direction
@@ -32,13 +33,13 @@ class Recorder:
     """Puts the pieces of one session into a spool, as a proxy does."""
 
     def __init__(self, spool: Spool) -> None:
-        self._writer = SpoolWriter(spool)
+        self._writer = BlockWriter(spool)
         self._spool = spool
         self._at = dict.fromkeys((*Direction, CLOSE), 0)
 
     def put(self, kind: int, content: bytes, frame_at: int = 0) -> None:
         at = self._at[kind]
-        self._writer.put((at, key_of(0, kind), size_of(len(content), frame_at), at), [content], len(content))
+        self._writer.put(at, key_of(0, kind), size_of(len(content), frame_at), at, content)
         self._at[kind] += len(content)
         self.takes(kind, self._at[kind])
 
@@ -46,7 +47,7 @@ class Recorder:
         """Count what was taken of a sender so far, put or not."""
         self._at[kind] = total_bytes
         if kind in (CLIENT, SERVER):
-            self._spool.words[4096 // 8 + 4 + kind] = total_bytes
+            self._spool.words[self._spool.taken_word(0) + kind] = total_bytes
 
 
 class Process:
@@ -93,6 +94,18 @@ def test_what_stands_in_the_spool_comes_into_the_journal(tmp_path: Path, spool: 
     process.drain.empty()
     assert process.closed == [(0, NAME)]
     assert not is_locked(tmp_path / "journal" / f"{NAME}.journal")
+
+
+def test_what_is_put_behind_a_position_waits_for_the_next_look(tmp_path: Path, spool: Spool) -> None:
+    recorder, process = Recorder(spool), Process(spool, tmp_path)
+    recorder.put(CLIENT, b"seen")
+    looked_at = spool.written
+    recorder.put(CLIENT, b"not yet")
+    assert process.drain.move(looked_at) > 0
+    assert process.drain.move(looked_at) == 0
+    assert process.drain.move() > 0
+    process.drain.empty()
+    assert told(tmp_path) == [(CLIENT, b"seen"), (CLIENT, b"not yet")]
 
 
 def test_a_closing_is_told_only_when_its_room_was_given_back(tmp_path: Path, spool: Spool) -> None:
@@ -147,7 +160,7 @@ def test_a_gap_of_the_recorders_own_is_told_once(tmp_path: Path, spool: Spool) -
     recorder.put(CLIENT, b"one")
     gap = Gap("client", 3, 3, 7, "the buffer was full", ends_at_frame=True)
     content = gap.record().content
-    recorder._writer.put((3, key_of(0, GAP), size_of(len(content), 0), 3), [content], len(content))
+    recorder._writer.put(3, key_of(0, GAP), size_of(len(content), 0), 3, content)
     recorder.takes(CLIENT, 10)
     recorder.put(CLIENT, b"two")
     killed.drain.move()

@@ -10,6 +10,7 @@ import pytest
 
 from capture.frames import FrameCursor
 from capture.journal import Direction, Gap, JournalWriter, decode_gap, read_journal
+from capture.journal.blocks import BlockReader
 from capture.journal.drain import Drain
 from capture.journal.feed import Feed
 from capture.journal.protocols import Taker
@@ -40,21 +41,22 @@ class Session:
         self._path = folder / "journal" / f"{NAME}.journal"
         self._journals = JournalWriter(self._path.parent, has_thread=False)
         self._drain = Drain(spool, self._journals)
+        self.reader = BlockReader(spool)
 
     def _wake(self) -> None:
         self.woken += 1
 
     def take(self, piece: Piece) -> None:
-        self.feed.put([piece])
+        self.feed.put(piece)
 
     def make_taker(self, stream: Stream) -> Taker:
-        return lambda chunk, arrived_ns: self.feed.put([(stream, arrived_ns, chunk, None)])
+        return self.feed.taker(stream)
 
     def read(self) -> None:
         """Empty the spool, and put what was held."""
         for _ in range(3):
             self._drain.empty()
-            self.feed.put([])
+            self.feed.retry()
 
     def told(self) -> list[tuple[Direction, bytes | Gap]]:
         """Close the journal; gives what is in it."""
@@ -77,15 +79,17 @@ def frame(size: int) -> bytes:
 
 
 def test_a_reader_that_rests_is_woken_by_what_there_is_to_read(spool: Spool, session: Session) -> None:
-    session.feed.put([])
+    take = session.journal.taker(CLIENT, 0, FrameCursor())
     spool.is_reader_resting = True
-    session.feed.put([])
     assert session.woken == 0
     session.journal.append(FACT, 0, b"{}")
-    session.journal.append(CLIENT, 0, b"hello")
+    take(b"hello", 1)
     assert (session.woken, spool.is_reader_resting) == (1, False)
+    spool.is_reader_resting = True
+    take(b"again", 2)
+    assert (session.woken, spool.is_reader_resting) == (2, False)
     assert session.feed.high_water_bytes == spool.backlog_bytes > 7
-    assert session.told() == [(FACT, b"{}"), (CLIENT, b"hello")]
+    assert session.told() == [(FACT, b"{}"), (CLIENT, b"hello"), (CLIENT, b"again")]
 
 
 def test_frames_for_which_there_is_no_room_are_dropped_whole_and_a_gap_tells_of_them(
@@ -118,18 +122,66 @@ def test_facts_are_held_in_their_order_until_there_is_room(session: Session) -> 
     assert not session.feed.is_holding
 
 
-def test_what_the_ring_cannot_take_in_spite_of_its_room_is_told_too(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session.journal.append(CLIENT, 0, b"one")
+def test_where_memory_runs_out_that_is_the_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    take, sent = session.journal.taker(CLIENT, 0, FrameCursor()), [frame(30_000) for _ in range(10)]
     with monkeypatch.context() as full:
-        # Of a container whose share of memory is used up by others: the ring is a file with holes.
-        full.setattr(os, "pwritev", lambda *_: 0)
-        session.journal.append(CLIENT, 1, b"two")
-        session.journal.append(FACT, 2, b"{}")
-    session.journal.append(CLIENT, 3, b"\x81\x00", 0)
+        # Of a container whose share of memory is used up by others.
+        full.setattr(os, "posix_fallocate", no_space)
+        for number, each in enumerate(sent):
+            take(each, number)
+        session.journal.append(FACT, 20, b"{}")
+    session.journal.append(CLIENT, 30, b"\x81\x00", 0)
     told = session.told()
-    assert told[0] == (CLIENT, b"one")
-    assert sorted(kind for kind, _ in told) == [CLIENT, CLIENT, FACT, GAP]
     [gap] = [content for _, content in told if isinstance(content, Gap)]
-    assert (gap.bytes, gap.reason) == (3, "No space left on device")
+    assert gap.reason == "No space left on device"
+    assert gap.bytes == session.journal.lost_bytes > 0
+    assert sum(len(content) for kind, content in told if kind is CLIENT and isinstance(content, bytes)) == (
+        10 * 30_004 + 2 - gap.bytes
+    )
+    assert (FACT, b"{}") in told
+
+
+@pytest.mark.parametrize("frame_at", [0, 5, 70_000])
+def test_what_is_longer_than_a_piece_is_put_in_several_with_the_frame_in_its_own(
+    session: Session, spool: Spool, frame_at: int
+) -> None:
+    content = os.urandom(300_000)
+    session.journal.append(CLIENT, 2, content, frame_at)
+    pieces = [piece for portion in iter(lambda: session.reader.read(spool.written), []) for piece in portion]
+    assert b"".join(piece[4] for piece in pieces) == content
+    assert 9 < len(pieces) < 12
+    starts = [piece[3] + (piece[2] >> 32) - 1 for piece in pieces if piece[2] >> 32]
+    assert starts == [frame_at]
+    assert session.told() == [(CLIENT, piece[4]) for piece in pieces]
+
+
+def test_a_clock_that_runs_backwards_costs_no_piece(session: Session) -> None:
+    take = session.journal.taker(CLIENT, 1000, FrameCursor())
+    take(b"hello", 10)
+    take(b" world", 1010)
+    assert session.told() == [(CLIENT, b"hello"), (CLIENT, b" world")]
+
+
+def test_what_a_taker_dropped_is_counted_for_whoever_finds_the_spool_after_a_kill(
+    session: Session, spool: Spool
+) -> None:
+    take = session.journal.taker(SERVER, 0, FrameCursor())
+    take(frame(100), 0)
+    assert spool.taken_bytes(0) == (0, 0), "what stands in the spool counts itself"
+    for number in range(50):
+        take(frame(30_000), number)
+    assert spool.taken_bytes(0) == (0, 104 + 50 * 30_004)
+
+
+def test_once_it_is_closed_it_takes_nothing(session: Session, spool: Spool) -> None:
+    take = session.journal.taker(CLIENT, 0, FrameCursor())
+    take(b"before", 0)
+    written = spool.written
+    session.journal.take_care()
+    session.feed.close()
+    take(b"after", 1)
+    session.journal.append(FACT, 2, b"{}")
+    assert spool.written == written

@@ -27,7 +27,7 @@ NAME = "20260212T083055-4f3a9c12"
 
 @pytest.fixture
 def journals(tmp_path: Path) -> Iterator[SpooledJournals]:
-    journals = SpooledJournals(tmp_path / "journal", ring_bytes=1 << 20)
+    journals = SpooledJournals(tmp_path / "journal", spool_bytes=1 << 20)
     yield journals
     os.kill(process_of(journals), signal.SIGCONT)
     journals.close()
@@ -88,7 +88,7 @@ def test_records_stand_in_the_journal_in_their_order(tmp_path: Path, journals: S
 
 
 def test_what_ends_well_leaves_nothing_in_memory(tmp_path: Path) -> None:
-    journals = SpooledJournals(tmp_path / "journal", ring_bytes=1 << 20)
+    journals = SpooledJournals(tmp_path / "journal", spool_bytes=1 << 20)
     journal = journals.open(NAME)
     journal.append(CLIENT, 0, b"one")
     close(journal)
@@ -111,7 +111,6 @@ async def test_what_takers_take_is_there_soon_and_in_order_with_facts(
         if not number % 2:
             take(b"\x82\x05hello"[3:], 2000 + number)
     journal.append(FACT, 5, b"{}")
-    journals.catch_up()
     assert frames.is_between_frames
     await asyncio.to_thread(close, journal)
     records = list(read_journal(tmp_path / "journal" / f"{NAME}.journal"))
@@ -327,8 +326,8 @@ def test_gaps_that_find_no_room_with_their_closing_are_told_later(tmp_path: Path
     while not journal.lost_bytes:
         take(frame(60_000), 1)
     # Facts have room of their own; once that is taken too, not even a closing fits.
-    for size in (50_000, 100):
-        while journals._feed._writer.has_room(3, size + 1_000, 0):
+    for size in (50_000, 1_000, 1):
+        while journals._feed._writer.has_room(size + 1_024, 3, is_fact=True):
             other.append(FACT, 2, bytes(size))
     assert not journals._feed.is_holding
     journal.close()

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from capture.frames import FrameCursor
-from capture.journal import Direction
+from capture.journal import Direction, Gap
 from capture.journal.drain import CLOSE
 from capture.journal.protocols import Taker
 from capture.journal.spooled_journal import Piece, SpooledJournal, Stream
@@ -26,9 +26,9 @@ class Owner:
         self.pieces.append(piece)
 
     def make_taker(self, stream: Stream) -> Taker:
-        return lambda chunk, arrived_ns: self.pieces.append((stream, arrived_ns, chunk, None))
+        return lambda chunk, arrived_ns: self.pieces.append((stream, arrived_ns, chunk, stream.advance(chunk)))
 
-    def told(self) -> list[tuple[int, int, bytes, int | None]]:
+    def told(self) -> list[tuple[int, int, bytes, int]]:
         return [(stream.kind, at_ns, content, frame_at) for stream, at_ns, content, frame_at in self.pieces]
 
 
@@ -47,24 +47,12 @@ def test_what_it_takes_is_handed_over_on_the_clock_of_its_stream() -> None:
     assert owner.told() == [
         (FACT, 1, b"{}", 0),
         (CLIENT, 2, b"hello", 4),
-        (SERVER, 1500, b"\x81\x00", None),
-        (SERVER, 1600, b"\x81\x00", 0),
+        (SERVER, 1500, b"\x81\x00", 0),
+        (SERVER, 600, b"\x81\x00", 0),
     ]
     server = owner.pieces[-1][0]
     assert server.advance == frames.advance
     assert [server.taken_word, journal._streams[CLOSE].taken_word] == [101, 103]
-
-
-@pytest.mark.parametrize("frame_at", [0, 5, (1 << 20) + 7])
-def test_what_is_longer_than_a_piece_is_handed_over_in_several_with_the_frame_in_its_own(frame_at: int) -> None:
-    owner = Owner()
-    content = bytes(range(256)) * (10 << 10)
-    journal_of(owner).append(CLIENT, 2, content, frame_at)
-    told = owner.told()
-    assert b"".join(piece for _, _, piece, _ in told) == content
-    assert [len(piece) for _, _, piece, _ in told] == [1 << 20, 1 << 20, 1 << 19]
-    starts = [number * (1 << 20) + at for number, (_, _, _, at) in enumerate(told) if at is not None and at >= 0]
-    assert starts == [frame_at]
 
 
 def test_it_is_closed_once_and_asked_again_only_where_nothing_answered() -> None:
@@ -75,6 +63,7 @@ def test_it_is_closed_once_and_asked_again_only_where_nothing_answered() -> None
     journal.close(lambda: done.append("second"))
     closings = [(CLOSE, 0, NAME.encode(), 0)]
     assert (owner.told(), done) == (closings, [])
+    assert journal.stream_of(Gap("client", 0, 0, 1, "")).takes_care
     journal.close_again()
     assert owner.told() == closings * 2
     journal.finished()
