@@ -105,8 +105,8 @@ class Feed:
                         take_with_care(stream, offset_ns, chunk)
                         return
                     # As `size_of` and `BlockWriter.put` have it; here each call counts.
-                    stream_at = stream.at
-                    put_head(memory, at, offset_ns, stream.key, stream.advance(chunk) + 1 << 32 | size, stream_at)
+                    stream_at, advance = stream.at, stream.advance
+                    put_head(memory, at, offset_ns, stream.key, advance(chunk) + 1 << 32 | size, stream_at)
                     memory[content_at:end] = chunk
                     stream.at = stream_at + size
                     writer.at = end
