@@ -1,7 +1,7 @@
 # make venv   an environment in .venv, from requirements.lock
 # make demo   record an incident, replay it, see the verdict
 # make check  format, lint, types, layers
-# make test   the codec and relay tests with the newest websockets, then all tests, three at a time where they may
+# make test   the codec and relay tests with the newest websockets, then all tests, four at a time where they may
 # make docs   write docs/incidents.md from the signatures
 # make bench  measurements (nothing in `make test` depends on them)
 
@@ -39,9 +39,9 @@ format: venv
 docs: venv
 	$(BIN)/python -m analyze.incidents_page docs/incidents.md
 
-# Three on two cores, for many wait while speech is spoken. Tests differ in length by a thousand times: a worker that
+# Four on two cores, for many wait while speech is spoken or a screen settles. Tests differ in length by a thousand times: a worker that
 # has none left takes some of another's.
-IN_PARALLEL := -n 3 --dist worksteal
+IN_PARALLEL := -n 4 --dist worksteal
 
 test: venv $(NEWEST)/.complete
 	$(NEWEST)/bin/python -m pytest -q $(IN_PARALLEL) -m codec tests/capture

@@ -3,8 +3,8 @@
 - **records**: what a journal holds, and how it is encoded: bytes of either sender, facts, and gaps;
 - a **file** is one journal on disk: private, locked while it is written, cut back after a failed write;
 - the **writer** is one thread for all journals of a process; appending to a **journal** only fills a buffer;
-- a **spool** is a ring in shared memory: a **feed** of the process that carries calls puts pieces in, another process
-  **drain**s it into the journals, so that a stalled disk, and all work for the files, is that one's;
+- a **spool** is a file in shared memory: a **feed** of the process that carries calls puts pieces into its **blocks**,
+  another process **drain**s it into the journals, so that a stalled disk, and all work for the files, is that one's;
 - **counters** tell after a kill how many bytes had been taken, so that what was not yet written is counted;
 - the **reader** gives the records back, past a torn end and around damage, and never a wrong one.
 """
