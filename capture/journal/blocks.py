@@ -13,14 +13,7 @@ import os
 import struct
 from contextlib import suppress
 
-from capture.journal.spool import (
-    CONTROL_BYTES,
-    READ_WORD,
-    SEQUENCE_SHIFT,
-    WRITTEN_WORD,
-    Spool,
-    place_in,
-)
+from capture.journal.spool import CONTROL_BYTES, READ_WORD, SEQUENCE_SHIFT, WRITTEN_WORD, Spool, place_in
 
 PIECE_HEAD = struct.Struct("<QQQQ")
 PIECE_HEAD_BYTES = PIECE_HEAD.size
@@ -69,8 +62,8 @@ class BlockWriter:
         self._block, self._sequence, self.at, self._end, self.base, self.limit = 0, 1, 0, 0, 0, 0
         self._begin(0, 1)
 
-    def has_room(self, content_bytes: int, pieces: int = 1, *, is_fact: bool = False) -> bool:
-        """Tell whether pieces of so many bytes can be put one behind the other now; begins a block where it must."""
+    def make_room(self, content_bytes: int, pieces: int = 1, *, is_fact: bool = False) -> bool:
+        """Have room for pieces of so many bytes, one behind the other, in another block if need be; False without any."""
         size = content_bytes + pieces * PIECE_HEAD_BYTES
         if is_fact:
             return self.at + size <= self._end or self._begin_next(size, spare=0)
@@ -134,7 +127,6 @@ class BlockReader:
         self._spool = spool
         self.mark = spool.words[READ_WORD]
         """The position up to which it has read; for `release`."""
-        self._block = 0
         # The last reader may have been killed between the two.
         self._free_below(self.mark)
 

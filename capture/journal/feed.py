@@ -148,7 +148,7 @@ class Feed:
 
     def _put_portion(self, stream: Stream, offset_ns: int, content: bytes, frame_at: int) -> None:
         journal, direction = stream.journal, Direction(stream.kind)
-        if not self._writer.has_room(len(content) + _GAP_BYTES, pieces=2):
+        if not self._writer.make_room(len(content) + _GAP_BYTES, pieces=2):
             reason = self._writer.lack or BUFFER_FULL
             journal.gaps.drop(direction, offset_ns, len(content), reason)
             stream.takes_care = True
@@ -176,7 +176,7 @@ class Feed:
             return True
         # Room first: gaps that are taken out of their book and not put would be told nowhere.
         content_bytes = len(content) + len(SENDERS) * _GAP_BYTES
-        if not self._writer.has_room(content_bytes, 1 + len(SENDERS), is_fact=True):
+        if not self._writer.make_room(content_bytes, 1 + len(SENDERS), is_fact=True):
             return False
         for gap in journal.gaps.close() if stream.kind == CLOSE else []:
             self._put_records(journal.stream_of(decode_gap(gap[2])), [gap])

@@ -30,7 +30,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 def put(writer: BlockWriter, content: bytes, number: int = 0) -> SpooledPiece:
     """Put a piece; give what must come out."""
-    assert writer.has_room(len(content), is_fact=True)
+    assert writer.make_room(len(content), is_fact=True)
     writer.put(number, 7, len(content), number * 3, content)
     return number, 7, len(content), number * 3, content
 
@@ -78,7 +78,7 @@ def test_they_give_back_every_piece_whatever_the_pace_of_either_side(
         unreleased: list[SpooledPiece] = []
         for number in range(200):
             content = seeded.randbytes(seeded.randrange(largest))
-            if writer.has_room(len(content), is_fact=seeded.random() < 0.3):
+            if writer.make_room(len(content), is_fact=seeded.random() < 0.3):
                 waiting.append(put(writer, content, number))
             else:
                 assert waiting or unreleased
@@ -106,31 +106,31 @@ def test_they_give_back_every_piece_whatever_the_pace_of_either_side(
 def test_full_blocks_take_no_more_and_forget_nothing(spool: Spool) -> None:
     writer, reader = BlockWriter(spool), BlockReader(spool)
     pieces: list[SpooledPiece] = []
-    while writer.has_room(1000, is_fact=True):
+    while writer.make_room(1000, is_fact=True):
         pieces.append(put(writer, os.urandom(1000), len(pieces)))
     # Of each block the end is left where the next piece did not fit.
     assert len(pieces) == 8 * (8192 // (1000 + PIECE_HEAD_BYTES))
     assert spool.sequences().count(0) == 0
     assert read(reader, spool) == pieces
-    assert not writer.has_room(1000, is_fact=True), "what was read is not written yet"
+    assert not writer.make_room(1000, is_fact=True), "what was read is not written yet"
     reader.release(reader.mark)
     assert spool.backlog_bytes == 0
-    assert writer.has_room(1000, is_fact=True)
+    assert writer.make_room(1000, is_fact=True)
 
 
 def test_the_last_blocks_are_left_to_facts_until_others_are_free(spool: Spool) -> None:
     writer, reader = BlockWriter(spool), BlockReader(spool)
-    while writer.has_room(1000):
+    while writer.make_room(1000):
         put(writer, bytes(1000))
     assert spool.sequences().count(0) == 2
     put(writer, bytes(7000))
     assert spool.sequences().count(0) == 1
-    assert not writer.has_room(10), "of this block senders get nothing"
+    assert not writer.make_room(10), "of this block senders get nothing"
     assert writer.limit == 0
     put(writer, b"{}")
     read(reader, spool)
     reader.release(reader.mark)
-    assert writer.has_room(10)
+    assert writer.make_room(10)
     assert writer.limit > 0
 
 
@@ -138,7 +138,7 @@ def test_a_piece_as_long_as_a_block_comes_whole_and_a_longer_one_has_no_room(tmp
     spool = make_spool(tmp_path, 4 << 20)
     try:
         writer, reader = BlockWriter(spool), BlockReader(spool)
-        assert not writer.has_room(writer.longest_bytes + 1)
+        assert not writer.make_room(writer.longest_bytes + 1)
         longest = os.urandom(writer.longest_bytes)
         pieces = [put(writer, b"short"), put(writer, longest), put(writer, b"short"), put(writer, longest)]
         assert read(reader, spool) == pieces
@@ -173,7 +173,7 @@ def test_what_waits_for_a_stalled_disk_is_not_in_the_memory_of_the_process(tmp_p
         writer, reader = BlockWriter(spool), BlockReader(spool)
         before_bytes = resident_bytes()
         pieces = []
-        while writer.has_room(60 << 10):
+        while writer.make_room(60 << 10):
             pieces.append(put(writer, os.urandom(60 << 10)))
         assert spool.backlog_bytes > 55 << 20
         assert resident_bytes() - before_bytes < 4 << 20
@@ -191,9 +191,9 @@ def test_where_memory_runs_out_the_next_block_says_so(spool: Spool, monkeypatch:
     put(writer, bytes(7000))
     with monkeypatch.context() as full:
         full.setattr(os, "posix_fallocate", no_space)
-        assert not writer.has_room(7000)
+        assert not writer.make_room(7000)
         assert writer.lack == "No space left on device"
-        assert writer.has_room(100)
+        assert writer.make_room(100)
     put(writer, b"on it goes")
     assert [piece[4] for piece in read(reader, spool)] == [bytes(7000), b"on it goes"]
 

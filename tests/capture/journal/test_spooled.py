@@ -327,7 +327,7 @@ def test_gaps_that_find_no_room_with_their_closing_are_told_later(tmp_path: Path
         take(frame(60_000), 1)
     # Facts have room of their own; once that is taken too, not even a closing fits.
     for size in (50_000, 1_000, 1):
-        while journals._feed._writer.has_room(size + 1_024, 3, is_fact=True):
+        while journals._feed._writer.make_room(size + 1_024, 3, is_fact=True):
             other.append(FACT, 2, bytes(size))
     assert not journals._feed.is_holding
     journal.close()
