@@ -224,6 +224,27 @@ class _Connection:
             self._client.close()
 
     async def _serve(self) -> None:
+        end: SessionEnd | None = None
+        try:
+            end = await self._open()
+            if self._splice is not None:
+                # By now request and heads are let go of: a call may take an hour.
+                end = await self._splice.run()
+        except asyncio.CancelledError:
+            end = self._end("the proxy was stopped", "recorder")
+            raise
+        except Exception as error:  # noqa: BLE001 - the others' calls go on
+            _log.exception("a connection broke in the relay")
+            # Not its repr: that of a UnicodeError holds the whole request head.
+            end = self._end(f"the relay failed: {type(error).__name__}: {error}", "recorder")
+        finally:
+            if end is not None:
+                self._relay.end_recording(self._recording, end)
+            if self._server is not None:
+                self._server.close()
+
+    async def _open(self) -> SessionEnd | None:
+        """Read the request and carry it to its end; None where it got none, or where a splice has taken over."""
         try:
             request = await self._read_request()
             upstream = await self._relay.address(request)
@@ -236,7 +257,10 @@ class _Connection:
             self._answer(502, str(problem))
         else:
             self._relay.has_come(self)
-            await self._record(request, upstream)
+            self.is_session = True
+            self._recording = self._relay.start_recording(upstream.url, request, self._end_unrecorded)
+            return await self._carry(request, upstream)
+        return None
 
     async def _read_request(self) -> RequestHead:
         try:
@@ -257,24 +281,7 @@ class _Connection:
         if self._splice is not None:
             self._splice.stop(f"strict: it could not be recorded: {reason}")
 
-    async def _record(self, request: RequestHead, upstream: UpstreamRequest) -> None:
-        self.is_session = True
-        self._recording = self._relay.start_recording(upstream.url, request, self._end_unrecorded)
-        try:
-            end = await self._carry(request, upstream)
-        except asyncio.CancelledError:
-            end = self._end("the proxy was stopped", "recorder")
-            raise
-        except Exception as error:  # noqa: BLE001 - the others' calls go on
-            _log.exception("a connection broke in the relay")
-            # Not its repr: that of a UnicodeError holds the whole request head.
-            end = self._end(f"the relay failed: {type(error).__name__}: {error}", "recorder")
-        finally:
-            self._relay.end_recording(self._recording, end)
-            if self._server is not None:
-                self._server.close()
-
-    async def _carry(self, request: RequestHead, upstream: UpstreamRequest) -> SessionEnd:
+    async def _carry(self, request: RequestHead, upstream: UpstreamRequest) -> SessionEnd | None:
         try:
             server = self._server = await self._connect()
         except OSError as error:
@@ -293,7 +300,7 @@ class _Connection:
         async with asyncio.timeout(self._limits.connect_s):
             return await self._relay.upstream.connect()
 
-    async def _upgrade(self, server: Gate, request: RequestHead, head: RequestHead) -> SessionEnd:
+    async def _upgrade(self, server: Gate, request: RequestHead, head: RequestHead) -> SessionEnd | None:
         server.transport.write(head.encode())
         try:
             async with asyncio.timeout(self._limits.answer_s):
@@ -311,7 +318,7 @@ class _Connection:
         self._client.transport.write(answer)
         self._client.on_lost = None
         self._splice = Splice(self._client, server, self._recording, linger_s=self._limits.linger_s)
-        return await self._splice.run()
+        return None
 
     async def _exchange(
         self, server: Gate, request: RequestHead, head: RequestHead, *, is_sent: bool = False

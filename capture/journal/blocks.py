@@ -63,7 +63,7 @@ class BlockWriter:
         self._begin(0, 1)
 
     def make_room(self, content_bytes: int, pieces: int = 1, *, is_fact: bool = False) -> bool:
-        """Have room for pieces of so many bytes, one behind the other, in another block if need be; False without any."""
+        """Have room for pieces of so many bytes, one behind the other, in another block if need be; False without."""
         size = content_bytes + pieces * PIECE_HEAD_BYTES
         if is_fact:
             return self.at + size <= self._end or self._begin_next(size, spare=0)

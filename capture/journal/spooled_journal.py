@@ -24,6 +24,8 @@ class Stream:
     """What comes of one sender of a session, or its facts."""
 
     __slots__ = ("advance", "at", "journal", "key", "kind", "started_ns", "taken_word", "takes_care")
+    advance: Callable[[bytes], int]
+    """Of the taker's cursor; there is none without a taker."""
 
     def __init__(self, journal: SpooledJournal, kind: int, first_word: int) -> None:
         self.journal = journal
@@ -32,7 +34,6 @@ class Stream:
         self.at = 0
         """How many bytes of it the spool was told of."""
         self.started_ns = 0
-        self.advance = FrameCursor().advance
         self.takes_care = False
         """A taker's next piece cannot simply be put: it follows a gap, or the closing."""
         self.taken_word = first_word + min(kind, Direction.GAP)
