@@ -81,6 +81,10 @@ class BlockWriter:
         # Only now: a reader believes what stands below this.
         self._words[WRITTEN_WORD] = self.base + end
 
+    def close(self) -> None:
+        """Let go of the memory, and with it of a descriptor on which the owner's lock would stay."""
+        self.memory.close()
+
     def _free_blocks(self) -> int:
         return self._spool.sequences().count(0)
 

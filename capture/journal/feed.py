@@ -79,10 +79,11 @@ class Feed:
         self._wake_reader()
 
     def close(self) -> None:
-        """Take nothing any more; in a forked child too, whatever lock its parent held."""
+        """Take nothing any more, once all takers take care; in a forked child too, whatever lock its parent held."""
         self._lock = threading.RLock()
         self._is_closed = True
         self._held = []
+        self._writer.close()
 
     def _taker_factory(self) -> Callable[[Stream], Taker]:
         # What all takers have in common they share: with hundreds of sessions it counts how much memory each piece

@@ -157,7 +157,8 @@ class Spool:
         """Let go of the file, and of its locks."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
-            # The mapping goes with the last view of it.
+            # The mapping goes with the last view of it, and with the mapping a descriptor on which the lock would stay.
+            self.words.release()
             self.words = memoryview(bytes(CONTROL_BYTES)).cast("Q")
             os.close(descriptor)
 

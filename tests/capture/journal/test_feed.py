@@ -15,7 +15,7 @@ from capture.journal.drain import Drain
 from capture.journal.feed import Feed
 from capture.journal.protocols import Taker
 from capture.journal.shared_memory import SHARED_MEMORY
-from capture.journal.spool import Spool, make_spool
+from capture.journal.spool import Spool, left_spools, make_spool
 from capture.journal.spooled_journal import Piece, SpooledJournal, Stream
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
@@ -185,3 +185,16 @@ def test_once_it_is_closed_it_takes_nothing(session: Session, spool: Spool) -> N
     take(b"after", 1)
     session.journal.append(FACT, 2, b"{}")
     assert spool.written == written
+
+
+def test_once_it_is_closed_nothing_of_it_holds_the_lock_of_the_spool(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "journal", 1 << 20)
+    session = Session(spool, tmp_path)
+    take = session.journal.taker(CLIENT, 0, FrameCursor())
+    take(b"hello", 0)
+    session.journal.take_care()
+    session.feed.close()
+    spool.close()
+    take(b"after", 1)
+    assert left_spools(tmp_path / "journal") == [spool.path]
+    spool.remove()
