@@ -46,7 +46,6 @@ class BlockWriter:
         "base",
         "lack",
         "limit",
-        "longest_bytes",
         "memory",
     )
 
@@ -54,8 +53,6 @@ class BlockWriter:
         self.memory = mmap.mmap(spool.descriptor, spool.block_count * spool.block_bytes, offset=CONTROL_BYTES)
         self.lack: str | None = None
         """Why there was no memory for another block; None where all were taken."""
-        self.longest_bytes = spool.block_bytes - PIECE_HEAD_BYTES
-        """Of a piece."""
         self._spool = spool
         self._words = spool.words
         self._reserved = min(_RESERVED_BLOCKS, spool.block_count // 4)

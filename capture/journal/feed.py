@@ -38,6 +38,8 @@ class Feed:
         self._wake = wake
         self._writer = BlockWriter(spool)
         self._longest_bytes = spool.block_bytes // _LONGEST_PIECES_A_BLOCK - 2 * PIECE_HEAD_BYTES - _GAP_BYTES
+        # With the gaps that may go before it, and some to spare.
+        self._longest_fact_bytes = spool.block_bytes - 4 * (PIECE_HEAD_BYTES + _GAP_BYTES)
         self._lock = threading.RLock()
         self._held: list[Piece] = []
         """Facts and closings for which there was no room."""
@@ -172,7 +174,7 @@ class Feed:
     def _put_fact(self, stream: Stream, offset_ns: int, content: bytes) -> bool:
         """Put a fact, a gap or a closing; False where there is no room."""
         journal = stream.journal
-        if len(content) + _LONGEST_PIECES_A_BLOCK * (PIECE_HEAD_BYTES + _GAP_BYTES) > self._spool.block_bytes:
+        if len(content) > self._longest_fact_bytes:
             journal.note_loss(len(content), _TOO_LONG)
             return True
         # Room first: gaps that are taken out of their book and not put would be told nowhere.

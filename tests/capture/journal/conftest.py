@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from capture.journal.counters import sweep_counts
+from capture.journal.spool import Spool, make_spool
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +19,18 @@ def _counts_go_with_the_test(tmp_path: Path) -> Iterator[None]:
         journal.unlink()
     for folder in folders:
         sweep_counts(folder)
+
+
+@pytest.fixture
+def spool_bytes() -> int:
+    """How long a test's spool is; a file of tests that needs more has a fixture of its own."""
+    return 64 << 10
+
+
+@pytest.fixture
+def spool(tmp_path: Path, spool_bytes: int) -> Iterator[Spool]:
+    """Make a spool that goes with the test."""
+    made = make_spool(tmp_path / "journal", spool_bytes)
+    yield made
+    made.remove()
+    made.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ from capture.journal.spool import READ_WORD, Spool, make_spool
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 
 SPOOL_BYTES = 64 << 10
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    made = make_spool(tmp_path, SPOOL_BYTES)
-    yield made
-    made.remove()
-    made.close()
 
 
 def put(writer: BlockWriter, content: bytes, number: int = 0) -> SpooledPiece:
@@ -138,8 +129,8 @@ def test_a_piece_as_long_as_a_block_comes_whole_and_a_longer_one_has_no_room(tmp
     spool = make_spool(tmp_path, 4 << 20)
     try:
         writer, reader = BlockWriter(spool), BlockReader(spool)
-        assert not writer.make_room(writer.longest_bytes + 1)
-        longest = os.urandom(writer.longest_bytes)
+        assert not writer.make_room(spool.block_bytes - PIECE_HEAD_BYTES + 1)
+        longest = os.urandom(spool.block_bytes - PIECE_HEAD_BYTES)
         pieces = [put(writer, b"short"), put(writer, longest), put(writer, b"short"), put(writer, longest)]
         assert read(reader, spool) == pieces
     finally:

@@ -13,7 +13,7 @@ from capture.journal.blocks import BlockWriter
 from capture.journal.counters import KILLED
 from capture.journal.drain import CLOSE, Drain, key_of, size_of
 from capture.journal.shared_memory import SHARED_MEMORY
-from capture.journal.spool import Spool, make_spool
+from capture.journal.spool import Spool
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 CLIENT, SERVER, FACT, GAP = Direction
@@ -21,12 +21,14 @@ NAME = "20260212T083055-4f3a9c12"
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = make_spool(tmp_path / "journal", 1 << 20)
+def spool_bytes() -> int:
+    return 1 << 20
+
+
+@pytest.fixture
+def spool(spool: Spool) -> Spool:
     spool.name(0, NAME)
-    yield spool
-    spool.remove()
-    spool.close()
+    return spool
 
 
 class Recorder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,11 +23,8 @@ NAME = "20260212T083055-4f3a9c12"
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = make_spool(tmp_path / "journal", 1 << 20)
-    yield spool
-    spool.remove()
-    spool.close()
+def spool_bytes() -> int:
+    return 1 << 20
 
 
 class Session:
@@ -198,3 +194,11 @@ def test_once_it_is_closed_nothing_of_it_holds_the_lock_of_the_spool(tmp_path: P
     take(b"after", 1)
     assert left_spools(tmp_path / "journal") == [spool.path]
     spool.remove()
+
+
+def test_a_fact_that_no_block_can_hold_is_counted_and_holds_nothing_up(session: Session, spool: Spool) -> None:
+    session.journal.append(FACT, 0, bytes(spool.block_bytes))
+    session.journal.append(FACT, 1, b"{}")
+    assert session.journal.lost_bytes == spool.block_bytes
+    assert not session.feed.is_holding
+    assert session.told() == [(FACT, b"{}")]

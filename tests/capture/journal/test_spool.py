@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from capture.journal.spool import SLOTS, Spool, left_spools, make_spool, open_sp
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 
 SPOOL_BYTES = 64 << 10
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    made = make_spool(tmp_path, SPOOL_BYTES)
-    yield made
-    made.remove()
-    made.close()
 
 
 def test_a_slot_tells_whose_it_is_and_what_was_taken(spool: Spool) -> None:
