@@ -10,6 +10,7 @@ from array import array
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from capture.audio import AudioFormat
 
@@ -28,6 +29,10 @@ _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
 _SLOW = 1.1
 """Where chunks are lost, most of the others take as long as they play; where most take longer, all are slow."""
+_KEPT_UP = 0.7
+_NEIGHBOURS = 4
+"""Audio that was late makes up for it at once; where it was lost, the earliest of these many appends after the gap are
+later than the earliest of as many before it, by this share of the gap at least."""
 _SPOKEN_RMS = 104.0
 """-50 dBFS, the lowest level at which a frame counts as speech."""
 _BATCH = 4096
@@ -118,10 +123,19 @@ class AppendPacing:
         surplus = waits - expected
         is_gap = (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS)
         is_loss = is_gap & np.maximum.reduceat(is_spoken_gap, starts) & (surplus <= _LOSS_AT_MOST_MS)
-        self._left_out_ms += float(surplus[is_loss].sum())
+        self._left_out_ms += float(surplus[is_loss & (_rise(surplus) >= _KEPT_UP * surplus)].sum())
         course = self._behind_ms + np.cumsum(np.where(is_gap & ~is_loss, 0.0, surplus))
         # Audio that was sent early makes up for nothing later.
         self._behind_ms = float(course[-1] - min(0.0, course.min()))
+
+
+def _rise(surplus: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tell for each append by how much the earliest of those from it on are later than the earliest before it."""
+    behind = np.cumsum(surplus)
+    before = np.pad(np.r_[0.0, behind[:-1]], (_NEIGHBOURS - 1, 0), mode="edge")
+    after = np.pad(behind, (0, _NEIGHBOURS - 1), mode="edge")
+    earliest_after = sliding_window_view(after, _NEIGHBOURS).min(axis=1)
+    return np.asarray(earliest_after - sliding_window_view(before, _NEIGHBOURS).min(axis=1))
 
 
 def _beat(waits_ms: NDArray[np.float64], lengths_ms: NDArray[np.float64]) -> float:

@@ -126,6 +126,10 @@ def test_g711_is_counted_in_its_own_bytes() -> None:
 
 @settings(max_examples=80, deadline=None)
 @example(chunk_ms=20, jitter=0.875, burst=2, drift=1.25, is_deadline=True, seed=2)
+@example(chunk_ms=20, jitter=0.875, burst=2, drift=1.0625, is_deadline=True, seed=2)
+@example(chunk_ms=20, jitter=0.753, burst=2, drift=1.0331, is_deadline=True, seed=7004)
+@example(chunk_ms=100, jitter=0.855, burst=2, drift=1.0377, is_deadline=True, seed=3294)
+@example(chunk_ms=100, jitter=0.844, burst=2, drift=1.0636, is_deadline=True, seed=1598)
 @given(
     chunk_ms=st.sampled_from([10, 20, 40, 100]),
     jitter=st.floats(0, 0.9),
