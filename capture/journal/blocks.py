@@ -2,8 +2,8 @@
 
 A piece is a head of four words (its time, its key, its size, its place in its stream) and its bytes; none runs over
 the end of a block. Pieces are copied into mapped memory as they come, and stand there once the words tell of them: a
-kill of who puts them loses none. A block is free again when all that stood in it is in the journals. The lowest one
-that is free is begun next: under a light load a few stay in use, which caches hold, and behind a stalled disk all.
+kill of who puts them loses none. The lowest block that is free is begun next. What was read is set aside until it is in
+the journals: its block is free at once, and so a few stay in use, which caches hold. Behind a stalled disk all are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
 from contextlib import suppress
 
 from capture.journal.spool import CONTROL_BYTES, READ_WORD, SEQUENCE_SHIFT, WRITTEN_WORD, Spool, place_in
@@ -23,6 +24,8 @@ _MAPPED_BLOCKS = 4
 """That stay in this process's memory when they are full."""
 _MADV_POPULATE_WRITE = 23
 """Of Linux 5.14: maps all pages at once; one by one, as they are touched, they cost 2 µs a message."""
+BEHIND_BYTES = 1 << 20
+"""Where so much waits to be read, a reader has no time for anything else."""
 _LENGTH_MASK = (1 << 32) - 1
 
 SpooledPiece = tuple[int, int, int, int, bytes]
@@ -50,12 +53,12 @@ class BlockWriter:
     )
 
     def __init__(self, spool: Spool) -> None:
-        self.memory = mmap.mmap(spool.descriptor, spool.block_count * spool.block_bytes, offset=CONTROL_BYTES)
+        self.memory = mmap.mmap(spool.descriptor, spool.first_aside * spool.block_bytes, offset=CONTROL_BYTES)
         self.lack: str | None = None
         """Why there was no memory for another block; None where all were taken."""
         self._spool = spool
         self._words = spool.words
-        self._reserved = min(_RESERVED_BLOCKS, spool.block_count // 4)
+        self._reserved = min(_RESERVED_BLOCKS, spool.first_aside // 4)
         self._block, self._sequence, self.at, self._end, self.base, self.limit = 0, 1, 0, 0, 0, 0
         self._begin(0, 1)
 
@@ -83,11 +86,14 @@ class BlockWriter:
         self.memory.close()
 
     def _free_blocks(self) -> int:
-        return self._spool.sequences().count(0)
+        return self._sequences().count(0)
+
+    def _sequences(self) -> list[int]:
+        return self._spool.sequences()[: self._spool.first_aside]
 
     def _begin_next(self, size: int, spare: int) -> bool:
         """Begin another block, unless no more than `spare` are free."""
-        sequences = self._spool.sequences()
+        sequences = self._sequences()
         if size > self._spool.block_bytes or sequences.count(0) <= spare:
             self.lack = None
             return False
@@ -128,20 +134,33 @@ class BlockReader:
         self._spool = spool
         self.mark = spool.words[READ_WORD]
         """The position up to which it has read; for `release`."""
+        self._aside: int | None = None
+        """The block to which is copied what is read."""
         # The last reader may have been killed between the two.
         self._free_below(self.mark)
 
-    def read(self, until: int) -> list[SpooledPiece]:
-        """Give the pieces that stand next in one block; none where none stands before this position."""
+    @property
+    def unread_bytes(self) -> int:
+        """How much was put and not read yet; ends of blocks that were left empty count too."""
+        written = self._spool.written
+        blocks = (written >> SEQUENCE_SHIFT) - (self.mark >> SEQUENCE_SHIFT)
+        return blocks * self._spool.block_bytes + place_in(written) - place_in(self.mark)
+
+    def read(self, until: int, most_bytes: int = sys.maxsize) -> list[SpooledPiece]:
+        """Give pieces that stand next in one block, so many bytes or one; none where all were read up to `until`."""
         while True:
             sequence, at = self.mark >> SEQUENCE_SHIFT, place_in(self.mark)
             block = self._spool.sequences().index(sequence)
             is_last = sequence >= until >> SEQUENCE_SHIFT
             end = place_in(until) if is_last else self._spool.end_of(block)
             if at < end:
-                return self._read(block, at, end)
+                pieces = self._read(block, at, min(end, at + most_bytes)) or self._read(block, at, end)
+                if not pieces:
+                    raise ValueError(f"{self._spool.path} is damaged")
+                return pieces
             if is_last:
                 return []
+            self._set_aside(block, sequence, end)
             self.mark = sequence + 1 << SEQUENCE_SHIFT
 
     def release(self, mark: int) -> None:
@@ -158,10 +177,36 @@ class BlockReader:
         start = CONTROL_BYTES + block * self._spool.block_bytes
         portion = os.pread(self._spool.descriptor, end - at, start + at)
         pieces, read_bytes = _pieces_in(portion)
-        if read_bytes < end - at:
-            raise ValueError(f"{self._spool.path} is damaged")
+        self._copy(at, portion)
         self.mark += read_bytes
         return pieces
+
+    def _copy(self, at: int, portion: bytes) -> None:
+        """Copy what is read of a block to where it will be set aside; an end that is no whole piece comes once more."""
+        if at == 0:
+            self._aside = self._free_aside() if self.unread_bytes <= BEHIND_BYTES else None
+        if self._aside is not None:
+            start = CONTROL_BYTES + self._aside * self._spool.block_bytes
+            # Where there is no memory for it the block stays where it is.
+            with suppress(OSError):
+                if os.pwrite(self._spool.descriptor, portion, start + at) == len(portion):
+                    return
+            self._aside = None
+
+    def _free_aside(self) -> int | None:
+        try:
+            return self._spool.sequences().index(0, self._spool.first_aside)
+        except ValueError:
+            return None
+
+    def _set_aside(self, block: int, sequence: int, end: int) -> None:
+        """Let the copy of a block that was read stand for it."""
+        if self._aside is not None:
+            self._spool.set_end(self._aside, end)
+            self._spool.set_sequence(self._aside, sequence)
+            # In this order: who follows a kill in between finds the block twice, and not never.
+            self._spool.set_sequence(block, 0)
+            self._aside = None
 
 
 def _pieces_in(portion: bytes) -> tuple[list[SpooledPiece], int]:

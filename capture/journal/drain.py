@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from capture.journal.blocks import PIECE_HEAD_BYTES, BlockReader
+from capture.journal.blocks import BlockReader
 from capture.journal.counters import KILLED
 from capture.journal.records import SENDERS, Direction, Gap, decode_gap
 from capture.journal.spool import Spool
@@ -17,8 +19,6 @@ _DIRECTIONS = tuple(Direction)
 """By their values: to look one up is quicker than to make it."""
 _KIND_SHIFT = 32
 _LENGTH_MASK = (1 << 32) - 1
-READ_BYTES = 256 << 10
-"""Moved at once, and another block at most."""
 _LOST_BEFORE = "the process that writes the journals was killed before it had written this"
 
 
@@ -61,39 +61,45 @@ class Drain:
         self._sessions: dict[int, _Session] = {}
         self._closed_last: dict[int, str] = {}
         """The session of each slot that was closed last."""
-        self._closed: list[tuple[int, str]] = []
-        """Closed since the mark was set."""
-        self._to_tell: list[tuple[int, str]] = []
-        """Closed before that, and told once the room below the mark is given back: a slot has a new owner then."""
-        self._released = self._mark = self._reader.mark
-        self._before_mark = 0
-        """How many journals have to be written until all that stood before the mark is."""
+        self._to_tell: deque[tuple[int, int, str]] = deque()
+        """Who is closed, told once the room below a position is given back: a slot has a new owner then."""
+        self._released = self._marked = self._reader.mark
+        self._marks: deque[tuple[int, int]] = deque()
+        """Positions up to which was read, each with the number of the write by which all below is in the journals."""
+        self._writes = 0
 
-    def move(self, until: int | None = None) -> int:
-        """Hand some pieces to their journals; gives their bytes.
+    @property
+    def unread_bytes(self) -> int:
+        """How much waits in the spool to be moved."""
+        return self._reader.unread_bytes
+
+    def move(self, until: int | None = None, most_bytes: int = sys.maxsize) -> int:
+        """Hand pieces of one block to their journals, so many bytes or one piece; gives how many there were.
 
         Of those before a position: all that were put before now, where none is given.
         """
-        moved, until = 0, self._spool.written if until is None else until
-        while moved < READ_BYTES and (pieces := self._reader.read(until)):
-            for offset_ns, key, size, stream_at, content in pieces:
-                self._take(key, offset_ns, content, (size >> 32) - 1, stream_at)
-                moved += len(content) + PIECE_HEAD_BYTES
-        return moved
+        pieces = self._reader.read(self._spool.written if until is None else until, most_bytes)
+        for offset_ns, key, size, stream_at, content in pieces:
+            self._take(key, offset_ns, content, (size >> 32) - 1, stream_at)
+        if self._reader.mark != self._marked:
+            self._marked = self._reader.mark
+            # Journals are written in the order in which they came to have something to write: once all that have
+            # something now are written, so is all that was read until now.
+            self._marks.append((self._marked, self._writes + self._journals.busy_count))
+        return len(pieces)
 
     def write(self, most: int) -> int:
         """Write some journals, those first that have waited longest; gives how many."""
         written = self._journals.write(most)
-        self._before_mark -= written
-        if self._before_mark <= 0:
-            self._release()
+        self._writes += written
+        self._release()
+        self._tell()
         return written
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was read is written, and told."""
-        is_told = not (self._closed or self._to_tell)
-        return is_told and not self._journals.busy_count and self._released == self._reader.mark
+        return not self._to_tell and not self._journals.busy_count and self._released == self._reader.mark
 
     def empty(self) -> None:
         """Move and write all that is there."""
@@ -108,14 +114,17 @@ class Drain:
         self.empty()
 
     def _release(self) -> None:
-        self._reader.release(self._mark)
-        self._released = self._mark
-        for slot, name in self._to_tell:
+        mark = self._released
+        while self._marks and self._marks[0][1] <= self._writes:
+            mark, _ = self._marks.popleft()
+        if mark != self._released:
+            self._reader.release(mark)
+            self._released = mark
+
+    def _tell(self) -> None:
+        while self._to_tell and self._to_tell[0][0] <= self._released:
+            _, slot, name = self._to_tell.popleft()
             self._on_closed(slot, name)
-        self._closed, self._to_tell = [], self._closed
-        # Journals are written in the order in which they came to have something to write: once all that have
-        # something now are written, so is all that was read until now.
-        self._mark, self._before_mark = self._reader.mark, self._journals.busy_count
 
     def _take(self, key: int, offset_ns: int, content: bytes, frame_at: int, stream_at: int) -> None:
         slot, kind = key & _LENGTH_MASK, key >> _KIND_SHIFT
@@ -161,10 +170,13 @@ class Drain:
         session = self._sessions.get(slot)
         if session is None or session.name != name:
             # An earlier writer has closed it, and was killed before it could tell.
-            self._closed.append((slot, name))
+            self._note_closed(slot, name)
             return
         del self._sessions[slot]
-        session.journal.close(partial(self._closed.append, (slot, name)))
+        session.journal.close(partial(self._note_closed, slot, name))
+
+    def _note_closed(self, slot: int, name: str) -> None:
+        self._to_tell.append((self._reader.mark, slot, name))
 
     def _end(self, slot: int) -> None:
         """Close the journal of a session whose recorder is dead."""

@@ -7,6 +7,7 @@ its input does, and then leaves nothing in the spool. Killed, it is replaced, an
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import signal
@@ -22,7 +23,8 @@ from typing import IO
 import msgspec
 
 from capture.errors import describe_fault
-from capture.journal.drain import READ_BYTES, Drain
+from capture.journal.blocks import BEHIND_BYTES
+from capture.journal.drain import Drain
 from capture.journal.spool import Spool, left_spools, open_spool
 from capture.journal.writer import JournalWriter
 from capture.own_program import own_program
@@ -30,10 +32,11 @@ from capture.own_program import own_program
 _log = logging.getLogger(__name__)
 
 _NICENESS = 5
-_TICK_S, _BUSY_TICK_S = 0.025, 0.005
-_BUSY_BYTES = 64 << 10
-"""Moved in one tick: beyond, ticks are short, so that neither a core nor a disk is taken for long at a time."""
-_LEAST_WRITES_A_TICK, _TICKS_A_ROUND = 16, 40
+_SHORTEST_TICK_S, _LONGEST_TICK_S = 0.001, 0.025
+_PORTION_BYTES = 128 << 10
+"""What is moved in one tick: all that waits in one go would take a core, and maybe a disk, for milliseconds."""
+_ROUND_S = 0.2
+"""In which every journal that has something to write is written once: few large writes cost less than many small."""
 _TICKS_TO_REST = 50
 _REST_S = 1.0
 _BLOCKS_AHEAD = 4
@@ -217,18 +220,30 @@ def work(spool_path: str, folder: str) -> None:
 
 def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
     """Move and write by small portions until the input ends."""
-    empty_ticks = 0
-    settled = spool.written
+    empty_ticks, tick_s = 0, _LONGEST_TICK_S
+    settled, now_s = spool.written, time.monotonic()
     while True:
+        before_s, now_s = now_s, time.monotonic()
+        most_bytes = sys.maxsize if drain.unread_bytes > BEHIND_BYTES else _PORTION_BYTES
         # What was told of a tick ago: some processors let another core see that a piece was put before they let it see
         # the piece.
-        moved_bytes, settled = drain.move(settled), spool.written
+        moved, settled = drain.move(settled, most_bytes), spool.written
         spool.allocate_ahead(_BLOCKS_AHEAD)
-        drain.write(max(_LEAST_WRITES_A_TICK, journals.busy_count // _TICKS_A_ROUND))
-        empty_ticks = 0 if moved_bytes or not drain.is_idle else empty_ticks + 1
+        drain.write(math.ceil(journals.busy_count * min((now_s - before_s) / _ROUND_S, 1)))
+        empty_ticks = 0 if moved or not drain.is_idle else empty_ticks + 1
+        tick_s = next_tick_s(tick_s, drain.unread_bytes)
         rests = empty_ticks >= _TICKS_TO_REST and _rests(spool, settled)
-        if not _wait(_REST_S if rests else _tick_s(moved_bytes)):
+        if not _wait(_REST_S if rests else tick_s):
             return
+
+
+def next_tick_s(tick_s: float, unread_bytes: int) -> float:
+    """Tell how long to wait so that about one portion comes meanwhile; 0 where too much has come already."""
+    if unread_bytes > BEHIND_BYTES:
+        return 0
+    if unread_bytes > _PORTION_BYTES:
+        return max(tick_s / 2, _SHORTEST_TICK_S)
+    return min(max(tick_s * 2, _SHORTEST_TICK_S), _LONGEST_TICK_S)
 
 
 def _rests(spool: Spool, settled: int) -> bool:
@@ -236,13 +251,6 @@ def _rests(spool: Spool, settled: int) -> bool:
     spool.is_reader_resting = True
     spool.is_reader_resting = rests = spool.written == settled
     return rests
-
-
-def _tick_s(moved_bytes: int) -> float:
-    if moved_bytes >= READ_BYTES:
-        # There is more.
-        return 0
-    return _BUSY_TICK_S if moved_bytes > _BUSY_BYTES else _TICK_S
 
 
 def _wait(wait_s: float) -> bool:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from capture.event_loop import choose_loop
 from capture.exchange import Gate
 from capture.frames import FrameCursor
 from capture.recording.facts import Sender, SessionEnd
@@ -130,6 +131,39 @@ async def test_bytes_pass_both_ways_untouched_and_are_copied() -> None:
         assert seen_down.result() == down
     assert pair.copies.of("client") == up
     assert pair.copies.of("server") == down
+
+
+@dataclass
+class Watching(Copies):
+    """Looks, as each of the client's pieces is copied, at what of it is not sent yet."""
+
+    sink: asyncio.Transport | None = None
+    unsent_bytes: list[int] = field(default_factory=list)
+
+    def taker(self, sender: Sender) -> Callable[[bytes, int], None]:
+        take = super().taker(sender)
+
+        def watch(chunk: bytes, arrived_ns: int) -> None:
+            if sender == "client" and self.sink is not None:
+                self.unsent_bytes.append(self.sink.get_write_buffer_size())
+            take(chunk, arrived_ns)
+
+        return watch
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, choose_loop()])
+def test_a_piece_is_with_the_kernel_before_it_is_copied(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def call() -> list[int]:
+        copies = Watching()
+        async with spliced(copies) as pair:
+            copies.sink = pair.splice.server.transport
+            for _ in range(3):
+                await pair.client.send(b"x" * 1400)
+                await pair.server.reader.readexactly(1400)
+        return copies.unsent_bytes
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(call()) == [0, 0, 0]
 
 
 async def test_what_came_before_the_splice_goes_first() -> None:

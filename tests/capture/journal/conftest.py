@@ -24,7 +24,7 @@ def _counts_go_with_the_test(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def spool_bytes() -> int:
     """How long a test's spool is; a file of tests that needs more has a fixture of its own."""
-    return 64 << 10
+    return 80 << 10
 
 
 @pytest.fixture

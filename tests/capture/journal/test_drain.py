@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from capture.journal import Direction, Gap, JournalWriter, decode_gap, is_locked, read_journal
-from capture.journal.blocks import BlockWriter
+from capture.journal.blocks import PIECE_HEAD_BYTES, BlockWriter
 from capture.journal.counters import KILLED
 from capture.journal.drain import CLOSE, Drain, key_of, size_of
 from capture.journal.shared_memory import SHARED_MEMORY
@@ -32,24 +33,23 @@ def spool(spool: Spool) -> Spool:
 
 
 class Recorder:
-    """Puts the pieces of one session into a spool, as a proxy does."""
+    """Puts the pieces of sessions into a spool, as a proxy does."""
 
     def __init__(self, spool: Spool) -> None:
         self._writer = BlockWriter(spool)
         self._spool = spool
-        self._at = dict.fromkeys((*Direction, CLOSE), 0)
+        self._at: defaultdict[tuple[int, int], int] = defaultdict(int)
 
-    def put(self, kind: int, content: bytes, frame_at: int = 0) -> None:
-        at = self._at[kind]
-        self._writer.put(at, key_of(0, kind), size_of(len(content), frame_at), at, content)
-        self._at[kind] += len(content)
-        self.takes(kind, self._at[kind])
+    def put(self, kind: int, content: bytes, frame_at: int = 0, *, slot: int = 0) -> None:
+        at = self._at[slot, kind]
+        self._writer.put(at, key_of(slot, kind), size_of(len(content), frame_at), at, content)
+        self.takes(kind, at + len(content), slot=slot)
 
-    def takes(self, kind: int, total_bytes: int) -> None:
+    def takes(self, kind: int, total_bytes: int, *, slot: int = 0) -> None:
         """Count what was taken of a sender so far, put or not."""
-        self._at[kind] = total_bytes
+        self._at[slot, kind] = total_bytes
         if kind in (CLIENT, SERVER):
-            self._spool.words[self._spool.taken_word(0) + kind] = total_bytes
+            self._spool.words[self._spool.taken_word(slot) + kind] = total_bytes
 
 
 class Process:
@@ -120,6 +120,24 @@ def test_a_closing_is_told_only_when_its_room_was_given_back(tmp_path: Path, spo
         assert not process.closed or spool.backlog_bytes == 0
         process.drain.write(1)
     assert process.closed == [(0, NAME)]
+
+
+def test_room_is_given_back_once_what_stood_there_is_written_whatever_came_since(tmp_path: Path, spool: Spool) -> None:
+    spool.name(1, "20260212T083055-ffffffff")
+    recorder, process = Recorder(spool), Process(spool, tmp_path)
+    for slot in (0, 1):
+        recorder.put(FACT, b"{}", slot=slot)
+    process.drain.empty()
+    for slot, said in ((0, b"one"), (1, b"another's"), (0, b"two")):
+        recorder.put(CLIENT, said, slot=slot)
+        process.drain.move()
+    process.drain.write(1)
+    assert told(tmp_path) == [(FACT, b"{}"), (CLIENT, b"one"), (CLIENT, b"two")]
+    assert spool.backlog_bytes == len(b"another'stwo") + 2 * PIECE_HEAD_BYTES
+    assert not process.drain.is_idle
+    process.drain.write(1)
+    assert spool.backlog_bytes == 0
+    assert process.drain.is_idle
 
 
 @pytest.mark.parametrize("is_released", [False, True])

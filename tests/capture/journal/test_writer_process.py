@@ -15,6 +15,7 @@ import pytest
 
 from capture.journal import Direction, is_locked, read_journal, write_what_was_left
 from capture.journal.shared_memory import SHARED_MEMORY, names_for
+from capture.journal.writer_process import next_tick_s
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 _REPOSITORY = Path(__file__).parents[3]
@@ -156,3 +157,27 @@ def test_what_is_no_spool_is_left_alone(tmp_path: Path) -> None:
         assert path.exists()
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize("bytes_a_second", [10e6, 30e6, 75e6, 120e6])
+def test_ticks_settle_where_about_a_portion_comes_in_each(bytes_a_second: float) -> None:
+    portion_bytes = 128 << 10
+    tick_s, waiting_bytes = 0.025, 0.0
+    seen: list[tuple[float, float]] = []
+    for _ in range(200):
+        waiting_bytes += bytes_a_second * tick_s
+        seen.append((tick_s, waiting_bytes))
+        waiting_bytes = max(waiting_bytes - portion_bytes, 0)
+        tick_s = next_tick_s(tick_s, int(waiting_bytes))
+    settled = seen[100:]
+    assert sum(tick_s for tick_s, _ in settled) / 100 == pytest.approx(portion_bytes / bytes_a_second, rel=0.1)
+    assert max(waiting_bytes for _, waiting_bytes in settled) < 1 << 20
+
+
+def test_a_tick_is_as_long_as_little_comes_and_there_is_none_for_who_is_behind() -> None:
+    tick_s = 0.001
+    for _ in range(20):
+        tick_s = next_tick_s(tick_s, 0)
+    assert tick_s == 0.025
+    assert next_tick_s(tick_s, 10 << 20) == 0
+    assert next_tick_s(0, 500 << 10) == 0.001
