@@ -165,8 +165,10 @@ class BlockReader:
 
     def release(self, mark: int) -> None:
         """Give the room below a mark back: all that stood there is in the journals."""
+        is_in_same_block = mark >> SEQUENCE_SHIFT == self._spool.words[READ_WORD] >> SEQUENCE_SHIFT
         self._spool.words[READ_WORD] = mark
-        self._free_below(mark)
+        if not is_in_same_block:
+            self._free_below(mark)
 
     def _free_below(self, mark: int) -> None:
         for block, sequence in enumerate(self._spool.sequences()):

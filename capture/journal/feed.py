@@ -90,7 +90,9 @@ class Feed:
     def _taker_factory(self) -> Callable[[Stream], Taker]:
         # What all takers have in common they share: with hundreds of sessions it counts how much memory each piece
         # touches.
-        writer, words, lock, take_with_care = self._writer, self._spool.words, self._lock, self._take_with_care
+        writer, words, take_with_care = self._writer, self._spool.words, self._take_with_care
+        # Called by name: `with` takes twice as long.
+        acquire, release = self._lock.acquire, self._lock.release
         memory, put_head, wake_reader = writer.memory, PIECE_HEAD.pack_into, self._wake_reader
 
         def make_taker(stream: Stream) -> Taker:
@@ -100,7 +102,8 @@ class Feed:
                     take_with_care(stream, offset_ns, chunk)
                     return
                 size = len(chunk)
-                with lock:
+                acquire()
+                try:
                     at = writer.at
                     content_at = at + PIECE_HEAD_BYTES
                     end = content_at + size
@@ -114,6 +117,8 @@ class Feed:
                     stream.at = stream_at + size
                     writer.at = end
                     words[WRITTEN_WORD] = writer.base + end
+                finally:
+                    release()
                 if words[RESTING_WORD]:
                     wake_reader()
 
