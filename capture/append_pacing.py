@@ -29,10 +29,9 @@ _BURST = 0.3
 """An append that came in less than this share of its own length belongs to the one before."""
 _SLOW = 1.1
 """Where chunks are lost, most of the others take as long as they play; where most take longer, all are slow."""
-_KEPT_UP = 0.7
-_NEIGHBOURS = 4
-"""Audio that was late makes up for it at once; where it was lost, the earliest of these many appends after the gap are
-later than the earliest of as many before it, by this share of the gap at least."""
+_NEIGHBOURS, _LASTING = 4, 0.7
+"""Audio that was only late makes up for it at once. Where some was lost the earliest of so many appends behind the gap
+is later than the earliest of as many before it, by this share of the gap at least."""
 _SPOKEN_RMS = 104.0
 """-50 dBFS, the lowest level at which a frame counts as speech."""
 _BATCH = 4096
@@ -123,7 +122,7 @@ class AppendPacing:
         surplus = waits - expected
         is_gap = (waits > _GAP * expected) & (surplus > _GAP_AT_LEAST_MS)
         is_loss = is_gap & np.maximum.reduceat(is_spoken_gap, starts) & (surplus <= _LOSS_AT_MOST_MS)
-        self._left_out_ms += float(surplus[is_loss & (_rise(surplus) >= _KEPT_UP * surplus)].sum())
+        self._left_out_ms += float(surplus[is_loss & (_rise(surplus) >= _LASTING * surplus)].sum())
         course = self._behind_ms + np.cumsum(np.where(is_gap & ~is_loss, 0.0, surplus))
         # Audio that was sent early makes up for nothing later.
         self._behind_ms = float(course[-1] - min(0.0, course.min()))
