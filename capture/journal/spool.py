@@ -27,9 +27,10 @@ _ASIDE_SHARE = 5
 
 _MAGIC = int.from_bytes(b"spool\0\0\2", "big")
 _MAGIC_WORD, _BLOCK_BYTES_WORD, _BLOCKS_WORD = range(3)
-WRITTEN_WORD, READ_WORD, RESTING_WORD, _ALLOCATED_WORD = range(3, 7)
+WRITTEN_WORD, READ_WORD, RESTING_WORD, _ALLOCATED_WORD, _ASIDE_WORD = range(3, 8)
 """Two positions: up to where pieces were put, and up to where they are in the journals. Whether the reader rests. How
-many blocks have their memory."""
+many blocks have their memory. How many are for what is set aside: none in the spool of a recorder of an older version,
+which would begin those too."""
 _SEQUENCES_WORD, _ENDS_WORD = 1 << 10, 2 << 10
 """Of each block: its sequence, 0 while it is free; and where it ended, once the next one was begun."""
 _HEAD_BYTES = 64 << 10
@@ -50,7 +51,7 @@ class Spool:
         self.descriptor = descriptor
         self.words = memoryview(control).cast("Q")
         self.block_bytes, self.block_count = self.words[_BLOCK_BYTES_WORD], self.words[_BLOCKS_WORD]
-        self.first_aside = self.block_count - self.block_count // _ASIDE_SHARE
+        self.first_aside = self.block_count - self.words[_ASIDE_WORD]
         """The first of the blocks that are set aside; those before it are for what comes."""
 
     @property
@@ -189,6 +190,7 @@ def make_spool(folder: Path, spool_bytes: int = SPOOL_BYTES) -> Spool:
         control = mmap.mmap(descriptor, CONTROL_BYTES)
         words = memoryview(control).cast("Q")
         words[_BLOCK_BYTES_WORD], words[_BLOCKS_WORD] = block_bytes, spool_bytes // block_bytes
+        words[_ASIDE_WORD] = words[_BLOCKS_WORD] // _ASIDE_SHARE
         words[_SEQUENCES_WORD], words[_ALLOCATED_WORD] = 1, 1
         words[WRITTEN_WORD] = 1 << SEQUENCE_SHIFT
         words[READ_WORD], words[_MAGIC_WORD] = words[WRITTEN_WORD], _MAGIC

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from capture.journal.blocks import BEHIND_BYTES, PIECE_HEAD_BYTES, BlockReader, BlockWriter, SpooledPiece
 from capture.journal.shared_memory import SHARED_MEMORY
-from capture.journal.spool import READ_WORD, Spool, make_spool
+from capture.journal.spool import _ASIDE_WORD, READ_WORD, Spool, make_spool, open_spool
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 
@@ -171,6 +171,17 @@ def test_where_nothing_more_can_be_set_aside_a_block_stays_where_it_is(
     # The second for want of memory, the fourth because both that are for it were taken, the fifth is being filled.
     assert in_use(spool) == (3, 2)
     assert read(BlockReader(spool), spool) == pieces
+
+
+def test_of_a_recorder_that_would_begin_any_block_nothing_is_set_aside(spool: Spool) -> None:
+    # That of the version before: its spools have no word for it.
+    spool.words[_ASIDE_WORD] = 0
+    of_old = open_spool(spool.path)
+    writer, reader = BlockWriter(of_old), BlockReader(of_old)
+    pieces = [put(writer, os.urandom(7000), number) for number in range(10)]
+    assert read(reader, of_old) == pieces
+    assert of_old.sequences() == list(range(1, 11))
+    of_old.close()
 
 
 def test_who_is_behind_sets_nothing_aside(tmp_path: Path) -> None:
