@@ -63,7 +63,7 @@ class Drain:
         """The session of each slot that was closed last."""
         self._to_tell: deque[tuple[int, int, str]] = deque()
         """Who is closed, told once the room below a position is given back: a slot has a new owner then."""
-        self._released = self._marked = self._reader.mark
+        self._released = self._reader.mark
         self._marks: deque[tuple[int, int]] = deque()
         """Positions up to which was read, each with the number of the write by which all below is in the journals."""
         self._writes = 0
@@ -81,20 +81,17 @@ class Drain:
         pieces = self._reader.read(self._spool.written if until is None else until, most_bytes)
         for offset_ns, key, size, stream_at, content in pieces:
             self._take(key, offset_ns, content, (size >> 32) - 1, stream_at)
-        if self._reader.mark != self._marked:
-            self._marked = self._reader.mark
+        if self._reader.mark != (self._marks[-1][0] if self._marks else self._released):
             # Journals are written in the order in which they came to have something to write: once all that have
             # something now are written, so is all that was read until now.
-            self._marks.append((self._marked, self._writes + self._journals.busy_count))
+            self._marks.append((self._reader.mark, self._writes + self._journals.busy_count))
         return len(pieces)
 
-    def write(self, most: int) -> int:
-        """Write some journals, those first that have waited longest; gives how many."""
-        written = self._journals.write(most)
-        self._writes += written
+    def write(self, most: int) -> None:
+        """Write some journals, those first that have waited longest."""
+        self._writes += self._journals.write(most)
         self._release()
         self._tell()
-        return written
 
     @property
     def is_idle(self) -> bool:

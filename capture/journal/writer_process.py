@@ -224,7 +224,7 @@ def _run(drain: Drain, spool: Spool, journals: JournalWriter) -> None:
     settled, now_s = spool.written, time.monotonic()
     while True:
         before_s, now_s = now_s, time.monotonic()
-        most_bytes = sys.maxsize if drain.unread_bytes > BEHIND_BYTES else _PORTION_BYTES
+        most_bytes = _PORTION_BYTES if tick_s else sys.maxsize
         # What was told of a tick ago: some processors let another core see that a piece was put before they let it see
         # the piece.
         moved, settled = drain.move(settled, most_bytes), spool.written
