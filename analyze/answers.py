@@ -82,8 +82,9 @@ class Turn:
     @property
     def end_of_speech_ms(self) -> float | None:
         """Where latencies count from: the end of speech as heard, else as the client said."""
-        known = (self.speech_stopped_ms, self.asked_ms, self.committed_ms)
-        return next((at_ms for at_ms in known if at_ms is not None), None)
+        if self.speech_stopped_ms is not None:
+            return self.speech_stopped_ms
+        return self.committed_ms if self.asked_ms is None else self.asked_ms
 
     @property
     def commit_ms(self) -> float | None:

@@ -35,6 +35,7 @@ from analyze.runs import find_run, list_runs
 from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
+    SessionParts,
     find_in_payloads,
     lacks_events,
     read_audio_health,
@@ -135,17 +136,7 @@ class Queries:
 
     def session(self, session_id: str) -> SessionDetail:
         """Give one session with its configuration, turns and audio."""
-        parts = read_parts(self.store, session_id)
-        latencies_ms = [turn.first_audio_latency_ms for turn in parts.turns if turn.first_audio_latency_ms is not None]
-        return SessionDetail(
-            summary=self._summaries.of_row(parts.row, median(latencies_ms) if latencies_ms else None),
-            row=parts.row,
-            configuration_asked=parts.configuration.asked,
-            configuration_echoed=parts.configuration.echoed,
-            turns=tuple(parts.turns),
-            audio=tuple(parts.tracks),
-            audio_health=parts.audio_health,
-        )
+        return self._detail(read_parts(self.store, [session_id])[0])
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
@@ -207,8 +198,9 @@ class Queries:
         """Read two to eight sessions that are to be compared."""
         if not 2 <= len(session_ids) <= MOST_SESSIONS:
             raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
-        self.store.look_at(list(session_ids))
-        return [Side(self.session(each), read_timeline(self.store, each, fold=True)) for each in session_ids]
+        self.store.look_at(session_ids)
+        details = [self._detail(parts) for parts in read_parts(self.store, session_ids)]
+        return [Side(each, read_timeline(self.store, each.summary.session_id, fold=True)) for each in details]
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""
@@ -274,6 +266,18 @@ class Queries:
         from replay.verdict import read_verdicts
 
         return read_verdicts(find_run(self.store, run_ids))
+
+    def _detail(self, parts: SessionParts) -> SessionDetail:
+        latencies_ms = [turn.first_audio_latency_ms for turn in parts.turns if turn.first_audio_latency_ms is not None]
+        return SessionDetail(
+            summary=self._summaries.of_row(parts.row, median(latencies_ms) if latencies_ms else None),
+            row=parts.row,
+            configuration_asked=parts.configuration.asked,
+            configuration_echoed=parts.configuration.echoed,
+            turns=tuple(parts.turns),
+            audio=tuple(parts.tracks),
+            audio_health=parts.audio_health,
+        )
 
     def _picked(self, words: str) -> list[Row]:
         found = self._read_filter(words)

@@ -5,7 +5,9 @@ Of a session that is not there `read_parts`, `read_row` and `read_audio_health` 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
@@ -24,9 +26,9 @@ Row = dict[str, Any]
 
 _EVENT_COLUMNS = ", ".join(Event._fields)
 _ROW = "SELECT * FROM sessions WHERE session_id = ?"
-_TURNS = "SELECT * FROM turns WHERE session_id = ? ORDER BY turn"
-_TOLD = "SELECT sender, payload FROM events WHERE session_id = ? AND list_contains(?, type) ORDER BY seq"
 _TRACKS = "SELECT * FROM tracks WHERE session_id = ? ORDER BY track, format, rate"
+_TURN_VALUES = itemgetter("turn", *tuple(Turn.__dataclass_fields__)[1:])
+"""Of a row of the turns view, which names all but the number as a turn does."""
 _UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
 
 
@@ -45,15 +47,34 @@ class SessionParts(NamedTuple):
     """Whether the audio that the client sent is sound."""
 
 
-def read_parts(store: Store, session_id: str) -> SessionParts:
-    """Read all of these; raises `UsageProblem` where there is no such session."""
-    turns, rows, told, tracks = store.rows_at_once(
-        (_TURNS, [session_id]),
-        (_ROW, [session_id]),
-        (_TOLD, [session_id, sorted(CONFIGURATION_EVENTS)]),
-        (_TRACKS, [session_id]),
-        only=[session_id],
+def read_parts(store: Store, session_ids: Sequence[str]) -> list[SessionParts]:
+    """Read all of these of some sessions; raises `UsageProblem` where there is one of them not."""
+    # All sessions in each question: to plan one takes as long as to answer it.
+    among = f"session_id IN ({', '.join('?' for _ in session_ids)})"
+    answers = store.rows_at_once(
+        (f"SELECT * FROM turns WHERE {among} ORDER BY turn", session_ids),  # noqa: S608 - question marks
+        (f"SELECT * FROM sessions WHERE {among}", session_ids),  # noqa: S608
+        (
+            f"SELECT session_id, sender, payload FROM events WHERE {among} AND list_contains(?, type) ORDER BY seq",  # noqa: S608
+            [*session_ids, sorted(CONFIGURATION_EVENTS)],
+        ),
+        (f"SELECT * FROM tracks WHERE {among} ORDER BY track, format, rate", session_ids),  # noqa: S608
+        only=session_ids,
     )
+    of_each = [_by_session(rows) for rows in answers]
+    return [_parts(store, each, *(rows[each] for rows in of_each)) for each in session_ids]
+
+
+def _by_session(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["session_id"]].append(row)
+    return found
+
+
+def _parts(
+    store: Store, session_id: str, turns: list[Row], rows: list[Row], told: list[Row], tracks: list[Row]
+) -> SessionParts:
     row = _only_row(store, session_id, rows)
     return SessionParts(row, _turns(turns), _configuration(told), _track_facts(tracks), _audio_health(row, tracks))
 
@@ -76,19 +97,7 @@ def _only_row(store: Store, session_id: str, rows: Sequence[Row]) -> Row:
 
 
 def _turns(rows: Iterable[Row]) -> list[Turn]:
-    same = ("item_id", "speech_started_ms", "speech_stopped_ms", "asked_ms", "committed_ms", "first_audio_ms")
-    more = (
-        "response_done_ms",
-        "first_transcript_ms",
-        "transcribed_ms",
-        "response_id",
-        "response_status",
-        "transcription",
-        "transcript",
-    )
-    return [
-        Turn(number=row["turn"], answer=row["answer"], **{name: row[name] for name in (*same, *more)}) for row in rows
-    ]
+    return [Turn(*_TURN_VALUES(row)) for row in rows]
 
 
 def _configuration(rows: Iterable[Row]) -> ConfigurationTracker:

@@ -117,8 +117,8 @@ class DiffScreen(SourceScreen[None]):
         self.query_one(Compared).show([detail.summary for detail in shown.details])
         self.query_one(Views).show(difference_counts(shown))
         self.events.show(shown.rows)
-        # Thousands of turns take a while to write: meanwhile the events can be read.
-        self.ask(lambda: view_lines(shown), self._show_views, kind="views")
+        # Thousands of turns take a while to write: the events stand by then, and can be read.
+        self.call_after_refresh(self.ask, lambda: view_lines(shown), self._show_views, kind="views")
 
     def _show_views(self, views: dict[str, list[Line]]) -> None:
         for name, content in views.items():
