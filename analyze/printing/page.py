@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from analyze.plain_text import escape_unseen, visible
 from analyze.plain_values import plain_value
+from analyze.printing.piped import plain_lines
+from analyze.printing.portions import portions
 from replay.printing import output
 
 MARKS = {"ok": ("●", "green"), "failed": ("▲", "red"), "incomplete": ("◐", "yellow")}
@@ -30,11 +32,15 @@ def narrate(line: str) -> None:
 
 
 def print_all(*parts: RenderableType) -> None:
-    """Print tables and texts one below the other."""
+    """Print tables and texts one below the other; each part as soon as it is drawn, long tables in portions."""
     console = page()
     for part in parts:
-        # Running text breaks between words on a terminal, and not at all in a pipe.
-        console.print(part, soft_wrap=isinstance(part, Text) and not console.is_terminal, crop=False)
+        if console.is_terminal:
+            for portion in portions(part, console.width):
+                # In a group a text keeps its own rules on where it may be broken.
+                console.print(Group(portion), crop=False)
+        else:
+            sys.stdout.writelines(f"{line}\n" for line in plain_lines(part))
 
 
 def print_json(value: Any) -> None:
