@@ -199,16 +199,11 @@ def _narrate_recovery(root: Root, recovery: Recovery) -> None:
 
 
 def _listed(root: Root) -> Iterator[dict[str, Any]]:
-    from capture.errors import UsageProblem
     from capture.listing import NOTHING_LIVE
-    from capture.recording.reader import list_session_ids, open_recording
+    from capture.recording.all_sessions import read_all_sessions
 
-    for session_id in list_session_ids(root):
-        try:
-            session = open_recording(root, session_id).session
-        except UsageProblem as problem:
-            tell(str(problem))
-            continue
+    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], lambda damage: tell(str(damage)))
+    for session_id, session in sessions.items():
         # An imported session's may not be known.
         started_at = session["started_at"] and session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
         yield {

@@ -21,8 +21,9 @@ from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import forget_counts, is_locked
 from capture.narration import counted
+from capture.recording.all_sessions import read_all_sessions
 from capture.recording.manifest import compacted_dates, load_manifest
-from capture.recording.reader import list_session_ids, open_recording
+from capture.recording.reader import list_session_ids
 from capture.recording.root import ID_PATTERN, Root, date_of, started_at_by
 from capture.recording.schema import TABLES
 from capture.recording.sweeping import unnamed_files
@@ -120,6 +121,7 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
     ids = list_session_ids(root)
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
     compacted = _compacted_bytes(root, ids)
+    went_well = _ids_that_went_well(root) if rule.keep_failed else set()
     for session_id in ids:
         started_at = started_at_by(session_id)
         is_too_old = rule.older_than is not None and started_at is not None and started_at < at - rule.older_than
@@ -132,7 +134,7 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
             plan.foreign.append(session_id)
         elif session_id in in_runs:
             plan.spared_by_runs.append(session_id)
-        elif rule.keep_failed and _is_worth_keeping(root, session_id):
+        elif rule.keep_failed and session_id not in went_well:
             plan.spared_failed.append(session_id)
         else:
             removal = Removal(session_id, compacted.get(session_id) or _own_bytes(root, session_id))
@@ -251,13 +253,10 @@ def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
         yield Removal(session_id, sum(map(_size, paths)))
 
 
-def _is_worth_keeping(root: Root, session_id: str) -> bool:
-    try:
-        return bool(open_recording(root, session_id).session["outcome"] != "ok")
-    except UsageProblem as problem:
-        # What cannot be read may be the very incident.
-        _log.warning("%s", problem)
-        return True
+def _ids_that_went_well(root: Root) -> set[str]:
+    """Give the sessions of outcome ok. What cannot be read is none of them: it may be the very incident."""
+    sessions = read_all_sessions(root, ["outcome"], lambda damage: _log.warning("%s", damage))
+    return {session_id for session_id, session in sessions.items() if session["outcome"] == "ok"}
 
 
 class _Named(msgspec.Struct):

@@ -195,7 +195,7 @@ def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
                     if not _holds_only(bounds[name], value):
                         group = group.filter(pc.equal(group.column(name), value))
                 if len(group):
-                    yield RowGroup(path, _with_all_columns(group, TABLES[table]))
+                    yield RowGroup(path, with_all_columns(group, TABLES[table]))
     except FileNotFoundError as error:
         raise _Vanished(path) from error
     except UNREADABLE as error:
@@ -216,8 +216,8 @@ def _holds_only(bounds: pq.Statistics | None, value: str) -> bool:
     return bounds is not None and bounds.null_count == 0 and bool(bounds.min == value == bounds.max)
 
 
-def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
-    # Files of an older tool lack columns that were added since.
+def with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Add the columns of a schema that rows lack: files of an older tool do not have those that came since."""
     for field in schema:
         if field.name not in group.column_names:
             group = group.append_column(field, pa.nulls(len(group), field.type))

@@ -1,0 +1,70 @@
+"""Read some columns of all sessions of a root, each file once: what is asked of thousands at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from capture.recording.file_problem import UNREADABLE, brief
+from capture.recording.listing import list_files
+from capture.recording.manifest import own_session
+from capture.recording.root import Root
+from capture.recording.schema import SESSIONS
+from capture.recording.tables import Row, RowGroup, TableDamaged, with_all_columns
+
+
+def read_all_sessions(root: Root, columns: Sequence[str], on_damage: Callable[[TableDamaged], None]) -> dict[str, Row]:
+    """Read some columns of the sessions table; gives the rows by their ids, oldest first.
+
+    `on_damage` gets each file that cannot be read: its sessions are left out, and no others.
+    """
+    root.check_readable()
+    rows: dict[str, Row] = {}
+    done: set[Path] = set()
+    vanished: set[Path] = set()
+    while unread := [path for path in _files(root) if path not in done]:
+        for path in unread:
+            try:
+                for row in _rows_in(path, columns):
+                    rows.setdefault(row["session_id"], row)
+            except TableDamaged as damage:
+                on_damage(damage)
+            except FileNotFoundError as error:
+                if path not in vanished:
+                    # Compaction deleted it since it was listed: its sessions are in another file by now.
+                    vanished.add(path)
+                    continue
+                on_damage(TableDamaged(path, brief(error)))
+            done.add(path)
+    return dict(sorted(rows.items()))
+
+
+def _files(root: Root) -> list[Path]:
+    files = list_files(root, ["sessions"]).tables["sessions"]
+    # A session's own file comes first: for a moment it lies in a compacted one too.
+    return [*files.own, *files.compacted, *files.foreign]
+
+
+def _rows_in(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Give the rows of a file; of one session's own file that session's only."""
+    names = ["session_id", *columns]
+    try:
+        with pq.ParquetFile(path) as file:
+            if not pa.types.is_string(file.schema_arrow.field("session_id").type):
+                raise TypeError("its session_id is no text")
+            stored = file.read(columns=names)
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        raise TableDamaged(path, brief(error)) from error
+    wanted = pa.schema([SESSIONS.field(name) for name in names])
+    rows = RowGroup(path, with_all_columns(stored, wanted)).rows()
+    own = own_session(path.name)
+    if own is None:
+        return [row for row in rows if row["session_id"] is not None]
+    if found := [row for row in rows if row["session_id"] == own]:
+        return found
+    raise TableDamaged(path, "it has no row of the session that its name tells")
