@@ -29,11 +29,18 @@ class LiveRow(NamedTuple):
     """One row of a session in flight."""
 
     row: TimelineRow
-    """Without the length of its audio."""
     wire_bytes: int
     """Of its events' frames with their headers, as compressed."""
     payload: str | None
     """Of its first event, its audio cut out; None where that is no text, or made room."""
+
+
+class LiveEvent(NamedTuple):
+    """One event of a session in flight."""
+
+    event: Event
+    audio_ms: float | None
+    """None where it carries no audio."""
 
 
 class LiveTimeline:
@@ -51,12 +58,12 @@ class LiveTimeline:
         """Index of a row before which none has a payload."""
         self._streams: dict[StreamKey, _Stream] | None = {} if fold else None
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Iterable[LiveEvent]) -> None:
         """Take in the next events."""
         changed: dict[int, _Stream] = {}
-        for event in events:
+        for event, audio_ms in events:
             stream = self._stream_of(event)
-            stream.add(event)
+            stream.add(event, audio_ms)
             changed[stream.first.seq] = stream
         for seq in sorted(changed):
             self._put(seq, changed[seq])
@@ -93,11 +100,11 @@ class LiveTimeline:
         # Else it grew where nobody can see it any more.
 
 
-def event_of(row: Mapping[str, Any]) -> Event:
+def event_of(row: Mapping[str, Any]) -> LiveEvent:
     """Give a row of the events table as the timeline knows it; a column that is absent is NULL."""
     seq, column = row["seq"], row.get
     # By name and place: this is done for each message of a call of hours.
-    return Event(
+    event = Event(
         seq,
         seq,
         1,
@@ -117,25 +124,29 @@ def event_of(row: Mapping[str, Any]) -> Event:
         column("audio_bytes"),
         column("wire_bytes"),
     )
+    return LiveEvent(event, column("audio_ms"))
 
 
 class _Stream:
     """The events of one row, summed up as they come."""
 
-    __slots__ = ("_count", "_last_seq", "_letters", "_texts", "first", "wire_bytes")
+    __slots__ = ("_audio_ms", "_count", "_last_seq", "_letters", "_texts", "first", "wire_bytes")
 
     def __init__(self, first: Event) -> None:
         self.first = first
         self.wire_bytes = 0
         self._last_seq = first.seq
+        self._audio_ms: float | None = None
         self._count = 0
         self._texts: list[str | None] = []
         """What the words of the row are made of: of a stream of hours, no more than these hold."""
         self._letters = 0
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event, audio_ms: float | None) -> None:
         """Take in the next event."""
         self._last_seq = event.last_seq
+        if audio_ms is not None:
+            self._audio_ms = (self._audio_ms or 0.0) + audio_ms
         self._count += event.events
         self.wire_bytes += event.wire_bytes or 0
         if self._letters <= SUMMARY_LENGTH and (not self._texts or event.audio_track is None):
@@ -145,8 +156,8 @@ class _Stream:
                 self._letters += letters
 
     def row(self) -> TimelineRow:
-        """Give the row as it stands, without the length of its audio: that stands with blocks, which come when full."""
-        return row_of(self.first, self._texts, last_seq=self._last_seq, count=self._count, audio_ms=None)
+        """Give the row as it stands."""
+        return row_of(self.first, self._texts, last_seq=self._last_seq, count=self._count, audio_ms=self._audio_ms)
 
 
 def _live_row(stream: _Stream) -> LiveRow:

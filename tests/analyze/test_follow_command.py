@@ -51,7 +51,7 @@ def test_each_row_is_printed_when_it_begins(
     printed = capsys.readouterr()
     assert [" ".join(line.split()) for line in printed.out.splitlines()] == [
         "10.0 ◂ session.created sess_1",
-        "20.0 ▸ input_audio_buffer.append × 3",
+        "20.0 ▸ input_audio_buffer.append × 3 0.02 s",
         "90.0 ◂ error ✕ server_error · overloaded · \\x1b[31mTry again",
     ]
     assert f"{SESSION_ID} is over: wiretape analyze show {SESSION_ID}" in printed.err

@@ -41,7 +41,9 @@ def row_of(seq: int, sender: str, event_type: str, response_id: str | None, wire
 def test_each_column_comes_to_its_place() -> None:
     row = {name: f"the {name}" for name in Event._fields} | {"seq": 7, "offset_ns": 1_500_000}
     placed = {name: value for name, value in row.items() if name != "offset_ns"}
-    assert event_of(row)._asdict() == placed | {"last_seq": 7, "events": 1, "offset_ms": 1.5}
+    event, audio_ms = event_of(row | {"audio_ms": 20.0})
+    assert audio_ms == 20
+    assert event._asdict() == placed | {"last_seq": 7, "events": 1, "offset_ms": 1.5}
 
 
 @given(st.lists(MADE_UP, max_size=60), st.integers(1, 20), st.booleans())
@@ -53,7 +55,7 @@ def test_whatever_comes_in_whatever_pieces_folds_as_it_does_at_once(
     timeline = LiveTimeline(fold=fold)
     for start in range(0, len(rows), piece):
         timeline.add(events[start : start + piece])
-    at_once = (fold_events if fold else unfolded)(EventColumns.of(events), CLOCK)
+    at_once = (fold_events if fold else unfolded)(EventColumns.of(event for event, _ in events), CLOCK)
     assert [each.row for each in timeline.rows] == list(at_once)
     assert sum(each.wire_bytes for each in timeline.rows) == sum(row["wire_bytes"] for row in rows)
 
@@ -102,3 +104,11 @@ def test_endless_words_are_cut() -> None:
     assert row.row == replace(row.row, summary=row.row.summary[:200])
     timeline.add([event_of(row_of(1, "server", "error", None, 9) | {"payload": "x" * 50_000})])
     assert len(timeline.rows[-1].payload or "") == LONGEST_PAYLOAD
+
+
+def test_the_audio_of_a_row_grows_with_it() -> None:
+    timeline = LiveTimeline(fold=True)
+    appends = [row_of(seq, "client", "input_audio_buffer.append", None, 100) for seq in range(3)]
+    timeline.add([event_of(row | {"audio_ms": 20.5}) for row in appends[:2]])
+    timeline.add([event_of(appends[2] | {"audio_ms": 0.0}), event_of(row_of(3, "server", "error", None, 9))])
+    assert [each.row.audio_ms for each in timeline.rows] == [41, None]

@@ -148,6 +148,7 @@ def test_audio_has_the_format_that_was_declared_before_it() -> None:
     append = '{"type":"input_audio_buffer.append","audio":"AQID"}'
     tables, _ = unroll(fact(START), fact(SWITCHED), client(append), client(update), client(append))
     assert [(row["format"], row["rate"]) for row in tables["audio"]] == [("audio/pcm", 24_000), ("audio/pcmu", 8000)]
+    assert [row.get("audio_ms") for row in tables["events"]] == [3 / 48, None, 3 / 8]
 
 
 # --- no WebSocket ---------------------------------------------------------------------------------------------
