@@ -48,7 +48,7 @@ class SessionParts(NamedTuple):
 
 
 def read_parts(store: Store, session_ids: Sequence[str]) -> list[SessionParts]:
-    """Read all of these of some sessions; raises `UsageProblem` where there is one of them not."""
+    """Read all of these of some sessions; raises `UsageProblem` where one of them is not there."""
     # All sessions in each question: to plan one takes as long as to answer it.
     among = f"session_id IN ({', '.join('?' for _ in session_ids)})"
     answers = store.rows_at_once(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from capture.recording.root import Root
+    from capture.recording.tables import TableDamaged
     from capture.recovery import Recovery
 
 app = typer.Typer()
@@ -202,7 +203,10 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
     from capture.listing import NOTHING_LIVE
     from capture.recording.all_sessions import read_all_sessions
 
-    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], lambda damage: tell(str(damage)))
+    def pass_over(damage: TableDamaged) -> None:
+        tell(f"{damage.path} is passed over: {damage.reason}")
+
+    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], pass_over)
     for session_id, session in sessions.items():
         # An imported session's may not be known.
         started_at = session["started_at"] and session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -27,6 +27,7 @@ from capture.recording.reader import list_session_ids
 from capture.recording.root import ID_PATTERN, Root, date_of, started_at_by
 from capture.recording.schema import TABLES
 from capture.recording.sweeping import unnamed_files
+from capture.recording.tables import TableDamaged
 
 _log = logging.getLogger(__name__)
 
@@ -255,7 +256,11 @@ def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
 
 def _ids_that_went_well(root: Root) -> set[str]:
     """Give the sessions of outcome ok. What cannot be read is none of them: it may be the very incident."""
-    sessions = read_all_sessions(root, ["outcome"], lambda damage: _log.warning("%s", damage))
+
+    def keep(damage: TableDamaged) -> None:
+        _log.warning("%s cannot be read, and what it holds is kept: %s", damage.path, damage.reason)
+
+    sessions = read_all_sessions(root, ["outcome"], keep)
     return {session_id for session_id, session in sessions.items() if session["outcome"] == "ok"}
 
 
