@@ -48,6 +48,7 @@ from analyze.session_parts import (
     read_rows_at,
     read_run,
     read_timeline,
+    read_whole,
 )
 from analyze.side_by_side import MOST_SESSIONS, SideBySide, compare_sides
 from analyze.store import Store
@@ -136,7 +137,7 @@ class Queries:
 
     def session(self, session_id: str) -> SessionDetail:
         """Give one session with its configuration, turns and audio."""
-        return self._detail(read_parts(self.store, [session_id])[0])
+        return self._detail(read_parts(self.store, session_id))
 
     def audio_health(self, session_id: str) -> AudioHealth:
         """Judge the audio that the client of a session sent: clean, or what is wrong with it."""
@@ -199,8 +200,7 @@ class Queries:
         if not 2 <= len(session_ids) <= MOST_SESSIONS:
             raise UsageProblem(f"2 to {MOST_SESSIONS} sessions can be compared, not {len(session_ids)}")
         self.store.look_at(session_ids)
-        details = [self._detail(parts) for parts in read_parts(self.store, session_ids)]
-        return [Side(each, read_timeline(self.store, each.summary.session_id, fold=True)) for each in details]
+        return [Side(self._detail(parts), timeline) for parts, timeline in read_whole(self.store, session_ids)]
 
     def failures(self, by: Sequence[str], *, filter: str = "") -> FailureMatrix:  # noqa: A002 - its word
         """Count failures over one or two dimensions: columns of the sessions view, or `tag:NAME`."""

@@ -6,9 +6,9 @@ Of a session that is not there `read_parts`, `read_row` and `read_audio_health` 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from analyze.answers import EventDetail, TimelineRow, TrackFacts, Turn
 from analyze.audio_health import AudioHealth, SentAudio, judge
@@ -23,6 +23,7 @@ from capture.realtime.outcomes import failure_key
 from capture.recording.reader import open_recording
 
 Row = dict[str, Any]
+_More = TypeVar("_More")
 
 _EVENT_COLUMNS = ", ".join(Event._fields)
 _ROW = "SELECT * FROM sessions WHERE session_id = ?"
@@ -47,22 +48,38 @@ class SessionParts(NamedTuple):
     """Whether the audio that the client sent is sound."""
 
 
-def read_parts(store: Store, session_ids: Sequence[str]) -> list[SessionParts]:
-    """Read all of these of some sessions; raises `UsageProblem` where one of them is not there."""
+def read_parts(store: Store, session_id: str) -> SessionParts:
+    """Read all of these; raises `UsageProblem` where there is no such session."""
+    (parts,), _ = _read_beside(store, [session_id], lambda: None)
+    return parts
+
+
+def read_whole(store: Store, session_ids: Sequence[str]) -> list[tuple[SessionParts, TimelineRows]]:
+    """Read all of these of some sessions, and their events, folded; raises `UsageProblem` where one is not there."""
+    parts, timelines = _read_beside(
+        store, session_ids, lambda: [read_timeline(store, each, fold=True) for each in session_ids]
+    )
+    return list(zip(parts, timelines, strict=True))
+
+
+def _read_beside(
+    store: Store, session_ids: Sequence[str], read_more: Callable[[], _More]
+) -> tuple[list[SessionParts], _More]:
     # All sessions in each question: to plan one takes as long as to answer it.
     among = f"session_id IN ({', '.join('?' for _ in session_ids)})"
-    answers = store.rows_at_once(
-        (f"SELECT * FROM turns WHERE {among} ORDER BY turn", session_ids),  # noqa: S608 - question marks
-        (f"SELECT * FROM sessions WHERE {among}", session_ids),  # noqa: S608
-        (
-            f"SELECT session_id, sender, payload FROM events WHERE {among} AND list_contains(?, type) ORDER BY seq",  # noqa: S608
-            [*session_ids, sorted(CONFIGURATION_EVENTS)],
-        ),
-        (f"SELECT * FROM tracks WHERE {among} ORDER BY track, format, rate", session_ids),  # noqa: S608
+    questions: list[tuple[str, Sequence[Any]]] = [
+        (f"SELECT * FROM {table} WHERE {among} ORDER BY {order}", session_ids)  # noqa: S608 - names and question marks
+        for table, order in (("turns", "turn"), ("sessions", "session_id"), ("tracks", "track, format, rate"))
+    ]
+    told = f"SELECT session_id, sender, payload FROM events WHERE {among} AND list_contains(?, type) ORDER BY seq"  # noqa: S608
+    questions.append((told, [*session_ids, sorted(CONFIGURATION_EVENTS)]))
+    turns, (others, more) = store.beside(
+        questions[0],
+        lambda: ([store.rows(*question, only=session_ids) for question in questions[1:]], read_more()),
         only=session_ids,
     )
-    of_each = [_by_session(rows) for rows in answers]
-    return [_parts(store, each, *(rows[each] for rows in of_each)) for each in session_ids]
+    of_each = [_by_session(rows) for rows in (turns, *others)]
+    return [_parts(store, each, *(rows[each] for rows in of_each)) for each in session_ids], more
 
 
 def _by_session(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
@@ -73,7 +90,7 @@ def _by_session(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
 
 
 def _parts(
-    store: Store, session_id: str, turns: list[Row], rows: list[Row], told: list[Row], tracks: list[Row]
+    store: Store, session_id: str, turns: list[Row], rows: list[Row], tracks: list[Row], told: list[Row]
 ) -> SessionParts:
     row = _only_row(store, session_id, rows)
     return SessionParts(row, _turns(turns), _configuration(told), _track_facts(tracks), _audio_health(row, tracks))

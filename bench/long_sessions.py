@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from pathlib import Path
 from textual.screen import Screen
 
 from analyze.alignment import align
-from analyze.tui.app import WiretapeApp
+from analyze.tui.app import WiretapeApp, spare_the_screen
 from analyze.tui.screens.diff import DiffScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.source import RootSource
@@ -31,12 +32,13 @@ from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.timeline import Timeline
 from bench.roots.long import Long, write_long
-from capture.event_loop import pass_over_the_heap
 from capture.recording.root import Root
 
 _TURNS = ("20260302T060000-00000001", "20260302T060000-00000002")
 _NO_TURNS = ("20260302T060000-00000003", "20260302T060000-00000004")
 _SIZE = (140, 40)
+_RUNS = 3
+"""Of which the median counts."""
 _STALL_TARGET_MS = 100.0
 _PATIENCE_S = 120.0
 _BEAT_S = 0.002
@@ -122,9 +124,9 @@ def main() -> int:
                 write_long(root, Long(session_id, events, has_turns, variant))
         for ids, kind, words in ((_TURNS, "turns", "line 77"), (_NO_TURNS, "no turns", "try again")):
             # As `analyze.tui.app.run` does.
-            with pass_over_the_heap():
-                used = asyncio.run(use_session(root, ids[0], words, targets_ms[0]))
-                used += asyncio.run(use_diff(root, ids, targets_ms[1]))
+            with spare_the_screen():
+                runs = [use_screens(root, ids, words, targets_ms) for _ in range(_RUNS)]
+            used = [median_of(of_one) for of_one in zip(*runs, strict=True)]
             figures += [replace(figure, name=f"{events:,} events, {kind}: {figure.name}") for figure in used]
     report(figures)
     missed = [figure.name for figure in figures if not figure.is_met]
@@ -142,6 +144,20 @@ def measure_alignment() -> Figure:
     align(left, right)
     took_ms, cpu_ms = (time.perf_counter() - started_s) * 1e3, (time.process_time() - used_s) * 1e3
     return Figure("align 20,000 x 20,000", took_ms, cpu_ms, None, 100)
+
+
+def use_screens(root: Root, ids: Sequence[str], words: str, targets_ms: tuple[float, float]) -> list[Figure]:
+    """Use both screens as a person does who has just started the program."""
+    # What another run has left is not to be cleared away in this one.
+    gc.collect()
+    used = asyncio.run(use_session(root, ids[0], words, targets_ms[0]))
+    return used + asyncio.run(use_diff(root, ids, targets_ms[1]))
+
+
+def median_of(figures: Sequence[Figure]) -> Figure:
+    """Give the figure between the others of one use; of the stalls the longest."""
+    ranked = sorted(figures, key=lambda figure: figure.ms)
+    return replace(ranked[len(ranked) // 2], stall_ms=max(figure.stall_ms or 0.0 for figure in figures))
 
 
 async def use_session(root: Root, session_id: str, words: str, target_ms: float) -> list[Figure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +42,6 @@ _HELD_SESSIONS = 2
 _Result = TypeVar("_Result")
 Question = tuple[str, Sequence[Any]]
 """SQL of ours and its parameters."""
-_Rows = list[dict[str, Any]]
 _Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
@@ -109,19 +108,25 @@ class Store:
             self._narrow(tuple(only))
             return _named(self._fetch(sql, params))
 
-    def rows_at_once(self, held: Question, *others: Question, only: Collection[str]) -> list[_Rows]:
-        """Run several of our own queries about some sessions; gives the rows of each.
+    def beside(
+        self, held: Question, work: Callable[[], _Result], *, only: Collection[str]
+    ) -> tuple[list[dict[str, Any]], _Result]:
+        """Run one of our own queries about some sessions, and work that puts further questions about them meanwhile.
 
-        `held` asks events and sessions only. Of one or two sessions these are in memory: it is run beside the others.
-        To plan a query takes longer than to run it over one session, and each is planned by one core.
+        `held` asks events and sessions only. Of one or two sessions these are in memory, and it runs beside the work:
+        to plan a query takes longer than to run it over one session, and each is planned by one core.
         """
         with self._lock:
             self._narrow(tuple(only))
             if len(only) > _HELD_SESSIONS:
-                return [_named(self._fetch(*question)) for question in (held, *others)]
-            beside = self._helper.submit(_fetch_from, self._beside, *held)
-            rest = [_named(self._fetch(*question)) for question in others]
-            return [_named(beside.result()), *rest]
+                return _named(self._fetch(*held)), work()
+            answer = self._helper.submit(_fetch_from, self._beside, *held)
+            try:
+                done = work()
+            finally:
+                # Whatever became of the work: nobody else is to find the helper busy.
+                wait([answer])
+            return _named(answer.result()), done
 
     def tuples(self, sql: str, params: Sequence[Any] = (), *, only: Collection[str] = ()) -> list[tuple[Any, ...]]:
         """Run one of our own queries that gives many rows; as `rows`, without the names of the columns."""
@@ -375,7 +380,7 @@ def _fetch_from(
     return tuple(column[0] for column in result.description or ()), rows
 
 
-def _named(fetched: _Fetched) -> _Rows:
+def _named(fetched: _Fetched) -> list[dict[str, Any]]:
     columns, rows = fetched
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

@@ -38,7 +38,10 @@ def test_the_collector_passes_over_what_stands_and_does_not_come_with_every_few_
 
 
 def test_for_a_while_the_collector_passes_over_what_stands_and_then_no_more() -> None:
-    before = gc.get_freeze_count()
+    before, usual = gc.get_freeze_count(), gc.get_threshold()
     with pass_over_the_heap():
         assert gc.get_freeze_count() > before + 10_000
-    assert gc.get_freeze_count() == 0
+        assert gc.get_threshold() == usual
+    with pass_over_the_heap(collect_after=20_000):
+        assert gc.get_threshold() == (20_000, *usual[1:])
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, usual)

@@ -138,33 +138,58 @@ def test_times_are_utc_wherever_this_runs(failed_session: str, store: Store) -> 
     assert store.console("SELECT CAST(started_at AS VARCHAR) FROM sessions").rows == [("2026-02-12 08:30:55",)]
 
 
-def test_questions_put_at_once_are_answered_as_one_by_one(root: Root, failed_session: str, ok_session: str) -> None:
+def test_a_question_beside_others_is_answered_as_one_after_the_other(
+    root: Root, failed_session: str, ok_session: str
+) -> None:
     held, row = (
         'SELECT seq, "at" FROM events WHERE session_id = ? ORDER BY seq',
         "SELECT * FROM sessions WHERE session_id = ?",
     )
-    tracks = "SELECT track, bytes FROM tracks WHERE session_id = ? ORDER BY track"
     with open_store(root) as store, ThreadPoolExecutor(4) as pool:
 
-        def ask(session_id: str) -> list[list[dict[str, object]]]:
+        def ask(session_id: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
             of_it = [session_id]
-            return store.rows_at_once((held, of_it), (row, of_it), (tracks, of_it), only=of_it)
+            return store.beside((held, of_it), lambda: store.rows(row, of_it, only=of_it), only=of_it)
 
         for session_id in (failed_session, ok_session):
-            one_by_one = [store.rows(sql, [session_id], only=[session_id]) for sql in (held, row, tracks)]
+            one_by_one = tuple(store.rows(sql, [session_id], only=[session_id]) for sql in (held, row))
             assert all(one_by_one)
             assert ask(session_id) == one_by_one
         both = [failed_session, ok_session] * 10
-        assert [rows[1][0]["session_id"] for rows in pool.map(ask, both)] == both
+        assert [rows[0]["session_id"] for _, rows in pool.map(ask, both)] == both
 
 
-def test_questions_put_at_once_leave_damaged_files_out(root: Root, failed_session: str, ok_session: str) -> None:
+def test_of_more_sessions_than_are_held_it_is_answered_too(root: Root, failed_session: str, ok_session: str) -> None:
+    several = [failed_session, ok_session, failed_session]
+    with open_store(root) as store:
+        told, counted = store.beside(
+            ("SELECT DISTINCT session_id FROM events ORDER BY session_id", ()),
+            lambda: store.rows(f"{COUNT} sessions", only=several),
+            only=several,
+        )
+        assert [row["session_id"] for row in told] == sorted({failed_session, ok_session})
+        assert counted == [{"n": 2}]
+
+
+def test_work_that_fails_beside_a_question_leaves_nobody_waiting(root: Root, failed_session: str) -> None:
+    of_it = [failed_session]
+    held = (f"{COUNT} events WHERE session_id = ?", of_it)
+    with open_store(root) as store:
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                store.beside(held, lambda: 1 // 0, only=of_it)
+        assert store.beside(held, lambda: None, only=of_it) == ([{"n": 20}], None)
+
+
+def test_work_beside_a_question_leaves_damaged_files_out(root: Root, failed_session: str, ok_session: str) -> None:
     damaged = root.table_file("audio", ok_session)
     with open_store(root) as store:
         damaged.write_bytes(b"damaged")
         of_it = [ok_session]
-        events, tracks = store.rows_at_once(
-            (f"{COUNT} events WHERE session_id = ?", of_it), (f"{COUNT} tracks WHERE session_id = ?", of_it), only=of_it
+        events, tracks = store.beside(
+            (f"{COUNT} events WHERE session_id = ?", of_it),
+            lambda: store.rows(f"{COUNT} tracks WHERE session_id = ?", of_it, only=of_it),
+            only=of_it,
         )
         assert (events[0]["n"] > 0, tracks) == (True, [{"n": 0}])
         assert list(store.unreadable) == [damaged]
