@@ -265,11 +265,16 @@ def _column(name: str) -> Callable[[SessionDetail], object]:
     return lambda detail: detail.row.get(name)
 
 
+def _code(name: str) -> Callable[[SessionDetail], object]:
+    # It counts nothing: its digits are not set apart by thousands.
+    return lambda detail: str(code) if (code := detail.row.get(name)) is not None else None
+
+
 _OUTCOMES: tuple[tuple[str, Callable[[SessionDetail], object]], ...] = (
     ("outcome", lambda detail: detail.summary.outcome),
     ("failure keys", lambda detail: " · ".join(detail.summary.failure_keys)),
-    ("handshake status", _column("handshake_status")),
-    ("close code", _column("close_code")),
+    ("handshake status", _code("handshake_status")),
+    ("close code", _code("close_code")),
     ("closed by", _column("closed_by")),
     ("end reason", _column("end_reason")),
     ("turns", lambda detail: detail.summary.turns),

@@ -31,7 +31,7 @@ COMPLETED = "conversation.item.input_audio_transcription.completed"
 
 @pytest.fixture
 def shown(root: Root, failed_session: str, ok_session: str) -> SideBySide:
-    longer = Trace("20260212T083300-0000000f")
+    longer = Trace("20260212T083300-0000000f", columns={"close_code": 1000})
     configure(longer)
     spoken_turn(longer, 20, transcript="what is the weather")
     spoken_turn(longer, 2000, item="item_u2", response="resp_2")
@@ -75,6 +75,7 @@ def test_outcomes_and_latencies_have_a_column_a_session(shown: SideBySide) -> No
     found = {each.name: each.values for each in outcomes(shown)}
     assert found["outcome"] == ("failed", "ok", "ok")
     assert found["turns"] == ("1", "1", "2")
+    assert found["close code"] == (None, None, "1000")
     assert "end reason" not in found
     first_audio = [each for each in turn_latencies(shown) if each.name == "first audio"]
     assert [each.values_ms for each in first_audio] == [(600.0, 722.0, 600.0), (None, None, 600.0)]

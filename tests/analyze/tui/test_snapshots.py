@@ -104,6 +104,12 @@ def _no_cursor_blinks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
 
 
+@pytest.fixture(autouse=True)
+def _nobody_stops_typing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine there is a pause between any two keys, after which a half-typed filter counts.
+    monkeypatch.setattr("analyze.tui.widgets.filter_bar.PAUSE_S", 600)
+
+
 @pytest.fixture
 def call(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     """Give a source whose only session is the sample's captured call, under the same path on every machine."""
