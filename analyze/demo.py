@@ -49,8 +49,8 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
     root = open_root(recordings)
     narration = Console(stderr=True, highlight=False)
     narration.print(
-        "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint\n"
-        "was reported to: gpt-4o-transcribe ends every turn in server_error without a code."
+        "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint"
+        " was reported to: gpt-4o-transcribe ends every turn in server_error without a code."
     )
     with loopback_directly(), Recorder(root) as recorder:
         run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
