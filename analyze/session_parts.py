@@ -26,8 +26,7 @@ Row = dict[str, Any]
 _More = TypeVar("_More")
 
 _EVENT_COLUMNS = ", ".join(Event._fields)
-_ROW = "SELECT * FROM sessions WHERE session_id = ?"
-_TRACKS = "SELECT * FROM tracks WHERE session_id = ? ORDER BY track, format, rate"
+_ORDERS = {"sessions": "session_id", "turns": "turn", "tracks": "track, format, rate"}
 _TURN_VALUES = itemgetter("turn", *tuple(Turn.__dataclass_fields__)[1:])
 """Of a row of the turns view, which names all but the number as a turn does."""
 _UNFOLDED = "(SELECT *, seq AS last_seq, 1 AS events FROM events)"
@@ -66,20 +65,28 @@ def _read_beside(
     store: Store, session_ids: Sequence[str], read_more: Callable[[], _More]
 ) -> tuple[list[SessionParts], _More]:
     # All sessions in each question: to plan one takes as long as to answer it.
-    among = f"session_id IN ({', '.join('?' for _ in session_ids)})"
-    questions: list[tuple[str, Sequence[Any]]] = [
-        (f"SELECT * FROM {table} WHERE {among} ORDER BY {order}", session_ids)  # noqa: S608 - names and question marks
-        for table, order in (("turns", "turn"), ("sessions", "session_id"), ("tracks", "track, format, rate"))
-    ]
-    told = f"SELECT session_id, sender, payload FROM events WHERE {among} AND list_contains(?, type) ORDER BY seq"  # noqa: S608
-    questions.append((told, [*session_ids, sorted(CONFIGURATION_EVENTS)]))
-    turns, (others, more) = store.beside(
-        questions[0],
-        lambda: ([store.rows(*question, only=session_ids) for question in questions[1:]], read_more()),
+    which = f"{_among(session_ids)} AND list_contains(?, type)"
+    told = (
+        f"SELECT session_id, sender, payload FROM events WHERE {which} ORDER BY seq",  # noqa: S608 - question marks
+        [*session_ids, sorted(CONFIGURATION_EVENTS)],
+    )
+    others = (_about("sessions", session_ids), _about("tracks", session_ids), told)
+    turns, (answers, more) = store.beside(
+        _about("turns", session_ids),
+        lambda: ([store.rows(*question, only=session_ids) for question in others], read_more()),
         only=session_ids,
     )
-    of_each = [_by_session(rows) for rows in (turns, *others)]
+    of_each = [_by_session(rows) for rows in (turns, *answers)]
     return [_parts(store, each, *(rows[each] for rows in of_each)) for each in session_ids], more
+
+
+def _about(table: str, session_ids: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Make the question for all rows of some sessions."""
+    return f"SELECT * FROM {table} WHERE {_among(session_ids)} ORDER BY {_ORDERS[table]}", session_ids  # noqa: S608 - names of ours
+
+
+def _among(session_ids: Sequence[str]) -> str:
+    return f"session_id IN ({', '.join('?' for _ in session_ids)})"
 
 
 def _by_session(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:
@@ -98,13 +105,13 @@ def _parts(
 
 def read_row(store: Store, session_id: str) -> Row:
     """Read a session's row of the sessions view; raises `UsageProblem` where there is none."""
-    return _only_row(store, session_id, store.rows(_ROW, [session_id], only=[session_id]))
+    return _only_row(store, session_id, store.rows(*_about("sessions", [session_id]), only=[session_id]))
 
 
 def read_audio_health(store: Store, session_id: str) -> AudioHealth:
     """Judge the audio that the client sent; raises `UsageProblem` where there is no such session."""
     row = read_row(store, session_id)
-    return _audio_health(row, store.rows(_TRACKS, [session_id], only=[session_id]))
+    return _audio_health(row, store.rows(*_about("tracks", [session_id]), only=[session_id]))
 
 
 def _only_row(store: Store, session_id: str, rows: Sequence[Row]) -> Row:

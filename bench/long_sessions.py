@@ -3,7 +3,8 @@
 Run `python bench/long_sessions.py [--quick] [--json FILE]`. The sessions have 100,000 events that do not fold, a
 written conversation of thousands of turns, and one without any turn. The screens run as in a terminal of 140 x 40,
 without the drawing of the terminal itself; while they work, the longest time that no key could have been answered is
-measured too. Whoever presses a key here waits 60 ms by himself: of keys only that longest time has a target.
+measured too. Each screen is opened three times, and the median counts. Whoever presses a key here waits 60 ms by
+himself: of keys only that longest time has a target.
 """
 
 from __future__ import annotations

@@ -226,10 +226,8 @@ class SessionRows:
         self._audio.place(row, track, len(audio), silences=self._masks.audio)
         if self._masks.audio:
             row["redacted"] = True
-        is_kept, audio_format = self._keeps(row), self._summary.formats[sender]
-        # For who follows the session. No table has it: recordings tell it by the blocks of the track.
-        row["audio_ms"] = len(audio) / audio_format.bytes_per_ms
-        blocks = self._audio.take(row, header, audio, audio_format, is_kept=is_kept)
+        is_kept = self._keeps(row)
+        blocks = self._audio.take(row, header, audio, self._summary.formats[sender], is_kept=is_kept)
         if blocks:
             self._ready += [("audio", block) for block in blocks]
 

@@ -60,11 +60,12 @@ class SessionAudio:
     ) -> list[AudioRow]:
         """Take in the audio of a message that was placed; give the blocks it fills."""
         track, offset_ns = row["audio_track"], row["offset_ns"]
+        # For who follows the session. No table has it: recordings tell it by the blocks of the track.
+        row["audio_ms"] = played_ms = audio_format.milliseconds(len(audio))
         # Below zero offsets keep the order of a source without times.
         if offset_ns >= 0 and track == "client":
             self._pacing.observe(offset_ns, audio, audio_format)
         elif offset_ns >= 0 and track == "server":
-            played_ms = len(audio) / audio_format.bytes_per_ms
             self._playback.take(row["seq"], offset_ns, header.item_id or header.response_id, played_ms)
         writer = self._tracks[track]
         return writer.feed(audio, audio_format) if is_kept else writer.skip(len(audio), audio_format)

@@ -1,7 +1,7 @@
 """What a pipe gets: plain lines, each row of a table in one of them, however wide.
 
-Programs read it and people search it, so no line is broken; and a row takes a hundredth of the time that it takes to
-draw a table, which counts where a session has a hundred thousand of them.
+Programs read it and people search it, so no line is broken; and a row takes about a hundredth of the time that it
+takes to draw one, which counts where a session has a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from rich.text import Text
 
 from analyze.plain_text import visible
 
-_GAP = "  "
 _WIDEST_COLUMN = 100
 """In cells. What is wider moves the rest of its own row, instead of all rows."""
 
@@ -58,8 +57,9 @@ def _table_lines(table: Table, columns: Sequence[Sequence[str]]) -> Iterator[str
         _padded(cells, column.min_width or 0, is_right=column.justify == "right")
         for column, cells in zip(table.columns, columns, strict=True)
     ]
+    _, right, _, _ = table.padding
     for row in zip(*padded, strict=True):
-        yield _GAP.join(row).rstrip()
+        yield (" " * right).join(row).rstrip()
 
 
 def _padded(cells: Sequence[str], least: int, *, is_right: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Long tables in portions: on a terminal the first rows are there at once, and who has seen enough can stop it.
+"""Long tables in portions: a terminal has the first rows before the last are drawn, and who has seen enough stops it.
 
 Rich draws about 4,000 rows a second, and shows nothing of a table before it has drawn all of it.
 """
@@ -13,7 +13,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 ROWS = 500
-_GAP = 2
 
 
 def portions(part: RenderableType, width: int) -> Iterator[RenderableType]:
@@ -47,4 +46,5 @@ def _fixed_widths(table: Table, columns: Sequence[Sequence[RenderableType]], wid
         max(cell_len(str(cell)) for cell in (column.header, *cells))
         for column, cells in zip(table.columns[:-1], columns, strict=False)
     ]
-    return widths if sum(widths) + _GAP * len(widths) <= width * 3 // 4 else []
+    _, right, _, _ = table.padding
+    return widths if sum(widths) + right * len(widths) <= width * 3 // 4 else []

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from capture.recording.file_problem import UNREADABLE, brief
 from capture.recording.listing import list_files
 from capture.recording.manifest import own_session
 from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
-from capture.recording.tables import Row, RowGroup, TableDamaged, with_all_columns
+from capture.recording.tables import Row, RowGroup, TableDamaged, Vanished, opened, with_all_columns
 
 
 def read_all_sessions(root: Root, columns: Sequence[str], on_damage: Callable[[TableDamaged], None]) -> dict[str, Row]:
@@ -32,12 +30,12 @@ def read_all_sessions(root: Root, columns: Sequence[str], on_damage: Callable[[T
                     rows.setdefault(row["session_id"], row)
             except TableDamaged as damage:
                 on_damage(damage)
-            except FileNotFoundError as error:
+            except Vanished:
                 if path not in vanished:
                     # Compaction deleted it since it was listed: its sessions are in another file by now.
                     vanished.add(path)
                     continue
-                on_damage(TableDamaged(path, brief(error)))
+                on_damage(TableDamaged(path, "it is listed, and is not there"))
             done.add(path)
     return dict(sorted(rows.items()))
 
@@ -51,15 +49,8 @@ def _files(root: Root) -> list[Path]:
 def _rows_in(path: Path, columns: Sequence[str]) -> list[Row]:
     """Give the rows of a file; of one session's own file that session's only."""
     names = ["session_id", *columns]
-    try:
-        with pq.ParquetFile(path) as file:
-            if not pa.types.is_string(file.schema_arrow.field("session_id").type):
-                raise TypeError("its session_id is no text")
-            stored = file.read(columns=names)
-    except FileNotFoundError:
-        raise
-    except UNREADABLE as error:
-        raise TableDamaged(path, brief(error)) from error
+    with opened(path) as file:
+        stored = file.read(columns=names)
     wanted = pa.schema([SESSIONS.field(name) for name in names])
     rows = RowGroup(path, with_all_columns(stored, wanted)).rows()
     own = own_session(path.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,7 @@ class TableDamaged(FileProblem):
     """A session's own file cannot be read."""
 
 
-class _Vanished(Exception):
+class Vanished(Exception):
     """A file was there when it was listed, and is not when it is opened."""
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +100,7 @@ def read_groups(root: Root, table: str, session_id: str, **only: str) -> Iterato
     while True:
         try:
             yield from _groups_now(root, table, session_id, **only)
-        except _Vanished as gone:
+        except Vanished as gone:
             # Compaction deleted it between listing and opening, and none of its rows was given: look again.
             if gone.path == missing:
                 raise TableDamaged(gone.path, "it is missing, and a manifest names it") from gone
@@ -150,7 +151,7 @@ def _groups_in_any(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
     except TableDamaged as damage:
         # Another session's file, or nobody's: it must not take this one down.
         _log.warning("%s is passed over: %s", path, damage.reason)
-    except _Vanished:
+    except Vanished:
         return
 
 
@@ -180,26 +181,33 @@ def _ids_in(path: Path) -> list[str]:
         return []
 
 
-def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file of a table; what goes wrong in the block is `Vanished`, or `TableDamaged`."""
     try:
         with pq.ParquetFile(path) as file:
             if not pa.types.is_string(file.schema_arrow.field("session_id").type):
                 raise TypeError("its session_id is no text")
-            for number in range(file.num_row_groups):
-                bounds = {name: _bounds(file.metadata.row_group(number), name) for name in only}
-                if not all(_may_hold(bounds[name], value) for name, value in only.items()):
-                    continue
-                group = file.read_row_group(number)
-                for name, value in only.items():
-                    # Filtering copies all columns: the rows of a session's own file are its own by their bounds.
-                    if not _holds_only(bounds[name], value):
-                        group = group.filter(pc.equal(group.column(name), value))
-                if len(group):
-                    yield RowGroup(path, with_all_columns(group, TABLES[table]))
+            yield file
     except FileNotFoundError as error:
-        raise _Vanished(path) from error
+        raise Vanished(path) from error
     except UNREADABLE as error:
         raise TableDamaged(path, brief(error)) from error
+
+
+def _groups_in(path: Path, table: str, **only: str) -> Iterator[RowGroup]:
+    with opened(path) as file:
+        for number in range(file.num_row_groups):
+            bounds = {name: _bounds(file.metadata.row_group(number), name) for name in only}
+            if not all(_may_hold(bounds[name], value) for name, value in only.items()):
+                continue
+            group = file.read_row_group(number)
+            for name, value in only.items():
+                # Filtering copies all columns: the rows of a session's own file are its own by their bounds.
+                if not _holds_only(bounds[name], value):
+                    group = group.filter(pc.equal(group.column(name), value))
+            if len(group):
+                yield RowGroup(path, with_all_columns(group, TABLES[table]))
 
 
 def _bounds(group: pq.RowGroupMetaData, name: str) -> pq.Statistics | None:
