@@ -14,6 +14,7 @@ from typer.main import get_command
 import wiretape
 from analyze.incidents_page import incidents_page
 from analyze.signatures import load_signatures
+from tests.sample import SAMPLE
 
 HOME = Path(__file__).parents[1]
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
@@ -62,7 +63,7 @@ def test_the_page_of_incidents_is_as_the_signatures_say() -> None:
 def test_the_commands_of_the_page_on_analyze_answer(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(HOME / "recordings"))
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(SAMPLE.path))
     with pytest.raises(SystemExit) as ended:
         wiretape.main(shlex.split(command)[1:])
     printed = capsys.readouterr()
@@ -72,7 +73,7 @@ def test_the_commands_of_the_page_on_analyze_answer(
 def test_the_page_in_the_readme_is_what_the_sample_is_explained_as(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(HOME)
+    monkeypatch.chdir(SAMPLE.path.parent)
     monkeypatch.delenv("WIRETAPE_RECORDINGS", raising=False)
     readme = (HOME / "README.md").read_text(encoding="utf-8")
     command, page = re.findall(

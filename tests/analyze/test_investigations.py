@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from analyze.store import open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
-
-SAMPLE = Root(Path(__file__).parents[2] / "recordings")
+from tests.sample import SAMPLE
 
 
 def ask(root: Root, name: str) -> list[dict[str, Any]]:

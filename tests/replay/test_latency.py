@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from analyze.store import Store
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root
 from replay.latency import first_audio_ms
-
-SAMPLES = Path(__file__).parents[2] / "recordings"
+from tests.sample import SAMPLE
 
 
 class Seen(NamedTuple):
@@ -57,7 +54,7 @@ def test_a_turn_waits_from_the_end_of_speech_or_from_the_commit_or_from_the_mess
 
 @pytest.mark.slow
 def test_the_sample_recordings_wait_as_long_as_the_view_says() -> None:
-    root = Root(SAMPLES)
+    root = SAMPLE
     with Store(root) as store:
         rows = store.rows("SELECT session_id, turn, latency_ms FROM latencies WHERE name = 'first_audio' ORDER BY ALL")
     told: dict[str, list[float]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,7 @@ from replay.runs import RunRecording
 from replay.simulator import load_scenario
 from replay.source import Source, check_protocol, check_target, digest_of, nearness, prepare, shortened
 from replay.staging import stage
-
-SAMPLES = Root(Path(__file__).parents[2] / "recordings")
+from tests.sample import SAMPLE
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def test_another_protocol_is_refused() -> None:
 
 
 def test_a_sample_says_what_it_used_and_where_it_was_recorded() -> None:
-    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    recording = open_recording(SAMPLE, list_session_ids(SAMPLE)[0])
     source, row = prepare(recording), recording.session
     assert (source.usage.input_tokens, source.usage.output_tokens) == (row["input_tokens"], row["output_tokens"])
     assert (source.usage.sent_ms, source.usage.answered_ms) == (row["audio_in_ms"], row["audio_out_ms"])
@@ -80,7 +78,7 @@ def test_a_sample_says_what_it_used_and_where_it_was_recorded() -> None:
 
 
 def test_the_digest_is_of_what_is_sent_and_when() -> None:
-    recording = open_recording(SAMPLES, list_session_ids(SAMPLES)[0])
+    recording = open_recording(SAMPLE, list_session_ids(SAMPLE)[0])
     source = prepare(recording)
     messages = list(recording.messages())
     assert source.recording.digest == digest_of(make_plan(messages)) != ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -52,13 +51,11 @@ from capture.recording.root import Root
 from replay.simulator import Simulator
 from replay.statistics import wilson
 from replay.verdict import Verdict
+from tests.sample import SAMPLE
 
 # pytest-textual-snapshot 1.0.0 sets the name that syrupy had before 5; without this the pictures end in `.raw`.
 SVGImageExtension.file_extension = "svg"
 
-SAMPLE = Root(Path(__file__).parents[3] / "recordings")
-CALL = "20261123T024525-f605d237"
-"""The captured call of the sample: its transcription failed at eastus2."""
 TARGETS = """
 [targets.eastus2]
 url = "ws://127.0.0.1:9/eastus2/openai/v1/realtime"
@@ -75,12 +72,6 @@ region = "swedencentral"
 def targets_of(simulator: Simulator) -> str:
     """Write the same wiretape.toml for a simulator."""
     return TARGETS.replace("ws://127.0.0.1:9", simulator.origin)
-
-
-def copy_sample(folder: Path) -> Root:
-    """Copy the sample, so that a test may record into it."""
-    shutil.copytree(SAMPLE.path, folder / "recordings")
-    return Root(folder / "recordings")
 
 
 FIRST_AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)

@@ -22,7 +22,8 @@ from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.runs import list_run_ids
 from replay.simulator import load_scenario, serve
-from tests.analyze.tui.conftest import copy_sample, targets_of
+from tests.analyze.tui.conftest import targets_of
+from tests.sample import SAMPLE, copy_sample
 
 
 async def test_keys_lead_from_screen_to_screen_and_back(source: Source) -> None:
@@ -105,7 +106,7 @@ async def test_a_real_root_is_shown(
 async def test_the_keys_of_the_readme_lead_to_the_region_at_fault(shown: Callable[[App[None]], str]) -> None:
     home = Path(app_module.__file__).parents[2]
     assert "`f` shows what was found" in (home / "README.md").read_text(encoding="utf-8")
-    source = RootSource(Root(home / "recordings"))
+    source = RootSource(SAMPLE)
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -20,8 +20,9 @@ from analyze.tui.screenshot import press, settle
 from analyze.tui.source import RootSource
 from analyze.tui.sql_history import SqlHistory
 from analyze.tui.widgets.text_field import TextField
-from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS, copy_sample
+from tests.analyze.tui.conftest import TARGETS
 from tests.analyze.tui.hostile_root import HOSTILE, NASTY, acting
+from tests.sample import CALL, SAMPLE, copy_sample
 
 Shown = Callable[[App[None]], str]
 VALUES = (

@@ -9,7 +9,8 @@ from analyze.tui.replay_lines import preview_lines, progress_line, question_line
 from analyze.tui.replay_plan import PlannedReplay, ReplayForm, plan_replay, read_recorded
 from analyze.tui.replay_runner import TrialProgress
 from replay.runs import Trial, TrialOutcome
-from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS
+from tests.analyze.tui.conftest import TARGETS
+from tests.sample import CALL, SAMPLE
 
 
 @pytest.fixture

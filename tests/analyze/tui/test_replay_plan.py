@@ -21,7 +21,8 @@ from analyze.tui.replay_plan import (
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.runs import Trial
-from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS
+from tests.analyze.tui.conftest import TARGETS
+from tests.sample import CALL, SAMPLE
 
 MODEL = "session.audio.input.transcription.model"
 

@@ -14,7 +14,8 @@ from capture.errors import UsageProblem
 from capture.recording.root import Root
 from replay.runs import load_run
 from replay.simulator import load_scenario, serve
-from tests.analyze.tui.conftest import CALL, SAMPLE, TARGETS, targets_of
+from tests.analyze.tui.conftest import TARGETS, targets_of
+from tests.sample import CALL, SAMPLE
 
 
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: str, trials: int) -> PlannedReplay:

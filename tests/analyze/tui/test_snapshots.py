@@ -24,8 +24,9 @@ from capture.journal import JournalWriter
 from capture.recording.facts import Sender
 from capture.recording.root import Root
 from replay.runs import Run, Trial, TrialOutcome
-from tests.analyze.tui.conftest import CALL, HOSTILE, SAMPLE, TARGETS
+from tests.analyze.tui.conftest import HOSTILE, TARGETS
 from tests.capture.test_live import SESSION_ID, Session
+from tests.sample import CALL, SAMPLE
 
 Compare = Callable[..., bool]
 

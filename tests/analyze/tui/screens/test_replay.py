@@ -22,7 +22,8 @@ from analyze.tui.screenshot import press, settle
 from capture.recording.reader import list_session_ids
 from replay.runs import list_run_ids, load_run
 from replay.simulator import load_scenario, serve
-from tests.analyze.tui.conftest import CALL, TARGETS, copy_sample, targets_of
+from tests.analyze.tui.conftest import TARGETS, targets_of
+from tests.sample import CALL, copy_sample
 
 Shown = Callable[[App[None]], str]
 
