@@ -85,7 +85,9 @@ def sessions_command(
 ) -> None:
     """List sessions, newest first."""
     from analyze.printing.listing import sessions_table, shows_findings
-    from analyze.printing.page import narrate, page, print_all, print_json
+    from analyze.printing.page import print_json
+    from capture.narration import tell
+    from replay.printing.page import page, print_all
 
     with _asking(context, recordings) as queries:
         total = _count_or_explain(queries)
@@ -96,7 +98,7 @@ def sessions_command(
             return
         if found:
             print_all(sessions_table(found, width))
-        narrate(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
+        tell(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
 
 
 @app.command("show")
@@ -108,8 +110,9 @@ def show_command(
     as_json: AsJson = False,
 ) -> None:
     """Show one session: facts, turns with latencies, timeline with errors in place, what is missing."""
-    from analyze.printing.page import print_all, print_json
+    from analyze.printing.page import print_json
     from analyze.printing.session import session_json, session_page
+    from replay.printing.page import print_all
 
     with _asking(context, recordings) as queries:
         session_id = queries.resolve(session)
@@ -147,7 +150,8 @@ def explain_command(
     """Explain one session to whoever is on call: what happened, on which rows it rests, what to try next."""
     from analyze.explanation import explain
     from analyze.printing.explanation import explanation_json, explanation_page
-    from analyze.printing.page import page, print_all, print_json
+    from analyze.printing.page import print_json
+    from replay.printing.page import page, print_all
 
     with _asking(context, recordings) as queries:
         explanation = explain(queries, queries.resolve(session))
@@ -170,7 +174,8 @@ def annotate_command(
 ) -> None:
     """Give a recorded session tags and notes; the recording itself stays as it is."""
     from analyze.annotating import annotate, read_tag
-    from analyze.printing.page import narrate, print_json
+    from analyze.printing.page import print_json
+    from capture.narration import tell
 
     with _asking(context, recordings) as queries:
         session_id = queries.resolve(session)
@@ -179,7 +184,7 @@ def annotate_command(
         summary = queries.session(session_id).summary
         if as_json:
             print_json({"session_id": session_id, "tags": summary.tags, "notes": summary.notes})
-        narrate(f"annotated {session_id}: find it with the filter tag:NAME=VALUE or note:WORD")
+        tell(f"annotated {session_id}: find it with the filter tag:NAME=VALUE or note:WORD")
 
 
 @app.command("diff")
@@ -196,8 +201,9 @@ def diff_command(
     The first is the baseline that each of the others is compared with.
     """
     from analyze.printing.comparison import diff_json, diff_page
-    from analyze.printing.page import print_all, print_json
+    from analyze.printing.page import print_json
     from analyze.printing.side_by_side import outcomes_json, outcomes_table, side_by_side_json, side_by_side_page
+    from replay.printing.page import print_all
 
     with _asking(context, recordings) as queries:
         shown = queries.side_by_side([queries.resolve(session) for session in (first, *others)])
@@ -229,8 +235,10 @@ def failures_command(
     """Name failures, and count them over one or two dimensions: k of n with Wilson's 95 % interval."""
     from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
-    from analyze.printing.page import heading, narrate, print_all, print_json
+    from analyze.printing.page import heading, print_json
     from analyze.printing.rates import print_rates
+    from capture.narration import tell
+    from replay.printing.page import print_all
     from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
@@ -249,7 +257,7 @@ def failures_command(
         if matrix.rows:
             print_all(*named, *([heading("failed of counted")] if named else []), matrix_table(matrix))
         counted = matrix.total.trials
-        narrate(f"{matrix.total.failed:,} of {counted:,} sessions failed, {matrix.total.not_counted:,} not counted")
+        tell(f"{matrix.total.failed:,} of {counted:,} sessions failed, {matrix.total.not_counted:,} not counted")
 
 
 @app.command("verdict")
@@ -317,22 +325,22 @@ def audio_command(
     recordings: Recordings = None,
 ) -> None:
     """Write one track of a session as a WAV file."""
-    from analyze.printing.page import narrate
     from analyze.wav import write_track
     from capture.listing import resolve_recording
+    from capture.narration import tell
     from capture.recording.reader import open_recording
     from capture.recording.root import open_root
 
     root = open_root(_root_of(context, recordings))
     recording = open_recording(root, resolve_recording(root, session))
     duration_ms = write_track(recording, track.value, output)
-    narrate(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
+    tell(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
 
 
 def print_verdict(root: Root, *runs: str) -> None:
     """Print what a run proved of each session it replayed: an id, a unique prefix, or `last`; several are one run."""
     from analyze.printing.decision import verdict_page
-    from analyze.printing.page import page, print_all
+    from replay.printing.page import page, print_all
 
     print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, *runs)))
 
@@ -357,9 +365,9 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
 @contextmanager
 def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries]:
     """Open the root for one command; name on stderr what had to be left out."""
-    from analyze.printing.page import narrate
     from analyze.queries import Queries
     from analyze.store import open_store
+    from capture.narration import tell
     from capture.recording.root import open_root
 
     with open_store(open_root(_root_of(context, recordings))) as store:
@@ -367,7 +375,7 @@ def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries
             yield Queries(store)
         finally:
             for path, reason in store.unreadable.items():
-                narrate(f"left out {path}: {reason}")
+                tell(f"left out {path}: {reason}")
 
 
 def _root_of(context: typer.Context, recordings: Path | None) -> Path | None:

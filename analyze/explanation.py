@@ -11,12 +11,12 @@ from typing import Any
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.commands import AGAIN, fill_in
 from analyze.findings import Finding
-from analyze.plain_text import visible
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
 from capture.keeping import OUTSIDE_WINDOW
 from capture.narration import counted
+from capture.plain_text import visible
 
 ROWS_SHOWN = 5
 """Rows of evidence that are enough to believe it."""

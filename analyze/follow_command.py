@@ -10,18 +10,18 @@ from rich.text import Text
 
 from analyze.answers import TimelineRow
 from analyze.live_timeline import LiveTimeline, event_of
-from analyze.plain_text import escape_unseen
 from analyze.plain_values import plain_value
-from analyze.printing.page import narrate, print_all
 from analyze.printing.session import arrow, detail_words, event_words
 from capture.errors import UsageProblem
 from capture.following import FollowedSession, Look
 from capture.listing import LEFT_BEHIND
 from capture.live import ids_in_flight
-from capture.narration import print_line
+from capture.narration import print_line, tell
+from capture.plain_text import escape_unseen
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.rows import Row
+from replay.printing.page import print_all
 
 _LOOK_S = 0.5
 """How often the journal is read on."""
@@ -52,9 +52,9 @@ def follow(
     for look in _looks(FollowedSession(root, session_id), sleep):
         if look.hidden not in (None, told):
             told = look.hidden
-            narrate(f"its messages are not shown: {told}")
+            tell(f"its messages are not shown: {told}")
         show(look)
-    narrate(f"{session_id} is over: {_what_is_left(root, session_id)}")
+    tell(f"{session_id} is over: {_what_is_left(root, session_id)}")
 
 
 def _looks(followed: FollowedSession, sleep: Callable[[float], None]) -> Iterator[Look]:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from analyze.answers import TimelineRow
 from analyze.event_columns import is_streaming
-from analyze.plain_text import shorten
 from analyze.timeline import STREAM_COLUMNS, TURN_EVENTS, StreamKey, end_streams, row_of
 from analyze.wording import SUMMARY_LENGTH, Event, delta_of
+from capture.plain_text import shorten
 
 MOST_ROWS = 5000
 """Kept of a session at most: an hour of talk, folded."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from analyze.investigations import find_investigation, load_investigations
-from analyze.printing.page import cell, narrate, print_all, print_json, table
+from analyze.printing.page import print_json
 from analyze.printing.result import print_csv, print_records, print_table
 from capture.errors import UsageProblem
+from capture.narration import tell
+from replay.printing.page import cell, print_all, table
 
 if TYPE_CHECKING:
     from analyze.store import Store
@@ -39,7 +41,7 @@ def print_answer(store: Store, statement: str, wanted: Format) -> None:
     else:
         print_table(result)
     if not result.rows:
-        narrate("no rows")
+        tell("no rows")
 
 
 def print_investigations(*, as_json: bool) -> None:
@@ -52,4 +54,4 @@ def print_investigations(*, as_json: bool) -> None:
     for each in saved:
         listed.add_row(cell(each.name), cell(each.title))
     print_all(listed)
-    narrate("run one: wiretape analyze sql --investigation NAME")
+    tell("run one: wiretape analyze sql --investigation NAME")

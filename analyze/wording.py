@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from analyze.plain_text import shorten, visible
+from capture.plain_text import shorten, visible
 from capture.recording.facts import Sender
 
 Json = dict[str, Any]

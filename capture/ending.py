@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 from capture.errors import WiretapeError
+from capture.plain_text import visible_lines
 
 
 def run_to_end(command: Callable[[], None]) -> None:
@@ -40,5 +41,4 @@ def _end_as_ctrl_c_does(*_: object) -> None:
 
 def _complain(error: WiretapeError) -> None:
     # Errors may quote what an endpoint said: control characters must not reach the terminal.
-    said = "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in str(error))
-    print(f"wiretape: {said}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks
+    print(f"wiretape: {visible_lines(str(error))}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks

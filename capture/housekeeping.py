@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capture.narration import console, narrate, print_json, print_line, printable, tell
+from capture.narration import console, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def list_command(
     for session in live.values():
         row = listing.live_row(session)
         told = "  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target"))
-        print_line(f"{printable(told)}  {listing.describe(session)}")
+        print_line(f"{told}  {listing.describe(session)}")
 
 
 @app.command("prune")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
-from capture.narration import printable
+from capture.plain_text import visible
 from capture.recording.reader import list_session_ids, resolve_session
 from capture.recording.root import Root
 
@@ -53,7 +53,7 @@ def describe(session: LiveSession) -> str:
         error = session.last_error
         is_long = len(error) > _SHOWN_ERROR_CHARACTERS
         words.append(f"last error: {error[: _SHOWN_ERROR_CHARACTERS - 1] + '…' if is_long else error}")
-    return printable(" · ".join(words))
+    return visible(" · ".join(words))
 
 
 def resolve_recording(root: Root, text: str) -> str:
@@ -104,7 +104,7 @@ def table(sessions: Iterable[LiveSession]) -> Table:
 
     laid_out = Table("session", "target", "state", box=None, pad_edge=False)
     for session in sessions:
-        laid_out.add_row(session.session_id, Text(printable(session.target or "-")), Text(describe(session)))
+        laid_out.add_row(session.session_id, Text(visible(session.target or "-")), Text(describe(session)))
     if not laid_out.row_count:
         laid_out.add_row("no live sessions")
     return laid_out

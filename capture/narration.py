@@ -6,6 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from capture.plain_text import escape_unseen, visible, visible_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -16,13 +18,14 @@ def narrate() -> None:
 
     from rich.logging import RichHandler
 
+    class Harmless(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            # Reasons, names and headers of both ends are quoted.
+            return visible_lines(super().format(record))
+
     handler = RichHandler(console=console(), show_path=False, show_level=False, markup=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
-
-
-def printable(text: str) -> str:
-    """Replace control characters: what endpoints say must not steer the terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    handler.setFormatter(Harmless("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def counted(number: int, thing: str) -> str:
@@ -33,7 +36,7 @@ def counted(number: int, thing: str) -> str:
 def tell(text: str) -> None:
     """Say something on stderr."""
     # Endpoints are quoted here: what they say must not steer the terminal.
-    console().print(printable(text), markup=False, soft_wrap=True)
+    console().print(visible(text), markup=False, soft_wrap=True)
 
 
 def console() -> Console:
@@ -45,12 +48,13 @@ def console() -> Console:
 
 
 def print_line(text: str) -> None:
-    """Print a line of data."""
-    sys.stdout.write(f"{text}\n")
+    """Print a line of data; of what came over the wire nothing acts on a terminal."""
+    sys.stdout.write(f"{visible(text)}\n")
     # Who reads a pipe waits for it: the proxy's address is one.
     sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
-    """Print data as JSON."""
-    print_line(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print data as JSON; characters that act on a terminal are escaped."""
+    sys.stdout.write(escape_unseen(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+    sys.stdout.flush()

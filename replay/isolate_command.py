@@ -22,11 +22,10 @@ from replay.budget import Caps, spent_by
 from replay.experiment import Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolate_output import IsolationNarrator, print_plan, print_verdict, say_estimate
-from replay.printing import raise_if_refused
 from replay.resuming import describe_targets, digest_clips, keep_request
 from replay.run_request import Manner, find_recording, find_targets, read_clock, read_on_new_tool
 from replay.source import Source, check_not_empty, nearness, prepare
-from replay.trial_command import INTERRUPTED, take_up, tell_left_out, tell_misspelt
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt
 from replay.verdict import read_verdict
 
 _ENDINGS: dict[Ending, str] = {

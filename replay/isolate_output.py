@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +15,7 @@ from replay.experiment import Batch
 from replay.isolate import Isolation
 from replay.isolation import read_isolation
 from replay.narrator import Narrator
-from replay.printing import make_table, output
+from replay.printing.page import cell, cell_of_lines, print_all, table
 from replay.runs import Run, RunCell, Trial
 from replay.trials import Pause
 from replay.verdict import Verdict
@@ -106,11 +105,11 @@ def print_plan(isolation: Isolation, *, as_json: bool) -> None:
     if as_json:
         print_json({"cells": cells, "estimate": _estimate_as_json(isolation)})
         return
-    table = make_table("cell", "changes against the recording")
+    planned_cells = table("cell", "changes against the recording")
     for shown in cells:
-        name = f"{shown['cell']} (baseline)" if shown["baseline"] else str(shown["cell"])
-        table.add_row(name, "\n".join(shown["changes"]) or "none")
-    output().print(table)
+        name = f"{shown['cell']} (baseline)" if shown["baseline"] else shown["cell"]
+        planned_cells.add_row(cell(name), cell_of_lines(shown["changes"] or ["none"]))
+    print_all(planned_cells)
     tell(f"{say_estimate(isolation)}; nothing was sent")
 
 
@@ -170,12 +169,10 @@ def print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
             }
         )
         return
-    output().print(verdict.sentence, soft_wrap=not sys.stdout.isatty())
-    table = make_table("axis", "instead", "failed", "baseline", "decision")
+    compared = table("axis", "instead", "failed", "baseline", "decision")
     for axis in verdict.axes:
         for each in axis.comparisons:
             decision = each.decision.replace("_", " ") + (f": {each.reason}" if each.reason else "")
-            table.add_row(axis.label, each.value, each.cell.ratio, each.against, decision)
-    output().print()
-    output().print(table)
+            compared.add_row(cell(axis.label), cell(each.value), each.cell.ratio, each.against, cell(decision))
+    print_all(cell(verdict.sentence), cell(""), compared)
     tell(f"tests, intervals, sessions: wiretape analyze verdict {run.run_id}")

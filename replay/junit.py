@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from capture.errors import UsageProblem
-from capture.narration import printable
+from capture.plain_text import visible
 from replay.gates import GateResult
 from replay.runs import Run, RunCell, Trial
 
@@ -42,7 +42,7 @@ def _add_suite(suites: ET.Element, cell: RunCell) -> None:
     suite = ET.SubElement(
         suites,
         "testsuite",
-        name=printable(cell.cell),
+        name=visible(cell.cell),
         tests=str(len(signs)),
         failures=str(signs.count("failure")),
         errors=str(signs.count("error")),
@@ -59,12 +59,12 @@ def _add_expectations(suites: ET.Element, expectations: Sequence[GateResult]) ->
     for each in expectations:
         case = ET.SubElement(suite, "testcase", classname="expectations", name=each.gate)
         if not each.is_met:
-            ET.SubElement(case, "failure", message=printable("; ".join(each.reasons)))
+            ET.SubElement(case, "failure", message=visible("; ".join(each.reasons)))
 
 
 def _add_case(suite: ET.Element, cell: RunCell, trial: Trial) -> None:
     name = f"trial {trial.trial} ({trial.session_id})"
-    case = ET.SubElement(suite, "testcase", classname=printable(cell.cell), name=name)
+    case = ET.SubElement(suite, "testcase", classname=visible(cell.cell), name=name)
     sign = _SIGNS.get(trial.outcome)
     if sign is not None:
-        ET.SubElement(case, sign, message=printable(trial.note or trial.outcome.replace("_", " ")))
+        ET.SubElement(case, sign, message=visible(trial.note or trial.outcome.replace("_", " ")))

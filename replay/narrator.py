@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from capture.narration import printable
+from capture.plain_text import visible
 from replay.attempts import Job
 from replay.estimate import say_duration
 from replay.runs import Run, Trial
@@ -52,7 +52,7 @@ class Narrator:
     def tell(self, said: str) -> None:
         """Say something above the bar."""
         # Endpoints are quoted here; and lines of a log are not broken, a terminal breaks them itself.
-        self._console.print(Text(printable(said)), soft_wrap=True)
+        self._console.print(Text(visible(said)), soft_wrap=True)
 
     def note(self, job: Job, trial: Trial | None) -> None:
         """Take in that a trial began, or what came of it."""

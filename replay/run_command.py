@@ -22,11 +22,10 @@ from replay.junit import write_junit
 from replay.latency import first_audio_ms, heard_ms
 from replay.matrix import estimate_run, run_matrix, unplayed
 from replay.narrator import Narrator
-from replay.printing import raise_if_refused
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run
-from replay.trial_command import INTERRUPTED, take_up, tell_left_out, tell_misspelt
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt
 from replay.verdict import read_verdicts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +14,7 @@ from replay.attempts import Job
 from replay.comparison import CellResult
 from replay.estimate import Cost
 from replay.gates import GateResult
-from replay.printing import make_table, output
+from replay.printing.page import cell, cell_of_lines, print_all, table
 from replay.rewrite import Change
 from replay.run_request import Planned
 from replay.runs import Run, RunCell, without_secrets
@@ -35,12 +34,14 @@ def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
     if as_json:
         print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": about_minutes}})
         return
-    table = make_table("cell", "recording", "messages", "changes against the recording", right=["messages"])
-    for cell in cells:
-        changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in cell["changes"]]
-        name = f"{cell['cell']} (baseline)" if cell["baseline"] else cell["cell"]
-        table.add_row(name, cell["recording"], str(cell["messages"]), "\n".join(changes) or "none")
-    output().print(table)
+    planned_cells = table("cell", "recording", "messages", "changes against the recording", right=["messages"])
+    for each in cells:
+        changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in each["changes"]]
+        name = f"{each['cell']} (baseline)" if each["baseline"] else each["cell"]
+        planned_cells.add_row(
+            cell(name), cell(each["recording"]), cell(each["messages"]), cell_of_lines(changes or ["none"])
+        )
+    print_all(planned_cells)
     tell(f"{cost.in_words}; {cost.time_in_words(planned.run.concurrency)}; nothing was sent")
 
 
@@ -72,12 +73,9 @@ def print_result(
 
 def _print_tables(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
-        console = output()
         if len(verdicts) > 1:
-            console.print(f"recording {verdict.session_id}")
-        console.print(_result_table(verdict))
-        console.print()
-        console.print(verdict.sentence, soft_wrap=not sys.stdout.isatty())
+            print_all(cell(f"recording {verdict.session_id}"))
+        print_all(_result_table(verdict), cell(""), cell(verdict.sentence))
 
 
 def _describe_plan(job: Job) -> dict[str, Any]:
@@ -116,17 +114,17 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
 
 
 def _result_table(verdict: Verdict) -> Table:
-    table = make_table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions", right=["failed"])
-    for cell in verdict.cells:
-        table.add_row(
-            _mark(cell),
-            f"{cell.cell} (baseline)" if cell.baseline else cell.cell,
-            cell.ratio,
-            f"{cell.low:.0%} to {cell.high:.0%}" if cell.trials else "",
-            str(cell.not_counted or ""),
-            _first_and_more(cell.session_ids),
+    made = table("", "cell", "failed", "95 % (Wilson)", "not counted", "sessions", right=["failed"])
+    for each in verdict.cells:
+        made.add_row(
+            _mark(each),
+            cell(f"{each.cell} (baseline)" if each.baseline else each.cell),
+            each.ratio,
+            f"{each.low:.0%} to {each.high:.0%}" if each.trials else "",
+            str(each.not_counted or ""),
+            _first_and_more(each.session_ids),
         )
-    return table
+    return made
 
 
 def _mark(cell: CellResult) -> str:

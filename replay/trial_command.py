@@ -1,4 +1,4 @@
-"""What the commands that make trials, `run` and `isolate`, do alike before the first of them."""
+"""What the commands that make trials, `run` and `isolate`, do alike before the first of them and after the last."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from capture.errors import EndpointRefused
 from capture.narration import tell
 from replay.adaptation import asked_as_recorded
 from replay.connection import find_misspelt
@@ -80,3 +81,11 @@ def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]
     asked = [asked_as_recorded(source, target) for source, target in product(sources, targets)]
     for path, near in find_misspelt({path: None for cell in run.cells for path in cell.overrides}, asked).items():
         tell(f"{path} is known to no recording, target or protocol here, and is sent so: is it {near}?")
+
+
+def raise_if_refused(run: Run) -> None:
+    """Raise `EndpointRefused` where no target took a single session."""
+    trials = run.all_trials
+    if trials and all(trial.outcome == "not_run" for trial in trials):
+        reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
+        raise EndpointRefused("no target took a session:", "; ".join(reasons))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from rich.console import Console, RenderableType
 
 from capture.journal import JournalWriter
 from capture.journal.counters import sweep_counts
@@ -20,6 +22,9 @@ settings.load_profile("wiretape")
 
 # A test run that a shell starts in the background ignores Ctrl-C, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+Lines = Callable[[RenderableType, int], list[str]]
+"""Takes something to print and a width; gives the lines without trailing spaces."""
 
 _SHARED = Path(__file__).parents[1].parent / "shared"
 
@@ -54,3 +59,16 @@ def shared() -> Path:
 def question_clip() -> Path:
     """Give the spoken question that the demo asks."""
     return Path(__file__).parents[1] / "replay" / "simulator" / "clips" / "question_weather.flac"
+
+
+@pytest.fixture
+def lines() -> Lines:
+    def print_at(part: RenderableType, width: int) -> list[str]:
+        console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
+        console.print(part)
+        assert isinstance(console.file, io.StringIO)
+        shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
+        assert all(len(line) <= width for line in shown)
+        return shown
+
+    return print_at

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from analyze.amounts import milliseconds
 from analyze.answers import DiffRow, LatencyDelta, PathChange, SessionDiff, SessionSummary, TimelineRow, TranscriptDiff
-from analyze.plain_text import shorten, visible
-from analyze.printing.page import cell, heading, mark, table
+from analyze.printing.page import heading, mark
 from analyze.printing.session import event_words
 from capture.narration import counted
+from capture.plain_text import shorten, visible
+from replay.printing.page import cell, table
 
 STYLES = {"=": "dim", "≠": "yellow", "-": "red", "+": "green"}
 VALUE_LENGTH = 120

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from analyze.commands import command_lines
 from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Explanation
-from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, number_words
 from analyze.printing.page import heading
 from analyze.printing.session import arrow, audio_health_json, event_words, session_title
 from analyze.totals import span_words
+from capture.plain_text import visible
 
 _LABEL = 13
 _MARGIN = 2

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from analyze.findings import Finding, UnknownFailure
-from analyze.plain_text import visible
-from analyze.printing.page import cell, heading, table, title
+from analyze.printing.page import heading, title
 from analyze.signatures import load_signatures
 from analyze.totals import span_words, total_by_name
+from capture.plain_text import visible
+from replay.printing.page import cell, table
 
 _UNITS = {"ms": "ms", "us": "µs", "s": "s", "dbfs": "dBFS", "hz": "Hz", "percent": "%"}
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from analyze.amounts import milliseconds, seconds
 from analyze.answers import FailureMatrix, MatrixCell, SessionSummary
-from analyze.printing.page import cell, mark, shares, table
+from analyze.printing.page import mark, shares
+from replay.printing.page import cell, table
 
 _ROOMY = 100
 """Columns of a terminal from which on there is room for more than what tells sessions apart."""

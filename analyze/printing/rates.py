@@ -10,7 +10,9 @@ from rich.table import Table
 
 from analyze.answers import RateOverTime
 from analyze.over_time import spark, window_words
-from analyze.printing.page import cell, narrate, print_all, print_json, table
+from analyze.printing.page import print_json
+from capture.narration import tell
+from replay.printing.page import cell, print_all, table
 
 
 def print_rates(rates: Sequence[RateOverTime], *, as_json: bool) -> None:
@@ -22,9 +24,9 @@ def print_rates(rates: Sequence[RateOverTime], *, as_json: bool) -> None:
         print_all(rates_table(rates))
         spans = rates[0].spans
         length = spans[0].end_at - spans[0].begin_at
-        narrate(f"{spans[0].begin_at:%Y-%m-%d %H:%M:%S} to {spans[-1].end_at:%Y-%m-%d %H:%M:%S} UTC, {length} a bar")
+        tell(f"{spans[0].begin_at:%Y-%m-%d %H:%M:%S} to {spans[-1].end_at:%Y-%m-%d %H:%M:%S} UTC, {length} a bar")
     else:
-        narrate("no sessions whose time is known")
+        tell("no sessions whose time is known")
 
 
 def rates_table(rates: Sequence[RateOverTime]) -> Table:

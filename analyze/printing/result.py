@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
-from analyze.plain_text import shorten, visible
-from analyze.printing.page import cell, print_all, print_json, table
+from analyze.printing.page import print_json
 from analyze.store import ConsoleResult
+from capture.plain_text import shorten, visible
+from replay.printing.page import cell, print_all, table
 
 _CELL_LENGTH = 300
 

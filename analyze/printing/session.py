@@ -15,12 +15,13 @@ from analyze.answers import SessionDetail, TimelineRow, Turn
 from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
 from analyze.findings import Finding
-from analyze.plain_text import visible
 from analyze.printing.findings import finding_json, session_findings_lines
-from analyze.printing.page import cell, heading, mark, table
+from analyze.printing.page import heading, mark
 from analyze.totals import unexplained
 from analyze.waterfall import steps_of
 from capture.narration import counted
+from capture.plain_text import visible
+from replay.printing.page import cell, table
 
 _TYPE_LENGTH = 40
 _ARROWS = {"client": ("▸", "cyan"), "server": ("◂", "magenta")}

@@ -12,9 +12,8 @@ from rich.text import Text
 
 from analyze.amounts import milliseconds
 from analyze.answers import TimelineRow
-from analyze.plain_text import shorten, visible
 from analyze.printing.comparison import CHANGES_SHOWN, STYLES, VALUE_LENGTH, diff_json, session_title, words_line
-from analyze.printing.page import cell, heading, table
+from analyze.printing.page import heading
 from analyze.printing.session import event_words
 from analyze.side_by_side import (
     AlignedRow,
@@ -26,6 +25,8 @@ from analyze.side_by_side import (
     turn_latencies,
 )
 from capture.narration import counted
+from capture.plain_text import shorten, visible
+from replay.printing.page import cell, table
 
 _COLUMN_LENGTH = 40
 

@@ -10,13 +10,13 @@ import numpy as np
 from analyze.amounts import milliseconds
 from analyze.answers import Marker, TimelineRow
 from analyze.on_demand import OnDemand, rows_at
-from analyze.plain_text import shorten
 from analyze.side_by_side import AlignedRow, Values, columns_of
 from analyze.tui.figures import length
 from analyze.tui.lines import Line, Run, columns, fit_end, join, pad, text, width_of
 from analyze.tui.tones import Tone
 from analyze.tui.widgets.timeline import event_name, sender_sign
 from capture.narration import counted
+from capture.plain_text import shorten
 
 SHOWN_CHANGES = 6
 """Changed places shown beneath one event."""

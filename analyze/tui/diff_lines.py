@@ -7,12 +7,12 @@ from itertools import groupby
 
 from analyze.amounts import milliseconds
 from analyze.answers import TranscriptDiff
-from analyze.plain_text import shorten
 from analyze.side_by_side import SideBySide, TurnLatencies, Values
 from analyze.tui.aligned_lines import place_line
 from analyze.tui.figures import change
 from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.tones import Tone
+from capture.plain_text import shorten
 
 _NAME_CELLS = 20
 _SHOWN_CHARACTERS = 10_000

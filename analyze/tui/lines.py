@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-from analyze.plain_text import shorten, visible
 from analyze.tui.tones import Tone
+from capture.plain_text import shorten, visible
 
 _CHARACTERS_A_CELL = 16
 """With its combining marks a letter has fewer, unless somebody means to hide something."""

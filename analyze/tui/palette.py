@@ -12,10 +12,10 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from analyze.investigations import load_investigations
-from analyze.plain_text import visible
 from analyze.tui.figures import mark, who
 from analyze.tui.widgets.frame import TABS, key_name, screen_keys
 from capture.errors import WiretapeError
+from capture.plain_text import visible
 
 if TYPE_CHECKING:
     from analyze.tui.app import WiretapeApp

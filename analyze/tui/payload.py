@@ -10,10 +10,10 @@ from itertools import accumulate
 import msgspec
 
 from analyze.answers import EventDetail, TimelineRow
-from analyze.plain_text import visible
 from analyze.tui.figures import bar, length
 from analyze.tui.lines import Line, Run, lit, text
 from analyze.tui.tones import Tone
+from capture.plain_text import visible
 
 SHOWN_CHARACTERS = 100_000
 """More of one message is not shown: nobody reads it here, and it would hold up the screen."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from analyze.answers import FailureMatrix
 from analyze.commands import root_words
 from analyze.matrix import count_failures
-from analyze.plain_text import hidden
 from capture.arguments import parse_values
 from capture.errors import UsageProblem
+from capture.plain_text import hidden
 from capture.recording.root import Root
 from capture.redaction import redact_setting
 from capture.targets import Target, load_targets, resolve_target

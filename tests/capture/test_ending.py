@@ -36,7 +36,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     ("error", "status", "said"),
     [
         (UsageProblem("give another root"), 2, "wiretape: give another root\n"),
-        (EndpointRefused("wss://host", "refused\x1b[31m"), 1, "wiretape: wss://host refused\ufffd[31m\n"),
+        (EndpointRefused("wss://host", "refused\x1b[31m"), 1, "wiretape: wss://host refused\\x1b[31m\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

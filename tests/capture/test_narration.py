@@ -10,20 +10,21 @@ from capture.narration import counted, narrate, print_json, print_line, tell
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     print_line("20260212T083055-4f3a9c12")
-    print_json({"region": "schweden-süd"})
+    print_json({"region": "schweden-süd", "said": "\x9b2J\u202e"})
     tell("1 session was sealed")
 
     printed = capsys.readouterr()
     first, _, rest = printed.out.partition("\n")
     assert first == "20260212T083055-4f3a9c12"
-    assert json.loads(rest) == {"region": "schweden-süd"}
+    assert json.loads(rest) == {"region": "schweden-süd", "said": "\x9b2J\u202e"}
+    assert rest.count("\\u") == 2
     assert printed.err == "1 session was sealed\n"
 
 
 def test_what_an_endpoint_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     tell("\x1b[2J[bold]gone[/bold]")
 
-    assert capsys.readouterr().err == "\ufffd[2J[bold]gone[/bold]\n"
+    assert capsys.readouterr().err == "\\x1b[2J[bold]gone[/bold]\n"
 
 
 def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +33,12 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setattr(root, "level", root.level)
     narrate()
     logging.getLogger("capture").info("draining: [3] sessions")
+    logging.getLogger("capture").info("refused: \x1b[2J\u202e\nthe second line")
 
     printed = capsys.readouterr()
     assert "draining: [3] sessions" in printed.err
+    assert r"refused: \x1b[2J\u202e" in printed.err
+    assert "the second line" in printed.err
     assert printed.out == ""
 
 

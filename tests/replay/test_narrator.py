@@ -44,7 +44,7 @@ def narrate(*, terminal: bool) -> str:
 def test_a_log_has_a_line_a_trial_with_its_pacing_and_nothing_that_steers_a_terminal() -> None:
     assert narrate(terminal=False).splitlines() == [
         "  east [bold] 1/3: failed, sent within 0.21 ms of its times (median)  s1",
-        "  east [bold] 2/3: failed otherwise, error: \ufffd[31m try [later] \ufffd " + "and later " * 9 + "  s2",
+        r"  east [bold] 2/3: failed otherwise, error: \x1b[31m try [later] \n " + "and later " * 9 + "  s2",
     ]
 
 

@@ -23,9 +23,8 @@ from replay.verdict import read_verdicts
 VOICE = "session.audio.output.voice"
 
 
-@pytest.fixture
-def planned(script: Any) -> Planned:
-    voice = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+def plan_from(script: Any, recorded_voice: str) -> Planned:
+    voice = {"type": "realtime", "audio": {"output": {"voice": recorded_voice}}}
     script.server({"type": "session.created", "session": {}}).client({"type": "session.update", "session": voice}, 5)
     script.append(10, bytes(96_000))
     recording = RunRecording(session_id="s0", failure_keys=["error|x||"], target="east")
@@ -33,6 +32,11 @@ def planned(script: Any) -> Planned:
     target = Target(name="east", url="wss://east.example/realtime")
     run = plan_run([source], [target], variations=[Variation(VOICE, ("marin", "cedar"))], trials=3)
     return Planned(run, [source], [target], plan_jobs(run, [source], [target]))
+
+
+@pytest.fixture
+def planned(script: Any) -> Planned:
+    return plan_from(script, "marin")
 
 
 def test_the_plan_says_what_changes_and_what_it_costs(planned: Planned, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +53,12 @@ def test_the_plan_says_what_changes_and_what_it_costs(planned: Planned, capsys: 
     printed = json.loads(capsys.readouterr().out)
     assert [len(cell["changes"]) for cell in printed["cells"]] == [0, 1]
     assert printed["estimate"]["sent_minutes"] == 0.2
+
+
+def test_nothing_that_was_recorded_acts_on_who_reads_the_plan(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = plan_from(script, "\x9b2J\u202emarin[bold]")
+    print_plan(hostile, estimate_run(hostile.jobs), as_json=False)
+    assert r'"\x9b2J\u202emarin[bold]" → "cedar"' in capsys.readouterr().out
 
 
 def test_the_plan_of_a_run_that_goes_on_shows_the_cells_that_lack_trials(

@@ -1,4 +1,4 @@
-"""What `run` and `isolate` do alike before the first trial."""
+"""What `run` and `isolate` do alike before the first trial and after the last."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from capture.errors import UsageProblem
+from capture.errors import EndpointRefused, UsageProblem
 from capture.recording.root import Root
 from capture.targets import Target
 from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.resuming import describe_targets, keep_request
 from replay.run_request import RunRequest
-from replay.runs import Run, RunCell, RunRecording, Trial, encode_run, save_run
+from replay.runs import Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
 from replay.source import Source
-from replay.trial_command import take_up, tell_misspelt
+from replay.trial_command import raise_if_refused, take_up, tell_misspelt
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime")
 RUN_ID = "r20261127T100000-abcd"
@@ -76,3 +76,27 @@ def test_a_misspelt_query_is_told_once_however_many_cells_and_targets_there_are(
     [told] = capsys.readouterr().err.splitlines()
     assert told.startswith("connection.query.modle is known to no recording, target or protocol here")
     assert told.endswith("is it connection.query.model?")
+
+
+def run_with(*trials: tuple[TrialOutcome, str]) -> Run:
+    made = [Trial(trial=n, block=n, session_id=f"s{n}", outcome=o, note=note) for n, (o, note) in enumerate(trials, 1)]
+    cell = RunCell(cell="eastus2", session_id="s0", target="eastus2", trials=made)
+    return Run(
+        run_id="r20260212T083055-4f3a",
+        started_at=datetime(2026, 2, 12, tzinfo=UTC),
+        recordings=[],
+        axes=[],
+        cells=[cell],
+        trials=len(made),
+    )
+
+
+def test_a_run_that_no_target_took_says_why_each_reason_once() -> None:
+    refused: tuple[TrialOutcome, str] = ("not_run", "refused: HTTP 401")
+    with pytest.raises(EndpointRefused, match="no target took a session: HTTP 401; HTTP 404"):
+        raise_if_refused(run_with(refused, refused, ("not_run", "refused: HTTP 404")))
+
+
+def test_a_run_with_one_session_or_none_yet_is_not_refused() -> None:
+    raise_if_refused(run_with(("not_run", "refused: HTTP 401"), ("ok", "")))
+    raise_if_refused(run_with())

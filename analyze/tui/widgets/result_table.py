@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
-from analyze.plain_text import visible
 from analyze.tui.lines import Line, Run, fit, pad
 from analyze.tui.widgets.row_list import RowList
+from capture.plain_text import visible
 
 WIDEST = 48
 """Cells that a column takes at most; a row that is opened shows all of its contents."""

@@ -13,10 +13,10 @@ from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from analyze.plain_text import hidden
 from analyze.tui.completion import Completion, complete
 from analyze.tui.sql_history import SqlHistory
 from analyze.tui.tones import DARK, LIGHT, Tone
+from capture.plain_text import hidden
 
 if TYPE_CHECKING:
     from analyze.store import TokenKind

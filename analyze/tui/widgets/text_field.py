@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Input
 
-from analyze.plain_text import hidden
+from capture.plain_text import hidden
 
 
 class TextField(Input):

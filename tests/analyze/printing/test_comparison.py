@@ -3,7 +3,7 @@ from __future__ import annotations
 from analyze.answers import LatencyDelta
 from analyze.printing.comparison import delta_words, diff_json, diff_page
 from analyze.queries import Queries
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 PAGE = """
 - ▲ 20260212T083055-0000000a  azure-eastus2 · eastus2 · gpt-realtime ·

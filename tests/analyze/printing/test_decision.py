@@ -4,7 +4,7 @@ from analyze.audio_health import AudioFact, AudioHealth
 from analyze.printing.decision import verdict_json, verdict_page
 from replay.comparison import AxisDecision, CellResult, Comparison
 from replay.verdict import NotTested, Verdict
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 
 def test_the_replayed_audio_is_exonerated_or_not(lines: Lines) -> None:

@@ -5,12 +5,12 @@ from rich.console import Console, Group
 
 from analyze.explanation import explain
 from analyze.printing.explanation import _without_rows, explanation_json, explanation_page
-from analyze.printing.page import print_all
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
+from replay.printing.page import print_all
 from tests.analyze.conftest import Trace, configure
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 
 def page_lines(queries: Queries, session_id: str, lines: Lines, width: int = 80) -> list[str]:
@@ -54,7 +54,7 @@ def test_a_command_is_never_cut(
     with open_store(root) as store:
         explanation = explain(Queries(store), "20260212T083055-00000001")
     narrow = Console(width=60, force_terminal=True, color_system=None)
-    monkeypatch.setattr("analyze.printing.page.page", lambda: narrow)
+    monkeypatch.setattr("replay.printing.page.page", lambda: narrow)
     print_all(*explanation_page(explanation, 60))
     shown = capsys.readouterr().out
     assert "'failure:mcp_list_tools.failed|SomethingThatNobodyKnowsWithALongName|404|*'" in shown

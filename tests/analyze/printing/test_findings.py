@@ -8,7 +8,7 @@ from rich.console import Group
 
 from analyze.findings import Finding, UnknownFailure
 from analyze.printing.findings import findings_json, findings_parts, number_words, session_findings_lines
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
 NAME = "transcription_model_path_failure"

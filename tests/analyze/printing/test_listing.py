@@ -6,7 +6,7 @@ import pytest
 
 from analyze.printing.listing import matrix_json, matrix_table, sessions_table, shows_findings
 from analyze.queries import Queries
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 
 @pytest.mark.parametrize("width", [80, 120, 170])

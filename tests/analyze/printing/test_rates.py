@@ -8,7 +8,7 @@ import pytest
 from analyze.answers import RateOverTime
 from analyze.over_time import rates_over_time
 from analyze.printing.rates import print_rates, rates_table
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 BEGIN = datetime(2026, 2, 12, 8, 0)  # noqa: DTZ001 - as the views hold times
 

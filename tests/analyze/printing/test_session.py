@@ -5,7 +5,7 @@ from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 PAGE = """
 ▲ 20260212T083055-0000000a  failed · captured · 1.0 s · 1 turn

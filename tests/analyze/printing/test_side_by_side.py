@@ -5,7 +5,7 @@ from analyze.queries import Queries
 from analyze.store import open_store
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure, spoken_turn
-from tests.analyze.printing.conftest import Lines
+from tests.conftest import Lines
 
 
 def three(root: Root, first: str, second: str) -> list[str]:

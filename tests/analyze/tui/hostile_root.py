@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from analyze.plain_text import visible
+from capture.plain_text import visible
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 

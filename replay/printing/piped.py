@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analyze.plain_text import visible
+from capture.plain_text import visible
 
 _WIDEST_COLUMN = 100
 """In cells. What is wider moves the rest of its own row, instead of all rows."""
@@ -31,31 +32,35 @@ def _lines(part: RenderableType) -> Iterator[str]:
             yield from _lines(each)
     elif isinstance(part, Text):
         yield from part.plain.split("\n")
-    elif isinstance(part, Table) and (columns := _columns(part)) is not None:
-        yield from _table_lines(part, columns)
+    elif isinstance(part, Table) and (rows := _rows(part)) is not None:
+        yield from _table_lines(part, rows)
     else:
         yield from _drawn(part)
 
 
-def _columns(table: Table) -> list[list[str]] | None:
-    """Give the cells of each column, its header first; None where one is not of a single line."""
+def _rows(table: Table) -> list[tuple[str, ...]] | None:
+    """Give the cells of each line, the header first; None where one is no text. A row may be several."""
     columns = [[_words(cell) for cell in column.cells] for column in table.columns]
-    if any(words is None or "\n" in words for column in columns for words in column):
-        return None
-    found = [[words or "" for words in column] for column in columns]
-    if table.show_header:
-        return [[str(column.header), *cells] for column, cells in zip(table.columns, found, strict=True)]
-    return found
+    rows: list[tuple[str, ...]] = [tuple(str(column.header) for column in table.columns)] if table.show_header else []
+    for row in zip(*columns, strict=True):
+        cells = [words for words in row if words is not None]
+        if len(cells) < len(row):
+            return None
+        if any("\n" in words for words in cells):
+            rows += zip_longest(*(words.split("\n") for words in cells), fillvalue="")
+        else:
+            rows.append(tuple(cells))
+    return rows
 
 
 def _words(cell: RenderableType) -> str | None:
     return cell.plain if isinstance(cell, Text) else cell if isinstance(cell, str) else None
 
 
-def _table_lines(table: Table, columns: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table_lines(table: Table, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     padded = [
         _padded(cells, column.min_width or 0, is_right=column.justify == "right")
-        for column, cells in zip(table.columns, columns, strict=True)
+        for column, cells in zip(table.columns, zip(*rows, strict=True), strict=False)
     ]
     _, right, _, _ = table.padding
     for row in zip(*padded, strict=True):

@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analyze.printing.page import table
-from analyze.printing.portions import ROWS, portions
-from tests.analyze.printing.conftest import Lines
+from replay.printing.page import table
+from replay.printing.portions import ROWS, portions
+from tests.conftest import Lines
 
 
 def long_table(rows: int, words: str = "said") -> Table:

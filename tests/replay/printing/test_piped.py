@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analyze.plain_text import visible
-from analyze.printing.page import cell, table
-from analyze.printing.piped import plain_lines
+from capture.plain_text import visible
+from replay.printing.page import cell, cell_of_lines, table
+from replay.printing.piped import plain_lines
 
 CELLS = st.text(max_size=12).map(lambda text: visible(text).strip())
 
@@ -39,10 +39,22 @@ def test_a_grid_has_no_header_and_its_labels_stand_under_each_other() -> None:
     assert list(plain_lines(made)) == ["  ids     sess_1", ""]
 
 
-def test_what_is_no_single_line_is_drawn() -> None:
+def test_a_cell_of_lines_makes_a_line_of_each() -> None:
+    made = table("cell", "changes", "trials", right=("trials",))
+    made.add_row("eastus2", Text("none"), "5")
+    made.add_row("westus", cell_of_lines(["voice: " + "x" * 150, "model: b"]), "5")
+    assert list(plain_lines(made)) == [
+        "cell     changes".ljust(9 + 100) + "  trials",
+        "eastus2  none".ljust(9 + 100) + "       5",
+        "westus   voice: " + "x" * 150 + "       5",
+        "         model: b",
+    ]
+
+
+def test_what_is_no_text_is_drawn() -> None:
     made = table("a", "b")
-    made.add_row("1", Text("two\nlines"))
-    assert list(plain_lines(made)) == ["a  b", "1  two", "   lines"]
+    made.add_row("1", Padding("inside", (0, 1)))
+    assert list(plain_lines(made)) == ["a  b", "1   inside"]
     assert list(plain_lines(Padding("inside", (1, 2)))) == ["", "  inside", ""]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from analyze.plain_text import escape_unseen, hidden, shorten, visible
+from capture.plain_text import escape_unseen, hidden, shorten, visible, visible_lines
 
 
 def test_characters_that_act_on_a_terminal_are_shown() -> None:
@@ -14,12 +14,16 @@ def test_characters_that_hide_or_turn_text_are_shown() -> None:
     assert visible("so\xadft \u061c \ufff9 \U000e0041") == r"so\xadft \u061c \ufff9 \U000e0041"
 
 
+def test_lines_stay_lines() -> None:
+    assert visible_lines("a\x1b\r\n\u202eb") == "a\\x1b\\r\n\\u202eb"
+
+
 def test_hidden_characters_become_one_sign_each() -> None:
     assert hidden("a\x1b\u202eb") == "a\ufffd\ufffdb"
 
 
 def test_other_text_stays_as_it_is() -> None:
-    assert visible("“Grüße, 東京” [bold]") == "“Grüße, 東京” [bold]"
+    assert visible("“Grüße, 東京\u3000\xa0” [bold]") == "“Grüße, 東京\u3000\xa0” [bold]"
 
 
 def test_shorten_says_that_it_cut() -> None:

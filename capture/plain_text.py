@@ -6,9 +6,9 @@ import json
 import re
 
 # C0 and C1 controls, soft hyphen, line separators, marks of direction and annotation, zero-width characters, lone
-# surrogates, tag characters: each acts on a terminal, or hides text from the reader.
+# surrogates, tag characters: each acts on a terminal, or hides text from the reader. U+FFFE and U+FFFF stand in no XML.
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e0fff]"
 )
 
@@ -16,6 +16,11 @@ _UNSEEN = re.compile(
 def visible(text: str) -> str:
     r"""Show characters that act or hide as escapes: `\x1b`, `\u202e`, `\n`."""
     return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def visible_lines(text: str) -> str:
+    """Show them so in text of several lines, whose line breaks stay."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def hidden(text: str) -> str:

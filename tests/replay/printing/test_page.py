@@ -1,0 +1,49 @@
+"""What tables and texts look like on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console, Group
+from rich.text import Text
+
+from replay.printing.page import cell, page, print_all, table
+
+
+def test_a_pipe_gets_neither_colours_nor_broken_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    made = table("a", "b")
+    made.add_row(cell("x" * 90), Text("y" * 60, style="red"))
+    print_all(made, Text("word " * 60, style="bold"))
+    _, row, words = capsys.readouterr().out.splitlines()
+    assert row.split() == ["x" * 90, "y" * 60]
+    assert len(words.split()) == 60
+
+
+def test_a_page_in_a_pipe_is_wide() -> None:
+    assert page().width == 200
+
+
+def test_a_terminal_gets_the_first_rows_before_the_last_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    screen = Console(width=40, force_terminal=True, color_system=None, file=Screen())
+    monkeypatch.setattr("replay.printing.page.page", lambda: screen)
+    made = table("number", "words", right=("number",))
+    for number in range(1_200):
+        made.add_row(str(number), "said")
+    print_all(Group(Text("all of it"), made, Text("the end")))
+    assert [text.split()[0] for text in written if text.strip()] == ["all", "number", "500", "1000", "the"]
+
+
+def test_a_narrow_table_folds_its_cells_and_aligns_numbers() -> None:
+    narrow = Console(file=io.StringIO(), width=12)
+    made = table("cell", "failed", right=["failed"])
+    made.add_row("eastus2", "5/5")
+    narrow.print(made)
+    assert narrow.file.getvalue().splitlines()[1].endswith("   5/5")  # type: ignore[attr-defined]
