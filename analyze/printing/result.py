@@ -11,9 +11,10 @@ from rich.text import Text
 from analyze.printing.page import print_json
 from analyze.store import ConsoleResult
 from capture.plain_text import shorten, visible
-from replay.printing.page import cell, print_all, table
+from replay.printing.page import print_all, table
 
 _CELL_LENGTH = 300
+_NULL = Text("NULL", style="dim")
 
 
 def print_table(result: ConsoleResult) -> None:
@@ -45,12 +46,13 @@ def print_csv(result: ConsoleResult) -> None:
         writer.writerow([_csv_field(value) for value in row])
 
 
-def _cell(value: Any) -> Text:
+def _cell(value: Any) -> str | Text:
+    # Mostly plain words: a text of its own for each of millions of cells takes ten times the memory.
     if value is None:
-        return Text("NULL", style="dim")
+        return _NULL
     if isinstance(value, (bytes, bytearray)):
         return Text(f"«{len(value):,} bytes»", style="dim")
-    return cell(shorten(str(value), _CELL_LENGTH))
+    return visible(shorten(str(value), _CELL_LENGTH))
 
 
 def _csv_field(value: Any) -> Any:
