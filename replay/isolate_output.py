@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.narration import print_json, tell
-from capture.redaction import redact_setting
 from replay.arms import LOOKS
 from replay.attempts import Job
 from replay.estimate import Cost, cost_of
@@ -15,7 +14,8 @@ from replay.experiment import Batch
 from replay.isolate import Isolation
 from replay.isolation import read_isolation
 from replay.narrator import Narrator
-from replay.printing.page import cell, cell_of_lines, print_all, table
+from replay.printing.changes import changes_cell, say_change
+from replay.printing.page import cell, print_all, table
 from replay.runs import Run, RunCell, Trial
 from replay.trials import Pause
 from replay.verdict import Verdict
@@ -108,7 +108,7 @@ def print_plan(isolation: Isolation, *, as_json: bool) -> None:
     planned_cells = table("cell", "changes against the recording")
     for shown in cells:
         name = f"{shown['cell']} (baseline)" if shown["baseline"] else shown["cell"]
-        planned_cells.add_row(cell(name), cell_of_lines(shown["changes"] or ["none"]))
+        planned_cells.add_row(cell(name), changes_cell(shown["changes"]))
     print_all(planned_cells)
     tell(f"{say_estimate(isolation)}; nothing was sent")
 
@@ -132,11 +132,7 @@ def _describe(isolation: Isolation, cell: RunCell) -> dict[str, Any]:
         "cell": cell.cell,
         "baseline": cell.baseline,
         "url": target.request_url(upgrade.path_and_query).split("?")[0],
-        "changes": [
-            f"{change.path or change.kind}: {redact_setting(change.path, change.before) or 'absent'}"
-            f" → {redact_setting(change.path, change.after) or 'left out'}"
-            for change in changes
-        ],
+        "changes": [say_change(change) for change in changes],
     }
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from rich.table import Table
 
 from capture.narration import print_json, tell
-from capture.redaction import redact_setting
 from replay.attempts import Job
 from replay.comparison import CellResult
 from replay.estimate import Cost
 from replay.gates import GateResult
-from replay.printing.page import cell, cell_of_lines, print_all, table
+from replay.printing.changes import changes_cell, redacted_texts, say_change
+from replay.printing.page import cell, print_all, table
 from replay.rewrite import Change
 from replay.run_request import Planned
 from replay.runs import Run, RunCell, without_secrets
@@ -28,21 +28,24 @@ def first_of_each_cell(jobs: Sequence[Job]) -> list[Job]:
 
 def print_plan(planned: Planned, cost: Cost, *, as_json: bool) -> None:
     """Show the cells, every change against the recording, and what it costs."""
-    jobs = {job.cell.key: job for job in planned.jobs}
-    cells = [_describe_plan(jobs[cell.key]) for cell in planned.run.cells if cell.key in jobs]
-    about_minutes = cost.minutes_at(planned.run.concurrency)
+    by_cell = {job.cell.key: job for job in planned.jobs}
+    jobs = [by_cell[cell.key] for cell in planned.run.cells if cell.key in by_cell]
     if as_json:
-        print_json({"cells": cells, "estimate": cost.as_json() | {"about_minutes": about_minutes}})
+        about_minutes = cost.minutes_at(planned.run.concurrency)
+        estimate = cost.as_json() | {"about_minutes": about_minutes}
+        print_json({"cells": [_describe_plan(job) for job in jobs], "estimate": estimate})
         return
-    planned_cells = table("cell", "recording", "messages", "changes against the recording", right=["messages"])
-    for each in cells:
-        changes = [f"{c['path'] or c['kind']}: {c['before']} → {c['after']}" for c in each["changes"]]
-        name = f"{each['cell']} (baseline)" if each["baseline"] else each["cell"]
-        planned_cells.add_row(
-            cell(name), cell(each["recording"]), cell(each["messages"]), cell_of_lines(changes or ["none"])
-        )
-    print_all(planned_cells)
+    print_all(_plan_table(jobs))
     tell(f"{cost.in_words}; {cost.time_in_words(planned.run.concurrency)}; nothing was sent")
+
+
+def _plan_table(jobs: Sequence[Job]) -> Table:
+    made = table("cell", "recording", "messages", "changes against the recording", right=["messages"])
+    for job in jobs:
+        name = f"{job.cell.cell} (baseline)" if job.cell.baseline else job.cell.cell
+        said = map(say_change, _changes_of(job))
+        made.add_row(cell(name), job.cell.session_id, f"{len(job.plan.steps):,}", changes_cell(said))
+    return made
 
 
 def print_result(
@@ -87,14 +90,17 @@ def _describe_plan(job: Job) -> dict[str, Any]:
         "url": target.request_url(upgrade.path_and_query).split("?")[0],
         "baseline": cell.baseline,
         "messages": len(plan.steps),
-        "changes": [_shown(change) for change in [*upgrade.changes_for(target), *plan.changes]],
+        "changes": [_shown(change) for change in _changes_of(job)],
         "left_out": list(plan.not_sent),
     }
 
 
+def _changes_of(job: Job) -> list[Change]:
+    return [*job.upgrade.changes_for(job.target), *job.plan.changes]
+
+
 def _shown(change: Change) -> dict[str, str]:
-    # Logs of CI systems keep what is printed.
-    before, after = (redact_setting(change.path, text) for text in (change.before, change.after))
+    before, after = redacted_texts(change)
     return asdict(change) | {"before": before, "after": after}
 
 
