@@ -240,7 +240,7 @@ async def test_a_dry_run_shows_the_changes_and_sends_nothing(
     assert run(replace(request, settings=queries), root.path, dry_run=True, as_json=False) == 0
     shown = capsys.readouterr()
     assert '"gpt-4o-transcribe" → "whisper-1"' in shown.out
-    assert 'connection.query.api_version: → "2026-01-01"' in " ".join(shown.out.split())
+    assert 'connection.query.api_version: absent → "2026-01-01"' in " ".join(shown.out.split())
     [warning] = [line for line in shown.err.splitlines() if " known to no " in line]
     assert warning.startswith("connection.query.api_version is known to no recording, target or protocol here, and is ")
     assert warning.endswith("sent so: is it connection.query.api-version?")
