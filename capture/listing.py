@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
-from capture.plain_text import visible
+from capture.plain_text import shorten, visible
 from capture.recording.reader import list_session_ids, resolve_session
 from capture.recording.root import Root
 
@@ -50,9 +50,7 @@ def describe(session: LiveSession) -> str:
     if session.lost_bytes:
         words.append(f"{session.lost_bytes:,} bytes lost")
     if session.last_error:
-        error = session.last_error
-        is_long = len(error) > _SHOWN_ERROR_CHARACTERS
-        words.append(f"last error: {error[: _SHOWN_ERROR_CHARACTERS - 1] + '…' if is_long else error}")
+        words.append(f"last error: {shorten(session.last_error, _SHOWN_ERROR_CHARACTERS)}")
     return visible(" · ".join(words))
 
 

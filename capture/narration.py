@@ -56,5 +56,6 @@ def print_line(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print data as JSON; characters that act on a terminal are escaped."""
-    sys.stdout.write(escape_unseen(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(escape_unseen(text) + "\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -32,35 +32,39 @@ def _lines(part: RenderableType) -> Iterator[str]:
             yield from _lines(each)
     elif isinstance(part, Text):
         yield from part.plain.split("\n")
-    elif isinstance(part, Table) and (rows := _rows(part)) is not None:
-        yield from _table_lines(part, rows)
+    elif isinstance(part, Table) and (columns := _columns(part)) is not None:
+        yield from _table_lines(part, columns)
     else:
         yield from _drawn(part)
 
 
-def _rows(table: Table) -> list[tuple[str, ...]] | None:
-    """Give the cells of each line, the header first; None where one is no text. A row may be several."""
+def _columns(table: Table) -> list[list[str]] | None:
+    """Give the cells of each column, its header first, each of one line; None where one is no text."""
     columns = [[_words(cell) for cell in column.cells] for column in table.columns]
-    rows: list[tuple[str, ...]] = [tuple(str(column.header) for column in table.columns)] if table.show_header else []
-    for row in zip(*columns, strict=True):
-        cells = [words for words in row if words is not None]
-        if len(cells) < len(row):
-            return None
-        if any("\n" in words for words in cells):
-            rows += zip_longest(*(words.split("\n") for words in cells), fillvalue="")
-        else:
-            rows.append(tuple(cells))
-    return rows
+    if any(words is None for column in columns for words in column):
+        return None
+    found = _a_line_each([[words or "" for words in column] for column in columns])
+    if table.show_header:
+        return [[str(column.header), *cells] for column, cells in zip(table.columns, found, strict=True)]
+    return found
+
+
+def _a_line_each(columns: list[list[str]]) -> list[list[str]]:
+    """Give rows of several lines a row for each of them."""
+    if not any("\n" in words for column in columns for words in column):
+        return columns
+    rows = (zip_longest(*(words.split("\n") for words in row), fillvalue="") for row in zip(*columns, strict=True))
+    return [list(column) for column in zip(*chain.from_iterable(rows), strict=True)]
 
 
 def _words(cell: RenderableType) -> str | None:
     return cell.plain if isinstance(cell, Text) else cell if isinstance(cell, str) else None
 
 
-def _table_lines(table: Table, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table_lines(table: Table, columns: Sequence[Sequence[str]]) -> Iterator[str]:
     padded = [
         _padded(cells, column.min_width or 0, is_right=column.justify == "right")
-        for column, cells in zip(table.columns, zip(*rows, strict=True), strict=False)
+        for column, cells in zip(table.columns, columns, strict=True)
     ]
     _, right, _, _ = table.padding
     for row in zip(*padded, strict=True):
