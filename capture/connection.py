@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from capture.content_encoding import encodings_of
 from capture.recording.facts import (
     ClosedBy,
     Fact,
@@ -97,6 +98,10 @@ class ConnectionSummary:
     def sent_headers(self) -> dict[str, str]:
         """Headers of the request, redacted, by lower-case name."""
         return self._sent_headers
+
+    def content_encodings(self, sender: Sender) -> list[str]:
+        """List the codings of a sender's body, in the order in which they were applied."""
+        return encodings_of(self._sent_headers if sender == "client" else self._received_headers)
 
     @property
     def asked_model(self) -> str | None:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 Span = tuple[int, int]
 Edit = tuple[int, int, str]
 """From where to where a text is replaced, and by what."""
 Path = list[str | None]
-"""Keys from the top of a message to a value; None stands for a place in an array."""
+"""Keys from the top of a message to a value; None stands for a place in an array.
+
+Those below `DEEPEST` levels are left out, but for the last: no event goes as deep, and a text that nests a hundred
+thousand times would cost as much for each of its literals.
+"""
+DEEPEST = 64
 
 # A string that never ends runs to the end of the text.
 _TOKEN = re.compile(
@@ -52,16 +59,19 @@ class Literal(NamedTuple):
 def literals(text: str) -> Iterator[Literal]:
     """Walk the literals of a JSON text, keys included, in their order; keys given twice come twice."""
     path: Path = []
+    depth = 0
     key: str | None = None
     for token in _TOKEN.finditer(text):
         start, end = token.span()
         first = text[start]
         if first in "{[":
-            path.append(key)
+            if depth < DEEPEST:
+                path.append(key)
+            depth += 1
             key = None
         elif first in "}]":
-            if path:
-                path.pop()
+            depth = max(depth - 1, 0)
+            del path[depth:]
             key = None
         elif first == ",":
             key = None
@@ -97,9 +107,10 @@ def touched(body: str, spans: Iterable[Span]) -> list[Span]:
     units = [unit.span() for unit in _UNIT.finditer(body)]
     found = []
     for start, end in spans:
-        hit = [number for number, (begins, ends) in enumerate(units) if begins < end and start < ends]
-        if hit:
-            found.append((hit[0], hit[-1] + 1))
+        first = bisect_right(units, start, key=itemgetter(1))
+        behind = bisect_left(units, end, key=itemgetter(0))
+        if first < behind:
+            found.append((first, behind))
     return found
 
 
@@ -112,6 +123,17 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             joined.append((start, end))
     return joined
+
+
+def overlapping(span: Span, others: Sequence[Span]) -> Sequence[Span]:
+    """Give those of some spans, in order and apart from each other, that share a character with this one."""
+    first = bisect_right(others, span[0], key=itemgetter(1))
+    return others[first : bisect_left(others, span[1], key=itemgetter(0))]
+
+
+def apart(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """Give the spans that share no character with any of the others, which are in order and apart from each other."""
+    return [span for span in spans if not overlapping(span, others)]
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from capture.audio import AudioFormat
 from capture.errors import UsageProblem
-from capture.literals import Edit, Literal, Span, apply_edits, decoded, literals, merged, spelled, touched
+from capture.literals import Edit, Literal, Span, apply_edits, decoded, literals, merged, overlapping, spelled, touched
 from capture.recording.facts import (
     Divergence,
     Fact,
@@ -81,7 +81,7 @@ class Masks:
 
     def message_edits(self, text: str, event_type: str | None, audio_format: AudioFormat) -> list[Edit]:
         """List what goes out of a JSON message, audio that is still in it included."""
-        raw = [match.span() for pattern in self.patterns for match in pattern.finditer(text)]
+        raw = merged([match.span() for pattern in self.patterns for match in pattern.finditer(text)])
         edits: list[Edit] = []
         for literal in literals(text):
             edits += self._literal_edits(text, literal, event_type, audio_format, raw)
@@ -146,11 +146,9 @@ class Masks:
                 return [(literal.start, literal.end, _unsaid(body, literal))] if body else []
         within = [
             (max(start, literal.start) - literal.start, min(end, literal.end) - literal.start)
-            for start, end in raw
-            if start < literal.end
-            and literal.start < end
+            for start, end in overlapping((literal.start, literal.end), raw)
             # The digits of \\u00eb are no digits: inside of a string with escapes its meaning is searched instead.
-            and ("\\" not in body or start < literal.start or literal.end < end)
+            if "\\" not in body or start < literal.start or literal.end < end
         ]
         if not literal.is_string:
             return self._number_edits(body, literal, within)

@@ -7,18 +7,28 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-from capture.literals import Edit, Literal, Path, Span, apply_edits, decoded, literals, merged, spelled
+from capture.literals import Edit, Literal, Path, Span, apart, apply_edits, decoded, literals, merged, spelled
 
 REDACTED = "[redacted]"
 """Stands where a secret stood."""
 
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
-_SECRET_HEADER_ENDS = ("-key", "-token", "-secret", "-authorization")
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "apikey", "token", "x-auth", "x-authorization"}
+)
+_SECRET_HEADER_ENDS = ("-key", "-apikey", "-token", "-secret", "-authorization", "-auth")
 _URL_HEADERS = frozenset({"location", "content-location", "referer"})
-_SECRET_QUERY_NAMES = frozenset({"key", "apikey", "authorization", "token", "sig", "signature", "password"})
-_SECRET_QUERY_ENDS = ("api-key", "api_key", "access_token", "-token", "_token", "secret")
+_SECRET_QUERY_NAMES = frozenset(
+    {"key", "apikey", "authorization", "auth", "token", "jwt", "sig", "signature", "password"}
+)
+# The whole of what others call a key: who is called cache_key is none, and goes on to the endpoint.
+_SECRET_QUERY_ENDS = (
+    *(f"{kind}{dash}key" for kind in ("api", "access", "auth", "ephemeral", "subscription") for dash in "-_"),
+    *("apikey", "-token", "_token", "accesstoken", "authtoken", "secret"),
+)
 # openai-insecure-api-key.KEY, and other vendors' subprotocols of the same kind.
-_SECRET_SUBPROTOCOL = re.compile(r"([^,\s]*?(?:key|secret|token)[^,\s.]*)\.[^,\s]+", re.IGNORECASE)
+_SUBPROTOCOL_WORDS = ("key", "secret", "token")
+# Before a credential that is a subprotocol of its own: Deepgram's `token, KEY`.
+_SUBPROTOCOL_SCHEMES = frozenset({"token", "bearer", "authorization"})
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
 
 
@@ -29,13 +39,28 @@ def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _redact_header(name: str, value: str) -> str:
     if name == "sec-websocket-protocol":
-        return redact_text(_SECRET_SUBPROTOCOL.sub(rf"\1.{REDACTED}", value))
+        return redact_text(_redact_subprotocols(value))
     if name in _URL_HEADERS:
         return redact_url(value)
     # Sec-WebSocket-Key is a nonce of the handshake, no credential.
     if name == "sec-websocket-key":
         return value
     return REDACTED if is_credential_header(name) else redact_text(value)
+
+
+def _redact_subprotocols(value: str) -> str:
+    tokens = value.split(",")
+    names = ["", *(token.strip().lower() for token in tokens)]
+    return ",".join(_redact_subprotocol(token, before) for token, before in zip(tokens, names, strict=False))
+
+
+def _redact_subprotocol(token: str, before: str) -> str:
+    if before in _SUBPROTOCOL_SCHEMES:
+        return token.replace(token.strip(), REDACTED) if token.strip() else token
+    plain = token.lower()
+    words = [at for word in _SUBPROTOCOL_WORDS if (at := plain.find(word)) >= 0]
+    dot = token.find(".", min(words)) if words else -1
+    return token if dot < 0 or not token[dot + 1 :].strip() else f"{token[: dot + 1]}{REDACTED}"
 
 
 def is_credential_header(name: str) -> bool:
@@ -75,15 +100,17 @@ _SHAPES = (
     # Azure: keys of about 84 characters have this mark in their middle; those of 32 have no shape of their own.
     re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{40,56}JQQJ99[A-Za-z0-9]{20,32})(?![A-Za-z0-9])"),
     re.compile(r"\b[Bb]earer(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{8,})"),
-    # "Incorrect API key provided: …", "api-key: …": what follows looks like a key and not like a word.
-    re.compile(
-        r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?[\"']?\s*[:=]\s*[\"']?"
-        rf"((?=[^\s]*[0-9*]){_VALUE}{{8,}}(?<![.:!?]))",
-        re.IGNORECASE,
-    ),
     re.compile(r"openai-insecure-api-key\.([^,\s\"']+)"),
     re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^/?#@\s\"'<>]{1,512})@"),
 )
+# "Incorrect API key provided: …", "api-key: …": a secret where what follows looks like a key and not like a word. That
+# is asked of what was found: in the expression it would be asked of all the rest of a text, at each of its places.
+_NAMED_VALUE = re.compile(
+    r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?[\"']?\s*[:=]\s*[\"']?"
+    rf"({_VALUE}{{8,}}(?<![.:!?]))",
+    re.IGNORECASE,
+)
+_LIKE_A_KEY = re.compile(r"[0-9*]")
 _QUERY_PAIR = re.compile(rf"[?&]([A-Za-z0-9_%.~-]{{1,64}})=({_VALUE}+)")
 # One of these stands in every text that has a shape: looked for first, because it costs next to nothing.
 _HINTS = (
@@ -120,6 +147,7 @@ def _hints_at_secret(text: str) -> bool:
 
 def _shapes_in(text: str) -> list[Span]:
     spans = [match.span(1) for shape in _SHAPES for match in shape.finditer(text)]
+    spans += [value.span(1) for value in _NAMED_VALUE.finditer(text) if _LIKE_A_KEY.search(value[1])]
     spans += [pair.span(2) for pair in _QUERY_PAIR.finditer(text) if is_credential_name(unquote_plus(pair[1]))]
     return [(start, end) for start, end in merged(spans) if REDACTED not in text[start - 1 : end + 1]]
 
@@ -127,7 +155,7 @@ def _shapes_in(text: str) -> list[Span]:
 # --- messages -------------------------------------------------------------------------------------------------
 
 _LITERALS_THAT_STAY = frozenset({"null", "true", "false"})
-# Keys of JSON whose value is a credential wherever they stand, in lower case.
+# Keys of JSON whose value is a credential wherever they stand, in lower case; every string of it, if it is an object.
 _SECRET_KEYS = frozenset({"authorization", "api-key", "api_key", "apikey", "x-api-key", "access_token"})
 # A key may be spelled with escapes; every letter of the keys is ASCII, so only these escapes matter.
 _ASCII_ESCAPE = "\\u00"
@@ -159,13 +187,8 @@ def secret_edits(text: str) -> list[Edit]:
     edits = [edit for literal in literals(text) for edit in _edits_in(text, literal)]
     if text.lstrip()[:1] in _BEGINS_JSON:
         return edits
-    taken = [(start, end) for start, end, _ in edits]
-    loose = [span for span in _shapes_in(text) if not any(_overlap(span, other) for other in taken)]
+    loose = apart(_shapes_in(text), [(start, end) for start, end, _ in edits])
     return sorted([*edits, *((start, end, REDACTED) for start, end in loose)])
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
 
 
 def redact_bytes(content: bytes) -> bytes | None:
@@ -219,21 +242,27 @@ def _may_have_shape(body: str) -> bool:
 def _is_secret(literal: Literal, body: str) -> bool:
     if (not body and literal.is_string) or (not literal.is_string and body in _LITERALS_THAT_STAY):
         return False
-    path = literal.path
+    path, name = literal.path, literal.name
     if "client_secret" in path:
         below = [key for key in path[path.index("client_secret") + 1 :] if key is not None]
-        return not below or below[0] == "value"
-    name = path[-1]
+        return not below or below[0] == "value" or literal.is_string
     if name is not None and name.lower() in _SECRET_KEYS:
         return True
     if name == "value" and decoded(body).startswith("ek_"):
         return True
     if name is not None and "headers" in path and is_credential_header(name.lower()):
         return True
-    return _is_of_tool(path)
+    return _is_of_tool(path) or (literal.is_string and _is_below_secret_key(path))
+
+
+def _is_below_secret_key(path: Path) -> bool:
+    # The schema of a tool's arguments describes what is called so, and holds none.
+    return "properties" not in path and any(key is not None and key.lower() in _SECRET_KEYS for key in path)
 
 
 def _is_of_tool(path: Path) -> bool:
+    if "authorization" not in path and "headers" not in path:
+        return False
     for depth, key in enumerate(path):
         # An override is told by its whole path: session.tools.
         if (

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from capture.connection import SWITCHING_PROTOCOLS
+from capture.content_encoding import decode_content
 from capture.journal import Direction, JournalRecord, decode_gap
 from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
@@ -176,15 +177,30 @@ class SessionRows:
         row = self._row(message) | {"kind": "http"}
         if message.sender == "client":
             row["http_method"] = self._summary.connection.http_method
-        text = _utf8(message.content)
+        encodings = self._summary.connection.content_encodings(message.sender)
+        content, is_whole = decode_content(message.content, encodings)
+        text = _utf8(content) if is_whole else content.decode(errors="ignore")
         if text is None:
-            self._put_bytes(row, message.content)
+            self._put_bytes(row, content if redact_bytes(content) else message.content)
+        elif text or is_whole:
+            self._take_body_text(message, text, row, came_as_text=not encodings, is_whole=is_whole)
         else:
-            read = read_text(text)
-            if message.sender == "server":
-                self._summary.observe_answer(read.header, redact_text(text))
-            self._put_text(row, read)
+            # Nobody can tell what is in it.
+            row |= {"payload_bytes": bytes(len(message.content)), "redacted": True}
         self._ready.append(("events", row))
+
+    def _take_body_text(self, message: WireMessage, text: str, row: Row, *, came_as_text: bool, is_whole: bool) -> None:
+        """Keep a body's text; of one that came compressed, with nothing to hide in it, the bytes as they came."""
+        read = read_text(text)
+        if message.sender == "server":
+            self._summary.observe_answer(read.header, redact_text(text))
+        if came_as_text:
+            self._put_text(row, read)
+        elif is_whole and not read.secrets and not self._masks:
+            row |= read.columns | {"payload_bytes": message.content}
+        else:
+            self._put_text(row, read)
+            row["redacted"] = True
 
     def _take_message(self, message: WireMessage) -> None:
         row = self._row(message)

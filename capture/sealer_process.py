@@ -24,7 +24,7 @@ from typing import IO
 
 from capture.own_program import own_program
 from capture.recording.root import Root
-from capture.sealing import SealedSession, Sealer, leftover_journals, seal
+from capture.sealing import SealedSession, Sealer, leftover_journals, seal_within
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def work(root: str) -> None:
 
 def _result(root: Path, session_id: str) -> SealedSession | Exception:
     try:
-        return seal(root, session_id)
+        return seal_within(root, session_id)
     except Exception as error:  # noqa: BLE001 - who asked for it judges it
         return error
 

@@ -38,6 +38,7 @@ from capture.keeping import Kept, Window, has_windows
 from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of
+from capture.sealing_limit import LEAST_CPU_S, limit_cpu
 
 if TYPE_CHECKING:
     from capture.rows import Row, SessionRows
@@ -127,6 +128,12 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
     return sealed
 
 
+def seal_within(root_path: Path, session_id: str, least_cpu_s: float = LEAST_CPU_S) -> SealedSession:
+    """Seal a session in a process that does nothing else; one that takes for ever over it is killed by the system."""
+    limit_cpu(Root(root_path).journal_of(session_id), least_cpu_s)
+    return seal(root_path, session_id)
+
+
 def leftover_journals(root: Root) -> list[str]:
     """List the sessions whose journals nobody writes or seals: what a crash left behind."""
     # First what a dead recorder had taken and its process had not written yet: sealed without it, it would be lost.
@@ -140,14 +147,15 @@ def leftover_journals(root: Root) -> list[str]:
 class Sealer:
     """Seals sessions one after another, in a process of its own that starts with the first of them.
 
-    A session that takes the process down, or fails otherwise, is tried once more in a fresh process; then its
-    journal goes to quarantine and its future holds a `SealingFailed`.
+    A session that takes the process down or too long, or fails otherwise, is tried once more in a fresh process; then
+    its journal goes to quarantine and its future holds a `SealingFailed`.
     """
 
-    def __init__(self, root: Root, *, in_process: bool = False) -> None:
-        """Take the root; `in_process` seals in a thread instead, for short runs."""
+    def __init__(self, root: Root, *, in_process: bool = False, least_cpu_s: float = LEAST_CPU_S) -> None:
+        """Take the root; `in_process` seals in a thread instead, for short runs, and limits nothing."""
         self._root = root
         self._in_process = in_process
+        self._least_cpu_s = least_cpu_s
         # Waiting, retrying and starting processes is this thread's work: `submit` must not hold up a call.
         self._dispatcher = ThreadPoolExecutor(
             max_workers=1,
@@ -197,7 +205,7 @@ class Sealer:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin_worker,
             )
-        return self._pool.submit(seal, self._root.path, session_id).result()
+        return self._pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
 
     def _abandon(self) -> None:
         self._is_abandoned = True
@@ -211,7 +219,7 @@ class Sealer:
         journal = self._root.journal_of(session_id)
         if self._is_abandoned:
             return SealingFailed(session_id, "it was interrupted", journal)
-        died = "the sealer died, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
+        died = "the sealer died or took too long, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
         if isinstance(problem, OSError):
             # The disk's fault and not the journal's: it stays where the next start finds it.
             return SealingFailed(session_id, died, journal)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,6 +36,9 @@ SECRET = "s3cr3t-k3y-of-4-t3st"
         "x-api-key",
         "Cookie",
         "Set-Cookie",
+        "apikey",
+        "Token",
+        "X-Auth",
     ],
 )
 def test_a_credential_header_keeps_its_name_and_loses_its_value(name: str) -> None:
@@ -57,13 +62,39 @@ def test_a_key_among_the_subprotocols_goes_and_the_others_stay() -> None:
     assert value == f"realtime, openai-insecure-api-key.{REDACTED}, openai-beta.realtime-v1"
 
 
+@pytest.mark.parametrize("scheme", ["token", "Bearer", "authorization"])
+def test_a_key_that_is_a_subprotocol_of_its_own_goes(scheme: str) -> None:
+    headers = [("Sec-WebSocket-Protocol", f"{scheme}, {SECRET}, realtime"), ("Sec-WebSocket-Protocol", scheme)]
+    assert redact_headers(headers) == [
+        ("Sec-WebSocket-Protocol", f"{scheme}, {REDACTED}, realtime"),
+        ("Sec-WebSocket-Protocol", scheme),
+    ]
+
+
 def test_a_redirect_that_repeats_the_query_key_is_redacted() -> None:
     [(_, value)] = redact_headers([("Location", f"/v1/realtime?model=m&api-key={SECRET}")])
     assert value == f"/v1/realtime?model=m&api-key={REDACTED}"
 
 
 @pytest.mark.parametrize(
-    "name", ["api-key", "api_key", "key", "Authorization", "access_token", "token", "sig", "%61pi-key", "API-Key"]
+    "name",
+    [
+        "api-key",
+        "api_key",
+        "key",
+        "Authorization",
+        "access_token",
+        "token",
+        "sig",
+        "%61pi-key",
+        "API-Key",
+        "subscription-key",
+        "accessToken",
+        "authToken",
+        "ephemeral_key",
+        "jwt",
+        "auth",
+    ],
 )
 def test_a_key_in_a_query_is_redacted_and_the_rest_kept(name: str) -> None:
     url = f"wss://host.example/openai/realtime?api-version=1&{name}={SECRET}&model=a%20b#part"
@@ -75,7 +106,7 @@ def test_a_password_before_the_host_is_redacted() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["/v1/realtime?model=gpt-realtime", "wss://h:1/v1?call_id=rtc_1", "/", "", "/a?", "/a?b"]
+    "url", ["/v1/realtime?model=gpt-realtime", "wss://h:1/v1?call_id=rtc_1", "/", "", "/a?", "/a?b", "/?cache_key=1"]
 )
 def test_a_url_without_credentials_is_not_touched(url: str) -> None:
     assert redact_url(url) == url
@@ -87,6 +118,12 @@ MESSAGES_WITH_A_SECRET: dict[str, Any] = {
     "answer of client_secrets": {"value": f"ek_{SECRET}", "expires_at": 1, "session": {"type": "realtime"}},
     "MCP authorization": {"session": {"tools": [{"type": "function"}, {"type": "mcp", "authorization": SECRET}]}},
     "MCP headers": {"response": {"tools": [{"type": "mcp", "headers": {"X-Api-Key": SECRET, "Accept": "*/*"}}]}},
+    "authorization as an object": {"session": {"authorization": {"type": SECRET, "access": [{"token": SECRET}]}}},
+    "authorization as an array": {"authorization": [SECRET]},
+    "key as an object": {"api_key": {"value": SECRET}},
+    "headers of another kind": {"request": {"headers": {"X-Api-Token": [SECRET]}}},
+    "client secret under another name": {"client_secret": {"secret": SECRET, "expires_at": 1}},
+    "far below": {"a": json.loads("[" * 100 + json.dumps({"x": [{"api_key": SECRET}]}) + "]" * 100)},
     "nested MCP headers": {"session": {"tools": [{"type": "mcp", "headers": {"X": [SECRET]}}]}},
 }
 
@@ -117,6 +154,11 @@ def test_a_secret_in_a_message_goes_and_all_other_bytes_stay(name: str) -> None:
 )
 def test_a_message_without_secrets_needs_no_copy(text: str) -> None:
     assert redact_message(text) is None
+
+
+def test_a_tool_with_an_argument_that_is_called_like_a_key_stays_whole() -> None:
+    arguments = {"type": "object", "properties": {"api_key": {"type": "string"}}, "required": ["api_key"]}
+    assert redact_message(json.dumps({"session": {"tools": [{"type": "function", "parameters": arguments}]}})) is None
 
 
 def test_a_key_spelled_with_escapes_hides_nothing() -> None:
@@ -281,3 +323,85 @@ def test_a_setting_is_read_as_at_its_path() -> None:
     assert json.loads(redact_setting("session.tools", json.dumps(tools))) == kept
     assert redact_setting("session.voice", '"marin"') == '"marin"'
     assert redact_setting("session.tools", "") == ""
+
+
+# --- texts made to take long --------------------------------------------------------------------------------------
+
+HEAD_CHARACTERS = 64 << 10
+MESSAGE_CHARACTERS = 128 << 10
+CPU_LIMIT_S = 30
+"""What grows with the square of a text's length takes minutes for these, and with its cube days."""
+
+
+@pytest.fixture
+def cpu_limit() -> Iterator[None]:
+    """Fail a test that takes so much of the processor, whatever else runs."""
+
+    def stop(_number: int, _frame: object) -> None:
+        pytest.fail(f"took over {CPU_LIMIT_S} s of the processor")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_LIMIT_S)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
+
+
+def filled(piece: str, characters: int) -> str:
+    return piece * (characters // len(piece))
+
+
+LONG_PIECES = [
+    "key",
+    "key.",
+    "apikey=",
+    "api key: ",
+    'apikey=a"',
+    "a=&",
+    "?a=?",
+    "?key=",
+    "sk-",
+    "ek_",
+    "eyJaaaaaaaaa.",
+    ".eyJ",
+]
+LONG_PIECES += [
+    "Bearer ",
+    "Bearer+",
+    "bearer%20",
+    "://",
+    "a://",
+    "a://b",
+    "@",
+    "openai-insecure-api-key.",
+    "token,",
+    "JQQJ99",
+]
+LONG_PIECES += ['"client_secret":{', '"client_secret":"', '"authorization":', '"value"', "\\u00", " ", "aB3"]
+
+
+@pytest.mark.usefixtures("cpu_limit")
+@pytest.mark.parametrize("piece", LONG_PIECES)
+def test_a_head_made_to_take_long_does_not_hold_up_a_call(piece: str) -> None:
+    for text in (
+        filled(piece, HEAD_CHARACTERS),
+        f"key {filled(piece, HEAD_CHARACTERS)}",
+        filled(f"key {piece}", HEAD_CHARACTERS),
+    ):
+        redact_headers([("Sec-WebSocket-Protocol", text), ("Location", text), ("X-Custom", text)])
+        redact_url(f"wss://host.example/v1?{text}")
+
+
+@pytest.mark.usefixtures("cpu_limit")
+@pytest.mark.parametrize("piece", LONG_PIECES)
+def test_a_message_made_to_take_long_does_not_hold_up_the_sealer(piece: str) -> None:
+    for text in (filled(piece, MESSAGE_CHARACTERS), '{"key":"' + filled(piece, MESSAGE_CHARACTERS)):
+        redact_message(text)
+        redact_bytes(text.encode())
+
+
+@pytest.mark.usefixtures("cpu_limit")
+def test_a_message_that_nests_for_ever_does_not_hold_up_the_sealer() -> None:
+    half = MESSAGE_CHARACTERS // 2
+    assert redact_message('{"key":' + "[" * half + "1," * (half // 2)) is None
+    assert redact_message("api_key " + '"api_key":"1",' * (half // 10) + " sk-0123456789abcdef0123" * (half // 20))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from typing import Any
 
@@ -182,6 +183,46 @@ def test_a_plain_exchange_is_a_row_a_sender() -> None:
     assert received["redacted"]
     assert "ek_1234567890abcdef" not in received["payload"]
     assert summary["outcome"] == "ok"
+
+
+def compressed_refusal(body: bytes, *rules: str, coding: str = "gzip") -> tuple[Row, Row]:
+    refused = HandshakeResponse(offset_ns=1, status=401, headers=[("Content-Encoding", coding)])
+    record = JournalRecord(Direction.SERVER, 2, body)
+    tables, summary = unroll(redacting(*rules), fact(REQUEST), fact(refused), record, fact(ENDED))
+    (row,) = tables["events"]
+    return row, summary
+
+
+def test_the_reason_in_a_compressed_refusal_is_read_and_its_bytes_stay() -> None:
+    body = gzip.compress(b'{"error":{"type":"invalid_request_error","code":"no_such_deployment","message":"None"}}')
+    row, summary = compressed_refusal(body)
+    assert (row["payload_bytes"], row.get("payload"), row["redacted"]) == (body, None, False)
+    assert (row["error_code"], row["wire_bytes"]) == ("no_such_deployment", len(body))
+    assert summary["failure_keys"] == ["handshake|invalid_request_error|401|None"]
+
+
+def test_a_secret_in_a_compressed_body_goes_and_the_rest_is_kept_as_text() -> None:
+    body = gzip.compress(b'{"value":"ek_68af296e8e408191a1120ab6383263c2","expires_at":1}')
+    row, _ = compressed_refusal(body)
+    assert (row["payload"], row.get("payload_bytes")) == ('{"value":"[redacted]","expires_at":1}', None)
+    assert (row["redacted"], row["wire_bytes"]) == (True, len(body))
+
+
+def test_of_a_compressed_body_that_was_cut_off_the_start_is_kept_as_text() -> None:
+    body = gzip.compress(b'{"error":{"message":"the deployment is gone","code":"DeploymentNotFound"}}')[:-9]
+    row, _ = compressed_refusal(body)
+    assert row["payload"].startswith('{"error":{"message":"the deployment')
+    assert row["redacted"]
+
+
+def test_a_body_that_nobody_can_read_is_kept_as_so_many_zeroes() -> None:
+    row, _ = compressed_refusal(b"sk-compressed-with-something-new", coding="lzfoo")
+    assert (row["payload_bytes"], row["redacted"]) == (bytes(32), True)
+
+
+def test_what_a_company_must_not_keep_goes_out_of_compressed_bodies_too() -> None:
+    row, _ = compressed_refusal(gzip.compress(b"call 555-0199 now"), "/[0-9]{3}-[0-9]{4}/")
+    assert (row["payload"], row["redacted"]) == ("call xxxxxxxx now", True)
 
 
 def test_a_body_that_is_no_text_is_kept_as_bytes() -> None:
