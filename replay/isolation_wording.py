@@ -12,7 +12,17 @@ from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
 from replay.statistics import CONFIDENCE, exact_upper_bound
-from replay.wording import joined, name_axis, say_it_takes, say_no_baseline, say_not_reproduced, shared, symptom
+from replay.wording import (
+    clears,
+    joined,
+    name_axis,
+    say_each_has_a_part,
+    say_it_takes,
+    say_no_baseline,
+    say_not_reproduced,
+    shared,
+    symptom,
+)
 
 AdaptivePattern = Literal[
     "one_axis",
@@ -139,7 +149,7 @@ def _lowered(comparisons: Sequence[Comparison]) -> str:
 
 def _several_causes(reading: Reading) -> str:
     names = [f"the {name_axis(decision, reading.baseline)}" for decision in _implicated(reading)]
-    return f"{joined(names)} each have a part in it, and none alone clears it: there is more than one cause."
+    return say_each_has_a_part(names)
 
 
 def _two_causes(reading: Reading) -> str:
@@ -224,7 +234,7 @@ def _implicated(reading: Reading) -> list[AxisDecision]:
 
 def _passing(reading: Reading) -> list[AxisDecision]:
     """List the axes in which a change leaves no failure at all."""
-    return [d for d in _implicated(reading) if any(not c.cell.failed for c in _helping(d))]
+    return [decision for decision in _implicated(reading) if clears(decision)]
 
 
 def _clearing(reading: Reading) -> list[AxisDecision]:

@@ -116,8 +116,11 @@ def _read_pattern(recording: RunRecording, baseline: CellResult | None, decision
     if not decisions:
         return "nothing_varied"
     found = [decision.decision for decision in decisions]
+    clearing = sum(wording.clears(decision) for decision in decisions)
+    if clearing > 1:
+        return "combination"
     if "implicated" in found:
-        return "combination" if found.count("implicated") > 1 else "one_axis"
+        return "one_axis" if clearing or found.count("implicated") == 1 else "several_causes"
     return "undecided" if "open" in found else "not_in_these_axes"
 
 
@@ -146,6 +149,7 @@ def _say(
     conclusion = {
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,
+        "several_causes": wording.say_several_causes,
         "not_in_these_axes": wording.say_not_in_these,
         "undecided": wording.say_undecided,
     }[pattern](decisions, baseline)

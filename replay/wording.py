@@ -100,24 +100,29 @@ def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> s
 
 
 def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
-    """Conclude that one axis is at fault; what is ruled out or open beside it is said too."""
-    guilty = next(decision for decision in decisions if decision.decision == "implicated")
-    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}"
-    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
-    if cleared:
-        said += f" Ruled out: {joined(cleared)}."
-    return said + _say_open(decisions, baseline)
+    """Conclude that one axis is at fault; what takes part, is ruled out or open beside it is said too."""
+    # Where one change clears it and another only lowers its rate, it is the one that clears it.
+    guilty = next((d for d in decisions if clears(d)), None) or next(d for d in decisions if _is_implicated(d))
+    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}{_say_also(decisions, [guilty])}"
+    return said + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
 
 def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that the failure needs several things at once."""
-    needed = [decision for decision in decisions if decision.decision == "implicated"]
+    needed = [decision for decision in decisions if clears(decision)]
     names = [_with_region(decision, baseline) for decision in needed]
-    said = say_it_takes(names)
-    partly = [d for d in needed if not _clears(d)]
-    if partly:
-        said += " " + " ".join(_effect(decision) for decision in partly)
-    return said + _say_open(decisions, baseline)
+    return say_it_takes(names) + _say_also(decisions, needed) + _say_open(decisions, baseline)
+
+
+def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude that several axes take part, and that none of them is needed."""
+    names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
+    return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+
+
+def say_each_has_a_part(names: Sequence[str]) -> str:
+    """Conclude that each of several things takes part in it, two or more."""
+    return f"{joined(names)} each have a part in it, and none alone clears it: there is more than one cause."
 
 
 def say_it_takes(names: Sequence[str]) -> str:
@@ -141,9 +146,7 @@ def shared(axes: Iterable[str]) -> str:
 
 def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude nothing, and say what is missing."""
-    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
-    ruled_out = f" Ruled out: {joined(cleared)}." if cleared else ""
-    return f"that decides nothing yet.{ruled_out}{_say_open(decisions, baseline)}"
+    return f"that decides nothing yet.{_say_ruled_out(decisions, baseline)}{_say_open(decisions, baseline)}"
 
 
 def say_elsewhere(
@@ -207,17 +210,33 @@ def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
     return f"the {named}" if named.startswith("region") else f"the target (region {baseline.region})"
 
 
-def _clears(decision: AxisDecision) -> bool:
-    return all(not c.cell.failed for c in decision.comparisons if c.decision == "implicated")
+def clears(decision: AxisDecision) -> bool:
+    """Tell whether a change along this axis leaves no failure at all: what fails still does not need that axis."""
+    return any(not c.cell.failed for c in decision.comparisons if c.decision == "implicated")
 
 
-def _effect(decision: AxisDecision) -> str:
+def _is_implicated(decision: AxisDecision) -> bool:
+    return decision.decision == "implicated"
+
+
+def _effect(decision: AxisDecision, *, also: str = "") -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
     is_audio = decision.axis == AUDIO_AXIS
     values = joined([audio_in_words(c.value) if is_audio else c.value for c in helping])
-    if _clears(decision):
+    if not also and not any(c.cell.failed for c in helping):
         return f"Changing it to {values} clears the failure."
-    return f"Changing the {decision.label} to {values} lowers the rate to {joined([c.cell.ratio for c in helping])}."
+    rates = joined([c.cell.ratio for c in helping])
+    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}."
+
+
+def _say_also(decisions: Sequence[AxisDecision], said: Sequence[AxisDecision]) -> str:
+    others = [decision for decision in decisions if _is_implicated(decision) and decision not in said]
+    return "".join(f" {_effect(decision, also='also ')}" for decision in others)
+
+
+def _say_ruled_out(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    names = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    return f" Ruled out: {joined(names)}." if names else ""
 
 
 def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:

@@ -195,6 +195,25 @@ def test_a_flaky_failure_is_compared_as_a_rate() -> None:
     assert "clears the failure" not in verdict.sentence
 
 
+def test_two_partial_effects_are_no_combination() -> None:
+    verdict = verdict_of(square("F" * 14, "F" * 4 + "." * 10, "F" * 5 + "." * 9, "." * 14))
+    assert verdict.pattern == "several_causes"
+    assert decisions(verdict) == {"target": "implicated", "transcription model": "implicated"}
+    assert (
+        "0/14 at swedencentral with whisper-1: the target (region eastus2) and the transcription model each have a part"
+        " in it, and none alone clears it: there is more than one cause." in verdict.sentence
+    )
+
+
+def test_what_clears_it_is_named_before_what_only_lowers_its_rate() -> None:
+    verdict = verdict_of(square("F" * 14, "F" * 4 + "." * 10, "." * 14, "." * 14))
+    assert verdict.pattern == "one_axis"
+    assert (
+        "it is the transcription model. Changing it to whisper-1 clears the failure."
+        " Changing the target to swedencentral also lowers the rate to 4/14." in verdict.sentence
+    )
+
+
 def test_a_flaky_failure_with_few_trials_stays_open() -> None:
     verdict = verdict_of(square("FFF..", ".F...", "..F..", "....."))
     assert verdict.pattern == "undecided"
