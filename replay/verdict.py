@@ -185,6 +185,8 @@ def _list_not_tested(
         other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
         found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
     region = baseline.region if baseline is not None else None
+    if region and TARGET_AXIS in varied and {c.region for c in cells} == {region}:
+        found.append(NotTested("other regions", _command(*replay, "--to", "TARGET_IN_ANOTHER_REGION", *trials)))
     if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
         what = f"another target in region {region} (without it the region is not told from the target)"
         found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))

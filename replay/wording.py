@@ -192,15 +192,18 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
 
 
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
-    """Name an axis in a conclusion: a target is called a region only if two targets of one region agree."""
+    """Name an axis in a conclusion: a target is called a region only if two targets of one region agree.
+
+    And only if another region was tried: two targets of one region say nothing of it.
+    """
     if decision.axis != TARGET_AXIS:
         return decision.label
-    region = baseline.region
+    region, is_implicated = baseline.region, _is_implicated(decision)
     twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
-    others = [c for c in decision.comparisons if c.decision == "implicated"]
-    if region and twins and all(c.cell.region not in (None, region) for c in others):
-        return f"region {region}" if decision.decision == "implicated" else "region"
-    return f"target {baseline.target}" if decision.decision == "implicated" else "target"
+    others = [c for c in decision.comparisons if c not in twins and (c.decision == "implicated" or not is_implicated)]
+    if region and twins and others and all(c.cell.region not in (None, region) for c in others):
+        return f"region {region}" if is_implicated else "region"
+    return f"target {baseline.target}" if is_implicated else "target"
 
 
 def _with_region(decision: AxisDecision, baseline: CellResult) -> str:

@@ -150,6 +150,18 @@ def test_two_targets_of_one_region_that_agree_make_it_the_region() -> None:
     assert not any("another target in region" in topic.what for topic in verdict.not_tested)
 
 
+def test_two_targets_of_one_region_say_nothing_of_the_region() -> None:
+    model = "gpt-4o-transcribe"
+    regions = {"contoso": "eastus2", "fabrikam": "eastus2"}
+    matrix = {("contoso", model): "F" * 8, ("fabrikam", model): "F" * 8}
+    verdict = verdict_of(matrix, regions=regions)
+    assert "it is not in what was varied: changing the target does not help." in verdict.sentence
+    assert "other regions" in [topic.what for topic in verdict.not_tested]
+    verdict = verdict_of(matrix | {("sweden", model): "F" * 8}, regions=regions | {"sweden": "swedencentral"})
+    assert "changing the region does not help." in verdict.sentence
+    assert "other regions" not in [topic.what for topic in verdict.not_tested]
+
+
 def test_a_failure_in_every_cell_is_not_in_what_was_varied() -> None:
     verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "F" * 8))
     assert verdict.pattern == "not_in_these_axes"
