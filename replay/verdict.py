@@ -65,7 +65,7 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     recording = _find_recording(run, session_id)
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
-    cells = [tally(cell) for cell in run.cells if cell.session_id == recording.session_id]
+    cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
     decisions = decide(baseline, cells, axes) if baseline is not None else ()
@@ -164,7 +164,6 @@ def _list_not_tested(
     replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
     trials = ["--trials", str(run.trials if run.design == "factorial" else 5)]
     varied = {axis.axis for axis in run.axes if len(axis.values) > 1}
-    models = {cell.model for cell in run.cells if cell.session_id == recording.session_id}
     found: list[NotTested] = []
     if TARGET_AXIS not in varied:
         found.append(NotTested("other targets", _command(*replay, "--to", "ANOTHER_TARGET", *trials)))
@@ -177,10 +176,11 @@ def _list_not_tested(
         found.append(NotTested("other audio", _command(*replay, "--vary", values, *trials)))
     if DROPPED not in {value for axis in run.axes for value in axis.values}:
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
-    if len(models) < 2 and MODEL_AXIS not in varied:
+    if MODEL_AXIS not in varied:
         another = ["--vary", f"{MODEL_AXIS}={recording.model},ANOTHER_MODEL"] if recording.model else []
         other_model = another or ["--to", "TARGET_WITH_ANOTHER_MODEL"]
-        found.append(NotTested("the realtime model", _command(*replay, *other_model, *trials)))
+        apart = " apart from the target" if len({cell.model for cell in cells}) > 1 else ""
+        found.append(NotTested(f"the realtime model{apart}", _command(*replay, *other_model, *trials)))
     if DIALECT_AXIS not in varied:
         other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
         found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))

@@ -194,7 +194,8 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
     """Name an axis in a conclusion: a target is called a region only if two targets of one region agree.
 
-    And only if another region was tried: two targets of one region say nothing of it.
+    And only if another region was tried: two targets of one region say nothing of it. Where the realtime model changed
+    with the target in all that was compared, neither is told from the other.
     """
     if decision.axis != TARGET_AXIS:
         return decision.label
@@ -202,15 +203,25 @@ def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
     twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
     others = [c for c in decision.comparisons if c not in twins and (c.decision == "implicated" or not is_implicated)]
     if region and twins and others and all(c.cell.region not in (None, region) for c in others):
-        return f"region {region}" if is_implicated else "region"
-    return f"target {baseline.target}" if is_implicated else "target"
+        return (f"region {region}" if is_implicated else "region") + _with_its_model(decision, baseline)
+    return (f"target {baseline.target}" if is_implicated else "target") + _with_its_model(decision, baseline)
+
+
+def _with_its_model(decision: AxisDecision, baseline: CellResult) -> str:
+    telling = [c for c in decision.comparisons if c.decision == "implicated" or not _is_implicated(decision)]
+    is_other = telling and all(c.cell.model != baseline.model for c in telling)
+    return " together with its realtime model" if is_other else ""
 
 
 def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
-    if decision.axis != TARGET_AXIS or not baseline.region:
+    if decision.axis != TARGET_AXIS:
         return f"the {decision.label}"
+    if not baseline.region:
+        return f"the target{_with_its_model(decision, baseline)}"
     named = name_axis(decision, baseline)
-    return f"the {named}" if named.startswith("region") else f"the target (region {baseline.region})"
+    if named.startswith("region"):
+        return f"the {named}"
+    return f"the target (region {baseline.region}){_with_its_model(decision, baseline)}"
 
 
 def clears(decision: AxisDecision) -> bool:

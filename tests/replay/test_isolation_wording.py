@@ -48,6 +48,14 @@ def test_an_option_is_the_cause_where_leaving_it_out_helps() -> None:
     assert "0/6 without noise_reduction: it is the noise_reduction. It passes without noise_reduction." in sentence
 
 
+def test_a_target_with_another_model_is_told_together_with_it() -> None:
+    run = run_in(fails_unless("target"))
+    next(cell for cell in run.cells if cell.target == "swedencentral").model = "gpt-realtime-mini"
+    _, sentence = told(run)
+    assert "it is the target eastus2 together with its realtime model. It passes at swedencentral." in sentence
+    assert "the realtime model apart from the target and the dialect were not tested." in sentence
+
+
 def test_a_combination_says_that_it_takes_both() -> None:
     pattern, sentence = tell(fails_unless("target", MODEL))
     assert pattern == "combination"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from capture.errors import UsageProblem
-from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome
+from replay.runs import Axis, Run, RunCell, RunRecording, RunTarget, Trial, TrialOutcome
 from replay.verdict import Verdict, read_verdict, read_verdicts
 
 MODEL = "session.audio.input.transcription.model"
@@ -148,6 +148,41 @@ def test_two_targets_of_one_region_that_agree_make_it_the_region() -> None:
     assert verdict.pattern == "one_axis"
     assert "it is the region eastus2. Changing it to sweden clears the failure." in verdict.sentence
     assert not any("another target in region" in topic.what for topic in verdict.not_tested)
+
+
+def on_models(matrix: Matrix, *models: str | None) -> Verdict:
+    run = run_of(matrix)
+    run.recordings[0].model = "gpt-realtime"
+    for cell, model in zip(run.cells, models, strict=True):
+        cell.model = model
+    return read_verdict(run)
+
+
+def test_a_target_that_names_the_recorded_model_changes_no_model() -> None:
+    verdict = on_models(square("FFFFF", ".....", ".....", "....."), None, "gpt-realtime", None, "gpt-realtime")
+    assert "the target (region eastus2) nor the transcription model alone explains it." in verdict.sentence
+    assert "the realtime model and the dialect were not tested." in verdict.sentence
+
+
+def test_a_target_with_another_model_is_told_together_with_it() -> None:
+    model = "gpt-4o-transcribe"
+    matrix = {("eastus2", model): "FFFFF", ("swedencentral", model): "....."}
+    verdict = on_models(matrix, None, "gpt-realtime-mini")
+    assert "it is the target eastus2 together with its realtime model." in verdict.sentence
+    assert "the realtime model apart from the target and the dialect were not tested." in verdict.sentence
+    verdict = on_models(square("FFFFF", ".....", ".....", "....."), None, "mini", None, "mini")
+    assert "Neither the target (region eastus2) together with its realtime model nor" in verdict.sentence
+
+
+def test_a_deployment_goes_by_its_model() -> None:
+    run = run_of({("eastus2", "whisper-1"): "FFFFF", ("swedencentral", "whisper-1"): "....."})
+    run.recordings[0].model = "east-deployment"
+    run.cells[1].model = "sweden-deployment"
+    run.targets = [
+        RunTarget(name="eastus2", url="", models={"gpt-realtime": "east-deployment"}),
+        RunTarget(name="swedencentral", url="", models={"gpt-realtime": "sweden-deployment"}),
+    ]
+    assert "it is the target eastus2. Changing it" in read_verdict(run).sentence
 
 
 def test_two_targets_of_one_region_say_nothing_of_the_region() -> None:
