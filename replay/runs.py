@@ -85,6 +85,8 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     unset: list[str] = []
     """Paths taken out."""
     baseline: bool = False
+    unlike_recording: list[str] | None = None
+    """Of a baseline: the paths at which it is not as recorded. None: nobody looked."""
     trials: list[Trial] = []
 
     @property

@@ -78,6 +78,16 @@ def say_not_reproduced(
     return f"{said} More trials or another time of day may show it."
 
 
+def say_not_as_recorded(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str) -> str:
+    """Say that the failure did not come in trials that are not the recording as it was: that excludes nothing."""
+    elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
+    it_came = f" It did come {joined(elsewhere)}." if elsewhere else ""
+    return (
+        f"Open: with {subject} the recorded failure did not come {place(baseline, axes)}, {baseline.ratio}; as recorded"
+        f" the session was not replayed, so that excludes nothing.{it_came} Replay it as recorded first."
+    )
+
+
 def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
     """Say that nothing can be compared, and why."""
     if baseline is None:
@@ -85,14 +95,14 @@ def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
     return f"Open: the baseline {place(baseline, axes)} decides nothing: {baseline.open_reason}."
 
 
-def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
-    """Sum up a run of a recording that had no failure to look for."""
+def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis], changed: str = "") -> str:
+    """Sum up a run of a recording that had no failure to look for; `changed` says what all its trials change."""
     said = "The recorded session did not fail, so there is no failure to reproduce"
     broken = [f"{cell.not_counted} {place(cell, axes)}" for cell in cells if cell.not_counted]
     total = sum(cell.trials + cell.not_counted for cell in cells)
     if broken:
-        return f"{said}; of {counted(total, 'replay')} these did not end well: {joined(broken)}."
-    none = "the replay did not fail" if total == 1 else f"none of {total} replays failed"
+        return f"{said}; of {counted(total, 'replay')}{changed} these did not end well: {joined(broken)}."
+    none = f"the replay{changed} did not fail" if total == 1 else f"none of {total} replays{changed} failed"
     return (
         f"{said}; {none} either. What no message tells of, such as audio that stalls, is no failure:"
         " `wiretape analyze failures --run` names what is known of it."
