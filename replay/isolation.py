@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from capture.narration import counted
 from replay.arms import BASELINE, ArmDecision, Changes, Phase, Result
 from replay.comparison import AxisDecision, CellResult, Comparison, Decision, axis_label, tally
 from replay.experiment import Experiment
@@ -123,7 +124,7 @@ def _compare(arm: ArmDecision, cell: CellResult, *, cleared: bool) -> Comparison
         # A failure that goes away by itself may have gone just when this cell passed.
         decision, reason = "open", "it cleared during the experiment"
     if arm.state == "open" and not reason:
-        reason = f"undecided at {arm.trials} trials" if cell.session_ids else "no trial was made"
+        reason = f"undecided at {counted(arm.trials, 'trial')}" if cell.session_ids else "no trial was made"
     return Comparison(
         axis=" + ".join(axis for axis, _ in arm.changes),
         value=" + ".join(value for _, value in arm.changes),

@@ -84,7 +84,7 @@ def say_not_as_recorded(baseline: CellResult, cells: Sequence[CellResult], axes:
     it_came = f" It did come {joined(elsewhere)}." if elsewhere else ""
     return (
         f"Open: with {subject} the recorded failure did not come {place(baseline, axes)}, {baseline.ratio}; as recorded"
-        f" the session was not replayed, so that excludes nothing.{it_came} Replay it as recorded first."
+        f" the session was not replayed, and no rate is excluded.{it_came} Replay it as recorded first."
     )
 
 

@@ -71,7 +71,7 @@ def test_what_passes_with_another_model_says_nothing_of_the_recorded_one() -> No
     assert verdict.pattern == "no_baseline"
     assert verdict.sentence == (
         "Open: with this session (whisper-1 in every trial) the recorded failure did not come at eastus2, 0/5;"
-        " as recorded the session was not replayed, so that excludes nothing. Replay it as recorded first."
+        " as recorded the session was not replayed, and no rate is excluded. Replay it as recorded first."
     )
     [first] = [topic for topic in verdict.not_tested if topic.what == "the transcription model as recorded"]
     assert first.command == "wiretape replay run 20261123T011500-4f3a9c12 --to eastus2 --trials 5"

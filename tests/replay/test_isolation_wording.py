@@ -125,7 +125,9 @@ def both_needed(changed: set[str], _: int) -> TrialOutcome:
 def test_two_axes_are_not_ruled_out_before_both_at_once_are() -> None:
     two = ["target", MODEL]
     assert tell_of(both_needed, two)[0] == "two_causes"
-    pattern, sentence = tell_of(both_needed, two, max_trials=40)
+    run = run_in(both_needed, axes=two, max_trials=40)
+    assert read_isolation(run).together[0].comparisons[0].reason == "undecided at 1 trial"
+    pattern, sentence = told(run)
     assert pattern == "undecided"
     assert "no single change helps, and whether both at once do is open (undecided at 1 trial)." in sentence
     assert "Ruled out: the target and the transcription model." in sentence
