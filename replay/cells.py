@@ -112,7 +112,7 @@ def _cells_of(
             )
         )
     by_name = {target.name: target for target in targets}
-    _find_baseline(cells, source, by_name).baseline = True
+    _mark_baseline(cells, source, by_name)
     return cells
 
 
@@ -125,20 +125,24 @@ def _axis_of(variation: Variation) -> Axis:
     return axis
 
 
-def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[str, Target]) -> RunCell:
+def _mark_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[str, Target]) -> None:
     # The cell that is the recording as it was; without one, the first that was asked for.
     models = {model: name for name, model in _recorded_models(source, targets).items()}
-
-    def is_unchanged(cell: RunCell) -> bool:
-        recorded = {path: source.recorded(path) for path in cell.overrides}
-        return not cell.unset and all(
-            shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
-            for path, was in recorded.items()
-        )
-
-    unchanged = [cell for cell in cells if is_unchanged(cell)]
+    unchanged = [cell for cell in cells if not _unlike_recording(cell, source, models)]
     home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
-    return home if home is not None and nearness(targets[home.target], source) else cells[0]
+    if home is None or not nearness(targets[home.target], source):
+        home = cells[0]
+    home.baseline, home.unlike_recording = True, _unlike_recording(home, source, models)
+
+
+def _unlike_recording(cell: RunCell, source: Source, models: Mapping[str, str]) -> list[str]:
+    recorded = {path: source.recorded(path) for path in cell.overrides}
+    changed = [
+        path
+        for path, was in recorded.items()
+        if shown(path, models.get(was, was) if isinstance(was, str) else was) != shown(path, cell.overrides[path])
+    ]
+    return [*changed, *cell.unset]
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:

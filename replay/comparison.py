@@ -46,6 +46,8 @@ class CellResult:
     open_reason: str
     """Why this cell decides nothing; empty where it may."""
     session_ids: tuple[str, ...]
+    model: str | None = None
+    """The realtime model, also where it is the recorded one; None where nobody knows it."""
 
     @property
     def ratio(self) -> str:
@@ -101,8 +103,8 @@ def axis_label(axis: str) -> str:
     return axis if axis == TARGET_AXIS else short_path(axis)
 
 
-def tally(cell: RunCell) -> CellResult:
-    """Count a cell's trials."""
+def tally(cell: RunCell, model: str | None = None) -> CellResult:
+    """Count a cell's trials; `model` is what they ran on (`Run.model_of`)."""
     outcomes = Counter(trial.outcome for trial in cell.trials)
     failed, trials = outcomes["failed"], outcomes["failed"] + outcomes["ok"]
     low, high = wilson(failed, trials)
@@ -119,6 +121,7 @@ def tally(cell: RunCell) -> CellResult:
         high=high,
         open_reason=_open_reason(outcomes, len(cell.trials), trials),
         session_ids=tuple(trial.session_id for trial in cell.trials),
+        model=model,
     )
 
 

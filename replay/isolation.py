@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from capture.narration import counted
 from replay.arms import BASELINE, ArmDecision, Changes, Phase, Result
 from replay.comparison import AxisDecision, CellResult, Comparison, Decision, axis_label, tally
 from replay.experiment import Experiment
@@ -55,8 +56,9 @@ def read_isolation(run: Run) -> Reading:
     """Read what an adaptive run found."""
     experiment = read_experiment(run)
     home = next(cell for cell in run.cells if cell.baseline)
-    opening, blocks, control = (_tally_phase(home, phase) for phase in ("opening", "blocks", "control"))
-    by_changes = {find_changes(run, cell, home): tally(cell) for cell in run.cells if not cell.baseline}
+    opening, blocks, control = (_tally_phase(run, home, phase) for phase in ("opening", "blocks", "control"))
+    changed = [cell for cell in run.cells if not cell.baseline]
+    by_changes = {find_changes(run, cell, home): tally(cell, run.model_of(cell)) for cell in changed}
     singles = experiment.stages[0]
     axes = list(dict.fromkeys(arm.changes[0][0] for arm in singles))
     made = [replace(cell, baseline=False) for cell in (opening, control) if cell.session_ids]
@@ -64,7 +66,7 @@ def read_isolation(run: Run) -> Reading:
         experiment=experiment,
         baseline=blocks if blocks.session_ids else opening,
         opening=opening,
-        control=_tally_phase(home, "control", {result.block for result in experiment.control}),
+        control=_tally_phase(run, home, "control", {result.block for result in experiment.control}),
         cells=(blocks, *made, *by_changes.values()) if blocks.session_ids else (opening, *by_changes.values()),
         singles=tuple(
             _sum_up([arm for arm in singles if arm.changes[0][0] == axis], by_changes, cleared=experiment.has_cleared)
@@ -96,11 +98,11 @@ def phase_of(trial: Trial) -> Phase:
     return "blocks" if trial.block else "opening"
 
 
-def _tally_phase(home: RunCell, phase: Phase, blocks: Collection[int] | None = None) -> CellResult:
+def _tally_phase(run: Run, home: RunCell, phase: Phase, blocks: Collection[int] | None = None) -> CellResult:
     """Count the baseline's trials of a phase, of these blocks only where they are given."""
     name = {"opening": f"{home.cell} (opening)", "control": f"{home.cell} (control)"}.get(phase, home.cell)
     trials = [trial for trial in home.trials if phase_of(trial) == phase and (blocks is None or trial.block in blocks)]
-    return replace(tally(structs.replace(home, trials=trials)), cell=name)
+    return replace(tally(structs.replace(home, trials=trials), run.model_of(home)), cell=name)
 
 
 def _last(home: RunCell, outcome: TrialOutcome) -> str:
@@ -122,7 +124,7 @@ def _compare(arm: ArmDecision, cell: CellResult, *, cleared: bool) -> Comparison
         # A failure that goes away by itself may have gone just when this cell passed.
         decision, reason = "open", "it cleared during the experiment"
     if arm.state == "open" and not reason:
-        reason = f"undecided at {arm.trials} trials" if cell.session_ids else "no trial was made"
+        reason = f"undecided at {counted(arm.trials, 'trial')}" if cell.session_ids else "no trial was made"
     return Comparison(
         axis=" + ".join(axis for axis, _ in arm.changes),
         value=" + ".join(value for _, value in arm.changes),

@@ -6,13 +6,23 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from replay.arms import ArmDecision
+from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, audio_in_words
 from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
 from replay.statistics import CONFIDENCE, exact_upper_bound
-from replay.wording import joined, name_axis, say_it_takes, say_no_baseline, say_not_reproduced, shared, symptom
+from replay.wording import (
+    clears,
+    joined,
+    name_axis,
+    say_each_has_a_part,
+    say_it_takes,
+    say_no_baseline,
+    say_not_reproduced,
+    shared,
+    symptom,
+)
 
 AdaptivePattern = Literal[
     "one_axis",
@@ -37,17 +47,20 @@ def find_pattern(reading: Reading) -> AdaptivePattern:
     if experiment.has_cleared:
         return "cleared"
     singles = experiment.stages[0]
-    clearing = {arm.changes[0][0] for arm in singles if arm.clears}
+    if len(_passing(reading)) > 1:
+        return "combination"
+    clearing = _clearing(reading)
     if clearing:
-        return "combination" if len(clearing) > 1 else "one_axis"
+        # What fails still where one of them is changed does not take that one.
+        return "one_axis" if _passing(reading) or len(clearing) == 1 else "several_causes"
     together = [arm for stage in experiment.stages[1:] for arm in stage]
     if any(arm.clears and len(arm.changes) == 2 for arm in together):
         return "two_causes"
     partial = {arm.changes[0][0] for arm in singles if arm.state == "implicated"}
     if partial:
         return "several_causes" if len(partial) > 1 else "one_axis"
-    # Where all of them at once helped, it is in these axes, though no pair was found.
-    settled = all(arm.state == "ruled_out" for arm in (*singles, *_all_at_once(together)))
+    # Several at once may be due and not tried yet; where they helped, it is in these axes, though no pair was found.
+    settled = all(arm.state == "ruled_out" for arm in (*singles, *together))
     return "not_in_these_axes" if settled else "undecided"
 
 
@@ -106,33 +119,50 @@ def _phrase(axis: str, value: str) -> str:
 
 
 def _one_axis(reading: Reading) -> str:
-    [guilty] = _implicated(reading)
-    helping = [c for c in guilty.comparisons if c.decision == "implicated"]
-    changed = joined([phrase(c) for c in helping])
-    if all(not c.cell.failed for c in helping):
-        return f"it is the {name_axis(guilty, reading.baseline)}. It passes {changed}."
-    lowered = joined([f"{c.against} to {c.cell.ratio} {phrase(c)}" for c in helping])
-    return f"it is the {name_axis(guilty, reading.baseline)}, which lowers the rate from {lowered}."
+    guilty = _at_fault(reading)
+    helping = _helping(guilty)
+    passing = [phrase(c) for c in helping if not c.cell.failed]
+    name = name_axis(guilty, reading.baseline)
+    said = f". It passes {joined(passing)}." if passing else f", which lowers the rate from {_lowered(helping)}."
+    return f"it is the {name}{said}{_also(reading, [guilty])}"
 
 
 def _combination(reading: Reading) -> str:
-    needed = [decision for decision in _implicated(reading) if _clears(reading, decision)]
-    return say_it_takes([f"the {name_axis(decision, reading.baseline)}" for decision in needed])
+    needed = _passing(reading)
+    takes = say_it_takes([f"the {name_axis(decision, reading.baseline)}" for decision in needed])
+    return f"{takes}{_also(reading, needed)}"
+
+
+def _also(reading: Reading, said: Sequence[AxisDecision]) -> str:
+    """Name what takes part in it beside what was said to be at fault."""
+    others = [decision for decision in _implicated(reading) if decision not in said]
+    return "".join(
+        f" Changing the {name_axis(decision, reading.baseline)} also lowers the rate,"
+        f" from {_lowered(_helping(decision))}."
+        for decision in others
+    )
+
+
+def _lowered(comparisons: Sequence[Comparison]) -> str:
+    return joined([f"{c.against} to {c.cell.ratio} {phrase(c)}" for c in comparisons])
 
 
 def _several_causes(reading: Reading) -> str:
     names = [f"the {name_axis(decision, reading.baseline)}" for decision in _implicated(reading)]
-    return f"{joined(names)} each have a part in it, and none alone clears it: there is more than one cause."
+    return say_each_has_a_part(names)
 
 
 def _two_causes(reading: Reading) -> str:
-    pair = next(d for d in reading.together if d.decision == "implicated" and d.axis.count(" + ") == 1)
-    return f"there are two causes, {pair.label.replace(' + ', ' and ')}: only with both changed it passes."
+    clearing = {" + ".join(axis for axis, _ in arm.changes) for arm in reading.experiment.stages[-1] if arm.clears}
+    pair = next(d for d in reading.together if d.axis in clearing)
+    helping = _helping(pair)
+    effect = f"fails far less, from {_lowered(helping)}" if any(c.cell.failed for c in helping) else "passes"
+    return f"there are two causes, {pair.label.replace(' + ', ' and ')}: only with both changed it {effect}."
 
 
 def _not_in_these(reading: Reading) -> str:
     names = [f"the {name_axis(decision, reading.baseline)}" for decision in reading.singles]
-    at_once = ", and all at once do not either" if len(names) > 2 and reading.together else ""
+    at_once = f", and {'both' if len(names) == 2 else 'all'} at once do not either" if reading.together else ""
     return (
         f"it is not in what was varied: changing {' or '.join(names)} does not help{at_once}."
         f" Look at what the cells have in common: {shared(decision.axis for decision in reading.singles)}."
@@ -140,8 +170,17 @@ def _not_in_these(reading: Reading) -> str:
 
 
 def _undecided(reading: Reading) -> str:
-    at_once = any(d.decision == "implicated" for d in reading.together)
-    return "only with all of it changed it passes, and no pair is decided." if at_once else "that decides nothing yet."
+    helping = [c for decision in reading.together for c in _helping(decision)]
+    if any(not c.cell.failed for c in helping):
+        return "only with all of it changed it passes, and no pair is decided."
+    if helping:
+        return f"changed together it fails less, from {_lowered(helping[:1])}: there is another cause beside."
+    if any(decision.decision != "ruled_out" for decision in reading.singles):
+        return "that decides nothing yet."
+    together = reading.experiment.stages[-1][0]
+    at_once = "both" if len(together.changes) == 2 else "all of them"
+    tried = f"undecided at {counted(together.trials, 'trial')}" if together.trials else "no trial counts yet"
+    return f"no single change helps, and whether {at_once} at once do is open ({tried})."
 
 
 def _cleared(reading: Reading) -> str:
@@ -193,12 +232,23 @@ def _implicated(reading: Reading) -> list[AxisDecision]:
     return [decision for decision in reading.singles if decision.decision == "implicated"]
 
 
-def _clears(reading: Reading, decision: AxisDecision) -> bool:
-    return any(arm.clears for arm in reading.experiment.stages[0] if arm.changes[0][0] == decision.axis)
+def _passing(reading: Reading) -> list[AxisDecision]:
+    """List the axes in which a change leaves no failure at all."""
+    return [decision for decision in _implicated(reading) if clears(decision)]
 
 
-def _all_at_once(arms: Sequence[ArmDecision]) -> list[ArmDecision]:
-    return [arm for arm in arms if len(arm.changes) > 2]
+def _clearing(reading: Reading) -> list[AxisDecision]:
+    axes = {arm.changes[0][0] for arm in reading.experiment.stages[0] if arm.clears}
+    return [decision for decision in reading.singles if decision.axis in axes]
+
+
+def _at_fault(reading: Reading) -> AxisDecision:
+    # Where one change clears it and another only lowers its rate, it is the one that clears it.
+    return [*_passing(reading), *_clearing(reading), *_implicated(reading)][0]
+
+
+def _helping(decision: AxisDecision) -> list[Comparison]:
+    return [c for c in decision.comparisons if c.decision == "implicated"]
 
 
 def _clock(session_id: str) -> str:

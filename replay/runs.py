@@ -85,6 +85,8 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     unset: list[str] = []
     """Paths taken out."""
     baseline: bool = False
+    unlike_recording: list[str] | None = None
+    """Of a baseline: the paths at which it is not as recorded. None: nobody looked."""
     trials: list[Trial] = []
 
     @property
@@ -182,6 +184,18 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     def finished_trials(self) -> int:
         """Trials that have an outcome."""
         return sum(len(cell.trials) for cell in self.cells)
+
+    def model_of(self, cell: RunCell) -> str | None:
+        """Give the realtime model of a cell: the recorded one where its target sets none.
+
+        A deployment goes by its model, as far as its target tells that.
+        """
+        recorded = next((each for each in self.recordings if each.session_id == cell.session_id), None)
+        model, place = cell.model, cell.target
+        if model is None and recorded is not None:
+            model, place = recorded.model, recorded.target or ""
+        known = {name: each for target in self.targets if target.name == place for each, name in target.models.items()}
+        return known.get(model, model) if model is not None else None
 
 
 def describe_recording(row: Mapping[str, Any]) -> RunRecording:

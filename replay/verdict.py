@@ -16,6 +16,7 @@ import msgspec
 from capture.errors import UsageProblem
 from replay import wording
 from replay.audio_choice import AUDIO_AXIS, RECORDED
+from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, short_path, tally
 from replay.isolation import read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
@@ -50,6 +51,13 @@ class Verdict:
     axes: tuple[AxisDecision, ...]
     """Decisions with their exact tests."""
     not_tested: tuple[NotTested, ...]
+    common_changes: tuple[CommonChange, ...] = ()
+    """What all trials have otherwise than the recording."""
+
+    @property
+    def is_of_recorded_audio(self) -> bool:
+        """Whether trials sent the audio that was recorded."""
+        return all(change.axis != AUDIO_AXIS for change in self.common_changes)
 
 
 def read_verdicts(run: Run) -> list[Verdict]:
@@ -65,21 +73,25 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     recording = _find_recording(run, session_id)
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
-    cells = [tally(cell) for cell in run.cells if cell.session_id == recording.session_id]
+    cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
     decisions = decide(baseline, cells, axes) if baseline is not None else ()
-    pattern = _read_pattern(recording, baseline, decisions)
-    not_tested = _list_not_tested(run, recording, baseline, cells)
+    home = next((cell for cell in run.cells if cell.baseline and cell.session_id == recording.session_id), None)
+    common = tuple(list_common_changes(run, home)) if home is not None else ()
+    as_recorded = home is None or is_as_recorded(run, home)
+    pattern = _read_pattern(recording, baseline, decisions, as_recorded=as_recorded)
+    not_tested = _list_not_tested(run, recording, baseline, cells, common)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested, of_calls=run.of_calls)
+        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested, common, of_calls=run.of_calls)
         + wording.say_composed(run.composed_of, of_calls=run.of_calls),
         cells=tuple(cells),
         axes=decisions,
         not_tested=not_tested,
+        common_changes=common,
     )
 
 
@@ -106,18 +118,24 @@ def _find_recording(run: Run, session_id: str | None) -> RunRecording:
     raise UsageProblem(f"run {run.run_id} did not replay {session_id}")
 
 
-def _read_pattern(recording: RunRecording, baseline: CellResult | None, decisions: Sequence[AxisDecision]) -> Pattern:
+def _read_pattern(
+    recording: RunRecording, baseline: CellResult | None, decisions: Sequence[AxisDecision], *, as_recorded: bool
+) -> Pattern:
     if not recording.failure_keys:
         return "recording_did_not_fail"
     if baseline is None or baseline.open_reason:
         return "no_baseline"
     if not baseline.failed:
-        return "not_reproduced"
+        # That a changed session passes says nothing of the recorded one.
+        return "not_reproduced" if as_recorded else "no_baseline"
     if not decisions:
         return "nothing_varied"
     found = [decision.decision for decision in decisions]
+    clearing = sum(wording.clears(decision) for decision in decisions)
+    if clearing > 1:
+        return "combination"
     if "implicated" in found:
-        return "combination" if found.count("implicated") > 1 else "one_axis"
+        return "one_axis" if clearing or found.count("implicated") == 1 else "several_causes"
     return "undecided" if "open" in found else "not_in_these_axes"
 
 
@@ -129,14 +147,18 @@ def _say(
     decisions: Sequence[AxisDecision],
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
+    common: Sequence[CommonChange],
     *,
     of_calls: bool,
 ) -> str:
-    subject = "these calls" if of_calls else "this session"
+    changed = say_common_changes(common)
+    subject = ("these calls" if of_calls else "this session") + changed
     if pattern == "recording_did_not_fail":
-        return wording.say_recording_was_ok(cells, axes)
-    if pattern == "no_baseline" or baseline is None:
+        return wording.say_recording_was_ok(cells, axes, changed)
+    if baseline is None or (pattern == "no_baseline" and baseline.open_reason):
         return wording.say_no_baseline(baseline, axes)
+    if pattern == "no_baseline":
+        return wording.say_not_as_recorded(baseline, cells, axes, subject)
     if pattern == "not_reproduced":
         return wording.say_not_reproduced(baseline, cells, axes, subject)
     results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes, subject)
@@ -146,22 +168,29 @@ def _say(
     conclusion = {
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,
+        "several_causes": wording.say_several_causes,
         "not_in_these_axes": wording.say_not_in_these,
         "undecided": wording.say_undecided,
     }[pattern](decisions, baseline)
-    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=not of_calls)
+    is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
+    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio)
     return f"{results}: {conclusion}{elsewhere}{untested}"
 
 
 def _list_not_tested(
-    run: Run, recording: RunRecording, baseline: CellResult | None, cells: Sequence[CellResult]
+    run: Run,
+    recording: RunRecording,
+    baseline: CellResult | None,
+    cells: Sequence[CellResult],
+    common: Sequence[CommonChange] = (),
 ) -> tuple[NotTested, ...]:
     target = baseline.target if baseline is not None else (recording.target or "TARGET")
     replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
     trials = ["--trials", str(run.trials if run.design == "factorial" else 5)]
     varied = {axis.axis for axis in run.axes if len(axis.values) > 1}
-    models = {cell.model for cell in run.cells if cell.session_id == recording.session_id}
-    found: list[NotTested] = []
+    found = [NotTested(change.untested, _command(*replay, *trials)) for change in common]
+    # Set in every trial, these are said to be untested already.
+    varied |= {MODEL_AXIS, DIALECT_AXIS} & {change.axis for change in common}
     if TARGET_AXIS not in varied:
         found.append(NotTested("other targets", _command(*replay, "--to", "ANOTHER_TARGET", *trials)))
     if recording.transcription_model and not varied & set(TRANSCRIPTION_MODEL_PATHS):
@@ -173,14 +202,17 @@ def _list_not_tested(
         found.append(NotTested("other audio", _command(*replay, "--vary", values, *trials)))
     if DROPPED not in {value for axis in run.axes for value in axis.values}:
         found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
-    if len(models) < 2 and MODEL_AXIS not in varied:
+    if MODEL_AXIS not in varied:
         another = ["--vary", f"{MODEL_AXIS}={recording.model},ANOTHER_MODEL"] if recording.model else []
         other_model = another or ["--to", "TARGET_WITH_ANOTHER_MODEL"]
-        found.append(NotTested("the realtime model", _command(*replay, *other_model, *trials)))
+        apart = " apart from the target" if len({cell.model for cell in cells}) > 1 else ""
+        found.append(NotTested(f"the realtime model{apart}", _command(*replay, *other_model, *trials)))
     if DIALECT_AXIS not in varied:
         other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
         found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
     region = baseline.region if baseline is not None else None
+    if region and TARGET_AXIS in varied and {c.region for c in cells} == {region}:
+        found.append(NotTested("other regions", _command(*replay, "--to", "TARGET_IN_ANOTHER_REGION", *trials)))
     if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
         what = f"another target in region {region} (without it the region is not told from the target)"
         found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))

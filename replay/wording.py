@@ -78,6 +78,16 @@ def say_not_reproduced(
     return f"{said} More trials or another time of day may show it."
 
 
+def say_not_as_recorded(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str) -> str:
+    """Say that the failure did not come in trials that are not the recording as it was: that excludes nothing."""
+    elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
+    it_came = f" It did come {joined(elsewhere)}." if elsewhere else ""
+    return (
+        f"Open: with {subject} the recorded failure did not come {place(baseline, axes)}, {baseline.ratio}; as recorded"
+        f" the session was not replayed, and no rate is excluded.{it_came} Replay it as recorded first."
+    )
+
+
 def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
     """Say that nothing can be compared, and why."""
     if baseline is None:
@@ -85,14 +95,14 @@ def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
     return f"Open: the baseline {place(baseline, axes)} decides nothing: {baseline.open_reason}."
 
 
-def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> str:
-    """Sum up a run of a recording that had no failure to look for."""
+def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis], changed: str = "") -> str:
+    """Sum up a run of a recording that had no failure to look for; `changed` says what all its trials change."""
     said = "The recorded session did not fail, so there is no failure to reproduce"
     broken = [f"{cell.not_counted} {place(cell, axes)}" for cell in cells if cell.not_counted]
     total = sum(cell.trials + cell.not_counted for cell in cells)
     if broken:
-        return f"{said}; of {counted(total, 'replay')} these did not end well: {joined(broken)}."
-    none = "the replay did not fail" if total == 1 else f"none of {total} replays failed"
+        return f"{said}; of {counted(total, 'replay')}{changed} these did not end well: {joined(broken)}."
+    none = f"the replay{changed} did not fail" if total == 1 else f"none of {total} replays{changed} failed"
     return (
         f"{said}; {none} either. What no message tells of, such as audio that stalls, is no failure:"
         " `wiretape analyze failures --run` names what is known of it."
@@ -100,24 +110,29 @@ def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis]) -> s
 
 
 def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
-    """Conclude that one axis is at fault; what is ruled out or open beside it is said too."""
-    guilty = next(decision for decision in decisions if decision.decision == "implicated")
-    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}"
-    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
-    if cleared:
-        said += f" Ruled out: {joined(cleared)}."
-    return said + _say_open(decisions, baseline)
+    """Conclude that one axis is at fault; what takes part, is ruled out or open beside it is said too."""
+    # Where one change clears it and another only lowers its rate, it is the one that clears it.
+    guilty = next((d for d in decisions if clears(d)), None) or next(d for d in decisions if _is_implicated(d))
+    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}{_say_also(decisions, [guilty])}"
+    return said + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
 
 def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that the failure needs several things at once."""
-    needed = [decision for decision in decisions if decision.decision == "implicated"]
+    needed = [decision for decision in decisions if clears(decision)]
     names = [_with_region(decision, baseline) for decision in needed]
-    said = say_it_takes(names)
-    partly = [d for d in needed if not _clears(d)]
-    if partly:
-        said += " " + " ".join(_effect(decision) for decision in partly)
-    return said + _say_open(decisions, baseline)
+    return say_it_takes(names) + _say_also(decisions, needed) + _say_open(decisions, baseline)
+
+
+def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    """Conclude that several axes take part, and that none of them is needed."""
+    names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
+    return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+
+
+def say_each_has_a_part(names: Sequence[str]) -> str:
+    """Conclude that each of several things takes part in it, two or more."""
+    return f"{joined(names)} each have a part in it, and none alone clears it: there is more than one cause."
 
 
 def say_it_takes(names: Sequence[str]) -> str:
@@ -141,9 +156,7 @@ def shared(axes: Iterable[str]) -> str:
 
 def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude nothing, and say what is missing."""
-    cleared = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
-    ruled_out = f" Ruled out: {joined(cleared)}." if cleared else ""
-    return f"that decides nothing yet.{ruled_out}{_say_open(decisions, baseline)}"
+    return f"that decides nothing yet.{_say_ruled_out(decisions, baseline)}{_say_open(decisions, baseline)}"
 
 
 def say_elsewhere(
@@ -189,35 +202,65 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
 
 
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
-    """Name an axis in a conclusion: a target is called a region only if two targets of one region agree."""
+    """Name an axis in a conclusion: a target is called a region only if two targets of one region agree.
+
+    And only if another region was tried: two targets of one region say nothing of it. Where the realtime model changed
+    with the target in all that was compared, neither is told from the other.
+    """
     if decision.axis != TARGET_AXIS:
         return decision.label
-    region = baseline.region
+    region, is_implicated = baseline.region, _is_implicated(decision)
     twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
-    others = [c for c in decision.comparisons if c.decision == "implicated"]
-    if region and twins and all(c.cell.region not in (None, region) for c in others):
-        return f"region {region}" if decision.decision == "implicated" else "region"
-    return f"target {baseline.target}" if decision.decision == "implicated" else "target"
+    others = [c for c in decision.comparisons if c not in twins and (c.decision == "implicated" or not is_implicated)]
+    if region and twins and others and all(c.cell.region not in (None, region) for c in others):
+        return (f"region {region}" if is_implicated else "region") + _with_its_model(decision, baseline)
+    return (f"target {baseline.target}" if is_implicated else "target") + _with_its_model(decision, baseline)
+
+
+def _with_its_model(decision: AxisDecision, baseline: CellResult) -> str:
+    telling = [c for c in decision.comparisons if c.decision == "implicated" or not _is_implicated(decision)]
+    is_other = telling and all(c.cell.model != baseline.model for c in telling)
+    return " together with its realtime model" if is_other else ""
 
 
 def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
-    if decision.axis != TARGET_AXIS or not baseline.region:
+    if decision.axis != TARGET_AXIS:
         return f"the {decision.label}"
+    if not baseline.region:
+        return f"the target{_with_its_model(decision, baseline)}"
     named = name_axis(decision, baseline)
-    return f"the {named}" if named.startswith("region") else f"the target (region {baseline.region})"
+    if named.startswith("region"):
+        return f"the {named}"
+    return f"the target (region {baseline.region}){_with_its_model(decision, baseline)}"
 
 
-def _clears(decision: AxisDecision) -> bool:
-    return all(not c.cell.failed for c in decision.comparisons if c.decision == "implicated")
+def clears(decision: AxisDecision) -> bool:
+    """Tell whether a change along this axis leaves no failure at all: what fails still does not need that axis."""
+    return any(not c.cell.failed for c in decision.comparisons if c.decision == "implicated")
 
 
-def _effect(decision: AxisDecision) -> str:
+def _is_implicated(decision: AxisDecision) -> bool:
+    return decision.decision == "implicated"
+
+
+def _effect(decision: AxisDecision, *, also: str = "") -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
     is_audio = decision.axis == AUDIO_AXIS
     values = joined([audio_in_words(c.value) if is_audio else c.value for c in helping])
-    if _clears(decision):
+    if not also and not any(c.cell.failed for c in helping):
         return f"Changing it to {values} clears the failure."
-    return f"Changing the {decision.label} to {values} lowers the rate to {joined([c.cell.ratio for c in helping])}."
+    rates = joined([c.cell.ratio for c in helping])
+    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}."
+
+
+def _say_also(decisions: Sequence[AxisDecision], said: Sequence[AxisDecision]) -> str:
+    others = [decision for decision in decisions if _is_implicated(decision) and decision not in said]
+    return "".join(f" {_effect(decision, also='also ')}" for decision in others)
+
+
+def _say_ruled_out(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
+    names = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    return f" Ruled out: {joined(names)}." if names else ""
 
 
 def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:

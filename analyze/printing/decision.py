@@ -34,7 +34,7 @@ def verdict_page(verdict: Verdict, width: int, audio: AudioHealth | None = None)
     parts: list[RenderableType] = [
         Text(f"run {verdict.run_id} · replay of {verdict.session_id}", style="dim"),
         Text(visible(verdict.sentence), style="bold"),
-        *_audio(audio),
+        *_audio(audio, "sent" if verdict.is_of_recorded_audio else "recorded"),
         heading("cells (Wilson's 95 % interval)"),
         _cells(verdict.cells, with_sessions=width >= _WIDE),
     ]
@@ -53,10 +53,10 @@ def verdict_json(verdict: Verdict, audio: AudioHealth | None) -> dict[str, Any]:
     return asdict(verdict) | {"audio_health": audio and audio_health_json(audio)}
 
 
-def _audio(audio: AudioHealth | None) -> list[Text]:
+def _audio(audio: AudioHealth | None, name: str) -> list[Text]:
     if audio is None or audio.sent_ms <= 0:
         return []
-    return [Text(f"sent audio: {visible(audio.sentence)}", style="yellow" if audio.is_wrong else "dim")]
+    return [Text(f"{name} audio: {visible(audio.sentence)}", style="yellow" if audio.is_wrong else "dim")]
 
 
 def _cells(cells: Sequence[CellResult], *, with_sessions: bool) -> Table:

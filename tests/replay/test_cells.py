@@ -57,6 +57,22 @@ def test_paths_anywhere_are_axes_and_the_recorded_value_is_the_baseline_s(source
     assert "the realtime model" not in topics
 
 
+def test_a_baseline_tells_where_it_is_not_as_recorded(source: Source) -> None:
+    def unlike(*unset: str, **settings: str) -> list[str] | None:
+        [home] = plan_run([source], [EAST], settings=settings, unset=unset).cells
+        return home.unlike_recording
+
+    assert unlike() == []
+    assert unlike(voice="alloy", model="rt") == []
+    assert unlike("response.instructions", voice="cedar", audio="silence") == [
+        "session.voice",
+        "audio",
+        "response.instructions",
+    ]
+    run = plan_run([source], [EAST], variations=[Variation("voice", ("cedar", "alloy"))])
+    assert [cell.unlike_recording for cell in run.cells] == [None, []]
+
+
 def test_a_value_that_a_connection_cannot_have_is_refused_for_every_target(source: Source) -> None:
     with pytest.raises(UsageProblem, match="is a credential"):
         plan_run([source], [EAST], settings={"connection.query.api-key": "x"})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pytest
+
 from replay.isolation import read_isolation
 from replay.isolation_wording import find_pattern, say
 from replay.runs import Run, TrialOutcome
@@ -22,6 +26,10 @@ def tell(world: World, *, max_trials: int = 300) -> tuple[str, str]:
     return told(run_in(world, max_trials=max_trials))
 
 
+def tell_of(world: World, axes: Iterable[str], *, max_trials: int = 300) -> tuple[str, str]:
+    return told(run_in(world, axes=axes, max_trials=max_trials))
+
+
 def test_one_axis() -> None:
     pattern, sentence = tell(fails_unless("target"))
     assert pattern == "one_axis"
@@ -38,6 +46,14 @@ def test_an_option_is_the_cause_where_leaving_it_out_helps() -> None:
     pattern, sentence = tell(fails_unless(NOISE))
     assert pattern == "one_axis"
     assert "0/6 without noise_reduction: it is the noise_reduction. It passes without noise_reduction." in sentence
+
+
+def test_a_target_with_another_model_is_told_together_with_it() -> None:
+    run = run_in(fails_unless("target"))
+    next(cell for cell in run.cells if cell.target == "swedencentral").model = "gpt-realtime-mini"
+    _, sentence = told(run)
+    assert "it is the target eastus2 together with its realtime model. It passes at swedencentral." in sentence
+    assert "the realtime model apart from the target and the dialect were not tested." in sentence
 
 
 def test_a_combination_says_that_it_takes_both() -> None:
@@ -58,6 +74,89 @@ def test_two_causes_need_both_changed() -> None:
     assert pattern == "two_causes"
     assert "there are two causes, target and noise_reduction: only with both changed it passes." in sentence
     assert "0/6 at swedencentral without noise_reduction" in sentence
+
+
+def mostly(outcome: TrialOutcome, made: int, *, in_ten: int) -> TrialOutcome:
+    """Give an outcome in so many of ten trials, spread evenly; the other one in the rest."""
+    return outcome if made * in_ten % 10 < in_ten else "ok" if outcome == "failed" else "failed"
+
+
+def test_what_clears_it_is_named_before_what_only_lowers_its_rate() -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        if "target" in changed:
+            return "ok"
+        return mostly("failed", made, in_ten=6) if MODEL in changed else "failed"
+
+    pattern, sentence = tell(world)
+    assert pattern == "one_axis"
+    assert "it is the target eastus2. It passes at swedencentral." in sentence
+    assert "Changing the transcription model also lowers the rate, from " in sentence
+    assert " with whisper-1. Ruled out: the noise_reduction." in sentence
+
+
+def test_a_combination_names_what_only_lowers_the_rate_beside_it() -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        if changed & {"target", MODEL}:
+            return "ok"
+        return mostly("failed", made, in_ten=6) if NOISE in changed else "failed"
+
+    pattern, sentence = tell(world)
+    assert pattern == "combination"
+    assert "it takes both. Neither the target eastus2 nor the transcription model alone explains it." in sentence
+    assert "Changing the noise_reduction also lowers the rate, from " in sentence
+
+
+def test_two_partial_effects_are_no_combination() -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        if {"target", MODEL} <= changed:
+            return "ok"
+        return mostly("failed", made, in_ten=4) if changed & {"target", MODEL} else "failed"
+
+    pattern, sentence = tell(world)
+    assert pattern == "several_causes"
+    assert "the target eastus2 and the transcription model each have a part in it, and none alone clears it" in sentence
+    assert "it takes" not in sentence
+
+
+def both_needed(changed: set[str], _: int) -> TrialOutcome:
+    return "ok" if {"target", MODEL} <= changed else "failed"
+
+
+def test_two_axes_are_not_ruled_out_before_both_at_once_are() -> None:
+    two = ["target", MODEL]
+    assert tell_of(both_needed, two)[0] == "two_causes"
+    run = run_in(both_needed, axes=two, max_trials=40)
+    assert read_isolation(run).together[0].comparisons[0].reason == "undecided at 1 trial"
+    pattern, sentence = told(run)
+    assert pattern == "undecided"
+    assert "no single change helps, and whether both at once do is open (undecided at 1 trial)." in sentence
+    assert "Ruled out: the target and the transcription model." in sentence
+    pattern, sentence = told(run_in(both_needed, axes=two, stop_after=37))
+    assert pattern == "undecided"
+    assert "whether both at once do is open (no trial counts yet)" in sentence
+
+
+def test_two_axes_that_do_not_help_do_not_help_at_once_either() -> None:
+    pattern, sentence = tell_of(fails_unless(), ["target", MODEL])
+    assert pattern == "not_in_these_axes"
+    assert "changing the target or the transcription model does not help, and both at once do not either." in sentence
+
+
+@pytest.mark.parametrize(
+    ("in_ten", "pattern", "said"),
+    [
+        (7, "undecided", "changed together it fails less, from "),
+        (3, "two_causes", "only with both changed it fails far less, from "),
+    ],
+)
+def test_both_at_once_that_only_lower_the_rate_are_not_said_to_pass(in_ten: int, pattern: str, said: str) -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        return mostly("failed", made, in_ten=in_ten) if {"target", MODEL} <= changed else "failed"
+
+    found, sentence = tell_of(world, ["target", MODEL])
+    assert found == pattern
+    assert said in sentence
+    assert "passes" not in sentence
 
 
 def test_none_of_them() -> None:

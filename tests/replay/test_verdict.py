@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from capture.errors import UsageProblem
-from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome
+from replay.runs import Axis, Run, RunCell, RunRecording, RunTarget, Trial, TrialOutcome
 from replay.verdict import Verdict, read_verdict, read_verdicts
 
 MODEL = "session.audio.input.transcription.model"
@@ -150,6 +150,53 @@ def test_two_targets_of_one_region_that_agree_make_it_the_region() -> None:
     assert not any("another target in region" in topic.what for topic in verdict.not_tested)
 
 
+def on_models(matrix: Matrix, *models: str | None) -> Verdict:
+    run = run_of(matrix)
+    run.recordings[0].model = "gpt-realtime"
+    for cell, model in zip(run.cells, models, strict=True):
+        cell.model = model
+    return read_verdict(run)
+
+
+def test_a_target_that_names_the_recorded_model_changes_no_model() -> None:
+    verdict = on_models(square("FFFFF", ".....", ".....", "....."), None, "gpt-realtime", None, "gpt-realtime")
+    assert "the target (region eastus2) nor the transcription model alone explains it." in verdict.sentence
+    assert "the realtime model and the dialect were not tested." in verdict.sentence
+
+
+def test_a_target_with_another_model_is_told_together_with_it() -> None:
+    model = "gpt-4o-transcribe"
+    matrix = {("eastus2", model): "FFFFF", ("swedencentral", model): "....."}
+    verdict = on_models(matrix, None, "gpt-realtime-mini")
+    assert "it is the target eastus2 together with its realtime model." in verdict.sentence
+    assert "the realtime model apart from the target and the dialect were not tested." in verdict.sentence
+    verdict = on_models(square("FFFFF", ".....", ".....", "....."), None, "mini", None, "mini")
+    assert "Neither the target (region eastus2) together with its realtime model nor" in verdict.sentence
+
+
+def test_a_deployment_goes_by_its_model() -> None:
+    run = run_of({("eastus2", "whisper-1"): "FFFFF", ("swedencentral", "whisper-1"): "....."})
+    run.recordings[0].model = "east-deployment"
+    run.cells[1].model = "sweden-deployment"
+    run.targets = [
+        RunTarget(name="eastus2", url="", models={"gpt-realtime": "east-deployment"}),
+        RunTarget(name="swedencentral", url="", models={"gpt-realtime": "sweden-deployment"}),
+    ]
+    assert "it is the target eastus2. Changing it" in read_verdict(run).sentence
+
+
+def test_two_targets_of_one_region_say_nothing_of_the_region() -> None:
+    model = "gpt-4o-transcribe"
+    regions = {"contoso": "eastus2", "fabrikam": "eastus2"}
+    matrix = {("contoso", model): "F" * 8, ("fabrikam", model): "F" * 8}
+    verdict = verdict_of(matrix, regions=regions)
+    assert "it is not in what was varied: changing the target does not help." in verdict.sentence
+    assert "other regions" in [topic.what for topic in verdict.not_tested]
+    verdict = verdict_of(matrix | {("sweden", model): "F" * 8}, regions=regions | {"sweden": "swedencentral"})
+    assert "changing the region does not help." in verdict.sentence
+    assert "other regions" not in [topic.what for topic in verdict.not_tested]
+
+
 def test_a_failure_in_every_cell_is_not_in_what_was_varied() -> None:
     verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "F" * 8))
     assert verdict.pattern == "not_in_these_axes"
@@ -193,6 +240,25 @@ def test_a_flaky_failure_is_compared_as_a_rate() -> None:
     assert decisions(verdict)["transcription model"] == "implicated"
     assert "Changing the transcription model to whisper-1 lowers the rate to 2/20." in verdict.sentence
     assert "clears the failure" not in verdict.sentence
+
+
+def test_two_partial_effects_are_no_combination() -> None:
+    verdict = verdict_of(square("F" * 14, "F" * 4 + "." * 10, "F" * 5 + "." * 9, "." * 14))
+    assert verdict.pattern == "several_causes"
+    assert decisions(verdict) == {"target": "implicated", "transcription model": "implicated"}
+    assert (
+        "0/14 at swedencentral with whisper-1: the target (region eastus2) and the transcription model each have a part"
+        " in it, and none alone clears it: there is more than one cause." in verdict.sentence
+    )
+
+
+def test_what_clears_it_is_named_before_what_only_lowers_its_rate() -> None:
+    verdict = verdict_of(square("F" * 14, "F" * 4 + "." * 10, "." * 14, "." * 14))
+    assert verdict.pattern == "one_axis"
+    assert (
+        "it is the transcription model. Changing it to whisper-1 clears the failure."
+        " Changing the target to swedencentral also lowers the rate to 4/14." in verdict.sentence
+    )
 
 
 def test_a_flaky_failure_with_few_trials_stays_open() -> None:

@@ -241,7 +241,8 @@ class FailuresScreen(FilteringScreen):
             lines.append((Run("          "), *facts))
             if health is not None and health.sent_ms > 0:
                 tone: Tone = "incomplete" if health.is_wrong else "muted"
-                lines.append((Run("          "), *text(f"sent audio: {health.sentence}", tone)))
+                which = "sent" if verdict.is_of_recorded_audio else "recorded"
+                lines.append((Run("          "), *text(f"{which} audio: {health.sentence}", tone)))
         self.query_one("#verdict", LineView).show(lines)
 
     def on_matrix_moved(self) -> None:

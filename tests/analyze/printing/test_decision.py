@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from analyze.audio_health import AudioFact, AudioHealth
 from analyze.printing.decision import verdict_json, verdict_page
+from replay.common_changes import CommonChange
 from replay.comparison import AxisDecision, CellResult, Comparison
 from replay.verdict import NotTested, Verdict
 from tests.conftest import Lines
@@ -13,6 +16,8 @@ def test_the_replayed_audio_is_exonerated_or_not(lines: Lines) -> None:
     broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
     assert lines(verdict_page(verdict, 100, clean), 100)[2] == "sent audio: audio is clean"
     assert lines(verdict_page(verdict, 100, broken), 100)[2] == "sent audio: DC offset 0.12"
+    silent = replace(verdict, common_changes=(CommonChange("audio", "silence", "the audio as recorded"),))
+    assert lines(verdict_page(silent, 100, clean), 100)[2] == "recorded audio: audio is clean"
     assert not any("sent audio" in line for line in lines(verdict_page(verdict, 100), 100))
     assert verdict_json(verdict, broken)["audio_health"]["sentence"] == "DC offset 0.12"
     assert verdict_json(verdict, None)["audio_health"] is None
