@@ -50,9 +50,17 @@ def parse_values(listed: str) -> list[Any]:
 def parse_listen(text: str) -> tuple[str, int]:
     """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535 or not _may_be_host(host):
         raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _may_be_host(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

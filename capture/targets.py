@@ -243,6 +243,11 @@ def _checked_url(url: str, name: str) -> str:
         raise UsageProblem(f"target {name}: {url!r} is no URL ({error})") from error
     if parts.scheme not in _SCHEMES or not host:
         raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {redact_url(url)!r}")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        # Without this it would be told of each call, and only then.
+        raise UsageProblem(f"target {name}: {host!r} is no name of a host (a part of it is empty or too long)") from error
     if parts.username is not None:
         raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))

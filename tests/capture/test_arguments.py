@@ -48,7 +48,7 @@ def test_an_address_is_read(listen: str, address: tuple[str, int]) -> None:
     assert parse_listen(listen) == address
 
 
-@pytest.mark.parametrize("listen", ["", "localhost", "h:http", "h:65536", "h:-1"])
+@pytest.mark.parametrize("listen", ["", "localhost", "h:http", "h:65536", "h:-1", "a..b:1"])
 def test_an_address_without_a_port_is_refused(listen: str) -> None:
     with pytest.raises(UsageProblem, match="HOST:PORT"):
         parse_listen(listen)

@@ -301,6 +301,7 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
         ('[targets.a]\nurl = "wss://"', "target a: give its url as ws://"),
         ('[targets.a]\nurl = "ws://h:99999"', "target a: 'ws://h:99999' is no URL"),
         ('[targets.a]\nurl = "ws://[::1"', "target a: .* is no URL"),
+        ('[targets.a]\nurl = "wss://contoso..azure.com"', "target a: 'contoso..azure.com' is no name of a host"),
         ('[targets.a]\nurl = "ws://me:secret@h"', "target a: a URL must hold no password"),
         ('[targets.a]\nurl = "ws://h"\nheaders = { api-key = "k" }', r'headers_env = \{ "api-key" = "VARIABLE" \}'),
         ('[targets.a]\nurl = "ws://h"\nquery = { api-key = "k" }', r'query_env = \{ "api-key" = "VARIABLE" \}'),
@@ -365,7 +366,7 @@ def test_an_unknown_name_without_a_file_says_that_there_is_none() -> None:
         resolve_target("prod", {})
 
 
-@pytest.mark.parametrize("text", ["ftp://h", "ws://", "ws://h:port", "://h"])
+@pytest.mark.parametrize("text", ["ftp://h", "ws://", "ws://h:port", "://h", "ws://a..b/v1", f"ws://{'a' * 64}.test"])
 def test_a_url_that_leads_nowhere_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem):
         resolve_target(text, {})
