@@ -22,14 +22,19 @@ def run_to_end(command: Callable[[], None]) -> None:
         _complain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough; flushing at exit would complain once more.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go_of_stdout()
         sys.exit(0)
     except KeyboardInterrupt:
         # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(130)
+
+
+def let_go_of_stdout() -> None:
+    """Print nowhere from here on: the reader of a pipe (`| head`) has seen enough."""
+    # Flushing at exit would complain once more.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_as_ctrl_c_does(*_: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from capture.ending import let_go_of_stdout
 from capture.narration import console, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def list_command(
 ) -> None:
     """List the recordings of a root, oldest first: id, start (UTC), target, outcome; then what is live.
 
-    A live session's age, events, bytes and last error come from its journal, while the call goes on.
+    A live session's age, events, bytes and last error come from its journal, while the call goes on. With --watch a
+    pipe gets a line for each of them every second; with --json one line of JSON for all.
     """
     from capture import listing
     from capture.live import LiveJournals
@@ -65,7 +67,12 @@ def list_command(
     narrate()
     root = open_root(recordings)
     if watch:
-        listing.watch(root)
+        try:
+            listing.watch(root, as_json=as_json)
+        except BrokenPipeError:
+            # Its reader has seen enough, and that is no failure.
+            let_go_of_stdout()
+            return
     # Before the recordings: a session that is sealed meanwhile then shows up there, and is not missed.
     live = {session.session_id: session for session in LiveJournals(root).refresh()}
     rows = list(_listed(root))
@@ -79,9 +86,7 @@ def list_command(
     for row in rows:
         print_line("  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target", "outcome")))
     for session in live.values():
-        row = listing.live_row(session)
-        told = "  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target"))
-        print_line(f"{told}  {listing.describe(session)}")
+        print_line(listing.live_line(session))
 
 
 @app.command("prune")
