@@ -35,6 +35,7 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
 
     narrate()
     root = open_root(recordings)
+    root.check_readable()
     recovery = recover(root)
     _narrate_recovery(root, recovery)
     if as_json:
@@ -167,14 +168,16 @@ def compact_command(
     Merged files stay for the grace period and go with the next compaction after it, or at once with --grace 0.
     Example: wiretape capture compact --date 2026-02-12
     """
-    from capture.compaction import dates_to_compact
+    from capture.arguments import check_seconds
+    from capture.compaction import LONGEST_GRACE_S, dates_to_compact
     from capture.recording.root import open_root
 
     narrate()
+    grace_s = check_seconds("--grace", grace, LONGEST_GRACE_S)
     root = open_root(recordings)
     chosen = dates_to_compact(root, dates or (), everything=everything)
     # A day that was asked for by name is compacted for the sake of one session too.
-    done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace)
+    done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace_s)
     if as_json:
         print_json({"dates": done, "failed": failed})
     else:

@@ -135,6 +135,19 @@ async def _serving(
         raise problem
 
 
+def read_client_token() -> str | None:
+    """Read the token that clients have to send from `WIRETAPE_CLIENT_TOKEN`; None where that is not set.
+
+    Raises `UsageProblem` where it holds whitespace alone: who set it does not want to do without.
+    """
+    held = os.environ.get(CLIENT_TOKEN_VARIABLE) or None
+    # A secret that is mounted as a file, or written with `echo`, ends in a line break; no client sends that.
+    token = held and held.strip()
+    if token == "":
+        raise UsageProblem(f"{CLIENT_TOKEN_VARIABLE} is empty but for whitespace: put a token there, or unset it")
+    return token
+
+
 def check_serving(target: Target, listen: str, client_token: str | None) -> None:
     """Raise `UsageProblem` where the address is wrong or needs a client token, or the target's key is not set."""
     host, _ = parse_listen(listen)
@@ -189,7 +202,7 @@ async def run_proxy(
             listen=listen,
             tls=tls,
             policy=policy,
-            client_token=os.environ.get(CLIENT_TOKEN_VARIABLE) or None,
+            client_token=read_client_token(),
             limits=RelayLimits(connections=count_connections_with_room()),
             on_sealed=_report,
         ) as service:

@@ -136,7 +136,7 @@ def leftover_journals(root: Root, hurry: threading.Event | None = None) -> list[
     write_what_was_left(root.journal, hurry)
     # A journal without a lock may be a living recorder's, while one process that writes it follows another.
     written = spooled_names(root.journal)
-    found = (path for path in root.journal.glob("*.journal") if path.stem not in written)
+    found = (path for path in root.journal.glob("*.journal") if path.stem not in written and path.is_file())
     return sorted(path.stem for path in found if is_abandoned(path))
 
 

@@ -247,7 +247,9 @@ def _checked_url(url: str, name: str) -> str:
         host.encode("idna")
     except UnicodeError as error:
         # Without this it would be told of each call, and only then.
-        raise UsageProblem(f"target {name}: {host!r} is no name of a host (a part of it is empty or too long)") from error
+        raise UsageProblem(
+            f"target {name}: {host!r} is no name of a host (a part of it is empty or too long)"
+        ) from error
     if parts.username is not None:
         raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))

@@ -136,10 +136,12 @@ def _parse(url: str, scheme: str) -> ForwardProxy:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port or 80
-        (host or "").encode("idna")
+        if not host:
+            raise ValueError("it names no host")
+        host.encode("idna")
     except ValueError as error:
         raise UsageProblem(f"{variable} is no URL of a proxy: write http://HOST:PORT") from error
-    if scheme == "socks" or parts.scheme != "http" or not host:
+    if scheme == "socks" or parts.scheme != "http":
         raise UsageProblem(
             f"{variable} names a proxy of kind {parts.scheme or scheme}, and only http://HOST:PORT is spoken here;"
             " name such a one, or exempt the endpoint with NO_PROXY"

@@ -85,6 +85,13 @@ def test_a_proxy_that_cannot_be_used_is_told_before_a_call_is_placed(
     ("arguments", "said"),
     [
         (["call", "--to", "nowhere", "--audio", "x.wav"], "unknown target 'nowhere'"),
+        (["proxy", "--to", "ws://h", "--redact", ""], "--redact has an empty rule"),
+        (["proxy", "--to", "ws://h", "--drain", "nan"], "--drain takes seconds"),
+        (["call", "--to", "ws://h", "--audio", "x.wav", "--timeout", "nan"], "--timeout takes seconds"),
+        (["compact", "--grace", "inf"], "--grace takes seconds"),
+        (["compact", "--grace", "nan"], "--grace takes seconds"),
+        (["prune", "--older-than", "999999d"], "an age is 100 years at most"),
+        (["prune", "--journals-older-than", "999999d"], "an age is 100 years at most"),
         (["call", "--to", "ws://a..b/v1", "--audio", "x.wav"], "'a..b' is no name of a host"),
         (["proxy", "--to", "wss://contoso..openai.azure.com"], "'contoso..openai.azure.com' is no name of a host"),
         (["proxy", "--to", "ws://h", "--listen", "a..b:1"], "--listen takes HOST:PORT"),

@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from capture.errors import UsageProblem
-from capture.proxy import run_proxy, serve_proxy
+from capture.proxy import read_client_token, run_proxy, serve_proxy
 from capture.recorder import Recorder
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
@@ -85,6 +85,26 @@ async def test_with_a_client_token_only_its_bearer_may_call(recorder: Recorder) 
                 assert await client.recv() == "hello"
     assert refused.value.response.status_code == 401
     assert "Authorization" not in asked[0]
+
+
+def test_a_client_token_is_what_it_is_without_whitespace_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for held, token in [("open-sesame\n", "open-sesame"), (" open sesame\r\n", "open sesame"), ("", None)]:
+        monkeypatch.setenv("WIRETAPE_CLIENT_TOKEN", held)
+        assert read_client_token() == token
+    monkeypatch.delenv("WIRETAPE_CLIENT_TOKEN")
+    assert read_client_token() is None
+    monkeypatch.setenv("WIRETAPE_CLIENT_TOKEN", "\n")
+    with pytest.raises(UsageProblem, match="WIRETAPE_CLIENT_TOKEN is empty but for whitespace"):
+        read_client_token()
+
+
+async def test_the_token_of_a_file_that_ends_in_a_line_break_opens_the_proxy(root: Root) -> None:
+    headers = {"Authorization": "Bearer open-sesame"}
+    async with endpoint() as served, proxy_process(root, served.url, WIRETAPE_CLIENT_TOKEN="open-sesame\n") as proxy:
+        async with calling(proxy.origin, served, "call", additional_headers=headers) as call:
+            await call.say()
+        assert await proxy.stop() == 0
+    assert [*recordings_by_call(root)] == ["call"]
 
 
 async def test_an_error_of_the_caller_comes_out_as_it_is(recorder: Recorder) -> None:

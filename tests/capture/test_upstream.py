@@ -80,7 +80,15 @@ def test_the_environment_chooses_the_proxy(
 
 @pytest.mark.parametrize(
     "url",
-    ["socks5h://me:hidden@corp.test:1080", "https://me:hidden@corp.test", "http://me:hidden@corp.test:x", "http://", "ftp://x:1", "http://[::1", "http://me:hidden@corp..test:1"],
+    [
+        "socks5h://me:hidden@corp.test:1080",
+        "https://me:hidden@corp.test",
+        "ftp://me:hidden@corp.test:1",
+        "http://me:hidden@corp.test:x",
+        "http://me:hidden@corp..test:1",
+        "http://[::1",
+        "http://",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
@@ -255,7 +263,7 @@ async def test_a_host_that_has_no_such_name_is_answered_502(recorder: Recorder) 
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{origin}/v1/realtime", proxy=None)
     assert refused.value.response.status_code == 502
-    assert b"endpoint cannot be reached: contoso..azure.com is no name of a host" in (refused.value.response.body or b"")
+    assert b"endpoint cannot be reached: contoso..azure.com is no name" in (refused.value.response.body or b"")
     assert only_recording(recorder).session["outcome"] == "failed"
 
 
