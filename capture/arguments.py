@@ -50,9 +50,17 @@ def parse_values(listed: str) -> list[Any]:
 def parse_listen(text: str) -> tuple[str, int]:
     """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`."""
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535 or not _may_be_host(host):
         raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _may_be_host(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -78,15 +86,29 @@ def parse_speed(text: str) -> float:
     return speed
 
 
+def check_seconds(option: str, seconds: float, most_s: float = math.inf) -> float:
+    """Give the seconds of an option; raises `UsageProblem` for what is no time, or more than `most_s`."""
+    if not 0 <= seconds <= most_s:
+        limit = "" if most_s == math.inf else f" up to {most_s:.0f}"
+        raise UsageProblem(f"{option} takes seconds, 0 or more{limit}, not {seconds:g}")
+    return seconds
+
+
 def parse_redactions(texts: Sequence[str]) -> list[str]:
     """Read the values of `--redact`: `transcripts,audio`, the name of a pattern, or `/REGEX/`.
 
     Only names are split at commas: a regular expression may hold some. Raises `UsageProblem` for what is none
-    of these, and for an expression that would not come to an end.
+    of these, for an expression that would not come to an end, and for an empty rule.
     """
     rules: list[str] = []
     for text in texts:
-        rules += [text] if text.startswith("/") else [part.strip() for part in text.split(",") if part.strip()]
+        rules += [text] if text.startswith("/") else [part.strip() for part in text.split(",")]
+    if "" in rules:
+        # Of a variable that is not set. Going on, all would be kept that was meant to go.
+        raise UsageProblem(
+            "--redact has an empty rule, as of a variable that is not set: name what must not be kept, such as"
+            " transcripts,audio, or leave it out"
+        )
     for rule in rules:
         masks = masks_of([rule])
         for pattern in masks.patterns:

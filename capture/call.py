@@ -29,6 +29,7 @@ from capture.recording.facts import Sender, SessionEnd
 from capture.redaction import redact_text, redact_url
 from capture.sealing import SealedSession
 from capture.targets import Target
+from capture.upstream import find_proxy
 
 Turns = Literal["server_vad", "semantic_vad", "manual"]
 Json = dict[str, Any]
@@ -97,7 +98,7 @@ async def place_call(
 ) -> CallResult:
     """Call the target, say the clip, and record the session.
 
-    Raises `UsageProblem` for a clip or a setting that cannot be used, before anything is sent, and
+    Raises `UsageProblem` for a clip, a setting or a forward proxy that cannot be used, before anything is sent, and
     `EndpointRefused` where no session came about (it is recorded all the same).
     """
     update = session_update(target, plan)
@@ -113,6 +114,8 @@ async def place_call(
         redact=list(plan.redact),
     )
     headers = [*target.credential_headers(), *target.headers.items()]
+    # Where it cannot be used, nothing is placed, and nothing is recorded.
+    find_proxy(target)
     recording = recorder.start_session(facts)
     call = _Call(plan, update, spoken, recording, on_progress)
     call.tell("connecting")

@@ -81,7 +81,7 @@ def proxy_command(
     seconds; then, and on Ctrl-C, they are closed and all are sealed. A second signal ends the draining.
     Example: wiretape capture proxy --to wss://api.openai.com
     """
-    from capture.arguments import parse_redactions
+    from capture.arguments import check_seconds, parse_redactions
     from capture.keeping import parse_keep
     from capture.policy import RecordingPolicy
     from capture.proxy_program import ProxyOptions, become_proxy
@@ -95,9 +95,10 @@ def proxy_command(
         keep_rule=parse_keep(keep, pre, post),
         is_strict=strict,
     )
+    drain_s = None if drain is None else check_seconds("--drain", drain)
     certificate = _listening_certificate(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     root = open_root(recordings).path
-    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain))
+    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s))
 
 
 @app.command("call")
@@ -125,7 +126,7 @@ def call_command(
     Prints the session's id. Exit status 1 where the endpoint refused the session.
     Example: wiretape capture call --to ws://127.0.0.1:8900 --audio question.flac --transcription whisper-1
     """
-    from capture.arguments import parse_redactions, parse_setting
+    from capture.arguments import check_seconds, parse_redactions, parse_setting
     from capture.call import CallPlan
     from capture.recording.root import open_root
     from capture.targets import resolve_target
@@ -136,7 +137,7 @@ def call_command(
         turns=turns.value,
         settings=dict(map(parse_setting, settings or [])),
         model=model,
-        timeout_s=timeout,
+        timeout_s=check_seconds("--timeout", timeout),
         redact=parse_redactions(redact or []),
     )
     result = _place_call(resolve_target(to), plan, open_root(recordings), as_json=as_json)

@@ -42,6 +42,8 @@ from capture.recording.schema import TABLES
 from capture.recording.sweeping import exchanged, relative_name, swept, unlink_all
 
 GRACE_S = 600.0
+LONGEST_GRACE_S = 10 * 365 * 86_400.0
+"""Longer, and the day when it is over may lie beyond the calendar."""
 _log = logging.getLogger(__name__)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 OnProgress = Callable[[int, int], None]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from capture.errors import WiretapeError
 from capture.plain_text import visible_lines
@@ -14,6 +15,7 @@ from capture.plain_text import visible_lines
 
 def run_to_end(command: Callable[[], None]) -> None:
     """Run a command; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
+    _open_what_is_closed()
     # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
     signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
     try:
@@ -22,14 +24,36 @@ def run_to_end(command: Callable[[], None]) -> None:
         _complain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough; flushing at exit would complain once more.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go_of_stdout()
         sys.exit(0)
     except KeyboardInterrupt:
         # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.exit(130)
+
+
+def _open_what_is_closed() -> None:
+    # A supervisor may start a command without them (`>&-`). The next file or socket would take the number, and what is
+    # printed would go there.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free: this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or _writing_to(1)
+    sys.stderr = sys.stderr or _writing_to(2)
+
+
+def _writing_to(number: int) -> TextIO:
+    return open(number, "w", encoding="utf-8", closefd=False)
+
+
+def let_go_of_stdout() -> None:
+    """Print nowhere from here on: the reader of a pipe (`| head`) has seen enough."""
+    # Flushing at exit would complain once more.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_as_ctrl_c_does(*_: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from capture.ending import let_go_of_stdout
 from capture.narration import console, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
 
     narrate()
     root = open_root(recordings)
+    root.check_readable()
     recovery = recover(root)
     _narrate_recovery(root, recovery)
     if as_json:
@@ -56,7 +58,8 @@ def list_command(
 ) -> None:
     """List the recordings of a root, oldest first: id, start (UTC), target, outcome; then what is live.
 
-    A live session's age, events, bytes and last error come from its journal, while the call goes on.
+    A live session's age, events, bytes and last error come from its journal, while the call goes on. With --watch a
+    pipe gets a line for each of them every second; with --json one line of JSON for all.
     """
     from capture import listing
     from capture.live import LiveJournals
@@ -65,7 +68,12 @@ def list_command(
     narrate()
     root = open_root(recordings)
     if watch:
-        listing.watch(root)
+        try:
+            listing.watch(root, as_json=as_json)
+        except BrokenPipeError:
+            # Its reader has seen enough, and that is no failure.
+            let_go_of_stdout()
+            return
     # Before the recordings: a session that is sealed meanwhile then shows up there, and is not missed.
     live = {session.session_id: session for session in LiveJournals(root).refresh()}
     rows = list(_listed(root))
@@ -79,9 +87,7 @@ def list_command(
     for row in rows:
         print_line("  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target", "outcome")))
     for session in live.values():
-        row = listing.live_row(session)
-        told = "  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target"))
-        print_line(f"{told}  {listing.describe(session)}")
+        print_line(listing.live_line(session))
 
 
 @app.command("prune")
@@ -162,14 +168,16 @@ def compact_command(
     Merged files stay for the grace period and go with the next compaction after it, or at once with --grace 0.
     Example: wiretape capture compact --date 2026-02-12
     """
-    from capture.compaction import dates_to_compact
+    from capture.arguments import check_seconds
+    from capture.compaction import LONGEST_GRACE_S, dates_to_compact
     from capture.recording.root import open_root
 
     narrate()
+    grace_s = check_seconds("--grace", grace, LONGEST_GRACE_S)
     root = open_root(recordings)
     chosen = dates_to_compact(root, dates or (), everything=everything)
     # A day that was asked for by name is compacted for the sake of one session too.
-    done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace)
+    done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace_s)
     if as_json:
         print_json({"dates": done, "failed": failed})
     else:

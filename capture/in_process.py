@@ -98,7 +98,8 @@ async def _open(
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # The latter of a host's name that cannot be asked for.
         raise EndpointRefused(redact_url(url), f"cannot be reached: {error}") from error
     except InvalidHandshake as error:
         raise EndpointRefused(redact_url(url), f"opened no WebSocket: {error}") from error

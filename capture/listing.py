@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
-from capture.plain_text import shorten, visible
+from capture.narration import print_line
+from capture.plain_text import escape_unseen, shorten, visible
 from capture.recording.reader import list_session_ids, resolve_session
 from capture.recording.root import Root
 
@@ -81,18 +84,44 @@ def _session_in_flight(root: Root, text: str) -> LiveSession | None:
     return next((each for each in LiveJournals(root).refresh(only=wanted)), None)
 
 
-def watch(root: Root) -> None:
-    """Show the live sessions of a root on stdout, refreshed every second, until Ctrl-C."""
+def watch(root: Root, *, as_json: bool = False) -> None:
+    """Show the live sessions of a root on stdout, every second, until Ctrl-C.
+
+    A terminal has a table that is drawn anew; a pipe or a file gets a line a session each time, or one of JSON.
+    """
     from rich.console import Console
     from rich.live import Live
 
     from capture.live import LiveJournals
 
-    journals = LiveJournals(root)
-    with Live(console=Console(highlight=False), auto_refresh=False, transient=True) as screen:
+    journals, screen = LiveJournals(root), Console(highlight=False)
+    if as_json or not screen.is_terminal:
+        show = _print_tick if as_json else _print_lines
         while True:
-            screen.update(table(journals.refresh()), refresh=True)
+            show(journals.refresh())
             time.sleep(_REFRESH_S)
+    with Live(console=screen, auto_refresh=False, transient=True) as shown:
+        while True:
+            shown.update(table(journals.refresh()), refresh=True)
+            time.sleep(_REFRESH_S)
+
+
+def live_line(session: LiveSession) -> str:
+    """Write a session that is not sealed in a line, as one that is has it."""
+    row = live_row(session)
+    told = "  ".join(str(row[name] or "-") for name in ("session_id", "started_at", "target"))
+    return f"{told}  {describe(session)}"
+
+
+def _print_lines(sessions: Iterable[LiveSession]) -> None:
+    for session in sessions:
+        print_line(live_line(session))
+
+
+def _print_tick(sessions: Iterable[LiveSession]) -> None:
+    # Where none is live too: who reads it learns which have ended since.
+    tick = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "sessions": [*map(live_row, sessions)]}
+    print_line(escape_unseen(json.dumps(tick, ensure_ascii=False, allow_nan=False)))
 
 
 def table(sessions: Iterable[LiveSession]) -> Table:

@@ -15,6 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
+from capture.errors import UsageProblem
+
 PRIVATE = 0o600
 # The leading dot and the ending: neither `*.parquet`, `*.json` nor other readers take up what is being written.
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -72,11 +74,18 @@ def make_private_folder(folder: Path) -> None:
 
 
 def state_folder() -> Path:
-    """Give the folder for what outlives a command: `$XDG_STATE_HOME/wiretape`, else `~/.local/state/wiretape`."""
+    """Give the folder for what outlives a command: `$XDG_STATE_HOME/wiretape`, else `~/.local/state/wiretape`.
+
+    Raises `UsageProblem` where there is neither: in some containers the user has no name and no home.
+    """
     state = os.environ.get("XDG_STATE_HOME")
     # The standard has relative paths ignored.
-    base = Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return base / "wiretape"
+    if state and Path(state).is_absolute():
+        return Path(state) / "wiretape"
+    try:
+        return Path.home() / ".local" / "state" / "wiretape"
+    except RuntimeError as error:
+        raise UsageProblem("this user has no home folder: name one for what is kept in XDG_STATE_HOME") from error
 
 
 def _sync_folder(folder: Path) -> None:

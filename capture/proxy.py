@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -29,6 +30,9 @@ CLIENT_TOKEN_VARIABLE = "WIRETAPE_CLIENT_TOKEN"  # noqa: S105 - a variable's nam
 DEFAULT_LISTEN = "127.0.0.1:8765"
 # `docker stop` kills after 10 s: half of them for live sessions, the rest for closing and sealing.
 DEFAULT_DRAIN_S = 5.0
+
+# What the mending thread may still take of that: it has only to be told that nobody is waited for any more.
+_MENDING_ENDS_WITHIN_S = 1.0
 
 _KEPT_AS = {"whole": "", "window": " · windows around its failures kept", "none": " · not kept"}
 
@@ -131,6 +135,19 @@ async def _serving(
         raise problem
 
 
+def read_client_token() -> str | None:
+    """Read the token that clients have to send from `WIRETAPE_CLIENT_TOKEN`; None where that is not set.
+
+    Raises `UsageProblem` where it holds whitespace alone: who set it does not want to do without.
+    """
+    held = os.environ.get(CLIENT_TOKEN_VARIABLE) or None
+    # A secret that is mounted as a file, or written with `echo`, ends in a line break; no client sends that.
+    token = held and held.strip()
+    if token == "":
+        raise UsageProblem(f"{CLIENT_TOKEN_VARIABLE} is empty but for whitespace: put a token there, or unset it")
+    return token
+
+
 def check_serving(target: Target, listen: str, client_token: str | None) -> None:
     """Raise `UsageProblem` where the address is wrong or needs a client token, or the target's key is not set."""
     host, _ = parse_listen(listen)
@@ -177,6 +194,7 @@ async def run_proxy(
     `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
     """
     asyncio.get_running_loop().set_exception_handler(AcceptFaults().handle)
+    mending = _Mending(recorder)
     with StopSignals() as signals:
         async with _serving(
             target,
@@ -184,17 +202,19 @@ async def run_proxy(
             listen=listen,
             tls=tls,
             policy=policy,
-            client_token=os.environ.get(CLIENT_TOKEN_VARIABLE) or None,
+            client_token=read_client_token(),
             limits=RelayLimits(connections=count_connections_with_room()),
             on_sealed=_report,
         ) as service:
             _log.info("%s; clients connect to %s", _recorded(target, service.relay), service.origin)
             on_listening(service.origin)
-            # A large root on a slow disk takes its time: calls are served meanwhile.
-            await asyncio.to_thread(_mend, recorder)
+            mending.start()
             number = await signals.first()
+            mending.hurry()
             default_s = DEFAULT_DRAIN_S if number == signal.SIGTERM else 0
             await service.drain(default_s if drain_s is None else drain_s, signals)
+        # No call is left that this could hold up.
+        mending.end()
 
 
 def _recorded(target: Target, relay: Relay) -> str:
@@ -203,16 +223,41 @@ def _recorded(target: Target, relay: Relay) -> str:
     return f"{redact_url(target.name)} is recorded{way} (on {loop})"
 
 
-def _mend(recorder: Recorder) -> None:
-    """Seal what an earlier run left behind; whatever is wrong with it, calls go on."""
-    try:
-        remove_half_written(recorder.root)
-        for session_id in leftover_journals(recorder.root):
-            _log.info("sealing %s, left behind by an earlier run", session_id)
-            recorder.seal(session_id).add_done_callback(_report)
-        remove_orphans(recorder.root)
-    except Exception as error:  # noqa: BLE001 - see above
-        _log.warning("what an earlier run left behind stays there for now: %s", error)
+class _Mending:
+    """Seals what an earlier run left behind, on a thread of its own; whatever is wrong with it, calls go on.
+
+    A large root on a slow disk takes its time, and processes of that run may have to be waited for.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._hurry = threading.Event()
+        # A daemon: it may hang on a disk that stalls, and the exit must not. What it does not come to, the next start
+        # does, as after a kill.
+        self._thread = threading.Thread(target=self._mend, name="wiretape mending", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Wait for no other process any more."""
+        self._hurry.set()
+
+    def end(self) -> None:
+        """Let it seal what can be sealed at once."""
+        self._thread.join(_MENDING_ENDS_WITHIN_S)
+
+    def _mend(self) -> None:
+        root = self._recorder.root
+        try:
+            remove_half_written(root)
+            for session_id in leftover_journals(root, self._hurry):
+                _log.info("sealing %s, left behind by an earlier run", session_id)
+                self._recorder.seal(session_id).add_done_callback(_report)
+            remove_orphans(root)
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.warning("what an earlier run left behind stays there for now: %s", error)
 
 
 def _origin(server: asyncio.Server, *, is_tls: bool) -> str:

@@ -23,7 +23,7 @@ from capture.narration import narrate, print_line
 from capture.open_files import raise_open_files_limit
 from capture.own_program import own_program
 from capture.policy import RecordingPolicy
-from capture.proxy import CLIENT_TOKEN_VARIABLE, check_serving, run_proxy
+from capture.proxy import check_serving, read_client_token, run_proxy
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
@@ -47,7 +47,7 @@ def become_proxy(options: ProxyOptions) -> None:
 
     Raises `UsageProblem` where it could only fail.
     """
-    check_serving(options.target, options.listen, os.environ.get(CLIENT_TOKEN_VARIABLE) or None)
+    check_serving(options.target, options.listen, read_client_token())
     if options.certificate:
         _load_certificate(*options.certificate)
     # Not as an argument: a URL may hold a key, and everybody reads arguments.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ JOURNALS_OLDER_THAN = timedelta(days=7)
 _SESSION_ID = re.compile(ID_PATTERN)
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _AGE_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_OLDEST = timedelta(days=100 * 365)
+"""What began so long ago no clock of ours has seen, and the calendar goes back that far."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SHOWN_IDS = 3
 _SIZE_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -103,7 +106,10 @@ def parse_age(text: str) -> timedelta:
     found = _AGE.fullmatch(text.strip())
     if found is None:
         raise UsageProblem(f"an age is a number with its unit, such as 30d, 12h or 2w, not {text!r}")
-    return timedelta(seconds=float(found[1]) * _AGE_SECONDS[found[2]])
+    seconds = float(found[1]) * _AGE_SECONDS[found[2]]
+    if seconds > _OLDEST.total_seconds():
+        raise UsageProblem(f"an age is {_OLDEST.days // 365} years at most, and {text[:40]!r} is more")
+    return timedelta(seconds=seconds)
 
 
 def parse_size(text: str) -> int:
@@ -111,7 +117,10 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None:
         raise UsageProblem(f"a size is a number of bytes or with its unit, such as 50G or 500M, not {text!r}")
-    return int(float(found[1]) * _SIZE_BYTES[found[2].upper()])
+    size = float(found[1]) * _SIZE_BYTES[found[2].upper()]
+    if size == math.inf:
+        raise UsageProblem(f"a size is less than the {len(found[1])} digits of {text[:10]}…")
+    return int(size)
 
 
 def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
@@ -233,8 +242,9 @@ def _own_bytes(root: Root, session_id: str) -> int:
 
 
 def _journals(root: Root, before: datetime) -> Iterator[Removal]:
-    quarantined = [path for path in sorted(root.quarantine.glob("*")) if path.is_file()]
-    for path in [*quarantined, *sorted(root.journal.glob("*.journal"))]:
+    named = [*sorted(root.quarantine.glob("*")), *sorted(root.journal.glob("*.journal"))]
+    # A folder is no journal, whatever it is called.
+    for path in filter(Path.is_file, named):
         with suppress(FileNotFoundError):
             # A journal of a living process is written to, or about to be sealed.
             if path.stat().st_mtime < before.timestamp() and not is_locked(path):

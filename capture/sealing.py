@@ -134,13 +134,16 @@ def seal_within(root_path: Path, session_id: str, least_cpu_s: float = LEAST_CPU
     return seal(root_path, session_id)
 
 
-def leftover_journals(root: Root) -> list[str]:
-    """List the sessions whose journals nobody writes or seals: what a crash left behind."""
+def leftover_journals(root: Root, hurry: threading.Event | None = None) -> list[str]:
+    """List the sessions whose journals nobody writes or seals: what a crash left behind.
+
+    Waits for processes that still write a dead recorder's journals, until `hurry` is set.
+    """
     # First what a dead recorder had taken and its process had not written yet: sealed without it, it would be lost.
-    write_what_was_left(root.journal)
+    write_what_was_left(root.journal, hurry)
     # A journal without a lock may be a living recorder's, while one process that writes it follows another.
     written = spooled_names(root.journal)
-    found = (path for path in root.journal.glob("*.journal") if path.stem not in written)
+    found = (path for path in root.journal.glob("*.journal") if path.stem not in written and path.is_file())
     return sorted(path.stem for path in found if is_abandoned(path))
 
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -75,6 +75,11 @@ class Target:
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
+    def is_origin(self) -> bool:
+        """Whether its URL has no path."""
+        return not urlsplit(self.url).path.strip("/")
+
+    @property
     def port(self) -> int:
         """Port to connect to."""
         parts = urlsplit(self.url)
@@ -90,19 +95,30 @@ class Target:
 
         `path_and_query` is what the client (or the recording) asked for. A target with path and query is used as
         it is; a path without a query keeps the client's query with the target's model in it; an origin alone
-        keeps the client's path too. `query` of the target is added in every case, and the keys that `query_env` names.
+        keeps the client's path too, and its model where it names one. `query` of the target is added in every case,
+        and the keys that `query_env` names.
         """
         ours = urlsplit(self.url)
-        # Not parsed as a URL: a client's path may look like another host ("//…"), or be nonsense.
-        their_path, mark, their_query = _ORIGIN.sub("", path_and_query).partition("?")
-        path = ours.path if ours.path.strip("/") else their_path
-        query = ours.query or _with_model(their_query, self.model)
+        their_path, mark, their_query = _taken_apart(path_and_query)
+        path = their_path if self.is_origin else ours.path
+        keeps_model = self.is_origin and _names_model(their_path, their_query)
+        query = ours.query or (their_query if keeps_model else _with_model(their_query, self.model))
         if added := self.query | self._query_keys(os.environ):
             names = {name.lower() for name in added}
             kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
             query = "&".join([*kept, urlencode(added)])
         # An empty query is one, too.
         return f"{self.origin}{path if path.startswith('/') else '/' + path}{'?' if query or mark else ''}{query}"
+
+    def asking_for_its_model(self, path_and_query: str) -> Target:
+        """Give the target with its own model in the URL of a session where a client's would be kept.
+
+        Who replays a session to a target with another model has named that on purpose.
+        """
+        if self.model is None or not self.is_origin or urlsplit(self.url).query:
+            return self
+        path, _, query = _taken_apart(path_and_query)
+        return replace(self, url=f"{self.origin}/{path.removeprefix('/')}?{_with_model(query, self.model)}")
 
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.
@@ -227,6 +243,13 @@ def _checked_url(url: str, name: str) -> str:
         raise UsageProblem(f"target {name}: {url!r} is no URL ({error})") from error
     if parts.scheme not in _SCHEMES or not host:
         raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {redact_url(url)!r}")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        # Without this it would be told of each call, and only then.
+        raise UsageProblem(
+            f"target {name}: {host!r} is no name of a host (a part of it is empty or too long)"
+        ) from error
     if parts.username is not None:
         raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))
@@ -241,6 +264,17 @@ def _known_names(text: str, targets: Mapping[str, Target]) -> str:
 
 def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
+
+
+def _taken_apart(path_and_query: str) -> tuple[str, str, str]:
+    # Not parsed as a URL: a client's path may look like another host ("//…"), or be nonsense.
+    return _ORIGIN.sub("", path_and_query).partition("?")
+
+
+def _names_model(path: str, query: str) -> bool:
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    # Azure's preview has had the deployment in the path.
+    return bool(asked.get("model") or asked.get("deployment")) or "/deployments/" in path
 
 
 def _with_model(query: str, model: str | None) -> str:

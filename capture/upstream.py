@@ -53,8 +53,13 @@ class Upstream:
 
     async def connect(self) -> Gate:
         """Open a connection, TLS included; OSError where the target, or the proxy before it, cannot be reached."""
-        if self.proxy is not None:
-            return await self._tunnel(self.proxy)
+        try:
+            return await (self._straight() if self.proxy is None else self._tunnel(self.proxy))
+        except UnicodeError as error:
+            # Of names that cannot be asked for: a part of them is empty or too long.
+            raise ConnectionError(f"{self._target.host} is no name of a host: {error}") from error
+
+    async def _straight(self) -> Gate:
         found = await _open_socket(self._target.host, self._target.port)
         _, gate = await asyncio.get_running_loop().create_connection(
             Gate,
@@ -119,15 +124,24 @@ def find_proxy(target: Target) -> ForwardProxy | None:
     return next((_parse(named[scheme], scheme) for scheme in schemes if named.get(scheme)), None)
 
 
+def check_way(target: Target) -> None:
+    """Raise `UsageProblem` where no call to a target can come about: its key is not set, or its proxy is of no use."""
+    target.credential_headers()
+    find_proxy(target)
+
+
 def _parse(url: str, scheme: str) -> ForwardProxy:
     # The URL may hold a password: it is never quoted.
     variable = f"{scheme}_proxy".upper()
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port or 80
+        if not host:
+            raise ValueError("it names no host")
+        host.encode("idna")
     except ValueError as error:
         raise UsageProblem(f"{variable} is no URL of a proxy: write http://HOST:PORT") from error
-    if scheme == "socks" or parts.scheme != "http" or not host:
+    if scheme == "socks" or parts.scheme != "http":
         raise UsageProblem(
             f"{variable} names a proxy of kind {parts.scheme or scheme}, and only http://HOST:PORT is spoken here;"
             " name such a one, or exempt the endpoint with NO_PROXY"

@@ -66,9 +66,10 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:
-    """Give a target and the recorded handshake, in the dialect that the target speaks."""
+    """Give a target and the recorded handshake, in the dialect that the target speaks, for the target's own model."""
     dialect = dialect_to_write(source, target)
-    return Asked(target, source.upgrade if dialect is None else source.upgrade.transposed(target, dialect))
+    upgrade = source.upgrade if dialect is None else source.upgrade.transposed(target, dialect)
+    return Asked(target.asking_for_its_model(upgrade.path_and_query), upgrade)
 
 
 def dialect_to_write(source: Source, target: Target) -> Spoken | None:

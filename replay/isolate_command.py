@@ -17,6 +17,7 @@ from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.targets import Target, load_targets, resolve_target
+from capture.upstream import check_way
 from replay.axes import Known, list_choices, parse_axis
 from replay.budget import Caps, spent_by
 from replay.experiment import Ending
@@ -83,7 +84,7 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
         print_plan(isolation, as_json=as_json)
         return 0
     for target in targets:
-        target.credential_headers()
+        check_way(target)
     finished = _play(isolation, root, request, redact)
     print_verdict(run, read_verdict(run), as_json=as_json)
     raise_if_refused(run)

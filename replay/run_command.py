@@ -14,6 +14,7 @@ from capture.narration import counted, tell
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
+from capture.upstream import check_way
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
 from replay.budget import Budget, Caps, spent_by
@@ -70,7 +71,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
         return 0
     for target in planned.targets:
         # A missing key is the user's to fix, before the first trial and not in each.
-        target.credential_headers()
+        check_way(target)
     total = run.finished_trials + len(jobs)
     tell(
         f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"

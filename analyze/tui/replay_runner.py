@@ -54,10 +54,12 @@ class ReplayRunner:
     def play(self) -> Run:
         """Play all trials, recorded into the root; give the run, interrupted where it was cancelled.
 
-        Raises `UsageProblem` where a target's key is missing, before anything is sent.
+        Raises `UsageProblem` where a target's key is missing or its proxy of no use, before anything is sent.
         """
+        from capture.upstream import check_way
+
         for target in self._planned.targets:
-            target.credential_headers()
+            check_way(target)
         _start_tracker()
         with suppress(asyncio.CancelledError):
             asyncio.run(self._play())

@@ -161,15 +161,18 @@ class WriterProcess:
         output.close()
 
 
-def write_what_was_left(folder: Path) -> None:
-    """Write what dead recorders have left in their spools, or wait until their processes have."""
+def write_what_was_left(folder: Path, hurry: threading.Event | None = None) -> None:
+    """Write what dead recorders have left in their spools, or wait until their processes have.
+
+    Once `hurry` is set, no process is waited for: what one of them still has is left to it, and to who comes after.
+    """
     for path in left_spools(folder):
         try:
             spool = open_spool(path)
         except (OSError, ValueError):
             continue
         try:
-            if _claim(spool) and not spool.is_removed():
+            if _claim(spool, hurry) and not spool.is_removed():
                 journals = JournalWriter(folder, has_thread=False)
                 _finish(Drain(spool, journals), spool, journals)
         except (OSError, ValueError) as problem:
@@ -178,12 +181,12 @@ def write_what_was_left(folder: Path) -> None:
             spool.close()
 
 
-def _claim(spool: Spool) -> bool:
+def _claim(spool: Spool, hurry: threading.Event | None = None) -> bool:
+    hurry = hurry or threading.Event()
     deadline_s = time.monotonic() + _WAIT_FOR_ANOTHER_S
     while not spool.claim_reading():
-        if time.monotonic() > deadline_s:
+        if time.monotonic() > deadline_s or hurry.wait(0.02):
             return False
-        time.sleep(0.02)
     return True
 
 

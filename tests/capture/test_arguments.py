@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from capture.arguments import parse_listen, parse_redactions, parse_setting, parse_speed, parse_values
+from capture.arguments import (
+    check_seconds,
+    parse_listen,
+    parse_redactions,
+    parse_setting,
+    parse_speed,
+    parse_values,
+)
 from capture.errors import UsageProblem
 
 
@@ -48,7 +55,7 @@ def test_an_address_is_read(listen: str, address: tuple[str, int]) -> None:
     assert parse_listen(listen) == address
 
 
-@pytest.mark.parametrize("listen", ["", "localhost", "h:http", "h:65536", "h:-1"])
+@pytest.mark.parametrize("listen", ["", "localhost", "h:http", "h:65536", "h:-1", "a..b:1"])
 def test_an_address_without_a_port_is_refused(listen: str) -> None:
     with pytest.raises(UsageProblem, match="HOST:PORT"):
         parse_listen(listen)
@@ -64,6 +71,9 @@ def test_what_must_not_be_kept_is_read_from_words_and_expressions() -> None:
     [
         ("transcript", "transcripts, audio"),
         ("audio,video", "'video'"),
+        ("", "--redact has an empty rule"),
+        ("  ", "--redact has an empty rule"),
+        ("audio,", "transcripts,audio, or leave it out"),
         ("/(/", "no regular expression"),
         ("/unfinished", "between slashes"),
         ("/(a+)+$/", "takes too long"),
@@ -104,6 +114,14 @@ def test_rules_are_read_in_any_thread() -> None:
 )
 def test_values_in_a_row_are_json_or_bare_words(listed: str, values: list[object]) -> None:
     assert parse_values(listed) == values
+
+
+def test_seconds_are_a_time_and_no_more_than_may_be() -> None:
+    assert [check_seconds("--drain", seconds) for seconds in (0, 2.5, math.inf)] == [0, 2.5, math.inf]
+    with pytest.raises(UsageProblem, match="--drain takes seconds, 0 or more, not nan"):
+        check_seconds("--drain", math.nan)
+    with pytest.raises(UsageProblem, match="--grace takes seconds, 0 or more up to 60, not inf"):
+        check_seconds("--grace", math.inf, 60)
 
 
 @pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("0.5", 0.5), ("max", math.inf)])

@@ -70,10 +70,31 @@ def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, w
     assert asked.stdout.split() == list_session_ids(root)
 
 
+def test_a_proxy_that_cannot_be_used_is_told_before_a_call_is_placed(
+    run: CliRunner, root: Root, simulator_url: str, word: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
+    asked = run.invoke(app, ["call", "--to", simulator_url, "--audio", str(word)])
+    assert isinstance(asked.exception, UsageProblem)
+    assert "HTTPS_PROXY names a proxy of kind socks5h" in str(asked.exception)
+    assert (asked.stdout, list_session_ids(root)) == ("", [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["call", "--to", "nowhere", "--audio", "x.wav"], "unknown target 'nowhere'"),
+        (["proxy", "--to", "ws://h", "--redact", ""], "--redact has an empty rule"),
+        (["proxy", "--to", "ws://h", "--drain", "nan"], "--drain takes seconds"),
+        (["call", "--to", "ws://h", "--audio", "x.wav", "--timeout", "nan"], "--timeout takes seconds"),
+        (["compact", "--grace", "inf"], "--grace takes seconds"),
+        (["compact", "--grace", "nan"], "--grace takes seconds"),
+        (["prune", "--older-than", "999999d"], "an age is 100 years at most"),
+        (["prune", "--journals-older-than", "999999d"], "an age is 100 years at most"),
+        (["call", "--to", "ws://a..b/v1", "--audio", "x.wav"], "'a..b' is no name of a host"),
+        (["proxy", "--to", "wss://contoso..openai.azure.com"], "'contoso..openai.azure.com' is no name of a host"),
+        (["proxy", "--to", "ws://h", "--listen", "a..b:1"], "--listen takes HOST:PORT"),
         (["call", "--to", "ws://h", "--audio", "no-such-file.wav"], "no audio file"),
         (["call", "--to", "ws://h", "--audio", "x.wav", "--set", "nonsense"], "PATH=VALUE"),
         (["proxy", "--to", "ws://h", "--tag", "nonsense"], "--tag"),

@@ -72,3 +72,25 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_a_supervisor_closed_takes_up_nothing_else(tmp_path: Path, closed: str) -> None:
+    program = """
+import os, sys
+from capture.ending import run_to_end
+from capture.narration import print_line, tell
+def command():
+    print_line("data")
+    tell("narration")
+    with open(sys.argv[1], "w") as file:
+        assert file.fileno() > 2
+        file.write("done")
+run_to_end(command)
+"""
+    told = tmp_path / "told"
+    shell = f'exec "$0" -c "$1" "$2" {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", shell, sys.executable, program, told], cwd=PROJECT, capture_output=True, check=False
+    )
+    assert (ended.returncode, told.read_text()) == (0, "done")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from capture.cli import app
@@ -50,6 +52,17 @@ def test_recover_of_a_foreign_file_recovers_nothing(run: CliRunner, root: Root) 
     asked = run.invoke(app, ["recover", "--json"])
     assert asked.exit_code == 1
     assert [failed["session_id"] for failed in json.loads(asked.stdout)["failed"]] == ["20260101T000000-00000000"]
+
+
+def test_recover_of_what_it_may_not_read_says_so(run: CliRunner, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_journal(root)
+    # The superuser, as whom tests may run, reads everything.
+    with monkeypatch.context() as another_user:
+        another_user.setattr(os, "access", lambda path, _: path != root.journal)
+        asked = run.invoke(app, ["recover"])
+    assert isinstance(asked.exception, UsageProblem)
+    assert f"{root.journal} cannot be read: check its permissions" in str(asked.exception)
+    assert list_session_ids(root) == []
 
 
 def test_recover_with_loss_has_its_own_exit_status(run: CliRunner, root: Root) -> None:

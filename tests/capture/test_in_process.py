@@ -188,6 +188,14 @@ async def test_an_endpoint_that_opens_no_websocket_is_raised(recorder: Recorder,
     recorder.close()
 
 
+async def test_a_host_that_has_no_such_name_is_raised_and_recorded(recorder: Recorder) -> None:
+    recording = started(recorder)
+    with pytest.raises(EndpointRefused, match="cannot be reached"):
+        async with connect_recorded("ws://contoso..azure.com", recording=recording):
+            pass
+    assert sealed(recorder, recording).session["outcome"] == "failed"
+
+
 async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Recorder) -> None:
     async with raw_endpoint(None) as origin:
         with pytest.raises(EndpointRefused, match=r"gave no answer within 0\.05 s"):

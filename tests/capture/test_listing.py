@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -97,21 +100,72 @@ def test_the_table(sessions: list[LiveSession], said: str) -> None:
     assert said in shown.get()
 
 
-async def test_watching_goes_on_until_it_is_interrupted(root: Root) -> None:
-    command = "from capture.cli import app; app(['list', '--watch'])"
-    watching = await asyncio.create_subprocess_exec(
+@asynccontextmanager
+async def watching(root: Root, *options: str, **environment: str) -> AsyncIterator[tuple[Any, asyncio.StreamReader]]:
+    """Run `wiretape capture list --watch`; gives the process, and its end of the pipe."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        command,
+        f"from wiretape import main; main({['capture', 'list', '--watch', *options]!r})",
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=os.environ | {"WIRETAPE_RECORDINGS": str(root.path), "FORCE_COLOR": "1", "COLUMNS": "100"},
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"WIRETAPE_RECORDINGS": str(root.path), "COLUMNS": "100"} | environment,
         cwd=Path(__file__).parents[2],
     )
-    assert watching.stdout is not None
+    assert process.stdout is not None
     async with asyncio.timeout(30):
-        shown = await watching.stdout.readuntil(b"no live sessions")
-        shown += await watching.stdout.readuntil(b"no live sessions")
-        watching.send_signal(signal.SIGINT)
-        assert await watching.wait() in (1, 130)
+        try:
+            yield process, process.stdout
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def test_watching_goes_on_until_it_is_interrupted(root: Root) -> None:
+    async with watching(root, FORCE_COLOR="1") as (process, stdout):
+        shown = await stdout.readuntil(b"no live sessions")
+        shown += await stdout.readuntil(b"no live sessions")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
     assert b"session" in shown
+
+
+async def test_a_pipe_gets_a_line_a_session_every_second(root: Root, write_journal: Callable[..., str]) -> None:
+    session_id = write_journal([("client", '{"type":"x"}')], target="eastus2")
+    async with watching(root) as (process, stdout):
+        lines = [(await stdout.readline()).decode() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+    for line in lines:
+        assert line.startswith(f"{session_id}  2026-02-12T08:30:55Z  eastus2  waiting · ")
+        assert "· 1 events ·" in line
+
+
+async def test_in_json_each_second_is_a_line(root: Root, write_journal: Callable[..., str]) -> None:
+    async with watching(root, "--json") as (process, stdout):
+        before = json.loads(await stdout.readline())
+        session_id = write_journal([("client", '{"type":"x"}')], target="east\x1b[2J\u202e")
+        sessions: list[dict[str, Any]] = []
+        while not sessions:
+            line = await stdout.readline()
+            sessions = json.loads(line)["sessions"]
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+    assert before["sessions"] == []
+    assert before["at"].endswith("Z")
+    assert (sessions[0]["session_id"], sessions[0]["target"]) == (session_id, "east\x1b[2J\u202e")
+    assert sessions[0].keys() == live_row(LIVE).keys()
+    assert b"\\u202e" in line
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+async def test_watching_ends_when_its_reader_has_seen_enough(
+    root: Root, write_journal: Callable[..., str], options: list[str]
+) -> None:
+    write_journal()
+    async with watching(root, *options) as (process, stdout):
+        await stdout.readline()
+        process._transport.get_pipe_transport(1).close()
+        assert await process.wait() == 0
+        assert await process.stderr.read() == b""

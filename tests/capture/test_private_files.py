@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import threading
 from pathlib import Path
 
 import pytest
 
+from capture.errors import UsageProblem
 from capture.private_files import is_unfinished, make_private_folder, replacing, state_folder
 
 
@@ -140,3 +142,15 @@ def test_the_state_folder_is_that_of_the_desktop_else_below_home(
     ]:
         monkeypatch.setenv("XDG_STATE_HOME", state)
         assert state_folder() == folder
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_user(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    # As for the user that OpenShift makes up for each container.
+    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
+    with pytest.raises(UsageProblem, match=r"no home folder: .* XDG_STATE_HOME"):
+        state_folder()

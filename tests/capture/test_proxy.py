@@ -19,13 +19,14 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from capture.errors import UsageProblem
-from capture.proxy import run_proxy, serve_proxy
+from capture.proxy import read_client_token, run_proxy, serve_proxy
 from capture.recorder import Recorder
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
+from tests.proxy_process import calling, endpoint, eventually, proxy_process, recordings_by_call, run_capture
 
 NOWHERE = Target("nowhere", "ws://127.0.0.1:1")
 
@@ -84,6 +85,26 @@ async def test_with_a_client_token_only_its_bearer_may_call(recorder: Recorder) 
                 assert await client.recv() == "hello"
     assert refused.value.response.status_code == 401
     assert "Authorization" not in asked[0]
+
+
+def test_a_client_token_is_what_it_is_without_whitespace_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for held, token in [("open-sesame\n", "open-sesame"), (" open sesame\r\n", "open sesame"), ("", None)]:
+        monkeypatch.setenv("WIRETAPE_CLIENT_TOKEN", held)
+        assert read_client_token() == token
+    monkeypatch.delenv("WIRETAPE_CLIENT_TOKEN")
+    assert read_client_token() is None
+    monkeypatch.setenv("WIRETAPE_CLIENT_TOKEN", "\n")
+    with pytest.raises(UsageProblem, match="WIRETAPE_CLIENT_TOKEN is empty but for whitespace"):
+        read_client_token()
+
+
+async def test_the_token_of_a_file_that_ends_in_a_line_break_opens_the_proxy(root: Root) -> None:
+    headers = {"Authorization": "Bearer open-sesame"}
+    async with endpoint() as served, proxy_process(root, served.url, WIRETAPE_CLIENT_TOKEN="open-sesame\n") as proxy:
+        async with calling(proxy.origin, served, "call", additional_headers=headers) as call:
+            await call.say()
+        assert await proxy.stop() == 0
+    assert [*recordings_by_call(root)] == ["call"]
 
 
 async def test_an_error_of_the_caller_comes_out_as_it_is(recorder: Recorder) -> None:
@@ -203,6 +224,34 @@ async def test_a_second_signal_ends_the_draining(root: Root) -> None:
             await client.recv()
         assert await proxy.wait() == 0
     assert only_session(root)["closed_by"] == "recorder"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process that writes the journals in /proc")
+async def test_a_signal_is_acted_on_while_the_process_of_an_earlier_run_is_waited_for(root: Root) -> None:
+    async with endpoint() as served:
+        async with proxy_process(root, served.url) as earlier, calling(earlier.origin, served, "earlier") as call:
+            await call.say()
+            writer = await earlier.journal_writer()
+            # It is at work.
+            await eventually(lambda: list(root.journal.glob("*.journal")))
+            os.kill(writer, signal.SIGSTOP)
+            earlier.process.kill()
+            await earlier.process.wait()
+        try:
+            # Less than that process is waited for.
+            async with asyncio.timeout(20), proxy_process(root, served.url, "--drain", "50") as proxy:
+                async with calling(proxy.origin, served, "live") as live:
+                    proxy.process.send_signal(signal.SIGTERM)
+                    await proxy.says("draining: 1 session live")
+                    assert await is_refused(proxy.origin)
+                    await live.say()
+                assert await proxy.process.wait() == 0
+        finally:
+            os.kill(writer, signal.SIGCONT)
+    # It was left to that process, and to who comes after.
+    assert [*recordings_by_call(root)] == ["live"]
+    assert (await run_capture(root, "recover"))[0] == 0
+    assert {*recordings_by_call(root)} == {"live", "earlier"}
 
 
 async def test_clients_beyond_the_limit_on_open_files_are_told_and_live_calls_go_on(root: Root) -> None:

@@ -347,6 +347,14 @@ def test_journals_go_by_their_own_age(root: Root) -> None:
     assert files(root) == []
 
 
+def test_a_folder_that_is_called_as_a_journal_stays(root: Root) -> None:
+    (root.journal / "x.journal").mkdir(parents=True)
+    aged(root.journal / "x.journal", timedelta(days=8))
+    plan = plan_pruning(root, MONTH, NOW)
+    assert plan.journals == []
+    prune(plan)
+
+
 def test_the_journal_of_a_living_session_stays(root: Root) -> None:
     writer = JournalWriter(root.journal, tick_s=0.001)
     journal = writer.open(YOUNG)
@@ -407,6 +415,18 @@ def test_a_size_is_read(text: str, size: int) -> None:
 def test_what_is_no_age_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem, match="an age is a number with its unit"):
         parse_age(text)
+
+
+@pytest.mark.parametrize("text", ["999999d", "99999999999w", f"{'9' * 400}d"])
+def test_an_age_before_all_that_was_recorded_is_refused(text: str) -> None:
+    assert parse_age("36500d") == timedelta(days=36500)
+    with pytest.raises(UsageProblem, match="an age is 100 years at most"):
+        parse_age(text)
+
+
+def test_a_size_beyond_all_disks_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="a size is less than the 400 digits of 9999999999…"):
+        parse_size(f"{'9' * 400}")
 
 
 @pytest.mark.parametrize("text", ["", "G", "-1", "50X", "1e9", "five"])

@@ -153,6 +153,8 @@ def test_the_crashes_above_are_all_there_are(root: Root, write_journal: Write) -
 
 def test_leftover_journals_are_those_nobody_writes(root: Root, write_journal: Write) -> None:
     assert leftover_journals(root) == []
+    (root.journal / "a-folder.journal").mkdir(parents=True)
+    assert leftover_journals(root) == []
     write_journal(SAID)
     writer = JournalWriter(root.journal, tick_s=0.001)
     writer.open(OTHER_ID).append(Direction.CLIENT, 0, b"x")

@@ -67,7 +67,12 @@ CLIENT = "/v1/realtime?model=client-model&x=1"
         ("wss://h/rt", "dep", "/x?model=a&deployment=b", "wss://h/rt?deployment=dep"),
         # An origin alone keeps path and query.
         ("ws://h:8900", None, CLIENT, "ws://h:8900/v1/realtime?model=client-model&x=1"),
-        ("ws://h:8900/", "m2", CLIENT, "ws://h:8900/v1/realtime?model=m2&x=1"),
+        ("ws://h:8900/", "m2", CLIENT, f"ws://h:8900{CLIENT}"),
+        ("ws://h:8900", "m2", "/p?api-version=1&deployment=d", "ws://h:8900/p?api-version=1&deployment=d"),
+        ("ws://h:8900", "m2", "/openai/deployments/d/realtime?a=1", "ws://h:8900/openai/deployments/d/realtime?a=1"),
+        # The target's model is for who names none.
+        ("ws://h:8900", "m2", "/v1/realtime?x=1", "ws://h:8900/v1/realtime?model=m2&x=1"),
+        ("ws://h:8900", "m2", "/v1/realtime?model=&x=1", "ws://h:8900/v1/realtime?model=m2&x=1"),
         ("ws://h:8900", None, "", "ws://h:8900/"),
         ("ws://h:8900?model=ours", "m", CLIENT, "ws://h:8900/v1/realtime?model=ours"),
         ("ws://[::1]:8900", None, "/p", "ws://[::1]:8900/p"),
@@ -85,7 +90,18 @@ def test_sockets_that_refuse_a_model_get_none() -> None:
         assert target.request_url(asked) == f"wss://h{asked}"
     # This server's transcription sockets do take one: the client named it.
     asked = "/v1/realtime?intent=transcription&model=whisper"
-    assert target.request_url(asked) == "wss://h/v1/realtime?model=m&intent=transcription"
+    assert target.request_url(asked) == f"wss://h{asked}"
+    with_path = Target(name="t", url="wss://h/p", model="m")
+    assert with_path.request_url(asked) == "wss://h/p?model=m&intent=transcription"
+
+
+def test_a_target_s_own_model_can_be_asked_for_at_an_origin_too() -> None:
+    target = Target(name="t", url="wss://h", model="m", query={"y": "2"})
+    assert target.asking_for_its_model(CLIENT).request_url(CLIENT) == "wss://h/v1/realtime?model=m&x=1&y=2"
+    for asked in ("/v1/realtime?intent=transcription", "/v1/realtime?call_id=rtc_1"):
+        assert target.asking_for_its_model(asked).request_url(asked) == f"wss://h{asked}&y=2"
+    for other in (Target("t", "wss://h"), Target("t", "wss://h/p", model="m"), Target("t", "wss://h?a=b", model="m")):
+        assert other.asking_for_its_model(CLIENT) == other
 
 
 def test_the_targets_own_query_is_added_and_outranks_the_clients() -> None:
@@ -285,6 +301,7 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
         ('[targets.a]\nurl = "wss://"', "target a: give its url as ws://"),
         ('[targets.a]\nurl = "ws://h:99999"', "target a: 'ws://h:99999' is no URL"),
         ('[targets.a]\nurl = "ws://[::1"', "target a: .* is no URL"),
+        ('[targets.a]\nurl = "wss://contoso..azure.com"', "target a: 'contoso..azure.com' is no name of a host"),
         ('[targets.a]\nurl = "ws://me:secret@h"', "target a: a URL must hold no password"),
         ('[targets.a]\nurl = "ws://h"\nheaders = { api-key = "k" }', r'headers_env = \{ "api-key" = "VARIABLE" \}'),
         ('[targets.a]\nurl = "ws://h"\nquery = { api-key = "k" }', r'query_env = \{ "api-key" = "VARIABLE" \}'),
@@ -349,7 +366,7 @@ def test_an_unknown_name_without_a_file_says_that_there_is_none() -> None:
         resolve_target("prod", {})
 
 
-@pytest.mark.parametrize("text", ["ftp://h", "ws://", "ws://h:port", "://h"])
+@pytest.mark.parametrize("text", ["ftp://h", "ws://", "ws://h:port", "://h", "ws://a..b/v1", f"ws://{'a' * 64}.test"])
 def test_a_url_that_leads_nowhere_is_refused(text: str) -> None:
     with pytest.raises(UsageProblem):
         resolve_target(text, {})

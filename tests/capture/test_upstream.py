@@ -80,7 +80,15 @@ def test_the_environment_chooses_the_proxy(
 
 @pytest.mark.parametrize(
     "url",
-    ["socks5h://me:hidden@corp.test:1080", "https://me:hidden@corp.test", "http://me:hidden@corp.test:x", "http://"],
+    [
+        "socks5h://me:hidden@corp.test:1080",
+        "https://me:hidden@corp.test",
+        "ftp://me:hidden@corp.test:1",
+        "http://me:hidden@corp.test:x",
+        "http://me:hidden@corp..test:1",
+        "http://[::1",
+        "http://",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_without_quoting_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
@@ -247,6 +255,25 @@ async def test_a_certificate_for_another_host_is_refused_behind_the_proxy_too(
                 await connect(f"{origin}/v1/realtime", proxy=None)
     assert refused.value.response.status_code == 502
     assert b"Hostname mismatch" in (refused.value.response.body or b"")
+
+
+async def test_a_host_that_has_no_such_name_is_answered_502(recorder: Recorder) -> None:
+    # Names are looked at where targets are read; a program makes its own.
+    async with relayed(Target("endpoint", "wss://contoso..azure.com"), recorder) as origin:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime", proxy=None)
+    assert refused.value.response.status_code == 502
+    assert b"endpoint cannot be reached: contoso..azure.com is no name" in (refused.value.response.body or b"")
+    assert only_recording(recorder).session["outcome"] == "failed"
+
+
+async def test_a_host_that_has_no_such_name_is_asked_of_no_proxy(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with behind_a_proxy(monkeypatch), relayed(Target("endpoint", "wss://a..b"), recorder) as origin:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime", proxy=None)
+    assert refused.value.response.status_code == 502
 
 
 async def test_a_proxy_that_stays_silent_is_given_up(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

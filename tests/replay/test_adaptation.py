@@ -82,6 +82,22 @@ def test_a_model_is_asked_for_in_the_cell_s_dialect(source: Source) -> None:
     assert "deployment=mini" in adapted.target.request_url(adapted.upgrade.path_and_query)
 
 
+def test_the_model_of_a_target_is_asked_for_though_its_url_is_an_origin_alone(source: Source) -> None:
+    named = Target(name="new", url="wss://west.example", model="mini")
+    adapted = adapt_for(cell(), source, {"new": named})
+    assert adapted.target.request_url(adapted.upgrade.path_and_query) == (
+        "wss://west.example/openai/v1/realtime?model=mini"
+    )
+    told = [(change.kind, change.before, change.after) for change in adapted.upgrade.changes_for(adapted.target)]
+    assert told == [("model", "model=rt", "model=mini")]
+    otherwise = adapt_for(cell(overrides={"connection.model": "third"}), source, {"new": named})
+    assert otherwise.target.request_url(otherwise.upgrade.path_and_query).endswith("/openai/v1/realtime?model=third")
+    in_beta = adapt_for(cell(overrides={"dialect": "beta"}), source, {"new": named})
+    assert in_beta.target.request_url(in_beta.upgrade.path_and_query).partition("?")[2] == (
+        "deployment=mini&api-version=2025-04-01-preview"
+    )
+
+
 def test_the_dialect_is_the_target_s_where_the_cell_names_none(source: Source) -> None:
     old = Target(name="old", url=f"wss://old.example{PREVIEW}")
     assert (spoken_at(source, GA), spoken_at(source, old)) == ("ga", "beta")

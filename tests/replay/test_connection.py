@@ -71,6 +71,7 @@ def test_what_is_taken_out_stays_out_whoever_names_it() -> None:
 
 def test_the_target_s_other_settings_stay() -> None:
     target = Target(name="t", url="wss://h", model="theirs", region="eu", query={"api-version": "1"})
+    target = target.asking_for_its_model(RECORDED.path_and_query)
     asked = ask_otherwise(Asked(target, RECORDED), {"connection.query.api-version": "2"}, ())
     assert (asked.target.name, asked.target.region) == ("t", "eu")
     assert dict(parse_qsl(urlsplit(url(asked)).query)) == {"model": "theirs", "x": "1", "api-version": "2"}

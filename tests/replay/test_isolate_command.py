@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from capture.errors import UsageProblem
+from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.client import Upgrade
@@ -22,6 +23,7 @@ from replay.isolate_command import IsolateRequest, find_baseline, isolate
 from replay.planning import make_plan
 from replay.runs import RunRecording, load_run
 from replay.source import Source
+from tests.sample import CALL, SAMPLE
 
 PROGRAM = """
 import sys
@@ -34,6 +36,16 @@ if __name__ == "__main__":
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
 """
+
+
+def test_a_proxy_that_cannot_be_used_is_told_before_the_first_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
+    before = list_session_ids(SAMPLE)
+    request = IsolateRequest(CALL, ["ws://127.0.0.1:9"], baseline="ws://127.0.0.1:9")
+    with pytest.raises(UsageProblem, match="HTTPS_PROXY names a proxy of kind socks5h"):
+        isolate(request, SAMPLE.path, dry_run=False, as_json=False)
+    assert list_session_ids(SAMPLE) == before
 
 
 @pytest.fixture

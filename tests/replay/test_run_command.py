@@ -26,6 +26,7 @@ from capture.targets import CONFIG_VARIABLE, Target
 from replay.run_command import resume, run
 from replay.run_request import RunRequest
 from replay.runs import load_run
+from tests.sample import CALL, SAMPLE
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 MODEL = "session.audio.input.transcription.model"
@@ -37,6 +38,15 @@ def test_an_unknown_session_and_an_unknown_target_are_refused(root: Root, monkey
         run(RunRequest(["last"], ["nowhere"], [], []), root.path, dry_run=False, as_json=False)
     with pytest.raises(UsageProblem, match="no recordings in"):
         run(RunRequest(["last"], ["ws://127.0.0.1:9"], [], []), root.path, dry_run=False, as_json=False)
+
+
+def test_a_proxy_that_cannot_be_used_is_told_before_the_first_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
+    before = list_session_ids(SAMPLE)
+    with pytest.raises(UsageProblem, match="HTTPS_PROXY names a proxy of kind socks5h"):
+        run(RunRequest([CALL], ["ws://127.0.0.1:9"], [], []), SAMPLE.path, dry_run=False, as_json=False)
+    assert list_session_ids(SAMPLE) == before
 
 
 @pytest.fixture

@@ -65,5 +65,9 @@ def test_a_missing_key_is_said_before_anything_is_sent(
     targets = TARGETS.replace("[targets.s", 'api_key_env = "EAST_KEY"\n[targets.s')
     with pytest.raises(UsageProblem, match="set the environment variable EAST_KEY"):
         ReplayRunner(root, plan(tmp_path, monkeypatch, targets, 1), told.append).play()
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5h://127.0.0.1:1")
+    with pytest.raises(UsageProblem, match="HTTPS_PROXY names a proxy of kind socks5h"):
+        ReplayRunner(root, plan(tmp_path, monkeypatch, TARGETS, 1), told.append).play()
     assert told == []
     assert not root.runs.exists()
