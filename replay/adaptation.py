@@ -15,7 +15,7 @@ from replay.plan import Plan, adapt
 from replay.responses import adapt_responses
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, RunCell
 from replay.sent_audio import speak
-from replay.source import Source
+from replay.source import Source, is_home, recorded_target
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -35,17 +35,19 @@ class Adapted:
 def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Adapted:
     """Change a recording to what one cell asks for; `seed` makes its noise.
 
-    `targets` are by their names: the cell's has to be among them, the recorded one helps with deployments' names.
+    `targets` are by their names: the cell's has to be among them. The recorded one, here or as the source's
+    `home`, helps with deployments' names.
     """
     target = targets[cell.target]
-    recorded = targets.get(source.recording.target or "")
+    home = recorded_target(source, targets.values())
+    deployed_at_home = home.transcription_models if home else {}
     upgrade_and_target = asked_by(cell, source, target)
     dialect = dialect_to_write(source, upgrade_and_target.target)
     configured = adapt(
         adapt_responses(source.plan, those_of("response", cell.overrides), paths_of("response", cell.unset)),
         those_of("session", cell.overrides),
-        recorded_models=recorded.transcription_models if recorded else {},
-        target_models=target.transcription_models,
+        recorded_models=deployed_at_home,
+        target_models=target.transcription_models or (deployed_at_home if is_home(target, source) else {}),
         unset_paths=paths_of("session", cell.unset),
         dialect=dialect,
     )

@@ -13,7 +13,7 @@ from replay.comparison import short_path
 from replay.paths import axis_of, full_path
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id, shown
 from replay.settable import Wanted, check_wanted
-from replay.source import Source, check_protocol, check_target, nearness
+from replay.source import Source, check_protocol, check_target, nearness, recorded_target
 
 if TYPE_CHECKING:
     from capture.targets import Target
@@ -132,7 +132,8 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     def is_unchanged(cell: RunCell) -> bool:
         recorded = {path: source.recorded(path) for path in cell.overrides}
         return not cell.unset and all(
-            shown(path, models.get(was, was) if isinstance(was, str) else was) == shown(path, cell.overrides[path])
+            shown(path, cell.overrides[path])
+            in (shown(path, was), shown(path, models.get(was, was) if isinstance(was, str) else was))
             for path, was in recorded.items()
         )
 
@@ -142,5 +143,5 @@ def _find_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
-    recorded = targets.get(source.recording.target or "")
+    recorded = recorded_target(source, targets.values())
     return recorded.transcription_models | recorded.models if recorded else {}

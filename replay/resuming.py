@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from capture.targets import Target
+    from replay.source import Source
 
     Request = TypeVar("Request", bound=DataclassInstance)
 
@@ -143,6 +144,11 @@ def describe_targets(targets: Iterable[Target]) -> list[RunTarget]:
         )
         for target in {target.name: target for target in targets}.values()
     ]
+
+
+def mapping_homes(sources: Iterable[Source]) -> list[Target]:
+    """List the recorded targets whose names of deployments say what is sent elsewhere."""
+    return [source.home for source in sources if source.home is not None and source.home.transcription_models]
 
 
 def digest_clips(cells: Iterable[RunCell]) -> dict[str, str]:
