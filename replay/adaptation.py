@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Upgrade
 from replay.connection import Asked, ask_otherwise
-from replay.handshake import asked_in, dialect_of_target
+from replay.handshake import asked_in, dialect_of_target, is_shaped_otherwise
 from replay.paths import paths_of, those_of
 from replay.plan import Plan, adapt
 from replay.responses import adapt_responses
@@ -68,9 +68,16 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:
-    """Give a target and the recorded handshake, in the dialect that the target speaks."""
+    """Give a target and the recorded handshake, in the dialect that the target speaks, and as its provider's URLs are."""
     dialect = dialect_to_write(source, target)
+    if dialect is None and is_shaped_otherwise(target, source.upgrade.path_and_query):
+        dialect = _spoken_alike(source, target)
     return Asked(target, source.upgrade if dialect is None else source.upgrade.transposed(target, dialect))
+
+
+def _spoken_alike(source: Source, target: Target) -> Spoken | None:
+    spoken = spoken_at(source, target)
+    return spoken if spoken == source.recording.dialect else None
 
 
 def dialect_to_write(source: Source, target: Target) -> Spoken | None:
@@ -80,6 +87,6 @@ def dialect_to_write(source: Source, target: Target) -> Spoken | None:
     return spoken if recorded in ("ga", "beta") and spoken != recorded else None
 
 
-def spoken_at(source: Source, target: Target) -> str | None:
+def spoken_at(source: Source, target: Target) -> Spoken | None:
     """Tell the dialect in which a target is spoken to; None where neither it nor the recording shows one."""
     return dialect_of_target(target, source.url, source.recording.dialect)

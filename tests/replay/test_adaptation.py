@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from capture.targets import Target
-from replay.adaptation import adapt_for, dialect_to_write, spoken_at
+from replay.adaptation import adapt_for, asked_as_recorded, dialect_to_write, spoken_at
 from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.runs import RunCell, RunRecording
@@ -110,6 +110,17 @@ def test_a_target_that_serves_both_is_asked_in_the_dialect_of_the_cell(source: S
     assert json.loads(adapted.plan.steps[0].content)["session"] == {"voice": "marin"}
     same = adapt_for(cell(overrides={"dialect": "ga"}), source, {"new": GA})
     assert (same.plan, same.upgrade) == (source.plan, source.upgrade)
+
+
+def test_a_url_is_shaped_as_the_target_s_provider_has_it_in_one_dialect_too(source: Source) -> None:
+    recorded = dataclasses.replace(source, upgrade=Upgrade("/openai/v1/realtime?deployment=dep"))
+    other = Target(name="other", url="wss://voice.example/v1/realtime", model="gpt-realtime")
+    asked = asked_as_recorded(recorded, other)
+    url = other.request_url(asked.upgrade.path_and_query)
+    assert url == "wss://voice.example/v1/realtime?model=gpt-realtime"
+    # Of a recording without a dialect nobody knows how it would be asked for.
+    unknown = dataclasses.replace(recorded, recording=RunRecording(session_id="s", dialect="other"))
+    assert asked_as_recorded(unknown, other).upgrade is recorded.upgrade
 
 
 def test_a_model_is_asked_for_in_the_cell_s_dialect(source: Source) -> None:
