@@ -115,7 +115,8 @@ def take_over(saved: Run, planned: Run) -> None:
     planned.status, planned.ended_at, planned.paused_until = saved.status, saved.ended_at, saved.paused_until
     made = {cell.key: cell for cell in saved.cells}
     for cell in planned.cells:
-        cell.trials = made.pop(cell.key).trials
+        before = made.pop(cell.key)
+        cell.trials, cell.remade = before.trials, before.remade
     # Of an adaptive run: cells that were added on the way.
     planned.cells += made.values()
 

@@ -86,6 +86,8 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Paths taken out."""
     baseline: bool = False
     trials: list[Trial] = []
+    remade: list[Trial] = []
+    """Trials that said nothing (throttled, not run) and were made again when the run went on; they were paid for."""
 
     @property
     def key(self) -> tuple[str, str]:
