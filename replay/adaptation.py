@@ -68,7 +68,7 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:
-    """Give a target and the recorded handshake, in the dialect that the target speaks, and as its provider's URLs are."""
+    """Give a target and the recorded handshake, in the dialect that the target speaks and with its provider's URL."""
     dialect = dialect_to_write(source, target)
     if dialect is None and is_shaped_otherwise(target, source.upgrade.path_and_query):
         dialect = _spoken_alike(source, target)

@@ -87,10 +87,12 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
         target.credential_headers()
     finished = _play(isolation, root, request, redact)
     print_verdict(run, read_verdict(run), as_json=as_json)
-    raise_if_refused(run)
     if run.status != "done":
         tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
-    return 0 if finished else INTERRUPTED
+    if not finished:
+        return INTERRUPTED
+    raise_if_refused(run)
+    return 0
 
 
 def find_baseline(source: Source, targets: Sequence[Target], named: str | None) -> Target:

@@ -13,7 +13,7 @@ from replay.adaptation import asked_as_recorded
 from replay.connection import find_misspelt
 from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import Run, RunDesign, load_run
+from replay.runs import Run, RunDesign, Trial, load_run
 from replay.source import Source, recorded_target
 from replay.transposition import left_out
 
@@ -110,6 +110,13 @@ def tell_unmapped(run: Run, sources: Iterable[Source], targets: Sequence[Target]
 def raise_if_refused(run: Run) -> None:
     """Raise `EndpointRefused` where no target took a single session."""
     trials = run.all_trials
-    if trials and all(trial.outcome == "not_run" for trial in trials):
+    if trials and not any(map(_was_taken, trials)):
         reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
         raise EndpointRefused("no target took a session:", "; ".join(reasons))
+
+
+def _was_taken(trial: Trial) -> bool:
+    if trial.outcome == "throttled":
+        # At the upgrade, or in the middle of a session; audio is of an attempt that got so far.
+        return trial.sent_ms > 0 or not trial.note.startswith("refused: ")
+    return trial.outcome != "not_run"

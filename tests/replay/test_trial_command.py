@@ -126,6 +126,17 @@ def test_a_run_that_no_target_took_says_why_each_reason_once() -> None:
         raise_if_refused(run_with(refused, refused, ("not_run", "refused: HTTP 404")))
 
 
+def test_upgrades_that_were_refused_with_429_are_no_sessions_and_throttled_sessions_are() -> None:
+    refused: tuple[TrialOutcome, str] = ("throttled", "refused: HTTP 429: slow down")
+    with pytest.raises(EndpointRefused, match="no target took a session: HTTP 429: slow down; HTTP 401"):
+        raise_if_refused(run_with(refused, refused, ("not_run", "refused: HTTP 401")))
+    raise_if_refused(run_with(refused, ("throttled", "closed_by_endpoint")))
+    tried_before = run_with(refused)
+    # Of an attempt before that one: the endpoint had taken it.
+    tried_before.cells[0].trials[0].sent_ms = 20.0
+    raise_if_refused(tried_before)
+
+
 def test_a_run_with_one_session_or_none_yet_is_not_refused() -> None:
     raise_if_refused(run_with(("not_run", "refused: HTTP 401"), ("ok", "")))
     raise_if_refused(run_with())
