@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Upgrade
 from replay.connection import Asked, ask_otherwise
-from replay.handshake import asked_in, dialect_of_target
+from replay.handshake import asked_in, dialect_of_target, is_shaped_otherwise
 from replay.paths import paths_of, those_of
 from replay.plan import Plan, adapt
 from replay.responses import adapt_responses
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, RunCell
 from replay.sent_audio import speak
-from replay.source import Source
+from replay.source import Source, is_home, recorded_target
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
@@ -35,17 +35,19 @@ class Adapted:
 def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, seed: int = 0) -> Adapted:
     """Change a recording to what one cell asks for; `seed` makes its noise.
 
-    `targets` are by their names: the cell's has to be among them, the recorded one helps with deployments' names.
+    `targets` are by their names: the cell's has to be among them. The recorded one, here or as the source's
+    `home`, helps with deployments' names.
     """
     target = targets[cell.target]
-    recorded = targets.get(source.recording.target or "")
+    home = recorded_target(source, targets.values())
+    deployed_at_home = home.transcription_models if home else {}
     upgrade_and_target = asked_by(cell, source, target)
     dialect = dialect_to_write(source, upgrade_and_target.target)
     configured = adapt(
         adapt_responses(source.plan, those_of("response", cell.overrides), paths_of("response", cell.unset)),
         those_of("session", cell.overrides),
-        recorded_models=recorded.transcription_models if recorded else {},
-        target_models=target.transcription_models,
+        recorded_models=deployed_at_home,
+        target_models=target.transcription_models or (deployed_at_home if is_home(target, source) else {}),
         unset_paths=paths_of("session", cell.unset),
         dialect=dialect,
     )
@@ -66,10 +68,17 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:
-    """Give a target and the recorded handshake, in the dialect that the target speaks, for the target's own model."""
+    """Give a target and the recorded handshake: in the target's dialect, with its provider's URL and its model."""
     dialect = dialect_to_write(source, target)
+    if dialect is None and is_shaped_otherwise(target, source.upgrade.path_and_query):
+        dialect = _spoken_alike(source, target)
     upgrade = source.upgrade if dialect is None else source.upgrade.transposed(target, dialect)
     return Asked(target.asking_for_its_model(upgrade.path_and_query), upgrade)
+
+
+def _spoken_alike(source: Source, target: Target) -> Spoken | None:
+    spoken = spoken_at(source, target)
+    return spoken if spoken == source.recording.dialect else None
 
 
 def dialect_to_write(source: Source, target: Target) -> Spoken | None:
@@ -79,6 +88,6 @@ def dialect_to_write(source: Source, target: Target) -> Spoken | None:
     return spoken if recorded in ("ga", "beta") and spoken != recorded else None
 
 
-def spoken_at(source: Source, target: Target) -> str | None:
+def spoken_at(source: Source, target: Target) -> Spoken | None:
     """Tell the dialect in which a target is spoken to; None where neither it nor the recording shows one."""
     return dialect_of_target(target, source.url, source.recording.dialect)

@@ -22,7 +22,7 @@ from replay.droppable import list_options
 from replay.paths import full_path
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, shown
 from replay.settable import Wanted, check_wanted
-from replay.source import Source
+from replay.source import Source, recorded_target
 
 _NAMED = (MODEL_AXIS, "transcription_model", "options", AUDIO_AXIS, DIALECT_AXIS)
 """Axes that `--axis` names; all others are paths."""
@@ -146,7 +146,8 @@ def _transcription_models(known: Known) -> Iterator[Choice]:
     if not recorded:
         return
     path = full_path("transcription_model", known.source.recording.dialect)
-    names = {deployment: model for model, deployment in known.baseline.transcription_models.items()}
+    home = recorded_target(known.source, [known.baseline]) or known.baseline
+    names = {deployment: model for model, deployment in home.transcription_models.items()}
     contrast = "whisper-1" if names.get(recorded, recorded) != "whisper-1" else "gpt-4o-transcribe"
     for model in known.asked.get("transcription_model", (contrast,)):
         if model == names.get(recorded):

@@ -13,7 +13,7 @@ from replay.comparison import short_path
 from replay.paths import axis_of, full_path
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id, shown
 from replay.settable import Wanted, check_wanted
-from replay.source import Source, check_protocol, check_target, nearness
+from replay.source import Source, check_protocol, check_target, nearness, recorded_target
 
 if TYPE_CHECKING:
     from capture.targets import Target
@@ -140,11 +140,12 @@ def _unlike_recording(cell: RunCell, source: Source, models: Mapping[str, str]) 
     changed = [
         path
         for path, was in recorded.items()
-        if shown(path, models.get(was, was) if isinstance(was, str) else was) != shown(path, cell.overrides[path])
+        if shown(path, cell.overrides[path])
+        not in (shown(path, was), shown(path, models.get(was, was) if isinstance(was, str) else was))
     ]
     return [*changed, *cell.unset]
 
 
 def _recorded_models(source: Source, targets: Mapping[str, Target]) -> dict[str, str]:
-    recorded = targets.get(source.recording.target or "")
+    recorded = recorded_target(source, targets.values())
     return recorded.transcription_models | recorded.models if recorded else {}

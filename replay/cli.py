@@ -21,6 +21,7 @@ from replay.options import (
     Seed,
     Speed,
     Timeout,
+    finite,
     given_options,
 )
 
@@ -56,14 +57,22 @@ def run_command(
     ] = False,
     noise_snr_db: Annotated[
         float | None,
-        typer.Option("--noise", metavar="SNR", help="Add white noise, so many dB below the recorded speech."),
+        typer.Option(
+            "--noise", metavar="SNR", callback=finite, help="Add white noise, so many dB below the recorded speech."
+        ),
     ] = None,
     until_turn: Annotated[
         int | None, typer.Option("--until", metavar="TURN", help="Stop after this recorded turn.")
     ] = None,
     longest_idle_s: Annotated[
         float | None,
-        typer.Option("--skip-idle", metavar="S", min=0.5, help="Shorten pauses with nothing due to so many seconds."),
+        typer.Option(
+            "--skip-idle",
+            metavar="S",
+            min=0.5,
+            callback=finite,
+            help="Shorten pauses with nothing due to so many seconds.",
+        ),
     ] = None,
     unset: Annotated[
         list[str] | None,
@@ -215,7 +224,8 @@ def stage_command(
     scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How fast time passes at best; recordings look as at 1.")
+        float,
+        typer.Option(min=0.1, max=100, callback=finite, help="How fast time passes at best; recordings look as at 1."),
     ] = 1.0,
     json_output: Json = False,
     recordings: Recordings = None,
@@ -235,7 +245,9 @@ def serve_command(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.")],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
     speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a message awaited in vain is told.")] = 15.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Seconds until a message awaited in vain is told.")
+    ] = 15.0,
     once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
     recordings: Recordings = None,
 ) -> None:

@@ -9,16 +9,17 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from websockets.exceptions import ConnectionClosed
 
 from capture.errors import EndpointRefused, WiretapeError
+from capture.handshake import query_pairs
 from capture.in_process import connect_recorded
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
-from capture.redaction import redact_url
+from capture.redaction import REDACTED, is_credential_name, redact_url
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.deadlines import Deadlines
 from replay.handshake import Handshake, transpose_handshake
@@ -63,7 +64,7 @@ class Upgrade:
     def changes_for(self, target: Target) -> list[Change]:
         """List all changes of the handshake for a target: the dialect's, and another model or deployment in the URL."""
         url = redact_url(target.request_url(self.path_and_query))
-        before, after = urlsplit(self.path_and_query).query, urlsplit(url).query
+        before, after = (urlsplit(_without_credentials(each)).query for each in (self.path_and_query, url))
         # The order of a query is nobody's choice: where targets put their model is no change.
         same = sorted(before.split("&")) == sorted(after.split("&"))
         return [*self.changes, *([] if same else [Change("model", "url", before, after)])]
@@ -89,11 +90,22 @@ def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
     headers = {name.lower(): value for name, value in (session["request_headers"] or {}).items()}
     offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
     return Upgrade(
-        path_and_query=url._replace(scheme="", netloc="").geturl(),
+        path_and_query=_without_credentials(url._replace(scheme="", netloc="").geturl()),
         headers=tuple((name, value) for name, value in headers.items() if name in _CARRIED_HEADERS),
         subprotocols=tuple(name for name in offered if name and not name.startswith(_KEY_SUBPROTOCOL)),
         compression="deflate" if "permessage-deflate" in headers.get("sec-websocket-extensions", "") else None,
     )
+
+
+def _without_credentials(path_and_query: str) -> str:
+    # The recorded ones were redacted, and what stands in their place would be refused as a key.
+    pairs = [
+        "".join(pair)
+        for pair in query_pairs(path_and_query)
+        if not is_credential_name(unquote_plus(pair[0])) and REDACTED not in unquote_plus(pair[2])
+    ]
+    path = path_and_query.partition("?")[0]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
 async def play(

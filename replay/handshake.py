@@ -20,6 +20,7 @@ _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _AZURE_PREVIEW = re.compile(r"/openai(?:/deployments/[^/]+)?/realtime/?$")
 _AZURE_GA = re.compile(r"/openai/v1/realtime/?$")
 _SESSION_PATH = re.compile(r"(?P<before>.*?)(?P<azure>/openai)?(?:/v1|/deployments/(?P<deployment>[^/]+))?/realtime/?$")
+_SESSION_PATH_OF_API = re.compile(r"/openai/.*realtime/?$|/v1/realtime/?$")
 _OPENAI_HOST = "api.openai.com"
 
 
@@ -79,8 +80,18 @@ def asked_in(target: Target, dialect: Spoken) -> Target:
     return replace(target, dialect=dialect)
 
 
+def is_shaped_otherwise(target: Target, path_and_query: str) -> bool:
+    """Tell whether a target's URL is of Azure's shape and the recorded one is not, or the other way round."""
+    own_path = urlsplit(target.url).path
+    is_gateway = own_path.strip("/") and not _SESSION_PATH_OF_API.search(own_path)
+    if is_gateway and target.provider not in ("azure", "openai"):
+        # What stands behind it is for all we know what was recorded.
+        return False
+    return _is_azure(target, path_and_query) != ("/openai/" in urlsplit(path_and_query).path)
+
+
 def transpose_handshake(asked: Handshake, target: Target, to: Spoken) -> tuple[Handshake, list[Change]]:
-    """Ask a target for a session of one dialect as a recorded client asked for one of the other."""
+    """Ask a target for a session of one dialect as a recorded client asked an endpoint of another dialect or shape."""
     path_and_query = _transpose_path(asked.path_and_query, to, is_azure=_is_azure(target, asked.path_and_query))
     headers = [header for header in asked.headers if header[0] != BETA_HEADER[0]]
     subprotocols = tuple(name for name in asked.subprotocols if name != _BETA_SUBPROTOCOL)
@@ -88,7 +99,7 @@ def transpose_handshake(asked: Handshake, target: Target, to: Spoken) -> tuple[H
     if to == "beta" and "api-version=" not in target.request_url(path_and_query):
         headers.append(BETA_HEADER)
     made = Handshake(path_and_query, tuple(headers), subprotocols)
-    return made, _changes(asked, made)
+    return made, _changes(asked, made, has_own_path=bool(urlsplit(target.url).path.strip("/")))
 
 
 def _transpose_path(path_and_query: str, to: Spoken, *, is_azure: bool) -> str:
@@ -112,7 +123,7 @@ def _transpose_path(path_and_query: str, to: Spoken, *, is_azure: bool) -> str:
 def _is_azure(target: Target, path_and_query: str) -> bool:
     own_path = urlsplit(target.url).path
     if own_path.strip("/"):
-        return "/openai/" in own_path
+        return "/openai/" in own_path or target.provider == "azure"
     if target.provider in ("azure", "openai"):
         return target.provider == "azure"
     if target.host == _OPENAI_HOST or target.is_azure:
@@ -120,9 +131,13 @@ def _is_azure(target: Target, path_and_query: str) -> bool:
     return "/openai/" in urlsplit(path_and_query).path
 
 
-def _changes(before: Handshake, after: Handshake) -> list[Change]:
+def _changes(before: Handshake, after: Handshake, *, has_own_path: bool) -> list[Change]:
     changes = []
-    if before.path_and_query != after.path_and_query:
+    # A path that the target has is its address, and no change.
+    compared = [
+        urlsplit(each.path_and_query).query if has_own_path else each.path_and_query for each in (before, after)
+    ]
+    if compared[0] != compared[1]:
         changes.append(Change("dialect", "url", before.path_and_query, after.path_and_query))
     was, now = (dict(handshake.headers).get(BETA_HEADER[0]) for handshake in (before, after))
     if was != now:

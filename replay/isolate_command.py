@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from replay.budget import Caps, spent_by
 from replay.experiment import Ending
 from replay.isolate import Isolation, plan_isolation, run_isolation
 from replay.isolate_output import IsolationNarrator, print_plan, print_verdict, say_estimate
-from replay.resuming import describe_targets, digest_clips, keep_request
+from replay.resuming import describe_targets, digest_clips, keep_request, mapping_homes
 from replay.run_request import Manner, find_recording, find_targets, read_clock, read_on_new_tool
-from replay.source import Source, check_not_empty, nearness, prepare
-from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt
+from replay.source import Source, check_not_empty, is_home, nearness, prepare, recorded_target
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt, tell_unmapped
 from replay.verdict import read_verdict
 
 _ENDINGS: dict[Ending, str] = {
@@ -80,6 +80,7 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
     targets = [known.baseline, *known.targets]
     tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, run.cells))
     tell_misspelt(run, [known.source], targets)
+    tell_unmapped(run, [known.source], targets)
     if dry_run:
         print_plan(isolation, as_json=as_json)
         return 0
@@ -87,10 +88,12 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
         check_way(target)
     finished = _play(isolation, root, request, redact)
     print_verdict(run, read_verdict(run), as_json=as_json)
-    raise_if_refused(run)
     if run.status != "done":
         tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
-    return 0 if finished else INTERRUPTED
+    if not finished:
+        return INTERRUPTED
+    raise_if_refused(run)
+    return 0
 
 
 def find_baseline(source: Source, targets: Sequence[Target], named: str | None) -> Target:
@@ -112,6 +115,12 @@ def find_baseline(source: Source, targets: Sequence[Target], named: str | None) 
     raise UsageProblem(f"the recorded target {recorded or ''} is not known here: name it with --baseline")
 
 
+def find_home(source: Source, baseline: Target) -> Target:
+    """Find the target that says how models are called at the baseline: itself, or what wiretape.toml has of its URL."""
+    here = [baseline, *load_targets().values()]
+    return (recorded_target(source, here) if is_home(baseline, source) else None) or baseline
+
+
 def _plan(request: IsolateRequest, root: Root) -> Isolation:
     targets = find_targets(request.to)
     source = prepare(open_recording(root, find_recording(root, request.session)))
@@ -123,7 +132,8 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
     for text in request.axes:
         name, values = parse_axis(text)
         asked[name] = (*asked.get(name, ()), *values)
-    known = Known(source, find_baseline(source, targets, request.baseline), targets, asked)
+    baseline = find_baseline(source, targets, request.baseline)
+    known = Known(replace(source, home=find_home(source, baseline)), baseline, targets, asked)
     isolation = plan_isolation(
         known,
         list_choices(known),
@@ -134,7 +144,8 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
     )
     run = isolation.run
     run.clock, run.on_new_tool = read_clock(request.clock), read_on_new_tool(request.on_new_tool)
-    run.targets, run.clips = describe_targets([known.baseline, *targets]), digest_clips(run.cells)
+    run.targets = describe_targets([*mapping_homes([known.source]), known.baseline, *targets])
+    run.clips = digest_clips(run.cells)
     run.request = keep_request(request, {"session": session_id})
     return isolation
 

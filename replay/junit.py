@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,6 +13,20 @@ from replay.gates import GateResult
 from replay.runs import Run, RunCell, Trial
 
 _SIGNS = {"failed": "failure", "failed_otherwise": "error", "throttled": "skipped", "not_run": "skipped"}
+
+
+def check_writable(path: Path) -> None:
+    """Check that the file can be written, before trials are made for it; raises `UsageProblem`."""
+    folder = path.parent
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not folder.is_dir():
+        reason = f"there is no folder {folder}"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        reason = "it is not allowed"
+    else:
+        return
+    raise UsageProblem(f"{path} cannot be written: {reason}")
 
 
 def write_junit(run: Run, path: Path, expectations: Sequence[GateResult] = ()) -> None:

@@ -53,9 +53,10 @@ def _first_job(cell: RunCell, source: Source, targets: Mapping[str, Target], *, 
 def unplayed(run: Run, jobs: Sequence[Job]) -> list[Job]:
     """List the trials of a run that have no outcome yet, or one that says nothing: throttled, not run.
 
-    Those are taken out of the run, to be made again.
+    Those are set aside in the run, to be made again.
     """
     for cell in run.cells:
+        cell.remade += [trial for trial in cell.trials if trial.outcome in ("throttled", "not_run")]
         cell.trials = [trial for trial in cell.trials if trial.outcome not in ("throttled", "not_run")]
     done = {(cell.key, trial.trial) for cell in run.cells for trial in cell.trials}
     return [job for job in jobs if (job.cell.key, job.trial) not in done]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,13 @@ class NewToolChoice(StrEnum):
     RECORDED = "recorded"
 
 
+def finite(value: float | None) -> float | None:
+    """Refuse `nan`, which is neither below nor above any limit, and `inf`; as an option's callback."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to count with: give a finite one, or leave it out")
+    return value
+
+
 Speed = Annotated[str, typer.Option("--speed", metavar="X|max", help="1 is the recorded pace; max: no clock.")]
 Clock = Annotated[
     ClockChoice | None,
@@ -34,7 +42,10 @@ OnNewTool = Annotated[
     typer.Option("--on-new-tool", help="What a function call gets that the recording does not have: recorded."),
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds to wait for what a send depends on.")
+    float,
+    typer.Option(
+        "--timeout", metavar="S", min=0.1, callback=finite, help="Seconds to wait for what a send depends on."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the order of trials.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent and what it costs, and send nothing.")]
@@ -46,7 +57,8 @@ MaxSessions = Annotated[
     int | None, typer.Option("--max-sessions", metavar="N", min=1, help="Open no more sessions than this.")
 ]
 MaxMinutes = Annotated[
-    float | None, typer.Option("--max-minutes", metavar="M", min=0, help="Send no more minutes of audio than this.")
+    float | None,
+    typer.Option("--max-minutes", metavar="M", min=0, callback=finite, help="Send no more minutes of audio than this."),
 ]
 Retries = Annotated[
     int, typer.Option("--retries", metavar="N", min=0, help="How often a trial that is throttled is tried again.")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from capture.targets import Target
+    from replay.source import Source
 
     Request = TypeVar("Request", bound=DataclassInstance)
 
@@ -114,7 +115,8 @@ def take_over(saved: Run, planned: Run) -> None:
     planned.status, planned.ended_at, planned.paused_until = saved.status, saved.ended_at, saved.paused_until
     made = {cell.key: cell for cell in saved.cells}
     for cell in planned.cells:
-        cell.trials = made.pop(cell.key).trials
+        before = made.pop(cell.key)
+        cell.trials, cell.remade = before.trials, before.remade
     # Of an adaptive run: cells that were added on the way.
     planned.cells += made.values()
 
@@ -143,6 +145,11 @@ def describe_targets(targets: Iterable[Target]) -> list[RunTarget]:
         )
         for target in {target.name: target for target in targets}.values()
     ]
+
+
+def mapping_homes(sources: Iterable[Source]) -> list[Target]:
+    """List the recorded targets whose names of deployments say what is sent elsewhere."""
+    return [source.home for source in sources if source.home is not None and source.home.transcription_models]
 
 
 def digest_clips(cells: Iterable[RunCell]) -> dict[str, str]:

@@ -18,15 +18,15 @@ from capture.upstream import check_way
 from replay.as_recorded import obstacles, refuse
 from replay.attempts import Job
 from replay.budget import Budget, Caps, spent_by
-from replay.gates import Gate, check_gates, needs_latencies, parse_gates
-from replay.junit import write_junit
+from replay.gates import Gate, GateResult, check_gates, needs_latencies, parse_gates
+from replay.junit import check_writable, write_junit
 from replay.latency import first_audio_ms, heard_ms
 from replay.matrix import estimate_run, run_matrix, unplayed
 from replay.narrator import Narrator
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run
-from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt, tell_unmapped
 from replay.verdict import read_verdicts
 
 
@@ -57,11 +57,14 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     # Before anything is sent.
     redact = parse_redactions(request.redact)
     gates = parse_gates(request.expect)
+    if request.junit is not None:
+        check_writable(request.junit)
     run, jobs = planned.run, planned.jobs
     if request.as_recorded:
         refuse(_obstacles(jobs))
     tell_left_out((job.target, job.plan) for job in first_of_each_cell(jobs))
     tell_misspelt(run, planned.sources, planned.targets)
+    tell_unmapped(run, planned.sources, planned.targets)
     cost = estimate_run(jobs, speed=run.speed)
     if dry_run:
         print_plan(planned, cost, as_json=as_json)
@@ -89,15 +92,26 @@ def _conclude(
 ) -> int:
     waits_ms = read_latencies(run, root) if needs_latencies(gates) else {}
     expectations = check_gates(run, gates, waits_ms)
-    if request.junit is not None:
-        write_junit(run, request.junit, expectations)
+    unwritten = _try_report(run, request.junit, expectations)
     print_result(run, read_verdicts(run), expectations, as_json=as_json)
-    raise_if_refused(run)
     if run.status != "done":
         tell(f"go on with: wiretape replay run --resume {run.run_id}")
+    if unwritten is not None:
+        raise unwritten
     if not finished:
         return INTERRUPTED
+    raise_if_refused(run)
     return 0 if all(each.is_met for each in expectations) else 1
+
+
+def _try_report(run: Run, path: Path | None, expectations: Sequence[GateResult]) -> UsageProblem | None:
+    try:
+        if path is not None:
+            write_junit(run, path, expectations)
+    except UsageProblem as problem:
+        # The trials were paid for: what they came to is printed first.
+        return problem
+    return None
 
 
 def read_latencies(run: Run, root: Root) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from replay.attempts import Job
 from replay.audio_choice import AUDIO_AXIS, AudioChoice
 from replay.cells import Variation, plan_run
 from replay.matrix import plan_jobs
-from replay.resuming import describe_targets, digest_clips, keep_request
+from replay.resuming import describe_targets, digest_clips, keep_request, mapping_homes
 from replay.runs import ClockKind, OnNewTool, Run
-from replay.source import Source, check_not_empty, prepare, shortened
+from replay.source import Source, check_not_empty, prepare, recorded_target, shortened
 from replay.throttling import RETRIES
 
 
@@ -90,7 +90,13 @@ def plan_request(request: RunRequest, root: Root) -> Planned:
 
 
 def lay_out(request: RunRequest, sources: Sequence[Source], targets: Sequence[Target]) -> Planned:
-    """Lay out the run of recordings and targets that are read already; raises `UsageProblem` as `plan_request`."""
+    """Lay out the run of recordings and targets that are read already; `wiretape.toml` says what was deployed where.
+
+    Raises `UsageProblem` as `plan_request`.
+    """
+    here = [*targets, *load_targets().values()]
+    # Also where it is not replayed to: it says which model a deployment's name stood for.
+    sources = [replace(source, home=recorded_target(source, here)) for source in sources]
     run = plan_run(
         sources,
         targets,
@@ -105,7 +111,7 @@ def lay_out(request: RunRequest, sources: Sequence[Source], targets: Sequence[Ta
     run.until_turn, run.longest_idle_s = request.until_turn, request.longest_idle_s
     run.clock = read_clock(request.clock, as_recorded=request.as_recorded)
     run.on_new_tool = read_on_new_tool(request.on_new_tool, as_recorded=request.as_recorded)
-    run.targets, run.clips = describe_targets(targets), digest_clips(run.cells)
+    run.targets, run.clips = describe_targets([*mapping_homes(sources), *targets]), digest_clips(run.cells)
     run.request = keep_request(request, {"sessions": [source.recording.session_id for source in sources]})
     return Planned(run, list(sources), list(targets), plan_jobs(run, sources, targets))
 

@@ -88,6 +88,8 @@ class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     unlike_recording: list[str] | None = None
     """Of a baseline: the paths at which it is not as recorded. None: nobody looked."""
     trials: list[Trial] = []
+    remade: list[Trial] = []
+    """Trials that said nothing (throttled, not run) and were made again when the run went on; they were paid for."""
 
     @property
     def key(self) -> tuple[str, str]:

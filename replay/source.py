@@ -62,6 +62,8 @@ class Source:
     url: str
     """The recorded URL, redacted."""
     usage: Usage = field(default_factory=Usage)
+    home: Target | None = None
+    """The recorded target, where it is known; a run need not be sent to it."""
 
     def recorded(self, path: str) -> object:
         """Give what was recorded at a path that can be set; None where nothing was."""
@@ -162,6 +164,22 @@ def nearness(target: Target, source: Source) -> int:
     if source.url and asked.split("?")[0] == source.url.split("?")[0]:
         return 2
     return 1 if target.region and target.region == source.recording.region else 0
+
+
+def recorded_target(source: Source, targets: Iterable[Target]) -> Target | None:
+    """Find the recorded target: as the source knows it, else among these, by its name or URL; None if it is not there.
+
+    One that says how models are called at it comes first: another one at the same URL may only have been typed.
+    """
+    if source.home is not None:
+        return source.home
+    found = [target for target in targets if is_home(target, source)]
+    return max(found, key=lambda target: (bool(target.transcription_models), nearness(target, source)), default=None)
+
+
+def is_home(target: Target, source: Source) -> bool:
+    """Tell whether a target is the recorded one, under whatever name: what is deployed there was deployed then."""
+    return nearness(target, source) > 1
 
 
 def _passing(messages: Iterable[RecordedMessage], blame: Blame) -> Iterator[RecordedMessage]:

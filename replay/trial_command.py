@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -12,7 +12,9 @@ from capture.narration import tell
 from replay.adaptation import asked_as_recorded
 from replay.connection import find_misspelt
 from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
-from replay.runs import Run, RunDesign, load_run
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
+from replay.runs import Run, RunDesign, Trial, load_run
+from replay.source import Source, recorded_target
 from replay.transposition import left_out
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from capture.recording.root import Root
     from capture.targets import Target
     from replay.plan import Plan
-    from replay.source import Source
 
     Request = TypeVar("Request", bound=DataclassInstance)
 
@@ -83,9 +84,39 @@ def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]
         tell(f"{path} is known to no recording, target or protocol here, and is sent so: is it {near}?")
 
 
+def tell_unmapped(run: Run, sources: Iterable[Source], targets: Sequence[Target]) -> None:
+    """Warn of a recorded transcription model that a target with names of its own gets as it was recorded.
+
+    On Azure it is a deployment's name, which means nothing at another resource.
+    """
+    by_id, by_name = {source.recording.session_id: source for source in sources}, {each.name: each for each in targets}
+    told: dict[tuple[str, str], None] = {}
+    for cell in run.cells:
+        source, target = by_id[cell.session_id], by_name[cell.target]
+        home = recorded_target(source, targets)
+        asked = source.plan.configuration.transcription_model
+        if not asked or not target.transcription_models or any(p in cell.overrides for p in TRANSCRIPTION_MODEL_PATHS):
+            continue
+        known = [name for each in (target, home) if each for pair in each.transcription_models.items() for name in pair]
+        if asked not in known:
+            told[target.name, asked] = None
+    for name, asked in told:
+        tell(
+            f"{name} has other deployments for transcription models, and {asked} is in no transcription_models: it is"
+            " sent as it is. Name the recorded target's in wiretape.toml, or set transcription_model"
+        )
+
+
 def raise_if_refused(run: Run) -> None:
     """Raise `EndpointRefused` where no target took a single session."""
     trials = run.all_trials
-    if trials and all(trial.outcome == "not_run" for trial in trials):
+    if trials and not any(map(_was_taken, trials)):
         reasons = dict.fromkeys(trial.note.removeprefix("refused: ") for trial in trials)
         raise EndpointRefused("no target took a session:", "; ".join(reasons))
+
+
+def _was_taken(trial: Trial) -> bool:
+    if trial.outcome == "throttled":
+        # At the upgrade, or in the middle of a session; audio is of an attempt that got so far.
+        return trial.sent_ms > 0 or not trial.note.startswith("refused: ")
+    return trial.outcome != "not_run"

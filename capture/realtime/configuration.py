@@ -6,7 +6,6 @@ Both dialects are read (protocol section 1.5): GA nests under `audio.input` and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any
 
 from capture.audio import PCM16_24K, AudioFormat
@@ -172,15 +171,17 @@ def get_path(tree: Json, path: str, missing: object = None) -> object:
 
 
 def set_path(tree: Json, path: str, value: object) -> Json:
-    """Copy a tree with the value at a dotted path replaced; objects on the way are made where missing."""
-    changed = deepcopy(tree)
+    """Copy a tree with the value at a dotted path replaced; objects on the way are made where missing.
+
+    What lies beside the path is shared with the tree: a message may be nested deeper than a copy of it could go.
+    """
+    changed = dict(tree)
     *parents, last = path.split(".")
     node = changed
     for name in parents:
         child = node.get(name)
-        if not isinstance(child, dict):
-            child = node[name] = {}
-        node = child
+        node[name] = dict(child) if isinstance(child, dict) else {}
+        node = node[name]
     node[last] = value
     return changed
 

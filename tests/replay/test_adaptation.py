@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from capture.targets import Target
-from replay.adaptation import adapt_for, dialect_to_write, spoken_at
+from replay.adaptation import adapt_for, asked_as_recorded, dialect_to_write, spoken_at
 from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.runs import RunCell, RunRecording
@@ -44,6 +44,41 @@ def test_a_cell_that_changes_nothing_sends_what_was_recorded(source: Source) -> 
     assert (adapted.target, adapted.upgrade) == (GA, source.upgrade)
 
 
+def transcribing(source: Source, script: Any, model: str) -> Source:
+    script.messages.clear()
+    configuration = {"type": "realtime", "audio": {"input": {"transcription": {"model": model}}}}
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "session.update", "session": configuration}, 5)
+    return dataclasses.replace(source, plan=make_plan(script.messages))
+
+
+def asked_model(source: Source, target: Target, *others: Target) -> str:
+    named = {each.name: each for each in (target, *others)}
+    [update] = adapt_for(RunCell(cell="c", session_id="s", target=target.name), source, named).plan.steps
+    return str(json.loads(update.content)["session"]["audio"]["input"]["transcription"]["model"])
+
+
+def test_deployments_are_named_wherever_the_recorded_target_is_known(source: Source, script: Any) -> None:
+    east = dataclasses.replace(GA, name="dep-east", transcription_models={"gpt-4o-transcribe": "transcribe-prod"})
+    west = Target("dep-west", "wss://west.example", transcription_models={"gpt-4o-transcribe": "west-transcribe"})
+    plain = Target("plain", "wss://api.openai.com")
+    recorded = transcribing(source, script, "transcribe-prod")
+    assert asked_model(dataclasses.replace(recorded, home=east), west) == "west-transcribe"
+    assert asked_model(dataclasses.replace(recorded, home=east), plain) == "gpt-4o-transcribe"
+    # Recorded by URL, which is the target's.
+    assert asked_model(recorded, west, east) == "west-transcribe"
+    assert asked_model(recorded, west) == "transcribe-prod"
+
+
+def test_the_recorded_resource_has_its_deployments_under_any_name(source: Source, script: Any) -> None:
+    east = dataclasses.replace(GA, name="dep-east", transcription_models={"gpt-4o-transcribe": "transcribe-prod"})
+    recorded = dataclasses.replace(transcribing(source, script, "transcribe-prod"), home=east)
+    assert asked_model(recorded, Target("by-url", GA.url)) == "transcribe-prod"
+    overridden = cell(overrides={"session.audio.input.transcription.model": "gpt-4o-transcribe"})
+    [update] = adapt_for(overridden, recorded, {"new": GA}).plan.steps
+    assert '"transcribe-prod"' in str(update.content)
+
+
 def test_each_override_goes_to_its_place(source: Source) -> None:
     overrides = {
         "session.audio.output.voice": "cedar",
@@ -75,6 +110,17 @@ def test_a_target_that_serves_both_is_asked_in_the_dialect_of_the_cell(source: S
     assert json.loads(adapted.plan.steps[0].content)["session"] == {"voice": "marin"}
     same = adapt_for(cell(overrides={"dialect": "ga"}), source, {"new": GA})
     assert (same.plan, same.upgrade) == (source.plan, source.upgrade)
+
+
+def test_a_url_is_shaped_as_the_target_s_provider_has_it_in_one_dialect_too(source: Source) -> None:
+    recorded = dataclasses.replace(source, upgrade=Upgrade("/openai/v1/realtime?deployment=dep"))
+    other = Target(name="other", url="wss://voice.example/v1/realtime", model="gpt-realtime")
+    asked = asked_as_recorded(recorded, other)
+    url = other.request_url(asked.upgrade.path_and_query)
+    assert url == "wss://voice.example/v1/realtime?model=gpt-realtime"
+    # Of a recording without a dialect nobody knows how it would be asked for.
+    unknown = dataclasses.replace(recorded, recording=RunRecording(session_id="s", dialect="other"))
+    assert asked_as_recorded(unknown, other).upgrade is recorded.upgrade
 
 
 def test_a_model_is_asked_for_in_the_cell_s_dialect(source: Source) -> None:

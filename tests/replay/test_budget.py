@@ -37,6 +37,17 @@ def test_a_run_that_goes_on_has_spent_what_its_attempts_were() -> None:
     assert budget.would_exceed([1, 1]) == "--max-sessions 5"
 
 
+def test_trials_that_are_made_again_were_paid_for_too() -> None:
+    trials = [
+        Trial(trial=1, block=1, session_id="a", outcome="throttled", sent_ms=MINUTE_MS, throttled=["b"]),
+        Trial(trial=2, block=2, session_id="c", outcome="not_run"),
+    ]
+    cell = RunCell(cell="c", session_id="s", target="t", remade=trials)
+    run = Run(run_id="r", started_at="", recordings=[], axes=[], cells=[cell], trials=5)  # type: ignore[arg-type]
+    budget = spent_by(run)
+    assert (budget.sessions, budget.sent_ms) == (3, MINUTE_MS)
+
+
 def test_silence_that_was_added_is_counted_and_what_was_not_sent_is_not() -> None:
     budget = Budget(Caps(max_minutes=1))
     budget.take(30_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -71,6 +72,19 @@ def test_a_baseline_tells_where_it_is_not_as_recorded(source: Source) -> None:
     ]
     run = plan_run([source], [EAST], variations=[Variation("voice", ("cedar", "alloy"))])
     assert [cell.unlike_recording for cell in run.cells] == [None, []]
+
+
+def test_the_recorded_deployment_is_the_baseline_by_either_of_its_names(script: Any) -> None:
+    configuration = {"input_audio_transcription": {"model": "transcribe-prod"}}
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "session.update", "session": configuration}, 5)
+    home = replace(EAST, name="dep-east", transcription_models={"gpt-4o-transcribe": "transcribe-prod"})
+    recording = RunRecording(session_id="s", target="eastus2", dialect="beta")
+    source = Source(recording, make_plan(script.messages), Upgrade("/v1/realtime"), EAST.url, home=home)
+    for name in ("gpt-4o-transcribe", "transcribe-prod"):
+        run = plan_run([source], [EAST], variations=[Variation("transcription_model", ("whisper-1", name))])
+        [found] = [cell for cell in run.cells if cell.baseline]
+        assert found.cell == f"eastus2 · input_audio_transcription.model={name}"
 
 
 def test_a_value_that_a_connection_cannot_have_is_refused_for_every_target(source: Source) -> None:

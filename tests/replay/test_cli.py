@@ -35,6 +35,23 @@ def test_scenarios_are_listed() -> None:
     assert listed["healthy"].startswith("Nothing fails")
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *(("run last --to x", option) for option in ("--timeout", "--skip-idle", "--max-minutes", "--noise")),
+        ("isolate last", "--timeout"),
+        ("isolate last", "--max-minutes"),
+        ("serve last", "--timeout"),
+        ("stage healthy", "--speed"),
+    ],
+)
+def test_what_is_no_number_to_count_with_is_a_usage_error(command: str, option: str, value: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), f"{option}={value}"])
+    assert done.exit_code == 2
+    assert option in done.output
+
+
 @pytest.mark.parametrize("arguments", [["run"], ["run", "last"], ["run", "last", "--to", "x", "--trials", "0"]])
 def test_what_is_missing_or_out_of_range_is_a_usage_error(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -230,6 +230,47 @@ def test_a_replay_repeats_of_the_handshake_what_is_about_the_protocol() -> None:
     assert read_upgrade({"url": None, "request_headers": None}) == Upgrade("")
 
 
+def test_no_credential_of_the_recorded_url_is_repeated_nor_what_stands_in_its_place() -> None:
+    url = "wss://h/openai/realtime?api-version=1&deployment=x&api-key=[redacted]&Authorization=Bearer%20[redacted]"
+    upgrade = read_upgrade(
+        {"url": f"{url}&tenant=[redacted]&api%2Dkey=k&trace=%5Bredacted%5D", "request_headers": None}
+    )
+    assert upgrade == Upgrade("/openai/realtime?api-version=1&deployment=x")
+    assert read_upgrade({"url": "wss://h/v1/realtime?api-key=[redacted]", "request_headers": None}).path_and_query == (
+        "/v1/realtime"
+    )
+
+
+def test_the_keys_of_a_target_are_no_change_of_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "planted")
+    keyed = Target(name="gateway", url="wss://g.example", query_env={"api-key": "GATEWAY_KEY"})
+    assert Upgrade("/v1/realtime?model=rt").changes_for(keyed) == []
+
+
+async def test_a_key_in_the_recorded_query_does_not_reach_the_endpoint(
+    script: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    async def answer(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        asked.append((connection.request.path, connection.request.headers.get("Authorization")))
+        await connection.send('{"type": "session.created", "session": {}}')
+        await connection.wait_closed()
+
+    monkeypatch.setenv("NEW_KEY", "planted-key")
+    plan = make_plan(script.server({"type": "session.created", "session": {}}).client({"type": "x"}).messages)
+    recorded = {"url": "wss://h/openai/realtime?deployment=x&api-key=[redacted]", "request_headers": None}
+    facts = ReplayFacts(run_id="r1", replay_of="x", cell="new", trial=1)
+    async with serve_websockets(answer, "127.0.0.1", 0) as server:
+        origin = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        target = Target(name="new", url=origin, api_key_env="NEW_KEY")
+        upgrade = read_upgrade(recorded)
+        played = await play(plan, target, recorder, replay=facts, upgrade=upgrade, as_recorded=True)
+        await asyncio.wrap_future(played.sealed)
+    assert asked == [("/openai/realtime?deployment=x", "Bearer planted-key")]
+
+
 def _rows(root: Root, table: str, session_id: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from capture.targets import Target
-from replay.handshake import Handshake, asked_in, dialect_of_target, transpose_handshake
+from replay.handshake import Handshake, asked_in, dialect_of_target, is_shaped_otherwise, transpose_handshake
 from replay.rewrite import Change
 
 PREVIEW = "/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-realtime"
@@ -75,6 +75,49 @@ def test_a_ga_url_as_azure_s_preview_has_it_needs_no_header() -> None:
     made, changes = transpose_handshake(Handshake(AZURE_GA), target("wss://r.openai.azure.com"), "beta")
     assert (made.path_and_query, made.headers) == (PREVIEW, ())
     assert changes == [Change("dialect", "url", AZURE_GA, PREVIEW)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "table", "is_other"),
+    [
+        (PREVIEW, {"url": "wss://voice.example/v1/realtime"}, True),
+        (AZURE_GA, {"url": "wss://api.openai.com"}, True),
+        (OPENAI, {"url": f"wss://a.example{PREVIEW}"}, True),
+        (OPENAI, {"url": "wss://r.openai.azure.com"}, True),
+        (OPENAI, {"url": "wss://own.example", "provider": "azure"}, True),
+        (OPENAI, {"url": "wss://voice.example/v1/realtime"}, False),
+        (AZURE_GA, {"url": "wss://a.example/east/openai/v1/realtime"}, False),
+        (AZURE_GA, {"url": "ws://127.0.0.1:8900"}, False),
+        # A gateway's own path says nothing of what stands behind it.
+        (PREVIEW, {"url": "wss://gateway.example/voice"}, False),
+        (PREVIEW, {"url": "wss://gateway.example/voice", "provider": "azure"}, False),
+        (PREVIEW, {"url": "wss://gateway.example/voice", "provider": "openai"}, True),
+    ],
+)
+def test_whether_a_url_has_the_shape_of_the_other_provider(asked: str, table: dict[str, Any], is_other: bool) -> None:
+    assert is_shaped_otherwise(target(**table), asked) == is_other
+
+
+def test_a_beta_url_of_azure_as_another_beta_server_has_it_and_back() -> None:
+    old = target("wss://voice.example/v1/realtime", dialect="beta")
+    there, changes = transpose_handshake(Handshake(PREVIEW), old, "beta")
+    assert old.request_url(there.path_and_query) == "wss://voice.example/v1/realtime?model=gpt-realtime"
+    assert there.headers == (BETA_HEADER,)
+    assert changes == [
+        Change("dialect", "url", PREVIEW, OPENAI),
+        Change("dialect", "headers.openai-beta", "", '"realtime=v1"'),
+    ]
+    azure = target("wss://r.openai.azure.com/openai/realtime", model="my-deployment", query={"api-version": "v"})
+    back, _ = transpose_handshake(there, azure, "beta")
+    assert back.headers == ()
+    assert azure.request_url(back.path_and_query) == (
+        "wss://r.openai.azure.com/openai/realtime?deployment=my-deployment&api-version=v"
+    )
+
+
+def test_the_path_alone_is_the_target_s_address_and_no_change() -> None:
+    made, changes = transpose_handshake(Handshake(AZURE_GA), target("wss://voice.example/v1/realtime"), "ga")
+    assert (made.path_and_query, changes) == (OPENAI, [])
 
 
 def test_elsewhere_beta_is_asked_for_in_a_header() -> None:

@@ -19,7 +19,7 @@ from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.targets import CONFIG_VARIABLE, Target
 from replay.client import Upgrade
-from replay.isolate_command import IsolateRequest, find_baseline, isolate
+from replay.isolate_command import IsolateRequest, find_baseline, find_home, isolate
 from replay.planning import make_plan
 from replay.runs import RunRecording, load_run
 from replay.source import Source
@@ -93,6 +93,18 @@ def test_the_baseline_is_the_recorded_target_wherever_it_is_found(monkeypatch: p
     assert find_baseline(source_at("gone"), [twin], "ws://127.0.0.1:9").url == "ws://127.0.0.1:9"
     with pytest.raises(UsageProblem, match="the recorded target gone is not known here: name it with --baseline"):
         find_baseline(source_at("gone"), [], None)
+
+
+def test_deployments_are_those_of_the_baseline_or_of_what_is_configured_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wiretape.toml"
+    path.write_text('[targets.east]\nurl = "wss://home.example/x"\ntranscription_models = {whisper-1 = "heard"}\n')
+    monkeypatch.setenv(CONFIG_VARIABLE, str(path))
+    by_url = Target(name="wss://home.example/x", url="wss://home.example/x")
+    elsewhere = Target(name="elsewhere", url="wss://elsewhere.example/x")
+    assert find_home(source_at(by_url.name, by_url.url), by_url).transcription_models == {"whisper-1": "heard"}
+    assert find_home(source_at("gone", by_url.url), elsewhere) is elsewhere
 
 
 @pytest.mark.slow

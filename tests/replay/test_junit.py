@@ -8,7 +8,7 @@ import pytest
 
 from capture.errors import UsageProblem
 from replay.gates import GateResult
-from replay.junit import to_junit, write_junit
+from replay.junit import check_writable, to_junit, write_junit
 from replay.runs import Run, RunCell, Trial, TrialOutcome
 
 
@@ -45,6 +45,21 @@ def test_each_gate_is_a_test_case_too() -> None:
     met, missed = suite
     assert (met.get("name"), len(met)) == ("ok", 0)
     assert [sign.get("message") for sign in missed] == ["eastus2: too slow; westus: too slow"]
+
+
+def test_where_nothing_can_be_written_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "junit.xml"
+    check_writable(path)
+    assert not path.exists()
+    path.write_text("of a run before")
+    check_writable(path)
+    for nowhere, reason in ((tmp_path, "it is a folder"), (tmp_path / "no" / "junit.xml", "there is no folder")):
+        with pytest.raises(UsageProblem, match=f"cannot be written: {reason}"):
+            check_writable(nowhere)
+    # Tests may run as root, who may write everywhere.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UsageProblem, match="cannot be written: it is not allowed"):
+        check_writable(path)
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ from capture.recording.root import Root
 from capture.targets import Target
 from replay.adaptation import adapt_for
 from replay.attempts import Job
+from replay.budget import spent_by
 from replay.cells import Variation, plan_run
 from replay.client import Upgrade
-from replay.matrix import plan_jobs, run_matrix
+from replay.matrix import plan_jobs, run_matrix, unplayed
 from replay.planning import make_plan
-from replay.runs import Run, RunRecording, Trial, as_text, load_run
+from replay.resuming import take_over
+from replay.runs import Run, RunRecording, Trial, TrialOutcome, as_text, decode_run, encode_run, load_run
 from replay.source import Source, prepare
 from replay.verdict import read_verdict
 
@@ -245,6 +247,22 @@ async def test_a_cancelled_run_keeps_what_was_done(simulate: Any, call: Any, rec
     assert kept.status == "interrupted"
     assert kept.ended_at is not None
     assert kept.finished_trials == 1
+
+
+def test_what_said_nothing_is_made_again_and_its_sessions_stay_counted(source: Source) -> None:
+    run = plan_run([source], [EAST], trials=4)
+    [cell] = run.cells
+    outcomes: tuple[TrialOutcome, ...] = ("ok", "throttled", "not_run")
+    made = [Trial(trial=n, block=n, session_id=f"t{n}", outcome=outcome) for n, outcome in enumerate(outcomes, 1)]
+    cell.trials = list(made)
+    jobs = plan_jobs(run, [source], [EAST])
+    assert [job.trial for job in unplayed(run, jobs)] == [2, 3, 4]
+    assert (cell.trials, cell.remade) == (made[:1], made[1:])
+    # Stopped and taken up once more.
+    again = plan_run([source], [EAST], trials=4)
+    take_over(decode_run(encode_run(run)), again)
+    assert [job.trial for job in unplayed(again, jobs)] == [2, 3, 4]
+    assert spent_by(again).sessions == 3
 
 
 @pytest.mark.slow

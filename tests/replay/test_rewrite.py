@@ -29,6 +29,14 @@ UPDATE = (
 OTHER_UPDATE = '{"type": "session.update", "session": {"instructions": "Be brief — s\\u00ed."}}'
 
 
+def test_a_value_is_put_beside_what_is_nested_deeply() -> None:
+    deep = '{"d":' * 600 + "1" + "}" * 600
+    hostile = UPDATE.replace('"type":"realtime"', f'"type":"realtime","x":{deep}')
+    [(text, [change])] = override([hostile], {MODEL: "m"})
+    assert (change.before, change.after) == ('"whisper-1"', '"m"')
+    assert text.count('"d"') == 600
+
+
 def test_a_value_is_put_where_an_update_names_it_and_nowhere_else() -> None:
     (first, first_changes), (second, second_changes) = override([OTHER_UPDATE, UPDATE], {MODEL: "gpt-4o-transcribe"})
     assert (first, first_changes) == (OTHER_UPDATE, [])

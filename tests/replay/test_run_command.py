@@ -15,6 +15,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
 
 from capture.call import CallPlan, place_call
 from capture.errors import EndpointRefused, UsageProblem
@@ -332,6 +334,45 @@ async def test_when_no_target_takes_a_session_the_reason_is_an_error(simulate: A
     with pytest.raises(EndpointRefused, match=r"no target took a session: .*cannot be reached"):
         await asyncio.to_thread(run, request, root.path, dry_run=False, as_json=True)
     assert [trial.outcome for trial in load_run(root, "last").cells[0].trials] == ["not_run", "not_run"]
+
+
+@pytest.mark.slow
+async def test_sessions_that_were_throttled_are_spent_and_a_report_that_fails_comes_after_the_result(
+    simulate: Any, call: Any, root: Root, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    report = tmp_path / "report" / "junit.xml"
+
+    def refuse(connection: ServerConnection, request: Any) -> Any:
+        asked.append(request.path)
+        if report.parent.exists():
+            report.parent.rmdir()
+        return connection.respond(429, "slow down\n")
+
+    async def never(_: ServerConnection) -> None:
+        raise AssertionError("the upgrade was refused")
+
+    async with simulate() as simulator:
+        await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1")
+    async with serve_websockets(never, "127.0.0.1", 0, process_request=refuse) as server:
+        busy = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime"
+        request = RunRequest(["last"], [busy], [], [], trials=3, retries=0, max_sessions=3, junit=report)
+        with pytest.raises(UsageProblem, match=r"junit\.xml cannot be written: there is no folder"):
+            await asyncio.to_thread(run, request, root.path, dry_run=False, as_json=True)
+        assert asked == []
+        report.parent.mkdir()
+        capsys.readouterr()
+        with pytest.raises(UsageProblem, match=r"junit\.xml cannot be written"):
+            await asyncio.to_thread(run, request, root.path, dry_run=False, as_json=True)
+        [cell] = json.loads(capsys.readouterr().out)["cells"]
+        assert [trial["outcome"] for trial in cell["trials"]] == ["throttled"] * 3
+        capped = RunRequest([], [], [], [], max_sessions=3)
+        with pytest.raises(UsageProblem, match=r"beyond --max-sessions 3: 3 sessions.* after 3 sessions"):
+            await asyncio.to_thread(resume, "last", capped, {"max_sessions"}, root.path, dry_run=False, as_json=True)
+        assert len(asked) == 3
+        other = replace(request, trials=1, junit=None)
+        with pytest.raises(EndpointRefused, match=r"no target took a session: .*HTTP 429"):
+            await asyncio.to_thread(run, other, root.path, dry_run=False, as_json=True)
 
 
 @pytest.mark.slow

@@ -10,8 +10,22 @@ import pytest
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from capture.sealing import seal
+from capture.targets import CONFIG_VARIABLE
 from replay.cells import Variation
-from replay.run_request import RunRequest, find_recording, parse_variation, read_clock, read_on_new_tool, read_settings
+from replay.client import Upgrade
+from replay.planning import make_plan
+from replay.run_request import (
+    RunRequest,
+    find_recording,
+    find_targets,
+    lay_out,
+    parse_variation,
+    read_clock,
+    read_on_new_tool,
+    read_settings,
+)
+from replay.runs import RunRecording
+from replay.source import Source
 from tests.capture.conftest import write_session_journal
 
 
@@ -28,6 +42,38 @@ from tests.capture.conftest import write_session_journal
 )
 def test_values_of_a_variation_are_json_or_bare_words(text: str, values: tuple[Any, ...]) -> None:
     assert parse_variation(text) == Variation("p", values)
+
+
+CONFIGURED = """
+[targets.dep-east]
+url = "wss://east.example/openai/v1/realtime"
+transcription_models = {gpt-4o-transcribe = "transcribe-prod"}
+
+[targets.dep-west]
+url = "wss://west.example/openai/v1/realtime"
+transcription_models = {gpt-4o-transcribe = "west-transcribe"}
+"""
+
+
+@pytest.mark.parametrize("recorded_as", ["dep-east", "wss://east.example/openai/v1/realtime"])
+def test_a_deployment_is_mapped_from_the_recorded_target_wherever_it_is_sent(
+    recorded_as: str, script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = tmp_path / "wiretape.toml"
+    configuration.write_text(CONFIGURED)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(configuration))
+    update = {"audio": {"input": {"transcription": {"model": "transcribe-prod"}}}}
+    script.server({"type": "session.created", "session": {}}).client({"type": "session.update", "session": update})
+    recording = RunRecording(session_id="s", target=recorded_as, dialect="ga")
+    url = "wss://east.example/openai/v1/realtime?model=rt"
+    source = Source(recording, make_plan(script.messages), Upgrade("/openai/v1/realtime?model=rt"), url)
+    request = RunRequest(["s"], ["dep-west", url], [], [], trials=1)
+    planned = lay_out(request, [source], find_targets(request.to))
+    asked = {job.target.name: job.plan.steps[0].content for job in planned.jobs}
+    assert '"west-transcribe"' in str(asked["dep-west"])
+    assert '"transcribe-prod"' in str(asked[url])
+    # Another map there would make other trials of what is left of the run.
+    assert [target.name for target in planned.run.targets] == ["dep-east", "dep-west", url]
 
 
 @pytest.mark.parametrize("text", ["", "path", "=a,b", "path="])

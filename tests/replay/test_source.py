@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -16,7 +17,16 @@ from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.simulator import load_scenario
-from replay.source import Source, check_protocol, check_target, digest_of, nearness, prepare, shortened
+from replay.source import (
+    Source,
+    check_protocol,
+    check_target,
+    digest_of,
+    nearness,
+    prepare,
+    recorded_target,
+    shortened,
+)
 from replay.staging import stage
 from tests.sample import SAMPLE
 
@@ -55,6 +65,19 @@ def test_how_surely_a_target_is_the_recorded_one(source: Source) -> None:
     assert nearness(Target("other", "wss://east.example/v1/realtime"), source) == 2
     assert nearness(Target("other", "wss://x.example", region="eastus2"), source) == 1
     assert nearness(Target("other", "wss://x.example"), source) == 0
+
+
+def test_the_recorded_target_is_known_by_its_name_or_its_url_and_not_by_its_region(source: Source) -> None:
+    by_name = Target("east", "wss://elsewhere.example")
+    by_url = Target("other", "wss://east.example/v1/realtime")
+    by_region = Target("near", "wss://x.example", region="eastus2")
+    assert recorded_target(source, [by_region, by_url, by_name]) is by_name
+    assert recorded_target(source, [by_region, by_url]) is by_url
+    assert recorded_target(source, [by_region]) is None
+    # Deployments are the resource's: the table that names them tells more than the URL that was typed.
+    named = dataclasses.replace(by_url, name="named", transcription_models={"whisper-1": "heard"})
+    assert recorded_target(source, [by_name, named]) is named
+    assert recorded_target(dataclasses.replace(source, home=by_region), [by_name]) is by_region
 
 
 def test_another_protocol_is_refused() -> None:

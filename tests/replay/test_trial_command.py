@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from replay.resuming import describe_targets, keep_request
 from replay.run_request import RunRequest
 from replay.runs import Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
 from replay.source import Source
-from replay.trial_command import raise_if_refused, take_up, tell_misspelt
+from replay.trial_command import raise_if_refused, take_up, tell_misspelt, tell_unmapped
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime")
 RUN_ID = "r20261127T100000-abcd"
@@ -78,6 +78,35 @@ def test_a_misspelt_query_is_told_once_however_many_cells_and_targets_there_are(
     assert told.endswith("is it connection.query.model?")
 
 
+def test_a_deployment_that_no_target_maps_is_told_where_the_new_target_has_a_map(
+    script: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = {"audio": {"input": {"transcription": {"model": "transcribe-prod"}}}}
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "session.update", "session": configuration})
+    source = Source(RunRecording(session_id="s0"), make_plan(script.messages), Upgrade("/v1/realtime?model=m"), "")
+    west = Target(name="west", url="wss://w.example", transcription_models={"gpt-4o-transcribe": "west-transcribe"})
+    run = lay_out(RunRequest(["last"], ["east"], [], []), root).run
+    path = "session.audio.input.transcription.model"
+    run.cells = [
+        RunCell(cell="east", session_id="s0", target="east"),
+        RunCell(cell="west", session_id="s0", target="west"),
+        RunCell(cell="west · again", session_id="s0", target="west"),
+        RunCell(cell="west · whisper", session_id="s0", target="west", overrides={path: "whisper-1"}),
+    ]
+    tell_unmapped(run, [source], [EAST, west])
+    [told] = capsys.readouterr().err.splitlines()
+    assert told == (
+        "west has other deployments for transcription models, and transcribe-prod is in no transcription_models: it is"
+        " sent as it is. Name the recorded target's in wiretape.toml, or set transcription_model"
+    )
+    same = replace(west, transcription_models={"gpt-4o-transcribe": "transcribe-prod"})
+    at_home = replace(source, home=replace(west, name="home", transcription_models={"x": "transcribe-prod"}))
+    tell_unmapped(run, [source], [EAST, same])
+    tell_unmapped(run, [at_home], [EAST, west])
+    assert capsys.readouterr().err == ""
+
+
 def run_with(*trials: tuple[TrialOutcome, str]) -> Run:
     made = [Trial(trial=n, block=n, session_id=f"s{n}", outcome=o, note=note) for n, (o, note) in enumerate(trials, 1)]
     cell = RunCell(cell="eastus2", session_id="s0", target="eastus2", trials=made)
@@ -95,6 +124,17 @@ def test_a_run_that_no_target_took_says_why_each_reason_once() -> None:
     refused: tuple[TrialOutcome, str] = ("not_run", "refused: HTTP 401")
     with pytest.raises(EndpointRefused, match="no target took a session: HTTP 401; HTTP 404"):
         raise_if_refused(run_with(refused, refused, ("not_run", "refused: HTTP 404")))
+
+
+def test_upgrades_that_were_refused_with_429_are_no_sessions_and_throttled_sessions_are() -> None:
+    refused: tuple[TrialOutcome, str] = ("throttled", "refused: HTTP 429: slow down")
+    with pytest.raises(EndpointRefused, match="no target took a session: HTTP 429: slow down; HTTP 401"):
+        raise_if_refused(run_with(refused, refused, ("not_run", "refused: HTTP 401")))
+    raise_if_refused(run_with(refused, ("throttled", "closed_by_endpoint")))
+    tried_before = run_with(refused)
+    # Of an attempt before that one: the endpoint had taken it.
+    tried_before.cells[0].trials[0].sent_ms = 20.0
+    raise_if_refused(tried_before)
 
 
 def test_a_run_with_one_session_or_none_yet_is_not_refused() -> None:

@@ -254,6 +254,13 @@ def test_setting_a_path_copies_the_tree_and_makes_what_is_missing() -> None:
     assert tree == {"a": {"b": 1}, "s": "text"}
 
 
+def test_a_path_is_set_beside_what_is_nested_deeply() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"d": deep}
+    assert get_path(set_path({"a": {"deep": deep}}, "a.b", 1), "a.b") == 1
+
+
 @given(trees, st.lists(names, min_size=1, max_size=3).map(".".join), st.integers())
 def test_what_was_set_is_read_back(tree: dict[str, Any], path: str, value: int) -> None:
     changed = set_path(tree, path, value)
