@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from capture.errors import UsageProblem
 from capture.recording.annotations import drop_annotations
+from capture.recording.claim import claimed_at_once
 from capture.recording.compacted import CompactedWriter, SourceUnusable, check_source, sessions_in, shared_rows
 from capture.recording.manifest import Manifest, manifests_locked, may_hold, place_of, save_manifest
 from capture.recording.root import Root, date_of
@@ -56,8 +57,8 @@ def drop_leftovers(root: Root, date: str, session_ids: Collection[str] = (), *, 
     with manifests_locked(root):
         manifest = swept(root, date, grace_s)
         for session_id in wanted:
-            if session_id not in manifest.session_ids and is_uncommitted(root, session_id):
-                _drop_own(root, session_id)
+            if session_id not in manifest.session_ids:
+                _drop_uncommitted(root, session_id)
         _remove_empty_folders(root, date)
 
 
@@ -65,6 +66,13 @@ def is_uncommitted(root: Root, session_id: str) -> bool:
     """Tell whether a session has neither a journal nor a sessions row in a file of its own."""
     # In this order: a sealer removes the journal only when the sessions row is there.
     return not root.journal_of(session_id).exists() and not root.table_file("sessions", session_id).exists()
+
+
+def _drop_uncommitted(root: Root, session_id: str) -> None:
+    # Held while its files go: an import of it that begins meanwhile waits, and one that goes on keeps them.
+    with claimed_at_once(root, session_id) as is_ours:
+        if is_ours and is_uncommitted(root, session_id):
+            _drop_own(root, session_id)
 
 
 def _may_be_of(session_id: str, date: str) -> bool:

@@ -23,6 +23,7 @@ from capture.errors import UsageProblem, WiretapeError
 from capture.journal import forget_counts, is_locked
 from capture.narration import counted
 from capture.recording.all_sessions import read_all_sessions
+from capture.recording.claim import is_claimed
 from capture.recording.manifest import compacted_dates, load_manifest
 from capture.recording.reader import list_session_ids
 from capture.recording.root import ID_PATTERN, Root, date_of, started_at_by
@@ -258,8 +259,9 @@ def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
             if name != "sessions" and _SESSION_ID.fullmatch(path.stem) and path.stem not in known:
                 orphans.setdefault(path.stem, []).append(path)
     for session_id, paths in sorted(orphans.items()):
-        # In this order: a sealer removes the journal only when the sessions row is there.
-        if root.journal_of(session_id).exists() or _has_own_file(root, session_id):
+        # In this order: a sealer removes the journal, and an import its claim, only when the sessions row is there.
+        is_in_use = root.journal_of(session_id).exists() or is_claimed(root, session_id)
+        if is_in_use or _has_own_file(root, session_id):
             continue
         yield Removal(session_id, sum(map(_size, paths)))
 

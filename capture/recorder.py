@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Self, cast
 import msgspec
 
 from capture.clock import Clock, SystemClock, utc_time
-from capture.errors import UsageProblem
 from capture.frames import FrameCursor
 from capture.journal import UNKNOWN_BYTES, Direction, Gap, JournalKeeper, JournalWriter, OpenJournal, Taker
 from capture.masking import NO_MASKS, Masks, clean_fact, masks_of
@@ -50,7 +48,8 @@ class Recorder:
         `journals` makes what writes them into a folder; by default a thread of this process. `clock` tells when
         sessions start and what their offsets are; by default the computer's.
         """
-        _check_writable(root)
+        # Once calls go on, a disk that fails must not stop them. A wrong folder is told before the first one.
+        root.check_writable()
         self.root = root
         self.clock = clock or SystemClock()
         self._journals = (journals or JournalWriter)(root.journal)
@@ -220,17 +219,6 @@ class Unrecorded:
     def may_send(self, sender: Sender) -> bool:  # noqa: ARG002 - as a recording has it
         """Deny it: nobody has followed the frames."""
         return False
-
-
-def _check_writable(root: Root) -> None:
-    # Once calls go on, a disk that fails must not stop them. A wrong folder is told before the first one.
-    folders = (root.journal, *root.journal.parents)
-    nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageProblem(
-            f"no recordings can be written to {root.path}: {nearest} is"
-            f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings"
-        )
 
 
 def _chain(source: Future[SealedSession], sink: Future[SealedSession]) -> None:

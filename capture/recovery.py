@@ -14,13 +14,15 @@ from pathlib import Path
 
 from capture.journal import is_locked, sweep_orphans
 from capture.private_files import is_unfinished
+from capture.recording.claim import claimed_at_once, remove_dead_claims
 from capture.recording.root import ID_PATTERN, Root
 from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
 
 RECOVERED, NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 0, 1, 3
 
 _log = logging.getLogger(__name__)
-_HALF_TABLE = re.compile(rf"\.({ID_PATTERN})\.parquet\.tmp")
+# Without the random part it is a sealer's.
+_HALF_TABLE = re.compile(rf"\.({ID_PATTERN})\.parquet(?:\.[0-9a-f]{{8}})?\.tmp")
 # A file that is being made has its lock, or its journal, within an instant of its birth.
 _ABANDONED_AFTER_S = 60
 
@@ -79,9 +81,10 @@ def quarantined(root: Root) -> list[Path]:
 def remove_half_written(root: Root) -> list[Path]:
     """Remove the hidden files of recorders and sealers that died in the middle; give what was removed."""
     removed = [path for path in root.journal.glob(".*.journal.new") if _remove_unborn(path)]
-    removed += [path for path in root.path.glob("*/date=*/.*.parquet.tmp") if _remove_half_table(root, path)]
+    removed += [path for path in root.path.glob("*/date=*/.*.tmp") if _remove_half_table(root, path)]
     beside = (path for folder in (root.annotations, root.manifests, root.runs) for path in folder.glob(".*.tmp"))
     removed += [path for path in beside if is_unfinished(path) and _is_old(path) and _remove(path)]
+    removed += remove_dead_claims(root)
     for path in removed:
         _log.info("removed %s, left half written by a process that died", path)
     return removed
@@ -106,8 +109,9 @@ def _remove_half_table(root: Root, path: Path) -> bool:
         return False
     journal = root.journal_of(named[1])
     if not journal.exists():
-        # Sealed or quarantined; whoever writes recordings without a journal is given time.
-        return _is_old(path) and _remove(path)
+        # Sealed or quarantined, or an import's: that claims the session while it writes it.
+        with claimed_at_once(root, named[1]) as is_ours:
+            return is_ours and _is_old(path) and _remove(path)
     with _claimed(journal) as is_ours:
         return is_ours and _remove(path)
 

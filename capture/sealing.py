@@ -247,7 +247,8 @@ def _write_recording(root: Root, session_id: str, journal: Path) -> SealedSessio
     from capture.rows import SessionRows
 
     rows = SessionRows(session_id, _windows(session_id, journal))
-    with SessionWriter(root, session_id) as writer:
+    # The journal's lock is ours.
+    with SessionWriter(root, session_id, is_alone=True) as writer:
         session_row = _feed(rows, journal, writer.add)
         if session_row["kept"] != "none":
             writer.commit(session_row)

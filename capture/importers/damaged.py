@@ -16,6 +16,7 @@ import msgspec
 Buffer = bytes | mmap
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[\[\]{},]', re.DOTALL)
+_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[\[\]{}]', re.DOTALL)
 _WITHIN_STRING = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
 _BLANK = re.compile(rb"[ \t\r\n]*")
 
@@ -42,11 +43,27 @@ def elements(text: Buffer, start: int, end: int) -> Iterator[tuple[int, int, boo
         elif depth:
             depth -= 1
         else:
-            if not _is_blank(text, begin, token.start()):
+            if not is_blank(text, begin, token.start()):
                 yield begin, token.start(), True
             return
-    if not _is_blank(text, begin, end):
+    if not is_blank(text, begin, end):
         yield begin, end, False
+
+
+def end_of_array(text: Buffer, start: int, end: int) -> int | None:
+    """Give the place behind the `]` of the array whose `[` stands at `start`; None where it has none before `end`."""
+    depth = 0
+    for token in _BRACKET.finditer(text, start, end):
+        mark = token[0][:1]
+        depth += (mark in b"[{") - (mark in b"]}")
+        if depth == 0 or (mark == b'"' and not token[1]):
+            return token.end() if depth == 0 else None
+    return None
+
+
+def is_blank(text: Buffer, start: int, end: int) -> bool:
+    """Tell whether nothing but blanks stands there."""
+    return _BLANK.fullmatch(text, start, end) is not None
 
 
 def member(text: Buffer, name: str, opening: str, start: int, end: int) -> int | None:
@@ -84,7 +101,3 @@ def read_leniently(text: bytes) -> Any:
 def compact(text: bytes) -> bytes:
     """Take the blanks between the tokens of a JSON text away; order, numbers and strings stay as they are spelled."""
     return _WITHIN_STRING.sub(lambda found: found[1] or b"", text)
-
-
-def _is_blank(text: Buffer, start: int, end: int) -> bool:
-    return _BLANK.fullmatch(text, start, end) is not None

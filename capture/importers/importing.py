@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import secrets
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from capture.importers.har import is_har, read_har
 from capture.importers.jsonl import read_jsonl
 from capture.importers.recording import ImportedTimes, write_session
 from capture.importers.source import SourceSession, Unreadable
+from capture.recording.claim import claimed
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root, session_id_at
 from capture.sealing import SealedSession
@@ -70,6 +72,7 @@ class Importer:
     ) -> None:
         """Take the root; `again` imports what is there already once more.
 
+        Raises `UsageProblem` where the root cannot be written to or read.
         `on_progress` gets a file, and of the session at hand how many of how many messages are done.
         """
         self._root = root
@@ -77,7 +80,9 @@ class Importer:
         self._redact = redact
         self._on_progress = on_progress
         self._is_writing = self._is_interrupted = False
-        self._known = {session_id[-8:]: session_id for session_id in list_session_ids(root)}
+        self._known: dict[str, str] = {}
+        root.check_writable()
+        root.check_readable()
 
     def interrupt(self) -> None:
         """Take in that the user wants it to end: raises `KeyboardInterrupt`, now or before the next message.
@@ -90,10 +95,22 @@ class Importer:
         self._is_interrupted = True
 
     def import_file(self, path: Path) -> FileImport:
-        """Import every session of a file; raises `UsageProblem` where the file cannot be opened."""
-        done = FileImport(path)
+        """Import every session of a file; waits while another process imports the same one.
+
+        Raises `UsageProblem` where the file cannot be opened, and `ImportFailed` where the root cannot be written to.
+        """
         text = _open(path)
         digest = _digest(text)
+        try:
+            with claimed(self._root, digest, f"imports {path.name}"):
+                # Now, and not before: what another has just imported of this file is known too.
+                self._known = {session_id[-8:]: session_id for session_id in list_session_ids(self._root)}
+                return self._import_sessions(path, text, digest)
+        except OSError as error:
+            raise ImportFailed(f"{path} is not imported whole: {_told(error)}") from error
+
+    def _import_sessions(self, path: Path, text: Buffer, digest: str) -> FileImport:
+        done = FileImport(path)
         start = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
         for found in read_har(text, start) if _looks_like_har(path, text, start) else read_jsonl(text, start):
             if isinstance(found, Unreadable):
@@ -105,7 +122,7 @@ class Importer:
         return done
 
     def _import_session(self, done: FileImport, source: SourceSession, digest: str) -> None:
-        suffix = hashlib.sha256(f"{digest} {source.key}".encode("utf-8", "replace")).hexdigest()[:8]
+        suffix = hashlib.sha256(f"{digest} {source.key}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
         before = self._imported_before(suffix, digest)
         if before is not None and not self._again:
             done.already.append(before)
@@ -129,7 +146,7 @@ class Importer:
                 session_id,
                 source,
                 times,
-                tags={FILE_TAG: done.path.name, DIGEST_TAG: digest},
+                tags={FILE_TAG: _storable_name(done.path), DIGEST_TAG: digest},
                 redact=self._redact,
                 on_item=step,
                 on_unreadable=done.name,
@@ -158,6 +175,10 @@ class NothingImported(WiretapeError):
     exit_code = 1
 
 
+class ImportFailed(WiretapeError):
+    """The root could not be written to, or the disk is full; what was imported whole before stays."""
+
+
 def _notes(source: SourceSession, times: ImportedTimes) -> Iterator[str]:
     if not times.has_times:
         yield "the file has no times: the order of messages is kept, times and latencies stay empty"
@@ -180,6 +201,15 @@ def _session_id(started_ns: int | None, suffix: str) -> str:
     if started_ns is not None and started_ns >= 0:
         at = _EPOCH + timedelta(seconds=started_ns // 10**9)
     return session_id_at(at, suffix)
+
+
+def _storable_name(path: Path) -> str:
+    # A name is bytes, of any encoding; a column holds text.
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _told(error: OSError) -> str:
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
 def _looks_like_har(path: Path, text: Buffer, start: int) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from capture.importers.close_frames import close_code, close_payload
-from capture.importers.damaged import Buffer, compact, elements, read_leniently
+from capture.importers.damaged import Buffer, compact, elements, end_of_array, is_blank, read_leniently
 from capture.importers.event_types import sender_of
 from capture.importers.source import Item, SourceEnd, SourceMessage, SourceSession, Unreadable
 from capture.importers.times import Moment, find_time
@@ -40,8 +40,13 @@ _SERVER_WORDS = (
 _DIRECTIONS: dict[str, Sender] = dict.fromkeys(_CLIENT_WORDS.split(), "client")
 _DIRECTIONS |= dict.fromkeys(_SERVER_WORDS.split(), "server")
 _BLANKS = b" \t\r\n,"
+_OPENING = re.compile(rb"[ \t\r\n]*(\[)")
+# `[2026-02-12 10:00:00]` begins a line too.
+_ARRAY = re.compile(rb"[ \t\r,]*(\[)[ \t\r\n]*[{\[\]]")
 _EVENT_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
+Span = tuple[int, int, int]
+"""Number, begin and end of a line."""
 Fields = dict[str, Any]
 """A line: scalars as they are, objects and arrays as slices of the line."""
 
@@ -69,7 +74,7 @@ def _gather(text: Buffer, start: int, sessions: dict[str, _Lines]) -> list[Unrea
     """Note where each session's lines stand; give those that belong to none."""
     stray: list[Unreadable] = []
     current: _Lines | None = None
-    early: list[tuple[int, int, int]] = []
+    early: list[Span] = []
     for span in _spans(text, start):
         read = _read_line(text, *span)
         if isinstance(read, Unreadable):
@@ -103,7 +108,7 @@ class _Lines:
     url: str | None = None
     end: SourceEnd | None = None
 
-    def add(self, span: tuple[int, int, int]) -> None:
+    def add(self, span: Span) -> None:
         for values, value in zip((self.numbers, self.begins, self.ends), span, strict=True):
             values.append(value)
 
@@ -119,22 +124,55 @@ def _end_of(message: SourceMessage) -> SourceEnd | None:
     return SourceEnd(at=message.at) if message.kind == "close" else None
 
 
-def _spans(text: Buffer, start: int) -> Iterator[tuple[int, int, int]]:
+def _spans(text: Buffer, start: int) -> Iterator[Span]:
     """Give number, begin and end of each line that is not blank; or of each element, of a file that is one array."""
-    head = text[start : start + 4096].lstrip()
-    if head[:1] == b"[":
-        at = text.find(b"[", start)
-        for number, (begin, end, _) in enumerate(elements(text, at, len(text)), start=1):
-            yield number, begin, end
+    opening = _OPENING.match(text, start)
+    if opening is None or not _is_one_array(text, opening):
+        yield from _spans_of_lines(text, start)
         return
-    number, begin = 0, start
+    for number, (begin, end, _) in enumerate(elements(text, opening.start(1), len(text)), start=1):
+        yield number, begin, end
+
+
+def _is_one_array(text: Buffer, opening: re.Match[bytes]) -> bool:
+    closing = end_of_array(text, opening.start(1), len(text))
+    if closing is None:
+        # An array that is cut off; or a line of something else, such as `[INFO …`.
+        return _ARRAY.match(text, opening.start(1)) is not None
+    return is_blank(text, closing, len(text))
+
+
+def _spans_of_lines(text: Buffer, start: int) -> Iterator[Span]:
+    """Give each line that is not blank, and of an array that begins a line its elements."""
+    number, begin, limit = 0, start, len(text)
     while begin < len(text):
-        end = text.find(b"\n", begin)
-        end = len(text) if end < 0 else end
-        number += 1
+        number, end = number + 1, _end_of_line(text, begin)
+        if opening := _ARRAY.match(text, begin):
+            at = opening.start(1)
+            closing = end_of_array(text, at, max(limit, end))
+            if closing is None or (closing > end and not is_blank(text, closing, _end_of_line(text, closing))):
+                # Not looked for beyond a line again: a file full of such lines would be read once for each.
+                closing, limit = end, 0
+            yield from _spans_of_array(text, number, at, closing)
+            if closing > end:
+                number, end = number + text[end:closing].count(b"\n"), _end_of_line(text, closing)
+            begin = closing
         if text[begin:end].strip(_BLANKS):
             yield number, begin, end
         begin = end + 1
+
+
+def _spans_of_array(text: Buffer, number: int, at: int, closing: int) -> Iterator[Span]:
+    """Give the elements of an array whose `[` stands at `at`, in the line of this number, each with its line's."""
+    for begin, end, _ in elements(text, at, closing):
+        first = end - len(text[begin:end].lstrip())
+        number, at = number + text[at:first].count(b"\n"), first
+        yield number, first, end
+
+
+def _end_of_line(text: Buffer, at: int) -> int:
+    end = text.find(b"\n", at)
+    return len(text) if end < 0 else end
 
 
 def _read_line(

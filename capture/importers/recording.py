@@ -9,6 +9,7 @@ from capture.importers.source import Item, SourceMessage, SourceSession, Unreada
 from capture.importers.times import Moment, Offsets
 from capture.journal import Direction, JournalRecord
 from capture.masking import clean_fact, masks_of
+from capture.recording.claim import claimed
 from capture.recording.facts import Fact, HandshakeRequest, HandshakeResponse, SessionEnd, SessionFacts
 from capture.recording.root import Root
 from capture.recording.writer import SessionWriter
@@ -65,12 +66,13 @@ def write_session(
 ) -> SealedSession:
     """Write a session's recording; interrupted or failing, it leaves nothing of it.
 
-    Nothing of the source reaches the disk before secrets, and what `redact` names, are taken out.
+    Nothing of the source reaches the disk before secrets, and what `redact` names, are taken out. The session is
+    claimed meanwhile: it has no journal that would tell others that its files are no leftovers.
     """
     masks = masks_of(redact)
     rows = SessionRows(session_id)
     last_ns = 0 if times.has_times else -1
-    with SessionWriter(root, session_id) as writer:
+    with claimed(root, session_id, "removes what was left of it"), SessionWriter(root, session_id) as writer:
 
         def put(ready: Iterable[TableRow]) -> None:
             for table, row in ready:

@@ -58,6 +58,16 @@ class Root:
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise UsageProblem(f"{folder} cannot be read: check its permissions, or give another root")
 
+    def check_writable(self) -> None:
+        """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
+        folders = (self.journal, *self.journal.parents)
+        nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise UsageProblem(
+                f"no recordings can be written to {self.path}: {nearest} is"
+                f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings"
+            )
+
     def journal_of(self, session_id: str) -> Path:
         """Name the journal of a session in flight."""
         return self.journal / f"{session_id}.journal"

@@ -7,6 +7,7 @@ is left over is overwritten when the session is sealed again.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,8 +38,10 @@ class SessionWriter:
     As a context manager it abandons what was not committed.
     """
 
-    def __init__(self, root: Root, session_id: str) -> None:
+    def __init__(self, root: Root, session_id: str, *, is_alone: bool = False) -> None:
+        """Take the session; `is_alone` where a lock keeps all others from it: then what a crash left is overwritten."""
         self._root = root
+        self._is_alone = is_alone
         self._session_id = session_id
         self._tables: dict[str, _TableWriter] = {}
 
@@ -55,14 +58,28 @@ class SessionWriter:
         (self._tables.get(table) or self._table(table)).add(row)
 
     def commit(self, session_row: Row) -> None:
-        """Make the recording visible: audio, events, divergences and rewrites, and then the sessions row."""
+        """Make the recording visible: audio, events, divergences and rewrites, and then the sessions row.
+
+        Failing, it leaves none of them.
+        """
         # A session without a single message still has an events file: readers need not ask why it is missing.
         self._table("events")
         self.add("sessions", session_row)
-        for name in _COMMIT_ORDER:
-            if name in self._tables:
-                self._tables[name].commit()
-                del self._tables[name]
+        tables = [self._tables[name] for name in _COMMIT_ORDER if name in self._tables]
+        # What does not fit its column, or the disk, shows here: before the first file has its name.
+        for table in tables:
+            table.finish()
+        begun: list[_TableWriter] = []
+        try:
+            for table in tables:
+                begun.append(table)
+                table.commit()
+        except BaseException:
+            # The sessions row first: what it stands for is no longer whole.
+            for table in reversed(begun):
+                table.withdraw()
+            raise
+        self._tables.clear()
 
     def abandon(self) -> None:
         """Drop what was not committed."""
@@ -72,17 +89,19 @@ class SessionWriter:
     def _table(self, name: str) -> _TableWriter:
         if name not in self._tables:
             path = self._root.table_file(name, self._session_id)
-            self._tables[name] = _TableWriter(path, TABLES[name], self._session_id)
+            self._tables[name] = _TableWriter(path, TABLES[name], self._session_id, is_alone=self._is_alone)
         return self._tables[name]
 
 
 class _TableWriter:
     """One Parquet file in the making."""
 
-    def __init__(self, path: Path, schema: pa.Schema, session_id: str) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, session_id: str, *, is_alone: bool) -> None:
         self._path = path
         # Its name ends otherwise, and begins with a dot: neither `*.parquet` nor Spark or pyarrow take it up.
-        self._temporary = path.with_name(f".{path.name}.tmp")
+        # Should two write the same session, each writes its own.
+        own = "" if is_alone else f".{secrets.token_hex(4)}"
+        self._temporary = path.with_name(f".{path.name}{own}.tmp")
         self._schema = schema
         self._row_type = pa.struct(list(schema))
         self._session_id = session_id
@@ -101,10 +120,16 @@ class _TableWriter:
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
-    def commit(self) -> None:
+    def finish(self) -> None:
         self._flush()
         self._parquet.close()
+
+    def commit(self) -> None:
         put_in_place(self._file, self._temporary, self._path)
+
+    def withdraw(self) -> None:
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         # On a full disk closing fails too, for what is still buffered: the file must go all the same.

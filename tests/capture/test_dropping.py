@@ -12,6 +12,7 @@ from capture.compaction import compact_date
 from capture.dropping import drop_leftovers, drop_sessions
 from capture.errors import UsageProblem
 from capture.recording.annotations import add_annotation, annotation_files
+from capture.recording.claim import claimed
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.sealing import seal
@@ -79,6 +80,15 @@ def test_what_is_being_sealed_is_no_leftover(root: Root, sealed: dict[str, list[
     write_journal(speech(0), session_id=IDS[0])
     drop_leftovers(root, DATE, IDS[:1])
     assert root.table_file("events", IDS[0]).exists()
+
+
+def test_what_is_being_imported_is_no_leftover(root: Root, sealed: dict[str, list[object]]) -> None:
+    root.table_file("sessions", IDS[0]).unlink()
+    with claimed(root, IDS[0], "imports it"):
+        drop_leftovers(root, DATE, IDS[:1])
+    assert root.table_file("events", IDS[0]).exists()
+    drop_leftovers(root, DATE, IDS[:1])
+    assert not root.table_file("events", IDS[0]).exists()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from capture.private_files import replacing
+from capture.recording.claim import claimed
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
@@ -99,10 +100,10 @@ def test_journals_in_use_are_left_alone(root: Root, write_journal: Write) -> Non
 # --- half written ---------------------------------------------------------------------------------------------
 
 
-def half_table(root: Root, session_id: str = SESSION_ID) -> Path:
+def half_table(root: Root, session_id: str = SESSION_ID, ending: str = ".0a1b2c3d.tmp") -> Path:
     table = root.table_file("audio", session_id)
     table.parent.mkdir(parents=True, exist_ok=True)
-    half = table.with_name(f".{table.name}.tmp")
+    half = table.with_name(f".{table.name}{ending}")
     half.write_bytes(b"PAR1 and then the sealer died")
     return half
 
@@ -121,10 +122,21 @@ def test_a_table_half_written_goes_when_nobody_seals_its_session(root: Root, wri
     assert not half.exists()
 
 
-def test_a_table_half_written_without_a_journal_goes_when_it_is_old(root: Root) -> None:
-    half = half_table(root)
+@pytest.mark.parametrize("ending", [".0a1b2c3d.tmp", ".tmp"])
+def test_a_table_half_written_without_a_journal_goes_when_it_is_old(root: Root, ending: str) -> None:
+    half = half_table(root, ending=ending)
     assert remove_half_written(root) == []
     grow_old(half)
+    recover(root)
+    assert not half.exists()
+
+
+def test_a_table_that_an_import_writes_stays_however_long_it_takes(root: Root) -> None:
+    half = half_table(root)
+    grow_old(half)
+    with claimed(root, SESSION_ID, "imports it"):
+        recover(root)
+        assert half.exists()
     recover(root)
     assert not half.exists()
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.importers.damaged import compact, elements, member, object_of, read_leniently
+from capture.importers.damaged import compact, elements, end_of_array, member, object_of, read_leniently
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -29,6 +29,15 @@ def test_of_an_array_that_is_cut_off_all_before_the_cut_is_there(values: list[ob
     whole = [json.loads(cut[begin:end]) for begin, end, is_whole in elements(cut, 0, len(cut)) if is_whole]
     assert whole == values[: len(whole)]
     assert len(whole) >= len(values) - 1 or len(cut) < len(text) - 1
+
+
+@given(st.lists(JSON, max_size=5), st.sampled_from([None, 2]), st.sampled_from(["", "]", "x", '"', "\n[1]"]))
+def test_the_end_of_an_array_is_behind_its_own_bracket(values: list[object], indent: int | None, rest: str) -> None:
+    array = json.dumps(values, indent=indent).encode()
+    text = array + rest.encode()
+    assert end_of_array(text, 0, len(text)) == len(array)
+    assert end_of_array(text, 0, len(array) - 1) is None
+    assert end_of_array(b'[{"a": "cut off', 0, 15) is None
 
 
 @given(JSON, st.sampled_from([None, 1, "\t"]))

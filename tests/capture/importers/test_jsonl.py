@@ -100,6 +100,45 @@ def test_an_array_of_messages_is_read_as_well() -> None:
     assert [item.sender for item in session.items() if isinstance(item, SourceMessage)] == ["client", "server"]
 
 
+SENT, RECEIVED = {"dir": "sent", "event": UPDATE}, {"dir": "in", "event": CREATED}
+
+
+def placed(*lines: Json | list[Json] | str) -> list[str]:
+    """Read lines; gives of each item who sent it, or where it stands that cannot be read."""
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    return [item.sender if isinstance(item, SourceMessage) else item.place for item in items_of(*text)]
+
+
+def test_an_array_a_line_is_read_to_the_last() -> None:
+    assert placed([SENT, RECEIVED], [RECEIVED, SENT], SENT) == ["client", "server", "server", "client", "client"]
+    assert placed([SENT, RECEIVED], "", "[]", [RECEIVED]) == ["client", "server", "server"]
+
+
+def test_arrays_of_several_lines_behind_each_other_are_read_to_the_last() -> None:
+    untold = {"event": {"type": "of nobody"}}
+    first, second = (json.dumps([SENT, each], indent=0) for each in (RECEIVED, untold))
+    lines = f"{first}\n{second}".splitlines()
+    untold_line, behind = lines.index('"type": "of nobody"') - 1, len(lines) + 1
+    assert placed(first, second, "{broken") == ["client", "server", "client", f"line {untold_line}", f"line {behind}"]
+
+
+def test_a_line_that_begins_with_a_bracket_and_is_no_array_is_named_and_no_more() -> None:
+    for line in ("[2026-02-12 10:00:00] starting call", "[INFO starting", "[] []", '["'):
+        assert placed(line, SENT, RECEIVED, line) == ["line 1", "client", "server", "line 4"], line
+
+
+def test_an_array_that_is_cut_off_is_read_up_to_the_cut() -> None:
+    assert placed(json.dumps([SENT, RECEIVED, SENT])[:-5]) == ["client", "server", "line 3"]
+    assert placed(json.dumps([SENT, RECEIVED, SENT], indent=2)[:-5]) == ["client", "server", "line 3"]
+    assert placed(SENT, json.dumps([SENT, RECEIVED, SENT])[:-5], SENT) == [
+        *("client", "client", "server", "line 2", "client")
+    ]
+
+
+def test_what_stands_behind_an_array_in_its_line_is_named() -> None:
+    assert placed(json.dumps([SENT, RECEIVED]) + "]", SENT) == ["client", "server", "line 1", "client"]
+
+
 def test_sessions_are_told_apart_by_a_field() -> None:
     lines = [{"session_id": name, "dir": "in", "event": CREATED | {"n": number}} for number, name in enumerate("abab")]
     first, second = sessions_of(*lines, b"{broken", {"session_id": "a", "dir": "in", "event": CREATED})

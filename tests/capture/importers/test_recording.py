@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,19 @@ def test_times_that_count_from_the_start_are_offsets_without_a_time_of_day(
     assert [message.offset_ns for message in messages] == [0, 250_000_000]
     assert messages[1].row["at"] is None
     assert (session["started_at"], session["duration_ms"]) == (None, 250.0)
+
+
+def test_names_that_are_no_text_are_kept_as_near_as_a_column_takes_them(
+    imported: Callable[..., list[Imported]],
+) -> None:
+    odd = {"type": "response.create", "event_id": "event_\ud800"}
+    found = imported(
+        "\n".join(json.dumps({"dir": "out", "event": odd, "session": name}) for name in ("a\ud800b", "a\ud801b", "ü")),
+        os.fsdecode(b"caf\xe9.jsonl"),
+    )
+    told = [(session["tags"]["import.session"], session["tags"]["import.file"]) for session, _ in found]
+    assert told == [("a?b", "caf\ufffd.jsonl"), ("a?b", "caf\ufffd.jsonl"), ("ü", "caf\ufffd.jsonl")]
+    assert [len(messages) for _, messages in found] == [1, 1, 1]
 
 
 def test_what_nobody_told_is_not_known(imported: Callable[..., list[Imported]]) -> None:

@@ -70,6 +70,20 @@ def test_session_ids_sort_by_time() -> None:
     assert new_session_id() > ids[0] or datetime.now(UTC) < start
 
 
+def test_a_root_that_cannot_be_written_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.check_writable()
+    assert not root.path.exists()
+    root.path.mkdir()
+    # Tests may run as root, whom no permission stops.
+    monkeypatch.setattr(os, "access", lambda path, _: path != root.path)
+    with pytest.raises(UsageProblem, match=f"{root.path} is not writable; give another root"):
+        root.check_writable()
+    root.path.rmdir()
+    root.path.touch()
+    with pytest.raises(UsageProblem, match=f"{root.path} is no folder; give another root"):
+        root.check_writable()
+
+
 def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     root.table("sessions").mkdir(parents=True)
     root.check_readable()

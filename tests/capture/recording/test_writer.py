@@ -101,8 +101,7 @@ def test_a_row_that_does_not_fit_leaves_no_recording(root: Root) -> None:
     with pytest.raises(Exception, match="surrogates"), SessionWriter(root, SESSION_ID) as writer:
         writer.add("events", event(0))
         writer.commit({"model": "\ud800"})
-    assert not root.table_file("sessions", SESSION_ID).exists()
-    assert not [name for name in files(root) if name.endswith(".tmp")]
+    assert files(root) == []
 
 
 def test_what_a_crash_left_is_overwritten(root: Root) -> None:
@@ -112,12 +111,47 @@ def test_what_a_crash_left_is_overwritten(root: Root) -> None:
     for path in (left, temporary):
         path.write_bytes(b"half a file")
         path.chmod(0o644)
-    with SessionWriter(root, SESSION_ID) as writer:
+    with SessionWriter(root, SESSION_ID, is_alone=True) as writer:
         writer.add("events", event(0))
         writer.commit({})
     assert table_of(root, "events").num_rows == 1
     assert stat.S_IMODE(left.stat().st_mode) == 0o600
     assert not temporary.exists()
+
+
+def test_two_that_write_the_same_session_do_not_write_into_one_file(root: Root) -> None:
+    with SessionWriter(root, SESSION_ID) as first, SessionWriter(root, SESSION_ID) as second:
+        first.add("events", event(0))
+        for seq in range(3):
+            second.add("events", event(seq))
+        assert len(set(root.path.rglob("*.tmp"))) == 2
+        second.commit({})
+        assert table_of(root, "events").num_rows == 3
+        first.commit({})
+    assert table_of(root, "events").num_rows == 1
+    assert list(root.path.rglob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("failing", ["events", "sessions"])
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_commit_that_fails_midway_leaves_nothing(
+    root: Root, monkeypatch: pytest.MonkeyPatch, failing: str, is_renamed: bool
+) -> None:
+    replace = Path.replace
+
+    def fail(source: Path, target: Path) -> Path:
+        if target.parent.parent.name != failing:
+            return replace(source, target)
+        if is_renamed:
+            replace(source, target)
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="the disk is gone"), SessionWriter(root, SESSION_ID) as writer:
+        writer.add("events", event(0))
+        writer.add("audio", block())
+        writer.commit({})
+    assert files(root) == []
 
 
 def test_rows_stream_to_the_file_by_row_group(root: Root) -> None:
