@@ -478,10 +478,11 @@ async def test_no_secret_is_in_any_file_of_the_root(
 
 async def test_the_row_says_where_the_call_went_and_how_the_relay_did(recorder: Recorder) -> None:
     async with endpoint(echo) as bare:
-        target = Target("eastus2", bare.url, model="gpt-realtime", region="eastus2", provider="azure")
+        url = f"{bare.url}/openai/v1/realtime"
+        target = Target("eastus2", url, model="gpt-realtime", region="eastus2", provider="azure")
         async with (
             relayed(target, recorder, policy=RecordingPolicy(tags={"team": "voice"})) as origin,
-            connect(f"{origin}/openai/v1/realtime?model=theirs", user_agent_header="their client") as client,
+            connect(f"{origin}/v1/realtime?model=theirs", user_agent_header="their client") as client,
         ):
             await client.send("{}")
             await client.recv()
@@ -489,7 +490,7 @@ async def test_the_row_says_where_the_call_went_and_how_the_relay_did(recorder: 
     row = recording.session
     assert row["target"] == row["region"] == "eastus2"
     assert row["provider"] == "azure"
-    assert row["url"] == f"{bare.url}/openai/v1/realtime?model=gpt-realtime"
+    assert row["url"] == f"{url}?model=gpt-realtime"
     assert row["remote_ip"] == "127.0.0.1"
     assert row["user_agent"] == "their client"
     assert row["tags"] == {"team": "voice"}
