@@ -12,9 +12,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
+from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import asks_out_of_band, parse_event
-from replay.plan import UPDATES
 from replay.server_plan import ServerPlan
 from replay.unanswered import Awaited
 

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from capture.audio import AudioFormat
+from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import parse_event
 from replay.anchors import Anchor
@@ -35,7 +36,6 @@ WaitFor = Literal["session.created", "session.updated", "response.created", "res
 COMMIT_LEAST_MS = 100.0
 """Endpoints refuse to commit less audio (protocol section 4)."""
 APPEND = "input_audio_buffer.append"
-UPDATES = {"session.update", "transcription_session.update"}
 
 
 class Message(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from capture.realtime.answering import UPDATES
 from capture.realtime.events import asks_out_of_band, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
 from replay.onsets import Heard, anchor_steps
-from replay.plan import APPEND, COMMIT_LEAST_MS, UPDATES, Dependency, Message, Plan, Step, WaitFor
+from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Message, Plan, Step, WaitFor
 from replay.rewrite import strings
 from replay.spoken_turns import SpokenTurns
 from replay.tools import ToolCalls
