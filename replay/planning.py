@@ -12,7 +12,7 @@ from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
 from replay.onsets import Heard, anchor_steps
 from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Message, Plan, Step, WaitFor
-from replay.rewrite import strings
+from replay.rewrite import id_fields
 from replay.spoken_turns import SpokenTurns
 from replay.tools import ToolCalls
 from replay.window import WindowScope
@@ -174,7 +174,7 @@ class _Planner:
         return outputs
 
     def _references(self, event: Json) -> tuple[str, ...]:
-        found = (text for _, text in strings(event) if text in self._ids.keys)
+        found = (text for _, text in id_fields(event) if text in self._ids.keys)
         return tuple(dict.fromkeys(found))
 
     def _dependencies(

@@ -12,7 +12,7 @@ from typing import Any
 from capture.keeping import OUTSIDE_WINDOW
 from capture.realtime.events import object_of
 from replay.id_map import IdIndex
-from replay.rewrite import strings
+from replay.rewrite import id_fields
 
 Json = dict[str, Any]
 
@@ -64,7 +64,7 @@ class WindowScope:
 
     def missing(self, event: Json) -> str | None:
         """Give the id of something left out that a message of the client refers to."""
-        return next((text for _, text in strings(event) if text in self._left_out), None)
+        return next((text for _, text in id_fields(event) if text in self._left_out), None)
 
     def _answers_create(self, event: Json) -> bool:
         if event.get("type") not in _ITEM_ADDED:

@@ -114,6 +114,15 @@ def test_an_item_reference_is_found_wherever_it_stands(script: Any) -> None:
     assert waits(make_plan(script.messages), 1) == ["item item_b"]
 
 
+def test_what_only_looks_like_an_id_is_not_waited_for(script: Any) -> None:
+    call = {"id": "item_1", "type": "function_call", "call_id": "1", "name": "count"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    script.server({"type": "response.output_item.added", "item": call})
+    script.client({"type": "conversation.item.create", "item": output})
+    script.client({"type": "response.create", "response": {"metadata": {"item_id": "item_1"}}})
+    assert [step.references for step in make_plan(script.messages).steps] == [(), ()]
+
+
 def test_an_id_that_the_client_cannot_have_seen_is_not_waited_for(script: Any) -> None:
     script.server(CREATED).append(0).client({"type": "conversation.item.delete", "item_id": "item_b"}, 10)
     script.server(SPOKEN, 20)
