@@ -31,7 +31,17 @@ from replay.tools import ToolCalls
 from replay.transposition import Spoken, transpose
 
 Json = dict[str, Any]
-WaitFor = Literal["session.created", "session.updated", "response.created", "response.done", "item", "response", "call"]
+WaitFor = Literal[
+    "session.created",
+    "session.updated",
+    "response.created",
+    "response.done",
+    "announcement",
+    "item",
+    "response",
+    "call",
+]
+"""An `announcement` is of an item's id, before there is the item."""
 
 COMMIT_LEAST_MS = 100.0
 """Endpoints refuse to commit less audio (protocol section 4)."""

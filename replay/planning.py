@@ -177,6 +177,13 @@ class _Planner:
         found = (text for _, text in id_fields(event) if text in self._ids.keys)
         return tuple(dict.fromkeys(found))
 
+    def _kind_of(self, recorded_id: str) -> WaitFor:
+        kind = self._ids.keys[recorded_id].kind
+        if kind in ("response", "call"):
+            return "response" if kind == "response" else "call"
+        # Who named it before it was there did not wait for it.
+        return "item" if self._ids.exists(recorded_id) else "announcement"
+
     def _dependencies(
         self, event_type: str | None, event: Json, references: tuple[str, ...], *, begins_clock: bool
     ) -> Iterable[Dependency]:
@@ -186,18 +193,14 @@ class _Planner:
         if seen.updates_answered and (begins_clock or event_type == "response.create"):
             yield Dependency("session.updated", count=seen.updates_answered)
         for recorded_id in references:
-            kind = self._ids.keys[recorded_id].kind
+            kind = self._kind_of(recorded_id)
             # By the end of so many responses a call that does not come never will.
             count = seen.responses_begun if kind == "call" else 0
-            yield Dependency(_wait_for(kind), count=count, recorded_id=recorded_id)
+            yield Dependency(kind, count=count, recorded_id=recorded_id)
         if event_type in _AFTER_ANSWERS and not asks_out_of_band(event) and seen.responses_done and seen.is_idle:
             yield Dependency("response.done", count=seen.responses_done)
         if event_type == "response.cancel" and not references and seen.active_responses:
             yield Dependency("response.created", count=seen.responses_begun)
-
-
-def _wait_for(kind: str) -> WaitFor:
-    return "response" if kind == "response" else "call" if kind == "call" else "item"
 
 
 def _is_act(event: Json) -> bool:

@@ -56,7 +56,7 @@ class WindowScope:
         subjects = set(_subjects(event))
         is_left_out = bool(subjects & self._left_out)
         if pinned and not is_left_out:
-            known = bool(subjects & (self._ids.keys.keys() | self._ids.chosen))
+            known = any(self._ids.exists(subject) or subject in self._ids.chosen for subject in subjects)
             is_left_out = not (known or str(event.get("type")).startswith(_SESSION) or self._answers_create(event))
         if is_left_out:
             self._left_out.update(_brought(event))
