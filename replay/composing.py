@@ -22,7 +22,7 @@ def compose(
         return content, step.changes
     changes = list(step.changes)
     if step.references:
-        known = {old: ids.find(old) or old for old in step.references}
+        known = {old: ids.find_announced(old) or old for old in step.references}
         content, substituted = substitute_ids(content, known)
         changes += substituted
     if step.type == "conversation.item.truncate" and not as_recorded:

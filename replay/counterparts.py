@@ -12,9 +12,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
+from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import asks_out_of_band, parse_event
-from replay.plan import UPDATES
+from replay.rewrite import is_id_field
 from replay.server_plan import ServerPlan
 from replay.unanswered import Awaited
 
@@ -119,13 +120,13 @@ def _lane(event_type: str, event: Json) -> tuple[str, ...]:
     return (event_type,)
 
 
-def _renamed(node: Any, ids: dict[str, str]) -> Any:
+def _renamed(node: Any, ids: dict[str, str], path: str = "") -> Any:
     if isinstance(node, str):
-        return ids.get(node, node)
+        return ids.get(node, node) if is_id_field(path) else node
     if isinstance(node, dict):
-        return {name: _renamed(child, ids) for name, child in node.items()}
+        return {name: _renamed(child, ids, f"{path}.{name}" if path else name) for name, child in node.items()}
     if isinstance(node, list):
-        return [_renamed(child, ids) for child in node]
+        return [_renamed(child, ids, f"{path}[{position}]") for position, child in enumerate(node)]
     return node
 
 

@@ -34,6 +34,8 @@ class Followed:
     def has(self, wait: Dependency) -> bool:
         """Tell whether something that a step waits for has come about."""
         progress, count = self.progress, wait.count + self.own_responses
+        if wait.kind == "announcement":
+            return self.ids.find_announced(wait.recorded_id) is not None
         if wait.recorded_id:
             return self.ids.find(wait.recorded_id) is not None
         if wait.kind == "session.created":

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from capture.audio import AudioFormat
+from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import parse_event
 from replay.anchors import Anchor
@@ -30,12 +31,21 @@ from replay.tools import ToolCalls
 from replay.transposition import Spoken, transpose
 
 Json = dict[str, Any]
-WaitFor = Literal["session.created", "session.updated", "response.created", "response.done", "item", "response", "call"]
+WaitFor = Literal[
+    "session.created",
+    "session.updated",
+    "response.created",
+    "response.done",
+    "announcement",
+    "item",
+    "response",
+    "call",
+]
+"""An `announcement` is of an item's id, before there is the item."""
 
 COMMIT_LEAST_MS = 100.0
 """Endpoints refuse to commit less audio (protocol section 4)."""
 APPEND = "input_audio_buffer.append"
-UPDATES = {"session.update", "transcription_session.update"}
 
 
 class Message(Protocol):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from capture.realtime.answering import UPDATES
 from capture.realtime.events import asks_out_of_band, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
 from replay.onsets import Heard, anchor_steps
-from replay.plan import APPEND, COMMIT_LEAST_MS, UPDATES, Dependency, Message, Plan, Step, WaitFor
-from replay.rewrite import strings
+from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Message, Plan, Step, WaitFor
+from replay.rewrite import id_fields
 from replay.spoken_turns import SpokenTurns
 from replay.tools import ToolCalls
 from replay.window import WindowScope
@@ -173,8 +174,15 @@ class _Planner:
         return outputs
 
     def _references(self, event: Json) -> tuple[str, ...]:
-        found = (text for _, text in strings(event) if text in self._ids.keys)
+        found = (text for _, text in id_fields(event) if text in self._ids.keys)
         return tuple(dict.fromkeys(found))
+
+    def _kind_of(self, recorded_id: str) -> WaitFor:
+        kind = self._ids.keys[recorded_id].kind
+        if kind in ("response", "call"):
+            return "response" if kind == "response" else "call"
+        # Who named it before it was there did not wait for it.
+        return "item" if self._ids.exists(recorded_id) else "announcement"
 
     def _dependencies(
         self, event_type: str | None, event: Json, references: tuple[str, ...], *, begins_clock: bool
@@ -185,18 +193,14 @@ class _Planner:
         if seen.updates_answered and (begins_clock or event_type == "response.create"):
             yield Dependency("session.updated", count=seen.updates_answered)
         for recorded_id in references:
-            kind = self._ids.keys[recorded_id].kind
+            kind = self._kind_of(recorded_id)
             # By the end of so many responses a call that does not come never will.
             count = seen.responses_begun if kind == "call" else 0
-            yield Dependency(_wait_for(kind), count=count, recorded_id=recorded_id)
+            yield Dependency(kind, count=count, recorded_id=recorded_id)
         if event_type in _AFTER_ANSWERS and not asks_out_of_band(event) and seen.responses_done and seen.is_idle:
             yield Dependency("response.done", count=seen.responses_done)
         if event_type == "response.cancel" and not references and seen.active_responses:
             yield Dependency("response.created", count=seen.responses_begun)
-
-
-def _wait_for(kind: str) -> WaitFor:
-    return "response" if kind == "response" else "call" if kind == "call" else "item"
 
 
 def _is_act(event: Json) -> bool:

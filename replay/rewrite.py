@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capture.errors import UsageProblem
+from capture.literals import Edit, apply_edits, literals
 from capture.realtime.configuration import get_path, list_paths, set_path
 from replay.paths import nearest_hint
 
@@ -25,6 +26,17 @@ TRANSCRIPTION_MODEL_PATHS = (
 
 _REALTIME_MODEL = "session.model"
 _MISSING = object()
+_HOLDER = r"(?:item|response|response\.(?:input|output)\[\d+\])\."
+_ID_FIELD = re.compile(
+    # What else is called an id is another's: of prompts, voices, connectors, and whatever metadata holds.
+    rf"{_HOLDER}id|(?:{_HOLDER})?(?:item_id|previous_item_id|response_id|call_id|approval_request_id)"
+)
+
+
+class _Members(tuple[tuple[str, Any], ...]):
+    """The members of an object as its text has them, also where a key is given twice."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +147,39 @@ def strings(node: object, path: str = "") -> Iterator[tuple[str, str]]:
     """List every string of a parsed message with its path; an element of a list is `name[0]`."""
     if isinstance(node, str):
         yield path, node
-    elif isinstance(node, dict):
-        for name, child in node.items():
+    elif isinstance(node, dict | _Members):
+        for name, child in node.items() if isinstance(node, dict) else node:
             yield from strings(child, f"{path}.{name}" if path else name)
     elif isinstance(node, list):
         for position, child in enumerate(node):
             yield from strings(child, f"{path}[{position}]")
 
 
+def id_fields(event: object) -> Iterator[tuple[str, str]]:
+    """List the strings that stand where messages carry the ids of items, responses and calls, with their paths."""
+    return ((path, text) for path, text in strings(event) if is_id_field(path))
+
+
+def is_id_field(path: str) -> bool:
+    """Tell whether messages carry the id of an item, a response or a call at a path, as `strings` writes it."""
+    return _ID_FIELD.fullmatch(path) is not None
+
+
 def substitute_ids(text: str, ids: Mapping[str, str]) -> tuple[str, list[Change]]:
-    """Put new ids in the place of recorded ones, wherever a whole string is one.
+    """Put new ids in the place of recorded ones, in the fields that carry ids.
 
     The text around them stays as it was, byte for byte.
     """
-    changes = [
-        Change("id", path, _json(before), _json(ids[before]))
-        for path, before in strings(json.loads(text))
-        if ids.get(before, before) != before
-    ]
-    if not changes:
-        return text, []
-    # One pass: a seeded endpoint gives the same ids to other things, and a second pass would replace those too.
-    quoted = {_json(before): _json(after) for before, after in ids.items()}
-    pattern = re.compile("|".join(re.escape(before) for before in quoted))
-    return pattern.sub(lambda found: quoted[found.group()], text), changes
+    # The places of an id, and not its spelling: `call_a\/b` is the id `call_a/b` too.
+    values = (literal for literal in literals(text) if literal.is_string and not literal.is_key)
+    edits: list[Edit] = []
+    changes: list[Change] = []
+    for (path, before), value in zip(strings(json.loads(text, object_pairs_hook=_Members)), values, strict=True):
+        after = ids.get(before, before)
+        if after != before and is_id_field(path):
+            edits.append((value.start, value.end, _json(after)[1:-1]))
+            changes.append(Change("id", path, _json(before), _json(after)))
+    return apply_edits(text, edits), changes
 
 
 def clamp_truncation(text: str, received_ms: float) -> tuple[str, list[Change]]:

@@ -19,12 +19,13 @@ import numpy as np
 
 from capture.audio import PCM16_24K, AudioFormat
 from capture.errors import UsageProblem
+from capture.realtime.answering import UPDATES
 from capture.realtime.audio_formats import parse_format
 from capture.realtime.configuration import ConfigurationTracker, read_setting
 from capture.realtime.events import parse_event
 from replay.audio_choice import AudioChoice
 from replay.mixing import Mixed, Stretch, find_speech, mix
-from replay.plan import UPDATES, Plan, Step
+from replay.plan import Plan, Step
 from replay.rewrite import Change
 
 if TYPE_CHECKING:

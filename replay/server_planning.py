@@ -12,13 +12,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from capture.realtime.answering import ANSWERS, CANCEL, COMMIT
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import is_in_conversation, object_of, parse_event
 from replay.id_map import IdIndex
 from replay.plan import APPEND, Message
 from replay.server_plan import OPENED, Heard, Outgoing, ServerPlan, audio_length_ms, kind_of
-from replay.unanswered import ANSWERS, CANCEL, COMMIT, Awaited, Moment, Unanswered
+from replay.unanswered import Awaited, Moment, Unanswered
 from replay.window import WindowScope
 
 Json = dict[str, Any]

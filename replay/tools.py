@@ -7,23 +7,14 @@ one. What is called now and was not then is for `OnNewTool` to decide.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from capture.realtime.configuration import get_path
-from capture.realtime.events import is_in_conversation
+from capture.realtime.events import is_in_conversation, items_told, object_of, response_of
 from replay.runs import OnNewTool
 
 Json = dict[str, Any]
 
-_TELLS_ITEM = {
-    "response.output_item.added",
-    "response.output_item.done",
-    "conversation.item.added",
-    "conversation.item.created",
-    "conversation.item.done",
-}
 _SHOWN = 200
 
 
@@ -52,6 +43,8 @@ class ToolCalls:
         self._by_id: dict[str, Call] = {}
         self._by_name: dict[str, list[Call]] = {}
         self._chosen: set[str] = set()
+        self._beside: set[str] = set()
+        """Responses out of band."""
 
     def observe(self, sender: str, event: Json) -> None:
         """Take one message in."""
@@ -59,15 +52,18 @@ class ToolCalls:
         if sender == "client":
             if event_type == "conversation.item.create":
                 self._take_from_client(event.get("item"))
-        elif event_type in _TELLS_ITEM:
-            self._take_call(event.get("item"))
-        elif event_type == "response.function_call_arguments.done":
+            return
+        response = object_of(event, "response")
+        if response and not is_in_conversation(response):
+            self._beside.add(str(response.get("id")))
+        # Whatever a response out of band calls, in any order with the conversation's: it calls for nobody.
+        if response_of(event) not in self._beside:
+            for item in items_told(event):
+                self._take_call(item)
+        if event_type == "response.function_call_arguments.done":
             known = self._by_id.get(str(event.get("call_id")))
             if known is not None and isinstance(event.get("arguments"), str):
                 known.arguments = event["arguments"]
-        elif event_type == "response.done":
-            for item in _output_of(event):
-                self._take_call(item)
 
     def find(self, name: str, ordinal: int) -> Call | None:
         """Give a call by its name and ordinal."""
@@ -85,11 +81,11 @@ class ToolCalls:
             return []
         if response.get("status") not in (None, "completed"):
             return []
-        found = (self._by_id.get(str(item.get("call_id"))) for item in _output_of(event))
+        found = (self._by_id.get(str(item.get("call_id"))) for item in items_told(event))
         return [call for call in found if call is not None]
 
-    def _take_call(self, item: object) -> None:
-        if not isinstance(item, dict) or item.get("type") != "function_call":
+    def _take_call(self, item: Json) -> None:
+        if item.get("type") != "function_call":
             return
         name, call_id = item.get("name"), item.get("call_id")
         if not isinstance(name, str) or not isinstance(call_id, str) or call_id in self._chosen:
@@ -157,8 +153,3 @@ def output_event(call: Call, output: str) -> Json:
     """Write the message that answers a call."""
     item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
     return {"type": "conversation.item.create", "item": item}
-
-
-def _output_of(event: Json) -> Iterator[Json]:
-    output = get_path(event, "response.output")
-    yield from (item for item in (output if isinstance(output, list) else ()) if isinstance(item, dict))

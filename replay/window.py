@@ -12,7 +12,7 @@ from typing import Any
 from capture.keeping import OUTSIDE_WINDOW
 from capture.realtime.events import object_of
 from replay.id_map import IdIndex
-from replay.rewrite import strings
+from replay.rewrite import id_fields
 
 Json = dict[str, Any]
 
@@ -56,7 +56,7 @@ class WindowScope:
         subjects = set(_subjects(event))
         is_left_out = bool(subjects & self._left_out)
         if pinned and not is_left_out:
-            known = bool(subjects & (self._ids.keys.keys() | self._ids.chosen))
+            known = any(self._ids.exists(subject) or subject in self._ids.chosen for subject in subjects)
             is_left_out = not (known or str(event.get("type")).startswith(_SESSION) or self._answers_create(event))
         if is_left_out:
             self._left_out.update(_brought(event))
@@ -64,7 +64,7 @@ class WindowScope:
 
     def missing(self, event: Json) -> str | None:
         """Give the id of something left out that a message of the client refers to."""
-        return next((text for _, text in strings(event) if text in self._left_out), None)
+        return next((text for _, text in id_fields(event) if text in self._left_out), None)
 
     def _answers_create(self, event: Json) -> bool:
         if event.get("type") not in _ITEM_ADDED:

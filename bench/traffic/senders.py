@@ -18,9 +18,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.traffic.lateness import report
 from capture.event_loop import choose_loop
+from capture.realtime.answering import UPDATES
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
-from replay.plan import UPDATES, Plan
+from replay.plan import Plan
 from replay.planning import make_plan
 
 Steps = Sequence[tuple[int, str]]

@@ -14,6 +14,13 @@ import msgspec
 Json = dict[str, Any]
 
 _LARGEST_INDEX = 2**31 - 1
+_TELLS_ITEM = {
+    "response.output_item.added",
+    "response.output_item.done",
+    "conversation.item.added",
+    "conversation.item.created",
+    "conversation.item.done",
+}
 
 
 class EventHeader(msgspec.Struct, gc=False):
@@ -122,6 +129,23 @@ def parse_event(message: str | bytes) -> Json | None:
 def is_in_conversation(response: Json) -> bool:
     """Tell a response of the conversation from one out of band, whose conversation_id is null."""
     return "conversation_id" not in response or response["conversation_id"] is not None
+
+
+def items_told(event: Json) -> list[Json]:
+    """List the items that an event of the endpoint tells of.
+
+    Some endpoints tell of an item first when it is done, or when its response is.
+    """
+    if event.get("type") in _TELLS_ITEM:
+        return [object_of(event, "item")]
+    output = object_of(event, "response").get("output") if event.get("type") == "response.done" else None
+    return [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+
+
+def response_of(event: Json) -> str | None:
+    """Give the id of the response that an event of the endpoint is about."""
+    named = event.get("response_id") or object_of(event, "response").get("id")
+    return named if isinstance(named, str) else None
 
 
 def asks_out_of_band(create: Json) -> bool:

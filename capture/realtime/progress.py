@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from capture.realtime.answering import ANSWERED, COMMIT, CREATE, UPDATES, find_answered
 from capture.realtime.audio_formats import decoded_bytes
-from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
+from capture.realtime.configuration import ConfigurationTracker, read_setting
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import is_in_conversation
+from capture.realtime.events import is_in_conversation, object_of
 
 Json = dict[str, Any]
 
 _FIRST_EVENTS = {"session.created", "transcription_session.created", "conversation.created"}
-_COMMIT_EMPTY = "input_audio_buffer_commit_empty"
+_UPDATED = {"session.updated", "transcription_session.updated"}
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -40,24 +41,23 @@ class Progress:
         """Whether speech has started in audio that is not committed yet."""
         self.audio_bytes: dict[str, int] = {}
         """Audio received so far, by assistant item."""
-        self._updates_sent: list[str | None] = []
-        self._creates_unanswered: list[str | None] = []
-        self._commits_unanswered: list[str | None] = []
+        self._unanswered: list[Json] = []
+        """What the client sent and nothing has answered or refused yet."""
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
 
     @property
     def is_idle(self) -> bool:
         """Whether no response is being generated or asked for."""
-        return not self.active_responses and not self._creates_unanswered
+        return not self.active_responses and not self._open(CREATE)
 
     def missing(self) -> list[str]:
         """List the events that the endpoint still owes, each with what it belongs to."""
         return [
-            *("input_audio_buffer.committed for a commit" for _ in self._commits_unanswered),
+            *("input_audio_buffer.committed for a commit" for _ in self._open(COMMIT)),
             *(f"transcription of {item}" for item in self._transcriptions_due),
             *(f"response to {item}" for item in self._answers_due),
-            *("response.created for a response.create" for _ in self._creates_unanswered),
+            *("response.created for a response.create" for _ in self._open(CREATE)),
             *(f"response.done of {response}" for response in sorted(self.active_responses)),
         ]
 
@@ -67,25 +67,32 @@ class Progress:
         event_type = event.get("type")
         if not isinstance(event_type, str):
             return
-        event_type = ga_name(event_type)
         if sender == "client":
-            self._observe_client(event_type, event)
-        elif event_type == "response.output_audio.delta":
+            if event_type in ANSWERED:
+                self._unanswered.append(event)
+            return
+        event_type = ga_name(event_type)
+        if event_type == "response.output_audio.delta":
             self._observe_audio(event)
-        elif event_type.startswith("input_audio_buffer."):
+            return
+        self._observe_answer(event)
+        if event_type.startswith("input_audio_buffer."):
             self._observe_buffer(event_type, event)
         elif event_type.startswith(_TRANSCRIPTION):
             self._observe_transcription(event_type, event)
         else:
             self._observe_other(event_type, event)
 
-    def _observe_client(self, event_type: str, event: Json) -> None:
-        if event_type == "session.update":
-            self._updates_sent.append(_text(event.get("event_id")))
-        elif event_type == "response.create":
-            self._creates_unanswered.append(_text(event.get("event_id")))
-        elif event_type == "input_audio_buffer.commit":
-            self._commits_unanswered.append(_text(event.get("event_id")))
+    def _observe_answer(self, event: Json) -> None:
+        # The item of a committed turn answers the commit; no message that the client wrote made it.
+        is_turn = object_of(event, "item").get("id") in self.commits
+        place = None if is_turn else find_answered(event, self._unanswered)
+        answered = None if place is None else self._unanswered.pop(place)
+        is_update = answered is not None and answered["type"] in UPDATES
+        self.updates_answered += is_update or event["type"] in _UPDATED
+
+    def _open(self, event_type: str) -> list[Json]:
+        return [event for event in self._unanswered if event["type"] == event_type]
 
     def _observe_buffer(self, event_type: str, event: Json) -> None:
         if event_type == "input_audio_buffer.speech_started":
@@ -94,10 +101,8 @@ class Progress:
             self._answers_due.clear()
         elif event_type in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self.speech_is_open = False
-            if event_type.endswith("committed"):
-                self._commits_unanswered[:1] = []
-                if isinstance(event.get("item_id"), str):
-                    self._observe_commit(event["item_id"])
+            if event_type.endswith("committed") and isinstance(event.get("item_id"), str):
+                self._observe_commit(event["item_id"])
 
     def _observe_commit(self, item_id: str) -> None:
         self.commits.append(item_id)
@@ -118,26 +123,18 @@ class Progress:
             self.audio_bytes[item_id] = self.audio_bytes.get(item_id, 0) + decoded_bytes(delta)
 
     def _observe_other(self, event_type: str, event: Json) -> None:
-        if event_type in _FIRST_EVENTS:
+        if event_type in _FIRST_EVENTS or event_type == "session.updated":
             self.is_open = True
-        elif event_type == "session.updated":
-            self.is_open = True
-            self._answer_update()
         elif event_type == "response.created":
             self._observe_response_begun(event)
         elif event_type == "response.done":
             self._observe_response_done(event)
-        elif event_type == "error":
-            self._observe_error(event)
 
     def _observe_response_begun(self, event: Json) -> None:
         response = event.get("response")
         if not isinstance(response, dict):
             return
         self.active_responses.add(str(response.get("id")))
-        # No event tells which response.create made a response (protocol section 1.2): they are taken in order.
-        if self._creates_unanswered:
-            self._creates_unanswered.pop(0)
         if is_in_conversation(response):
             self.responses_begun += 1
             self._answers_due[:1] = []
@@ -148,28 +145,6 @@ class Progress:
             self.active_responses.discard(str(response.get("id")))
             self.responses_done += is_in_conversation(response)
 
-    def _observe_error(self, event: Json) -> None:
-        culprit = _text(get_path(event, "error.event_id"))
-        param = _text(get_path(event, "error.param")) or ""
-        if culprit is not None and culprit in self._creates_unanswered:
-            self._creates_unanswered.remove(culprit)
-        elif culprit is not None and culprit in self._commits_unanswered:
-            self._commits_unanswered.remove(culprit)
-        elif get_path(event, "error.code") == _COMMIT_EMPTY:
-            self._commits_unanswered[:1] = []
-        elif self._updates_sent and (culprit in self._updates_sent if culprit else param.startswith("session")):
-            self._answer_update()
-        elif culprit is None and self._creates_unanswered:
-            self._creates_unanswered.pop(0)
-
-    def _answer_update(self) -> None:
-        self.updates_answered += 1
-        self._updates_sent[:1] = []
-
     def _setting(self, path: str) -> object:
         # Echoed before asked: an update that was rejected was asked and never came into force.
         return read_setting(self.configuration.echoed or self.configuration.asked, path)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -173,6 +173,34 @@ async def test_what_is_no_json_does_not_disturb_a_replay(script: Any, recorder: 
     assert played.end_reason == "completed"
 
 
+async def test_a_refusal_that_names_nobody_does_not_end_the_wait_for_the_answer(
+    script: Any, recorder: Recorder
+) -> None:
+    not_active = {"type": "invalid_request_error", "code": "response_cancel_not_active", "event_id": None}
+    failed = {"id": "resp_1", "status": "failed", "status_details": {"error": {"type": "server_error"}}}
+
+    async def fail_late(connection: ServerConnection) -> None:
+        await connection.send('{"type": "session.created", "session": {}}')
+        assert json.loads(await connection.recv())["type"] == "response.cancel"
+        await connection.send(json.dumps({"type": "error", "error": not_active}))
+        assert json.loads(await connection.recv())["type"] == "response.create"
+        # Longer than a trial stays after the last thing that it is owed.
+        await asyncio.sleep(0.6)
+        await connection.send(json.dumps({"type": "response.created", "response": {"id": "resp_1"}}))
+        await connection.send(json.dumps({"type": "response.done", "response": failed}))
+        await connection.wait_closed()
+
+    script.server({"type": "session.created", "session": {}})
+    script.client({"type": "response.cancel"}).client({"type": "response.create"})
+    async with serve_websockets(fail_late, "127.0.0.1", 0) as server:
+        target = Target(name="slow", url=f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime")
+        keys = ["response.done|server_error||"]
+        facts = ReplayFacts(run_id="r1", replay_of="x", cell="slow", trial=1, expected_failure_keys=keys)
+        played = await play(make_plan(script.messages), target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+        sealed = await asyncio.wrap_future(played.sealed)
+    assert (played.end_reason, sealed.trial_outcome) == ("completed", "failed")
+
+
 async def test_an_endpoint_that_hangs_up_early_is_a_divergence(script: Any, recorder: Recorder) -> None:
     async def hang_up(connection: ServerConnection) -> None:
         await connection.send('{"type": "session.created", "session": {}}')

@@ -33,3 +33,15 @@ def test_a_message_gets_the_new_ids_and_stays_within_what_was_received() -> None
 def test_what_needs_no_change_keeps_its_very_bytes() -> None:
     for content in (b"\x00\xff", '{"type" :  "x"}', "no json"):
         assert compose(Step(0, None, content, 0), ids(), Progress()) == (content, ())
+
+
+def test_a_turn_that_is_still_spoken_is_named_as_the_new_session_names_it() -> None:
+    recorded = IdIndex()
+    recorded.observe("server", {"type": "input_audio_buffer.speech_started", "item_id": "item_a"})
+    known = IdMap(recorded)
+    known.session.observe("server", {"type": "input_audio_buffer.speech_started", "item_id": "item_1"})
+    note = {"type": "conversation.item.create", "previous_item_id": "item_a", "item": {"type": "message"}}
+    step = Step(0, "conversation.item.create", json.dumps(note), 0, references=("item_a",))
+    content, [change] = compose(step, known, Progress())
+    assert json.loads(content) == {**note, "previous_item_id": "item_1"}
+    assert (change.kind, change.path) == ("id", "previous_item_id")

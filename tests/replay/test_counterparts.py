@@ -81,6 +81,15 @@ def test_an_id_that_the_recorded_server_gave_is_replaced_where_this_client_chose
     assert unnamed.translate("conversation.item.added", "the very bytes") == "the very bytes"
 
 
+def test_what_only_looks_like_an_id_is_left_as_it_was(script: Any) -> None:
+    script.client(message("1"))
+    counterparts = Counterparts(make_server_plan(script.messages))
+    matched(counterparts, message("mine"))
+    item = {"id": "1", "role": "user", "content": [{"type": "input_text", "text": "1"}]}
+    added = {"type": "conversation.item.added", "event_id": "1", "previous_item_id": "1", "item": item}
+    assert translated(counterparts, added) == {**added, "previous_item_id": "mine", "item": {**item, "id": "mine"}}
+
+
 def test_a_call_that_the_client_wrote_itself_is_known_by_its_own_id(script: Any) -> None:
     call = {"type": "function_call", "name": "f", "role": None}
     script.client(message("old", **call, call_id="call_old")).client(output("call_old"))

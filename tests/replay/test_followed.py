@@ -56,3 +56,15 @@ def test_a_call_will_not_come_once_the_responses_it_could_be_in_are_done(script:
     session.observe(0, "server", done("resp_1"))
     assert session.never_has(wait)
     assert not session.never_has(Dependency("item", 0, "item_c"))
+
+
+def test_a_turn_is_announced_before_it_is_there(script: Script) -> None:
+    started: Json = {"type": "input_audio_buffer.speech_started", "item_id": "item_a"}
+    committed: Json = {"type": "input_audio_buffer.committed", "item_id": "item_a"}
+    session = Followed(make_plan(script.server(CREATED).server(started).server(committed).messages), Answers())
+    waits = [Dependency("announcement", recorded_id="item_a"), Dependency("item", recorded_id="item_a")]
+    assert [session.has(wait) for wait in waits] == [False, False]
+    session.observe(0, "server", started | {"item_id": "item_1"})
+    assert [session.has(wait) for wait in waits] == [True, False]
+    session.observe(0, "server", committed | {"item_id": "item_1"})
+    assert [session.has(wait) for wait in waits] == [True, True]

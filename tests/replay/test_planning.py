@@ -114,6 +114,24 @@ def test_an_item_reference_is_found_wherever_it_stands(script: Any) -> None:
     assert waits(make_plan(script.messages), 1) == ["item item_b"]
 
 
+def test_who_named_a_turn_before_it_was_there_waits_for_its_speech_alone(script: Any) -> None:
+    started = {"type": "input_audio_buffer.speech_started", "item_id": "item_a", "audio_start_ms": 0}
+    note = {"type": "conversation.item.create", "previous_item_id": "item_a", "item": {"type": "message"}}
+    script.server(CREATED).append(0).server(started, 20).client(note, 30)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 40).client(note, 50)
+    plan = make_plan(script.messages)
+    assert (waits(plan, 1), waits(plan, 2)) == (["announcement item_a"], ["item item_a"])
+
+
+def test_what_only_looks_like_an_id_is_not_waited_for(script: Any) -> None:
+    call = {"id": "item_1", "type": "function_call", "call_id": "1", "name": "count"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    script.server({"type": "response.output_item.added", "item": call})
+    script.client({"type": "conversation.item.create", "item": output})
+    script.client({"type": "response.create", "response": {"metadata": {"item_id": "item_1"}}})
+    assert [step.references for step in make_plan(script.messages).steps] == [(), ()]
+
+
 def test_an_id_that_the_client_cannot_have_seen_is_not_waited_for(script: Any) -> None:
     script.server(CREATED).append(0).client({"type": "conversation.item.delete", "item_id": "item_b"}, 10)
     script.server(SPOKEN, 20)

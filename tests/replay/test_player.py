@@ -202,6 +202,29 @@ def test_a_truncation_gets_the_new_id_and_stays_within_the_audio_received(script
     ]
 
 
+def test_what_is_said_out_of_band_is_not_deleted_in_the_place_of_what_the_conversation_said(script: Any) -> None:
+    beside: Json = {"type": "response.create", "response": {"conversation": "none", "metadata": {"topic": "mood"}}}
+
+    def answers(*kinds: str) -> list[Json]:
+        default = {"id": "resp_default", "conversation_id": "conv_1"}
+        aside = {"id": "resp_aside", "conversation_id": None, "metadata": {"topic": "mood"}}
+        told = {"default": default, "aside": aside}
+        return [
+            *({"type": "response.created", "response": told[kind]} for kind in kinds),
+            *(spoken(f"item_{kind}_{kinds[0]}_first") | {"response_id": f"resp_{kind}"} for kind in kinds),
+            *({"type": "response.done", "response": told[kind]} for kind in kinds),
+        ]
+
+    script.server(CREATED).client(beside, 0).client(CREATE, 1)
+    for at_ms, event in enumerate(answers("aside", "default"), 10):
+        script.server(event, at_ms)
+    script.client({"type": "conversation.item.delete", "item_id": "item_default_aside_first"}, 100)
+    replies = list(enumerate(answers("default", "aside"), 10))
+    stage = Stage(Player(make_plan(script.messages)), lambda event: replies if event == CREATE else [])
+    assert stage.play() == "completed"
+    assert stage.events()[-1] == {"type": "conversation.item.delete", "item_id": "item_default_default_first"}
+
+
 def recorded_turn(script: Any) -> Plan:
     script.server(VAD_CREATED).append(0).append(20)
     script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from replay.rewrite import (
     check_unset,
     clamp_truncation,
     compose_update,
+    id_fields,
     name_deployment,
     override,
     strings,
@@ -122,6 +124,48 @@ def test_ids_of_a_seeded_endpoint_that_trade_places_do_not_meet() -> None:
     assert json.loads(substituted) == {"previous_item_id": "item_2", "item": {"call_id": "item_1"}}
 
 
+@pytest.mark.parametrize("spelled", ["call_a\\/b", "call_a\\u002fb", "\\u0063all_a/b", "call_a/b"])
+def test_an_id_is_an_id_however_its_characters_are_spelled(spelled: str) -> None:
+    text = f'{{"item": {{"type":"function_call_output", "call_id":"{spelled}","output":"a\\/b"}}}}'
+    substituted, changes = substitute_ids(text, {"call_a/b": 'call_"1"'})
+    assert substituted == text.replace(spelled, 'call_\\"1\\"')
+    assert changes == [Change("id", "item.call_id", '"call_a/b"', '"call_\\"1\\""')]
+
+
+def test_what_only_looks_like_an_id_stays() -> None:
+    item = {"type": "function_call_output", "call_id": "1", "output": "1"}
+    text = json.dumps({"type": "conversation.item.create", "event_id": "1", "item": item})
+    substituted, changes = substitute_ids(text, {"1": "call_NEW"})
+    assert json.loads(substituted)["item"] == {**item, "call_id": "call_NEW"}
+    assert json.loads(substituted)["event_id"] == "1"
+    assert [change.path for change in changes] == ["item.call_id"]
+    free = {"metadata": {"item_id": "1", "id": "1"}, "prompt": {"id": "1"}, "tools": [{"connector_id": "1"}]}
+    text = json.dumps({"type": "response.create", "response": free})
+    assert substitute_ids(text, {"1": "item_NEW"}) == (text, [])
+
+
+def test_all_fields_that_carry_ids_are_known() -> None:
+    asked = [{"type": "item_reference", "id": "a"}, {"type": "function_call_output", "call_id": "b", "output": "a"}]
+    message = {"previous_item_id": "a", "response_id": "b", "item": {"id": "a", "approval_request_id": "b"}}
+    told = list(id_fields(message | {"item_id": "a", "response": {"input": asked, "instructions": "a"}}))
+    assert told == [
+        ("previous_item_id", "a"),
+        ("response_id", "b"),
+        ("item.id", "a"),
+        ("item.approval_request_id", "b"),
+        ("item_id", "a"),
+        ("response.input[0].id", "a"),
+        ("response.input[1].call_id", "b"),
+    ]
+
+
+def test_of_a_field_that_is_given_twice_both_are_replaced() -> None:
+    text = '{"item_id":"item_a", "item_id":"item_b"}'
+    substituted, changes = substitute_ids(text, {"item_a": "item_1", "item_b": "item_2"})
+    assert substituted == '{"item_id":"item_1", "item_id":"item_2"}'
+    assert [change.after for change in changes] == ['"item_1"', '"item_2"']
+
+
 json_values = st.recursive(
     st.text() | st.integers() | st.none(), lambda deeper: st.lists(deeper) | st.dictionaries(st.text(), deeper)
 )
@@ -131,6 +175,28 @@ json_values = st.recursive(
 def test_a_message_without_known_ids_keeps_every_byte(message: object) -> None:
     text = json.dumps(message)
     assert substitute_ids(text, {"item_Known0Id": "item_New0Id"}) == (text, [])
+
+
+identifiers = st.sampled_from(["a/b", "1", "é", 'q"', "\\", "plain"])
+messages = st.fixed_dictionaries(
+    {"item": st.fixed_dictionaries({"call_id": identifiers, "output": identifiers})},
+    optional={"previous_item_id": identifiers, "metadata": json_values, "text": identifiers},
+)
+
+
+@given(messages, st.dictionaries(identifiers, identifiers), st.booleans(), st.booleans())
+def test_what_is_sent_is_what_the_changes_say(
+    message: Any, ids: dict[str, str], ascii_only: bool, by_php: bool
+) -> None:
+    text = json.dumps(message, ensure_ascii=ascii_only, indent=1 if ascii_only else None)
+    text = text.replace("/", "\\/") if by_php else text
+    substituted, changes = substitute_ids(text, ids)
+    item = {**message["item"], "call_id": ids.get(message["item"]["call_id"], message["item"]["call_id"])}
+    expected = message | {"item": item}
+    if "previous_item_id" in message:
+        expected["previous_item_id"] = ids.get(message["previous_item_id"], message["previous_item_id"])
+    assert json.loads(substituted) == expected
+    assert (substituted == text) == (not changes)
 
 
 def test_strings_are_listed_with_their_paths() -> None:

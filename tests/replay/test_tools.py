@@ -174,6 +174,30 @@ def test_an_approval_waits_for_its_request_and_names_it(script: Script) -> None:
     assert stage.diverged == []
 
 
+def test_what_a_response_out_of_band_calls_is_none_of_the_conversation_s_calls() -> None:
+    beside = {"type": "response.created", "response": {"id": "resp_x", "conversation_id": None}}
+    calls = ToolCalls()
+    calls.observe("server", beside)
+    for number, response_id in ((1, "resp_x"), (2, "resp_d")):
+        item = call_item(number, PARIS)
+        calls.observe("server", {"type": "response.output_item.done", "response_id": response_id, "item": item})
+    assert [call.call_id for call in calls.named("get_weather")] == ["call_2"]
+
+
+def test_a_call_is_answered_though_the_endpoint_told_of_it_with_its_response_alone(script: Script) -> None:
+    def only_at_the_end(number: int) -> list[tuple[float, Json]]:
+        return [told for told in response(number, call_item(number, PARIS)) if "output_item" not in told[1]["type"]]
+
+    script.server(CREATED).client(CREATE, 0)
+    for at_ms, event in only_at_the_end(1):
+        script.server(event, at_ms)
+    script.client(output(1, "mild"), 100)
+    player = Player(make_plan(script.messages))
+    stage = Stage(player, lambda event: only_at_the_end(7) if event == CREATE else [])
+    assert stage.play() == "completed"
+    assert stage.events()[1]["item"]["call_id"] == "call_7"
+
+
 def test_a_history_that_the_client_seeds_calls_for_nothing() -> None:
     calls = ToolCalls()
     seeded = {**call_item(1, PARIS), "call_id": "mine"}

@@ -72,7 +72,9 @@ def test_an_item_is_known_by_the_id_that_the_client_chose_or_by_what_it_is() -> 
         ({"code": "conversation_already_has_active_response"}, 2),
         ({"code": ["not", "a", "code"]}, None),
         ({"param": "session.voice"}, 1),
-        ({"type": "invalid_request_error"}, 2),
+        # Of what says nothing the response is the last to be given up.
+        ({"type": "invalid_request_error"}, 1),
+        ({"param": "response.voice"}, 2),
         ({"type": "server_error"}, None),
     ],
 )

@@ -8,10 +8,13 @@ from typing import Any
 from capture.realtime.progress import Progress
 from replay.actions import Action, Finished, Send
 from replay.planning import make_plan
+from replay.player import Player
 from replay.winding_down import SETTLE_NS, SILENCE_LIMIT_MS, WindingDown
 from tests.replay.conftest import Script
 from tests.replay.test_plan_clock import Call, committed
-from tests.replay.test_player import VAD_CREATED
+from tests.replay.test_player import CREATE, CREATED, VAD_CREATED, Stage, begun, done
+
+Json = dict[str, Any]
 
 
 def test_the_last_turn_is_closed_by_silence_and_the_end_waits_a_moment(script: Script) -> None:
@@ -31,6 +34,19 @@ def test_the_last_turn_is_closed_by_silence_and_the_end_waits_a_moment(script: S
     progress.observe("server", {"type": "response.done", "response": {"id": "r"}})
     assert ending.tick(plan, 100, 0, actions) == 100 + SETTLE_NS
     assert ending.tick(plan, 100 + SETTLE_NS, 0, actions) == Finished("completed")
+
+
+def test_a_refusal_of_something_else_does_not_end_the_wait_for_the_answer(script: Script) -> None:
+    cancel = {"type": "response.cancel"}
+    script.server(CREATED).client(cancel, 0).client(CREATE, 5)
+    refused = {"type": "error", "error": {"code": "response_cancel_not_active", "event_id": None}}
+
+    def answer(event: Json) -> list[tuple[float, Json]]:
+        return [(20, refused)] if event == cancel else [(600, begun("resp_1")), (900, done("resp_1"))]
+
+    stage = Stage(Player(make_plan(script.messages)), answer)
+    assert stage.play() == "completed"
+    assert stage.player.session.progress.responses_done == 1
 
 
 def test_without_a_clock_silence_ends_as_well(script: Script) -> None:

@@ -60,6 +60,14 @@ def test_pinned_messages_go_first_and_the_clock_begins_with_the_window(script: A
     ]
 
 
+def test_a_turn_that_was_only_announced_inside_the_window_is_none_of_its_turns(script: Any) -> None:
+    script.server(CREATED, pinned=True).append(60_000)
+    script.server({"type": "input_audio_buffer.speech_started", "item_id": "item_a", "audio_start_ms": 0}, 60_010)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 75_000, pinned=True)
+    script.server(CREATED, 91_000)
+    assert make_plan(script.messages, [hole(0, 60), hole(70, 90)]).turns == 0
+
+
 def test_answers_of_the_part_that_was_left_out_are_not_waited_for(script: Any) -> None:
     script.server(CREATED, pinned=True)
     for number in range(3):

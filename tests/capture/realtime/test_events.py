@@ -10,7 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capture.realtime.events import EventHeader, is_in_conversation, parse_event, read_header, storable
+from capture.realtime.events import (
+    EventHeader,
+    is_in_conversation,
+    items_told,
+    parse_event,
+    read_header,
+    response_of,
+    storable,
+)
 
 FIELDS = EventHeader.__struct_fields__
 NESTED_TOO_DEEPLY = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
@@ -247,3 +255,25 @@ def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
     assert not is_in_conversation({"conversation_id": None})
     assert is_in_conversation({"conversation_id": "conv_1"})
     assert is_in_conversation({})
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"type": "response.output_item.done", "item": {"id": "a"}}, ["a"]),
+        ({"type": "conversation.item.created", "item": {"id": "a"}}, ["a"]),
+        ({"type": "response.done", "response": {"output": [{"id": "a"}, 7, {"id": "b"}]}}, ["a", "b"]),
+        ({"type": "response.done", "response": {"output": None}}, []),
+        ({"type": "response.created", "response": {"output": [{"id": "a"}]}}, []),
+        ({"type": "conversation.item.create", "item": {"id": "a"}}, []),
+    ],
+)
+def test_items_are_told_of_when_they_begin_when_they_are_done_and_with_their_response(
+    event: dict[str, Any], told: list[str]
+) -> None:
+    assert [item["id"] for item in items_told(event)] == told
+
+
+def test_an_event_names_its_response_or_carries_it() -> None:
+    events: list[dict[str, Any]] = [{"response_id": "a"}, {"response": {"id": "b"}}, {"response": {"id": 7}}, {}]
+    assert [response_of(event) for event in events] == ["a", "b", None, None]

@@ -12,7 +12,14 @@ Json = dict[str, Any]
 
 VAD = {"type": "server_vad"}
 COMMITTED = {"type": "input_audio_buffer.committed", "item_id": "item_a"}
-OF_THE_CLIENT = {"response.create", "session.update", "input_audio_buffer.commit"}
+OF_THE_CLIENT = {
+    "response.create",
+    "response.cancel",
+    "session.update",
+    "input_audio_buffer.commit",
+    "conversation.item.truncate",
+    "conversation.item.create",
+}
 COMMIT = {"type": "input_audio_buffer.commit", "event_id": "mine"}
 DONE = {"type": "response.done", "response": {"id": "resp_a"}}
 CREATED = {"type": "response.created", "response": {"id": "resp_a"}}
@@ -89,6 +96,34 @@ def test_a_refused_response_create_is_not_waited_for() -> None:
     assert progress_of(create, {"type": "error", "error": {"event_id": "mine"}}).is_idle
     assert progress_of({"type": "response.create"}, {"type": "error", "error": {}}).is_idle
     assert not progress_of(create, {"type": "error", "error": {"event_id": "another"}}).is_idle
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ({"type": "response.cancel"}, "response_cancel_not_active"),
+        ({"type": "conversation.item.truncate", "item_id": "item_a"}, None),
+        ({"type": "conversation.item.create", "item": {"type": "function_call_output"}}, "invalid_tool_call_id"),
+    ],
+)
+def test_the_refusal_of_something_else_leaves_the_response_owed(sent: Json, code: str | None) -> None:
+    refusal = {"type": "error", "error": {"type": "invalid_request_error", "code": code, "event_id": None}}
+    progress = progress_of(sent, {"type": "response.create"}, refusal)
+    assert progress.missing() == ["response.created for a response.create"]
+    progress.observe("server", refusal)
+    assert progress.is_idle == (code is None)
+
+
+def test_what_was_answered_is_no_longer_what_an_error_may_be_about() -> None:
+    write = {"type": "conversation.item.create", "item": {"type": "message", "role": "user"}}
+    user: Json = {"type": "message", "role": "user"}
+    added = {"type": "conversation.item.added", "item": {"id": "item_b", **user}}
+    turn = {"type": "conversation.item.added", "item": {"id": "item_a", **user}}
+    refusal = {"type": "error", "error": {"type": "invalid_request_error"}}
+    create = {"type": "response.create"}
+    assert progress_of(echoed(detection=None), write, added, create, refusal).is_idle
+    # The item of a committed turn is nothing that the client wrote.
+    assert not progress_of(echoed(detection=None), COMMITTED, write, turn, create, refusal).is_idle
 
 
 @pytest.mark.parametrize(
