@@ -30,6 +30,11 @@ _LEAST_CUT = 1_000
 
 _VOLATILE = {"obfuscation", "expires_at", "created_at", "remaining", "reset_seconds", "id"}
 _VOLATILE_ENDINGS = ("_id", "_at")
+_GIVEN = {"id", "expires_at", "client_secret"}
+"""Of a session object: what the endpoint gave it. The rest was asked for: the id of a prompt or a voice tells them
+apart, and nothing else does."""
+_SETTINGS = {"prompt", "voice", "tools", "tool_choice"}
+"""What may be asked for in other messages too."""
 
 
 def align(left: Sequence[Hashable], right: Sequence[Hashable]) -> list[Pair]:
@@ -136,8 +141,19 @@ def _pair_overtaken(pairs: list[Pair], lefts: list[int], rights: list[int]) -> l
 
 
 def masked(node: Any, name: str = "") -> Any:
-    """Replace what differs from one session to the next: ids, times, obfuscation, ids inside messages."""
+    """Replace what differs from one session to the next: ids, times, obfuscation, ids inside messages.
+
+    What was asked for stays as it is, ids too: session objects, what a response was to be, prompts, voices, tools.
+    """
+    if isinstance(node, dict | list) and name in _SETTINGS:
+        return node
     if isinstance(node, dict):
+        if name == "session":
+            return masked_configuration(node)
+        if node.get("type") == "response.create":
+            return {
+                key: _masked_request(child) if key == "response" else masked(child, key) for key, child in node.items()
+            }
         return {key: masked(child, key) for key, child in node.items()}
     if isinstance(node, list):
         return [masked(child, name) for child in node]
@@ -148,10 +164,34 @@ def masked(node: Any, name: str = "") -> Any:
     return mask_message(node) if name == "message" and isinstance(node, str) else node
 
 
+def masked_configuration(session: dict[str, Any]) -> dict[str, Any]:
+    """Replace in a session object what the endpoint gave it: its id, when it expires, its client secret."""
+    return {name: _hidden(value) if name in _GIVEN else value for name, value in session.items()}
+
+
+def _hidden(node: Any) -> Any:
+    # Leaf by leaf: a message laid out has as many lines as before.
+    if isinstance(node, dict):
+        return {name: _hidden(child) for name, child in node.items()}
+    return None if node is None else MASK
+
+
+def _masked_request(response: Any) -> Any:
+    """Replace in what a response is asked to be the ids of the items that it is to answer."""
+    if not isinstance(response, dict):
+        return response
+    return {name: masked(value, name) if name == "input" else value for name, value in response.items()}
+
+
 _MASKED_FIELD = (
     # A quote before `:` ends a name, and a name begins behind `{` or `,`: inside a text quotes are escaped.
     rf'((?:{"|".join(_VOLATILE_ENDINGS)}|[{{,]\s*"(?:{"|".join(sorted(_VOLATILE))}))"\s*:\s*)'
     r'(?:"[^"\\\x00-\x1f]*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)'
+)
+
+_MAY_ASK = (
+    # Few messages do, so that they may be parsed. A letter can be written as an escape, and then hides a name.
+    rf'"(?:session|{"|".join(sorted(_SETTINGS))})"\s*:\s*[{{\[]|"response\.create"|\\u00[2-7]'
 )
 
 
@@ -159,9 +199,10 @@ def masked_texts(texts: Any) -> Any:
     """Replace in a column of JSON texts most of what `masked` replaces, without parsing them.
 
     Two texts that are then the same have no `differences` once parsed and masked; two that are not may have none
-    either.
+    either. Texts that ask for something, which is not masked, stay as they are.
     """
-    return pc.replace_substring_regex(texts, _MASKED_FIELD, rf'\1"{MASK}"')
+    hidden = pc.replace_substring_regex(texts, _MASKED_FIELD, rf'\1"{MASK}"')
+    return pc.if_else(pc.match_substring_regex(texts, _MAY_ASK), texts, hidden)
 
 
 def differences(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

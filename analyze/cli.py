@@ -84,7 +84,7 @@ def sessions_command(
     as_json: AsJson = False,
 ) -> None:
     """List sessions, newest first."""
-    from analyze.printing.listing import sessions_table, shows_findings
+    from analyze.printing.listing import count_sentence, sessions_table, shows_findings
     from analyze.printing.page import print_json
     from capture.narration import tell
     from replay.printing.page import page, print_all
@@ -93,12 +93,14 @@ def sessions_command(
         total = _count_or_explain(queries)
         width = page().width
         found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
+        matching = queries.session_count(filter) if len(found) == limit else len(found)
         if as_json:
             print_json(found)
-            return
-        if found:
+        elif found:
             print_all(sessions_table(found, width))
-        tell(f"{len(found):,} of {total:,} sessions in {queries.store.root.path}")
+        # Whoever counts records of JSON has to hear that there are more.
+        if not as_json or len(found) < matching:
+            tell(count_sentence(len(found), matching, total, queries.store.root.path))
 
 
 @app.command("show")
@@ -233,6 +235,7 @@ def failures_command(
     as_json: AsJson = False,
 ) -> None:
     """Name failures, and count them over one or two dimensions: k of n with Wilson's 95 % interval."""
+    from analyze.filters import narrowed
     from analyze.printing.findings import findings_json, findings_parts
     from analyze.printing.listing import matrix_json, matrix_table
     from analyze.printing.page import heading, print_json
@@ -244,7 +247,7 @@ def failures_command(
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
         if run is not None:
-            filter = f"{filter} run:{load_run(queries.store.root, run).run_id}"  # noqa: A001 - its word
+            filter = narrowed(filter, f"run:{load_run(queries.store.root, run).run_id}")  # noqa: A001 - its word
         if over_time:
             print_rates(queries.failures_over_time(by.partition(",")[0].strip(), filter=filter), as_json=as_json)
             return
@@ -322,6 +325,7 @@ def audio_command(
     session: Session,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.wav", help="Where to write it.")],
     track: Annotated[Track, typer.Option("--track", help="What was sent, or what came back.")] = Track.CLIENT,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="A file that is there already may go.")] = False,
     recordings: Recordings = None,
 ) -> None:
     """Write one track of a session as a WAV file."""
@@ -333,7 +337,7 @@ def audio_command(
 
     root = open_root(_root_of(context, recordings))
     recording = open_recording(root, resolve_recording(root, session))
-    duration_ms = write_track(recording, track.value, output)
+    duration_ms = write_track(recording, track.value, output, overwrite=overwrite)
     tell(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from rapidfuzz.distance import Indel, Levenshtein
 
 from analyze.answers import LatencyDelta, SessionDiff, TranscriptDiff, Turn
-from analyze.event_diff import Side, changes, pair_rows
+from analyze.event_diff import Side, configuration_changes, pair_rows
 
 LATENCIES = (
     ("commit", "commit_ms"),
@@ -34,8 +34,8 @@ def compare(left: Side, right: Side) -> SessionDiff:
         left=left.detail.summary,
         right=right.detail.summary,
         rows=pair_rows(left, right),
-        configuration_asked=changes(left.detail.configuration_asked, right.detail.configuration_asked),
-        configuration_echoed=changes(left.detail.configuration_echoed, right.detail.configuration_echoed),
+        configuration_asked=configuration_changes(left.detail.configuration_asked, right.detail.configuration_asked),
+        configuration_echoed=configuration_changes(left.detail.configuration_echoed, right.detail.configuration_echoed),
         latencies=tuple(_latencies(left.detail.turns, right.detail.turns)),
         transcripts=tuple(_transcripts(left.detail.turns, right.detail.turns)),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from analyze.alignment import ABSENT, align_by_turn, differences, masked, masked_texts
+from analyze.alignment import ABSENT, align_by_turn, differences, masked, masked_configuration, masked_texts
 from analyze.answers import DiffRow, Marker, PathChange, SessionDetail, TimelineRow, Turn
 from analyze.event_columns import Coded, Flags, Integers
 from analyze.on_demand import OnDemand
@@ -173,9 +173,16 @@ def _text_changes(
 
 def changes(left: Any, right: Any) -> Changes:
     """List the places where two JSON values differ, ids and times masked."""
-    return tuple(
-        PathChange(path, _json_text(a), _json_text(b)) for path, a, b in differences(masked(left), masked(right))
-    )
+    return _path_changes(masked(left), masked(right))
+
+
+def configuration_changes(left: dict[str, Any], right: dict[str, Any]) -> Changes:
+    """List the places where two session objects differ, but for what the endpoint gave them."""
+    return _path_changes(masked_configuration(left), masked_configuration(right))
+
+
+def _path_changes(left: Any, right: Any) -> Changes:
+    return tuple(PathChange(path, _json_text(a), _json_text(b)) for path, a, b in differences(left, right))
 
 
 def _json_text(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from rich.text import Text
 
 from analyze.answers import TimelineRow
-from analyze.live_timeline import LiveTimeline, event_of
+from analyze.live_timeline import MOST_ROWS, LiveTimeline, event_of
 from analyze.plain_values import plain_value
 from analyze.printing.session import arrow, detail_words, event_words
 from capture.errors import UsageProblem
@@ -76,14 +76,19 @@ class _Lines:
         self._begin()
 
     def _begin(self) -> None:
-        self._timeline = LiveTimeline(fold=self._is_folded)
+        self._timeline = LiveTimeline(fold=self._is_folded, most=MOST_ROWS)
         self._last_seq = -1
 
     def print(self, look: Look) -> None:
         """Print the rows that have begun since the last look."""
         if look.begins_anew:
             self._begin()
-        self._timeline.add(map(event_of, look.rows))
+        # So many at once and no more: of a journal that is long already, rows would make room before they are printed.
+        for start in range(0, len(look.rows), MOST_ROWS):
+            self._timeline.add(map(event_of, look.rows[start : start + MOST_ROWS]))
+            self._print_fresh()
+
+    def _print_fresh(self) -> None:
         fresh = [entry.row for entry in self._timeline.rows if entry.row.first_seq > self._last_seq]
         if fresh:
             self._last_seq = fresh[-1].first_seq

@@ -127,9 +127,14 @@ class Queries:
         """Sum up the sessions of these ids in their order; ids that are gone are passed over."""
         return self._summaries.these(session_ids)
 
-    def session_count(self) -> int:
-        """Count all sessions of the root."""
-        return int(self.store.rows("SELECT COUNT(*) AS sessions FROM sessions")[0]["sessions"])
+    def session_count(self, filter: str = "") -> int:  # noqa: A002 - its word
+        """Count the sessions of the root, or those that a filter picks."""
+        picked = self._read_filter(filter)
+        counted = self.store.tuples(
+            f"SELECT COUNT(*) FROM sessions WHERE {picked.sql}",  # noqa: S608 - columns of ours, values are parameters
+            picked.params,
+        )
+        return int(counted[0][0])
 
     def resolve(self, text: str) -> str:
         """Find the session id that an id, a unique prefix or `last` stands for; errors name the nearest ids."""

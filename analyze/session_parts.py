@@ -16,7 +16,7 @@ from analyze.event_columns import EventColumns
 from analyze.levels import Chunks, peak_levels, range_levels
 from analyze.store import Store
 from analyze.timeline import STREAM_COLUMNS, AudioClock, AudioSpan, TimelineRows, event_detail, fold_events, unfolded
-from analyze.wording import Event, parse_payload
+from analyze.wording import Event, parse_payload, spelled_out
 from capture.errors import UsageProblem
 from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker
 from capture.realtime.outcomes import failure_key
@@ -169,13 +169,16 @@ def read_event_levels(store: Store, session_id: str, row: TimelineRow, bins: int
 
 
 def find_in_payloads(store: Store, session_id: str, words: str) -> list[int]:
-    """Find the events whose text holds some words, whatever their case; gives their seqs."""
+    """Find the events whose text holds some words, as it stands or with escapes read, in any case; gives their seqs."""
+    # Only a text with escapes can mean what it does not say.
     found = store.tuples(
-        "SELECT seq FROM events WHERE session_id = ? AND CONTAINS(LOWER(payload), LOWER(?)) ORDER BY seq",
-        [session_id, words],
+        "SELECT seq, CASE WHEN NOT says THEN payload END"
+        " FROM (SELECT seq, payload, CONTAINS(LOWER(payload), LOWER(?)) AS says FROM events WHERE session_id = ?)"
+        " WHERE says OR CONTAINS(payload, '\\') ORDER BY seq",
+        [words, session_id],
         only=[session_id],
     )
-    return [int(seq) for (seq,) in found]
+    return [int(seq) for seq, escaped in found if escaped is None or words.lower() in spelled_out(escaped).lower()]
 
 
 def read_timeline(store: Store, session_id: str, *, fold: bool) -> TimelineRows:

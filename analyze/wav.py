@@ -7,17 +7,27 @@ from pathlib import Path
 
 from analyze.track_audio import track_samples
 from capture.errors import UsageProblem
+from capture.private_files import replacing
 from capture.recording.reader import Recording
 
 
-def write_track(recording: Recording, track: str, path: Path) -> float:
+def wav_paths(session_id: str, folder: Path) -> dict[str, Path]:
+    """Name the file of each side's track."""
+    return {track: folder / f"{session_id}-{track}.wav" for track in ("client", "server")}
+
+
+def write_track(recording: Recording, track: str, path: Path, *, overwrite: bool = False) -> float:
     """Write one track (`client`, `server` or `other`) as 16-bit PCM; give its length in milliseconds.
 
-    Raises `UsageProblem` where the session has no such audio or the file cannot be written.
+    Raises `UsageProblem` where the session has no such audio, for a file that is there already unless `overwrite`, and
+    where the file cannot be written; it is then as it was before.
     """
     samples, rate = track_samples(recording, track)
     try:
-        with path.open("wb") as stream, wave.open(stream, "wb") as sound:
+        if path.exists() and not overwrite:
+            raise UsageProblem(f"{path} exists already: choose another name, or --overwrite it")
+        # A caller's voice: nobody else's business, like the recordings.
+        with replacing(path) as stream, wave.open(stream, "wb") as sound:
             sound.setnchannels(1)
             sound.setsampwidth(2)
             sound.setframerate(rate)

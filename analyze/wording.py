@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import struct
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ FAILED_ENDING = ".failed"
 """Of the types of events that say so even where they do not say why."""
 SUMMARY_LENGTH = 200
 """Characters of a summary at most."""
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.")
 _DEEPEST = 100
 """Levels of a message that are walked through; a tool's JSON schema is the deepest thing that is sane."""
 
@@ -107,6 +110,19 @@ def delta_of(payload: str | None) -> str:
         return _decode_delta(payload or "{}").delta
     except (msgspec.DecodeError, UnicodeEncodeError):
         return ""
+
+
+def spelled_out(payload: str) -> str:
+    """Write a message's text with the characters that its escapes stand for; what is no escape stays."""
+    return _ESCAPES.sub(_spelled, payload)
+
+
+def _spelled(escapes: re.Match[str]) -> str:
+    # Several at once: a character beyond the first plane takes two.
+    try:
+        return str(json.loads(f'"{escapes[0]}"'))
+    except ValueError:
+        return escapes[0]
 
 
 def parse_payload(payload: str | None) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -24,6 +25,14 @@ _WIDE = 160
 def shows_findings(width: int, total: int) -> bool:
     """Tell whether a list on a page of so many columns shows the findings, over a root of so many sessions."""
     return width >= _ROOMY and total <= _QUICKLY_PASSED
+
+
+def count_sentence(shown: int, matching: int, total: int, root: Path) -> str:
+    """Say how many sessions a list shows, of how many that match and how many there are."""
+    if shown == matching:
+        return f"{shown:,} of {total:,} sessions in {root}"
+    of = f"{total:,} sessions" if matching == total else f"{matching:,} that match ({total:,} in all)"
+    return f"the newest {shown:,} of {of} in {root}; --limit N shows more"
 
 
 def sessions_table(sessions: Sequence[SessionSummary], width: int) -> Table:

@@ -173,8 +173,8 @@ class Source(Protocol):
         """Judge the audio that the client of a session sent."""
         ...
 
-    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
-        """Write each track of a session as a WAV file and name the files."""
+    def write_wav(self, session_id: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
+        """Write each track of a session as a WAV file and name the files; those there are stay unless `overwrite`."""
         ...
 
     def play(self, session_id: str, track: str) -> Playback:
@@ -424,18 +424,17 @@ class RootSource:
         with self._queries() as queries:
             return queries.audio_health(session_id)
 
-    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
-        """Write each track of a session as a WAV file and name the files."""
-        from analyze.wav import write_track
+    def write_wav(self, session_id: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
+        """Write each track of a session as a WAV file and name the files; those there are stay unless `overwrite`."""
+        from analyze.wav import wav_paths, write_track
         from capture.recording.reader import open_recording
 
         recording = open_recording(self._root, session_id)
-        tracks = [track for track in ("client", "server") if recording.audio(track)]
-        if not tracks:
+        paths = {track: path for track, path in wav_paths(session_id, folder).items() if recording.audio(track)}
+        if not paths:
             raise UsageProblem(f"session {session_id} has no audio to write")
-        paths = {track: folder / f"{session_id}-{track}.wav" for track in tracks}
         for track, path in paths.items():
-            write_track(recording, track, path)
+            write_track(recording, track, path, overwrite=overwrite)
         return list(paths.values())
 
     def play(self, session_id: str, track: str) -> Playback:

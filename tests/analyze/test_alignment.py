@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
 from analyze import alignment
-from analyze.alignment import ABSENT, MASK, align, align_by_turn, differences, masked
+from analyze.alignment import ABSENT, MASK, align, align_by_turn, differences, masked, masked_configuration
 
 TOKENS = st.lists(st.sampled_from("abcd"), max_size=30)
 
@@ -68,6 +68,48 @@ def test_ids_times_and_obfuscation_are_masked() -> None:
         "obfuscation": MASK,
         "audio_start_ms": 120,
         "error": {"message": "Input transcription failed for item 'item_…'.", "code": None},
+    }
+
+
+ASKED = {
+    "prompt": {"id": "pmpt_1", "version": "2", "variables": {"customer_id": "7"}},
+    "audio": {"output": {"voice": {"id": "voice_1"}}},
+    "tools": [{"type": "mcp", "server_label": "crm", "connector_id": "connector_crm"}],
+    "tracing": {"group_id": "calls"},
+}
+"""What a configuration names by ids."""
+
+
+def test_of_a_configuration_only_what_the_endpoint_gave_it_is_masked() -> None:
+    secret = {"value": "ek_1", "expires_at": 1770888655}
+    session = {"id": "sess_1", "expires_at": 1770888655, "client_secret": secret, **ASKED}
+    told = {
+        "id": MASK,
+        "expires_at": MASK,
+        "client_secret": {"value": MASK, "expires_at": MASK},
+        **ASKED,
+    }
+    assert masked_configuration(session) == told
+    assert masked({"type": "session.created", "event_id": "event_1", "session": session}) == {
+        "type": "session.created",
+        "event_id": MASK,
+        "session": told,
+    }
+    assert masked_configuration({"client_secret": None}) == {"client_secret": None}
+
+
+def test_of_what_a_response_was_asked_for_only_its_input_is_masked() -> None:
+    reference = {"type": "item_reference", "id": "item_1"}
+    asked = {"type": "response.create", "response": {**ASKED, "input": [reference], "metadata": {"topic_id": "7"}}}
+    response = {**ASKED, "input": [reference | {"id": MASK}], "metadata": {"topic_id": "7"}}
+    assert masked(asked) == {"type": "response.create", "response": response}
+
+
+def test_a_response_has_ids_of_its_own_and_a_voice_that_was_asked_for() -> None:
+    response = {"id": "resp_1", "conversation_id": "conv_1", "audio": {"output": {"voice": {"id": "voice_1"}}}}
+    assert masked({"type": "response.done", "response": response}) == {
+        "type": "response.done",
+        "response": {"id": MASK, "conversation_id": MASK, "audio": {"output": {"voice": {"id": "voice_1"}}}},
     }
 
 

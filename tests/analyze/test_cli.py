@@ -58,6 +58,19 @@ def test_sessions_filtered_and_limited(failed_session: str, ok_session: str, ana
     assert analyze("sessions", "region:nowhere")[:2] == (0, "")
 
 
+def test_sessions_beyond_the_limit_are_counted(
+    root: Root, failed_session: str, ok_session: str, analyze: Analyze
+) -> None:
+    Trace().write(root)
+    assert "the newest 1 of 3 sessions in " in analyze("sessions", "--limit", "1")[2]
+    for how in ((), ("--json",)):
+        err = analyze("sessions", "turns:1", "--limit", "1", *how)[2]
+        assert "the newest 1 of 2 that match (3 in all) in " in err
+        assert "; --limit N shows more" in err
+    assert analyze("sessions", "outcome:failed", "--limit", "1")[2].startswith("1 of 3 sessions in ")
+    assert analyze("sessions", "--limit", "3", "--json")[2] == ""
+
+
 def test_a_filter_may_begin_with_what_is_not_wanted(failed_session: str, ok_session: str, analyze: Analyze) -> None:
     status, out, _ = analyze("sessions", "-finding:* region:swedencentral", "--limit", "5")
     assert (status, failed_session in out, ok_session in out) == (0, False, True)
@@ -236,6 +249,13 @@ def test_failures_of_one_run(run_id: str, analyze: Analyze) -> None:
     }
 
 
+def test_failures_of_one_run_that_sql_narrows(run_id: str, analyze: Analyze) -> None:
+    condition = "region:eastus2 =transcription_model = 'whisper-1'"
+    status, out, _ = analyze("failures", condition, "--by", "region", "--run", run_id, "--json")
+    assert status == 0
+    assert (json.loads(out)["total"]["failed"], json.loads(out)["total"]["trials"]) == (0, 5)
+
+
 def test_sql(failed_session: str, analyze: Analyze) -> None:
     statement = "SELECT sender, COUNT(*) AS n, NULL AS x FROM events GROUP BY sender ORDER BY sender"
     status, out, err = analyze("sql", statement)
@@ -269,6 +289,9 @@ def test_audio(failed_session: str, analyze: Analyze, tmp_path: Path) -> None:
     assert "0.0 s of the server's audio in" in err
     with wave.open(str(path)) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (24_000, 1, 960)
+    status, _, err = analyze("audio", "last", "-o", str(path))
+    assert (status, "exists already" in err) == (2, True)
+    assert analyze("audio", "last", "-o", str(path), "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,48 @@ def test_other_ids_and_pieces_of_a_stream_are_no_difference(root: Root) -> None:
     assert {row.marker for row in rows if row.left} == {"="}
 
 
+@pytest.mark.parametrize(
+    ("asked", "other", "path"),
+    [
+        ({"prompt": {"id": "pmpt_1"}}, {"prompt": {"id": "pmpt_2"}}, "prompt.id"),
+        (
+            {"audio": {"output": {"voice": {"id": "voice_1"}}}},
+            {"audio": {"output": {"voice": {"id": "voice_2"}}}},
+            "audio.output.voice.id",
+        ),
+        ({"tools": [{"connector_id": "mail"}]}, {"tools": [{"connector_id": "drive"}]}, "tools[0].connector_id"),
+        (
+            {"tools": [{"vector_store_ids": ["a"]}]},
+            {"tools": [{"vector_store_ids": ["b"]}]},
+            "tools[0].vector_store_ids[0]",
+        ),
+    ],
+)
+def test_what_a_configuration_names_by_an_id_is_a_difference(
+    root: Root, asked: dict[str, object], other: dict[str, object], path: str
+) -> None:
+    ids = []
+    for number, session in enumerate((asked, other)):
+        trace = Trace(f"20260212T08300{number}-0000000a")
+        given = {"id": f"sess_{number}", "expires_at": 1770888655 + number}
+        trace.server(0, "session.created", session=given)
+        trace.client(5, "session.update", session=session)
+        trace.server(10, "session.updated", session=given | session)
+        trace.client(15, "response.create", response=session)
+        ids.append(trace.write(root))
+    with open_store(root) as store:
+        diff = Queries(store).side_by_side(ids).diffs[0]
+    (change,) = diff.configuration_asked
+    assert change.path == path
+    assert diff.configuration_echoed == (change,)
+    assert [[place.path for place in row.changes] for row in diff.rows] == [
+        [],
+        [f"session.{path}"],
+        [f"session.{path}"],
+        [f"response.{path}"],
+    ]
+
+
 def test_the_second_session_has_a_turn_more(root: Root, failed_session: str) -> None:
     longer = Trace("20260212T083300-0000000f")
     configure(longer)

@@ -65,6 +65,30 @@ def test_each_event_has_a_line_where_all_are_asked_for(
     assert times_ms == [10, 20, 40, 60, 80, 90, 100]
 
 
+@pytest.mark.parametrize("every", [True, False], ids=["all", "folded"])
+def test_a_call_longer_than_a_timeline_is_printed_from_its_beginning(
+    root: Root,
+    writer: JournalWriter,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    every: bool,
+) -> None:
+    monkeypatch.setattr("analyze.follow_command.MOST_ROWS", 5)
+    session = Session(writer)
+    session.say("server", CREATED, 10)
+    for number in range(12):
+        session.say("server", json.dumps({"type": "conversation.item.added", "item": {}}), 20 + number)
+    session.catch_up()
+
+    def end(_: float) -> None:
+        session.end()
+        seal(root.path, SESSION_ID)
+
+    follow(root, SESSION_ID, every=every, as_json=False, sleep=end)
+    times_ms = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert times_ms == [10, *range(20, 32)]
+
+
 def test_json_has_a_line_a_message_with_the_columns_of_the_events_table(
     root: Root, goes_on: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

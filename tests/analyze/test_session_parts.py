@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -13,8 +14,9 @@ from analyze.session_parts import (
     read_rows_at,
     read_timeline,
 )
-from analyze.store import Store
-from tests.analyze.conftest import FAILED_KEY
+from analyze.store import Store, open_store
+from capture.recording.root import Root
+from tests.analyze.conftest import FAILED_KEY, Trace
 
 
 def test_the_timeline_has_errors_in_their_place(failed_session: str, store: Store) -> None:
@@ -61,3 +63,20 @@ def test_words_are_found_in_payloads_whatever_their_case(failed_session: str, st
     (failed,) = read_failing_seqs(store, failed_session)[FAILED_KEY]
     assert find_in_payloads(store, failed_session, "SERVER_error") == [failed]
     assert find_in_payloads(store, failed_session, "100 %_") == []
+
+
+def test_words_are_found_however_json_spells_them(root: Root) -> None:
+    trace = Trace()
+    said = 'Viele GRÜ\u00dfe 😀, "Ann"\\n'
+    for ensure_ascii in (True, False):
+        event = {"type": "response.output_text.done", "text": said}
+        trace.text("server", 10, json.dumps(event, ensure_ascii=ensure_ascii))
+    trace.text("server", 20, "no JSON: \\x \\u12 \\ud800 grüße", kind="text")
+    trace.text("server", 30, r'{"type": "x", "path": "C:\\u0067r\u00fc\u00dfe"}')
+    session_id = trace.write(root)
+    with open_store(root) as store:
+        assert find_in_payloads(store, session_id, "grüße") == [0, 1, 2]
+        assert find_in_payloads(store, session_id, "😀") == [0, 1]
+        assert find_in_payloads(store, session_id, '"ann"') == [0, 1]
+        # As the message has it, too.
+        assert find_in_payloads(store, session_id, r"\u00DF") == [0, 3]

@@ -20,6 +20,22 @@ def test_a_track_plays_as_it_was_sent(root: Root, failed_session: str, tmp_path:
         assert sound.readframes(2400) == recording.audio("client")[0][1]
 
 
+def test_a_file_is_its_owners_and_takes_the_place_of_another_only_when_it_may(
+    root: Root, failed_session: str, tmp_path: Path
+) -> None:
+    recording = open_recording(root, failed_session)
+    path = tmp_path / "client.wav"
+    write_track(recording, "client", path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_bytes(b"mine")
+    with pytest.raises(UsageProblem, match=r"client\.wav exists already: .* --overwrite"):
+        write_track(recording, "client", path)
+    assert path.read_bytes() == b"mine"
+    write_track(recording, "client", path, overwrite=True)
+    assert path.read_bytes().startswith(b"RIFF")
+    assert list(tmp_path.glob("*client*")) == [path]
+
+
 def test_what_cannot_be_written_says_why(root: Root, failed_session: str, tmp_path: Path) -> None:
     recording = open_recording(root, failed_session)
     with pytest.raises(UsageProblem, match="has no other audio"):

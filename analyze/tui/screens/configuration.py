@@ -6,15 +6,20 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from analyze.answers import SessionDetail
-from analyze.tui.lines import Line, Run, columns, pad, text
+from analyze.tui.lines import Line, Run, columns, fit_end, pad, text
+from analyze.tui.screens.record import RecordScreen
 from analyze.tui.tones import Tone
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.row_list import RowList
+
+_COLUMNS = ("path", "asked", "echoed")
+_NOT_SAID = "–"
 
 
 def flatten(configuration: Mapping[str, Any], prefix: str = "session") -> Iterator[tuple[str, str]]:
@@ -38,6 +43,14 @@ class ConfigurationRows(RowList):
         self._paths = sorted({*self._asked, *self._echoed})
 
     @property
+    def current(self) -> tuple[str, str, str] | None:
+        """Path under the cursor, asked, echoed; None where there is no row."""
+        if not self._paths:
+            return None
+        path = self._paths[self.cursor]
+        return path.removeprefix("session."), self._asked.get(path, _NOT_SAID), self._echoed.get(path, _NOT_SAID)
+
+    @property
     def row_count(self) -> int:
         """One row a path."""
         return len(self._paths)
@@ -48,10 +61,7 @@ class ConfigurationRows(RowList):
         return (
             Run("    "),
             *columns(
-                [
-                    (text(name, "muted"), size)
-                    for name, size in (("path", path_cells), ("asked", cells), ("echoed", cells))
-                ]
+                [(text(name, "muted"), size) for name, size in zip(_COLUMNS, (path_cells, cells, cells), strict=True)]
             ),
         )
 
@@ -65,9 +75,10 @@ class ConfigurationRows(RowList):
         cursor = Run("› " if index == self.cursor else "  ", "strong")
         value: Tone = "changed" if differs else "plain"
         parts: list[tuple[Line, int]] = [
-            (text(path.removeprefix("session."), "muted"), path_cells),
-            (text(asked, value) if asked is not None else text("–", "pale"), cells),
-            (text(echoed, value if differs else "muted") if echoed is not None else text("–", "pale"), cells),
+            # Its end says most: many begin alike.
+            (fit_end(text(path.removeprefix("session."), "muted"), path_cells), path_cells),
+            (text(asked, value) if asked is not None else text(_NOT_SAID, "pale"), cells),
+            (text(echoed, value if differs else "muted") if echoed is not None else text(_NOT_SAID, "pale"), cells),
         ]
         return pad((cursor, sign, Run(" "), *columns(parts)), width)
 
@@ -82,7 +93,11 @@ class ConfigurationScreen(Screen[None]):
     """The configuration of one session, asked and echoed."""
 
     CSS_PATH = "configuration.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,escape,c", "dismiss", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", tooltip="Show a path and its values in full"),
+        Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
+        Binding("q,escape,c", "dismiss", "back"),
+    ]
 
     def __init__(self, detail: SessionDetail) -> None:
         super().__init__()
@@ -97,3 +112,10 @@ class ConfigurationScreen(Screen[None]):
     def on_mount(self) -> None:
         """Put the cursor on the first row."""
         self.query_one(ConfigurationRows).rows_changed()
+
+    @on(RowList.Opened)
+    def action_open(self) -> None:
+        """Show the path under the cursor and its values in full."""
+        current = self.query_one(ConfigurationRows).current
+        if current is not None:
+            self.app.push_screen(RecordScreen(_COLUMNS, current))

@@ -47,6 +47,7 @@ class PickScreen(SourceScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "pick", "compare"),
         Binding("slash", "filter", "filter"),
+        Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("escape,q", "dismiss(None)", "back"),
     ]
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 
+from analyze.tui.lines import text
 from analyze.tui.screens.base import SourceScreen
+from analyze.tui.screens.confirm import ConfirmScreen
 from analyze.tui.source import Source
+from analyze.wav import wav_paths
 
 if TYPE_CHECKING:
     from analyze.playing import Playback
@@ -60,9 +63,21 @@ class SessionAudio(SourceScreen[None]):
         self._fall_silent()
 
     def action_wav(self) -> None:
-        """Write the audio to the current folder."""
+        """Write the audio to the current folder; ask first where a file is there already."""
+        there = [path for path in wav_paths(self.session_id, Path.cwd()).values() if path.exists()]
+        if not there:
+            self._write_wav(overwrite=False)
+            return
+        lines = [text("There already:", "strong"), *(text(path.name) for path in there)]
+        self.app.push_screen(ConfirmScreen(lines, "overwrite"), self._overwrite_wav)
 
+    def _overwrite_wav(self, may: bool | None) -> None:
+        if may:
+            self._write_wav(overwrite=True)
+
+    def _write_wav(self, *, overwrite: bool) -> None:
         def written(paths: Sequence[Path]) -> None:
             self.notify("\n".join(str(path) for path in paths), title="Written", markup=False)
 
-        self.ask(lambda: self.source.write_wav(self.session_id, Path.cwd()), written, kind="wav")
+        folder = Path.cwd()
+        self.ask(lambda: self.source.write_wav(self.session_id, folder, overwrite=overwrite), written, kind="wav")

@@ -19,7 +19,10 @@ class WaterfallScreen(Screen[None]):
     """The turns of one session, from the end of speech to the end of the answer."""
 
     CSS_PATH = "waterfall.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,escape,l", "dismiss", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
+        Binding("q,escape,l", "dismiss", "back"),
+    ]
 
     def __init__(self, detail: SessionDetail) -> None:
         super().__init__()

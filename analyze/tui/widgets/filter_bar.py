@@ -28,7 +28,7 @@ class FilterBar(Vertical):
     FilterBar { height: auto; width: 1fr; }
     FilterBar Horizontal { height: 1; }
     FilterBar .ways { display: none; }
-    FilterBar:focus-within .ways { display: block; }
+    FilterBar.-typing .ways { display: block; }
     FilterBar Input { width: 1fr; height: 1; padding: 0; border: none; background: transparent; }
     FilterBar Input:focus { background: $surface; border: none; }
     FilterBar Input > .input--placeholder { color: $foreground 60%; }
@@ -103,6 +103,16 @@ class FilterBar(Vertical):
         """Take the focus."""
         self.query_one(Input).focus()
         self.offer()
+
+    def on_descendant_focus(self) -> None:
+        """Show the ways to go on."""
+        # A class, not `:focus-within`: Textual 8.2.8 styles anew what is below a widget only where a rule of the widget
+        # itself ends in it, and after another screen the ways would stay out of sight.
+        self.add_class("-typing")
+
+    def on_descendant_blur(self) -> None:
+        """Take them away."""
+        self.remove_class("-typing")
 
     def watch_found(self, found: Line) -> None:
         """Show the count."""

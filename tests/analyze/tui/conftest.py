@@ -505,8 +505,8 @@ class FakeSource:
         self._note("play", session_id, track)
         return SimpleNamespace(ended=Event(), stop=lambda: self._note("stop"))
 
-    def write_wav(self, session_id: str, folder: Path) -> list[Path]:
-        self._note("write_wav", session_id, folder)
+    def write_wav(self, session_id: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
+        self._note("write_wav", session_id, folder, overwrite)
         return [folder / f"{session_id}-{track}.wav" for track in ("client", "server")]
 
 

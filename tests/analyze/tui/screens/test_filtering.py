@@ -42,6 +42,22 @@ async def test_fields_and_values_are_completed_as_they_are_typed(source: Any, sh
         assert not app.screen.query_one(FilterBar).query_one("Input").has_focus
 
 
+@pytest.mark.parametrize(
+    ("main", "there_and_back"),
+    [("sessions", ("enter", "q")), ("sessions", ("question_mark", "escape")), ("failures", ("v", "escape"))],
+)
+async def test_ways_are_offered_after_another_screen_too(
+    source: Any, shown: Shown, main: str, there_and_back: tuple[str, str]
+) -> None:
+    app = WiretapeApp(source, start=main)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *there_and_back, "slash", "r")
+        assert "tab region: ·" in shown(app)
+        await press(pilot, "escape")
+        assert "tab region: ·" not in shown(app)
+
+
 @pytest.mark.parametrize("typed", ["region:", "-model!=", "=turns >"])
 async def test_what_is_half_typed_picks_nothing_until_enter(source: Any, typed: str) -> None:
     app = WiretapeApp(source)

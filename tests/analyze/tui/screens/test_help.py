@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from textual.app import App
+from textual.binding import Binding
+from textual.screen import ModalScreen, Screen
 
+from analyze.tui import screens
 from analyze.tui.app import WiretapeApp
 from analyze.tui.lines import plain
 from analyze.tui.screens.help import key_lines, sign_lines
@@ -26,6 +31,23 @@ async def test_keys_that_do_the_same_stand_together(source: Any) -> None:
         await settle(pilot)
         keys = [plain(line).split("  ")[0] for line in key_lines(app.screen)]
     assert "f tab" in keys
+
+
+def bound(screen: type[Screen[Any]]) -> list[str]:
+    return [binding.action for binding in screen.BINDINGS if isinstance(binding, Binding)]
+
+
+def test_every_screen_that_is_no_box_has_help() -> None:
+    modules = [import_module(f"{screens.__name__}.{each.name}") for each in iter_modules(screens.__path__)]
+    classes = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    whole = [
+        each
+        for each in classes
+        if issubclass(each, Screen) and each is not Screen and not issubclass(each, ModalScreen)
+    ]
+    with_keys = {each.__name__: bound(each) for each in whole if "CSS_PATH" in vars(each)}
+    assert {"ConfigurationScreen", "WaterfallScreen", "PickScreen", "SessionsScreen"} <= with_keys.keys()
+    assert [name for name, actions in with_keys.items() if "app.help" not in actions] == []
 
 
 def test_every_sign_says_what_it_means() -> None:

@@ -29,8 +29,30 @@ async def test_w_writes_both_tracks_to_the_current_folder(app: WiretapeApp, sour
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
         await press(pilot, "w")
-        assert ("write_wav", session(app).session_id, Path.cwd()) in source.asked
+        assert ("write_wav", session(app).session_id, Path.cwd(), False) in source.asked
         assert "Written" in shown(app)
+
+
+@pytest.fixture
+def client_wav(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name the client's file of the session; it stands in the current folder already."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"{source.listed[0].session_id}-client.wav"
+    path.touch()
+    return path.name
+
+
+async def test_w_asks_before_it_overwrites(
+    app: WiretapeApp, source: Any, shown: Shown, client_wav: str, tmp_path: Path
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "w")
+        assert client_wav in shown(app)
+        assert "y overwrite" in shown(app)
+        await press(pilot, "escape", "w", "y")
+    written = [question for question in source.asked if question[0] == "write_wav"]
+    assert written == [("write_wav", source.listed[0].session_id, tmp_path, True)]
 
 
 async def test_a_plays_the_side_at_the_cursor_and_stops_it(app: WiretapeApp, source: Any, shown: Shown) -> None:
