@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capture.realtime.events import EventHeader, is_in_conversation, parse_event, read_header, storable
+from capture.realtime.events import (
+    EventHeader,
+    begins_out_of_band,
+    is_in_conversation,
+    parse_event,
+    read_header,
+    storable,
+)
 
 FIELDS = EventHeader.__struct_fields__
 NESTED_TOO_DEEPLY = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
@@ -247,3 +254,6 @@ def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
     assert not is_in_conversation({"conversation_id": None})
     assert is_in_conversation({"conversation_id": "conv_1"})
     assert is_in_conversation({})
+    assert begins_out_of_band({"type": "response.created", "response": {"conversation_id": None}})
+    assert not begins_out_of_band({"type": "response.created", "response": {}})
+    assert not begins_out_of_band({"type": "response.done", "response": {"conversation_id": None}})
