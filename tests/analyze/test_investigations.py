@@ -106,6 +106,20 @@ def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:
     assert drift == {"session.voice": ('"cedar"', '"marin"'), "session.speed": ("1.5", None)}
 
 
+@pytest.mark.parametrize("odd", [r'"\ud800"', "NaN"])
+def test_a_configuration_that_the_engine_cannot_read_spoils_no_other(root: Root, odd: str) -> None:
+    trace = Trace()
+    trace.text("client", 5, f'{{"type": "session.update", "session": {{"voice": "cedar", "instructions": {odd}}}}}')
+    trace.write(root)
+    other = Trace("20260212T083155-0000000b")
+    other.client(5, "session.update", session={"voice": "cedar"})
+    other.server(10, "session.updated", session={"voice": "marin"})
+    other.write(root)
+    assert [(row["session_id"], row["path"]) for row in ask(root, "configuration_drift")] == [
+        (other.session_id, "session.voice")
+    ]
+
+
 def test_a_tool_is_timed_from_call_to_output_to_answer(root: Root) -> None:
     trace = Trace()
     call = {"id": "item_c", "type": "function_call", "name": "weather", "call_id": "call_1", "status": "completed"}

@@ -401,6 +401,19 @@ def test_text_that_is_no_json_for_the_engine_gives_null_not_an_error(root: Root,
     assert ask(root, "responses", "response_id, status") == [{"response_id": "resp_1", "status": None}]
 
 
+@pytest.mark.parametrize("count", ["many", 1e30, True, {"text": 7}, [7]])
+def test_a_count_of_tokens_that_is_none_gives_null_and_spoils_no_other_response(root: Root, count: object) -> None:
+    trace = Trace()
+    for number, tokens in enumerate((count, 7)):
+        usage = {"input_tokens": tokens, "output_tokens": tokens}
+        trace.server(10 * number, "response.done", response={"id": f"resp_{number}", "usage": usage})
+    trace.write(root)
+    assert ask(root, "responses", "input_tokens, output_tokens", order="response_id") == [
+        {"input_tokens": None, "output_tokens": None},
+        {"input_tokens": 7, "output_tokens": 7},
+    ]
+
+
 @pytest.mark.parametrize("view", [view for view in VIEWS if not view.startswith("_")])
 def test_every_public_column_says_what_it_is(view: str, store: Store) -> None:
     text = (files("analyze") / "sql" / "views" / f"{view}.sql").read_text()
