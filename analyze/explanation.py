@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -26,6 +26,8 @@ STALL_MS = 100
 _REPLAY = "wiretape replay run "
 _CALL = "wiretape capture call --to {target} --audio KNOWN_GOOD.wav"
 _WHAT_REPLAYS_SHOW = "wiretape analyze failures --run last"
+_TOLD_BY_THE_END = ("close|", "handshake|")
+"""Failure keys of how a connection ended, or never began: no message tells of these."""
 _UNREADABLE = (
     "The session's events cannot be read, so no signature could look at them;"
     " what is said here comes from its row in the sessions table alone."
@@ -96,13 +98,14 @@ def explain(queries: Queries, session_id: str) -> Explanation:
     found = queries.session_findings(session_id)
     signatures = {signature.name: signature for signature in load_signatures()}
     findings = tuple(_explained(queries, detail, finding, signatures[finding.name]) for finding in found)
-    unknown = tuple(_unknown_failures(queries, detail, found))
+    told = queries.failing_seqs(session_id)
+    unknown = tuple(_unknown_failures(queries, detail, found, told))
     return Explanation(
         detail=detail,
         sentence=_UNREADABLE if queries.lacks_events(session_id) else say_what_happened(detail, findings, unknown),
         unknown=unknown,
         findings=findings,
-        support=tuple(_support_facts(detail, findings, unknown)),
+        support=tuple(_support_facts(detail, findings, unknown, list(_failed_at(queries, detail, found, told)))),
         recorder=recorder_health(detail.row),
     )
 
@@ -214,11 +217,10 @@ def _evidence(queries: Queries, session_id: str, seqs: Sequence[int]) -> Evidenc
 
 
 def _unknown_failures(
-    queries: Queries, detail: SessionDetail, findings: Iterable[Finding]
+    queries: Queries, detail: SessionDetail, findings: Iterable[Finding], told: Mapping[str, Sequence[int]]
 ) -> Iterator[ExplainedFailure]:
     summary, root = detail.summary, queries.store.root
     unknown = unexplained(summary.failure_keys, findings)
-    told = queries.failing_seqs(summary.session_id) if unknown else {}
     again = tuple(_commands(queries, detail, [AGAIN], is_failure=True))
     for key in unknown:
         elsewhere = fill_in(f'wiretape analyze sessions "failure:{_pattern(key)}"', summary, root)
@@ -233,7 +235,10 @@ def _pattern(key: str) -> str:
 
 
 def _support_facts(
-    detail: SessionDetail, findings: Sequence[ExplainedFinding], unknown: Sequence[ExplainedFailure]
+    detail: SessionDetail,
+    findings: Sequence[ExplainedFinding],
+    unknown: Sequence[ExplainedFailure],
+    failed_at: Sequence[datetime],
 ) -> Iterator[tuple[str, str]]:
     """Give what support asks for; the handshake's headers exist nowhere else."""
     row, summary = detail.row, detail.summary
@@ -242,7 +247,7 @@ def _support_facts(
         *((name, (value,)) for name, value in (row["request_ids"] or {}).items()),
         ("started", (_utc(row["started_at"]),)),
         ("ended", (_utc(row["ended_at"]),)),
-        *_failure_times(findings),
+        *_failure_times(failed_at),
         *_ids([*(each.evidence for each in unknown), *(each.evidence for each in findings)]),
         ("endpoint", (summary.provider, summary.region, row["host"], row["remote_ip"])),
         ("x-ms-region", ((row["response_headers"] or {}).get("x-ms-region"),)),
@@ -261,13 +266,28 @@ def _support_facts(
             yield visible(name), visible(words)
 
 
-def _failure_times(findings: Sequence[ExplainedFinding]) -> Iterator[tuple[str, Iterable[object]]]:
-    first = [each.finding.first_at for each in findings if each.finding.first_at is not None]
-    last = [each.finding.last_at for each in findings if each.finding.last_at is not None]
-    if first:
-        yield "first failure", (_utc(min(first)),)
-    if last and max(last) != min(first, default=None):
-        yield "last failure", (_utc(max(last)),)
+def _failed_at(
+    queries: Queries, detail: SessionDetail, findings: Iterable[Finding], told: Mapping[str, Sequence[int]]
+) -> Iterator[datetime]:
+    """Give when the session failed, UTC: among these times are the first failure and the last."""
+    keys = detail.summary.failure_keys
+    seqs = [seq for key in keys for seq in told.get(key, ())]
+    for seq in {min(seqs), max(seqs)} if seqs else ():
+        yield from (message.at for message in queries.events(detail.summary.session_id, seq, seq) if message.at)
+    if any(key.startswith(_TOLD_BY_THE_END) for key in keys) and detail.row["ended_at"] is not None:
+        yield detail.row["ended_at"].replace(tzinfo=UTC)
+    # What no message told of has the times of the finding that accounts for it; other findings say of no failure when.
+    silent = {key for key in keys if key not in told and not key.startswith(_TOLD_BY_THE_END)}
+    for finding in findings:
+        if silent.intersection(finding.explains):
+            yield from (at for at in (finding.first_at, finding.last_at) if at is not None)
+
+
+def _failure_times(failed_at: Sequence[datetime]) -> Iterator[tuple[str, Iterable[object]]]:
+    if failed_at:
+        yield "first failure", (_utc(min(failed_at)),)
+    if failed_at and max(failed_at) != min(failed_at):
+        yield "last failure", (_utc(max(failed_at)),)
 
 
 def _ids(evidence: Iterable[Evidence]) -> Iterator[tuple[str, Iterable[object]]]:

@@ -13,7 +13,7 @@ from capture.journal import UNKNOWN_BYTES, Gap
 from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
-from capture.realtime.events import EventHeader, parse_event
+from capture.realtime.events import EventHeader, begins_out_of_band, parse_event
 from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
@@ -30,7 +30,12 @@ _MOST_UNREADABLE = 100
 _APPEND = "input_audio_buffer.append"
 _NO_HEALTH = {"offset_ns", "closed_by", "end_reason", "close_code", "close_reason"}
 # All others are summed up by their header alone; parsing every audio event would cost more than all the rest.
-_READ_WHOLE = CONFIGURATION_EVENTS | {"conversation.item.create", "response.create", "response.done"}
+_READ_WHOLE = CONFIGURATION_EVENTS | {
+    "conversation.item.create",
+    "response.create",
+    "response.created",
+    "response.done",
+}
 
 
 class SessionSummary:
@@ -73,8 +78,8 @@ class SessionSummary:
         event_type = header.type or ""
         if event_type == _APPEND:
             return
-        self._latencies.observe(header, offset_ns)
         event = parse_event(text) if event_type in _READ_WHOLE else None
+        self._latencies.observe(header, offset_ns, in_conversation=not begins_out_of_band(event or {}))
         if event is not None:
             self._configure(sender, event)
         self._dialects.observe(event_type, event)

@@ -55,8 +55,11 @@ class TurnLatencies:
         self._done_ms: dict[str, float] = {}
         self._transcribed_ms: dict[str, float] = {}
 
-    def observe(self, header: EventHeader, offset_ns: int) -> None:
-        """Take in an event. Below zero an offset is an order and no time: such turns have no latencies."""
+    def observe(self, header: EventHeader, offset_ns: int, *, in_conversation: bool = True) -> None:
+        """Take in an event. Below zero an offset is an order and no time: such turns have no latencies.
+
+        `in_conversation` is told of a response.created; a response out of band answers nobody.
+        """
         event_type = header.type
         if event_type not in _TOLD:
             return
@@ -70,7 +73,7 @@ class TurnLatencies:
         elif event_type == _DONE:
             if header.response_id is not None and at_ms is not None:
                 self._done_ms[header.response_id] = at_ms
-        else:
+        elif in_conversation:
             self._mark(event_type, header, at_ms)
 
     def rows(self) -> list[Row]:

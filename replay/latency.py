@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from capture.realtime.events import EventHeader
+from capture.realtime.events import EventHeader, begins_out_of_band, parse_event
 from capture.turn_latencies import TurnLatencies
 
 
@@ -31,13 +31,18 @@ class Timed(Protocol):
     def call_id(self) -> str | None:
         """The call it answers."""
 
+    @property
+    def content(self) -> str | bytes:
+        """Its text."""
+
 
 def first_audio_ms(messages: Iterable[Timed]) -> list[float]:
     """Give the wait of each turn that was answered with audio, in milliseconds and in order."""
     turns = TurnLatencies()
     for message in messages:
         header = EventHeader(type=message.type, response_id=message.response_id, call_id=message.call_id)
-        turns.observe(header, message.offset_ns)
+        event = parse_event(message.content) if message.type == "response.created" else None
+        turns.observe(header, message.offset_ns, in_conversation=not begins_out_of_band(event or {}))
     return heard_ms(turns.rows())
 
 

@@ -148,6 +148,11 @@ def response_of(event: Json) -> str | None:
     return named if isinstance(named, str) else None
 
 
+def begins_out_of_band(event: Json) -> bool:
+    """Tell whether a response.created begins a response beside the conversation."""
+    return event.get("type") == "response.created" and not is_in_conversation(object_of(event, "response"))
+
+
 def asks_out_of_band(create: Json) -> bool:
     """Tell whether a response.create asks for a response beside the conversation."""
     response = create.get("response")

@@ -155,6 +155,51 @@ def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
     assert facts["started"] == "2026-02-12 08:30:55.000 UTC"
 
 
+def test_the_first_and_last_failure_are_those_that_no_signature_knows_too(root: Root) -> None:
+    session_id = strange_session(root)
+    with open_store(root) as store:
+        facts = dict(explain(Queries(store), session_id).support)
+    assert facts["first failure"] == "2026-02-12 08:30:56.000 UTC"
+    assert facts["last failure"] == "2026-02-12 08:30:56.006 UTC"
+
+
+def test_what_failed_nothing_is_no_failure_s_time(root: Root) -> None:
+    failed: Row = {"outcome": "failed", "errors": 1, "failure_keys": [STRANGE]}
+    trace = Trace(columns=failed | {"not_honoured": ["audio.output.voice"]})
+    configure(trace)
+    spoken_turn(trace, 20)
+    trace.server(3000, "error", error={"type": "odd", "code": "response_cancel_not_active", "message": "None."})
+    trace.server(12_000, "error", error={"type": "odd_error", "code": "never_seen", "message": "no 'item_1' today"})
+    trace.write(root)
+    with open_store(root) as store:
+        explanation = explain(Queries(store), trace.session_id)
+    facts = dict(explanation.support)
+    assert [each.finding.name for each in explanation.findings] == ["configuration_not_honoured"]
+    assert facts["first failure"] == "2026-02-12 08:31:07.000 UTC"
+    assert "last failure" not in facts
+
+
+def test_a_close_and_what_no_message_told_have_times_too(root: Root) -> None:
+    closed: Row = {"outcome": "failed", "failure_keys": ["close|server|4999|odd"], "close_code": 4999}
+    unknown = Trace("20260212T083055-0000000a", closed)
+    configure(unknown)
+    unknown.frame("server", 2500, "close", b"\x13\x87odd")
+    refused: Row = {"outcome": "failed", "failure_keys": ["handshake|404|404|no such deployment"]}
+    known = Trace("20260212T083155-0000000b", refused | {"handshake_status": 404, "events_sent": 0})
+    for trace in (unknown, known):
+        trace.write(root)
+    with open_store(root) as store:
+        queries = Queries(store)
+        ended, refusal = (dict(explain(queries, each.session_id).support) for each in (unknown, known))
+    assert ended["first failure"] == "2026-02-12 08:30:57.500 UTC"
+    assert refusal["first failure"] == "2026-02-12 08:31:55.000 UTC"
+
+
+def test_a_healthy_session_has_no_failure_s_time(ok_session: str, queries: Queries) -> None:
+    facts = dict(explain(queries, ok_session).support)
+    assert not facts.keys() & {"first failure", "last failure"}
+
+
 HEALTHY: Row = {
     "role": "captured",
     "complete": True,

@@ -8,6 +8,7 @@ import pytest
 
 from analyze.investigations import find_investigation, load_investigations, read_investigation
 from analyze.store import open_store
+from capture.audio import AudioFormat
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
@@ -61,6 +62,41 @@ def test_a_stall_is_the_silence_that_a_listener_heard(root: Root) -> None:
     assert (stall["offset_ms"], stall["pause_ms"], stall["silence_ms"]) == (1400, 400, 300)
 
 
+def test_a_stall_is_told_once_however_long_the_answer_goes_on(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    # Fifty pieces at the pace they play; from the tenth on all are 1 s late, from the thirtieth on another 500 ms.
+    for number in range(50):
+        late_ms = 1000 * (number >= 10) + 500 * (number >= 30)
+        trace.server(1000 + 100 * number + late_ms, "response.output_audio.delta", delta=tone(100), **spoken)
+    trace.write(root)
+    stalls = [(row["offset_ms"], row["pause_ms"], row["silence_ms"]) for row in ask(root, "stalls_in_answers")]
+    assert stalls == [(3000, 1100, 1000), (5500, 600, 500)]
+
+
+def test_a_stall_is_told_once_where_the_format_changed(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    for at_ms in (1000, 1600):
+        trace.server(at_ms, "response.output_audio.delta", delta=tone(100), **spoken)
+    # What came after it is u-law.
+    trace.audio += trace.tracks["server"].feed(bytes(800), AudioFormat("audio/pcmu", 8000))
+    trace.write(root)
+    assert [row["silence_ms"] for row in ask(root, "stalls_in_answers")] == [500]
+
+
+def test_a_replay_that_says_nothing_of_the_failure_is_not_counted(root: Root) -> None:
+    said = [("failed", "throttled")] * 4 + [("ok", "ok")] * 2 + [("failed", None)]
+    for number, (outcome, trial_outcome) in enumerate(said):
+        columns = {"outcome": outcome, "trial_outcome": trial_outcome, "failure_keys": ["x"]}
+        Trace(f"20260212T083055-{number:08x}", columns).write(root)
+    Trace("20260212T083155-0000000a", {"outcome": "incomplete"}).write(root)
+    [rate] = ask(root, "failure_rate_by_region_and_hour")
+    assert (rate["sessions"], rate["failed"], rate["failed_percent"]) == (3, 1, 33.3)
+
+
 def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:
     trace = Trace()
     trace.client(5, "session.update", session={"type": "realtime", "voice": "cedar", "speed": 1.5, "kept": True})
@@ -68,6 +104,20 @@ def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:
     trace.write(root)
     drift = {row["path"]: (row["asked"], row["echoed"]) for row in ask(root, "configuration_drift")}
     assert drift == {"session.voice": ('"cedar"', '"marin"'), "session.speed": ("1.5", None)}
+
+
+@pytest.mark.parametrize("odd", [r'"\ud800"', "NaN"])
+def test_a_configuration_that_the_engine_cannot_read_spoils_no_other(root: Root, odd: str) -> None:
+    trace = Trace()
+    trace.text("client", 5, f'{{"type": "session.update", "session": {{"voice": "cedar", "instructions": {odd}}}}}')
+    trace.write(root)
+    other = Trace("20260212T083155-0000000b")
+    other.client(5, "session.update", session={"voice": "cedar"})
+    other.server(10, "session.updated", session={"voice": "marin"})
+    other.write(root)
+    assert [(row["session_id"], row["path"]) for row in ask(root, "configuration_drift")] == [
+        (other.session_id, "session.voice")
+    ]
 
 
 def test_a_tool_is_timed_from_call_to_output_to_answer(root: Root) -> None:

@@ -68,6 +68,22 @@ def test_a_window_of_one_value_is_found_beside_healthy_ones() -> None:
     assert spark(east.spans) == "▁" * 15 + "▇" * 5 + "▁" * 10
 
 
+def test_an_outage_of_all_stands_out_however_many_values_are_shown() -> None:
+    rows = [row for n in range(SERIES) for row in sessions("o" * 20 + "F" * 20 + "o" * 20, label=f"t{n:02d}")]
+    rates = rates_over_time(rows)
+    assert len(rates) == SERIES + 1
+    assert [rate.window and (rate.window.failed, rate.window.trials) for rate in rates] == [(240, 240)] + [
+        (20, 20)
+    ] * SERIES
+
+
+def test_an_outage_of_one_value_stands_out_among_many() -> None:
+    healthy = [row for n in range(1, SERIES) for row in sessions("o" * 30 + "F" + "o" * 29, label=f"t{n:02d}")]
+    _, ill, *others = rates_over_time(sessions("o" * 30 + "F" * 10 + "o" * 20, label="t00") + healthy)
+    assert ill.window is not None
+    assert [rate.window for rate in others] == [None] * (SERIES - 1)
+
+
 def test_the_values_that_fail_most_are_shown() -> None:
     rows = [row for n in range(20) for row in sessions("F" * n + "o" * (20 - n), label=f"r{n:02d}")]
     names = [rate.name for rate in rates_over_time(rows)]

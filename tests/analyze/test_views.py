@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyze.store import VIEWS, Store, open_store
-from capture.realtime.events import EventHeader
+from capture.realtime.events import EventHeader, is_in_conversation
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 from capture.turn_latencies import TurnLatencies
@@ -284,6 +284,42 @@ def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     ]
 
 
+def moderate(trace: Trace, at_ms: float) -> None:
+    """Note a response out of band that writes and fails."""
+    beside = {"id": "resp_m", "conversation_id": None, "status": "in_progress"}
+    trace.server(at_ms, "response.created", response=beside)
+    trace.server(at_ms + 10, "response.output_text.done", response_id="resp_m", text='{"flagged": false}')
+    trace.server(at_ms + 20, "response.done", response=beside | {"status": "failed"})
+
+
+def test_a_response_out_of_band_is_no_turn_s_answer(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken_turn(trace, 20)
+    moderate(trace, 3700)
+    trace.write(root)
+    assert ask(root, "turns", "turn, response_id, response_status, response_done_ms, answer") == [
+        {
+            "turn": 1,
+            "response_id": "resp_1",
+            "response_status": "completed",
+            "response_done_ms": 750.0,
+            "answer": "Sunny, all day.",
+        }
+    ]
+    assert ask(root, "latencies WHERE name = 'response'", "latency_ms") == [{"latency_ms": 630.0}]
+    assert {row["response_id"] for row in ask(root, "responses", "response_id")} == {"resp_1", "resp_m"}
+
+
+@pytest.mark.parametrize("told", [{}, {"conversation_id": "conv_1"}], ids=["beta", "ga"])
+def test_a_response_of_the_conversation_is_an_answer(root: Root, told: Row) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(120, "response.created", response={"id": "resp_1", "metadata": {"conversation_id": "null"}, **told})
+    trace.write(root)
+    assert ask(root, "turns", "response_id") == [{"response_id": "resp_1"}]
+
+
 def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) -> None:
     trace = Trace()
     for offset_ms, role in ((10, "user"), (11, "assistant"), (12, "user")):
@@ -365,6 +401,19 @@ def test_text_that_is_no_json_for_the_engine_gives_null_not_an_error(root: Root,
     assert ask(root, "responses", "response_id, status") == [{"response_id": "resp_1", "status": None}]
 
 
+@pytest.mark.parametrize("count", ["many", 1e30, True, {"text": 7}, [7]])
+def test_a_count_of_tokens_that_is_none_gives_null_and_spoils_no_other_response(root: Root, count: object) -> None:
+    trace = Trace()
+    for number, tokens in enumerate((count, 7)):
+        usage = {"input_tokens": tokens, "output_tokens": tokens}
+        trace.server(10 * number, "response.done", response={"id": f"resp_{number}", "usage": usage})
+    trace.write(root)
+    assert ask(root, "responses", "input_tokens, output_tokens", order="response_id") == [
+        {"input_tokens": None, "output_tokens": None},
+        {"input_tokens": 7, "output_tokens": 7},
+    ]
+
+
 @pytest.mark.parametrize("view", [view for view in VIEWS if not view.startswith("_")])
 def test_every_public_column_says_what_it_is(view: str, store: Store) -> None:
     text = (files("analyze") / "sql" / "views" / f"{view}.sql").read_text()
@@ -424,6 +473,8 @@ def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], 
             is_message = event_type.endswith(".create")
             fields = {"item": {"id": item_id, "call_id": call_id}} if is_message else {"item_id": item_id}
             fields |= {} if is_message else {"content_index": content_index}
+        elif event_type == "response.created":
+            fields["response"] = {"conversation_id": "conv_1" if content_index else None}
         (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)
     return trace
 
@@ -433,7 +484,9 @@ def sealed_latencies(trace: Trace) -> list[Row]:
     latencies = TurnLatencies()
     for event in trace.events:
         names = EventHeader.__struct_fields__
-        latencies.observe(EventHeader(**{name: event.get(name) for name in names}), event["offset_ns"])
+        header = EventHeader(**{name: event.get(name) for name in names})
+        in_conversation = is_in_conversation(json.loads(event["payload"]).get("response", {}))
+        latencies.observe(header, event["offset_ns"], in_conversation=in_conversation)
     return latencies.rows()
 
 

@@ -229,3 +229,19 @@ def test_behind_a_gap_nobody_knows_that_there_was_no_close_frame(
     session.take_gap(Gap("server", 1, 2, 500, "the disk was full"))
     row = row_of(session)
     assert (row["closed_by"], row["close_code"], row["failure_keys"]) == (closed_by, close_code, failure_keys)
+
+
+def test_a_response_out_of_band_lengthens_no_turn() -> None:
+    """A moderation that fails 3 s later is a failure of the session, and no part of the answer."""
+    committed: tuple[Sender, dict[str, Any]] = ("server", {"type": "input_audio_buffer.committed", "item_id": "item_1"})
+    row = row_of(summary(created(), committed, *response("resp_1", "conv_1"), *response("resp_m", None, "failed")))
+    assert [turn["response_ms"] for turn in row["turn_latencies"]] == [2000]
+    assert (row["outcome"], row["errors"]) == ("failed", 1)
+
+
+def response(response_id: str, conversation_id: str | None, status: str = "completed") -> list[tuple[Sender, Any]]:
+    told = {"id": response_id, "conversation_id": conversation_id}
+    return [
+        ("server", {"type": "response.created", "response": told}),
+        ("server", {"type": "response.done", "response": told | {"status": status}}),
+    ]

@@ -65,6 +65,22 @@ def test_an_answer_before_any_turn_belongs_to_none() -> None:
     assert measured(*answer(0)) == []
 
 
+def test_a_response_out_of_band_is_no_answer() -> None:
+    latencies = TurnLatencies()
+    said = [(0, "input_audio_buffer.committed", {}), *answer(100), *answer(3000, "moderation")]
+    for at_ms, event_type, ids in said:
+        beside = event_type == "response.created" and ids["response_id"] == "moderation"
+        latencies.observe(EventHeader(type=event_type, **ids), int(at_ms * 1e6), in_conversation=not beside)
+    assert [tuple(row.values()) for row in latencies.rows()] == [(0, 200, None, 400)]
+
+
+def test_a_message_that_only_a_response_out_of_band_follows_opens_no_turn() -> None:
+    latencies = TurnLatencies()
+    latencies.observe(EventHeader(type="conversation.item.create"), 0)
+    latencies.observe(EventHeader(type="response.created", response_id="r1"), 1000, in_conversation=False)
+    assert latencies.rows() == []
+
+
 def test_an_order_without_times_gives_turns_without_latencies() -> None:
     assert measured((-3, "input_audio_buffer.committed", {"item_id": "u1"}), (-2, COMPLETED, {"item_id": "u1"})) == [
         (None, None, None, None)

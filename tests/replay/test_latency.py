@@ -17,6 +17,7 @@ class Seen(NamedTuple):
     type: str
     response_id: str | None = None
     call_id: str | None = None
+    content: str = "{}"
 
 
 def at(ms: float, kind: str, response_id: str | None = None, call_id: str | None = None) -> Seen:
@@ -50,6 +51,19 @@ def test_a_turn_waits_from_the_end_of_speech_or_from_the_commit_or_from_the_mess
     ]
     unanswered = [at(7000, "input_audio_buffer.committed")]
     assert first_audio_ms([*speech, *manual, *written, *unanswered]) == [900, 400, 700]
+
+
+def test_the_first_audio_of_a_response_out_of_band_ends_no_wait() -> None:
+    beside = '{"type": "response.created", "response": {"id": "r1", "conversation_id": null}}'
+    assert first_audio_ms(
+        [
+            at(0, "input_audio_buffer.committed"),
+            at(100, "response.created", "r1")._replace(content=beside),
+            at(200, "response.output_audio.delta", "r1"),
+            at(300, "response.created", "r2"),
+            at(700, "response.output_audio.delta", "r2"),
+        ]
+    ) == [700]
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 -- instructions are compared by what they hold.
 WITH named AS (
     SELECT e.session_id, e.seq, e.sender, j.fullkey AS path, j.atom AS told
-    FROM events AS e, json_tree(e.payload, '$.session') AS j
+    -- A lone surrogate is JSON for clients and none for DuckDB: such a message is passed over.
+    FROM events AS e, json_tree(CASE WHEN json_valid(e.payload) THEN e.payload END, '$.session') AS j
     WHERE e.kind = 'event' AND NOT e.redacted AND j.atom IS NOT NULL
       AND e.type IN ('session.update', 'session.updated')
 ),

@@ -1,25 +1,38 @@
 -- Stalls in answers: pauses between two pieces of audio longer than what a listener still had to hear
--- `silence_ms` is how long the listener heard nothing: the pause beyond all audio that had come by then.
-WITH pieces AS (
+-- `silence_ms` is how long the listener heard nothing: the pause beyond all audio that had come by then. What follows
+-- a stall plays that much later, so that each is told once.
+WITH blocks AS (
+    SELECT session_id, start_byte, duration_ms / bytes AS ms_per_byte
+    FROM audio
+    WHERE track = 'server' AND bytes > 0
+),
+pieces AS (
     SELECT
         e.session_id,
         e.response_id,
         e.seq,
         e.offset_ms,
-        e.audio_bytes * t.duration_ms / t.bytes AS audio_ms
+        e.audio_bytes * b.ms_per_byte AS audio_ms
     FROM events AS e
-    JOIN tracks AS t ON t.session_id = e.session_id AND t.track = 'server'
-    WHERE e.audio_track = 'server' AND e.sender = 'server' AND t.bytes > 0
+    ASOF JOIN blocks AS b ON b.session_id = e.session_id AND e.audio_start >= b.start_byte
+    WHERE e.audio_track = 'server' AND e.sender = 'server'
 ),
-heard AS (
+-- How late a piece is, held against an answer that plays from time 0 on without a pause.
+late AS (
     SELECT
         *,
         offset_ms - LAG(offset_ms) OVER answer AS pause_ms,
-        MIN(offset_ms) OVER answer
-        + SUM(audio_ms) OVER (PARTITION BY session_id, response_id ORDER BY seq
-                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS played_until_ms
+        offset_ms + audio_ms - SUM(audio_ms) OVER answer AS late_ms
     FROM pieces
     WINDOW answer AS (PARTITION BY session_id, response_id ORDER BY seq)
+),
+-- The latest piece before holds up all that follow: only what is later still is heard as silence.
+heard AS (
+    SELECT
+        *,
+        late_ms - MAX(late_ms) OVER (PARTITION BY session_id, response_id ORDER BY seq
+                                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS silence_ms
+    FROM late
 )
 SELECT
     h.session_id,
@@ -27,12 +40,12 @@ SELECT
     h.seq,
     ROUND(h.offset_ms, 1) AS offset_ms,
     ROUND(h.pause_ms, 1) AS pause_ms,
-    ROUND(h.offset_ms - h.played_until_ms, 1) AS silence_ms,
+    ROUND(h.silence_ms, 1) AS silence_ms,
     s.target,
     s.region,
     s.model
 FROM heard AS h
 JOIN sessions AS s USING (session_id)
-WHERE h.offset_ms - h.played_until_ms > 40
-ORDER BY silence_ms DESC, h.session_id, h.seq
+WHERE h.silence_ms > 40
+ORDER BY h.silence_ms DESC, h.session_id, h.seq
 LIMIT 500

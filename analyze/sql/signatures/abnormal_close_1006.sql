@@ -29,7 +29,7 @@ SELECT
     s.ended_at AS last_at,
     MAP {
         'age_s': s.duration_ms / 1000,
-        'pacing_ratio': s.audio_in_ms / NULLIF(s.duration_ms, 0),
+        'pacing_ratio': s.pacing_ratio,
         'since_endpoint_spoke_s': (s.duration_ms - c.heard_ms) / 1000,
         'relay_lag_max_us': s.relay_lag_max_us,
         'backpressure_client_ms': s.backpressure_client_ms,

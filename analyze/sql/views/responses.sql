@@ -20,10 +20,10 @@ SELECT
     MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,        -- the same
     MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,  -- the same
     MAX(CASE WHEN type = 'response.done'
-        THEN CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)
+        THEN TRY_CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)
         END) AS input_tokens,                                                       -- tokens read
     MAX(CASE WHEN type = 'response.done'
-        THEN CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)
+        THEN TRY_CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)
         END) AS output_tokens,                                                      -- tokens made
     -- An answer that was cut off has no done event: then the deltas tell how far it came.
     COALESCE(

@@ -21,7 +21,8 @@ WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.speech_st
 UNION ALL
 SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
 FROM events
-WHERE type = 'response.created'
+-- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
+WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
 UNION ALL
 -- An item with a call_id is a tool's output: it goes on with the turn that called the tool.
 SELECT session_id, seq, offset_ms, item_id, NULL AS response_id, 'message' AS mark

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from analyze.findings import Finding
-from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, opening, speech
+from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, opening, sound, speech
 
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
@@ -43,10 +43,33 @@ def test_a_dropped_connection(record: Record, findings: Findings) -> None:
 
     assert (finding.name, finding.confidence) == ("abnormal_close_1006", "certain")
     assert finding.numbers["age_s"] == pytest.approx(3.7)
-    assert finding.numbers["pacing_ratio"] == pytest.approx(0.8 / 3.7)
+    assert finding.numbers["pacing_ratio"] == pytest.approx(1.0)
     assert finding.numbers["relay_lag_max_us"] == 900.0
     assert finding.numbers["lost_bytes"] == 0.0
     assert "close|network|1006|" in finding.explains
+
+
+def test_the_pace_of_what_was_sent_is_not_watered_down_by_the_wait_for_the_drop(
+    record: Record, findings: Findings
+) -> None:
+    # 20 s of audio sent within 2 s, and the connection drops when they would have been played.
+    append = {"type": "input_audio_buffer.append", "audio": sound(100)}
+    lines: list[Line] = [(100.0 + 10 * number, "client", append) for number in range(200)]
+    record([*opening(), *lines], closed=None, closed_by="network", ended_ms=20_100, health=HEALTH)
+
+    (finding,) = (found for found in findings() if found.name == "abnormal_close_1006")
+
+    assert finding.numbers["pacing_ratio"] == pytest.approx(10.0)
+
+
+def test_no_pace_is_told_where_none_was_measured(record: Record, findings: Findings) -> None:
+    append = {"type": "input_audio_buffer.append", "audio": sound(1000)}
+    record([*opening(), (100, "client", append)], closed=None, closed_by="network", ended_ms=2000, health=HEALTH)
+
+    (finding,) = (found for found in findings() if found.name == "abnormal_close_1006")
+
+    assert "pacing_ratio" not in finding.numbers
+    assert finding.numbers["age_s"] == pytest.approx(2.0)
 
 
 def test_a_drop_while_an_answer_was_due_is_one_finding(record: Record, names: Names) -> None:

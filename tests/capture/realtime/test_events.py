@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capture.realtime.events import (
     EventHeader,
+    begins_out_of_band,
     is_in_conversation,
     items_told,
     parse_event,
@@ -255,6 +256,9 @@ def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
     assert not is_in_conversation({"conversation_id": None})
     assert is_in_conversation({"conversation_id": "conv_1"})
     assert is_in_conversation({})
+    assert begins_out_of_band({"type": "response.created", "response": {"conversation_id": None}})
+    assert not begins_out_of_band({"type": "response.created", "response": {}})
+    assert not begins_out_of_band({"type": "response.done", "response": {"conversation_id": None}})
 
 
 @pytest.mark.parametrize(
