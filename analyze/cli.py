@@ -325,7 +325,6 @@ def audio_command(
     session: Session,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.wav", help="Where to write it.")],
     track: Annotated[Track, typer.Option("--track", help="What was sent, or what came back.")] = Track.CLIENT,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="A file that is there already may go.")] = False,
     recordings: Recordings = None,
 ) -> None:
     """Write one track of a session as a WAV file."""
@@ -337,7 +336,7 @@ def audio_command(
 
     root = open_root(_root_of(context, recordings))
     recording = open_recording(root, resolve_recording(root, session))
-    duration_ms = write_track(recording, track.value, output, overwrite=overwrite)
+    duration_ms = write_track(recording, track.value, output, overwrite=True)
     tell(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
 
 

@@ -25,7 +25,10 @@ def write_track(recording: Recording, track: str, path: Path, *, overwrite: bool
     samples, rate = track_samples(recording, track)
     try:
         if path.exists() and not overwrite:
-            raise UsageProblem(f"{path} exists already: choose another name, or --overwrite it")
+            raise UsageProblem(f"{path} exists already")
+        if path.exists() and not path.is_file():
+            # A folder or a device: the file would take its place.
+            raise UsageProblem(f"{path} cannot be written: it is no regular file")
         # A caller's voice: nobody else's business, like the recordings.
         with replacing(path) as stream, wave.open(stream, "wb") as sound:
             sound.setnchannels(1)

@@ -28,7 +28,7 @@ def test_a_file_is_its_owners_and_takes_the_place_of_another_only_when_it_may(
     write_track(recording, "client", path)
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_bytes(b"mine")
-    with pytest.raises(UsageProblem, match=r"client\.wav exists already: .* --overwrite"):
+    with pytest.raises(UsageProblem, match=r"client\.wav exists already"):
         write_track(recording, "client", path)
     assert path.read_bytes() == b"mine"
     write_track(recording, "client", path, overwrite=True)
@@ -40,5 +40,7 @@ def test_what_cannot_be_written_says_why(root: Root, failed_session: str, tmp_pa
     recording = open_recording(root, failed_session)
     with pytest.raises(UsageProblem, match="has no other audio"):
         write_track(recording, "other", tmp_path / "x.wav")
+    with pytest.raises(UsageProblem, match="it is no regular file"):
+        write_track(recording, "client", tmp_path, overwrite=True)
     with pytest.raises(UsageProblem, match="cannot be written: No such file"):
         write_track(recording, "client", tmp_path / "no" / "such.wav")
