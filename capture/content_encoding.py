@@ -11,6 +11,7 @@ import pyarrow as pa
 READ_LIMIT_BYTES = 16 << 20
 """So much of a body is read: a kilobyte can be made to say a megabyte."""
 _PIECE_BYTES = 1 << 16
+_SLICE_BYTES = 1 << 12
 _GZIP = frozenset({"gzip", "x-gzip"})
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 _OTHER_CODECS = {"br": "brotli", "zstd": "zstd"}
@@ -53,12 +54,16 @@ def _read(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
 
 
 def _members(body: bytes) -> Iterator[bytes]:
-    while body:
+    at = 0
+    while at < len(body):
         inflater = zlib.decompressobj(_GZIP_WINDOW_BITS)
-        yield inflater.decompress(body, READ_LIMIT_BYTES + 1)
-        if not inflater.eof:
-            raise zlib.error("the end is missing")
-        body = inflater.unused_data
+        while not inflater.eof:
+            # Little at a time: what lies behind a member is copied, and a body may be made of nothing but their ends.
+            piece = body[at : at + _SLICE_BYTES]
+            if not piece:
+                raise zlib.error("the end is missing")
+            yield inflater.decompress(piece, READ_LIMIT_BYTES + 1)
+            at += len(piece) - len(inflater.unused_data)
 
 
 def _streamed(body: bytes, codec: str) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 LEAST_CPU_S = 600
 """That every session may take."""
 _BYTES_A_SECOND = 100_000
-"""What is added for its size: a fiftieth of what sealing does on a slow machine."""
+"""What is added for its size: sealing takes tens of megabytes a second (docs/performance.md)."""
 
 
 def limit_cpu(journal: Path, least_cpu_s: float = LEAST_CPU_S) -> None:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _CARRIED_HEADERS = {"openai-beta", "openai-safety-identifier"}
 """What a recorded client said about the protocol; everything else of its request is its own business."""
-_KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _NORMAL_CLOSE, _GOING_AWAY = 1000, 1001
 _INTERRUPTED = "interrupted"
 
@@ -92,7 +91,7 @@ def read_upgrade(session: Mapping[str, Any]) -> Upgrade:
     return Upgrade(
         path_and_query=_without_credentials(url._replace(scheme="", netloc="").geturl()),
         headers=tuple((name, value) for name, value in headers.items() if name in _CARRIED_HEADERS),
-        subprotocols=tuple(name for name in offered if name and not name.startswith(_KEY_SUBPROTOCOL)),
+        subprotocols=tuple(name for name in offered if name and REDACTED not in name),
         compression="deflate" if "permessage-deflate" in headers.get("sec-websocket-extensions", "") else None,
     )
 

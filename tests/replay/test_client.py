@@ -244,7 +244,7 @@ def test_a_replay_repeats_of_the_handshake_what_is_about_the_protocol() -> None:
         "OpenAI-Beta": "realtime=v1",
         "Authorization": "[redacted]",
         "User-Agent": "x",
-        "Sec-WebSocket-Protocol": "realtime, openai-insecure-api-key.[redacted]",
+        "Sec-WebSocket-Protocol": "realtime, token, [redacted], openai-insecure-api-key.[redacted]",
         "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
     }
     url = "wss://contoso.openai.azure.com/openai/v1/realtime?model=gpt-realtime"
@@ -252,7 +252,7 @@ def test_a_replay_repeats_of_the_handshake_what_is_about_the_protocol() -> None:
     assert upgrade == Upgrade(
         path_and_query="/openai/v1/realtime?model=gpt-realtime",
         headers=(("openai-beta", "realtime=v1"),),
-        subprotocols=("realtime",),
+        subprotocols=("realtime", "token"),
         compression="deflate",
     )
     assert read_upgrade({"url": None, "request_headers": None}) == Upgrade("")
