@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.housekeeping import AsJson, Recordings
-from capture.narration import console, narrate, print_json, print_line, tell
+from capture.narration import console, counted, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
     from capture.importers.importing import FileImport, Importer
@@ -93,8 +93,8 @@ def _narrate(one: FileImport) -> None:
         tell(f"{one.path}: imported before as {session_id}; --again imports it once more")
     for session in one.sessions:
         said = f" · {session.first_error}" if session.first_error else ""
-        events = session.events_sent + session.events_received
-        tell(f"{session.session_id} {session.outcome} · {events} events · {session.turns} turns{said}")
+        events = counted(session.events_sent + session.events_received, "event")
+        tell(f"{session.session_id} {session.outcome} · {events} · {counted(session.turns, 'turn')}{said}")
     if one.problem:
         tell(f"{one.path}: {one.problem}")
 

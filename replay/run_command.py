@@ -76,11 +76,12 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
         # A missing key is the user's to fix, before the first trial and not in each.
         check_way(target)
     total = run.finished_trials + len(jobs)
-    tell(
-        f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
-        f" {counted(len(run.cells), 'cell')} x {counted(run.trials, 'trial')}, {run.concurrency} at a time;"
-        f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
-    )
+    if jobs:
+        tell(
+            f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
+            f" {counted(len(run.cells), 'cell')} x {counted(run.trials, 'trial')}, {run.concurrency} at a time;"
+            f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
+        )
     # One that was killed after its last trial has only to be marked done.
     is_over = not jobs and run.status == "done"
     finished = is_over or _play(planned, total, root, request, redact, budget)

@@ -61,7 +61,10 @@ def take_up(
     take_over(saved, planned.run)
     run = planned.run
     most = f"at most {run.trials}" if design == "adaptive" else str(run.trials * len(run.cells))
-    tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")
+    if saved.status == "done":
+        tell(f"run {run.run_id} is done: nothing is left to make")
+    else:
+        tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")
     for pause in pauses_left(run, datetime.now(UTC)):
         tell(pause)
     return request, planned

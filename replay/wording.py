@@ -105,7 +105,7 @@ def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis], chan
     none = f"the replay{changed} did not fail" if total == 1 else f"none of {total} replays{changed} failed"
     return (
         f"{said}; {none} either. What no message tells of, such as audio that stalls, is no failure:"
-        " `wiretape analyze failures --run` names what is known of it."
+        " `wiretape analyze failures --run RUN` names what is known of it."
     )
 
 

@@ -18,6 +18,7 @@ from capture.importers.har import is_har, read_har
 from capture.importers.jsonl import read_jsonl
 from capture.importers.recording import ImportedTimes, write_session
 from capture.importers.source import SourceSession, Unreadable
+from capture.narration import counted
 from capture.recording.claim import claimed
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root, session_id_at
@@ -185,7 +186,7 @@ def _notes(source: SourceSession, times: ImportedTimes) -> Iterator[str]:
     elif times.started_ns is None:
         yield "the file's times count from a start that it does not tell: the time of day stays empty"
     if times.has_times and times.missing:
-        yield f"{times.missing} messages have no time, or one before that of the message before"
+        yield f"{counted(times.missing, 'message')} without a time, or with one before that of the message before"
     missing = [
         name
         for name, value in (("URL", source.url), ("handshake", source.status), ("end", source.end))

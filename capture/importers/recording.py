@@ -48,9 +48,7 @@ class ImportedTimes:
         if not self.has_times:
             self._left -= 1
             return -self._left - 1, False
-        offset_ns, is_time = self._offsets.offset(moment)
-        self.missing += not is_time
-        return offset_ns, is_time
+        return self._offsets.offset(moment)
 
 
 def write_session(
@@ -85,6 +83,8 @@ def write_session(
             last_ns, is_time = times.offset(item.at if isinstance(item, SourceMessage) else None)
             if isinstance(item, Unreadable):
                 on_unreadable(item)
+            elif times.has_times and not is_time:
+                times.missing += 1
             put(_take(rows, item, last_ns, has_time=is_time and times.started_ns is not None))
         if source.body:
             put(rows.feed(JournalRecord(Direction.SERVER, max(last_ns, 0), source.body)))

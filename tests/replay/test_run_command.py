@@ -204,7 +204,7 @@ async def test_a_killed_run_goes_on_with_what_is_missing(
     assert resume(killed.run_id, expecting, ["expect"], root.path, dry_run=False, as_json=False) == 0
     assert load_run(root, "last") == done
     told = capsys.readouterr().err
-    assert "0 sessions, 0 minutes of audio" in told
+    assert f"run {killed.run_id} is done: nothing is left to make" in told
     assert "go on with" not in told
 
 
