@@ -181,7 +181,7 @@ class SessionRows:
         content, is_whole = decode_content(message.content, encodings)
         text = _utf8(content) if is_whole else content.decode(errors="ignore")
         if text is None:
-            self._put_bytes(row, content if redact_bytes(content) else message.content)
+            self._put_bytes(row, content if encodings and redact_bytes(content) else message.content)
         elif text or is_whole:
             self._take_body_text(message, text, row, came_as_text=not encodings, is_whole=is_whole)
         else:
