@@ -6,12 +6,18 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, ProtocolError
+from websockets.frames import Close as ClosePayload
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
 from capture.connection import NO_CLOSE_FRAME
@@ -25,9 +31,6 @@ from replay.simulator.endpoint.listening import listen as listen_for_clients
 Tell = Callable[[str], None]
 
 _SWITCHING_PROTOCOLS = 101
-_UNSENDABLE = {1005, NO_CLOSE_FRAME, 1015}
-"""Close codes that no frame may hold."""
-_NORMAL_CLOSE = 1000
 _TOLD_HEADERS = ("x-", "apim-", "openai-", "azureml-", "cf-ray", "retry-after", "content-type")
 """What a recorded endpoint said about itself; how it spoke HTTP is our own business."""
 
@@ -62,17 +65,18 @@ class RecordedEndpoint:
         self._numbers = itertools.count(1)
         self._tell_what_is_missing(session, messages)
 
-    def decide(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+    def decide(self, _connection: ServerConnection, _request: Request) -> Response | None:
         """Refuse the upgrade, where the recorded endpoint did."""
         if self._status == _SWITCHING_PROTOCOLS:
             return None
         self._tell(f"client {next(self._numbers)}: refused with HTTP {self._status}, as recorded")
-        response = connection.respond(self._status, self._refusal)
-        if "content-type" in self._headers:
-            del response.headers["Content-Type"]
-        response.headers.update(self._headers)
         self.first_is_over.set()
-        return response
+        body = self._refusal.encode()
+        # `respond` takes no status that HTTP does not name, such as 499 and 520 of proxies.
+        phrase = next((known.phrase for known in HTTPStatus if known == self._status), "")
+        headers = Headers({"content-type": "text/plain; charset=utf-8", **self._headers})
+        headers.update({"Date": formatdate(usegmt=True), "Connection": "close", "Content-Length": str(len(body))})
+        return Response(self._status, phrase, headers, body)
 
     def add_headers(self, connection: ServerConnection, request: Request, response: Response) -> None:  # noqa: ARG002
         """Tell what the recorded endpoint told of itself, such as the request's id."""
@@ -134,6 +138,7 @@ class _Client:
         self._name = name
         self._tell = tell
         self._divergences = 0
+        self._to_do: deque[Action] = deque()
 
     async def run(self) -> None:
         request = self._connection.request
@@ -144,7 +149,9 @@ class _Client:
             while not self._side.has_ended:
                 await self._perform(await self._next_actions())
         except ConnectionClosed:
-            await self._perform([*self._side.disconnect()])
+            undone = [*self._to_do]
+            self._to_do.clear()
+            await self._perform([*self._side.disconnect(undone)])
         finally:
             self._tell_end((time.monotonic_ns() - began_ns) / 1e9)
 
@@ -160,19 +167,34 @@ class _Client:
         return self._side.receive(time.monotonic_ns(), message)
 
     async def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            match action:
-                case Send():
-                    await self._connection.send(action.content)
-                case Diverged():
-                    self._divergences += 1
-                    self._tell(f"{self._name}: {action.kind}: {action.text}")
-                case Close():
-                    code = _NORMAL_CLOSE if action.code in _UNSENDABLE else action.code
-                    await self._connection.close(code, action.reason)
-                case Drop():
-                    self._connection.transport.abort()
-                    await self._connection.wait_closed()
+        self._to_do.extend(actions)
+        while self._to_do:
+            await self._do(self._to_do[0])
+            self._to_do.popleft()
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case Send():
+                await self._connection.send(action.content)
+            case Diverged():
+                self._divergences += 1
+                self._tell(f"{self._name}: {action.kind}: {action.text}")
+            case Close():
+                await self._close(action.content)
+            case Drop():
+                self._connection.transport.abort()
+                await self._connection.wait_closed()
+
+    async def _close(self, content: bytes) -> None:
+        payload = _close_payload(content)
+        if payload is not None:
+            await self._connection.close(payload.code, payload.reason)
+            return
+        self._connection.transport.write(Frame(Opcode.CLOSE, content).serialize(mask=False))
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(self._connection.close_timeout):
+                while True:
+                    await self._connection.recv()
 
     def _tell_end(self, passed_s: float) -> None:
         how = "ended as recorded" if self._side.has_ended else f"closed with {self._connection.close_code}"
@@ -181,6 +203,17 @@ class _Client:
         self._tell(
             f"{self._name}: {how} after {passed_s:.1f} s; {self._side.sent}/{total} messages sent, {divergences}"
         )
+
+
+def _close_payload(content: bytes) -> ClosePayload | None:
+    """Read what a close frame holds; None where `websockets` would not send it.
+
+    That is a frame without a code, or with one that is none, or a reason that is no text.
+    """
+    try:
+        return ClosePayload.parse(content) if content else None
+    except (ProtocolError, UnicodeDecodeError):
+        return None
 
 
 def _path_of(request: Request | None) -> str:

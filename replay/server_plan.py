@@ -50,7 +50,9 @@ class Outgoing(Moment):
     @property
     def close_code(self) -> int:
         """Code of a close frame."""
-        return int.from_bytes(self.content[:2], "big") if isinstance(self.content, bytes) else _NO_CLOSE_CODE
+        if isinstance(self.content, str) or len(self.content) < 2:
+            return _NO_CLOSE_CODE
+        return int.from_bytes(self.content[:2], "big")
 
 
 @dataclass(frozen=True)

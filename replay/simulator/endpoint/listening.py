@@ -70,7 +70,7 @@ async def listen(
 
 
 async def _end(server: Server) -> None:
-    # A client that stands at a breakpoint takes neither what is being sent nor a close: websockets waits for it for ever.
+    # A client that stands at a breakpoint takes neither what is being sent nor a close: websockets waits on.
     connected = list(server.connections)
     server.close()
     try:
