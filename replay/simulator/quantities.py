@@ -13,3 +13,14 @@ Plural = Annotated[int, Meta(ge=2)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+
+_LONGEST_REASON_BYTES = 123
+
+
+def check_close(code: int, reason: str) -> None:
+    """Raise `ValueError` for what no close frame may hold."""
+    # 1005, 1006 and 1015 stand for closes without a code.
+    if code in (1004, 1005, 1006, 1015) or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+        raise ValueError(f"{code} is no close code that may be sent")
+    if len(reason.encode()) > _LONGEST_REASON_BYTES:
+        raise ValueError(f"the reason of a close has more than the {_LONGEST_REASON_BYTES} bytes that its frame takes")
