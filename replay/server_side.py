@@ -119,8 +119,12 @@ class ServerSide:
         if event_type == APPEND:
             self._hear(audio_length_ms(message, self._configuration), now_ns, actions)
         else:
-            self._configuration.observe("client", event)
-            self._take(event_type, event, now_ns, actions)
+            try:
+                self._configuration.observe("client", event)
+                self._take(event_type, event, now_ns, actions)
+            except RecursionError:
+                text = f"{event_type} is nested too deeply to be compared with the recording: nothing answers it"
+                actions.append(Diverged("unexpected", text))
         return actions + self.tick(now_ns)
 
     def tick(self, now_ns: int) -> list[Action]:

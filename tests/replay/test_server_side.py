@@ -202,6 +202,14 @@ def test_what_has_no_counterpart_is_told_and_answered_by_nothing(script: Any) ->
     assert [event for _, event in stage.sent] == ["session.created", "response.created", "response.done"]
 
 
+def test_a_message_of_endless_nesting_is_told_and_the_session_goes_on(script: Any) -> None:
+    script.server(CREATED, 0).client(UPDATE, 10).client(CREATE, 20).server(begun("resp_1"), 30)
+    nested = '{"type": "session.update", "session": ' + '{"a": ' * 900 + "1" + "}" * 901
+    stage = serve(script.messages).send(100, nested, CREATE).wait(900)
+    assert stage.told[0][2].startswith("session.update is nested too deeply to be compared")
+    assert stage.sent[-1][1] == "response.created"
+
+
 def test_what_is_no_event_has_its_counterpart_too(script: Any) -> None:
     script.server(CREATED, 0).client("hello", 10, kind="text").client(b"\x00", 20, kind="binary").client("{}", 30)
     assert serve(script.messages).send(50, "hello", b"\x00", "{}").wait(20_000).told == []
