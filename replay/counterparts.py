@@ -15,6 +15,7 @@ from typing import Any
 from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import asks_out_of_band, parse_event
+from capture.redaction import redact_message
 from replay.rewrite import is_id_field
 from replay.server_plan import ServerPlan
 from replay.unanswered import Awaited
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 
 _ABOUT_AN_ITEM = {"conversation.item.truncate", "conversation.item.delete", "conversation.item.retrieve"}
 _MISSING = object()
+_SHOWN = 200
+"""Characters of a setting that are told: instructions may be pages long."""
 
 
 class Counterparts:
@@ -96,7 +99,7 @@ def differing_settings(recorded: Awaited, event: Json) -> Iterator[str]:
     """List what a session.update asks otherwise than its counterpart: the recorded answers are to that one."""
     if recorded.type not in UPDATES:
         return
-    trees = [{"session": get_path(each, "session")} for each in (recorded.event, event)]
+    trees = [{"session": get_path(each, "session")} for each in (recorded.event, _without_secrets(event))]
     for path in dict.fromkeys(path for tree in trees for path in list_paths(tree)):
         before, now = (get_path(tree, path, _MISSING) for tree in trees)
         if not (isinstance(before, dict) and isinstance(now, dict)) and before != now:
@@ -130,5 +133,12 @@ def _renamed(node: Any, ids: dict[str, str], path: str = "") -> Any:
     return node
 
 
+def _without_secrets(event: Json) -> Json:
+    # They are not in the recording either, and what differs is told.
+    redacted = redact_message(json.dumps(event))
+    return event if redacted is None else parse_event(redacted) or {}
+
+
 def _words(value: object) -> str:
-    return "not set" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+    words = "not set" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

@@ -134,3 +134,24 @@ def test_settings_asked_otherwise_are_listed_from_the_top() -> None:
         'session.audio.w is {"v": 1}, recorded not set',
     ]
     assert list(differing_settings(awaited, recorded)) == []
+
+
+def test_credentials_of_a_tool_are_neither_told_nor_a_difference() -> None:
+    def update(key: str, instructions: str) -> Json:
+        tool = {"type": "mcp", "server_label": "crm", "authorization": key, "headers": {"X-Api-Key": key}}
+        return {"type": "session.update", "session": {"instructions": instructions, "tools": [tool]}}
+
+    awaited = Awaited(1, 0, 0, "session.update", update("[redacted]", "Be brief."), "session.update #1")
+    assert list(differing_settings(awaited, update("Bearer of-this-client", "Be brief."))) == []
+
+    (told,) = differing_settings(awaited, update("Bearer of-this-client", "Be kind. " * 500))
+    assert told.startswith('session.instructions is "Be kind. Be kind.')
+    assert told.endswith('…, recorded "Be brief."')
+    assert len(told) < 300
+
+    other = {
+        "type": "session.update",
+        "session": {"instructions": "Be brief.", "tools": [{"authorization": "of-this"}]},
+    }
+    (told,) = differing_settings(awaited, other)
+    assert told.startswith('session.tools is [{"authorization": "[redacted]"}], recorded [')
