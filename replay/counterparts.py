@@ -34,6 +34,9 @@ class Counterparts:
     def __init__(self, plan: ServerPlan) -> None:
         self._items = plan.items
         self._responses: dict[int, str] = {asked: response for response, asked in plan.responses.items()}
+        self._errors: dict[int, list[str]] = defaultdict(list)
+        for error, about in plan.errors.items():
+            self._errors[about].append(error)
         self._left: dict[tuple[str, ...], deque[Awaited]] = defaultdict(deque)
         for awaited in plan.awaited:
             self._left[_lane(awaited.type, awaited.event)].append(awaited)
@@ -41,6 +44,8 @@ class Counterparts:
         self._ids: dict[str, str] = {}
         """Recorded id -> this client's, where they differ."""
         self._event_ids: dict[str, object] = {}
+        self._named: dict[str, object] = {}
+        """Error -> the event_id of this client's message that it is about, where the recorded one had none."""
         self._metadata: dict[str, object] = {}
         """Response -> what this client asked for it to bear."""
 
@@ -63,7 +68,7 @@ class Counterparts:
 
     def translate(self, event_type: str, content: str | bytes) -> str | bytes:
         """Put this client's ids into a message of the server; what holds none of them keeps its very bytes."""
-        if not (self._ids or self._event_ids or self._metadata) or event_type.endswith(".delta"):
+        if not (self._ids or self._event_ids or self._named or self._metadata) or event_type.endswith(".delta"):
             return content
         event = parse_event(content)
         if event is None:
@@ -72,6 +77,9 @@ class Counterparts:
         named = get_path(event, "error.event_id")
         if isinstance(named, str) and named in self._event_ids:
             mine["error"]["event_id"] = self._event_ids[named]
+        error_id = event.get("event_id")
+        if event_type == "error" and isinstance(error_id, str) and error_id in self._named:
+            mine["error"]["event_id"] = self._named[error_id]
         response_id = get_path(event, "response.id")
         if isinstance(response_id, str) and response_id in self._metadata:
             mine["response"]["metadata"] = self._metadata[response_id]
@@ -81,6 +89,8 @@ class Counterparts:
         event_id = recorded.event.get("event_id")
         if isinstance(event_id, str) and event.get("event_id") != event_id:
             self._event_ids[event_id] = event.get("event_id")
+        if event.get("event_id") is not None:
+            self._named |= dict.fromkeys(self._errors.get(recorded.number, ()), event["event_id"])
         self._rename(get_path(recorded.event, "item.id") or self._items.get(recorded.number), event, "item.id")
         if get_path(event, "item.type") == "function_call":
             self._rename(get_path(recorded.event, "item.call_id"), event, "item.call_id")

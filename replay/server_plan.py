@@ -70,6 +70,8 @@ class ServerPlan:
     """A message of the client that made an item -> the item's id."""
     responses: Mapping[str, int]
     """Response -> the response.create that asked for it."""
+    errors: Mapping[str, int]
+    """An error's own event_id -> the message that it is about, where neither that message nor the error names one."""
     not_sent: tuple[str, ...]
     """What the recording has of the server and cannot be sent."""
 

@@ -107,6 +107,17 @@ def test_an_error_names_the_event_id_of_this_client(script: Any, mine: str | Non
     assert told == {"type": "error", "event_id": "event_1", "error": {"event_id": mine, "code": "x"}}
 
 
+def test_an_error_names_the_event_id_that_only_this_client_gave(script: Any) -> None:
+    error = {"type": "error", "event_id": "event_1", "error": {"code": "response_cancel_not_active", "event_id": None}}
+    script.server(CREATED).client({"type": "response.cancel"}).server(error)
+    counterparts = Counterparts(make_server_plan(script.messages))
+    matched(counterparts, {"type": "response.cancel", "event_id": "cancel_mine"})
+    assert translated(counterparts, error)["error"] == {
+        "code": "response_cancel_not_active",
+        "event_id": "cancel_mine",
+    }
+
+
 def test_a_response_bears_the_metadata_that_this_client_gave_it(script: Any) -> None:
     begun = {"type": "response.created", "response": {"id": "resp_1", "metadata": {"topic": "old"}}}
     script.server(CREATED).client({"type": "response.create", "response": {"metadata": {"topic": "old"}}}).server(begun)
