@@ -13,12 +13,13 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, ProtocolError
 from websockets.frames import Close as ClosePayload
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
@@ -26,7 +27,9 @@ from capture.narration import counted
 from capture.recording.reader import RecordedMessage, Recording
 from replay.server_planning import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
+from replay.simulator.endpoint.connection import SimulatedConnection
 from replay.simulator.endpoint.listening import listen as listen_for_clients
+from replay.simulator.endpoint.plain_http import HttpAnswer, HttpRequest, answer_json
 
 Tell = Callable[[str], None]
 
@@ -44,8 +47,11 @@ class RecordedEndpoint:
         """Read the recording; raises `UsageProblem` where there is no WebSocket in it, or it cannot be read."""
         session = recording.session
         messages = list(recording.messages())
-        if _is_plain_exchange(messages):
-            raise UsageProblem(f"recording {recording.session_id} is a plain HTTP request: only sessions are served")
+        if _is_plain_exchange(session, messages):
+            raise UsageProblem(
+                f"recording {recording.session_id} is a plain HTTP request: only sessions are served; take one of"
+                " `wiretape analyze sessions`"
+            )
         self.url = ""
         """Where to connect, under any path."""
         self.first_is_over = asyncio.Event()
@@ -84,6 +90,13 @@ class RecordedEndpoint:
         if response.status_code == _SWITCHING_PROTOCOLS:
             response.headers.update(told)
 
+    def answer_plainly(self, request: HttpRequest) -> HttpAnswer:
+        """Tell that a request is not served which opens no WebSocket, such as the one for a client secret."""
+        path = request.path_and_query.partition("?")[0]
+        self._tell(f"{request.method} {path}: 404, only the WebSocket of the recording is served")
+        message = "Wiretape serves the WebSocket of a recording here, and no other request."
+        return answer_json(404, {"error": {"code": "404", "message": message}})
+
     async def talk(self, connection: ServerConnection) -> None:
         """Serve one client."""
         side = ServerSide(self._plan, speed=self._speed, timeout_ns=self._timeout_ns)
@@ -117,9 +130,14 @@ async def serve_recording(
     Raises `UsageProblem` where it cannot be served, or the address cannot be listened on.
     """
     endpoint = await asyncio.to_thread(RecordedEndpoint, recording, speed=speed, timeout_ns=timeout_ns, tell=tell)
+
+    def connect(protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
+        return SimulatedConnection(protocol, server, endpoint.answer_plainly, **options)
+
     listening = listen_for_clients(
         endpoint.talk,
         listen,
+        create_connection=connect,
         process_request=endpoint.decide,
         process_response=endpoint.add_headers,
         compression=endpoint.compression,
@@ -221,9 +239,11 @@ def _path_of(request: Request | None) -> str:
     return request.path.partition("?")[0] if request else "/"
 
 
-def _is_plain_exchange(messages: Sequence[RecordedMessage]) -> bool:
+def _is_plain_exchange(session: Mapping[str, Any], messages: Sequence[RecordedMessage]) -> bool:
     methods = {message.row.get("http_method") for message in messages if message.kind == "http"}
-    return bool(methods - {None, "GET"})
+    asked: Mapping[str, str] = session["request_headers"] or {}
+    asks_no_upgrade = bool(asked) and "upgrade" not in asked and session["handshake_status"] != _SWITCHING_PROTOCOLS
+    return asks_no_upgrade or bool(methods - {None, "GET"})
 
 
 def _refusal_body(messages: Sequence[RecordedMessage]) -> str:

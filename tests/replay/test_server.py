@@ -24,10 +24,12 @@ from websockets.typing import Subprotocol
 from capture.audio import PCM16_24K, clip_as
 from capture.errors import EndpointRefused, UsageProblem
 from capture.in_process import connect_recorded
+from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import RecordedMessage, Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from capture.targets import Target
 from replay.server import serve_recording
 from replay.simulator.client.playing import play_session
 from replay.simulator.clock import StagedClock
@@ -314,6 +316,54 @@ async def test_a_plain_request_is_no_session(root: Root) -> None:
     with pytest.raises(UsageProblem, match="is a plain HTTP request"):
         async with serve_recording(recordings[0]):
             pass
+
+
+async def test_a_plain_get_is_no_session_either(simulate: Any, recorder: Recorder, root: Root) -> None:
+    sealed: asyncio.Queue[Any] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def note(future: Any) -> None:
+        loop.call_soon_threadsafe(sealed.put_nowait, future)
+
+    async with (
+        simulate("healthy") as simulator,
+        serve_proxy(
+            Target("plain", simulator.origin),
+            recorder,
+            listen="127.0.0.1:0",
+            on_sealed=note,
+        ) as origin,
+    ):
+        await exchange(origin, b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+        session_id = (await sealed.get()).result().session_id
+    with pytest.raises(UsageProblem, match="is a plain HTTP request: only sessions are served; take one of"):
+        async with serve_recording(open_recording(root, session_id)):
+            pass
+
+
+async def exchange(origin: str, request: bytes) -> bytes:
+    host, port = origin.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_client_that_first_asks_for_a_secret_is_told_that_none_is_given(root: Root) -> None:
+    [recording] = await staged(root, "close_1000_after_session_update")
+    told: list[str] = []
+    async with serve_recording(recording, tell=told.append) as endpoint:
+        request = b"POST /v1/realtime/client_secrets?k=v HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        answer = await exchange(endpoint.url, request)
+        assert answer.startswith(b"HTTP/1.1 404 Not Found")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"].startswith(
+            "Wiretape serves the WebSocket"
+        )
+        assert not endpoint.first_is_over.is_set()
+        async with connect(endpoint.url) as client:
+            assert await client.recv() == said(recording)[0]
+    assert told[0] == "POST /v1/realtime/client_secrets: 404, only the WebSocket of the recording is served"
 
 
 async def test_the_handshake_is_that_of_a_realtime_endpoint(root: Root) -> None:
