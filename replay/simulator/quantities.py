@@ -10,8 +10,11 @@ Count = Annotated[int, Meta(ge=0)]
 Ordinal = Annotated[int, Meta(ge=1)]
 """Of things that are counted from 1; also how many there are of what comes at least once."""
 Plural = Annotated[int, Meta(ge=2)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
+_MOST = 1e9
+"""In seconds some thirty years: what is longer than that no clock can tell."""
+NotNegative = Annotated[float, Meta(ge=0, le=_MOST)]
+Positive = Annotated[float, Meta(gt=0, le=_MOST)]
+Decibels = Annotated[float, Meta(ge=-200, le=200)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 _LONGEST_REASON_BYTES = 123

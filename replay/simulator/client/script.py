@@ -14,7 +14,7 @@ import msgspec
 
 from replay.simulator.clips import check_clip
 from replay.simulator.protocol.server_events import WIRE_EVENTS, check_event_name
-from replay.simulator.quantities import NotNegative, Ordinal, Plural, Positive, check_close
+from replay.simulator.quantities import Decibels, NotNegative, Ordinal, Plural, Positive, check_close
 
 CLOSED = "close"
 """What `await` takes for the end of the connection, whoever ends it."""
@@ -75,11 +75,11 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ms: NotNegative | None = None
     """How much of the clip, or of noise."""
     silence_ms: NotNegative | None = None
-    noise_dbfs: float | None = None
+    noise_dbfs: Decibels | None = None
     """Level (RMS) of white noise."""
     pace: Positive | None = None
     """How many times faster than it plays audio is sent."""
-    gain_db: float | None = None
+    gain_db: Decibels | None = None
     """By how much the clip is made louder; what does not fit is clipped."""
     swap_bytes: Literal[True] | None = None
     """Samples are sent most significant byte first."""

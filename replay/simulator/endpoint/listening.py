@@ -62,6 +62,9 @@ async def listen(
         server = await listening
     except OSError as error:
         raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
+    except OverflowError as error:
+        # Of several regions with ports of their own the last ones may lie beyond.
+        raise UsageProblem(f"there is no port {port}: take a lower --listen") from error
     bound = next(iter(server.sockets)).getsockname()[1]
     try:
         yield f"ws://{f'[{host}]' if ':' in host else host}:{bound}"

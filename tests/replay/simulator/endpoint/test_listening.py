@@ -50,6 +50,12 @@ async def test_an_address_that_is_taken_is_named() -> None:
                 pass
 
 
+async def test_a_port_beyond_the_last_is_a_usage_problem() -> None:
+    with pytest.raises(UsageProblem, match="there is no port 65536: take a lower --listen"):
+        async with listen(hang_up, ("127.0.0.1", 65536)):
+            pass
+
+
 async def test_a_client_that_reads_nothing_does_not_hold_up_the_end() -> None:
     ended = asyncio.Event()
 
