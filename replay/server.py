@@ -107,6 +107,8 @@ class RecordedEndpoint:
             self.first_is_over.set()
 
     def _tell_what_is_missing(self, session: Mapping[str, Any], messages: Sequence[RecordedMessage]) -> None:
+        if self._status == _SWITCHING_PROTOCOLS and not self._plan.outgoing:
+            self._tell("the recorded server said nothing: a client is let in, and hears nothing")
         for left_out in self._plan.not_sent:
             self._tell(f"not served: {left_out}")
         redacted = sum(message.redacted and message.sender == "server" for message in messages)

@@ -291,6 +291,14 @@ async def test_a_status_that_http_does_not_name_is_that_of_the_refusal(recorder:
     assert told == ["client 1: refused with HTTP 520, as recorded"]
 
 
+async def test_a_server_that_said_nothing_is_told_before_a_client_waits_for_it(recorder: Recorder, root: Root) -> None:
+    session = recorder.start_session(recorder.new_facts(target="silent", url="ws://silent.example/v1/realtime"))
+    await asyncio.wrap_future(session.end())
+    told: list[str] = []
+    async with serve_recording(open_recording(root, session.session_id), tell=told.append):
+        assert told == ["the recorded server said nothing: a client is let in, and hears nothing"]
+
+
 async def test_what_a_client_that_left_did_not_get_counts_as_unsent(recorder: Recorder, root: Root) -> None:
     async def say_much(connection: ServerConnection) -> None:
         for number in range(8):
