@@ -15,6 +15,7 @@ from typing import Any
 from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path, list_paths
 from capture.realtime.events import asks_out_of_band, parse_event
+from capture.redaction import redact_message
 from replay.rewrite import is_id_field
 from replay.server_plan import ServerPlan
 from replay.unanswered import Awaited
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 
 _ABOUT_AN_ITEM = {"conversation.item.truncate", "conversation.item.delete", "conversation.item.retrieve"}
 _MISSING = object()
+_SHOWN = 200
+"""Characters of a setting that are told: instructions may be pages long."""
 
 
 class Counterparts:
@@ -31,6 +34,9 @@ class Counterparts:
     def __init__(self, plan: ServerPlan) -> None:
         self._items = plan.items
         self._responses: dict[int, str] = {asked: response for response, asked in plan.responses.items()}
+        self._errors: dict[int, list[str]] = defaultdict(list)
+        for error, about in plan.errors.items():
+            self._errors[about].append(error)
         self._left: dict[tuple[str, ...], deque[Awaited]] = defaultdict(deque)
         for awaited in plan.awaited:
             self._left[_lane(awaited.type, awaited.event)].append(awaited)
@@ -38,6 +44,8 @@ class Counterparts:
         self._ids: dict[str, str] = {}
         """Recorded id -> this client's, where they differ."""
         self._event_ids: dict[str, object] = {}
+        self._named: dict[str, object] = {}
+        """Error -> the event_id of this client's message that it is about, where the recorded one had none."""
         self._metadata: dict[str, object] = {}
         """Response -> what this client asked for it to bear."""
 
@@ -60,7 +68,7 @@ class Counterparts:
 
     def translate(self, event_type: str, content: str | bytes) -> str | bytes:
         """Put this client's ids into a message of the server; what holds none of them keeps its very bytes."""
-        if not (self._ids or self._event_ids or self._metadata) or event_type.endswith(".delta"):
+        if not (self._ids or self._event_ids or self._named or self._metadata) or event_type.endswith(".delta"):
             return content
         event = parse_event(content)
         if event is None:
@@ -69,6 +77,9 @@ class Counterparts:
         named = get_path(event, "error.event_id")
         if isinstance(named, str) and named in self._event_ids:
             mine["error"]["event_id"] = self._event_ids[named]
+        error_id = event.get("event_id")
+        if event_type == "error" and isinstance(error_id, str) and error_id in self._named:
+            mine["error"]["event_id"] = self._named[error_id]
         response_id = get_path(event, "response.id")
         if isinstance(response_id, str) and response_id in self._metadata:
             mine["response"]["metadata"] = self._metadata[response_id]
@@ -78,6 +89,8 @@ class Counterparts:
         event_id = recorded.event.get("event_id")
         if isinstance(event_id, str) and event.get("event_id") != event_id:
             self._event_ids[event_id] = event.get("event_id")
+        if event.get("event_id") is not None:
+            self._named |= dict.fromkeys(self._errors.get(recorded.number, ()), event["event_id"])
         self._rename(get_path(recorded.event, "item.id") or self._items.get(recorded.number), event, "item.id")
         if get_path(event, "item.type") == "function_call":
             self._rename(get_path(recorded.event, "item.call_id"), event, "item.call_id")
@@ -96,7 +109,7 @@ def differing_settings(recorded: Awaited, event: Json) -> Iterator[str]:
     """List what a session.update asks otherwise than its counterpart: the recorded answers are to that one."""
     if recorded.type not in UPDATES:
         return
-    trees = [{"session": get_path(each, "session")} for each in (recorded.event, event)]
+    trees = [{"session": get_path(each, "session")} for each in (recorded.event, _without_secrets(event))]
     for path in dict.fromkeys(path for tree in trees for path in list_paths(tree)):
         before, now = (get_path(tree, path, _MISSING) for tree in trees)
         if not (isinstance(before, dict) and isinstance(now, dict)) and before != now:
@@ -130,5 +143,12 @@ def _renamed(node: Any, ids: dict[str, str], path: str = "") -> Any:
     return node
 
 
+def _without_secrets(event: Json) -> Json:
+    # They are not in the recording either, and what differs is told.
+    redacted = redact_message(json.dumps(event))
+    return event if redacted is None else parse_event(redacted) or {}
+
+
 def _words(value: object) -> str:
-    return "not set" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+    words = "not set" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

@@ -6,13 +6,20 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, ProtocolError
+from websockets.frames import Close as ClosePayload
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
 from capture.connection import NO_CLOSE_FRAME
 from capture.errors import UsageProblem
@@ -20,14 +27,13 @@ from capture.narration import counted
 from capture.recording.reader import RecordedMessage, Recording
 from replay.server_planning import make_server_plan
 from replay.server_side import WAIT_TIMEOUT_NS, Action, Close, Diverged, Drop, Send, ServerSide
+from replay.simulator.endpoint.connection import SimulatedConnection
 from replay.simulator.endpoint.listening import listen as listen_for_clients
+from replay.simulator.endpoint.plain_http import HttpAnswer, HttpRequest, answer_json
 
 Tell = Callable[[str], None]
 
 _SWITCHING_PROTOCOLS = 101
-_UNSENDABLE = {1005, NO_CLOSE_FRAME, 1015}
-"""Close codes that no frame may hold."""
-_NORMAL_CLOSE = 1000
 _TOLD_HEADERS = ("x-", "apim-", "openai-", "azureml-", "cf-ray", "retry-after", "content-type")
 """What a recorded endpoint said about itself; how it spoke HTTP is our own business."""
 
@@ -41,8 +47,11 @@ class RecordedEndpoint:
         """Read the recording; raises `UsageProblem` where there is no WebSocket in it, or it cannot be read."""
         session = recording.session
         messages = list(recording.messages())
-        if _is_plain_exchange(messages):
-            raise UsageProblem(f"recording {recording.session_id} is a plain HTTP request: only sessions are served")
+        if _is_plain_exchange(session, messages):
+            raise UsageProblem(
+                f"recording {recording.session_id} is a plain HTTP request: only sessions are served; take one of"
+                " `wiretape analyze sessions`"
+            )
         self.url = ""
         """Where to connect, under any path."""
         self.first_is_over = asyncio.Event()
@@ -62,23 +71,31 @@ class RecordedEndpoint:
         self._numbers = itertools.count(1)
         self._tell_what_is_missing(session, messages)
 
-    def decide(self, connection: ServerConnection, request: Request) -> Response | None:  # noqa: ARG002
+    def decide(self, _connection: ServerConnection, _request: Request) -> Response | None:
         """Refuse the upgrade, where the recorded endpoint did."""
         if self._status == _SWITCHING_PROTOCOLS:
             return None
         self._tell(f"client {next(self._numbers)}: refused with HTTP {self._status}, as recorded")
-        response = connection.respond(self._status, self._refusal)
-        if "content-type" in self._headers:
-            del response.headers["Content-Type"]
-        response.headers.update(self._headers)
         self.first_is_over.set()
-        return response
+        body = self._refusal.encode()
+        # `respond` takes no status that HTTP does not name, such as 499 and 520 of proxies.
+        phrase = next((known.phrase for known in HTTPStatus if known == self._status), "")
+        headers = Headers({"content-type": "text/plain; charset=utf-8", **self._headers})
+        headers.update({"Date": formatdate(usegmt=True), "Connection": "close", "Content-Length": str(len(body))})
+        return Response(self._status, phrase, headers, body)
 
     def add_headers(self, connection: ServerConnection, request: Request, response: Response) -> None:  # noqa: ARG002
         """Tell what the recorded endpoint told of itself, such as the request's id."""
         told = {name: value for name, value in self._headers.items() if name.lower() != "content-type"}
         if response.status_code == _SWITCHING_PROTOCOLS:
             response.headers.update(told)
+
+    def answer_plainly(self, request: HttpRequest) -> HttpAnswer:
+        """Tell that a request is not served which opens no WebSocket, such as the one for a client secret."""
+        path = request.path_and_query.partition("?")[0]
+        self._tell(f"{request.method} {path}: 404, only the WebSocket of the recording is served")
+        message = "Wiretape serves the WebSocket of a recording here, and no other request."
+        return answer_json(404, {"error": {"code": "404", "message": message}})
 
     async def talk(self, connection: ServerConnection) -> None:
         """Serve one client."""
@@ -90,6 +107,8 @@ class RecordedEndpoint:
             self.first_is_over.set()
 
     def _tell_what_is_missing(self, session: Mapping[str, Any], messages: Sequence[RecordedMessage]) -> None:
+        if self._status == _SWITCHING_PROTOCOLS and not self._plan.outgoing:
+            self._tell("the recorded server said nothing: a client is let in, and hears nothing")
         for left_out in self._plan.not_sent:
             self._tell(f"not served: {left_out}")
         redacted = sum(message.redacted and message.sender == "server" for message in messages)
@@ -113,9 +132,14 @@ async def serve_recording(
     Raises `UsageProblem` where it cannot be served, or the address cannot be listened on.
     """
     endpoint = await asyncio.to_thread(RecordedEndpoint, recording, speed=speed, timeout_ns=timeout_ns, tell=tell)
+
+    def connect(protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
+        return SimulatedConnection(protocol, server, endpoint.answer_plainly, **options)
+
     listening = listen_for_clients(
         endpoint.talk,
         listen,
+        create_connection=connect,
         process_request=endpoint.decide,
         process_response=endpoint.add_headers,
         compression=endpoint.compression,
@@ -134,6 +158,7 @@ class _Client:
         self._name = name
         self._tell = tell
         self._divergences = 0
+        self._to_do: deque[Action] = deque()
 
     async def run(self) -> None:
         request = self._connection.request
@@ -144,7 +169,9 @@ class _Client:
             while not self._side.has_ended:
                 await self._perform(await self._next_actions())
         except ConnectionClosed:
-            await self._perform([*self._side.disconnect()])
+            undone = [*self._to_do]
+            self._to_do.clear()
+            await self._perform([*self._side.disconnect(undone)])
         finally:
             self._tell_end((time.monotonic_ns() - began_ns) / 1e9)
 
@@ -160,19 +187,34 @@ class _Client:
         return self._side.receive(time.monotonic_ns(), message)
 
     async def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            match action:
-                case Send():
-                    await self._connection.send(action.content)
-                case Diverged():
-                    self._divergences += 1
-                    self._tell(f"{self._name}: {action.kind}: {action.text}")
-                case Close():
-                    code = _NORMAL_CLOSE if action.code in _UNSENDABLE else action.code
-                    await self._connection.close(code, action.reason)
-                case Drop():
-                    self._connection.transport.abort()
-                    await self._connection.wait_closed()
+        self._to_do.extend(actions)
+        while self._to_do:
+            await self._do(self._to_do[0])
+            self._to_do.popleft()
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case Send():
+                await self._connection.send(action.content)
+            case Diverged():
+                self._divergences += 1
+                self._tell(f"{self._name}: {action.kind}: {action.text}")
+            case Close():
+                await self._close(action.content)
+            case Drop():
+                self._connection.transport.abort()
+                await self._connection.wait_closed()
+
+    async def _close(self, content: bytes) -> None:
+        payload = _close_payload(content)
+        if payload is not None:
+            await self._connection.close(payload.code, payload.reason)
+            return
+        self._connection.transport.write(Frame(Opcode.CLOSE, content).serialize(mask=False))
+        with suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(self._connection.close_timeout):
+                while True:
+                    await self._connection.recv()
 
     def _tell_end(self, passed_s: float) -> None:
         how = "ended as recorded" if self._side.has_ended else f"closed with {self._connection.close_code}"
@@ -183,14 +225,27 @@ class _Client:
         )
 
 
+def _close_payload(content: bytes) -> ClosePayload | None:
+    """Read what a close frame holds; None where `websockets` would not send it.
+
+    That is a frame without a code, or with one that is none, or a reason that is no text.
+    """
+    try:
+        return ClosePayload.parse(content) if content else None
+    except (ProtocolError, UnicodeDecodeError):
+        return None
+
+
 def _path_of(request: Request | None) -> str:
     # Keys stand in queries.
     return request.path.partition("?")[0] if request else "/"
 
 
-def _is_plain_exchange(messages: Sequence[RecordedMessage]) -> bool:
+def _is_plain_exchange(session: Mapping[str, Any], messages: Sequence[RecordedMessage]) -> bool:
     methods = {message.row.get("http_method") for message in messages if message.kind == "http"}
-    return bool(methods - {None, "GET"})
+    asked: Mapping[str, str] = session["request_headers"] or {}
+    asks_no_upgrade = bool(asked) and "upgrade" not in asked and session["handshake_status"] != _SWITCHING_PROTOCOLS
+    return asks_no_upgrade or bool(methods - {None, "GET"})
 
 
 def _refusal_body(messages: Sequence[RecordedMessage]) -> str:

@@ -50,7 +50,9 @@ class Outgoing(Moment):
     @property
     def close_code(self) -> int:
         """Code of a close frame."""
-        return int.from_bytes(self.content[:2], "big") if isinstance(self.content, bytes) else _NO_CLOSE_CODE
+        if isinstance(self.content, str) or len(self.content) < 2:
+            return _NO_CLOSE_CODE
+        return int.from_bytes(self.content[:2], "big")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class ServerPlan:
     """A message of the client that made an item -> the item's id."""
     responses: Mapping[str, int]
     """Response -> the response.create that asked for it."""
+    errors: Mapping[str, int]
+    """An error's own event_id -> the message that it is about, where neither that message nor the error names one."""
     not_sent: tuple[str, ...]
     """What the recording has of the server and cannot be sent."""
 

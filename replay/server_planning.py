@@ -61,6 +61,7 @@ class _Planner:
         """Of each append: where its audio ended; when it came, and after what."""
         self._items: dict[int, str] = {}
         self._responses: dict[str, int] = {}
+        self._errors: dict[str, int] = {}
         self._not_sent: list[str] = []
         self._is_closed = False
 
@@ -96,6 +97,7 @@ class _Planner:
             audio_ms=self._ends_ms[-1] if self._ends_ms else 0.0,
             items=self._items,
             responses=self._responses,
+            errors=self._errors,
             not_sent=tuple(self._not_sent),
         )
 
@@ -169,6 +171,7 @@ class _Planner:
             found = self._unanswered.answer(ANSWERS[kind], item_id=event.get("item_id"))
         elif kind == "error":
             found = self._unanswered.culprit(object_of(event, "error"))
+            self._note_error(event, found)
         elif kind == "response.created":
             return self._asker(object_of(event, "response"))
         elif kind == "input_audio_buffer.committed":
@@ -231,6 +234,13 @@ class _Planner:
             for name in _ids_of(event):
                 self._first_of.setdefault(name, sent.number)
                 self._last_of[name] = sent.number
+
+    def _note_error(self, event: Json, about: Awaited | None) -> None:
+        error, error_id = event.get("error"), event.get("event_id")
+        if about is None or "event_id" in about.event or not isinstance(error, dict) or not isinstance(error_id, str):
+            return
+        if error.get("event_id") is None:
+            self._errors[error_id] = about.number
 
     def _answers_turns(self) -> bool:
         session = self._configuration.echoed or self._configuration.asked

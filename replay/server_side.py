@@ -10,6 +10,7 @@ the recorded client had sent and this one has not in time: the messages that fol
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,8 @@ class Send:
 class Close:
     """Close the connection now, as the recorded server did."""
 
-    code: int
-    reason: str
+    content: bytes
+    """What its frame held: a code and a reason, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,12 @@ class ServerSide:
         if event_type == APPEND:
             self._hear(audio_length_ms(message, self._configuration), now_ns, actions)
         else:
-            self._configuration.observe("client", event)
-            self._take(event_type, event, now_ns, actions)
+            try:
+                self._configuration.observe("client", event)
+                self._take(event_type, event, now_ns, actions)
+            except RecursionError:
+                text = f"{event_type} is nested too deeply to be compared with the recording: nothing answers it"
+                actions.append(Diverged("unexpected", text))
         return actions + self.tick(now_ns)
 
     def tick(self, now_ns: int) -> list[Action]:
@@ -134,8 +139,14 @@ class ServerSide:
                 break
         return actions
 
-    def disconnect(self) -> list[Diverged]:
-        """Take in that the client is gone."""
+    def disconnect(self, undone: Sequence[Action] = ()) -> list[Diverged]:
+        """Take in that the client is gone; `undone` is what was to be done by now, and it went before that."""
+        self.sent -= sum(isinstance(action, Send) for action in undone)
+        self.has_ended = self.has_ended and not any(isinstance(action, Close | Drop) for action in undone)
+        told = [action for action in undone if isinstance(action, Diverged)]
+        return told + self._closed_early()
+
+    def _closed_early(self) -> list[Diverged]:
         left = self.to_send
         end = next((moment for moment in self._plan.outgoing if moment.kind != "message"), None)
         if self.has_ended or not (left or end):
@@ -188,8 +199,7 @@ class ServerSide:
         else:
             self.has_ended = True
             content = sent.content if isinstance(sent.content, bytes) else b""
-            reason = content[2:].decode("utf-8", "replace")
-            actions.append(Drop() if sent.kind == "drop" else Close(sent.close_code, reason))
+            actions.append(Drop() if sent.kind == "drop" else Close(content))
         # The time at which it was due: what is late here must not make all that follows later still.
         self._come_about(number, due_ns)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
-from capture.recorder import Recorder
+from capture.recorder import Recorder, SessionRecording
+from capture.recording.facts import SessionFacts
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer
 from capture.targets import Target
@@ -76,7 +77,7 @@ async def stage(
     clock = StagedClock(scenario.clock.starts_at_ns, speed=speed)
     sessions = [session for session in scenario.client.sessions for _ in range(session.count)]
     regions = tuple(dict.fromkeys(session.region for session in sessions))
-    recorder = Recorder(root, sealer=sealer, clock=clock)
+    recorder = _CountingRecorder(root, sealer=sealer, clock=clock)
     try:
         async with (
             serve([scenario], regions=regions, seed=seed, clock=clock, separate_origins=True) as simulator,
@@ -97,15 +98,28 @@ async def _play(session: ClientSession, proxies: _Proxies, clock: StagedClock, s
     clock.advance_s(session.start_after_s)
     played = await play_session(session, await proxies.origin_for(session), clock, seed=seed)
     # The next one begins when this one is over at all ends.
-    sealed = [await proxies.next_sealed() for _ in range(played.connections)]
+    sealed = await proxies.sealed()
     return StagedSession(tuple(each.session_id for each in sealed), played.ended, played.problem)
+
+
+class _CountingRecorder(Recorder):
+    _begun = 0
+
+    def start_session(self, facts: SessionFacts, *, on_loss: Callable[[str], None] | None = None) -> SessionRecording:
+        self._begun += 1
+        return super().start_session(facts, on_loss=on_loss)
+
+    def take_begun(self) -> int:
+        """Give how many sessions began since the last time."""
+        begun, self._begun = self._begun, 0
+        return begun
 
 
 class _Proxies:
     """The recording proxies of one scenario, and what they have sealed."""
 
     def __init__(
-        self, simulator: Simulator, recorder: Recorder, policy: RecordingPolicy, stack: AsyncExitStack
+        self, simulator: Simulator, recorder: _CountingRecorder, policy: RecordingPolicy, stack: AsyncExitStack
     ) -> None:
         self._endpoints = {target.region: target.origin for target in simulator.targets(model="")}
         self._recorder = recorder
@@ -127,9 +141,10 @@ class _Proxies:
             self._origins[key] = await self._stack.enter_async_context(proxy)
         return self._origins[key]
 
-    async def next_sealed(self) -> SealedSession:
-        """Wait for the next session to be sealed."""
-        return (await self._sealed.get()).result()
+    async def sealed(self) -> list[SealedSession]:
+        """Wait until all that was recorded since the last time is sealed; what a proxy refused itself is not."""
+        begun = self._recorder.take_begun()
+        return [(await self._sealed.get()).result() for _ in range(begun)]
 
     def _note_on_loop(self) -> Callable[[Future[SealedSession]], None]:
         loop = asyncio.get_running_loop()

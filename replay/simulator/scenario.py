@@ -124,6 +124,8 @@ def read_scenario(path: Path) -> Scenario:
         return msgspec.toml.decode(path.read_bytes(), type=Scenario)
     except OSError as error:
         raise UsageProblem(f"the scenario {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"the scenario {path} cannot be read: it is no UTF-8; save it as that") from error
     except msgspec.DecodeError as error:
         raise UsageProblem(f"the scenario {path} is not right: {error}") from error
 

@@ -107,6 +107,17 @@ def test_an_error_names_the_event_id_of_this_client(script: Any, mine: str | Non
     assert told == {"type": "error", "event_id": "event_1", "error": {"event_id": mine, "code": "x"}}
 
 
+def test_an_error_names_the_event_id_that_only_this_client_gave(script: Any) -> None:
+    error = {"type": "error", "event_id": "event_1", "error": {"code": "response_cancel_not_active", "event_id": None}}
+    script.server(CREATED).client({"type": "response.cancel"}).server(error)
+    counterparts = Counterparts(make_server_plan(script.messages))
+    matched(counterparts, {"type": "response.cancel", "event_id": "cancel_mine"})
+    assert translated(counterparts, error)["error"] == {
+        "code": "response_cancel_not_active",
+        "event_id": "cancel_mine",
+    }
+
+
 def test_a_response_bears_the_metadata_that_this_client_gave_it(script: Any) -> None:
     begun = {"type": "response.created", "response": {"id": "resp_1", "metadata": {"topic": "old"}}}
     script.server(CREATED).client({"type": "response.create", "response": {"metadata": {"topic": "old"}}}).server(begun)
@@ -134,3 +145,24 @@ def test_settings_asked_otherwise_are_listed_from_the_top() -> None:
         'session.audio.w is {"v": 1}, recorded not set',
     ]
     assert list(differing_settings(awaited, recorded)) == []
+
+
+def test_credentials_of_a_tool_are_neither_told_nor_a_difference() -> None:
+    def update(key: str, instructions: str) -> Json:
+        tool = {"type": "mcp", "server_label": "crm", "authorization": key, "headers": {"X-Api-Key": key}}
+        return {"type": "session.update", "session": {"instructions": instructions, "tools": [tool]}}
+
+    awaited = Awaited(1, 0, 0, "session.update", update("[redacted]", "Be brief."), "session.update #1")
+    assert list(differing_settings(awaited, update("Bearer of-this-client", "Be brief."))) == []
+
+    (told,) = differing_settings(awaited, update("Bearer of-this-client", "Be kind. " * 500))
+    assert told.startswith('session.instructions is "Be kind. Be kind.')
+    assert told.endswith('…, recorded "Be brief."')
+    assert len(told) < 300
+
+    other = {
+        "type": "session.update",
+        "session": {"instructions": "Be brief.", "tools": [{"authorization": "of-this"}]},
+    }
+    (told,) = differing_settings(awaited, other)
+    assert told.startswith('session.tools is [{"authorization": "[redacted]"}], recorded [')

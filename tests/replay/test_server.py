@@ -7,20 +7,29 @@ import base64
 import json
 import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from capture.audio import PCM16_24K, clip_as
-from capture.errors import UsageProblem
+from capture.errors import EndpointRefused, UsageProblem
+from capture.in_process import connect_recorded
+from capture.proxy import serve_proxy
+from capture.recorder import Recorder
 from capture.recording.reader import RecordedMessage, Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from capture.targets import Target
 from replay.server import serve_recording
 from replay.simulator.client.playing import play_session
 from replay.simulator.clock import StagedClock
@@ -227,11 +236,142 @@ async def test_it_refuses_as_the_recorded_endpoint_did(root: Root) -> None:
     assert told == [f"client 1: refused with HTTP {response.status_code}, as recorded"]
 
 
+async def recorded_from(endpoint: Any, recorder: Recorder, root: Root) -> Recording:
+    """Record a client that reads what an endpoint says, up to its end."""
+    async with endpoint as listening:
+        url = f"ws://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}/v1/realtime"
+        session = recorder.start_session(recorder.new_facts(target="odd", url=url))
+        with suppress(EndpointRefused, ConnectionClosed):
+            async with connect_recorded(url, recording=session) as connection:
+                while True:
+                    await connection.recv()
+    await asyncio.wrap_future(session.end())
+    return open_recording(root, session.session_id)
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        (b"", "received 1005 (no status received [internal]); then sent 1005 (no status received [internal])"),
+        (b"\x03\xe7", "sent 1002 (protocol error) invalid status code; no close frame received"),
+        (b"\x03\xf3\xff", "sent 1007 (invalid frame payload data) invalid start byte"),
+    ],
+    ids=["no code", "999", "no text"],
+)
+async def test_an_odd_close_frame_is_sent_as_it_was(
+    recorder: Recorder, root: Root, content: bytes, received: str
+) -> None:
+    async def close(connection: ServerConnection) -> None:
+        connection.transport.write(Frame(Opcode.CLOSE, content).serialize(mask=False))
+        await connection.wait_closed()
+
+    recording = await recorded_from(serve(close, "127.0.0.1", 0), recorder, root)
+    told: list[str] = []
+    async with serve_recording(recording, tell=told.append) as endpoint, connect(endpoint.url) as client:
+        with pytest.raises(ConnectionClosed, match=re.escape(received)):
+            await client.recv()
+    assert re.fullmatch(r"client 1: ended as recorded after .*; 0/0 messages sent, 0 divergences", told[-1])
+
+
+async def test_a_status_that_http_does_not_name_is_that_of_the_refusal(recorder: Recorder, root: Root) -> None:
+    def overloaded(_connection: ServerConnection, _request: Request) -> Response:
+        body = b"<html>unknown error</html>"
+        headers = {"Content-Type": "text/html", "CF-Ray": "8a1", "Content-Length": str(len(body))}
+        return Response(520, "Web Server Returns an Unknown Error", Headers(headers), body)
+
+    endpoint = serve(ServerConnection.wait_closed, "127.0.0.1", 0, process_request=overloaded)
+    recording = await recorded_from(endpoint, recorder, root)
+    told: list[str] = []
+    async with serve_recording(recording, tell=told.append) as served:
+        with pytest.raises(InvalidStatus, match="HTTP 520") as caught:
+            await connect(served.url)
+    response = caught.value.response
+    assert (response.headers["Content-Type"], response.headers["CF-Ray"]) == ("text/html", "8a1")
+    assert bytes(response.body or b"") == b"<html>unknown error</html>"
+    assert told == ["client 1: refused with HTTP 520, as recorded"]
+
+
+async def test_a_server_that_said_nothing_is_told_before_a_client_waits_for_it(recorder: Recorder, root: Root) -> None:
+    session = recorder.start_session(recorder.new_facts(target="silent", url="ws://silent.example/v1/realtime"))
+    await asyncio.wrap_future(session.end())
+    told: list[str] = []
+    async with serve_recording(open_recording(root, session.session_id), tell=told.append):
+        assert told == ["the recorded server said nothing: a client is let in, and hears nothing"]
+
+
+async def test_what_a_client_that_left_did_not_get_counts_as_unsent(recorder: Recorder, root: Root) -> None:
+    async def say_much(connection: ServerConnection) -> None:
+        for number in range(8):
+            await connection.send(json.dumps({"type": "other", "number": number, "padding": "x" * 2_000_000}))
+        await connection.close(1011)
+
+    recording = await recorded_from(serve(say_much, "127.0.0.1", 0), recorder, root)
+    told: list[str] = []
+    async with serve_recording(recording, speed=math.inf, tell=told.append) as endpoint:
+        client = await connect(endpoint.url, max_size=None, compression=None)
+        client.transport.pause_reading()
+        await asyncio.sleep(0.3)
+        client.transport.abort()
+        await endpoint.first_is_over.wait()
+    assert re.search(
+        r"closed_early: .* with \d messages still to be sent; the recorded server closed with 1011", told[-2]
+    )
+    assert re.search(r"closed with 1006 after .*; [0-7]/8 messages sent, 1 divergence", told[-1])
+
+
 async def test_a_plain_request_is_no_session(root: Root) -> None:
     recordings = await staged(root, "token_mint_500_with_transcription")
     with pytest.raises(UsageProblem, match="is a plain HTTP request"):
         async with serve_recording(recordings[0]):
             pass
+
+
+async def test_a_plain_get_is_no_session_either(simulate: Any, recorder: Recorder, root: Root) -> None:
+    sealed: asyncio.Queue[Any] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def note(future: Any) -> None:
+        loop.call_soon_threadsafe(sealed.put_nowait, future)
+
+    async with (
+        simulate("healthy") as simulator,
+        serve_proxy(
+            Target("plain", simulator.origin),
+            recorder,
+            listen="127.0.0.1:0",
+            on_sealed=note,
+        ) as origin,
+    ):
+        await exchange(origin, b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+        session_id = (await sealed.get()).result().session_id
+    with pytest.raises(UsageProblem, match="is a plain HTTP request: only sessions are served; take one of"):
+        async with serve_recording(open_recording(root, session_id)):
+            pass
+
+
+async def exchange(origin: str, request: bytes) -> bytes:
+    host, port = origin.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_client_that_first_asks_for_a_secret_is_told_that_none_is_given(root: Root) -> None:
+    [recording] = await staged(root, "close_1000_after_session_update")
+    told: list[str] = []
+    async with serve_recording(recording, tell=told.append) as endpoint:
+        request = b"POST /v1/realtime/client_secrets?k=v HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        answer = await exchange(endpoint.url, request)
+        assert answer.startswith(b"HTTP/1.1 404 Not Found")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"].startswith(
+            "Wiretape serves the WebSocket"
+        )
+        assert not endpoint.first_is_over.is_set()
+        async with connect(endpoint.url) as client:
+            assert await client.recv() == said(recording)[0]
+    assert told[0] == "POST /v1/realtime/client_secrets: 404, only the WebSocket of the recording is served"
 
 
 async def test_the_handshake_is_that_of_a_realtime_endpoint(root: Root) -> None:

@@ -16,11 +16,12 @@ def test_moments_are_told_apart_and_places_in_the_audio_come_in_its_order() -> N
     asked = Awaited(2, 6, 1, "response.create", {}, "response.create #1")
     late, early = Heard(3, 20, 2, 1500.0), Heard(4, 10, 2, 250.0)
     closed = Outgoing(5, 30, "close", "close", b"\x03\xe9gone")
-    plan = ServerPlan((Moment(OPENED, 0), created, asked, late, early, closed), {}, {}, 1500.0, {}, {}, ())
+    plan = ServerPlan((Moment(OPENED, 0), created, asked, late, early, closed), {}, {}, 1500.0, {}, {}, {}, ())
     assert plan.outgoing == [created, closed]
     assert plan.awaited == [asked]
     assert [heard.name for heard in plan.heard] == ["audio up to 0.25 s", "audio up to 1.50 s"]
-    assert (closed.close_code, created.close_code) == (1001, 1005)
+    empty = Outgoing(6, 30, "close", "close", b"")
+    assert (closed.close_code, created.close_code, empty.close_code) == (1001, 1005, 1005)
     assert [kind_of(b"x"), kind_of("x")] == ["binary", "text"]
 
 

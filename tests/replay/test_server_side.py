@@ -202,6 +202,14 @@ def test_what_has_no_counterpart_is_told_and_answered_by_nothing(script: Any) ->
     assert [event for _, event in stage.sent] == ["session.created", "response.created", "response.done"]
 
 
+def test_a_message_of_endless_nesting_is_told_and_the_session_goes_on(script: Any) -> None:
+    script.server(CREATED, 0).client(UPDATE, 10).client(CREATE, 20).server(begun("resp_1"), 30)
+    nested = '{"type": "session.update", "session": ' + '{"a": ' * 900 + "1" + "}" * 901
+    stage = serve(script.messages).send(100, nested, CREATE).wait(900)
+    assert stage.told[0][2].startswith("session.update is nested too deeply to be compared")
+    assert stage.sent[-1][1] == "response.created"
+
+
 def test_what_is_no_event_has_its_counterpart_too(script: Any) -> None:
     script.server(CREATED, 0).client("hello", 10, kind="text").client(b"\x00", 20, kind="binary").client("{}", 30)
     assert serve(script.messages).send(50, "hello", b"\x00", "{}").wait(20_000).told == []
@@ -283,7 +291,7 @@ def test_the_end_comes_as_recorded_after_all_the_rest(script: Any) -> None:
     script.server(CREATED, 0).client(UPDATE, 10).server({"type": "session.updated"}, 20)
     script._add("server", (4000).to_bytes(2, "big") + b"go away", 500, "close", False)
     stage = serve(script.messages).send(700, UPDATE).wait(9000)
-    assert stage.log[-1] == (1190, Close(4000, "go away"))
+    assert stage.log[-1] == (1190, Close(b"\x0f\xa0go away"))
     assert stage.side.disconnect() == []
 
 
@@ -317,6 +325,17 @@ def test_a_client_that_closes_before_the_server_did_is_told(script: Any) -> None
     script._add("server", (1011).to_bytes(2, "big"), 500, "close", False)
     (told,) = serve(script.messages).wait(5).side.disconnect()
     assert told.text == "the client is gone, with 0 messages still to be sent; the recorded server closed with 1011"
+
+
+def test_a_client_that_left_before_what_was_due_reached_it_is_told(script: Any) -> None:
+    script.server(CREATED, 0).server(begun("resp_1"), 20)
+    script._add("server", (1011).to_bytes(2, "big"), 500, "close", False)
+    side = ServerSide(make_server_plan(script.messages), speed=math.inf)
+    undone = side.open(0)[1:]
+    assert [type(action) for action in undone] == [Send, Close]
+    (told,) = side.disconnect(undone)
+    assert told.text == "the client is gone, with 1 message still to be sent; the recorded server closed with 1011"
+    assert (side.sent, side.has_ended) == (1, False)
 
 
 def test_an_error_names_the_event_of_this_client(script: Any) -> None:

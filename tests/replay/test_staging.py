@@ -87,6 +87,18 @@ async def test_plain_requests_and_refusals_are_recorded(root: Root) -> None:
     assert len(played.session_ids) == 2
 
 
+async def test_what_the_proxy_refuses_leaves_no_recording_and_the_rest_is_played(root: Root) -> None:
+    tunnel = Step(http=HttpRequest(path="/v1/realtime", method="TRACE"))
+    two_hosts = ClientSession(headers={"Host": "elsewhere.example"}, steps=(HELLO,))
+    played = await staged(root, ClientSession(steps=(tunnel,)), two_hosts, ClientSession(steps=(HELLO,)))
+
+    assert [(session.ended, len(session.session_ids)) for session in played.sessions] == [
+        ("no WebSocket", 0),
+        ("refused with HTTP 400", 0),
+        ("closed by the client with 1000", 1),
+    ]
+
+
 async def test_the_same_seed_gives_the_same_ids_and_the_same_faults(root: Root) -> None:
     fault = Fault(Effect(response_failed=ResponseFailed(message="sorry")), Conditions(probability=0.5))
     answered = ClientSession(count=8, steps=(Step(respond={}), Step(awaited="response.done")))

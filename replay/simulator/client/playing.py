@@ -41,8 +41,6 @@ class SteppableClock(Clock, Protocol):
 class Played:
     """How one session of a script went."""
 
-    connections: int
-    """WebSockets asked for and plain requests made: the recordings that there should be."""
     ended: str
     """How its WebSocket ended, in plain words."""
     problem: str | None = None
@@ -63,9 +61,7 @@ async def play_session(session: ClientSession, origin: str, clock: SteppableCloc
     Nothing is raised for what the endpoint does; an `await` in vain is told in `problem`, with the step.
     """
     if not session.has_socket:
-        for step in session.steps:
-            await _request(origin, step)
-        return Played(len(session.steps), "no WebSocket")
+        return await _play_requests(session.steps, origin)
     query = session.query if session.query is not None else {"model": session.model}
     url = f"{origin}{session.path}{'?' if query else ''}{urlencode(query)}"
     try:
@@ -81,9 +77,9 @@ async def play_session(session: ClientSession, origin: str, clock: SteppableCloc
             ping_interval=None,
         )
     except InvalidStatus as refusal:
-        return Played(1, f"refused with HTTP {refusal.response.status_code}")
+        return Played(f"refused with HTTP {refusal.response.status_code}")
     except (OSError, InvalidHandshake) as failure:
-        return Played(1, f"not opened: {failure}")
+        return Played(f"not opened: {failure}")
     return await _Script(connection, origin, clock, seed).play(session.steps)
 
 
@@ -96,7 +92,6 @@ class _Script:
         self._clock = clock
         self._seed = seed
         self._ids = SeenIds()
-        self._requests = 0
         self._unheard: Counter[str] = Counter()
         """Events that came and no `await` has taken yet, by type."""
         self._last_type = "nothing"
@@ -132,13 +127,13 @@ class _Script:
                 pass
             await self._connection.close()
             await reading
-        return Played(1 + self._requests, self._ending(), problem)
+        return Played(self._ending(), problem)
 
     async def _take(self, number: int, step: Step) -> str | None:
         try:
             await self._actions[step.action](step)
         except (ScriptFailed, UnseenId) as failure:
-            return f"step {number}, {step.title}: {failure}"
+            return _problem(number, step, failure)
         return None
 
     def _ending(self) -> str:
@@ -231,7 +226,6 @@ class _Script:
             transport.resume_reading()
 
     async def _http(self, step: Step) -> None:
-        self._requests += 1
         await _request(self._origin, step)
 
     async def _close(self, step: Step) -> None:
@@ -250,10 +244,26 @@ class _Script:
         return filled
 
 
+async def _play_requests(steps: tuple[Step, ...], origin: str) -> Played:
+    for number, step in enumerate(steps, 1):
+        try:
+            await _request(origin, step)
+        except ScriptFailed as failure:
+            return Played("no WebSocket", _problem(number, step, failure))
+    return Played("no WebSocket")
+
+
+def _problem(number: int, step: Step, failure: Exception) -> str:
+    return f"step {number}, {step.title}: {failure}"
+
+
 async def _request(origin: str, step: Step) -> int:
-    """Make a plain request; give the status of the answer."""
+    """Make a plain request; give the status of the answer. Raises `ScriptFailed` where none comes."""
     assert step.http is not None  # noqa: S101 - the only action of a step that has it
-    return await asyncio.to_thread(_exchange, origin, step.http)
+    try:
+        return await asyncio.to_thread(_exchange, origin, step.http)
+    except (OSError, http.client.HTTPException) as failure:
+        raise ScriptFailed(f"no answer came: {str(failure) or type(failure).__name__}") from failure
 
 
 def _exchange(origin: str, request: HttpRequest) -> int:

@@ -5,6 +5,7 @@ docs/simulator.md describes every step. `script_client` plays them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,12 +14,16 @@ import msgspec
 
 from replay.simulator.clips import check_clip
 from replay.simulator.protocol.server_events import WIRE_EVENTS, check_event_name
-from replay.simulator.quantities import NotNegative, Ordinal, Plural, Positive
+from replay.simulator.quantities import Decibels, NotNegative, Ordinal, Plural, Positive, check_close
 
 CLOSED = "close"
 """What `await` takes for the end of the connection, whoever ends it."""
 
 _AWAITED = (*WIRE_EVENTS, CLOSED)
+_ABNORMAL = 1006
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH = re.compile(r"/[!-~]*")
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 _Rate = Annotated[int, msgspec.Meta(ge=1000, le=384_000)]
 
 _MANNERS: Mapping[str, frozenset[str]] = {
@@ -49,6 +54,12 @@ class HttpRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     json: dict[str, Any] | None = None
     headers: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        """Refuse what no request can hold."""
+        if not _TOKEN.fullmatch(self.method):
+            raise ValueError(f"{self.method!r} is no HTTP method")
+        _check_head(self.path, self.headers)
+
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that the client does, and how."""
@@ -64,11 +75,11 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ms: NotNegative | None = None
     """How much of the clip, or of noise."""
     silence_ms: NotNegative | None = None
-    noise_dbfs: float | None = None
+    noise_dbfs: Decibels | None = None
     """Level (RMS) of white noise."""
     pace: Positive | None = None
     """How many times faster than it plays audio is sent."""
-    gain_db: float | None = None
+    gain_db: Decibels | None = None
     """By how much the clip is made louder; what does not fit is clipped."""
     swap_bytes: Literal[True] | None = None
     """Samples are sent most significant byte first."""
@@ -124,6 +135,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`send` takes a client event, with a `type`")
         for name in self.awaited_types:
             check_event_name("await", name, _AWAITED)
+        if self.close is not None and self.close != _ABNORMAL:
+            check_close(self.close, self.reason or "")
 
     @property
     def action(self) -> str:
@@ -176,10 +189,27 @@ class ClientSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By how much the clock is moved forward before each."""
     steps: tuple[Step, ...] = msgspec.field(default_factory=_ask_and_listen)
 
+    def __post_init__(self) -> None:
+        """Refuse what no upgrade can hold."""
+        _check_head(self.path, self.headers)
+        if "?" in self.path or "#" in self.path:
+            raise ValueError("`path` has no query: give that as `query = { … }`")
+        for name in self.subprotocols:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no subprotocol")
+
     @property
     def has_socket(self) -> bool:
         """Whether it opens a WebSocket: not where all it does are plain requests."""
         return not self.steps or any(step.http is None for step in self.steps)
+
+
+def _check_head(path: str, headers: Mapping[str, str]) -> None:
+    if not _PATH.fullmatch(path):
+        raise ValueError(f"`path` begins with `/` and has no blanks, and only ASCII, not {path!r}")
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"{name!r} is no header that can be sent: take printable ASCII, no blanks in its name")
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

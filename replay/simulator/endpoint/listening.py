@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from capture.errors import UsageProblem
@@ -15,6 +16,8 @@ from capture.errors import UsageProblem
 _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """15 MiB of audio in base64, and room around it."""
 _SUBPROTOCOL = Subprotocol("realtime")
+_FAREWELL_S = 2.0
+"""How long clients may take to answer the close at the end."""
 _logger = logging.getLogger(__name__)
 
 
@@ -59,9 +62,27 @@ async def listen(
         server = await listening
     except OSError as error:
         raise UsageProblem(f"cannot listen on {host}:{port} ({error.strerror}): take another --listen") from error
-    async with server:
-        bound = next(iter(server.sockets)).getsockname()[1]
+    except OverflowError as error:
+        # Of several regions with ports of their own the last ones may lie beyond.
+        raise UsageProblem(f"there is no port {port}: take a lower --listen") from error
+    bound = next(iter(server.sockets)).getsockname()[1]
+    try:
         yield f"ws://{f'[{host}]' if ':' in host else host}:{bound}"
+    finally:
+        await _end(server)
+
+
+async def _end(server: Server) -> None:
+    # A client that stands at a breakpoint takes neither what is being sent nor a close: websockets waits on.
+    connected = list(server.connections)
+    server.close()
+    try:
+        async with asyncio.timeout(_FAREWELL_S):
+            await server.wait_closed()
+    except TimeoutError:
+        for connection in connected:
+            connection.transport.abort()
+        await server.wait_closed()
 
 
 def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from replay.simulator.protocol.server_events import SERVER_EVENTS, check_event_name
 from replay.simulator.protocol.settings import has_setting
-from replay.simulator.quantities import Count, NotNegative, Ordinal, Plural, Positive, Share
+from replay.simulator.quantities import Count, NotNegative, Ordinal, Plural, Positive, Share, check_close
 
 
 class AnyEffect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,9 +188,9 @@ class Close(EndingEffect, frozen=True, kw_only=True):
     reason: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse codes that may not be sent."""
+        """Refuse codes and reasons that may not be sent."""
         super().__post_init__()
-        _check_close_code(self.code)
+        _check_close(self.code, self.reason)
 
 
 class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
@@ -207,7 +207,7 @@ class ErrorEvent(TimedEffect, frozen=True, kw_only=True):
         """Refuse codes that may not be sent."""
         super().__post_init__()
         if self.then_close is not None:
-            _check_close_code(self.then_close)
+            _check_close(self.then_close, ".".join(filter(None, (self.type, self.code))))
 
 
 class Keepalive(AnyEffect, frozen=True):
@@ -299,10 +299,10 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: effect for name, effect in effects if effect is not None}
 
 
-def _check_close_code(code: int) -> None:
-    # 1005, 1006 and 1015 stand for closes without a code: `drop` stages those.
-    if code in (1004, 1005, 1006, 1015) or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+def _check_close(code: int, reason: str) -> None:
+    if code == 1006:
         raise ValueError(f"{code} is no close code that may be sent; for 1006 take `drop`")
+    check_close(code, reason)
 
 
 def _check_status(status: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 Shape = Literal["azure", "openai"]
 """Whose paths, credentials, headers and refusals an origin has."""
@@ -56,14 +56,15 @@ def read_address(
 
     Without a `shape`, paths with `/openai/` behave like Azure's, all others like OpenAI's.
     """
-    parts = urlsplit(path_and_query)
-    first, _, rest = parts.path.lstrip("/").partition("/")
-    region, path = (first, f"/{rest}") if first in regions else (regions[0], parts.path)
+    # No `urlsplit`: of a base URL that ends in a slash it takes the first segment for a host.
+    whole, _, query = path_and_query.partition("?")
+    first, _, rest = whole.lstrip("/").partition("/")
+    region, path = (first, f"/{rest}") if first in regions else (regions[0], whole)
     return Address(
         region,
         shape or ("azure" if path.startswith("/openai/") else "openai"),
         path,
-        {name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)},
+        {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
         {name.lower(): value for name, value in headers.items()},
     )
 

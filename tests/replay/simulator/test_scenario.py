@@ -116,6 +116,10 @@ def test_a_file_of_one_s_own_is_loaded_by_its_path(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageProblem, match="cannot be read"):
         load_scenario(str(tmp_path / "gone.toml"))
+    foreign = tmp_path / "foreign.toml"
+    foreign.write_text("name = 'mine'", encoding="utf-16")
+    with pytest.raises(UsageProblem, match="cannot be read: it is no UTF-8; save it as that"):
+        load_scenario(str(foreign))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list_a_line_each() -> None:

@@ -68,7 +68,7 @@ async def test_steps_become_client_events_in_their_order() -> None:
         Step(send={"type": "input_audio_buffer.clear"}),
     )
 
-    assert played == Played(1, "closed by the client with 1000")
+    assert played == Played("closed by the client with 1000")
     appends = [event for event in endpoint.heard if event["type"] == "input_audio_buffer.append"]
     assert len(appends) == 2
     assert [event for event in endpoint.heard if event not in appends] == [
@@ -163,16 +163,15 @@ async def test_an_endpoint_that_leaves_ends_the_script_without_a_problem() -> No
 
     steps = (Step(awaited="close"), Step(awaited="response.done"))
     async with listening(leave) as origin:
-        assert await play_session(ClientSession(steps=steps), origin, StagedClock()) == Played(
-            1, "closed by the server with 1001"
-        )
+        played = await play_session(ClientSession(steps=steps), origin, StagedClock())
+        assert played == Played("closed by the server with 1001")
         assert (await play_session(ClientSession(steps=steps[1:]), origin, StagedClock())).problem is None
 
 
 async def test_a_refusal_is_an_ending_too() -> None:
     async with serve(Endpoint().talk, "127.0.0.1", 0, process_request=lambda c, _: c.respond(403, "no")) as server:
         origin = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-        assert await play_session(ClientSession(), origin, StagedClock()) == Played(1, "refused with HTTP 403")
+        assert await play_session(ClientSession(), origin, StagedClock()) == Played("refused with HTTP 403")
     # Nobody listens there any more.
     assert (await play_session(ClientSession(), origin, StagedClock())).ended.startswith("not opened: ")
 
@@ -201,7 +200,7 @@ async def test_while_it_stalls_no_ping_is_answered() -> None:
         playing = tasks.create_task(play_session(ClientSession(steps=steps), origin, clock))
         await is_stalled.wait()
         clock.advance_s(3600)
-    assert playing.result() == Played(1, "closed by the client with 1000")
+    assert playing.result() == Played("closed by the client with 1000")
     assert answered == [False]
 
 
@@ -210,7 +209,19 @@ async def test_a_plain_request_is_made_beside_the_socket_or_without_one() -> Non
     request = Step(http=HttpRequest(path="/client_secrets", method="GET", headers={"x-a": "b"}))
 
     # The endpoint of the tests takes no plain request: it answers with a status all the same.
-    assert await play(endpoint, request, request) == Played(2, "no WebSocket")
+    assert await play(endpoint, request, request) == Played("no WebSocket")
     assert endpoint.paths == []
-    assert await play(endpoint, request, Step(cancel=True)) == Played(2, "closed by the client with 1000")
+    assert await play(endpoint, request, Step(cancel=True)) == Played("closed by the client with 1000")
     assert endpoint.types == ["response.cancel"]
+
+
+async def test_a_plain_request_without_an_answer_is_told_with_its_step() -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    request = Step(http=HttpRequest(path="/client_secrets"))
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        origin = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        played = await play_session(ClientSession(steps=(request, request)), origin, StagedClock())
+    assert played.ended == "no WebSocket"
+    assert (played.problem or "").startswith("step 1, http: no answer came: ")

@@ -99,6 +99,12 @@ def test_plain_requests_alone_open_no_socket() -> None:
             r"Invalid enum value 'gamma' - at `\$.client.sessions\[0\].steps\[0\].dia",
         ),
         ("{ http = { url = 'x' } }", r"at `\$.client.sessions\[0\].steps\[0\].http`"),
+        ("{ http = { path = 'v1/realtime' } }", r"begins with `/` .* - at `\$.client.sessions\[0\].steps\[0\].http`"),
+        ("{ http = { path = '/a b' } }", "has no blanks, and only ASCII, not '/a b'"),
+        ("{ http = { path = '/', method = 'G T' } }", "'G T' is no HTTP method"),
+        ('{ http = { path = "/", headers = { x-a = "b\\r\\nc: d" } } }', "'x-a' is no header that can be sent"),
+        ("{ close = 1005 }", r"1005 is no close code that may be sent - at `\$.client.sessions\[0\].steps\[0\]`"),
+        (f"{{ close = 1000, reason = '{'x' * 124}' }}", "more than the 123 bytes that its frame takes"),
     ],
 )
 def test_a_fault_in_a_script_is_told_with_its_place(tmp_path: Path, step: str, place: str) -> None:
@@ -111,6 +117,10 @@ def test_a_fault_in_a_script_is_told_with_its_place(tmp_path: Path, step: str, p
     [
         ("[client]\nsessions = []", r"has no sessions.* - at `\$.client`"),
         ("[[client.sessions]]\ncount = 0", r"sessions\[0\].count"),
+        ("[[client.sessions]]\npath = 'v1/realtime'", r"begins with `/` .* - at `\$.client.sessions\[0\]`"),
+        ("[[client.sessions]]\npath = '/v1/realtime?model=x'", "has no query: give that as `query = "),
+        ('[[client.sessions]]\nheaders = { "x a" = "b" }', "'x a' is no header that can be sent"),
+        ("[[client.sessions]]\nsubprotocols = ['a b']", "'a b' is no subprotocol"),
         ("[clock]\nstarts_at = '2026-03-02T06:00:00'", r"needs a time zone"),
         ("[clock]\nstarts_at = 'at six'", r"Invalid isoformat string: 'at six' - at `\$.clock`"),
         ("[clock]\nstarts = 1", r"unknown field `starts` - at `\$.clock`"),

@@ -48,3 +48,30 @@ async def test_an_address_that_is_taken_is_named() -> None:
         with pytest.raises(UsageProblem, match=f"cannot listen on 127.0.0.1:{port} .*take another --listen"):
             async with asyncio.timeout(10), listen(hang_up, ("127.0.0.1", port)):
                 pass
+
+
+async def test_a_port_beyond_the_last_is_a_usage_problem() -> None:
+    with pytest.raises(UsageProblem, match="there is no port 65536: take a lower --listen"):
+        async with listen(hang_up, ("127.0.0.1", 65536)):
+            pass
+
+
+async def test_a_client_that_reads_nothing_does_not_hold_up_the_end() -> None:
+    ended = asyncio.Event()
+
+    async def say_too_much(connection: ServerConnection) -> None:
+        try:
+            while True:
+                await connection.send(b"\x00" * 1_000_000)
+        finally:
+            ended.set()
+
+    async with asyncio.timeout(30):
+        async with listen(say_too_much, LOOPBACK, ping_interval=None) as origin:
+            client = await connect(origin, max_size=None, compression=None)
+            client.transport.pause_reading()
+            # Until the buffers of both ends are full.
+            await asyncio.sleep(0.5)
+            assert not ended.is_set()
+        assert ended.is_set()
+    client.transport.abort()

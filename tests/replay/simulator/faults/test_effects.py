@@ -47,6 +47,8 @@ def test_a_fault_does_exactly_one_thing(given: dict[str, Any]) -> None:
         ({"drop": {"after_ms": 3}}, r"unknown field `after_ms` - at `\$.drop`"),
         ({"close": {"code": 1006}}, "for 1006 take `drop`"),
         ({"close": {"code": 999}}, "999 is no close code"),
+        ({"close": {"code": 1000, "reason": "ü" * 62}}, "more than the 123 bytes"),
+        ({"close": {"code": 1006}}, "for 1006 take `drop`"),
         ({"error": {"message": "no", "then_close": 1005}}, "1005 is no close code"),
         ({"refuse_handshake": {"status": 200, "code": "c", "message": "m"}}, "200 is no status of an HTTP error"),
         ({"http_error": {"status": 499, "message": "m"}}, "499 is no status of an HTTP error"),

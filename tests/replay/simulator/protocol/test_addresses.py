@@ -13,6 +13,8 @@ REGIONS = ("eastus2", "swedencentral")
         ("/swedencentral/v1/realtime", "swedencentral", "openai", "/v1/realtime"),
         ("/westus/v1/realtime", "eastus2", "openai", "/westus/v1/realtime"),
         ("/", "eastus2", "openai", "/"),
+        ("//swedencentral/openai/v1/realtime", "swedencentral", "azure", "/openai/v1/realtime"),
+        ("//[v1/realtime", "eastus2", "openai", "//[v1/realtime"),
     ],
 )
 def test_the_first_segment_picks_the_region_and_the_rest_the_shape(
