@@ -124,7 +124,7 @@ class SealerProcess(Sealer):
 
     def _start(self) -> subprocess.Popen[bytes]:
         worker = subprocess.Popen(
-            [sys.executable, *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
+            [_interpreter(), *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -134,8 +134,7 @@ class SealerProcess(Sealer):
         if _read_line(worker) != _READY:
             worker.kill()
             _end(worker)
-            # No fault of a session's: they stay in the journal.
-            raise OSError(f"{sys.executable} starts no sealer; run `wiretape capture recover`")
+            raise _no_sealer()
         return worker
 
     def _hand_over(self) -> None:
@@ -163,6 +162,26 @@ def work(root: str) -> None:
     _write(answers, _READY)
     for line in sys.stdin:
         _write(answers, base64.b64encode(_pickled(_result(Path(root), line.strip()))) + b"\n")
+
+
+def _interpreter() -> str:
+    """Give the program that runs Python; `OSError` where this process is none.
+
+    A frozen application, or uWSGI, asked to run a module would run the program once more, and that one a sealer again.
+    """
+    program = sys.executable
+    if not program or getattr(sys, "frozen", False) or not _is_called_python(Path(program)):
+        raise _no_sealer()
+    return program
+
+
+def _is_called_python(program: Path) -> bool:
+    return any(known in path.name for path in (program, program.resolve()) for known in ("python", "pypy"))
+
+
+def _no_sealer() -> OSError:
+    # No fault of a session's: they stay in the journal.
+    return OSError(f"{sys.executable or 'this program'} starts no sealer; run `wiretape capture recover`")
 
 
 def _result(root: Path, session_id: str) -> SealedSession | Exception:

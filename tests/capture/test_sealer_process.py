@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,31 @@ def test_where_no_process_can_start_sessions_stay_in_the_journal(
     with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
         sealer.submit(session_id).result()
     sealer.close()
+    assert root.journal_of(session_id).exists()
+
+
+@pytest.mark.parametrize(("name", "is_frozen"), [("assistant", False), ("python3", True), (None, False)])
+def test_a_program_that_is_no_python_is_not_run_once_more_in_the_place_of_a_sealer(
+    root: Root,
+    write_journal: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str | None,
+    is_frozen: bool,
+) -> None:
+    ran = tmp_path / "ran"
+    if name is not None:
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho it places its calls > {ran}\n")
+        program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", None if name is None else str(tmp_path / name))
+    monkeypatch.setattr(sys, "frozen", is_frozen, raising=False)
+    sealer = SealerProcess(root, close_within_s=60)
+    session_id = write_journal()
+    with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
+        sealer.submit(session_id).result(60)
+    sealer.close()
+    assert not ran.exists()
     assert root.journal_of(session_id).exists()
 
 
