@@ -21,6 +21,7 @@ from websockets.uri import WebSocketURI
 
 from capture.arguments import parse_redactions
 from capture.errors import UsageProblem
+from capture.journal import JournalWriter
 from capture.keeping import parse_keep
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import KeepRule
@@ -58,9 +59,10 @@ def record(
     logged.
     """
     facts: dict[str, Any] = {
-        "target": target,
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
-        "conversation_key": conversation_key,
+        # Ids of programs are numbers and UUIDs, too: found out at the first connection, nothing would be recorded.
+        "target": None if target is None else str(target),
+        "conversation_key": None if conversation_key is None else str(conversation_key),
         "keep_rule": _keep_rule(keep, pre_s, post_s),
         "redact": parse_redactions([redact] if isinstance(redact, str) else redact),
     }
@@ -134,7 +136,8 @@ class ConnectionRecorder:
         url = redact_url(f"{'wss' if uri.secure else 'ws'}://{host}{uri.resource_name}")
         known = {**self._facts, "target": self._facts["target"] or url.partition("?")[0]}
         recording = recorder.start_session(recorder.new_facts(host=uri.host, url=url, **known))
-        _log.info("recording %s as %s", known["target"], recording.session_id)
+        # As it is recorded: a URL that names the target may hold its key.
+        _log.info("recording %s as %s", recording.facts.target, recording.session_id)
         return recording
 
     def _keep_until_sealed(self, sealed: Future[SealedSession]) -> None:
@@ -162,8 +165,11 @@ def close_recorders() -> None:
 def _shared_recorder(root: Root) -> Recorder:
     with _recorders_lock:
         if root not in _recorders:
+            # What may fail goes first: the process of a sealer that nobody has would stay, one for each connection.
+            root.check_writable()
+            journals = JournalWriter(root.journal)
             sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
-            _recorders[root] = (Recorder(root, sealer=sealer), sealer)
+            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), sealer)
         return _recorders[root][0]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from websockets.sync.client import connect as connect_in_thread
 from capture import record
 from capture.attach import close_recorders
 from capture.errors import UsageProblem
+from capture.journal.shared_memory import SHARED_MEMORY, name_for
 from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
@@ -176,6 +179,44 @@ async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
     async with endpoint() as host, record(root.path) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
     assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
+
+
+async def test_a_root_that_cannot_be_written_starts_no_sealer_for_each_connection(root: Root) -> None:
+    root.path.write_text("a file")
+    before = set(threading.enumerate())
+    async with endpoint() as host, record(root.path) as tap:
+        for _ in range(3):
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert [thread.name for thread in set(threading.enumerate()) - before if thread.name == "sealer"] == []
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory to count in")
+async def test_what_a_kill_cut_off_in_shared_memory_keeps_nobody_from_recording(root: Root) -> None:
+    cut_off = name_for(root.journal, "counters")
+    cut_off.touch()
+    try:
+        async with endpoint() as host, record(root.path) as tap:
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    finally:
+        cut_off.unlink()
+    assert contents(only_recording(root), "client") == ["hello"]
+
+
+async def test_a_programs_own_ids_may_be_numbers_and_a_target_a_url_with_its_key(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    call: Any = 4711
+    async with (
+        endpoint() as host,
+        record(root.path, conversation_key=call, tags={"call": call}, target=f"wss://h/?api-key={SECRET}") as tap,
+    ):
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    session = only_recording(root).session
+    assert (session["conversation_key"], dict(session["tags"])) == ("4711", {"call": "4711"})
+    assert session["target"] == "wss://h/?api-key=[redacted]"
+    assert f"recording wss://h/?api-key=[redacted] as {session['session_id']}" in caplog.messages
+    assert SECRET not in caplog.text
 
 
 async def test_one_record_may_serve_many_connections_at_once(root: Root) -> None:
