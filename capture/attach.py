@@ -7,6 +7,7 @@ import atexit
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import wraps
@@ -86,6 +87,7 @@ class ConnectionRecorder:
         self.root = Root(root.path.absolute())
         self._facts = facts
         self._unsealed: set[Future[SealedSession]] = set()
+        _connection_recorders.add(self)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Make a connection of `websockets.asyncio` or `websockets.sync`, as `connect` there asks for one.
@@ -127,6 +129,10 @@ class ConnectionRecorder:
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, error, trace)
 
+    def forget(self) -> None:
+        """Wait for nothing any more, in a forked child: what was recorded before, its parent seals."""
+        self._unsealed = set()
+
     def _tap(self, protocol: ClientProtocol) -> Tap:
         return Tap(lambda: self._begin(protocol.uri), self._keep_until_sealed)
 
@@ -145,6 +151,7 @@ class ConnectionRecorder:
         sealed.add_done_callback(self._unsealed.discard)
 
 
+_connection_recorders: weakref.WeakSet[ConnectionRecorder] = weakref.WeakSet()
 _recorders: dict[Root, tuple[Recorder, SealerProcess]] = {}
 """One for each root: a journal has one writer in a process."""
 _recorders_lock = threading.Lock()
@@ -180,6 +187,8 @@ def _begin_anew_in_child() -> None:
     for _, sealer in _recorders.values():
         sealer.forget()
     _recorders.clear()
+    for connection_recorder in _connection_recorders:
+        connection_recorder.forget()
 
 
 atexit.register(close_recorders)

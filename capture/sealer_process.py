@@ -54,6 +54,10 @@ class SealerProcess(Sealer):
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         sealed: Future[SealedSession] = Future()
+        if self._is_abandoned:
+            # Who waits for it would wait for ever.
+            sealed.set_exception(self._give_up(session_id, None))
+            return sealed
         self._unsealed[session_id] = None
         self._submitted.put((session_id, sealed))
         return sealed
@@ -67,7 +71,11 @@ class SealerProcess(Sealer):
             self._hand_over()
 
     def forget(self) -> None:
-        """Let go of the process, in a forked child: its input must end with the parent, and not with the child."""
+        """Let go of the process, in a forked child: its input must end with the parent, and not with the child.
+
+        What ends here of what the parent recorded is not sealed: the parent's recording goes on.
+        """
+        self._is_abandoned = True
         worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
             worker.stdin.close()

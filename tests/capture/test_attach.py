@@ -304,6 +304,26 @@ if child:
 """
 
 
+LEAVING_CHILD = """
+import os, sys
+from websockets.sync.client import connect
+from capture import record
+
+with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as connection:
+    with connect(sys.argv[1], create_connection=tap) as ended:
+        ended.send("hello")
+        ended.recv()
+    # The session that ended is sealed by the parent; in the child nobody will ever tell of it.
+    child = os.fork()
+    if not child:
+        print("the child waits:", tap.wait(20), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    connection.send("hello")
+    connection.recv()
+"""
+
+
 async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
     # No `if __name__ == "__main__"`: a script of three lines has none.
     script = tmp_path / "program.py"
@@ -345,6 +365,11 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+async def test_a_forked_child_waits_for_nothing_that_its_parent_recorded(root: Root, tmp_path: Path) -> None:
+    assert await run(tmp_path, root, program=LEAVING_CHILD) == (0, "the child waits: True\n")
+    assert [contents(open_recording(root, found), "client") for found in list_session_ids(root)] == [["hello"]] * 2
 
 
 @pytest.mark.parametrize(("keep", "sessions"), [("failed", 0), ("sample:0", 0), ("sample:1", 1), ("all", 1)])

@@ -117,7 +117,11 @@ def test_a_forked_child_lets_go_of_the_process(sealer: SealerProcess, write_jour
     sealer.submit(write_journal()).result()
     child = os.fork()
     if child == 0:
-        sealer.forget()
-        os._exit(0 if sealer._worker is None else 1)
+        try:
+            sealer.forget()
+            told = sealer.submit(OTHER_ID).exception(20)
+            os._exit(0 if sealer._worker is None and isinstance(told, SealingFailed) else 1)
+        finally:
+            os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sealer.submit(write_journal(session_id=OTHER_ID)).result().session_id == OTHER_ID
