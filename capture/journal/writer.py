@@ -216,6 +216,8 @@ class Journal:
         """Bytes that were appended and are not in the file."""
         self.failure: str | None = None
         """Why something was lost; None while nothing was."""
+        self._news: str | None = None
+        """Why something was lost, until the log is told."""
         self._writer = writer
         self._on_loss = on_loss
         self._waiting: list[Unwritten] = []
@@ -243,16 +245,17 @@ class Journal:
         weight = len(content) + _RECORD_WEIGHT
         with writer._lock:
             self._counts[direction] += len(content)
-            if self._takes_care or writer._buffered_bytes + weight > writer._calm_bytes:
-                self._append_with_care((direction, offset_ns, content, frame_at))
+            if not self._takes_care and writer._buffered_bytes + weight <= writer._calm_bytes:
+                writer._buffered_bytes += weight
+                if not self._waiting:
+                    writer._busy.append(self)
+                    if writer._is_resting:
+                        writer._is_resting = False
+                        writer._wake.set()
+                self._waiting.append((direction, offset_ns, content, frame_at))
                 return
-            writer._buffered_bytes += weight
-            if not self._waiting:
-                writer._busy.append(self)
-                if writer._is_resting:
-                    writer._is_resting = False
-                    writer._wake.set()
-            self._waiting.append((direction, offset_ns, content, frame_at))
+            self._append_with_care((direction, offset_ns, content, frame_at))
+        self._say_news()
 
     def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
         """Give what takes one sender's bytes; it advances the cursor."""
@@ -336,6 +339,7 @@ class Journal:
         with self._writer._lock:
             self._writer._buffered_bytes += _weigh(resumed) - _weigh(records)
             self._note_loss(_content_bytes(records) - _content_bytes(resumed), self.failure or "")
+        self._say_news()
         taken_up, self._to_retry = self._to_retry + resumed, []
         return taken_up
 
@@ -359,6 +363,7 @@ class Journal:
         self._writer._account(_weigh(self._to_retry) - _weigh(records))
         with self._writer._lock:
             self._note_loss(lost_bytes, reason, even_if_nothing=True)
+        self._say_news()
 
     def _note_loss(self, lost_bytes: int, reason: str, *, even_if_nothing: bool = False) -> None:
         """Count what is lost; the lock is held."""
@@ -368,9 +373,15 @@ class Journal:
         self.lost_bytes += lost_bytes
         self.failure = reason
         if is_news and not self._is_closed:
-            _log.warning("%s: recording falters, the call goes on: %s", self.path.name, reason)
+            self._news = reason
             if self._on_loss is not None:
                 self._tell(partial(self._on_loss, reason))
+
+    def _say_news(self) -> None:
+        """Say that something is lost, once, and without the lock: a log that stalls must not hold up every call."""
+        news, self._news = self._news, None
+        if news is not None:
+            _log.warning("%s: recording falters, the call goes on: %s", self.path.name, news)
 
     def _finish(self) -> None:
         is_told = not self._unwritten

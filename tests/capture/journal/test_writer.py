@@ -329,6 +329,26 @@ def test_on_a_full_disk_content_is_lost_and_facts_and_gaps_are_written_later(
     assert writer._buffered_bytes == 0
 
 
+def test_a_log_that_stalls_holds_up_no_call(writer: JournalWriter, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled, call_went_on = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    class StalledLog(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the signature of a handler
+            stalled.set()
+            waited.append(call_went_on.wait(10))
+
+    monkeypatch.setattr(logging.getLogger("capture"), "handlers", [StalledLog()])
+    journal, other = writer.open("session"), writer.open("other")
+    disk.works = False
+    journal.append(CLIENT, 1, b"lost")
+    stalled.wait()
+    other.append(CLIENT, 1, b"of another call")
+    call_went_on.set()
+    close(journal)
+    assert waited[0]
+
+
 def test_after_a_failed_write_recording_goes_on_at_the_start_of_a_frame(writer: JournalWriter, disk: Disk) -> None:
     losses: list[str] = []
     journal = writer.open("session", on_loss=losses.append)
