@@ -132,8 +132,10 @@ class JournalWriter:
         elif is_first:
             self._close_all()
         with self._lock:
-            if self._counters is not None:
-                self._counters.close()
+            # Once: closed again, it would take away the counts that it left for sealing.
+            counters, self._counters = self._counters, None
+            if counters is not None:
+                counters.close()
 
     def _run(self) -> None:
         while not self._is_closed:
