@@ -134,7 +134,9 @@ class ConnectionRecorder:
         self._unsealed = set()
 
     def _tap(self, protocol: ClientProtocol) -> Tap:
-        return Tap(lambda: self._begin(protocol.uri), self._keep_until_sealed)
+        uri = protocol.uri
+        # Holding the protocol, the tap would hold the connection, and keep it from being collected.
+        return Tap(lambda: self._begin(uri), self._keep_until_sealed)
 
     def _begin(self, uri: WebSocketURI) -> SessionRecording:
         recorder = _shared_recorder(self.root)

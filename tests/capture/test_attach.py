@@ -324,6 +324,28 @@ with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as 
 """
 
 
+LEAVING_OPEN = """
+import asyncio, gc, sys, time
+from websockets.asyncio.client import connect
+from capture import record
+
+async def call():
+    connection = await connect(sys.argv[1], create_connection=tap)
+    await connection.send("hello")
+    await connection.recv()
+
+tap = record(sys.argv[2])
+asyncio.run(call())
+gc.collect()
+for _ in range(3000):
+    if list(tap.root.path.glob("sessions/*/*.parquet")):
+        break
+    time.sleep(0.01)
+else:
+    sys.exit("it is not sealed")
+"""
+
+
 async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
     # No `if __name__ == "__main__"`: a script of three lines has none.
     script = tmp_path / "program.py"
@@ -365,6 +387,18 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while_the_program_goes_on(
+    root: Root, tmp_path: Path
+) -> None:
+    assert (await run(tmp_path, root, program=LEAVING_OPEN))[0] == 0
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["closed_by"], found.session["end_reason"]) == (
+        "client",
+        "the program let go of the connection",
+    )
 
 
 async def test_a_forked_child_waits_for_nothing_that_its_parent_recorded(root: Root, tmp_path: Path) -> None:
