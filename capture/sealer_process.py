@@ -167,9 +167,21 @@ def work(root: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)
+    asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     _write(answers, _READY)
+    while (session_id := asked.get()) is not None:
+        _write(answers, base64.b64encode(_pickled(_result(Path(root), session_id))) + b"\n")
+
+
+def _listen(asked: queue.SimpleQueue[str | None]) -> None:
     for line in sys.stdin:
-        _write(answers, base64.b64encode(_pickled(_result(Path(root), line.strip()))) + b"\n")
+        asked.put(line.strip())
+    # The program is gone. Who reads what it says (a pipe, a job of CI) waits for all that could say something still.
+    silent = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(silent, descriptor)
+    asked.put(None)
 
 
 def _interpreter() -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from capture.own_program import own_program
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.sealer_process import SealerProcess
@@ -109,6 +113,32 @@ def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_j
     # It works on although nobody listens any more, and then goes.
     assert worker.wait(60) == 0
     assert OTHER_ID in list_session_ids(root)
+
+
+def test_who_reads_what_the_program_says_does_not_wait_for_what_is_sealed_after_its_end(
+    root: Root, write_journal: Write
+) -> None:
+    session_id = write_journal()
+    program = own_program("capture.sealer_process", "work(*sys.argv[1:])")
+    started = subprocess.Popen(
+        [sys.executable, *program, str(root.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with started as worker, root.journal_of(session_id).open() as journal:
+        assert worker.stdin is not None
+        assert worker.stderr is not None
+        # Sealing waits for it.
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        worker.stdin.write(f"{session_id}\n".encode())
+        worker.stdin.close()
+        assert select.select([worker.stderr], [], [], 30)[0]
+        assert worker.stderr.read() == b""
+        assert worker.poll() is None
+        fcntl.flock(journal, fcntl.LOCK_UN)
+        assert worker.wait(60) == 0
+    assert list_session_ids(root) == [session_id]
 
 
 # Python 3.12 warns of it; programs do it all the same.
