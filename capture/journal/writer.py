@@ -85,7 +85,6 @@ class JournalWriter:
             if self._thread is None and self._has_thread:
                 self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
                 self._thread.start()
-                atexit.register(self.close)
         return journal
 
     def reopen(
@@ -128,7 +127,6 @@ class JournalWriter:
         if thread is not None:
             self._wake.set()
             thread.join()
-            atexit.unregister(self.close)
         elif is_first:
             self._close_all()
         with self._lock:
@@ -206,6 +204,14 @@ def _abandon_in_child() -> None:
         writer._abandon()
 
 
+def _close_at_exit() -> None:
+    for writer in list(_writers):
+        if writer._thread is not None:
+            writer.close()
+
+
+# Here and not with the first journal: what a program does at its exit, to end its calls well, is to be recorded still.
+atexit.register(_close_at_exit)
 os.register_at_fork(after_in_child=_abandon_in_child)
 
 

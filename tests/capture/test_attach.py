@@ -324,6 +324,23 @@ with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as 
 """
 
 
+POLITE_PROGRAM = """
+import atexit, sys
+from websockets.sync.client import connect
+from capture import record
+
+@atexit.register
+def hang_up():
+    connection.send("goodbye")
+    connection.recv()
+    connection.close()
+
+connection = connect(sys.argv[1], create_connection=record(sys.argv[2]))
+connection.send("hello")
+connection.recv()
+"""
+
+
 LEAVING_OPEN = """
 import asyncio, gc, sys, time
 from websockets.asyncio.client import connect
@@ -387,6 +404,16 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+async def test_what_a_program_does_to_end_its_calls_at_its_exit_is_recorded(root: Root, tmp_path: Path) -> None:
+    assert (await run(tmp_path, root, program=POLITE_PROGRAM))[0] == 0
+    async with asyncio.timeout(20):
+        while not list_session_ids(root):  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    found = only_recording(root)
+    assert contents(found, "client") == ["hello", "goodbye"]
+    assert (found.session["complete"], found.session["close_code"]) == (True, 1000)
 
 
 async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while_the_program_goes_on(
