@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -21,7 +20,7 @@ from websockets.headers import build_host
 from websockets.uri import WebSocketURI
 
 from capture.arguments import parse_redactions
-from capture.errors import UsageProblem
+from capture.errors import GuestLog, UsageProblem
 from capture.journal import JournalWriter
 from capture.keeping import parse_keep
 from capture.recorder import Recorder, SessionRecording
@@ -32,7 +31,7 @@ from capture.sealer_process import SealerProcess
 from capture.sealing import SealedSession
 from capture.tap import Tap, TappedConnection, TappedSyncConnection
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""

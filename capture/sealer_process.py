@@ -8,7 +8,6 @@ that whatever becomes of the program, it never stays behind.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import pickle
 import queue
@@ -22,11 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from capture.errors import GuestLog
 from capture.own_program import own_program
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, leftover_journals, seal_within
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 _READY = b"ready\n"
 _NICENESS = 10

@@ -5,7 +5,6 @@ One tap, two shells: for connections of `websockets.asyncio`, and for those of `
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from _thread import start_new_thread
@@ -21,14 +20,14 @@ from websockets.http11 import Response
 from websockets.protocol import Event
 from websockets.sync.client import ClientConnection as SyncClientConnection
 
-from capture.errors import describe_fault
+from capture.errors import GuestLog, describe_fault
 from capture.handshake import BadRequest, parse_request, parse_response, take_head
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeResponse, SessionEnd
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 _LET_GO = "the program let go of the connection"
 _GAVE_UP = "the program gave up before the connection was a WebSocket"

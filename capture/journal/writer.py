@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from capture.errors import describe_fault
+from capture.errors import GuestLog, describe_fault
 from capture.frames import FrameCursor
 from capture.journal.counters import CounterPage, Counts, sweep_counts
 from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
@@ -20,7 +19,7 @@ from capture.journal.protocols import Taker
 from capture.journal.reader import JournalUnreadable
 from capture.journal.records import SENDERS, UNKNOWN_BYTES, Direction, OpenGaps, Unwritten
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 _BATCH_RECORDS = BUFFERS_A_WRITE // 2
 # What a waiting record weighs besides its content: a flood of tiny chunks must not fill the memory either.

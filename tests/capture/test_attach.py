@@ -63,6 +63,12 @@ async def say_hello(url: str, **options: Any) -> None:
         assert await connection.recv() == "hello"
 
 
+def say_hello_in_thread(url: str, **options: Any) -> None:
+    with connect_in_thread(url, **options) as connection:
+        connection.send("hello")
+        assert connection.recv() == "hello"
+
+
 def only_recording(root: Root) -> Recording:
     (session_id,) = list_session_ids(root)
     return open_recording(root, session_id)
@@ -262,6 +268,25 @@ async def test_of_several_patches_the_latest_records(root: Root, tmp_path: Path)
             second.undo()
     assert connect.__init__ is original
     assert (len(list_session_ids(root)), len(list_session_ids(other))) == (0, 1)
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+async def test_a_log_of_the_programs_own_that_fails_is_not_the_calls_trouble(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_writable: bool
+) -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ConnectionError(f"the log's server is gone: {record.getMessage()}")
+
+    caplog.set_level(logging.INFO, "capture")
+    monkeypatch.setattr(logging.getLogger("capture"), "handlers", [Failing()])
+    if not is_writable:
+        root.path.write_text("a file")
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        await asyncio.to_thread(say_hello_in_thread, f"ws://{host}/v1/realtime", create_connection=tap)
+    if is_writable:
+        assert len(list_session_ids(root)) == 2
 
 
 def test_what_is_no_create_connection_of_websockets_is_told() -> None:
