@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import wraps
@@ -20,7 +20,8 @@ from websockets.headers import build_host
 from websockets.uri import WebSocketURI
 
 from capture.arguments import parse_redactions
-from capture.errors import UsageProblem
+from capture.errors import GuestLog, UsageProblem
+from capture.journal import JournalWriter
 from capture.keeping import parse_keep
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import KeepRule
@@ -30,7 +31,7 @@ from capture.sealer_process import SealerProcess
 from capture.sealing import SealedSession
 from capture.tap import Tap, TappedConnection, TappedSyncConnection
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
@@ -58,9 +59,10 @@ def record(
     logged.
     """
     facts: dict[str, Any] = {
-        "target": target,
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
-        "conversation_key": conversation_key,
+        # Ids of programs are numbers and UUIDs, too: found out at the first connection, nothing would be recorded.
+        "target": None if target is None else str(target),
+        "conversation_key": None if conversation_key is None else str(conversation_key),
         "keep_rule": _keep_rule(keep, pre_s, post_s),
         "redact": parse_redactions([redact] if isinstance(redact, str) else redact),
     }
@@ -84,6 +86,7 @@ class ConnectionRecorder:
         self.root = Root(root.path.absolute())
         self._facts = facts
         self._unsealed: set[Future[SealedSession]] = set()
+        _connection_recorders.add(self)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Make a connection of `websockets.asyncio` or `websockets.sync`, as `connect` there asks for one.
@@ -125,8 +128,14 @@ class ConnectionRecorder:
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, error, trace)
 
+    def forget(self) -> None:
+        """Wait for nothing any more, in a forked child: what was recorded before, its parent seals."""
+        self._unsealed = set()
+
     def _tap(self, protocol: ClientProtocol) -> Tap:
-        return Tap(lambda: self._begin(protocol.uri), self._keep_until_sealed)
+        uri = protocol.uri
+        # Holding the protocol, the tap would hold the connection, and keep it from being collected.
+        return Tap(lambda: self._begin(uri), self._keep_until_sealed)
 
     def _begin(self, uri: WebSocketURI) -> SessionRecording:
         recorder = _shared_recorder(self.root)
@@ -134,7 +143,8 @@ class ConnectionRecorder:
         url = redact_url(f"{'wss' if uri.secure else 'ws'}://{host}{uri.resource_name}")
         known = {**self._facts, "target": self._facts["target"] or url.partition("?")[0]}
         recording = recorder.start_session(recorder.new_facts(host=uri.host, url=url, **known))
-        _log.info("recording %s as %s", known["target"], recording.session_id)
+        # As it is recorded: a URL that names the target may hold its key.
+        _log.info("recording %s as %s", recording.facts.target, recording.session_id)
         return recording
 
     def _keep_until_sealed(self, sealed: Future[SealedSession]) -> None:
@@ -142,6 +152,7 @@ class ConnectionRecorder:
         sealed.add_done_callback(self._unsealed.discard)
 
 
+_connection_recorders: weakref.WeakSet[ConnectionRecorder] = weakref.WeakSet()
 _recorders: dict[Root, tuple[Recorder, SealerProcess]] = {}
 """One for each root: a journal has one writer in a process."""
 _recorders_lock = threading.Lock()
@@ -162,8 +173,11 @@ def close_recorders() -> None:
 def _shared_recorder(root: Root) -> Recorder:
     with _recorders_lock:
         if root not in _recorders:
+            # What may fail goes first: the process of a sealer that nobody has would stay, one for each connection.
+            root.check_writable()
+            journals = JournalWriter(root.journal)
             sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
-            _recorders[root] = (Recorder(root, sealer=sealer), sealer)
+            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), sealer)
         return _recorders[root][0]
 
 
@@ -174,6 +188,8 @@ def _begin_anew_in_child() -> None:
     for _, sealer in _recorders.values():
         sealer.forget()
     _recorders.clear()
+    for connection_recorder in _connection_recorders:
+        connection_recorder.forget()
 
 
 atexit.register(close_recorders)

@@ -58,9 +58,9 @@ class CallPlan:
     timeout_s: float = 30
     """How long to wait for what is due once the clip has been spoken."""
     answer_timeout_s: float = 10
+    """How long to wait for session.created and session.updated."""
     redact: Sequence[str] = ()
     """What must not be kept of the call, as `--redact` names it."""
-    """How long to wait for session.created and session.updated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 def describe_fault(error: BaseException) -> str:
@@ -19,6 +21,19 @@ def describe_fault(error: BaseException) -> str:
     stack = traceback.walk_tb(error.__traceback__)
     places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in stack]
     return f"{type(error).__name__} at {' > '.join(places)}" if places else type(error).__name__
+
+
+class GuestLog(logging.LoggerAdapter[logging.Logger]):
+    """A log in somebody's program: what its handlers raise goes no further, for that would reach their call."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.getLogger(name), {})
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Tell the log, in the caller's name."""
+        kwargs.setdefault("stacklevel", 2)
+        with suppress(Exception):
+            super().log(level, msg, *args, **kwargs)
 
 
 class WiretapeError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import logging
 import platform
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Self, cast
 import msgspec
 
 from capture.clock import Clock, SystemClock, utc_time
+from capture.errors import GuestLog
 from capture.frames import FrameCursor
 from capture.journal import UNKNOWN_BYTES, Direction, Gap, JournalKeeper, JournalWriter, OpenJournal, Taker
 from capture.masking import NO_MASKS, Masks, clean_fact, masks_of
@@ -25,7 +25,7 @@ from capture.sealing import SealedSession, Sealer
 if TYPE_CHECKING:
     from typing import Any
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 _DIRECTIONS: dict[Sender, Direction] = {"client": Direction.CLIENT, "server": Direction.SERVER}
 
 

@@ -8,7 +8,6 @@ that whatever becomes of the program, it never stays behind.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import pickle
 import queue
@@ -22,11 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from capture.errors import GuestLog
 from capture.own_program import own_program
 from capture.recording.root import Root
 from capture.sealing import SealedSession, Sealer, leftover_journals, seal_within
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 _READY = b"ready\n"
 _NICENESS = 10
@@ -54,6 +54,10 @@ class SealerProcess(Sealer):
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         sealed: Future[SealedSession] = Future()
+        if self._is_abandoned:
+            # Who waits for it would wait for ever.
+            sealed.set_exception(self._give_up(session_id, None))
+            return sealed
         self._unsealed[session_id] = None
         self._submitted.put((session_id, sealed))
         return sealed
@@ -67,7 +71,11 @@ class SealerProcess(Sealer):
             self._hand_over()
 
     def forget(self) -> None:
-        """Let go of the process, in a forked child: its input must end with the parent, and not with the child."""
+        """Let go of the process, in a forked child: its input must end with the parent, and not with the child.
+
+        What ends here of what the parent recorded is not sealed: the parent's recording goes on.
+        """
+        self._is_abandoned = True
         worker, self._worker = self._worker, None
         if worker is not None and worker.stdin is not None:
             worker.stdin.close()
@@ -124,7 +132,7 @@ class SealerProcess(Sealer):
 
     def _start(self) -> subprocess.Popen[bytes]:
         worker = subprocess.Popen(
-            [sys.executable, *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
+            [_interpreter(), *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -134,8 +142,7 @@ class SealerProcess(Sealer):
         if _read_line(worker) != _READY:
             worker.kill()
             _end(worker)
-            # No fault of a session's: they stay in the journal.
-            raise OSError(f"{sys.executable} starts no sealer; run `wiretape capture recover`")
+            raise _no_sealer()
         return worker
 
     def _hand_over(self) -> None:
@@ -160,9 +167,41 @@ def work(root: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)
+    asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     _write(answers, _READY)
+    while (session_id := asked.get()) is not None:
+        _write(answers, base64.b64encode(_pickled(_result(Path(root), session_id))) + b"\n")
+
+
+def _listen(asked: queue.SimpleQueue[str | None]) -> None:
     for line in sys.stdin:
-        _write(answers, base64.b64encode(_pickled(_result(Path(root), line.strip()))) + b"\n")
+        asked.put(line.strip())
+    # The program is gone. Who reads what it says (a pipe, a job of CI) waits for all that could say something still.
+    silent = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(silent, descriptor)
+    asked.put(None)
+
+
+def _interpreter() -> str:
+    """Give the program that runs Python; `OSError` where this process is none.
+
+    A frozen application, or uWSGI, asked to run a module would run the program once more, and that one a sealer again.
+    """
+    program = sys.executable
+    if not program or getattr(sys, "frozen", False) or not _is_called_python(Path(program)):
+        raise _no_sealer()
+    return program
+
+
+def _is_called_python(program: Path) -> bool:
+    return any(known in path.name for path in (program, program.resolve()) for known in ("python", "pypy"))
+
+
+def _no_sealer() -> OSError:
+    # No fault of a session's: they stay in the journal.
+    return OSError(f"{sys.executable or 'this program'} starts no sealer; run `wiretape capture recover`")
 
 
 def _result(root: Path, session_id: str) -> SealedSession | Exception:

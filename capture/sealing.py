@@ -6,7 +6,6 @@ Importing this is cheap: the recorder of a call does, and only the sealer's proc
 from __future__ import annotations
 
 import fcntl
-import logging
 import multiprocessing
 import os
 import signal
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from capture.errors import UsageProblem, WiretapeError
+from capture.errors import GuestLog, UsageProblem, WiretapeError
 from capture.journal import (
     Direction,
     forget_counts,
@@ -43,7 +42,7 @@ from capture.sealing_limit import LEAST_CPU_S, limit_cpu
 if TYPE_CHECKING:
     from capture.rows import Row, SessionRows
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 _ATTEMPTS = 2
 _NICENESS = 10
 _FIRST_RECORDS = 8

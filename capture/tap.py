@@ -5,8 +5,9 @@ One tap, two shells: for connections of `websockets.asyncio`, and for those of `
 
 from __future__ import annotations
 
-import logging
 import threading
+import weakref
+from _thread import start_new_thread
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,14 +20,17 @@ from websockets.http11 import Response
 from websockets.protocol import Event
 from websockets.sync.client import ClientConnection as SyncClientConnection
 
-from capture.errors import describe_fault
+from capture.errors import GuestLog, describe_fault
 from capture.handshake import BadRequest, parse_request, parse_response, take_head
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeResponse, SessionEnd
 from capture.redaction import redact_headers, redact_url
 from capture.sealing import SealedSession
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
+
+_LET_GO = "the program let go of the connection"
+_GAVE_UP = "the program gave up before the connection was a WebSocket"
 
 OnEnded = Callable[[Future[SealedSession]], None]
 """Takes what will hold the sealed session."""
@@ -112,6 +116,8 @@ class Tap:
         try:
             if error is not None:
                 self.note_end("network", f"connection to the server lost: {error}")
+            # Nobody else let go: a program that drops its connection must not look like an endpoint that failed.
+            self.note_end("client", _LET_GO if self._is_upgraded else _GAVE_UP)
             if refusal:
                 recording.http_body("server", bytes(refusal))
             end = SessionEnd(offset_ns=recording.now_ns(), closed_by=self._closed_by, end_reason=self._end_reason)
@@ -172,6 +178,9 @@ class TappedConnection(ClientConnection):
     def __init__(self, *arguments: Any, tap: Tap, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._tap = tap
+        # One that a program leaves open when its loop ends is never told that it is lost.
+        self._abandonment = weakref.finalize(self, _end_abandoned, tap)
+        self._abandonment.atexit = False
 
     def connection_made(self, transport: Any) -> None:
         """Stand before the transport."""
@@ -191,12 +200,20 @@ class TappedConnection(ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the recording."""
         super().connection_lost(exc)
+        self._abandonment.detach()
         self._tap.lost(exc)
 
     def process_event(self, event: Event) -> None:
         """Show the tap the answer, its body included, once it is whole."""
         self._tap.answered(event)
         super().process_event(event)
+
+
+def _end_abandoned(tap: Tap) -> None:
+    # The garbage collector calls, in the midst of anything, locks held: another thread ends it. No object of
+    # `threading`, which has locks of its own.
+    with suppress(RuntimeError):
+        start_new_thread(tap.lost, ())
 
 
 class _TappedTransport:

@@ -107,7 +107,8 @@ def sweep_counts(folder: Path) -> None:
     names = [path.stem for path in folder.glob("*.journal")]
     known = {tuple(memoryview(_digest(name)).cast("Q").tolist()) for name in names}
     for path in names_for(folder, "counters"):
-        with suppress(OSError):
+        # One that is being made, or that was cut off by a kill, is left alone: it must not keep others from recording.
+        with suppress(OSError, ValueError):
             words, is_dead = _open_page(path)
             if is_dead and not any(_name_of(words, slot) in known for slot in range(_SLOTS)):
                 path.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from capture.errors import describe_fault
+from capture.errors import GuestLog, describe_fault
 from capture.frames import FrameCursor
 from capture.journal.counters import CounterPage, Counts, sweep_counts
 from capture.journal.file import BUFFERS_A_WRITE, REMOVED, JournalFile
@@ -20,7 +19,7 @@ from capture.journal.protocols import Taker
 from capture.journal.reader import JournalUnreadable
 from capture.journal.records import SENDERS, UNKNOWN_BYTES, Direction, OpenGaps, Unwritten
 
-_log = logging.getLogger(__name__)
+_log = GuestLog(__name__)
 
 _BATCH_RECORDS = BUFFERS_A_WRITE // 2
 # What a waiting record weighs besides its content: a flood of tiny chunks must not fill the memory either.
@@ -85,7 +84,6 @@ class JournalWriter:
             if self._thread is None and self._has_thread:
                 self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
                 self._thread.start()
-                atexit.register(self.close)
         return journal
 
     def reopen(
@@ -128,12 +126,13 @@ class JournalWriter:
         if thread is not None:
             self._wake.set()
             thread.join()
-            atexit.unregister(self.close)
         elif is_first:
             self._close_all()
         with self._lock:
-            if self._counters is not None:
-                self._counters.close()
+            # Once: closed again, it would take away the counts that it left for sealing.
+            counters, self._counters = self._counters, None
+            if counters is not None:
+                counters.close()
 
     def _run(self) -> None:
         while not self._is_closed:
@@ -204,6 +203,14 @@ def _abandon_in_child() -> None:
         writer._abandon()
 
 
+def _close_at_exit() -> None:
+    for writer in list(_writers):
+        if writer._thread is not None:
+            writer.close()
+
+
+# Here and not with the first journal: what a program does at its exit, to end its calls well, is to be recorded still.
+atexit.register(_close_at_exit)
 os.register_at_fork(after_in_child=_abandon_in_child)
 
 
@@ -216,6 +223,8 @@ class Journal:
         """Bytes that were appended and are not in the file."""
         self.failure: str | None = None
         """Why something was lost; None while nothing was."""
+        self._news: str | None = None
+        """Why something was lost, until the log is told."""
         self._writer = writer
         self._on_loss = on_loss
         self._waiting: list[Unwritten] = []
@@ -243,16 +252,17 @@ class Journal:
         weight = len(content) + _RECORD_WEIGHT
         with writer._lock:
             self._counts[direction] += len(content)
-            if self._takes_care or writer._buffered_bytes + weight > writer._calm_bytes:
-                self._append_with_care((direction, offset_ns, content, frame_at))
+            if not self._takes_care and writer._buffered_bytes + weight <= writer._calm_bytes:
+                writer._buffered_bytes += weight
+                if not self._waiting:
+                    writer._busy.append(self)
+                    if writer._is_resting:
+                        writer._is_resting = False
+                        writer._wake.set()
+                self._waiting.append((direction, offset_ns, content, frame_at))
                 return
-            writer._buffered_bytes += weight
-            if not self._waiting:
-                writer._busy.append(self)
-                if writer._is_resting:
-                    writer._is_resting = False
-                    writer._wake.set()
-            self._waiting.append((direction, offset_ns, content, frame_at))
+            self._append_with_care((direction, offset_ns, content, frame_at))
+        self._say_news()
 
     def taker(self, direction: Direction, started_ns: int, frames: FrameCursor) -> Taker:
         """Give what takes one sender's bytes; it advances the cursor."""
@@ -336,6 +346,7 @@ class Journal:
         with self._writer._lock:
             self._writer._buffered_bytes += _weigh(resumed) - _weigh(records)
             self._note_loss(_content_bytes(records) - _content_bytes(resumed), self.failure or "")
+        self._say_news()
         taken_up, self._to_retry = self._to_retry + resumed, []
         return taken_up
 
@@ -359,6 +370,7 @@ class Journal:
         self._writer._account(_weigh(self._to_retry) - _weigh(records))
         with self._writer._lock:
             self._note_loss(lost_bytes, reason, even_if_nothing=True)
+        self._say_news()
 
     def _note_loss(self, lost_bytes: int, reason: str, *, even_if_nothing: bool = False) -> None:
         """Count what is lost; the lock is held."""
@@ -368,9 +380,15 @@ class Journal:
         self.lost_bytes += lost_bytes
         self.failure = reason
         if is_news and not self._is_closed:
-            _log.warning("%s: recording falters, the call goes on: %s", self.path.name, reason)
+            self._news = reason
             if self._on_loss is not None:
                 self._tell(partial(self._on_loss, reason))
+
+    def _say_news(self) -> None:
+        """Say that something is lost, once, and without the lock: a log that stalls must not hold up every call."""
+        news, self._news = self._news, None
+        if news is not None:
+            _log.warning("%s: recording falters, the call goes on: %s", self.path.name, news)
 
     def _finish(self) -> None:
         is_told = not self._unwritten

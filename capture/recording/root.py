@@ -65,7 +65,8 @@ class Root:
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UsageProblem(
                 f"no recordings can be written to {self.path}: {nearest} is"
-                f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings"
+                f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings, or in"
+                f" {ROOT_VARIABLE}"
             )
 
     def journal_of(self, session_id: str) -> Path:

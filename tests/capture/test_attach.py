@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from websockets.sync.client import connect as connect_in_thread
 from capture import record
 from capture.attach import close_recorders
 from capture.errors import UsageProblem
+from capture.journal.shared_memory import SHARED_MEMORY, name_for
 from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
@@ -58,6 +61,12 @@ async def say_hello(url: str, **options: Any) -> None:
     async with connect(url, **options) as connection:
         await connection.send("hello")
         assert await connection.recv() == "hello"
+
+
+def say_hello_in_thread(url: str, **options: Any) -> None:
+    with connect_in_thread(url, **options) as connection:
+        connection.send("hello")
+        assert connection.recv() == "hello"
 
 
 def only_recording(root: Root) -> Recording:
@@ -178,6 +187,44 @@ async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
     assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
 
 
+async def test_a_root_that_cannot_be_written_starts_no_sealer_for_each_connection(root: Root) -> None:
+    root.path.write_text("a file")
+    before = set(threading.enumerate())
+    async with endpoint() as host, record(root.path) as tap:
+        for _ in range(3):
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert [thread.name for thread in set(threading.enumerate()) - before if thread.name == "sealer"] == []
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory to count in")
+async def test_what_a_kill_cut_off_in_shared_memory_keeps_nobody_from_recording(root: Root) -> None:
+    cut_off = name_for(root.journal, "counters")
+    cut_off.touch()
+    try:
+        async with endpoint() as host, record(root.path) as tap:
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    finally:
+        cut_off.unlink()
+    assert contents(only_recording(root), "client") == ["hello"]
+
+
+async def test_a_programs_own_ids_may_be_numbers_and_a_target_a_url_with_its_key(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    call: Any = 4711
+    async with (
+        endpoint() as host,
+        record(root.path, conversation_key=call, tags={"call": call}, target=f"wss://h/?api-key={SECRET}") as tap,
+    ):
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    session = only_recording(root).session
+    assert (session["conversation_key"], dict(session["tags"])) == ("4711", {"call": "4711"})
+    assert session["target"] == "wss://h/?api-key=[redacted]"
+    assert f"recording wss://h/?api-key=[redacted] as {session['session_id']}" in caplog.messages
+    assert SECRET not in caplog.text
+
+
 async def test_one_record_may_serve_many_connections_at_once(root: Root) -> None:
     async def converse(url: str, number: int) -> None:
         async with connect(url, create_connection=tap) as connection:  # type: ignore[arg-type]
@@ -223,6 +270,25 @@ async def test_of_several_patches_the_latest_records(root: Root, tmp_path: Path)
     assert (len(list_session_ids(root)), len(list_session_ids(other))) == (0, 1)
 
 
+@pytest.mark.parametrize("is_writable", [True, False])
+async def test_a_log_of_the_programs_own_that_fails_is_not_the_calls_trouble(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_writable: bool
+) -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ConnectionError(f"the log's server is gone: {record.getMessage()}")
+
+    caplog.set_level(logging.INFO, "capture")
+    monkeypatch.setattr(logging.getLogger("capture"), "handlers", [Failing()])
+    if not is_writable:
+        root.path.write_text("a file")
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        await asyncio.to_thread(say_hello_in_thread, f"ws://{host}/v1/realtime", create_connection=tap)
+    if is_writable:
+        assert len(list_session_ids(root)) == 2
+
+
 def test_what_is_no_create_connection_of_websockets_is_told() -> None:
     with pytest.raises(TypeError, match=r"websockets\.asyncio\.client and websockets\.sync\.client"):
         record()(object(), object())
@@ -260,6 +326,65 @@ child = os.fork()
 call()
 if child:
     os.waitpid(child, 0)
+"""
+
+
+LEAVING_CHILD = """
+import os, sys
+from websockets.sync.client import connect
+from capture import record
+
+with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as connection:
+    with connect(sys.argv[1], create_connection=tap) as ended:
+        ended.send("hello")
+        ended.recv()
+    # The session that ended is sealed by the parent; in the child nobody will ever tell of it.
+    child = os.fork()
+    if not child:
+        print("the child waits:", tap.wait(20), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    connection.send("hello")
+    connection.recv()
+"""
+
+
+POLITE_PROGRAM = """
+import atexit, sys
+from websockets.sync.client import connect
+from capture import record
+
+@atexit.register
+def hang_up():
+    connection.send("goodbye")
+    connection.recv()
+    connection.close()
+
+connection = connect(sys.argv[1], create_connection=record(sys.argv[2]))
+connection.send("hello")
+connection.recv()
+"""
+
+
+LEAVING_OPEN = """
+import asyncio, gc, sys, time
+from websockets.asyncio.client import connect
+from capture import record
+
+async def call():
+    connection = await connect(sys.argv[1], create_connection=tap)
+    await connection.send("hello")
+    await connection.recv()
+
+tap = record(sys.argv[2])
+asyncio.run(call())
+gc.collect()
+for _ in range(3000):
+    if list(tap.root.path.glob("sessions/*/*.parquet")):
+        break
+    time.sleep(0.01)
+else:
+    sys.exit("it is not sealed")
 """
 
 
@@ -304,6 +429,33 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+async def test_what_a_program_does_to_end_its_calls_at_its_exit_is_recorded(root: Root, tmp_path: Path) -> None:
+    assert (await run(tmp_path, root, program=POLITE_PROGRAM))[0] == 0
+    async with asyncio.timeout(20):
+        while not list_session_ids(root):  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    found = only_recording(root)
+    assert contents(found, "client") == ["hello", "goodbye"]
+    assert (found.session["complete"], found.session["close_code"]) == (True, 1000)
+
+
+async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while_the_program_goes_on(
+    root: Root, tmp_path: Path
+) -> None:
+    assert (await run(tmp_path, root, program=LEAVING_OPEN))[0] == 0
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["closed_by"], found.session["end_reason"]) == (
+        "client",
+        "the program let go of the connection",
+    )
+
+
+async def test_a_forked_child_waits_for_nothing_that_its_parent_recorded(root: Root, tmp_path: Path) -> None:
+    assert await run(tmp_path, root, program=LEAVING_CHILD) == (0, "the child waits: True\n")
+    assert [contents(open_recording(root, found), "client") for found in list_session_ids(root)] == [["hello"]] * 2
 
 
 @pytest.mark.parametrize(("keep", "sessions"), [("failed", 0), ("sample:0", 0), ("sample:1", 1), ("all", 1)])

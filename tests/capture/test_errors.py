@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from capture.errors import EndpointRefused, UsageProblem, WiretapeError, describe_fault
+import pytest
+
+from capture.errors import EndpointRefused, GuestLog, UsageProblem, WiretapeError, describe_fault
 
 
 def test_misuse_exits_2_and_a_refusal_1() -> None:
@@ -62,3 +64,10 @@ def test_a_fault_is_named_by_its_type_and_place_and_never_by_what_it_quotes() ->
         "FileNotFoundError: No such file or directory",
     ]
     assert describe_fault(ValueError("s3cr3t")) == "ValueError"
+
+
+def test_a_log_says_who_spoke(caplog: pytest.LogCaptureFixture) -> None:
+    GuestLog("capture.tap").warning("%d bytes were not recorded", 5)
+    [said] = caplog.records
+    assert (said.name, said.getMessage()) == ("capture.tap", "5 bytes were not recorded")
+    assert said.funcName == "test_a_log_says_who_spoke"

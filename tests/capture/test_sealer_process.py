@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from capture.own_program import own_program
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
 from capture.sealer_process import SealerProcess
@@ -72,6 +77,31 @@ def test_where_no_process_can_start_sessions_stay_in_the_journal(
     assert root.journal_of(session_id).exists()
 
 
+@pytest.mark.parametrize(("name", "is_frozen"), [("assistant", False), ("python3", True), (None, False)])
+def test_a_program_that_is_no_python_is_not_run_once_more_in_the_place_of_a_sealer(
+    root: Root,
+    write_journal: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str | None,
+    is_frozen: bool,
+) -> None:
+    ran = tmp_path / "ran"
+    if name is not None:
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho it places its calls > {ran}\n")
+        program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", None if name is None else str(tmp_path / name))
+    monkeypatch.setattr(sys, "frozen", is_frozen, raising=False)
+    sealer = SealerProcess(root, close_within_s=60)
+    session_id = write_journal()
+    with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
+        sealer.submit(session_id).result(60)
+    sealer.close()
+    assert not ran.exists()
+    assert root.journal_of(session_id).exists()
+
+
 def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_journal: Write) -> None:
     sealer = SealerProcess(root, close_within_s=60)
     sealer.submit(write_journal()).result()
@@ -85,13 +115,43 @@ def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_j
     assert OTHER_ID in list_session_ids(root)
 
 
+def test_who_reads_what_the_program_says_does_not_wait_for_what_is_sealed_after_its_end(
+    root: Root, write_journal: Write
+) -> None:
+    session_id = write_journal()
+    program = own_program("capture.sealer_process", "work(*sys.argv[1:])")
+    started = subprocess.Popen(
+        [sys.executable, *program, str(root.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with started as worker, root.journal_of(session_id).open() as journal:
+        assert worker.stdin is not None
+        assert worker.stderr is not None
+        # Sealing waits for it.
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        worker.stdin.write(f"{session_id}\n".encode())
+        worker.stdin.close()
+        assert select.select([worker.stderr], [], [], 30)[0]
+        assert worker.stderr.read() == b""
+        assert worker.poll() is None
+        fcntl.flock(journal, fcntl.LOCK_UN)
+        assert worker.wait(60) == 0
+    assert list_session_ids(root) == [session_id]
+
+
 # Python 3.12 warns of it; programs do it all the same.
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_lets_go_of_the_process(sealer: SealerProcess, write_journal: Write) -> None:
     sealer.submit(write_journal()).result()
     child = os.fork()
     if child == 0:
-        sealer.forget()
-        os._exit(0 if sealer._worker is None else 1)
+        try:
+            sealer.forget()
+            told = sealer.submit(OTHER_ID).exception(20)
+            os._exit(0 if sealer._worker is None and isinstance(told, SealingFailed) else 1)
+        finally:
+            os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sealer.submit(write_journal(session_id=OTHER_ID)).result().session_id == OTHER_ID

@@ -104,6 +104,23 @@ def test_who_let_go_without_a_close_frame_is_said(recorder: Recorder) -> None:
     assert session["end_reason"] == "connection to the server lost: reset by peer"
 
 
+def test_a_program_that_lets_go_is_no_endpoint_that_failed(recorder: Recorder) -> None:
+    line = Line(recorder)
+    line.open().lost()
+    session = line.recorded(recorder).session
+    assert (session["closed_by"], session["close_code"], session["outcome"]) == ("client", 1006, "ok")
+    assert session["end_reason"] == "the program let go of the connection"
+
+
+def test_a_program_that_waits_no_longer_for_an_answer_is_said(recorder: Recorder) -> None:
+    line = Line(recorder)
+    line.tap.sent(REQUEST)
+    line.tap.lost()
+    session = line.recorded(recorder).session
+    assert (session["handshake_status"], session["closed_by"]) == (None, "client")
+    assert session["end_reason"] == "the program gave up before the connection was a WebSocket"
+
+
 def test_it_ends_once(recorder: Recorder) -> None:
     line = Line(recorder)
     tap = line.open()

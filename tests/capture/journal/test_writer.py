@@ -19,7 +19,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.journal import Direction, Gap, Journal, JournalWriter, decode_gap, is_locked, read_journal
+from capture.journal import (
+    Direction,
+    Gap,
+    Journal,
+    JournalWriter,
+    decode_gap,
+    forget_counts,
+    is_locked,
+    read_journal,
+    taken_bytes,
+)
+from capture.journal.shared_memory import SHARED_MEMORY
 
 CLIENT, SERVER, FACT, GAP = Direction
 _REPOSITORY = Path(__file__).parents[3]
@@ -327,6 +338,43 @@ def test_on_a_full_disk_content_is_lost_and_facts_and_gaps_are_written_later(
     assert journal.lost_bytes == 12
     assert "recording falters, the call goes on: No space left on device" in caplog.text
     assert writer._buffered_bytes == 0
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory to count in")
+def test_what_a_full_disk_could_not_be_told_is_counted_still_when_the_writer_is_closed_twice(
+    writer: JournalWriter, disk: Disk
+) -> None:
+    journal = writer.open("session")
+    journal.append(CLIENT, 1, b"kept")
+    catch_up(writer)
+    disk.works = False
+    journal.append(CLIENT, 2, b"lost")
+    close(journal)
+    # At the end of a program: once as its exit function, and once with the recorder.
+    writer.close()
+    writer.close()
+    assert taken_bytes(journal.path) == {CLIENT: 8, SERVER: 0}
+    forget_counts(journal.path)
+
+
+def test_a_log_that_stalls_holds_up_no_call(writer: JournalWriter, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled, call_went_on = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    class StalledLog(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the signature of a handler
+            stalled.set()
+            waited.append(call_went_on.wait(10))
+
+    monkeypatch.setattr(logging.getLogger("capture"), "handlers", [StalledLog()])
+    journal, other = writer.open("session"), writer.open("other")
+    disk.works = False
+    journal.append(CLIENT, 1, b"lost")
+    stalled.wait()
+    other.append(CLIENT, 1, b"of another call")
+    call_went_on.set()
+    close(journal)
+    assert waited[0]
 
 
 def test_after_a_failed_write_recording_goes_on_at_the_start_of_a_frame(writer: JournalWriter, disk: Disk) -> None:
