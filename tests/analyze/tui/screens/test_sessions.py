@@ -240,11 +240,12 @@ async def test_a_large_root_shows_its_newest_sessions_first_and_reads_the_rest_a
 
 
 async def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(source: Any, shown: Shown) -> None:
-    source.foreign = {Path("sessions/a.parquet"): "no Parquet file", Path("sessions/b.parquet"): "cut off"}
+    day = Path("/root/events/date=2026-02-12")
+    source.foreign = {day / "a.parquet": "no Parquet file", day / "b.parquet": "cut off"}
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert "▲ left out: a.parquet (no Parquet file), and 1 other file" in shown(app)
+        assert "▲ left out: events/date=2026-02-12/a.parquet (no Parquet file), and 1 other file" in shown(app)
         assert len(sessions(app).table.rows) == 21
 
 
