@@ -30,6 +30,7 @@ from analyze.tui.widgets.matrix import Matrix
 from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.row_list import READING, UNREAD
 from capture.errors import UsageProblem
+from capture.narration import counted
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -141,7 +142,12 @@ class FailuresScreen(FilteringScreen):
     def _read(self) -> None:
         by, words = (self.rows, self.columns), self.filter_text
         self.memory.remember(self.NAME, rows=self.rows, columns=self.columns)
-        self.ask(lambda: self.source.failures(by, filter=words), self._show, kind="failures")
+        self.ask(
+            # Which files are damaged is known once they were read.
+            lambda: (self.source.failures(by, filter=words), len(self.source.unreadable())),
+            self._show,
+            kind="failures",
+        )
         if self.shows_time:
             self.ask(lambda: self.source.failures_over_time(by[0], filter=words), self._show_rates, kind="rates")
         self.ask(
@@ -237,8 +243,9 @@ class FailuresScreen(FilteringScreen):
         self.query_one("#found", Block).lines = tuple(lines)
         self._share_height()
 
-    def _show(self, matrix: FailureMatrix) -> None:
-        self.complain("")
+    def _show(self, answer: tuple[FailureMatrix, int]) -> None:
+        matrix, unreadable = answer
+        self.complain(f"{counted(unreadable, 'file')} left out here: Sessions says why" if unreadable else "")
         self.query_one(Matrix).show(matrix)
         self.bar.found = text(f" {matrix.total.failed:,} of {matrix.total.trials:,} failed ", "muted")
         self.query_one("#legend", Block).lines = (legend_line(),)

@@ -165,8 +165,13 @@ class SqlScreen(SourceScreen[None]):
         self.results.empty_text = "no rows"
         self.results.show(("plan",) if explained else answer.columns, rows)
         more = text("there are more: an export writes them all", "incomplete") if answer.truncated else ()
+        unreadable = self.source.console.unreadable()
+        left_out = (
+            text(f"{counted(unreadable, 'file')} left out: Sessions says why", "incomplete") if unreadable else ()
+        )
         count = text(counted(len(answer.rows), "row"), "strong")
-        self._say(join([count, text(counted(len(answer.columns), "column"), "muted"), _duration(took_s), more], " · "))
+        columns = text(counted(len(answer.columns), "column"), "muted")
+        self._say(join([count, columns, _duration(took_s), left_out, more], " · "))
         if answer.rows:
             self.results.focus()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,3 +208,11 @@ async def test_a_verdict_that_is_longer_than_its_room_is_scrolled_by_keys(source
         assert "The-end." in shown(app)
         await press(pilot, "shift+tab", "up")
         assert app.focused is app.screen.query_one("Matrix")
+
+
+async def test_a_matrix_without_some_files_says_so(source: Any, shown: Shown) -> None:
+    source.foreign = {Path("/root/sessions/date=2026-02-12/a.parquet"): "no Parquet file"}
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "▲ 1 file left out here: Sessions says why" in shown(app)
