@@ -73,6 +73,8 @@ class SessionsScreen(InFlightScreen):
         self._at: str | None = None
         """Session under the cursor, while there is a screen and after it."""
         self._read_at = 0.0
+        self._is_behind = False
+        """Sessions have ended since the list was read."""
         self._total: int | None = None
         """Sessions in the root; None until they are counted."""
         self.names: Mapping[str, tuple[str, ...]] | None = None
@@ -119,9 +121,22 @@ class SessionsScreen(InFlightScreen):
 
     def session_ended(self, *, is_selected: bool) -> None:
         """Read the list again: at once for the session under the cursor, else when it is due."""
+        self._is_behind = True
+        if is_selected:
+            self.action_reload()
+        else:
+            self._reread_when_due()
+
+    def look_at_live(self) -> None:
+        """Ask what is in flight, and read the list again where sessions have ended since it was read."""
+        super().look_at_live()
+        if self.is_current:
+            self._reread_when_due()
+
+    def _reread_when_due(self) -> None:
         is_reading = any(worker.group in ("sessions", "findings") for worker in self.workers)
         # A busy proxy ends a call a second: the list must not be read without end.
-        if is_selected or (not is_reading and monotonic() - self._read_at > REREAD_S):
+        if self._is_behind and not is_reading and monotonic() - self._read_at > REREAD_S:
             self.action_reload()
 
     def read(self, *, keep_cursor: bool = True) -> None:
@@ -249,7 +264,7 @@ class SessionsScreen(InFlightScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.names = None
+        self.names, self._is_behind = None, False
         self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
 
     def action_clear(self) -> None:
