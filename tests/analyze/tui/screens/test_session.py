@@ -43,7 +43,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        client, marks, _, server = shown(app).split("\n")[3:7]
+        client, marks, _, server = shown(app).split("\n")[4:8]
         assert client.startswith(" client ▁▁▁")
         assert server.startswith(" server ▁▁▁")
         assert "├" in marks
