@@ -304,7 +304,8 @@ def sql_command(
 ) -> None:
     """Ask in SQL.
 
-    Tables: sessions, events, audio, tracks, items, responses, transcriptions, turns, latencies, errors.
+    Tables: sessions, events, timeline, turns, items, responses, transcriptions, latencies, errors, audio, tracks,
+    annotations.
     """
     from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem

@@ -14,7 +14,7 @@ from replay.comparison import CellResult
 from replay.estimate import Cost
 from replay.gates import GateResult
 from replay.printing.changes import changes_cell, redacted_texts, say_change
-from replay.printing.page import cell, print_all, table
+from replay.printing.page import cell, print_all, shares, table
 from replay.rewrite import Change
 from replay.run_request import Planned
 from replay.runs import Run, RunCell, without_secrets
@@ -126,7 +126,7 @@ def _result_table(verdict: Verdict) -> Table:
             _mark(each),
             cell(f"{each.cell} (baseline)" if each.baseline else each.cell),
             each.ratio,
-            f"{each.low:.0%} to {each.high:.0%}" if each.trials else "",
+            shares(each.low, each.high) if each.trials else "",
             str(each.not_counted or ""),
             _first_and_more(each.session_ids),
         )

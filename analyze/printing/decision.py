@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from analyze.audio_health import AudioHealth
-from analyze.printing.page import heading, shares
+from analyze.printing.page import heading
 from analyze.printing.session import audio_health_json
 from capture.plain_text import visible
 from replay.comparison import AxisDecision, CellResult
-from replay.printing.page import cell, table
+from replay.printing.page import cell, shares, table
 from replay.statistics import exact_upper_bound
 from replay.verdict import NotTested, Verdict
 

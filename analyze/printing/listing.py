@@ -11,8 +11,8 @@ from rich.text import Text
 
 from analyze.amounts import milliseconds, seconds
 from analyze.answers import FailureMatrix, MatrixCell, SessionSummary
-from analyze.printing.page import mark, shares
-from replay.printing.page import cell, table
+from analyze.printing.page import mark
+from replay.printing.page import cell, shares, table
 
 _ROOMY = 100
 """Columns of a terminal from which on there is room for more than what tells sessions apart."""

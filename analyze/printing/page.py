@@ -24,11 +24,6 @@ def mark(outcome: str) -> Text:
     return Text(sign, style=style)
 
 
-def shares(low: float, high: float) -> str:
-    """Write an interval of shares."""
-    return f"{low * 100:.0f}–{high * 100:.0f} %"
-
-
 def title(text: str) -> Text:
     """Make the line above the first part of a page."""
     return Text(text, style="bold")

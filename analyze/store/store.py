@@ -236,9 +236,10 @@ class Store:
                     return
                 try:
                     self._take_in(listing)
-                except FILE_ERRORS:
+                except FILE_ERRORS as error:
                     # Compacted and deleted since it was listed: its sessions are in another file by now.
-                    if not _has_vanished(listing):
+                    # Damaged: a view was bound to its table, and the next round goes on without it.
+                    if not self._tables.set_aside_damaged(error) and not _has_vanished(listing):
                         raise
                 else:
                     self._taken_in = (listing, frozenset(self.unreadable))

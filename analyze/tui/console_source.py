@@ -37,6 +37,10 @@ class ConsoleSource:
 
         return export(self._opened(), sql, path, overwrite=overwrite)
 
+    def unreadable(self) -> int:
+        """Count the files that the answers so far were given without."""
+        return 0 if self._store is None else len(self._store.unreadable)
+
     def interrupt(self) -> None:
         """Break off the question that is being answered, if any; at once, on any thread."""
         if self._store is not None:

@@ -141,6 +141,16 @@ def wrap(line: Line, width: int, indent: int = 0) -> list[Line]:
     return [*broken, tuple(current)]
 
 
+def wrap_short(line: Line, width: int, indent: int, most: int) -> list[Line]:
+    """Break a line as `wrap` does, into so many lines at most; the last says that there was more."""
+    # Longer than what is shown would only be wrapped for nobody.
+    lines = wrap(tuple(Run(shorten(run.text, most * width), run.tone) for run in line), width, indent)
+    if len(lines) <= most:
+        return lines
+    *shown, last = lines[:most]
+    return [*shown, fit((*last, Run(ELLIPSIS, last[-1].tone)), width)]
+
+
 def _is_wider(content: str, cells: int) -> bool:
     # A long text is wider than a line at once: measuring all that is left of it, line by line, would take forever.
     start = content[: 2 * max(cells, 0) + 1]

@@ -40,6 +40,11 @@ def table(*columns: str, right: Collection[str] = ()) -> Table:
     return made
 
 
+def shares(low: float, high: float) -> str:
+    """Write an interval of shares."""
+    return f"{low * 100:.0f}–{high * 100:.0f} %"
+
+
 def cell(value: object, style: str = "") -> Text:
     """Make a cell of something that came over the wire; empty where there is nothing."""
     return Text("" if value is None else visible(str(value)), style=style)

@@ -16,6 +16,7 @@ import pytest
 
 import wiretape
 from analyze.cli import app
+from analyze.store import open_store
 from capture.journal import JournalWriter
 from capture.recording.root import Root
 from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
@@ -386,6 +387,12 @@ def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) 
         assert status == 0
         assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(out + err), command
     assert "[bold red]not bold[/]" in analyze("sessions")[1]
+
+
+def test_the_help_of_sql_names_every_table(analyze: Analyze, root: Root) -> None:
+    _, out, _ = analyze("sql", "--help")
+    with open_store(root) as store:
+        assert [table for table in store.catalog() if table not in out] == []
 
 
 def test_help_names_every_command(analyze: Analyze) -> None:

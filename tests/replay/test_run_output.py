@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_the_result_names_the_gates_and_why_they_are_missed(
     expectations = [GateResult("failed", ()), GateResult("ok", ("3 failed",))]
     print_result(planned.run, read_verdicts(planned.run), expectations, as_json=False)
     shown = capsys.readouterr()
-    assert "0/3" in shown.out
+    assert re.search(r" 3/3 +44–100 % ", shown.out)
+    assert re.search(r" 0/3 +0–56 % ", shown.out)
     assert shown.err.splitlines() == [
         "--expect failed: met",
         "--expect ok: missed: 3 failed",

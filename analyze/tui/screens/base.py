@@ -15,7 +15,8 @@ from textual.worker import WorkType
 from analyze.tui.lines import ELLIPSIS, Line, Run, text
 from analyze.tui.source import Source
 from analyze.tui.widgets.frame import TopLine
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Notice
+from analyze.tui.widgets.row_list import READING, UNREAD, RowList
 from capture.errors import WiretapeError
 
 Answer = TypeVar("Answer")
@@ -89,8 +90,11 @@ class SourceScreen(Screen[ResultT]):
 
     def complain(self, sentence: str) -> None:
         """Show what went wrong until something works; an empty sentence takes it away."""
-        notice = self.query_one("#notice", Block)
+        notice = self.query_one("#notice", Notice)
         notice.lines = ((Run(" ▲ ", "failed"), *text(sentence, "failed")),) if sentence else ()
+        for rows in self.query(RowList) if sentence else ():
+            # It would be waited for in vain.
+            rows.empty_text = UNREAD if rows.empty_text == READING else rows.empty_text
 
     def hint(self, sentence: str) -> None:
         """Say in passing why a key did nothing."""

@@ -20,7 +20,7 @@ from analyze.tui.widgets.aligned_rows import AlignedRows
 from analyze.tui.widgets.compared import Compared
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 
 VIEWS = ("events", "configuration", "latencies", "transcripts", "outcomes")
 
@@ -90,7 +90,7 @@ class DiffScreen(SourceScreen[None]):
         yield TopLine()
         yield Compared()
         yield Views()
-        yield Block(id="notice")
+        yield Notice(id="notice")
         with ContentSwitcher(initial=VIEWS[0]):
             yield AlignedRows()
             for name in VIEWS[1:]:

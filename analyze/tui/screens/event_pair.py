@@ -14,8 +14,8 @@ from analyze.tui.payload_pair import PayloadPair, pair_payloads, pair_rows
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.source import Source
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.painted import Block
-from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.painted import Block, Notice
+from analyze.tui.widgets.row_list import READING, RowList
 from capture.narration import counted
 
 EventSide = tuple[str, TimelineRow | None]
@@ -29,7 +29,7 @@ class PayloadRows(RowList):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_reactive(RowList.empty_text, "reading …")
+        self.set_reactive(RowList.empty_text, READING)
         self._pairs: Sequence[PayloadPair] = ()
         self._drawn: list[tuple[Line, bool]] = []
         self._drawn_at = 0
@@ -89,7 +89,7 @@ class EventPairScreen(SourceScreen[None]):
         """Lay out the screen."""
         yield TopLine()
         yield Sides(self.sides)
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield PayloadRows()
         yield KeyLine()
 

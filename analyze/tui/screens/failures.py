@@ -27,8 +27,10 @@ from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.matrix import Matrix
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
+from analyze.tui.widgets.row_list import READING, UNREAD
 from capture.errors import UsageProblem
+from capture.narration import counted
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -63,6 +65,8 @@ MORE_DIMENSIONS = (
     "user_agent",
     "first_error",
 )
+_FIXED_LINES = 10
+"""What is on the screen besides findings, verdict and matrix: top, filter, legend, cell, keys, and blanks between."""
 
 
 class FailuresScreen(FilteringScreen):
@@ -73,16 +77,17 @@ class FailuresScreen(FilteringScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "sessions of the cell"),
         Binding("x", "turn_columns", "columns", tooltip="Take another dimension for the columns"),
+        Binding("X", "choose('columns')", "Choose the dimension of the columns", show=False),
         Binding("y", "turn_rows", "rows", tooltip="Take another dimension for the rows"),
+        Binding("Y", "choose('rows')", "Choose the dimension of the rows", show=False),
         Binding("t", "turn_time", "time", tooltip="Rates over time, or the matrix again"),
         Binding("slash", "filter", "filter", tooltip="Filter the sessions that count"),
         Binding("v", "values", "values", tooltip="Narrow by a value that sessions have, with counts"),
-        Binding("X", "choose('columns')", "Choose the dimension of the columns", show=False),
-        Binding("Y", "choose('rows')", "Choose the dimension of the rows", show=False),
         Binding("l", "saved", "Saved filters", show=False),
         Binding("f", "app.switch_mode('sessions')", "sessions"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
+        Binding("shift+tab", "read_verdict", "Scroll the verdict, or back to the matrix", show=False),
         Binding("question_mark", "app.help", "help"),
         Binding("f5", "reload", "Look at the root again", show=False),
         Binding("escape", "leave", "Clear the filter, then to the sessions", show=False),
@@ -111,7 +116,7 @@ class FailuresScreen(FilteringScreen):
         """Lay out the screen."""
         yield TopLine()
         yield FilterBar("filter", HINT)
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield Block(id="found")
         yield LineView(indent=10, id="verdict")
         yield Block(id="legend")
@@ -137,7 +142,12 @@ class FailuresScreen(FilteringScreen):
     def _read(self) -> None:
         by, words = (self.rows, self.columns), self.filter_text
         self.memory.remember(self.NAME, rows=self.rows, columns=self.columns)
-        self.ask(lambda: self.source.failures(by, filter=words), self._show, kind="failures")
+        self.ask(
+            # Which files are damaged is known once they were read.
+            lambda: (self.source.failures(by, filter=words), len(self.source.unreadable())),
+            self._show,
+            kind="failures",
+        )
         if self.shows_time:
             self.ask(lambda: self.source.failures_over_time(by[0], filter=words), self._show_rates, kind="rates")
         self.ask(
@@ -157,6 +167,24 @@ class FailuresScreen(FilteringScreen):
     def leave_filter(self) -> None:
         """Go to the matrix, or to the rates in its place."""
         self.query_one("#rates" if self.shows_time else "Matrix").focus()
+
+    def action_read_verdict(self) -> None:
+        """Go to the verdict, which scrolls where it is longer than its room; from there back to what is below."""
+        verdict = self.query_one("#verdict", LineView)
+        if verdict.has_focus:
+            self.leave_filter()
+        else:
+            verdict.focus()
+
+    def on_resize(self) -> None:
+        """Share out another height."""
+        self._share_height()
+
+    def _share_height(self) -> None:
+        """Give the verdict the lines that nothing else needs, and a quarter of them at least."""
+        others = len(self.query_one("#found", Block).lines) + self.query_one(Matrix).virtual_size.height
+        free = self.size.height - _FIXED_LINES - others
+        self.query_one("#verdict").styles.max_height = max(self.size.height // 4, free)
 
     def _show_time_or_matrix(self) -> None:
         self.set_class(self.shows_time, "-time")
@@ -213,12 +241,22 @@ class FailuresScreen(FilteringScreen):
             more = f"    and {len(lines) - room + 1:,} more; wiretape analyze failures lists all"
             lines = [*lines[: room - 1], text(more, "muted")]
         self.query_one("#found", Block).lines = tuple(lines)
+        self._share_height()
 
-    def _show(self, matrix: FailureMatrix) -> None:
-        self.complain("")
+    def _show(self, answer: tuple[FailureMatrix, int]) -> None:
+        matrix, unreadable = answer
+        self.complain(f"{counted(unreadable, 'file')} left out here: Sessions says why" if unreadable else "")
         self.query_one(Matrix).show(matrix)
         self.bar.found = text(f" {matrix.total.failed:,} of {matrix.total.trials:,} failed ", "muted")
         self.query_one("#legend", Block).lines = (legend_line(),)
+        self._share_height()
+
+    def complain(self, sentence: str) -> None:
+        """Show what went wrong; a matrix that was not read then is not waited for."""
+        super().complain(sentence)
+        matrix = self.query_one(Matrix)
+        if sentence and matrix.empty_text == READING:
+            matrix.empty_text = UNREAD
 
     def _verdict_of(self, named: Sequence[str]) -> tuple[Line, Verdict, AudioHealth | None] | None:
         runs = self.source.runs()

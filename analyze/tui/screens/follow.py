@@ -17,7 +17,7 @@ from analyze.tui.source import Source
 from analyze.tui.widgets.follow_head import NOT_KEPT, QUARANTINED, FollowHead, sealed_line
 from analyze.tui.widgets.followed_events import FollowedEvents
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.row_list import RowList
 from capture.narration import counted
 
@@ -66,7 +66,7 @@ class FollowScreen(SourceScreen[None]):
         """Lay out the screen."""
         yield TopLine()
         yield FollowHead()
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield FollowedEvents()
         yield Block(id="tally")
         yield KeyLine()

@@ -29,10 +29,10 @@ _SIGNS: tuple[tuple[Line, str], ...] = (
 
 
 def key_lines(screen: Screen[Any]) -> list[Line]:
-    """Write every key that works on a screen, the shown ones first."""
+    """Write every key that works on a screen; those that do the same stand together."""
     written: dict[str, tuple[list[str], str]] = {}
     for binding, words in screen_keys(screen):
-        keys, _ = written.setdefault(binding.action, ([], words))
+        keys, _ = written.setdefault(binding.action.removeprefix("screen."), ([], words))
         keys.append(key_name(binding))
     return [_pair(text(" ".join(keys), "strong"), what) for keys, what in written.values()]
 

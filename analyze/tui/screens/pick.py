@@ -18,8 +18,8 @@ from analyze.tui.session_list import COLUMNS
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.painted import Block
-from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.painted import Notice
+from analyze.tui.widgets.row_list import READING, RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 
 _NEWEST = 2_000
@@ -59,8 +59,8 @@ class PickScreen(SourceScreen[str | None]):
         """Lay out the screen."""
         yield TopLine()
         yield FilterBar("filter", "region:swedencentral outcome:ok")
-        yield Block(id="notice")
-        yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text="reading …")
+        yield Notice(id="notice")
+        yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text=READING)
         yield KeyLine()
 
     @property

@@ -31,7 +31,7 @@ from analyze.tui.source import Source
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.line_view import LineView
 from analyze.tui.widgets.matrix import Matrix
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.replay_fields import ReplayFields
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
@@ -80,7 +80,7 @@ class ReplayScreen(SourceScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out form and run; the run's part is hidden until there is one."""
         yield TopLine()
-        yield Block(id="notice")
+        yield Notice(id="notice")
         with Horizontal(id="form"):
             yield ReplayFields()
             with Vertical(id="sent"):
@@ -89,7 +89,7 @@ class ReplayScreen(SourceScreen[None]):
         with Vertical(id="run"):
             yield Block(id="progress")
             yield VirtualTable[TrialProgress](TRIAL_COLUMNS, key=lambda trial: trial.key, id="trials-of-run")
-            yield Matrix()
+            yield Matrix(empty_text="no trial has ended yet")
             yield LineView(indent=10, id="verdict")
         yield KeyLine()
 

@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.widgets import Input
 
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.findings import Finding
@@ -26,7 +27,7 @@ from analyze.tui.time_axis import ZOOM
 from analyze.tui.widgets.event_view import EventView
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.levels import Levels, bins_for
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Notice
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
@@ -74,7 +75,7 @@ class SessionScreen(SessionAudio):
         """Lay out the screen."""
         yield TopLine()
         yield SessionHead()
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield Levels()
         yield TurnBars()
         with Horizontal(id="events"):
@@ -108,6 +109,11 @@ class SessionScreen(SessionAudio):
     def levels(self) -> Levels:
         """The time axis."""
         return self.query_one(Levels)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the signs of the zoom to the search while it is typed: Textual does not see that they are typed."""
+        del parameters
+        return not (action == "zoom" and isinstance(self.focused, Input))
 
     def _show_session(self, detail: SessionDetail) -> None:
         self.detail = detail
@@ -232,7 +238,9 @@ class SessionScreen(SessionAudio):
         """Go to the next event that holds what was searched for; after the last, to the first."""
         entry = self.timeline.current
         seq = self.query_one(SearchBar).next_after(entry.row.first_seq) if entry is not None else None
-        if seq is not None:
+        if seq is None:
+            self.hint("nothing is searched for yet: j searches")
+        else:
             self._go_to(seq)
 
     def action_next_evidence(self) -> None:

@@ -23,8 +23,8 @@ from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
 from analyze.tui.widgets.live_list import LiveList
-from analyze.tui.widgets.painted import Block
-from analyze.tui.widgets.row_list import RowList
+from analyze.tui.widgets.painted import Block, Notice
+from analyze.tui.widgets.row_list import READING, RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 from capture.narration import counted
@@ -46,11 +46,11 @@ class SessionsScreen(InFlightScreen):
         Binding("d", "diff", "diff", tooltip="Compare the marked sessions, or the marked one with the current"),
         Binding("slash", "filter", "filter", tooltip="Filter the sessions"),
         Binding("v", "values", "values", tooltip="Narrow by a value that sessions have, with counts"),
+        Binding("l", "saved", "Saved filters", show=False),
         Binding("s", "sort", "sort", tooltip="Sort by the next column"),
-        Binding("t", "annotate", "tag", tooltip="Give the marked sessions, or this one, tags and a note"),
         Binding("S", "turn_order", "Turn the order round", show=False),
         Binding("o", "order", "Choose a column to sort by", show=False),
-        Binding("l", "saved", "Saved filters", show=False),
+        Binding("t", "annotate", "tag", tooltip="Give the marked sessions, or this one, tags and a note"),
         Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
@@ -73,6 +73,8 @@ class SessionsScreen(InFlightScreen):
         self._at: str | None = None
         """Session under the cursor, while there is a screen and after it."""
         self._read_at = 0.0
+        self._is_behind = False
+        """Sessions have ended since the list was read."""
         self._total: int | None = None
         """Sessions in the root; None until they are counted."""
         self.names: Mapping[str, tuple[str, ...]] | None = None
@@ -82,9 +84,9 @@ class SessionsScreen(InFlightScreen):
         """Lay out the screen."""
         yield TopLine()
         yield FilterBar("filter", HINT)
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield LiveList()
-        yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text="reading …")
+        yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text=READING)
         yield Welcome()
         yield Block(id="tally")
         yield KeyLine()
@@ -119,9 +121,22 @@ class SessionsScreen(InFlightScreen):
 
     def session_ended(self, *, is_selected: bool) -> None:
         """Read the list again: at once for the session under the cursor, else when it is due."""
+        self._is_behind = True
+        if is_selected:
+            self.action_reload()
+        else:
+            self._reread_when_due()
+
+    def look_at_live(self) -> None:
+        """Ask what is in flight, and read the list again where sessions have ended since it was read."""
+        super().look_at_live()
+        if self.is_current:
+            self._reread_when_due()
+
+    def _reread_when_due(self) -> None:
         is_reading = any(worker.group in ("sessions", "findings") for worker in self.workers)
         # A busy proxy ends a call a second: the list must not be read without end.
-        if is_selected or (not is_reading and monotonic() - self._read_at > REREAD_S):
+        if self._is_behind and not is_reading and monotonic() - self._read_at > REREAD_S:
             self.action_reload()
 
     def read(self, *, keep_cursor: bool = True) -> None:
@@ -249,7 +264,7 @@ class SessionsScreen(InFlightScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.names = None
+        self.names, self._is_behind = None, False
         self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
 
     def action_clear(self) -> None:
@@ -279,5 +294,7 @@ def left_out(unreadable: Mapping[Path, str]) -> str:
     if not unreadable:
         return ""
     path, reason = next(iter(unreadable.items()))
-    others = f", and {counted(len(unreadable) - 1, 'other file')}" if len(unreadable) > 1 else ""
-    return f"left out: {path.name} ({reason}){others}"
+    others = len(unreadable) - 1
+    more = f", and {counted(others, 'other file')}: wiretape analyze sessions names them" if others else ""
+    # Files of all tables bear the session's name.
+    return f"left out: {'/'.join(path.parts[-3:])} ({reason}){more}"

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from analyze.investigations import Investigation, find_investigation
-from analyze.tui.lines import Line, Run, fit, join, text, wrap
+from analyze.tui.lines import Line, Run, fit, join, text
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.export import Destination, ExportScreen
 from analyze.tui.screens.investigations import InvestigationsScreen
@@ -20,7 +20,7 @@ from analyze.tui.screens.record import RecordScreen
 from analyze.tui.source import Source
 from analyze.tui.sql_history import SqlHistory, default_path
 from analyze.tui.widgets.frame import KeyLine, TopLine
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.result_table import ResultTable
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.sql_editor import SqlEditor
@@ -43,13 +43,13 @@ class SqlScreen(SourceScreen[None]):
     CSS_PATH = "sql.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "run", tooltip="Run the statement"),
+        Binding("ctrl+up", "recall(-1)", "The statement that was run before", show=False),
+        Binding("ctrl+down", "recall(1)", "The statement that was run after", show=False),
         Binding("ctrl+o", "investigations", "saved", tooltip="Open a saved question"),
         Binding("ctrl+s", "export", "export", tooltip="Write the answer as CSV, JSON or Parquet"),
         Binding("enter", "open_row", "row", tooltip="Show all of the row under the cursor"),
         Binding("o", "open_session", "session", tooltip="Open the session of the row under the cursor"),
         Binding("e", "edit", "edit", tooltip="Go to the editor"),
-        Binding("ctrl+up", "recall(-1)", "The statement that was run before", show=False),
-        Binding("ctrl+down", "recall(1)", "The statement that was run after", show=False),
         Binding("f", "app.switch_mode('failures')", "Failures", show=False),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
         Binding("f5", "reload", "Look at the root again, and run", show=False),
@@ -70,7 +70,7 @@ class SqlScreen(SourceScreen[None]):
         yield TopLine()
         yield SqlEditor(self._history)
         yield Block(id="completions")
-        yield Block(id="notice")
+        yield Notice(id="notice")
         yield ResultTable(empty_text="ctrl+r runs the statement · ctrl+o opens a saved question")
         yield Block(id="status")
         yield KeyLine()
@@ -154,9 +154,9 @@ class SqlScreen(SourceScreen[None]):
         if isinstance(answer, UsageProblem):
             self._say(())
             first, *place = str(answer).split("\n")
-            lines = wrap((Run(" ▲ ", "failed"), *text(first, "failed")), max(self.size.width, 20), 3)
-            lines += [(Run("   "), *text(line, "muted")) for line in place]
-            self.query_one("#notice", Block).lines = tuple(lines)
+            # The mark below the statement's line points at a place in it: neither goes on below.
+            lines = [fit((Run("   "), *text(line, "muted")), max(self.size.width, 20)) for line in place]
+            self.query_one("#notice", Notice).lines = ((Run(" ▲ ", "failed"), *text(first, "failed")), *lines)
             self.editor.focus()
             return
         self.answered = statement
@@ -165,8 +165,13 @@ class SqlScreen(SourceScreen[None]):
         self.results.empty_text = "no rows"
         self.results.show(("plan",) if explained else answer.columns, rows)
         more = text("there are more: an export writes them all", "incomplete") if answer.truncated else ()
+        unreadable = self.source.console.unreadable()
+        left_out = (
+            text(f"{counted(unreadable, 'file')} left out: Sessions says why", "incomplete") if unreadable else ()
+        )
         count = text(counted(len(answer.rows), "row"), "strong")
-        self._say(join([count, text(counted(len(answer.columns), "column"), "muted"), _duration(took_s), more], " · "))
+        columns = text(counted(len(answer.columns), "column"), "muted")
+        self._say(join([count, columns, _duration(took_s), left_out, more], " · "))
         if answer.rows:
             self.results.focus()
 

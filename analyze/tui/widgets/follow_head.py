@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from analyze.answers import SessionSummary
 from analyze.tui.figures import mark, size
-from analyze.tui.lines import ELLIPSIS, Line, Run, fit, join, spread, text, wrap
+from analyze.tui.lines import Line, Run, fit, join, spread, text, wrap_short
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
 from capture.narration import counted
-from capture.plain_text import shorten
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
@@ -59,13 +58,7 @@ def _facts(session: LiveSession, width: int, over: Run | None) -> Line:
 def _error(session: LiveSession, width: int) -> list[Line]:
     if not session.last_error:
         return []
-    # Longer than what is shown would only be wrapped for nobody.
-    words = text(shorten(session.last_error, ERROR_LINES * width), "failed")
-    lines = wrap((Run(" ▲ ", "failed"), *words), width, 3)
-    if len(lines) <= ERROR_LINES:
-        return lines
-    *shown, last = lines[:ERROR_LINES]
-    return [*shown, fit((*last, Run(ELLIPSIS, "failed")), width)]
+    return wrap_short((Run(" ▲ ", "failed"), *text(session.last_error, "failed")), width, 3, ERROR_LINES)
 
 
 def _bytes(session: LiveSession) -> Line:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import ActiveBinding, Binding
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.strip import Strip
@@ -24,22 +24,45 @@ _KEY_NAMES = {
     "escape": "esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "left": "←",
+    "right": "→",
 }
 
 
 def screen_keys(screen: Screen[Any]) -> Iterator[tuple[Binding, str]]:
-    """Give the keys that the screen itself answers to, with what they do in full; moving about is not among them."""
-    # Shown keys first: where two keys do the same, the shown one stands for both.
-    for active in sorted(screen.active_bindings.values(), key=lambda active: not active.binding.show):
-        binding = active.binding
-        own = active.node is screen and not binding.action.startswith(("app.focus", "screen."))
-        if own and binding.description and not binding.system:
-            yield binding, active.tooltip or binding.description
+    """Give the keys that work on a screen, with what they do in full; moving about is not among them.
+
+    Those of the widget that has the focus come first, then the screen's as it lists them.
+    """
+    declared = [binding.action for binding in screen.BINDINGS if isinstance(binding, Binding)]
+
+    def place(active: ActiveBinding) -> tuple[int, bool]:
+        action = active.binding.action.removeprefix("screen.")
+        # Where two keys do the same, the shown one stands for both.
+        return declared.index(action) if action in declared else -1, not active.binding.show
+
+    for active in sorted(screen.active_bindings.values(), key=place):
+        if _is_own(active, screen) and active.binding.description and not active.binding.system:
+            yield active.binding, active.tooltip or active.binding.description
+
+
+def _is_own(active: ActiveBinding, screen: Screen[Any]) -> bool:
+    """Tell a key of ours from those that Textual gives every screen and every widget."""
+    action = active.binding.action
+    if active.binding.show:
+        return True
+    if active.node is screen:
+        return not action.startswith(("app.focus", "screen."))
+    # A widget that leaves a key to its screen, which its class would else keep.
+    return action.startswith("screen.") and active.node is not screen.app
 
 
 def key_name(binding: Binding) -> str:
     """Write a key as it stands on a keyboard."""
-    return binding.key_display or _KEY_NAMES.get(binding.key, binding.key)
+    return _KEY_NAMES.get(binding.key, binding.key)
 
 
 class TopLine(Block):
@@ -87,7 +110,9 @@ class KeyLine(Painted):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled:
-                shown.setdefault(binding.action, (binding.key, key_name(binding), binding.description))
+                # One that names the keys around it, too, speaks for them here, where these have no room.
+                written = binding.key_display or key_name(binding)
+                shown.setdefault(binding.action, (binding.key, written, binding.description))
         ordered = sorted(shown, key=lambda action: declared.index(action) if action in declared else -1)
         return [shown[action] for action in ordered]
 

@@ -20,6 +20,7 @@ from analyze.tui.figures import percent
 from analyze.tui.lines import Line, Run, pad, text
 from analyze.tui.tones import Tone, cursor_style
 from analyze.tui.widgets.painted import Painted
+from analyze.tui.widgets.row_list import READING
 
 PALE_BELOW = 5
 """A cell with fewer trials says little, and looks it."""
@@ -117,15 +118,19 @@ class Matrix(ScrollView, Painted, can_focus=True):
     class CellChosen(Message):
         """A cell was clicked while the cursor stood on it."""
 
-    def __init__(self) -> None:
+    empty_text = reactive(READING)
+    """Shown where there are no rows."""
+
+    def __init__(self, *, empty_text: str = READING) -> None:
         super().__init__()
+        self.set_reactive(Matrix.empty_text, empty_text)
         self._matrix: FailureMatrix | None = None
         self._rows: Sequence[str] = ()
         self._columns: Sequence[str] = ()
 
     def show(self, matrix: FailureMatrix) -> None:
         """Show another matrix; the cursor goes to its first failure."""
-        self._matrix = matrix
+        self._matrix, self.empty_text = matrix, "no sessions that failed or passed"
         self._rows = (*matrix.rows, ALL) if matrix.rows else ()
         self._columns = matrix.columns if matrix.columns == (ALL,) else (*matrix.columns, ALL)
         self.virtual_size = Size(1, len(self._rows) + 1 + _HEAD_LINES)
@@ -201,7 +206,7 @@ class Matrix(ScrollView, Painted, can_focus=True):
         """Draw the heading, a separator, or a row."""
         width = self.scrollable_size.width
         if not self._rows:
-            return self.strip_of(text("  no sessions that failed or passed", "muted") if y == 0 else (), width)
+            return self.strip_of(text(f"  {self.empty_text}", "muted") if y == 0 else (), width)
         line = self.scroll_offset.y + y - _HEAD_LINES
         rows = {self._line_of(row): row for row in range(len(self._rows))}
         if y == 0:

@@ -11,8 +11,13 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from analyze.tui.lines import Line, pad, width_of
+from analyze.tui.lines import Line, pad, width_of, wrap_short
 from analyze.tui.tones import style_of
+
+NOTICE_LINES = 4
+"""Lines that a sentence about what went wrong takes at most."""
+NOTICE_INDENT = 3
+"""Cells in front of them, as wide as the sign before the first."""
 
 
 class Painted(Widget):
@@ -59,3 +64,11 @@ class Block(Painted):
         width = self.size.width
         lines = self.lines_at(width)
         return self.strip_of(lines[y] if y < len(lines) else (), width)
+
+
+class Notice(Block):
+    """What went wrong; sentences go on below where the width runs out."""
+
+    def lines_at(self, width: int) -> Sequence[Line]:
+        """Wrap each sentence."""
+        return [part for line in self.lines for part in wrap_short(line, max(width, 20), NOTICE_INDENT, NOTICE_LINES)]

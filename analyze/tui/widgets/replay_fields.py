@@ -29,6 +29,7 @@ class ReplayFields(Vertical):
     """The left side of the form; says when something in it has changed."""
 
     DEFAULT_CSS = """
+    ReplayFields { overflow-y: auto; scrollbar-size-vertical: 1; }
     ReplayFields Input { height: 1; border: none; padding: 0; background: $surface; width: 1fr; }
     ReplayFields Input:focus { border: none; background: $panel; }
     ReplayFields Input > .input--placeholder, ReplayFields Input > .input--suggestion { color: $foreground 60%; }

@@ -18,6 +18,11 @@ from analyze.tui.lines import Line, text
 from analyze.tui.tones import cursor_style
 from analyze.tui.widgets.painted import Painted
 
+READING = "reading …"
+"""What stands in place of rows until there is an answer."""
+UNREAD = "nothing could be read"
+"""What stands there when there is none."""
+
 
 class RowList(ScrollView, Painted, can_focus=True):
     """Rows drawn one line each, on demand; subclasses say how many there are and what each shows."""

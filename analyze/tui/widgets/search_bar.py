@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from analyze.tui.lines import text
 from analyze.tui.widgets.filter_bar import FilterBar
 from capture.narration import counted
 
 
-class SearchBar(FilterBar):
+class SearchBar(FilterBar, inherit_bindings=False):
     """A text field that remembers the events which hold its text."""
 
     DEFAULT_CSS = """
     SearchBar { height: 1; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "accept", "find", show=True, priority=True),
+        Binding("escape", "leave", "back to the events", show=True),
+        Binding("tab,down", "leave", "Back to the events", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__("search", "text in payloads · enter finds, J goes to the next")

@@ -11,11 +11,14 @@ from analyze.findings import Finding
 from analyze.signatures import load_signatures
 from analyze.totals import unexplained
 from analyze.tui.figures import failure_text, mark, who
-from analyze.tui.lines import Line, Run, join, spread, text
+from analyze.tui.lines import Line, Run, join, spread, text, wrap_short
 from analyze.tui.widgets.painted import Block
 from capture.narration import counted
 
 SHOWN_FAILURES = 3
+LONGEST_LINES = 3
+"""Lines that the one failure of a session, and what is wrong with its audio, take at most."""
+_INDENT = 3
 
 
 class SessionHead(Block):
@@ -43,9 +46,12 @@ class SessionHead(Block):
             return [()]
         keys, findings = self._detail.summary.failure_keys, self._findings or ()
         sign = "▲" if self._findings is None else "?"
-        lines = [_failure(sign, key) for key in unexplained(keys, findings)]
-        lines += [_finding(finding, width) for finding in findings]
-        return [_facts(self._detail, width), *_shortened(lines), *_audio(self._detail.audio_health)]
+        unknown = list(unexplained(keys, findings))
+        # One failure is told in full; of several each has a line, for the events need theirs.
+        most = LONGEST_LINES if len(unknown) + len(findings) == 1 else 1
+        told = [wrap_short(_failure(sign, key), width, _INDENT, most) for key in unknown]
+        told += [_finding(finding, width, most) for finding in findings]
+        return [_facts(self._detail, width), *_shortened(told), *_audio(self._detail.audio_health, width)]
 
 
 def _facts(detail: SessionDetail, width: int) -> Line:
@@ -61,7 +67,7 @@ def _failure(sign: str, failure_key: str) -> Line:
     return (Run(f" {sign} ", "failed"), *failure_text(failure_key))
 
 
-def _finding(finding: Finding, width: int) -> Line:
+def _finding(finding: Finding, width: int, most: int) -> list[Line]:
     happened = next(signature.happened for signature in load_signatures() if signature.name == finding.name)
     left = (
         Run(" ▲ ", "failed"),
@@ -70,19 +76,22 @@ def _finding(finding: Finding, width: int) -> Line:
         *text(f" · {happened}", "plain"),
     )
     rows = len(finding.evidence)
-    return spread(left, text(f" [{counted(rows, 'row')}] " if rows else " [handshake] ", "muted"), width)
+    right = text(f" [{counted(rows, 'row')}] " if rows else " [handshake] ", "muted")
+    *others, last = [left] if most == 1 else wrap_short(left, width, _INDENT, most)
+    return [*others, spread(last, right, width)]
 
 
-def _shortened(lines: list[Line]) -> list[Line]:
-    if len(lines) <= SHOWN_FAILURES:
+def _shortened(told: list[list[Line]]) -> list[Line]:
+    lines = [line for each in told[:SHOWN_FAILURES] for line in each]
+    if len(told) <= SHOWN_FAILURES:
         return lines
-    more = text(f"   and {counted(len(lines) - SHOWN_FAILURES, 'more failure')}", "failed")
-    return [*lines[:SHOWN_FAILURES], more]
+    return [*lines, text(f"   and {counted(len(told) - SHOWN_FAILURES, 'more failure')}", "failed")]
 
 
-def _audio(health: AudioHealth) -> list[Line]:
+def _audio(health: AudioHealth, width: int) -> list[Line]:
     if health.sent_ms <= 0:
         return []
     if health.is_wrong:
-        return [(Run(" ◐ ", "incomplete"), *text(health.sentence, "incomplete"))]
+        line = (Run(" ◐ ", "incomplete"), *text(health.sentence, "incomplete"))
+        return wrap_short(line, width, _INDENT, LONGEST_LINES)
     return [text(f" ● {health.sentence}" if health.is_clean else f"   {health.sentence}", "muted")]

@@ -18,6 +18,7 @@ from analyze.on_demand import OnDemand, rows_at
 from analyze.timeline import RowColumns, columns_of
 from analyze.tui.figures import length
 from analyze.tui.lines import ELLIPSIS, Line, Run, join, text
+from analyze.tui.widgets.row_list import READING
 from analyze.tui.widgets.virtual_table import Column, VirtualTable
 
 _TYPE_CELLS = 33
@@ -152,7 +153,7 @@ class Timeline(VirtualTable[Entry]):
     ]
 
     def __init__(self) -> None:
-        super().__init__(COLUMNS, key=lambda entry: entry.key, empty_text="reading …")
+        super().__init__(COLUMNS, key=lambda entry: entry.key, empty_text=READING)
         self._folded: Sequence[TimelineRow] = ()
         self._unfolded: dict[int, Sequence[TimelineRow]] = {}
         self._entries = Entries((), {})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analyze.printing.page import mark, print_json, shares
+from analyze.printing.page import mark, print_json
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,6 @@ def test_json_holds_what_json_has_no_word_for(capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out) == {
         "answer": {"at": "2026-02-12T00:00:00+00:00", "found": [1.5, None, None], "raw": "00ff"}
     }
-
-
-def test_shares() -> None:
-    assert shares(0.206549, 1.0) == "21–100 %"
 
 
 def test_marks_are_signs_first() -> None:

@@ -33,6 +33,20 @@ def test_a_corrupt_events_file_is_named_and_left_out(root: Root, failed_session:
         assert store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session]) == [{"n": 0}]
 
 
+def test_a_corrupt_events_file_takes_no_older_recording_with_it(
+    root: Root, failed_session: str, ok_session: str
+) -> None:
+    # Sealed before rows had the latencies of turns: these are measured in its events.
+    older = root.table_file("sessions", failed_session)
+    pq.write_table(pq.read_table(older, partitioning=None).drop_columns(["turn_latencies"]), older)
+    corrupt = root.table_file("events", ok_session)
+    corrupt.write_bytes(corrupt.read_bytes()[:200])
+    with open_store(root) as store:
+        assert list(store.unreadable) == [corrupt]
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert store.rows("SELECT DISTINCT session_id FROM latencies") == [{"session_id": failed_session}]
+
+
 def test_a_foreign_table_is_named_and_left_out(root: Root, failed_session: str) -> None:
     foreign = root.table("sessions") / "date=2026-02-12" / "trips.parquet"
     pq.write_table(pa.table({"vendor": ["a"], "fare": [1.5]}), foreign)

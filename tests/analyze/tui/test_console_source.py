@@ -16,6 +16,7 @@ def test_it_answers_exports_and_opens_again_after_a_close(failed_session: str, r
     console.interrupt()
     assert console.run("SELECT session_id FROM sessions").rows == [(failed_session,)]
     assert "turns" in console.catalog()
+    assert console.unreadable() == 0
     console.close()
     assert console.export("SELECT 1 AS one", tmp_path / "one.csv", overwrite=False) == 1
     console.close()

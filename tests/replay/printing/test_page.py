@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console, Group
 from rich.text import Text
 
-from replay.printing.page import cell, page, print_all, table
+from replay.printing.page import cell, page, print_all, shares, table
 
 
 def test_a_pipe_gets_neither_colours_nor_broken_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,3 +47,7 @@ def test_a_narrow_table_folds_its_cells_and_aligns_numbers() -> None:
     made.add_row("eastus2", "5/5")
     narrow.print(made)
     assert narrow.file.getvalue().splitlines()[1].endswith("   5/5")  # type: ignore[attr-defined]
+
+
+def test_an_interval_of_shares_is_written_in_percent() -> None:
+    assert shares(0.206549, 1.0) == "21–100 %"

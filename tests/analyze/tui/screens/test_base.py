@@ -102,3 +102,24 @@ def test_an_error_that_is_not_ours_names_its_kind_in_one_line() -> None:
 def test_a_long_root_shows_its_end() -> None:
     assert root_name(Path("recordings")) == "recordings/"
     assert root_name(Path("/srv/voice/production/eastus2/recordings")) == "…/production/eastus2/recordings/"
+
+
+async def test_what_could_not_be_read_is_not_waited_for(source: Any, shown: Callable[[App[None]], str]) -> None:
+    source.failing |= {"sessions": UsageProblem("no folder"), "failures": UsageProblem("no folder")}
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "nothing could be read" in shown(app)
+        assert "reading …" not in shown(app)
+        await press(pilot, "f")
+        assert "nothing could be read" in shown(app)
+        assert "no sessions that failed" not in shown(app)
+
+
+async def test_a_long_sentence_is_read_to_its_end_at_80_columns(source: Any, shown: Callable[[App[None]], str]) -> None:
+    source.failing["session"] = UsageProblem("a target needs AZURE_KEY in the environment, " * 2 + "then try again")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "then try again" in shown(app)

@@ -23,3 +23,18 @@ async def test_only_y_lets_it_happen(source: Any, shown: Callable[[App[None]], s
             assert "y send · esc back" in shown(app)
             await press(pilot, *keys)
     assert answers == [False, False, False, True]
+
+
+async def test_a_long_question_scrolls_above_the_keys_that_answer_it(
+    source: Any, shown: Callable[[App[None]], str]
+) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.push_screen(ConfirmScreen([text(f"target {number}") for number in range(40)], "send"))
+        await settle(pilot)
+        assert "target 0" in shown(app)
+        assert "y send · esc back" in shown(app)
+        await press(pilot, "end")
+        assert "target 39" in shown(app)
+        assert "y send · esc back" in shown(app)

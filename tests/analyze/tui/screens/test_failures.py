@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +182,37 @@ async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
         assert "no sessions that failed or passed" in shown(app)
         await press(pilot, "enter", "down", "right")
         assert isinstance(app.screen, FailuresScreen)
+
+
+LONG_VERDICT = " ".join(f"Other audio was not tested in cell {number}." for number in range(20)) + " The-end."
+
+
+async def test_a_long_verdict_takes_the_lines_that_the_matrix_leaves(source: Any, shown: Shown) -> None:
+    verdict = source.verdict
+    source.verdict = lambda *run_ids: replace(verdict(*run_ids), sentence=LONG_VERDICT[-560:])
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 30)) as pilot:
+        await settle(pilot)
+        assert "The-end." in shown(app)
+        assert "all   " in shown(app)
+
+
+async def test_a_verdict_that_is_longer_than_its_room_is_scrolled_by_keys(source: Any, shown: Shown) -> None:
+    verdict = source.verdict
+    source.verdict = lambda *run_ids: replace(verdict(*run_ids), sentence=LONG_VERDICT)
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "The-end." not in shown(app)
+        await press(pilot, "shift+tab", "end")
+        assert "The-end." in shown(app)
+        await press(pilot, "shift+tab", "up")
+        assert app.focused is app.screen.query_one("Matrix")
+
+
+async def test_a_matrix_without_some_files_says_so(source: Any, shown: Shown) -> None:
+    source.foreign = {Path("/root/sessions/date=2026-02-12/a.parquet"): "no Parquet file"}
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "▲ 1 file left out here: Sessions says why" in shown(app)

@@ -29,8 +29,11 @@ async def test_keys_that_do_the_same_stand_together(source: Any) -> None:
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 50)) as pilot:
         await settle(pilot)
-        keys = [plain(line).split("  ")[0] for line in key_lines(app.screen)]
-    assert "f tab" in keys
+        assert "f tab" in written_keys(app)
+
+
+def written_keys(app: App[None]) -> list[str]:
+    return [plain(line).split("  ")[0] for line in key_lines(app.screen)]
 
 
 def bound(screen: type[Screen[Any]]) -> list[str]:
@@ -52,3 +55,37 @@ def test_every_screen_that_is_no_box_has_help() -> None:
 
 def test_every_sign_says_what_it_means() -> None:
     assert [plain(line).split()[0] for line in sign_lines()][:5] == ["●", "▲", "?", "◐", "◌"]
+
+
+async def test_in_a_terminal_of_24_lines_the_help_scrolls_to_the_last_sign(
+    source: Any, shown: Callable[[App[None]], str]
+) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "question_mark")
+        assert "Go to the next event that failed" in shown(app)
+        assert "equal on both sides" not in shown(app)
+        await press(pilot, "end")
+        assert "only right · only left" in shown(app)
+
+
+async def test_keys_of_one_kind_stand_one_below_the_other(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await settle(pilot)
+        assert written_keys(app)[4:10] == ["v", "l", "s", "S", "o", "t"]
+        await press(pilot, "enter")
+        assert written_keys(app)[:11] == ["n", "N", "e", "enter", "j", "J", "+ =", "-", "0", "→", "←"]
+
+
+async def test_the_keys_of_what_has_the_focus_are_told_first(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "enter")
+        assert [plain(line) for line in key_lines(app.screen)][:3] == [
+            "enter         Fold or unfold the object or list at the cursor",
+            "z             Fold all nested objects and lists, or unfold them",
+            "n             Go to the next event that failed",
+        ]

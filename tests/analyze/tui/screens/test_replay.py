@@ -167,3 +167,25 @@ async def test_leaving_the_app_cancels_a_run(app: WiretapeApp, tmp_path: Path) -
 
 def form_of_any(app: WiretapeApp) -> bool:
     return isinstance(app.screen, ReplayScreen) and bool(app.screen._trials)
+
+
+async def test_every_field_comes_into_sight_in_a_terminal_of_24_lines(
+    app: WiretapeApp, shown: Shown, tmp_path: Path
+) -> None:
+    regions = "".join(f'[targets.region-{at}]\nurl = "ws://127.0.0.1:9/{at}/realtime"\n' for at in range(12))
+    (tmp_path / "wiretape.toml").write_text(regions)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "end", "r")
+        for _ in range(12):
+            await press(pilot, "space", "down")
+        await press(pilot, "tab", "tab")
+        for name in ("model", "dialect", "voice"):
+            await pilot.press(*name, "equals_sign", *("beta" if name == "dialect" else "b"), "enter")
+        await press(pilot, "tab", "end")
+        assert "› voice=b" in shown(app)
+        await press(pilot, "tab", "3")
+        assert "trials   3" in shown(app)
+        assert "36 sessions  12 cells × 3 trials" in shown(app)
+        await press(pilot, "shift+tab", "shift+tab", "shift+tab", "shift+tab")
+        assert "› ■ region-11" in shown(app)

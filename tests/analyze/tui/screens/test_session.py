@@ -43,7 +43,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        client, marks, _, server = shown(app).split("\n")[3:7]
+        client, marks, _, server = shown(app).split("\n")[4:8]
         assert client.startswith(" client ▁▁▁")
         assert server.startswith(" server ▁▁▁")
         assert "├" in marks
@@ -240,3 +240,16 @@ async def test_what_was_searched_for_is_in_sight_in_the_message(app: WiretapeApp
         # Enter opens the message; there it folds what the cursor is in.
         await press(pilot, "enter", "enter")
         assert '"error": { … }' in shown(app)
+
+
+async def test_while_a_search_is_typed_the_keys_are_those_of_the_search(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "J")
+        assert "nothing is searched for yet" in shown(app)
+        await press(pilot, "j", "plus", "minus")
+        assert "search ▏+-" in shown(app)
+        assert shown(app).split("\n")[-1].strip().startswith("enter find · esc back to the events")
+        assert "zoom" not in shown(app)
+        await press(pilot, "tab")
+        assert session(app).timeline.has_focus

@@ -165,11 +165,8 @@ async def test_a_session_that_ended_brings_the_list_up_to_date(
         sessions(app).look_at_live()
         await settle(pilot)
         assert "20 sessions" in shown(app)
-        source.in_flight = [make_live(1)]
-        sessions(app).look_at_live()
-        await settle(pilot)
+        # Then it is read, though nothing else has ended.
         monkeypatch.setattr("analyze.tui.screens.sessions.REREAD_S", 0.0)
-        source.in_flight = []
         sessions(app).look_at_live()
         await settle(pilot)
         assert "21 sessions" in shown(app)
@@ -240,11 +237,12 @@ async def test_a_large_root_shows_its_newest_sessions_first_and_reads_the_rest_a
 
 
 async def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(source: Any, shown: Shown) -> None:
-    source.foreign = {Path("sessions/a.parquet"): "no Parquet file", Path("sessions/b.parquet"): "cut off"}
+    day = Path("/root/events/date=2026-02-12")
+    source.foreign = {day / "a.parquet": "no Parquet file", day / "b.parquet": "cut off"}
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        assert "▲ left out: a.parquet (no Parquet file), and 1 other file" in shown(app)
+        assert "▲ left out: events/date=2026-02-12/a.parquet (no Parquet file), and 1 other file" in shown(app)
         assert len(sessions(app).table.rows) == 21
 
 

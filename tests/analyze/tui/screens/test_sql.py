@@ -17,6 +17,7 @@ from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.sql_history import SqlHistory, default_path
+from tests.sample import CALL, copy_sample
 
 Shown = Callable[[App[None]], str]
 
@@ -173,3 +174,15 @@ async def test_saved_questions_explanations_and_a_fresh_look(
         await press(pilot, "f5")
         assert "1 row · 1 column" in shown(app)
     source.console.close()
+
+
+async def test_an_answer_without_some_files_says_so(source: Any, shown: Shown, tmp_path: Path) -> None:
+    root = copy_sample(tmp_path)
+    root.table_file("events", CALL).write_bytes(b"cut off")
+    source.console = ConsoleSource(root)
+    app = WiretapeApp(source, start="sql")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await run(pilot, app, "SELECT DISTINCT session_id FROM events")
+        assert "20 rows · 1 column" in shown(app)
+        assert "1 file left out: Sessions says why" in shown(app)

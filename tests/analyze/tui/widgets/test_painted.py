@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from textual.app import App, ComposeResult
 
-from analyze.tui.lines import Run, text
+from analyze.tui.lines import Run, plain, text
 from analyze.tui.tones import DARK_THEME, LIGHT_THEME, style_of
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 
 
 class BlockApp(App[None]):
@@ -47,3 +47,11 @@ async def test_markup_is_no_markup(shown: Callable[[App[None]], str]) -> None:
         app.query(Block).first().lines = (text("[bold]a[/bold] \x1b[31m"),)
         await pilot.pause()
         assert r"[bold]a[/bold] \x1b[31m" in shown(app)
+
+
+def test_a_long_notice_goes_on_below_and_has_an_end() -> None:
+    notice = Notice([(Run(" ▲ ", "failed"), *text("the recordings cannot be read: " + "why " * 40, "failed"))])
+    lines = [plain(line) for line in notice.lines_at(40)]
+    assert lines[:2] == [" ▲ the recordings cannot be read: why ", "   why why why why why why why why why "]
+    assert (len(lines), lines[-1][-1]) == (4, "…")
+    assert [plain(line) for line in notice.lines_at(400)] == [plain(notice.lines[0])]

@@ -5,6 +5,7 @@ from typing import Any
 
 from analyze.audio_health import AudioFact, AudioHealth
 from analyze.findings import Finding
+from analyze.signatures import load_signatures
 from analyze.tui.lines import plain
 from analyze.tui.widgets.session_head import SHOWN_FAILURES, SessionHead
 
@@ -18,7 +19,7 @@ def drawn(source: Any, width: int = 120, findings: list[Finding] | None = None, 
 
 
 def test_the_facts_stand_above_the_failures(source: Any) -> None:
-    facts, failure = drawn(source)
+    facts, failure, *_ = drawn(source)
     assert facts.startswith(" ▲ 20260212T083055-4f3a9c12  eastus2 · gpt-realtime · gpt-4o-transcribe · ga · sess_D81pA")
     assert facts.endswith("9.8 s · 1 turn")
     assert failure.startswith(" ▲ conversation.item.input_audio_transcription.failed  server_error")
@@ -39,16 +40,34 @@ def test_of_many_failures_some_are_counted(source: Any) -> None:
 
 def test_a_finding_takes_the_place_of_the_failures_it_accounts_for(source: Any) -> None:
     findings = source.session_findings(source.listed[0].session_id)
-    _, line = drawn(source, findings=findings)
+    _, line, last = drawn(source, findings=findings)
     assert line.startswith(
         " ▲ transcription_model_path_failure  likely · Every transcription of the user's speech failed"
     )
-    assert line.endswith("[1 row]")
+    assert last.endswith("[1 row]")
+
+
+def test_at_80_columns_the_one_failure_and_wrong_audio_are_told_to_their_end(source: Any) -> None:
+    findings = source.session_findings(source.listed[0].session_id)
+    happened = next(each.happened for each in load_signatures() if each.name == findings[0].name)
+    lines = drawn(source, width=80, findings=findings)
+    assert happened in " ".join(line.removesuffix("[1 row]").strip() for line in lines[1:])
+    detail = source.session(source.listed[0].session_id)
+    wrong = (AudioFact("dc_offset", "warning", "DC offset 0.25"), AudioFact("rate", "warning", "sounds slow, " * 6))
+    head = SessionHead()
+    head._detail = replace(detail, audio_health=AudioHealth(wrong, is_measured=True, sent_ms=3000))
+    assert plain(head.lines_at(80)[-2]).startswith(" ◐ DC offset 0.25; sounds slow")
+    assert plain(head.lines_at(80)[-1]).startswith("   slow, ")
+
+
+def test_of_several_failures_each_has_a_line(source: Any) -> None:
+    keys = ("error|kind|one|" + "words " * 30, "error|kind|two|" + "words " * 30)
+    assert len(drawn(source, width=80, failure_keys=keys)) == 3
 
 
 def test_a_finding_without_rows_rests_on_the_handshake(source: Any) -> None:
     findings = [replace(source.session_findings(source.listed[0].session_id)[0], evidence=())]
-    assert drawn(source, findings=findings)[1].endswith("[handshake]")
+    assert drawn(source, findings=findings)[-1].endswith("[handshake]")
 
 
 def test_a_failure_that_no_finding_accounts_for_leads(source: Any) -> None:
