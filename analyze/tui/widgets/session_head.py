@@ -8,6 +8,7 @@ from analyze.amounts import seconds
 from analyze.answers import SessionDetail
 from analyze.audio_health import AudioHealth
 from analyze.findings import Finding
+from analyze.left_out import unreadable_words, windows_words
 from analyze.signatures import load_signatures
 from analyze.totals import unexplained
 from analyze.tui.figures import failure_text, mark, who
@@ -45,7 +46,9 @@ class SessionHead(Block):
         sign = "▲" if self._findings is None else "?"
         lines = [_failure(sign, key) for key in unexplained(keys, findings)]
         lines += [_finding(finding, width) for finding in findings]
-        return [_facts(self._detail, width), *_shortened(lines), *_audio(self._detail.audio_health)]
+        row = self._detail.row
+        left_out = [_left_out(words) for words in (windows_words(row), unreadable_words(row)) if words]
+        return [_facts(self._detail, width), *_shortened(lines), *left_out, *_audio(self._detail.audio_health)]
 
 
 def _facts(detail: SessionDetail, width: int) -> Line:
@@ -78,6 +81,10 @@ def _shortened(lines: list[Line]) -> list[Line]:
         return lines
     more = text(f"   and {counted(len(lines) - SHOWN_FAILURES, 'more failure')}", "failed")
     return [*lines[:SHOWN_FAILURES], more]
+
+
+def _left_out(words: str) -> Line:
+    return (Run(" ◐ ", "incomplete"), *text(words, "incomplete"))
 
 
 def _audio(health: AudioHealth) -> list[Line]:
