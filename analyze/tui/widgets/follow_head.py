@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analyze.answers import SessionSummary
-from analyze.tui.figures import mark, size
+from analyze.tui.figures import mark
 from analyze.tui.lines import ELLIPSIS, Line, Run, fit, join, spread, text, wrap
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
-from capture.narration import counted
+from capture.narration import counted, size
 from capture.plain_text import shorten
 
 if TYPE_CHECKING:
