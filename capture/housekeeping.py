@@ -180,7 +180,8 @@ def compact_command(
         for one in done:
             if one["sessions"]:
                 print_line(_compacted_line(one))
-    tell(_compacted_summary(done))
+    if done or not failed:
+        tell(_compacted_summary(done))
     if failed:
         raise typer.Exit(2)
 

@@ -174,7 +174,9 @@ def prune(plan: PrunePlan) -> None:
         except UsageProblem as problem:
             problems.append(str(problem))
         except OSError as error:
-            problems.append(f"{error.filename} cannot be removed: {error.strerror or error}")
+            # Of a compacted day files are written, too: where the disk is full the error names none.
+            why = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+            problems.append(f"what is to go of {date} cannot be removed: {why}")
     for removal in plan.journals:
         if removal.journal is not None:
             _remove_journal(removal.journal)

@@ -156,6 +156,7 @@ def test_compact_says_which_day_it_could_not_take(run: CliRunner, root: Root) ->
     asked = run.invoke(app, ["compact"])
     assert (asked.exit_code, asked.stdout) == (2, "")
     assert "2026-02-12 is left as it is: " in asked.stderr
+    assert "nothing to compact" not in asked.stderr
     assert isinstance(run.invoke(app, ["compact", "--date", "today"]).exception, UsageProblem)
 
 
