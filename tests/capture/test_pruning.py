@@ -324,6 +324,17 @@ def test_a_file_that_cannot_be_removed_is_named(recorded: Root) -> None:
     assert list_session_ids(recorded) == [OLD, YOUNG]
 
 
+def test_what_is_left_is_measured_when_a_compacted_day_is_gone(root: Root) -> None:
+    for number in range(7):
+        record(root, f"20260101T083055-0000000{number}")
+    compact_date(root, "2026-01-01", grace_s=0)
+    plan = plan_pruning(root, MONTH, NOW)
+    prune_by(MONTH, plan)
+    # Seven shares of a size that seven does not divide leave a few bytes.
+    assert (len(plan.recordings), plan.bytes_left) == (7, 0)
+    assert not list(root.path.glob("*/date=*/*.parquet"))
+
+
 def test_a_disk_that_is_full_is_told_as_such(recorded: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     compact_date(recorded, date_of(OLDEST), at_least=1, grace_s=0)
 
