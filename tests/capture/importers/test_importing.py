@@ -162,6 +162,7 @@ def _secret_har() -> Json:
     return {
         "_resourceType": "websocket",
         "startedDateTime": "2026-02-12T08:30:55.200Z",
+        "serverIPAddress": f"through a proxy with {KEY}",
         "request": {
             "method": "GET",
             "url": "wss://user:url-pass-3@api.openai.com/v1/realtime?model=m&api-key=query-pass-4",
