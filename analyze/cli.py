@@ -329,6 +329,7 @@ def audio_command(
     recordings: Recordings = None,
 ) -> None:
     """Write one track of a session as a WAV file."""
+    from analyze.left_out import windows_words
     from analyze.wav import write_track
     from capture.listing import resolve_recording
     from capture.narration import tell
@@ -339,6 +340,8 @@ def audio_command(
     recording = open_recording(root, resolve_recording(root, session))
     duration_ms = write_track(recording, track.value, output, overwrite=True)
     tell(f"{duration_ms / 1000:.1f} s of the {track.value}'s audio in {output}")
+    if cut := windows_words(recording.session):
+        tell(f"the session is {cut}; what is left is joined")
 
 
 def print_verdict(root: Root, *runs: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from analyze.answers import SessionDetail, TimelineRow
 from analyze.commands import AGAIN, fill_in
 from analyze.findings import Finding
+from analyze.left_out import unreadable_words, windows_words
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
@@ -138,7 +139,7 @@ def recorder_health(row: Mapping[str, Any]) -> RecorderHealth:
     """Say in one line whether the recorder lost or held anything."""
     faults = list(_losses(row))
     lag_ms = _in_ms(row["relay_lag_max_us"])
-    measured: list[str] = []
+    measured = list(filter(None, [windows_words(row)]))
     if lag_ms is not None:
         p99_ms = _in_ms(row["relay_lag_p99_us"]) or 0.0
         held = f"bytes waited {lag_ms:,.1f} ms in it at most (p99 {p99_ms:,.1f} ms)"
@@ -165,7 +166,10 @@ def _losses(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{row['lost_bytes']:,} bytes were forwarded but not recorded" + (f" ({reasons})" if reasons else "")
     if row["undecodable_bytes"]:
         yield f"{row['undecodable_bytes']:,} bytes could not be decoded"
-    if not row["complete"] and not (row["lost_bytes"] or row["undecodable_bytes"]):
+    unreadable = unreadable_words(row)
+    if unreadable:
+        yield unreadable
+    elif not row["complete"] and not (row["lost_bytes"] or row["undecodable_bytes"]):
         untold = row["role"] == "imported" and row["complete"] is None
         yield "the file does not tell whether all is there" if untold else "the end of the session was not seen"
 

@@ -38,11 +38,11 @@ def drop_sessions(root: Root, date: str, session_ids: Collection[str]) -> set[st
         # No grace: a file that waits may hold them too, and what is dropped is to be gone.
         manifest = swept(root, date, 0)
         shared = wanted & manifest.session_ids
-        dropped = {session_id for session_id in sorted(wanted - shared) if _drop_own(root, session_id)}
+        dropped = {session_id for session_id in sorted(wanted - shared) if _drop_with_annotations(root, session_id)}
         if shared:
             _drop_shared(root, date, manifest, shared)
-        for session_id in sorted(dropped | shared):
-            drop_annotations(root, session_id)
+            for session_id in sorted(shared):
+                drop_annotations(root, session_id)
         _remove_empty_folders(root, date)
     return dropped | shared
 
@@ -72,7 +72,7 @@ def _drop_uncommitted(root: Root, session_id: str) -> None:
     # Held while its files go: an import of it that begins meanwhile waits, and one that goes on keeps them.
     with claimed_at_once(root, session_id) as is_ours:
         if is_ours and is_uncommitted(root, session_id):
-            _drop_own(root, session_id)
+            _drop_with_annotations(root, session_id)
 
 
 def _may_be_of(session_id: str, date: str) -> bool:
@@ -80,10 +80,17 @@ def _may_be_of(session_id: str, date: str) -> bool:
     return place_of(f"{session_id}.parquet") == "own" and date_of(session_id) == date
 
 
-def _drop_own(root: Root, session_id: str) -> bool:
+def _drop_with_annotations(root: Root, session_id: str) -> bool:
     was_there = root.table_file("sessions", session_id).exists()
-    unlink_all(root.table_file(table, session_id) for table in _IN_THIS_ORDER)
+    unlink_all([root.table_file("sessions", session_id)])
+    # Before the last of its files: what is said of it goes with these, also where a crash lies between.
+    drop_annotations(root, session_id)
+    _drop_own(root, session_id)
     return was_there
+
+
+def _drop_own(root: Root, session_id: str) -> None:
+    unlink_all(root.table_file(table, session_id) for table in _IN_THIS_ORDER)
 
 
 def _drop_shared(root: Root, date: str, manifest: Manifest, dropped: set[str]) -> None:

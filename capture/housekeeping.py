@@ -30,12 +30,10 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
 
     Exit status 0: all recovered, or nothing was left; 3: recovered with loss; 1: none could be recovered.
     """
-    from capture.recording.root import open_root
     from capture.recovery import recover
 
     narrate()
-    root = open_root(recordings)
-    root.check_readable()
+    root = _root_that_is_there(recordings)
     recovery = recover(root)
     _narrate_recovery(root, recovery)
     if as_json:
@@ -127,7 +125,6 @@ def prune_command(
         sum_up,
         summary,
     )
-    from capture.recording.root import open_root
 
     narrate()
     if not (older_than or max_bytes or journals_older_than):
@@ -139,7 +136,7 @@ def prune_command(
         include_runs=include_runs,
         journals_older_than=parse_age(journals_older_than) if journals_older_than else JOURNALS_OLDER_THAN,
     )
-    plan = plan_pruning(open_root(recordings), rule)
+    plan = plan_pruning(_root_that_is_there(recordings), rule)
     if not dry_run:
         prune_by(rule, plan)
     if as_json:
@@ -170,11 +167,10 @@ def compact_command(
     """
     from capture.arguments import check_seconds
     from capture.compaction import LONGEST_GRACE_S, dates_to_compact
-    from capture.recording.root import open_root
 
     narrate()
     grace_s = check_seconds("--grace", grace, LONGEST_GRACE_S)
-    root = open_root(recordings)
+    root = _root_that_is_there(recordings)
     chosen = dates_to_compact(root, dates or (), everything=everything)
     # A day that was asked for by name is compacted for the sake of one session too.
     done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace_s)
@@ -184,9 +180,21 @@ def compact_command(
         for one in done:
             if one["sessions"]:
                 print_line(_compacted_line(one))
-    tell(_compacted_summary(done))
+    if done or not failed:
+        tell(_compacted_summary(done))
     if failed:
         raise typer.Exit(2)
+
+
+def _root_that_is_there(recordings: Path | None) -> Root:
+    """Open the root; say so where it is not there: nothing was recorded yet, or its path is another."""
+    from capture.recording.root import open_root
+
+    root = open_root(recordings)
+    root.check_readable()
+    if not root.path.exists():
+        tell(f"there is no folder {root.path}: nothing was recorded to it yet, or --recordings is to name another")
+    return root
 
 
 def _narrate_recovery(root: Root, recovery: Recovery) -> None:

@@ -15,6 +15,7 @@ from capture.narration import console, counted, narrate, print_json, print_line,
 
 if TYPE_CHECKING:
     from capture.importers.importing import FileImport, Importer
+    from capture.importers.source import Unreadable
 
     ShowProgress = Callable[[Path, int, int], None]
 
@@ -44,11 +45,7 @@ def import_command(
 
     narrate()
     rules = parse_redactions(redact or [])
-    missing = [path for path in files if not path.is_file()]
-    if missing:
-        from capture.errors import UsageProblem
-
-        raise UsageProblem(f"there is no file {', '.join(map(str, missing))}")
+    _check_files(files)
     done = _import(files, lambda show: Importer(open_root(recordings), again=again, redact=rules, on_progress=show))
     if as_json:
         print_json({"files": [_as_json(one) for one in done]})
@@ -58,6 +55,21 @@ def import_command(
                 print_line(session.session_id)
     if not any(one.is_done for one in done):
         raise NothingImported("nothing was imported: no file holds a session that can be read")
+
+
+def _check_files(files: list[Path]) -> None:
+    from capture.errors import UsageProblem
+
+    missing = [str(path) for path in files if not path.exists()]
+    if missing:
+        raise UsageProblem(f"there is no file {', '.join(missing)}")
+    # A file is gone through more than once, which no pipe lets anybody do.
+    others = [str(path) for path in files if not path.is_file()]
+    if others:
+        named = ", ".join(others)
+        raise UsageProblem(
+            f"no file to read from: {named}; name the files themselves, and save what comes through a pipe"
+        )
 
 
 def _import(files: list[Path], make: Callable[[ShowProgress], Importer]) -> list[FileImport]:
@@ -84,7 +96,7 @@ def _import(files: list[Path], make: Callable[[ShowProgress], Importer]) -> list
 
 def _narrate(one: FileImport) -> None:
     for part in one.unreadable:
-        tell(f"{one.path}: {part.place} is {'not imported' if part.is_lost else 'passed over'}: {part.reason}")
+        tell(f"{one.path}: {part.place} is {_fate(part)}: {part.reason}")
     if one.unreadable_count > len(one.unreadable):
         tell(f"{one.path}: and {one.unreadable_count - len(one.unreadable)} more")
     for note in one.notes:
@@ -97,6 +109,12 @@ def _narrate(one: FileImport) -> None:
         tell(f"{session.session_id} {session.outcome} · {events} · {counted(session.turns, 'turn')}{said}")
     if one.problem:
         tell(f"{one.path}: {one.problem}")
+
+
+def _fate(part: Unreadable) -> str:
+    if part.is_partly_read:
+        return "imported as far as it can be read"
+    return "not imported" if part.is_lost else "passed over"
 
 
 def _as_json(one: FileImport) -> dict[str, Any]:

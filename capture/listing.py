@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
-from capture.narration import print_line
+from capture.narration import counted, print_line, size
 from capture.plain_text import escape_unseen, shorten, visible
 from capture.recording.reader import list_session_ids, resolve_session
 from capture.recording.root import Root
@@ -26,6 +26,8 @@ LEFT_BEHIND = "left behind: run wiretape capture recover"
 _NEXT_STEP = "; `wiretape capture list --watch` shows it until it is sealed, `wiretape analyze follow` event by event"
 _REFRESH_S = 1.0
 _SHOWN_ERROR_CHARACTERS = 120
+_ID_CELLS, _STATE_CELLS, _LEAST_TARGET_CELLS = 24, 42, 8
+"""What every state without an error fits in; the target gets what is left of a line."""
 
 
 def live_row(session: LiveSession) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def describe(session: LiveSession) -> str:
     words = [LEFT_BEHIND if session.is_left_behind else session.state]
     if session.age_s is not None and not session.is_left_behind:
         words.append(_age(session.age_s))
-    words += [f"{session.events} events", f"{session.bytes:,} bytes"]
+    words += [counted(session.events, "event"), size(session.bytes)]
     if session.lost_bytes:
         words.append(f"{session.lost_bytes:,} bytes lost")
     if session.last_error:
@@ -102,7 +104,7 @@ def watch(root: Root, *, as_json: bool = False) -> None:
             time.sleep(_REFRESH_S)
     with Live(console=screen, auto_refresh=False, transient=True) as shown:
         while True:
-            shown.update(table(journals.refresh()), refresh=True)
+            shown.update(table(journals.refresh(), screen.width), refresh=True)
             time.sleep(_REFRESH_S)
 
 
@@ -124,14 +126,21 @@ def _print_tick(sessions: Iterable[LiveSession]) -> None:
     print_line(escape_unseen(json.dumps(tick, ensure_ascii=False, allow_nan=False)))
 
 
-def table(sessions: Iterable[LiveSession]) -> Table:
-    """Lay sessions out, a line each."""
+def table(sessions: Iterable[LiveSession], width: int) -> Table:
+    """Lay sessions out, a line each where the terminal is 80 cells wide and nothing failed."""
     from rich.table import Table
     from rich.text import Text
 
-    laid_out = Table("session", "target", "state", box=None, pad_edge=False)
+    laid_out = Table(box=None, pad_edge=False)
+    laid_out.add_column("session", no_wrap=True, min_width=_ID_CELLS)
+    laid_out.add_column(
+        "target", no_wrap=True, max_width=max(_LEAST_TARGET_CELLS, width - _ID_CELLS - _STATE_CELLS - 4)
+    )
+    laid_out.add_column("state")
     for session in sessions:
-        laid_out.add_row(session.session_id, Text(visible(session.target or "-")), Text(describe(session)))
+        # What is left behind grows no more: what to do is all there is to say in a line of a terminal.
+        state = LEFT_BEHIND if session.is_left_behind else describe(session)
+        laid_out.add_row(session.session_id, Text(visible(session.target or "-")), Text(state))
     if not laid_out.row_count:
         laid_out.add_row("no live sessions")
     return laid_out

@@ -33,6 +33,13 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def size(count: int) -> str:
+    """Write a number of bytes: `812 B`, `41 kB`, `1.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.0f} kB"
+
+
 def tell(text: str) -> None:
     """Say something on stderr."""
     # Endpoints are quoted here: what they say must not steer the terminal.

@@ -127,8 +127,7 @@ def parse_size(text: str) -> int:
 def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
     """Find out what a rule removes from a root; changes nothing."""
     at = now or datetime.now(UTC)
-    whole = sum(_size(path) for name in TABLES for path in _parquet_files(root, name))
-    plan = PrunePlan(root, bytes_left=whole - sum(map(_size, _superfluous(root))))
+    plan = PrunePlan(root, bytes_left=_bytes_of(root))
     ids = list_session_ids(root)
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
     compacted = _compacted_bytes(root, ids)
@@ -174,7 +173,9 @@ def prune(plan: PrunePlan) -> None:
         except UsageProblem as problem:
             problems.append(str(problem))
         except OSError as error:
-            problems.append(f"{error.filename} cannot be removed: {error.strerror or error}")
+            # Of a compacted day files are written, too: where the disk is full the error names none.
+            why = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+            problems.append(f"what is to go of {date} cannot be removed: {why}")
     for removal in plan.journals:
         if removal.journal is not None:
             _remove_journal(removal.journal)
@@ -192,11 +193,12 @@ def prune_by(rule: PruneRule, plan: PrunePlan) -> None:
     while rule.max_bytes is not None:
         more = plan_pruning(plan.root, rule)
         if not {removal.name for removal in more.recordings} - gone:
-            plan.bytes_left = more.bytes_left
-            return
+            break
         prune(more)
         plan.recordings += more.recordings
         gone |= {removal.name for removal in more.recordings}
+    # Of compacted days the plan could only guess.
+    plan.bytes_left = _bytes_of(plan.root)
 
 
 def _by_date(removals: list[Removal]) -> Iterator[tuple[str, list[str]]]:
@@ -302,6 +304,12 @@ def _ids_in_runs(root: Root) -> set[str]:
             ) from error
         ids.update(named.session_id for named in (*run.recordings, *(t for cell in run.cells for t in cell.trials)))
     return ids
+
+
+def _bytes_of(root: Root) -> int:
+    """Sum up all recordings."""
+    whole = sum(_size(path) for name in TABLES for path in _parquet_files(root, name))
+    return whole - sum(map(_size, _superfluous(root)))
 
 
 def _superfluous(root: Root) -> Iterator[Path]:

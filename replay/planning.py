@@ -125,7 +125,7 @@ class _Planner:
         if message.kind not in ("event", "text", "binary"):
             # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
             if message.kind == "raw":
-                self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns} ns")
+                self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns / 1e9:.1f} s")
             return
         if message.redacted:
             self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")

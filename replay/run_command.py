@@ -26,7 +26,15 @@ from replay.narrator import Narrator
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run
-from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_left_out, tell_misspelt, tell_unmapped
+from replay.trial_command import (
+    INTERRUPTED,
+    raise_if_refused,
+    take_up,
+    tell_left_out,
+    tell_misspelt,
+    tell_not_sent,
+    tell_unmapped,
+)
 from replay.verdict import read_verdicts
 
 
@@ -63,6 +71,7 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     if request.as_recorded:
         refuse(_obstacles(jobs))
     tell_left_out((job.target, job.plan) for job in first_of_each_cell(jobs))
+    tell_not_sent(planned.sources)
     tell_misspelt(run, planned.sources, planned.targets)
     tell_unmapped(run, planned.sources, planned.targets)
     cost = estimate_run(jobs, speed=run.speed)

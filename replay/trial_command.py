@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+_SHOWN_PARTS = 5
 
 
 class LaidOut(Protocol):
@@ -78,6 +79,15 @@ def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
     for name, paths in by_target.items():
         if paths:
             tell(f"{name} speaks a dialect that has nothing for {', '.join(paths)}: left out")
+
+
+def tell_not_sent(sources: Iterable[Source]) -> None:
+    """Tell of each recording what no replay of it sends, because the recording does not hold it."""
+    for source in sources:
+        parts = source.plan.not_sent
+        more = f"; and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
+        if parts:
+            tell(f"not sent of {source.recording.session_id}: {'; '.join(parts[:_SHOWN_PARTS])}{more}")
 
 
 def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]) -> None:

@@ -24,13 +24,12 @@ class WindowScope:
     """Follows one windowed recording; what the replay will have is in `ids`, the plan's own index."""
 
     def __init__(self, gaps: Iterable[Mapping[str, Any]], ids: IdIndex) -> None:
-        left_out = [
-            gap for gap in gaps if gap["reason"] == OUTSIDE_WINDOW and None not in (gap["from_ns"], gap["to_ns"])
-        ]
+        timed = [gap for gap in gaps if None not in (gap["from_ns"], gap["to_ns"])]
+        left_out = [gap for gap in timed if gap["reason"] == OUTSIDE_WINDOW]
         self.holes_ns: list[tuple[int, int]] = sorted({(gap["from_ns"], gap["to_ns"]) for gap in left_out})
         """From when to when nothing but pinned messages was kept."""
-        self.not_sent = [_describe(gap) for gap in left_out if gap["sender"] == "client"]
-        """What the client sent outside the windows, in words."""
+        self.not_sent = [_describe(gap) for gap in timed if gap["sender"] == "client"]
+        """What the client sent outside the windows, and what of it the recorder lost, in words."""
         self._ids = ids
         self._left_out: set[str] = set()
         self._creates: list[object] = []
@@ -77,7 +76,8 @@ class WindowScope:
 
 
 def _describe(gap: Mapping[str, Any]) -> str:
-    return f"{gap['bytes']} bytes from {gap['from_ns'] / 1e9:.1f} s to {gap['to_ns'] / 1e9:.1f} s, {OUTSIDE_WINDOW}"
+    size = "unknown bytes" if gap["bytes"] is None else f"{gap['bytes']} bytes"
+    return f"{size} from {gap['from_ns'] / 1e9:.1f} s to {gap['to_ns'] / 1e9:.1f} s, {gap['reason']}"
 
 
 def _subjects(event: Json) -> Iterator[str]:

@@ -15,6 +15,7 @@ from analyze.answers import SessionDetail, TimelineRow, Turn
 from analyze.audio_health import AudioHealth
 from analyze.diff import LATENCIES
 from analyze.findings import Finding
+from analyze.left_out import unreadable_words, windows_words
 from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import heading, mark
 from analyze.totals import unexplained
@@ -87,6 +88,8 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
     lost = detail.row.get("lost_bytes") or 0
     if lost:
         yield f"{lost:,} bytes were forwarded but not recorded"
+    if unreadable := unreadable_words(detail.row):
+        yield unreadable
     undecodable = detail.row.get("undecodable_bytes") or 0
     if undecodable:
         yield f"{undecodable:,} bytes could not be decoded"
@@ -133,6 +136,7 @@ def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]
     close_code = f"code {row['close_code']}" if row["close_code"] is not None else None
     closed_by = f"by {row['closed_by']}" if row["closed_by"] else None
     yield "closed", (close_code, row["close_reason"], closed_by, row["end_reason"])
+    yield "kept", (windows_words(row),)
     yield "replay", _replay_words(detail)
     yield "tags", [f"{name}={value}" for name, value in summary.tags.items()]
     for note in summary.notes:

@@ -365,7 +365,8 @@ def open_store(root: Root, *, newest: int | None = None) -> Store:
         if root.path.exists():
             next(root.path.iterdir(), None)
     except NotADirectoryError:
-        raise UsageProblem(f"{root.path} is a file: name the folder that holds recordings") from None
+        # A file: that is said below.
+        pass
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
     root.check_readable()

@@ -9,6 +9,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from capture.recording.file_problem import NAME_IS_NO_TEXT
 from capture.recording.listing import TableFiles
 from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
@@ -88,6 +89,8 @@ def file_problem(path: Path, schema: pa.Schema) -> str | None:
         found = pq.read_schema(path)
     except FileNotFoundError:
         return None
+    except UnicodeEncodeError:
+        return NAME_IS_NO_TEXT
     except (pa.ArrowException, OSError) as error:
         return f"no readable Parquet file: {str(error).splitlines()[0]}"
     if "session_id" not in found.names:

@@ -34,13 +34,6 @@ def length(value_ms: float) -> str:
     return f"{value_ms / 1000:,.2f} s" if value_ms >= 1000 else f"{value_ms:.0f} ms"
 
 
-def size(count: int) -> str:
-    """Write a number of bytes: `812 B`, `41 kB`, `1.2 MB`."""
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.0f} kB"
-
-
 def age(seconds: float) -> str:
     """Write how long something has been going on: `14 s`, `2 min 05 s`, `1 h 02 min`."""
     minutes, rest = divmod(int(seconds), 60)

@@ -37,7 +37,8 @@ _KINDS: dict[int, WireKind] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10
 _ERROR = "error"
 _SWITCHING_PROTOCOLS = 101
 _ABORTED_CODE = 1006
-_BEGIN = re.compile(rb'\s*\{\s*"log"\s*:')
+# Docker's log files begin with a key of that name too, and a text behind it.
+_BEGIN = re.compile(rb'\s*\{\s*"log"\s*:\s*\{')
 _CREATOR_BYTES = 8192
 
 Json = dict[str, Any]
@@ -97,8 +98,10 @@ def _read_entry(
         messages = []
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         whole = bytes(view)
-        yield Unreadable(place, "it is cut off" if not is_whole else "it is damaged", is_lost=False)
-        if (at := member(whole, _MESSAGES, "[", 0, len(whole))) is None:
+        at = member(whole, _MESSAGES, "[", 0, len(whole))
+        said = "it is damaged" if is_whole else "it is cut off"
+        yield Unreadable(place, said, is_lost=False, is_partly_read=at is not None)
+        if at is None:
             return
         yield _session(_scanned(whole, at), _pieces(whole, at), place, creator, is_cut=True)
         return

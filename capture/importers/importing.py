@@ -29,6 +29,16 @@ SHOWN_UNREADABLE = 50
 """Of more parts of a file that cannot be read, only the count is kept."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Windows PowerShell writes what it redirects as UTF-16."""
+_PACKED = {b"\x1f\x8b": "gzip -dk", b"PK\x03\x04": "unzip", b"\x28\xb5\x2f\xfd": "zstd -dk"}
+"""How packed files begin, and what unpacks them."""
+_NO_MESSAGES = "it holds no WebSocket session that can be read"
+_WHAT_LINES_ARE = (
+    ': a log is to be one JSON object a line, such as {"dir": "sent", "event": {"type": "response.create"}},'
+    " with nothing before it"
+)
+_WHAT_ENTRIES_HAVE = ": of a HAR only entries with _webSocketMessages are imported"
 _HASHED_AT_ONCE = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -101,6 +111,10 @@ class Importer:
         Raises `UsageProblem` where the file cannot be opened, and `ImportFailed` where the root cannot be written to.
         """
         text = _open(path)
+        if unpacking := next((how for begin, how in _PACKED.items() if text[: len(begin)] == begin), None):
+            return FileImport(path, problem=f"it is packed: unpack it first, with {unpacking}")
+        if text[:2] in _UTF_16_MARKS:
+            text = bytes(text).decode("utf-16", "replace").encode("utf-8", "replace")
         digest = _digest(text)
         try:
             with claimed(self._root, digest, f"imports {path.name}"):
@@ -113,13 +127,14 @@ class Importer:
     def _import_sessions(self, path: Path, text: Buffer, digest: str) -> FileImport:
         done = FileImport(path)
         start = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
-        for found in read_har(text, start) if _looks_like_har(path, text, start) else read_jsonl(text, start):
+        looks_like_har = _looks_like_har(path, text, start)
+        for found in read_har(text, start) if looks_like_har else read_jsonl(text, start):
             if isinstance(found, Unreadable):
                 done.name(found)
             else:
                 self._import_session(done, found, digest)
         if not done.is_done:
-            done.problem = "it holds no WebSocket session that can be read"
+            done.problem = _NO_MESSAGES + (_WHAT_ENTRIES_HAVE if looks_like_har else _WHAT_LINES_ARE)
         return done
 
     def _import_session(self, done: FileImport, source: SourceSession, digest: str) -> None:

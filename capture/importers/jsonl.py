@@ -23,8 +23,8 @@ from capture.importers.source import Item, SourceEnd, SourceMessage, SourceSessi
 from capture.importers.times import Moment, find_time
 from capture.recording.facts import Sender
 
-_DIRECTION_KEYS = ("dir", "direction", "sender", "from", "side", "origin", "type", "kind")
-_EVENT_KEYS = ("event", "data", "message", "payload", "msg", "frame", "body", "raw")
+_DIRECTION_KEYS = ("dir", "direction", "sender", "from", "source", "side", "origin", "type", "kind")
+_EVENT_KEYS = ("event", "data", "message", "payload", "msg", "frame", "body", "raw", "log")
 _SESSION_KEYS = ("session", "session_id", "sessionId", "connection", "connection_id", "connectionId", "conn", "socket")
 _NO_EVENT = "it holds no event"
 _CLOSE_KEYS = ("kind", "type", "event", "message")

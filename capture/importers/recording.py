@@ -114,7 +114,7 @@ def _opening(
         role="imported",
         target=url,
         region=_region_of(url),
-        remote_ip=source.remote_ip or None,
+        remote_ip=redact_text(source.remote_ip) if source.remote_ip else None,
         url=url,
         tags={**tags, **source.tags},
         redact=list(redact),

@@ -32,6 +32,8 @@ class Unreadable(NamedTuple):
     """Never quotes the file: it may hold a secret."""
     is_lost: bool = True
     """Whether it may have been a message; else it is something that is no message, and nothing is missing."""
+    is_partly_read: bool = False
+    """What of it can be read is imported."""
 
 
 Item = SourceMessage | Unreadable

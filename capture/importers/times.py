@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-_NAMES = ("t", "ts", "time", "timestamp", "@timestamp", "at", "date", "datetime", "timeStamp", "created_at")
+_NAMES = ("t", "ts", "time", "timestamp", "@timestamp", "at", "date", "datetime", "timeStamp", "created_at", "asctime")
 # Events of some protocols have fields of these names themselves.
 _EVENT_NAMES = ("elapsed", "offset")
 _SUFFIXES = {"": None, "_s": 10**9, "_ms": 10**6, "Ms": 10**6, "_us": 10**3, "_ns": 1}

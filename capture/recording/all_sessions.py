@@ -49,10 +49,11 @@ def _files(root: Root) -> list[Path]:
 def _rows_in(path: Path, columns: Sequence[str]) -> list[Row]:
     """Give the rows of a file; of one session's own file that session's only."""
     names = ["session_id", *columns]
+    wanted = pa.schema([SESSIONS.field(name).with_nullable(True) for name in names])
     with opened(path) as file:
-        stored = file.read(columns=names)
-    wanted = pa.schema([SESSIONS.field(name) for name in names])
-    rows = RowGroup(path, with_all_columns(stored, wanted)).rows()
+        # Of others, whose times may be text or dates, and whose ids may be missing.
+        stored = with_all_columns(file.read(columns=names), wanted).select(names).cast(wanted)
+    rows = RowGroup(path, stored).rows()
     own = own_session(path.name)
     if own is None:
         return [row for row in rows if row["session_id"] is not None]

@@ -23,6 +23,11 @@ class FileProblem(Exception):
         return f"{self.path}: {self.reason}"
 
 
+NAME_IS_NO_TEXT = "its path is not UTF-8, which Parquet readers take no other of: rename it"
+
+
 def brief(error: Exception) -> str:
     """Say in one line what is wrong: Arrow goes on for lines, and the first one says it."""
+    if isinstance(error, UnicodeEncodeError):
+        return NAME_IS_NO_TEXT
     return str(error).partition("\n")[0]

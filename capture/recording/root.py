@@ -52,7 +52,10 @@ class Root:
         return self.manifests / f"date={date}.json"
 
     def check_readable(self) -> None:
-        """Raise `UsageProblem` where a folder of the root is there and cannot be read: it must not look empty."""
+        """Raise `UsageProblem` where the root, or a folder of it, cannot be read: it must not look empty."""
+        self._check_path()
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageProblem(f"{self.path} is a file: name the folder that holds recordings")
         tables = (self.table("sessions"), self.table("events"))
         for folder in (self.path, self.journal, self.runs, self.annotations, *tables):
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
@@ -60,6 +63,7 @@ class Root:
 
     def check_writable(self) -> None:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
+        self._check_path()
         folders = (self.journal, *self.journal.parents)
         nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
@@ -68,6 +72,13 @@ class Root:
                 f" {'not writable' if nearest.is_dir() else 'no folder'}; give another root with --recordings, or in"
                 f" {ROOT_VARIABLE}"
             )
+
+    def _check_path(self) -> None:
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError as error:
+            # Neither Arrow nor DuckDB opens a file below it.
+            raise UsageProblem(f"the path of {self.path} is not UTF-8: rename it, or give another root") from error
 
     def journal_of(self, session_id: str) -> Path:
         """Name the journal of a session in flight."""

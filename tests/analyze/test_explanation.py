@@ -222,6 +222,24 @@ HEALTHY: Row = {
         ({"relay_lag_max_us": None}, True, "clean: nothing lost; it stood beside the call, not in its path"),
         ({"lost_bytes": 9, "gaps": [{"reason": "disk"}]}, False, "9 bytes were forwarded but not recorded (disk)"),
         ({"complete": False}, False, "the end of the session was not seen"),
+        (
+            {
+                "kept": "window",
+                "duration_ms": 60_000,
+                "gaps": [{"reason": "outside the window", "from_ns": 0, "to_ns": 9e9}],
+            },
+            True,
+            "clean: nothing lost; cut to the windows around its failures: 9.0 of 60.0 s are left out (0.0 to 9.0 s)",
+        ),
+        (
+            {
+                "role": "imported",
+                "complete": False,
+                "gaps": [{"sender": None, "reason": "line 5 of the file: no JSON"}],
+            },
+            False,
+            "1 message could not be read: line 5 of the file: no JSON",
+        ),
         ({"backpressure_client_ms": 1500.0}, True, "bytes waited 1,500 ms because the client was slow to read"),
         ({"pacing_p99_us": 15_700.0}, True, "sends of the replay off their time by 15.7 ms (p99)"),
     ],

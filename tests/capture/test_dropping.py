@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +43,28 @@ def test_what_was_said_of_a_session_goes_with_it(root: Root, sealed: dict[str, l
         add_annotation(root, session_id, datetime(2026, 2, 13, tzinfo=UTC), notes=["heard an echo"])
     drop_sessions(root, DATE, [IDS[1], IDS[4]])
     assert [path.name.split(".")[0] for path in annotation_files(root)] == [IDS[0]]
+
+
+def test_interrupted_among_many_sessions_no_note_outlives_its_recording(
+    root: Root, sealed: dict[str, list[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for session_id in IDS[:2]:
+        add_annotation(root, session_id, datetime(2026, 2, 13, tzinfo=UTC), notes=["the caller's name is …"])
+
+    def interrupted(paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+            if path == root.table_file("sessions", IDS[1]):
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("capture.dropping.unlink_all", interrupted)
+        drop_sessions(root, DATE, IDS[:3])
+    assert [path.name.split(".")[0] for path in annotation_files(root)] == [IDS[1]]
+    # The next pruning finds the rest of it, and takes what was said of it along.
+    drop_leftovers(root, DATE, IDS)
+    assert annotation_files(root) == []
+    assert list(contents(root)) == IDS[2:]
 
 
 def test_files_of_which_nothing_is_left_go(root: Root, sealed: dict[str, list[object]]) -> None:

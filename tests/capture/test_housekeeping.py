@@ -121,6 +121,7 @@ def test_list_passes_over_a_file_that_cannot_be_read_and_names_it(run: CliRunner
 
 
 def test_compact_gives_a_line_a_day_and_says_what_it_leaves_alone(run: CliRunner, root: Root) -> None:
+    root.path.mkdir()
     assert run.invoke(app, ["compact"]).stderr == "nothing to compact\n"
     for session_id in ("20260212T083055-0000000a", "20260212T083056-0000000b", "20260213T083056-0000000c"):
         with SessionWriter(root, session_id) as writer:
@@ -155,6 +156,7 @@ def test_compact_says_which_day_it_could_not_take(run: CliRunner, root: Root) ->
     asked = run.invoke(app, ["compact"])
     assert (asked.exit_code, asked.stdout) == (2, "")
     assert "2026-02-12 is left as it is: " in asked.stderr
+    assert "nothing to compact" not in asked.stderr
     assert isinstance(run.invoke(app, ["compact", "--date", "today"]).exception, UsageProblem)
 
 
@@ -181,3 +183,11 @@ def test_recover_names_what_is_in_quarantine_and_what_to_do_with_it(run: CliRunn
     asked = run.invoke(app, ["recover"])
     assert (asked.exit_code, asked.stdout) == (0, "")
     assert "in quarantine: 1 that could not be sealed twice; to try again" in asked.stderr
+
+
+@pytest.mark.parametrize("command", [["recover"], ["compact"], ["prune", "--older-than", "1d"]])
+def test_housekeeping_of_a_folder_that_is_not_there_says_so(run: CliRunner, root: Root, command: list[str]) -> None:
+    asked = run.invoke(app, command)
+    assert (asked.exit_code, asked.stdout) == (0, "")
+    assert f"there is no folder {root.path}: nothing was recorded to it yet, or --recordings" in asked.stderr
+    assert not root.path.exists()

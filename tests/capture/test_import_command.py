@@ -82,6 +82,26 @@ def test_a_missing_file_is_a_usage_problem(root: Root, tmp_path: Path) -> None:
     assert list_session_ids(root) == []
 
 
+def test_a_pipe_and_a_folder_are_no_files(root: Root, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        *_, error = run(str(path), "--recordings", str(root.path))
+        assert str(error) == (
+            f"no file to read from: {path}; name the files themselves, and save what comes through a pipe"
+        )
+
+
+def test_of_a_har_that_is_cut_off_it_says_what_became_of_the_entry(root: Root, tmp_path: Path) -> None:
+    path = tmp_path / "session.har"
+    message = {"type": "receive", "time": 1.5, "opcode": 1, "data": '{"type":"session.created"}'}
+    entry = {"request": {"url": "wss://example.com/"}, "_webSocketMessages": [message, message]}
+    text = json.dumps({"log": {"entries": [entry]}})
+    path.write_text(text[: text.rindex("opcode")])
+    _, told, _ = run(str(path), "--recordings", str(root.path))
+    assert "entry 1 is imported as far as it can be read: it is cut off" in told
+    assert "entry 1, message 2 is not imported: it is no JSON object that can be read" in told
+
+
 def test_a_root_that_is_no_folder_is_a_usage_problem(root: Root, log: Path) -> None:
     root.path.touch()
     *_, error = run(str(log), "--recordings", str(root.path))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from analyze.answers import Turn
 from analyze.queries import Queries
 from analyze.store import Store
 from capture.audio import PCM16_24K
@@ -407,3 +408,71 @@ def test_a_cut_session_can_be_looked_at(cut: Recording) -> None:
         assert queries.timeline(SESSION_ID)
         [row] = store.rows("SELECT kept, outcome, lost_bytes FROM sessions")
     assert row == {"kept": "window", "outcome": "failed", "lost_bytes": 0}
+
+
+# --- what is said of a cut session ----------------------------------------------------------------------------
+
+
+def a_turn(at_s: float, number: int) -> list[Said]:
+    """Speech that ends, and an answer of five seconds half a second later."""
+    item, response, answer = f"item_{number}", f"resp_{number}", f"answer_{number}"
+    buffer, delta = "input_audio_buffer", {"type": "response.output_audio.delta", "response_id": response}
+    words = {"type": "response.output_audio_transcript.delta", "response_id": response, "item_id": answer}
+    told = {"type": "output_audio", "transcript": f"all of answer {number}"}
+    done = {"id": response, "status": "completed", "output": [{"id": answer, "content": [told]}]}
+    return [
+        (at_s, "server", {"type": f"{buffer}.speech_stopped", "item_id": item}),
+        (at_s + 0.05, "server", {"type": f"{buffer}.committed", "item_id": item}),
+        (at_s + 0.1, "server", {"type": "response.created", "response": {"id": response}}),
+        *((at_s + 0.5 + n, "server", delta | {"item_id": answer, "delta": "AAECAwQF"}) for n in range(6)),
+        *((at_s + 0.6 + n, "server", words | {"delta": f"word{n} "}) for n in range(6)),
+        (
+            at_s + 5.9,
+            "server",
+            words | {"type": "response.output_audio_transcript.done", "transcript": f"all of answer {number}"},
+        ),
+        (at_s + 6.0, "server", {"type": "response.done", "response": done}),
+    ]
+
+
+@pytest.fixture
+def turns_of(root: Root, tmp_path: Path, write_journal: Write) -> Callable[[KeepRule | None], list[Turn]]:
+    """Give the turns of a long call with three: before the windows, over the edge of one, and behind them."""
+    said = sorted([*a_long_call(), *a_turn(900, 1), *a_turn(1767, 2), *a_turn(2400, 3)], key=lambda one: one[0])
+
+    def turns(rule: KeepRule | None) -> list[Turn]:
+        other = Root(tmp_path / f"{rule is None}")
+        seal_call(other, partial(write_session_journal, other), said, rule)
+        with Store(other) as store:
+            return list(Queries(store).session(SESSION_ID).turns)
+
+    return turns
+
+
+def test_the_turns_of_a_cut_session_take_as_long_as_they_took(
+    turns_of: Callable[[KeepRule | None], list[Turn]],
+) -> None:
+    whole, cut = turns_of(None), turns_of(parse_keep("failed", 30, 10))
+    assert [turn.first_audio_latency_ms for turn in whole[-3:]] == [500.0] * 3
+    for name in ("commit_ms", "first_audio_latency_ms", "response_latency_ms", "speech_stopped_ms", "first_audio_ms"):
+        times = [[getattr(turn, name) for turn in turns] for turns in (cut, whole)]
+        assert times[0] == pytest.approx(times[1], nan_ok=True), name
+
+
+def test_answers_outside_the_windows_are_there_as_text(turns_of: Callable[[KeepRule | None], list[Turn]]) -> None:
+    turns = turns_of(parse_keep("failed", 30, 10))
+    assert [turn.answer for turn in turns[-3:]] == ["all of answer 1", "all of answer 2", "all of answer 3"]
+
+
+def test_of_an_answer_over_the_edge_of_a_window_nothing_is_measured(root: Root, write_journal: Write) -> None:
+    said = sorted([*a_long_call(), *a_turn(1767, 1), *a_turn(1827, 2)], key=lambda one: one[0])
+    seal_call(root, write_journal, said, parse_keep("failed", 30, 10))
+    with Store(root) as store:
+        rows = store.rows(
+            "SELECT first_audio_ms, last_audio_ms, audio_bytes FROM responses"
+            " WHERE response_id IN ('resp_1', 'resp_2') ORDER BY response_id"
+        )
+    assert rows == [
+        {"first_audio_ms": None, "last_audio_ms": 1_772_500.0, "audio_bytes": None},
+        {"first_audio_ms": 1_827_500.0, "last_audio_ms": None, "audio_bytes": None},
+    ]

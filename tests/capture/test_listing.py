@@ -39,9 +39,9 @@ LIVE = LiveSession(
 
 
 def test_a_live_session_in_a_few_words() -> None:
-    assert describe(LIVE) == "live · 1:02:05 · 57 events · 1,234,567 bytes"
+    assert describe(LIVE) == "live · 1:02:05 · 57 events · 1.2 MB"
     troubled = replace(LIVE, lost_bytes=900, last_error="error: server_error")
-    assert describe(troubled).endswith("1,234,567 bytes · 900 bytes lost · last error: error: server_error")
+    assert describe(troubled).endswith("1.2 MB · 900 bytes lost · last error: error: server_error")
 
 
 def test_a_long_error_is_cut_and_says_so() -> None:
@@ -72,7 +72,7 @@ def test_a_session_that_is_asked_for_before_it_is_sealed_says_how_it_stands(
     with pytest.raises(UsageProblem) as asked:
         resolve_recording(root, text)
     assert str(asked.value).startswith(f"session {LIVE.session_id} is no recording yet: waiting · ")
-    assert "1 events" in str(asked.value)
+    assert "1 event ·" in str(asked.value)
     assert "`wiretape capture list --watch`" in str(asked.value)
     assert "\x1b" not in str(asked.value)
     seal(root.path, LIVE.session_id)
@@ -96,8 +96,25 @@ def test_a_prefix_of_recordings_means_recordings(root: Root, write_journal: Call
 def test_the_table(sessions: list[LiveSession], said: str) -> None:
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(table(sessions))
+        console.print(table(sessions, console.width))
     assert said in shown.get()
+
+
+def test_each_session_has_one_line_of_80_columns() -> None:
+    waiting = replace(
+        LIVE, state="waiting", events=120, bytes=99_900_000, target="wss://contoso.openai.azure.com/openai"
+    )
+    left_behind = replace(waiting, is_left_behind=True, age_s=None)
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(table([LIVE, waiting, left_behind], console.width))
+    head, *lines = shown.get().splitlines()
+    assert head.split() == ["session", "target", "state"]
+    assert [line.split(maxsplit=2)[2].rstrip() for line in lines] == [
+        "live · 1:02:05 · 57 events · 1.2 MB",
+        "waiting · 1:02:05 · 120 events · 99.9 MB",
+        LEFT_BEHIND,
+    ]
 
 
 @asynccontextmanager
@@ -139,7 +156,7 @@ async def test_a_pipe_gets_a_line_a_session_every_second(root: Root, write_journ
         assert await process.wait() == 130
     for line in lines:
         assert line.startswith(f"{session_id}  2026-02-12T08:30:55Z  eastus2  waiting · ")
-        assert "· 1 events ·" in line
+        assert "· 1 event ·" in line
 
 
 async def test_in_json_each_second_is_a_line(root: Root, write_journal: Callable[..., str]) -> None:

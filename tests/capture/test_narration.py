@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from capture.narration import counted, narrate, print_json, print_line, tell
+from capture.narration import counted, narrate, print_json, print_line, size, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +45,8 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_things_are_counted_as_people_do() -> None:
     said = [counted(number, "session") for number in (0, 1, 2, 1204)]
     assert said == ["0 sessions", "1 session", "2 sessions", "1,204 sessions"]
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (41_400, "41 kB"), (1_250_000, "1.2 MB")])
+def test_bytes_have_a_unit(count: int, words: str) -> None:
+    assert size(count) == words

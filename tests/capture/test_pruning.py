@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -23,7 +24,7 @@ from capture.journal import Direction, JournalWriter
 from capture.pruning import PrunePlan, PruneRule, parse_age, parse_size, plan_pruning, prune, prune_by, sum_up
 from capture.recording.facts import Sender
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root
+from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES
 from capture.sealing import seal
 from tests.capture.conftest import write_session_journal
@@ -215,7 +216,7 @@ PRUNING = """
     from datetime import timedelta
     from pathlib import Path
     from capture.pruning import PruneRule, plan_pruning, prune
-    from capture.recording.root import Root
+    from capture.recording.root import Root, date_of
 
     root = Root(Path(sys.argv[1]))
     for line in sys.stdin:
@@ -317,10 +318,32 @@ def test_a_file_that_cannot_be_removed_is_named(recorded: Root) -> None:
     path = recorded.table_file("audio", OLDEST)
     path.unlink()
     path.mkdir()
-    with pytest.raises(WiretapeError, match=rf"{path} cannot be removed"):
+    with pytest.raises(WiretapeError, match=f"what is to go of {date_of(OLDEST)} cannot be removed: {path}: "):
         carry_out(recorded, MONTH)
     # The rest goes all the same: a nightly run must not end at the same file night after night.
     assert list_session_ids(recorded) == [OLD, YOUNG]
+
+
+def test_what_is_left_is_measured_when_a_compacted_day_is_gone(root: Root) -> None:
+    for number in range(7):
+        record(root, f"20260101T083055-0000000{number}")
+    compact_date(root, "2026-01-01", grace_s=0)
+    plan = plan_pruning(root, MONTH, NOW)
+    prune_by(MONTH, plan)
+    # Seven shares of a size that seven does not divide leave a few bytes.
+    assert (len(plan.recordings), plan.bytes_left) == (7, 0)
+    assert not list(root.path.glob("*/date=*/*.parquet"))
+
+
+def test_a_disk_that_is_full_is_told_as_such(recorded: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    compact_date(recorded, date_of(OLDEST), at_least=1, grace_s=0)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("capture.dropping.save_manifest", full)
+    with pytest.raises(WiretapeError, match=f"{date_of(OLDEST)} cannot be removed: No space left on device"):
+        carry_out(recorded, MONTH)
 
 
 # --- journals -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from replay.resuming import describe_targets, keep_request
 from replay.run_request import RunRequest
 from replay.runs import Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
 from replay.source import Source
-from replay.trial_command import raise_if_refused, take_up, tell_misspelt, tell_unmapped
+from replay.trial_command import raise_if_refused, take_up, tell_misspelt, tell_not_sent, tell_unmapped
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime")
 RUN_ID = "r20261127T100000-abcd"
@@ -105,6 +105,31 @@ def test_a_deployment_that_no_target_maps_is_told_where_the_new_target_has_a_map
     tell_unmapped(run, [source], [EAST, same])
     tell_unmapped(run, [at_home], [EAST, west])
     assert capsys.readouterr().err == ""
+
+
+def test_what_a_recording_does_not_hold_is_told_before_the_run(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    script.client({"type": "response.create"})
+    gaps = [
+        {"sender": "client", "from_ns": 0, "to_ns": 1_770_100_000_000, "bytes": 900, "reason": "outside the window"},
+        {"sender": "server", "from_ns": 0, "to_ns": 1_770_100_000_000, "bytes": 900, "reason": "outside the window"},
+        {
+            "sender": "client",
+            "from_ns": 1_771_000_000_000,
+            "to_ns": 1_772_000_000_000,
+            "bytes": 7,
+            "reason": "disk full",
+        },
+    ]
+    plan = make_plan(script.messages, gaps)
+    whole = Source(RunRecording(session_id="s1"), make_plan(script.messages), Upgrade("/v1/realtime"), "")
+    tell_not_sent([Source(RunRecording(session_id="s0"), plan, Upgrade("/v1/realtime"), ""), whole])
+    assert capsys.readouterr().err == (
+        "not sent of s0: 900 bytes from 0.0 s to 1770.1 s, outside the window; 7 bytes from 1771.0 s to 1772.0 s,"
+        " disk full\n"
+    )
+    many = [gaps[0] | {"reason": f"fault {number}"} for number in range(8)]
+    tell_not_sent([Source(RunRecording(session_id="s0"), make_plan(script.messages, many), Upgrade("/"), "")])
+    assert capsys.readouterr().err.endswith("fault 4; and 3 more\n")
 
 
 def run_with(*trials: tuple[TrialOutcome, str]) -> Run:

@@ -1,15 +1,21 @@
 -- Responses: one row a response of the endpoint, in either dialect.
 
+-- Where a session was cut to windows and an answer began or ended outside of them (its response.created or response.done
+-- is pinned), its first or its last audio is not there, and what is there is not all of it.
 CREATE OR REPLACE VIEW responses AS
 SELECT
     session_id,                                                                     -- its session
     response_id,                                                                    -- id of the response
     MIN(CASE WHEN type = 'response.created' THEN offset_ms END) AS created_ms,      -- announced
-    MIN(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
-        THEN offset_ms END) AS first_audio_ms,                                      -- first audio of the answer
-    MAX(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
-        THEN offset_ms END) AS last_audio_ms,                                       -- last audio of the answer
-    SUM(CASE WHEN audio_track = 'server' THEN audio_bytes END) AS audio_bytes,      -- audio of the answer
+    CASE WHEN MAX(CASE WHEN type = 'response.created' AND pinned THEN 1 END) IS NULL
+        THEN MIN(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
+            THEN offset_ms END) END AS first_audio_ms,                              -- first audio; NULL too: left out
+    CASE WHEN MAX(CASE WHEN type = 'response.done' AND pinned THEN 1 END) IS NULL
+        THEN MAX(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
+            THEN offset_ms END) END AS last_audio_ms,                               -- last audio; NULL too: left out
+    CASE WHEN MAX(CASE WHEN type IN ('response.created', 'response.done') AND pinned THEN 1 END) IS NULL
+        THEN SUM(CASE WHEN audio_track = 'server' THEN audio_bytes END)
+        END AS audio_bytes,                                                         -- of the answer; NULL too: left out
     MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,            -- over; NULL: never
     MAX(CASE WHEN type = 'response.done'
         THEN get_json_object(payload, '$.response.status') END) AS status,          -- completed, cancelled, failed, incomplete
@@ -25,7 +31,8 @@ SELECT
     MAX(CASE WHEN type = 'response.done'
         THEN TRY_CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)
         END) AS output_tokens,                                                      -- tokens made
-    -- An answer that was cut off has no done event: then the deltas tell how far it came.
+    -- An answer that was cut off has no done event: then the deltas tell how far it came. Of one outside the windows
+    -- response.done is there alone, and holds its words.
     COALESCE(
         STRING_AGG(CASE
             WHEN type IN ('response.output_audio_transcript.done', 'response.audio_transcript.done')
@@ -33,6 +40,10 @@ SELECT
             WHEN type IN ('response.output_text.done', 'response.text.done')
                 THEN get_json_object(payload, '$.text')
         END, ' ' ORDER BY seq),
+        MAX(CASE WHEN type = 'response.done' AND pinned THEN COALESCE(
+            joined_texts(payload, '$.response.output[*].content[*].transcript'),
+            joined_texts(payload, '$.response.output[*].content[*].text')
+        ) END),
         STRING_AGG(CASE
             WHEN type IN (
                 'response.output_audio_transcript.delta', 'response.audio_transcript.delta',

@@ -103,6 +103,38 @@ LEFT JOIN responses AS r
 WHERE p.turn > 0
 GROUP BY p.session_id, p.turn;
 
+-- Of a session that was cut to windows, the ends of speech and the first audio of most turns are left out: what sealing
+-- measured on all of it tells when they were.
+CREATE OR REPLACE VIEW _turn_moments AS
+SELECT
+    p.session_id,
+    p.turn,
+    p.opened_by,
+    p.item_id,
+    p.opened_ms,
+    p.speech_started_ms,
+    CASE
+        WHEN p.asked_ms IS NULL AND COALESCE(s.turn_detection, '') <> 'none'
+            THEN COALESCE(p.speech_stopped_ms, p.opened_ms - NULLIF(m.took.commit_ms, 0))
+        ELSE p.speech_stopped_ms
+    END AS speech_stopped_ms,
+    CASE
+        WHEN s.turn_detection = 'none' THEN COALESCE(p.asked_ms, p.opened_ms - NULLIF(m.took.commit_ms, 0))
+        ELSE p.asked_ms
+    END AS asked_ms,
+    CASE
+        WHEN m.took IS NULL THEN p.first_audio_ms
+        ELSE p.opened_ms - COALESCE(m.took.commit_ms, 0) + m.took.first_audio_ms
+    END AS first_audio_ms,
+    p.response_done_ms,
+    p.response_id,
+    p.response_status,
+    p.answer,
+    COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model
+FROM _turn_answers AS p
+INNER JOIN _sessions AS s ON s.session_id = p.session_id
+LEFT JOIN _measured_turns AS m ON s.kept = 'window' AND m.session_id = p.session_id AND m.turn = p.turn;
+
 CREATE OR REPLACE VIEW turns AS
 SELECT
     p.session_id,                                           -- its session
@@ -120,13 +152,11 @@ SELECT
     p.answer,                                               -- what the assistant said or wrote
     CASE
         WHEN t.state IN ('completed', 'failed') THEN t.state
-        WHEN p.opened_by = 'committed' AND COALESCE(s.transcription_model, s.transcription_model_echoed) IS NOT NULL
-            THEN 'missing'
+        WHEN p.opened_by = 'committed' AND p.transcription_model IS NOT NULL THEN 'missing'
     END AS transcription,                                   -- completed, failed or missing; NULL: not asked for
     t.first_ms AS first_transcript_ms,                      -- first words of the transcription
     t.ended_ms AS transcribed_ms,                           -- the transcription completed or failed
     t.transcript                                            -- what the user said
-FROM _turn_answers AS p
-INNER JOIN _sessions AS s ON s.session_id = p.session_id
+FROM _turn_moments AS p
 LEFT JOIN transcriptions AS t
     ON t.session_id = p.session_id AND t.item_id = p.item_id AND t.content_index = 0;

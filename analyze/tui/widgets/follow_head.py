@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analyze.answers import SessionSummary
-from analyze.tui.figures import mark, size
+from analyze.tui.figures import mark
 from analyze.tui.lines import Line, Run, fit, join, spread, text, wrap_short
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
-from capture.narration import counted
+from capture.narration import counted, size
 
 if TYPE_CHECKING:
     from capture.live import LiveSession

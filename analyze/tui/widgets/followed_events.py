@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from analyze.live_timeline import LiveRow
-from analyze.tui.figures import size
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.timeline import event_name, event_words, sender_sign
 from analyze.tui.widgets.virtual_table import Column, VirtualTable
+from capture.narration import size
 
 _MEASURED_ROWS = 200
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual import events
 
-from analyze.tui.figures import age, mark, size
+from analyze.tui.figures import age, mark
 from analyze.tui.lines import Line, Run, fit, join, pad, text
 from analyze.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
+from capture.narration import size
 
 SHOWN = 5
 """Rows that sessions in flight take at most; the rest is scrolled to."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analyze.amounts import seconds
 from analyze.answers import SessionDetail
 from analyze.audio_health import AudioHealth
 from analyze.findings import Finding
+from analyze.left_out import unreadable_words, windows_words
 from analyze.signatures import load_signatures
 from analyze.totals import unexplained
 from analyze.tui.figures import failure_text, mark, who
@@ -17,7 +19,7 @@ from capture.narration import counted
 
 SHOWN_FAILURES = 3
 LONGEST_LINES = 3
-"""Lines that the one failure of a session, and what is wrong with its audio, take at most."""
+"""Lines that the one failure of a session, and each caution beside it, take at most."""
 _INDENT = 3
 
 
@@ -51,7 +53,8 @@ class SessionHead(Block):
         most = LONGEST_LINES if len(unknown) + len(findings) == 1 else 1
         told = [wrap_short(_failure(sign, key), width, _INDENT, most) for key in unknown]
         told += [_finding(finding, width, most) for finding in findings]
-        return [_facts(self._detail, width), *_shortened(told), *_audio(self._detail.audio_health, width)]
+        beside = [*_left_out(self._detail.row, width), *_audio(self._detail.audio_health, width)]
+        return [_facts(self._detail, width), *_shortened(told), *beside]
 
 
 def _facts(detail: SessionDetail, width: int) -> Line:
@@ -88,10 +91,19 @@ def _shortened(told: list[list[Line]]) -> list[Line]:
     return [*lines, text(f"   and {counted(len(told) - SHOWN_FAILURES, 'more failure')}", "failed")]
 
 
+def _left_out(row: Mapping[str, Any], width: int) -> list[Line]:
+    told = (words for words in (windows_words(row), unreadable_words(row)) if words)
+    return [line for words in told for line in _caution(words, width)]
+
+
 def _audio(health: AudioHealth, width: int) -> list[Line]:
     if health.sent_ms <= 0:
         return []
     if health.is_wrong:
-        line = (Run(" ◐ ", "incomplete"), *text(health.sentence, "incomplete"))
-        return wrap_short(line, width, _INDENT, LONGEST_LINES)
+        return _caution(health.sentence, width)
     return [text(f" ● {health.sentence}" if health.is_clean else f"   {health.sentence}", "muted")]
+
+
+def _caution(sentence: str, width: int) -> list[Line]:
+    line = (Run(" ◐ ", "incomplete"), *text(sentence, "incomplete"))
+    return wrap_short(line, width, _INDENT, LONGEST_LINES)

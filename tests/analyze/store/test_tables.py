@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 import pyarrow as pa
@@ -103,3 +104,11 @@ def test_what_no_measure_can_be_is_read_as_nothing(root: Root) -> None:
     with open_store(root) as store:
         read = store.tuples("SELECT duration_ms, failure_keys, started_at FROM sessions ORDER BY session_id")
     assert read == [(None, ["error|x"], None), (None, None, None), (1e308, [], datetime(1970, 1, 1))]  # noqa: DTZ001
+
+
+def test_a_name_that_is_no_text_is_left_out(root: Root, failed_session: str) -> None:
+    odd = root.table("sessions") / "date=2026-02-12" / os.fsdecode(b"caf\xe9.parquet")
+    odd.write_bytes(root.table_file("sessions", failed_session).read_bytes())
+    with open_store(root) as store:
+        assert [row["session_id"] for row in store.rows("SELECT session_id FROM sessions")] == [failed_session]
+        assert store.unreadable[odd].startswith("its path is not UTF-8")

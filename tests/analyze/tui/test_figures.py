@@ -55,8 +55,3 @@ def test_levels_are_drawn_in_decibels(level: float, sign: str) -> None:
 )
 def test_an_age_is_written_as_it_is_said(seconds: float, words: str) -> None:
     assert figures.age(seconds) == words
-
-
-@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (41_400, "41 kB"), (1_250_000, "1.2 MB")])
-def test_bytes_have_a_unit(count: int, words: str) -> None:
-    assert figures.size(count) == words

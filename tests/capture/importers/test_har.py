@@ -290,7 +290,9 @@ def test_messages_that_make_no_sense_are_named(import_text: Callable[..., FileIm
 
 def test_what_is_no_har_is_said(import_text: Callable[..., FileImport]) -> None:
     done = import_text('{"log": {"version": "1.2"}}', "session.har")
-    assert done.problem == "it holds no WebSocket session that can be read"
+    assert done.problem == (
+        "it holds no WebSocket session that can be read: of a HAR only entries with _webSocketMessages are imported"
+    )
     assert [part.reason for part in done.unreadable] == ["it has no log with entries"]
 
 

@@ -13,7 +13,7 @@ from capture.importers.importing import FileImport, Importer
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.rows import SessionRows
-from tests.capture.importers.conftest import CREATED, UPDATE, Imported, har
+from tests.capture.importers.conftest import CREATED, UPDATE, Imported, dumped, har
 
 Json = dict[str, Any]
 LOG = "\n".join(json.dumps({"t": n / 10, "dir": "in", "event": CREATED}) for n in range(3))
@@ -56,6 +56,37 @@ def test_one_session_more_in_a_file_is_another_file(import_text: Callable[..., F
 def test_a_byte_order_mark_is_no_part_of_the_file(import_text: Callable[..., FileImport]) -> None:
     assert import_text(b"\xef\xbb\xbf" + LOG.encode()).sessions[0].events_received == 3
     assert import_text(b"\xef\xbb\xbf" + LOG.encode()).unreadable == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_what_powershell_writes_is_read_to_the_last_line(import_text: Callable[..., FileImport], encoding: str) -> None:
+    lines = "\r\n".join(dumped({"dir": who, "event": event}) for who, event in (("in", CREATED), ("out", UPDATE)))
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    [session] = import_text((mark + lines).encode(encoding)).sessions
+    assert (session.events_received, session.events_sent) == (1, 1)
+    # A file is known by what it says, whatever its encoding.
+    assert import_text(lines.encode(), "again.jsonl").already == [session.session_id]
+
+
+def test_a_har_of_utf_16(import_text: Callable[..., FileImport]) -> None:
+    message = {"type": "receive", "time": 1.5, "opcode": 1, "data": dumped(CREATED)}
+    entry = {"request": {"url": "wss://example.com/"}, "_webSocketMessages": [message]}
+    [session] = import_text(dumped(har(entry)).encode("utf-16"), "session.har").sessions
+    assert session.events_received == 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "how"), [(b"\x1f\x8b", "gzip -dk"), (b"PK\x03\x04", "unzip"), (b"\x28\xb5\x2f\xfd", "zstd -dk")]
+)
+def test_a_packed_file_is_told_to_be_unpacked(import_text: Callable[..., FileImport], begin: bytes, how: str) -> None:
+    done = import_text(begin + bytes(20), "log.jsonl.gz")
+    assert done.problem == f"it is packed: unpack it first, with {how}"
+    assert (done.is_done, done.unreadable_count) == (False, 0)
+
+
+def test_a_log_with_prefixes_says_what_a_line_is_to_be(import_text: Callable[..., FileImport]) -> None:
+    done = import_text(f"2026-02-12 10:00:00,123 INFO openai {dumped(CREATED)}")
+    assert "a log is to be one JSON object a line, such as" in (done.problem or "")
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "hello\n", '{"level": "info"}\n', "[]", '{"log": {"entries": []}}'])
@@ -131,6 +162,7 @@ def _secret_har() -> Json:
     return {
         "_resourceType": "websocket",
         "startedDateTime": "2026-02-12T08:30:55.200Z",
+        "serverIPAddress": f"through a proxy with {KEY}",
         "request": {
             "method": "GET",
             "url": "wss://user:url-pass-3@api.openai.com/v1/realtime?model=m&api-key=query-pass-4",

@@ -215,3 +215,27 @@ def test_times_of_lines_become_offsets(imported: Callable[..., list[Imported]]) 
     assert session["session_id"].startswith("20260212T083055-")
     assert session["started_at"].isoformat() == "2026-02-12T08:30:55.250000+00:00"
     assert contents(messages) == [dumped(CREATED), dumped(UPDATE)]
+
+
+def test_what_docker_logs_is_no_har(imported: Callable[..., list[Imported]]) -> None:
+    texts = [dumped(event) for event in (UPDATE, CREATED)]
+    lines = [
+        {"log": f"{text}\n", "stream": "stdout", "time": f"2026-02-12T10:00:0{n}.123456789Z"}
+        for n, text in enumerate(texts)
+    ]
+    [(session, messages)] = imported("\n".join(map(dumped, lines)), "0f3a-json.log")
+    assert [message.sender for message in messages] == ["client", "server"]
+    assert [message.offset_ns for message in messages] == [0, 10**9]
+    assert str(session["started_at"]) == "2026-02-12 10:00:00.123456+00:00"
+
+
+def test_what_python_s_loggers_and_openai_s_console_call_the_time_and_the_sender(
+    imported: Callable[..., list[Imported]],
+) -> None:
+    strange = {"type": "of.another.vendor"}
+    lines = [
+        {"asctime": "2026-02-12 10:00:00,123", "source": "client", "message": dumped(strange)},
+        {"time": "2026-02-12T10:00:01.123Z", "source": "server", "event": strange},
+    ]
+    [(_, messages)] = imported("\n".join(map(dumped, lines)))
+    assert [(message.sender, message.offset_ns) for message in messages] == [("client", 0), ("server", 10**9)]

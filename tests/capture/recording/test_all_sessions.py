@@ -95,3 +95,14 @@ def test_files_of_others_hold_any_sessions_and_may_lack_columns(root: Root) -> N
     numbers = path.with_name("numbers.parquet")
     pq.write_table(pa.table({"session_id": [1, 2]}), numbers)
     assert outcomes(root, damaged=[numbers]) == {FIRST: "ok", "call-1": None}
+
+
+def test_a_file_of_others_with_times_as_text_is_told_or_understood(root: Root) -> None:
+    path = save(root, FIRST, outcome="ok").with_name("theirs.parquet")
+    pq.write_table(pa.table({"session_id": ["call-1"], "started_at": ["2026-02-12T08:30:55Z"]}), path)
+    odd = path.with_name("yesterday.parquet")
+    pq.write_table(pa.table({"session_id": ["call-2"], "started_at": ["yesterday"]}), odd)
+    told: list[TableDamaged] = []
+    rows = read_all_sessions(root, ["started_at"], told.append)
+    assert rows["call-1"]["started_at"] == datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
+    assert ([damage.path for damage in told], "call-2" in rows) == ([odd], False)

@@ -91,3 +91,16 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
     with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
         root.check_readable()
+
+
+def test_a_root_that_is_a_file_does_not_look_empty(root: Root) -> None:
+    root.path.touch()
+    with pytest.raises(UsageProblem, match=f"{root.path} is a file: name the folder that holds recordings"):
+        root.check_readable()
+
+
+def test_a_root_below_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    root = Root(tmp_path / os.fsdecode(b"caf\xe9"))
+    for check in (root.check_readable, root.check_writable):
+        with pytest.raises(UsageProblem, match="is not UTF-8: rename it, or give another root"):
+            check()

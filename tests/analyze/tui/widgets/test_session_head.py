@@ -85,3 +85,12 @@ def test_the_sent_audio_is_judged_in_a_line_of_its_own(source: Any) -> None:
     for health, line in ((clean, " ● audio is clean"), (broken, " ◐ DC offset 0.12")):
         head._detail = replace(detail, audio_health=health)
         assert plain(head.lines_at(120)[-1]) == line
+
+
+def test_a_session_that_was_cut_to_windows_says_what_is_left_out(source: Any) -> None:
+    detail = source.session(source.listed[0].session_id)
+    gaps = [{"sender": "client", "from_ns": 0, "to_ns": 40_000_000_000, "bytes": 9, "reason": "outside the window"}]
+    head = SessionHead()
+    head._detail = replace(detail, row=detail.row | {"kept": "window", "gaps": gaps, "duration_ms": 60_000.0})
+    line = plain(head.lines_at(160)[-1])
+    assert line.startswith(" ◐ cut to the windows around its failures: 40.0 of 60.0 s are left out (0.0 to 40.0 s)")
