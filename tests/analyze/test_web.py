@@ -110,16 +110,16 @@ async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: s
 
 
 def test_who_is_let_in() -> None:
-    guard = Guard(8790, "t0ken")
+    guard = Guard("127.0.0.1", 8790, "t0ken")
     host = {"Host": "127.0.0.1:8790"}
     assert guard.refusal(host, "t0ken") is None
-    assert guard.refusal(host | {"Cookie": "a=b; wiretape=t0ken"}, None) is None
+    assert guard.refusal(host | {"Cookie": "a=b; wiretape-8790=t0ken"}, None) is None
     assert guard.refusal({"Host": "localhost:8790", "Origin": "http://localhost:8790"}, "t0ken") is None
     for headers, token in (
         (host, None),
         (host, "wröng"),
-        (host | {"Cookie": "wiretape=other"}, None),
-        (host | {"Cookie": 'wiretape="; \x00=\u00fc'}, None),
+        (host | {"Cookie": "wiretape-8790=other"}, None),
+        (host | {"Cookie": 'wiretape-8790="; \x00=\u00fc'}, None),
         ({}, "t0ken"),
         ({"Host": "127.0.0.1:1"}, "t0ken"),
         ({"Host": "evil.example:8790"}, "t0ken"),
@@ -127,6 +127,29 @@ def test_who_is_let_in() -> None:
         (host | {"Origin": "http://localhost:8790"}, "t0ken"),
     ):
         assert guard.refusal(headers, token) is not None
+
+
+def test_what_other_servers_of_this_machine_keep_in_the_browser_locks_nobody_out() -> None:
+    guard = Guard("127.0.0.1", 8790, "t0ken")
+    for theirs in ('prefs={"dark":true}', "a[b]=1", "flag", "name=\udcfc", "wiretape-8791=another", "wiretape=old"):
+        headers = {"Host": "127.0.0.1:8790", "Cookie": f"{theirs}; wiretape-8790=t0ken; z=1"}
+        assert guard.refusal(headers, None) is None, theirs
+        assert guard.refusal({"Host": "127.0.0.1:8790", "Cookie": theirs}, None) is not None, theirs
+
+
+def test_any_address_of_this_machine_is_served_under_its_own_name() -> None:
+    guard = Guard("127.0.0.2", 8790, "t0ken")
+    assert guard.refusal({"Host": "127.0.0.2:8790"}, "t0ken") is None
+    assert guard.refusal({"Host": "127.0.0.3:8790"}, "t0ken") is not None
+
+
+@needs_the_extra
+def test_the_token_leaves_the_address_line_and_the_rest_stays(address: str) -> None:
+    status, page, _ = get(f"{address}&fontsize=20")
+    assert (status, 'data-font-size="20"' in page) == (200, True)
+    # A path that a browser would take for another host.
+    strange = address.replace("/?", "//evil.example/%0d%0aX:%20y?")
+    assert get(strange)[0] == 200
 
 
 def test_each_tab_runs_the_terminal_browser(tmp_path: Path) -> None:
