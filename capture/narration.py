@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from capture.plain_text import escape_unseen, visible, visible_lines
@@ -26,6 +28,22 @@ def narrate() -> None:
     handler = RichHandler(console=console(), show_path=False, show_level=False, markup=False)
     handler.setFormatter(Harmless("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class Seldom:
+    """A line that gets into the log at most every `pause_s`: who tries again and again does not fill it."""
+
+    def __init__(self, log: Callable[..., None], pause_s: float = 10) -> None:
+        self._log = log
+        self._pause_s = pause_s
+        self._said_at_s: float | None = None
+
+    def __call__(self, line: str, *values: object) -> None:
+        """Say it, unless that was done a moment ago."""
+        now_s = time.monotonic()
+        if self._said_at_s is None or now_s - self._said_at_s >= self._pause_s:
+            self._said_at_s = now_s
+            self._log(line, *values)
 
 
 def counted(number: int, thing: str) -> str:

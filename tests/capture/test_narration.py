@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from capture.narration import counted, narrate, print_json, print_line, tell
+from capture.narration import Seldom, counted, narrate, print_json, print_line, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +45,15 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_things_are_counted_as_people_do() -> None:
     said = [counted(number, "session") for number in (0, 1, 2, 1204)]
     assert said == ["0 sessions", "1 session", "2 sessions", "1,204 sessions"]
+
+
+def test_what_happens_again_and_again_is_said_once_in_a_while() -> None:
+    said: list[tuple[str, ...]] = []
+    seldom = Seldom(lambda *words: said.append(words))
+    seldom("refused: %s", "a")
+    seldom("refused: %s", "b")
+    assert said == [("refused: %s", "a")]
+    always = Seldom(lambda *words: said.append(words), pause_s=0)
+    always("c")
+    always("c")
+    assert said[1:] == [("c",), ("c",)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import ssl
@@ -418,6 +419,35 @@ async def test_a_client_that_speaks_no_http_is_told_and_nothing_is_recorded(
     async with relayed(Target("nowhere", "ws://127.0.0.1:1"), recorder) as origin:
         assert (await request(origin, head)).startswith(b"HTTP/1.1 " + status)
     assert recordings(recorder) == []
+
+
+async def test_a_client_that_speaks_tls_is_let_go_at_once_and_the_operator_told(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relayed(Target("nowhere", "ws://127.0.0.1:1"), recorder) as origin:
+        for _ in range(2):
+            with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
+                await connect(f"{origin.replace('ws:', 'wss:')}/v1/realtime", ssl=ssl.create_default_context())
+    assert recordings(recorder) == []
+    told = [record.message for record in caplog.records if "speaks TLS" in record.message]
+    assert len(told) == 1, "a client that tries again fills no log"
+    assert "connect to ws://" in told[0]
+
+
+async def test_an_endpoint_whose_head_is_too_long_is_said_to_be_so(recorder: Recorder) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 No\r\nX: " + b"a" * (70 << 10) + b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    target = Target("endpoint", f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server, relayed(target, recorder) as origin:
+        with pytest.raises(InvalidStatus):
+            await connect(f"{origin}/v1/realtime")
+    assert recordings(recorder)[0].session["end_reason"] == "gave no answer: the head is over 64 KiB"
 
 
 async def test_a_client_that_never_ends_its_head_is_told_after_a_while(recorder: Recorder) -> None:
