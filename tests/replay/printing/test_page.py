@@ -47,3 +47,11 @@ def test_a_narrow_table_folds_its_cells_and_aligns_numbers() -> None:
     made.add_row("eastus2", "5/5")
     narrow.print(made)
     assert narrow.file.getvalue().splitlines()[1].endswith("   5/5")  # type: ignore[attr-defined]
+
+
+def test_what_is_printed_is_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `wiretape analyze show last --follow | grep error` waits for it.
+    pipe = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))
+    print_all(Text("an error came"))
+    assert pipe.getvalue() == b"an error came\n"
