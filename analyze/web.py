@@ -20,6 +20,7 @@ from capture.errors import UsageProblem
 from capture.narration import print_line, tell
 
 DEFAULT_LISTEN = "127.0.0.1:8790"
+_TABS_END_WITHIN_S = 3
 _INSTALL = "pip install 'wiretape[web]'"
 
 Handler = Callable[[Any], Awaitable[Any]]
@@ -48,6 +49,13 @@ def serve(listen: str, recordings: Path | None) -> None:
                 written = page(request.host, request.query.get("fontsize"))
                 return web.Response(text=written, content_type="text/html")
 
+            async def _process_messages(self, websocket: web.WebSocketResponse, app_service: Any) -> None:
+                """Close a tab whose process has ended without a word, too: theirs would stand still for ever."""
+                async with asyncio.TaskGroup() as tasks:
+                    ended = tasks.create_task(_close_behind(app_service, websocket), name="wiretape end of a screen")
+                    await super()._process_messages(websocket, app_service)
+                    ended.cancel()
+
         server = Local(command(recordings), host=_in_url(host), port=port, title="wiretape")
         guard = Guard(_in_url(host), port, secrets.token_urlsafe(24))
 
@@ -64,7 +72,13 @@ def serve(listen: str, recordings: Path | None) -> None:
         print_line(f"http://{_in_url(host)}:{port}/?token={guard.token}")
         tell("open this address in a browser; whoever has it may read the recordings and start replays. Ctrl-C ends it")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            web.run_app(made(), sock=bound, print=None, access_log=None)
+            # Tabs are open for as long as somebody looks at them: aiohttp waits a minute for such to end by themselves.
+            web.run_app(made(), sock=bound, print=None, access_log=None, shutdown_timeout=_TABS_END_WITHIN_S)
+
+
+async def _close_behind(app_service: Any, websocket: Any) -> None:
+    await asyncio.wait([app_service._task])
+    await websocket.close()
 
 
 def command(recordings: Path | None) -> str:

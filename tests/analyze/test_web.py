@@ -29,15 +29,30 @@ needs_the_extra = pytest.mark.skipif(find_spec("textual_serve") is None, reason=
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    """Start `wiretape analyze --web` over the sample; give the address it prints."""
+def served() -> Iterator[Popen[str]]:
+    """Start `wiretape analyze --web` over the sample."""
     arguments = [sys.executable, str(HOME / "wiretape.py"), "analyze", "--recordings", str(HOME / "recordings")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])}
     with Popen([*arguments, "--web", "--listen", "127.0.0.1:0"], stdout=PIPE, env=environment, text=True) as served:
-        assert served.stdout is not None
-        yield served.stdout.readline().strip()
+        yield served
         served.send_signal(signal.SIGINT)
         served.wait(20)
+
+
+@pytest.fixture
+def address(served: Popen[str]) -> str:
+    """Give the address that it prints."""
+    assert served.stdout is not None
+    return served.stdout.readline().strip()
+
+
+def processes_below(pid: int) -> list[int]:
+    """Give the processes that a process has started, and those that these have."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found += [child, *processes_below(child)]
+    return found
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -180,3 +195,18 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 def test_other_machines_are_not_served(listen: str, words: str) -> None:
     with pytest.raises(UsageProblem, match=words):
         serve(listen if listen != "8" else "127.0.0.1:99999", None)
+
+
+@needs_the_extra
+async def test_a_tab_is_told_that_its_screen_has_ended_even_by_a_kill(served: Popen[str], address: str) -> None:
+    origin, cookie = address.split("/?")[0], (await asyncio.to_thread(get, address))[2]
+    socket = f"{origin.replace('http', 'ws')}/ws?width=100&height=30"
+    async with connect(socket, additional_headers={"Cookie": cookie, "Origin": origin}) as screen:
+        await asyncio.wait_for(screen.recv(), 40)
+        # As the system does that is out of memory.
+        for pid in processes_below(served.pid):
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(40):
+            async for _ in screen:
+                pass
+    assert screen.close_code == 1000
