@@ -295,6 +295,8 @@ class _Connection:
             reason = _reason(error, self._limits.connect_s)
             return self._refuse(502, f"cannot be reached: {reason}")
         self._note_request(upstream.head, self._relay.upstream.remote_ip(server))
+        if self._client.lost:
+            return self._left()
         # Nobody waits for an answer once the client has gone.
         self._client.on_lost = server.transport.abort
         if request.is_upgrade:
@@ -339,10 +341,13 @@ class _Connection:
 
     def _no_answer(self, error: Exception) -> SessionEnd:
         if self._client.lost:
-            return self._end("the client left before the endpoint had answered", "client")
+            return self._left()
         status = 504 if isinstance(error, TimeoutError) else 502
         reason = _reason(error, self._limits.answer_s)
         return self._refuse(status, f"gave no answer: {reason}")
+
+    def _left(self) -> SessionEnd:
+        return self._end("the client left before the endpoint had answered", "client")
 
     def _refuse(self, status: int, reason: str) -> SessionEnd:
         self._answer(status, f"{self._relay.target_name} {reason}")
