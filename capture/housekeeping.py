@@ -181,12 +181,13 @@ def compact_command(
     chosen = dates_to_compact(root, dates or (), everything=everything)
     # A day that was asked for by name is compacted for the sake of one session too.
     done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace_s)
-    if as_json:
-        print_json({"dates": done, "failed": failed})
-    else:
-        for one in done:
-            if one["sessions"]:
-                print_line(_compacted_line(one))
+    with while_read():
+        if as_json:
+            print_json({"dates": done, "failed": failed})
+        else:
+            for one in done:
+                if one["sessions"]:
+                    print_line(_compacted_line(one))
     tell(_compacted_summary(done))
     if failed:
         raise typer.Exit(2)
