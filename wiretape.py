@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from analyze.cli import app as analyze_app
 from capture import __version__
 from capture.cli import app as capture_app
-from capture.ending import run_to_end
+from capture.ending import run_to_end, while_read
 from replay.cli import app as replay_app
+
+
+class FrontDoor(TyperGroup):
+    """All commands; of none is it a failure that the reader of a pipe has seen enough (`| head`)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; without this, typer would have its status be 1."""
+        with while_read():
+            return super().invoke(ctx)
+        return None
+
 
 app = typer.Typer(
     name="wiretape",
+    cls=FrontDoor,
     help="The flight recorder for realtime voice AI: record sessions, replay them elsewhere, see what differs.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capture.call import CallPlan, CallProgress, place_call
+from capture.narration import console
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
@@ -47,7 +48,7 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
     Everything but the recordings is gone afterwards: simulator and proxy listen on loopback, inside this process.
     """
     root = open_root(recordings)
-    narration = Console(stderr=True, highlight=False)
+    narration = console()
     narration.print(
         "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint"
         " was reported to: gpt-4o-transcribe ends every turn in server_error without a code."

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hmac import compare_digest
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from analyze.web_page import headers, page
 from capture.arguments import is_loopback, parse_listen
@@ -20,7 +20,7 @@ from capture.errors import UsageProblem
 from capture.narration import print_line, tell
 
 DEFAULT_LISTEN = "127.0.0.1:8790"
-_COOKIE = "wiretape"
+_TABS_END_WITHIN_S = 3
 _INSTALL = "pip install 'wiretape[web]'"
 
 Handler = Callable[[Any], Awaitable[Any]]
@@ -49,8 +49,15 @@ def serve(listen: str, recordings: Path | None) -> None:
                 written = page(request.host, request.query.get("fontsize"))
                 return web.Response(text=written, content_type="text/html")
 
+            async def _process_messages(self, websocket: web.WebSocketResponse, app_service: Any) -> None:
+                """Close a tab whose process has ended without a word, too: theirs would stand still for ever."""
+                async with asyncio.TaskGroup() as tasks:
+                    ended = tasks.create_task(_close_behind(app_service, websocket), name="wiretape end of a screen")
+                    await super()._process_messages(websocket, app_service)
+                    ended.cancel()
+
         server = Local(command(recordings), host=_in_url(host), port=port, title="wiretape")
-        guard = Guard(port, secrets.token_urlsafe(24))
+        guard = Guard(_in_url(host), port, secrets.token_urlsafe(24))
 
         async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
             # A name that is refused stands in no header.
@@ -65,7 +72,13 @@ def serve(listen: str, recordings: Path | None) -> None:
         print_line(f"http://{_in_url(host)}:{port}/?token={guard.token}")
         tell("open this address in a browser; whoever has it may read the recordings and start replays. Ctrl-C ends it")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            web.run_app(made(), sock=bound, print=None, access_log=None)
+            # Tabs are open for as long as somebody looks at them: aiohttp waits a minute for such to end by themselves.
+            web.run_app(made(), sock=bound, print=None, access_log=None, shutdown_timeout=_TABS_END_WITHIN_S)
+
+
+async def _close_behind(app_service: Any, websocket: Any) -> None:
+    await asyncio.wait([app_service._task])
+    await websocket.close()
 
 
 def command(recordings: Path | None) -> str:
@@ -81,17 +94,21 @@ class Guard:
     elsewhere has another origin, or (by DNS) another host; another user does not know the token.
     """
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, host: str, port: int, token: str) -> None:
+        """Take the address that is listened on, as a URL spells it, and the token."""
         self.token = token
-        self.hosts = {f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")}
+        self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host)}
+        # Browsers keep one jar of cookies for all ports of a host: two of these servers must not share one.
+        self.cookie = f"wiretape-{port}"
 
     def refusal(self, headers: Any, token: str | None) -> str | None:
         """Say why a request is refused; None: it may come in."""
         host, origin = headers.get("Host", ""), headers.get("Origin")
         if host not in self.hosts or (origin is not None and origin != f"http://{host}"):
             return "this page is for this machine only"
-        known = token if token is not None else _cookie_in(headers.get("Cookie", ""))
-        if not compare_digest(known.encode(), self.token.encode()):
+        known = token if token is not None else _cookie_in(headers.get("Cookie", ""), self.cookie)
+        # What was no UTF-8 comes with surrogates.
+        if not compare_digest(known.encode(errors="replace"), self.token.encode()):
             return "open the address that wiretape printed, with its token"
         return None
 
@@ -104,20 +121,20 @@ class Guard:
                 return web.Response(status=403, text=refusal)
             if token is not None:
                 # Out of the address line, where it would go into the history.
-                answer = web.Response(status=303, headers={"Location": request.path})
-                answer.set_cookie(_COOKIE, token, httponly=True, samesite="Strict")
+                rest = urlencode([(name, value) for name, value in request.query.items() if name != "token"])
+                # There is one page; a path that looks like another host (`//…`) must lead to none.
+                answer = web.Response(status=303, headers={"Location": f"/?{rest}" if rest else "/"})
+                answer.set_cookie(self.cookie, token, httponly=True, samesite="Strict")
                 return answer
             return await handler(request)
 
         return guarded
 
 
-def _cookie_in(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(_COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+def _cookie_in(header: str, wanted: str) -> str:
+    # Not with `http.cookies`: it reads none where one is odd, and a host's other servers put theirs here too.
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return next((value for name, _, value in pairs if name == wanted), "")
 
 
 def _bound(listen: str) -> socket.socket:

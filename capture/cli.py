@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture import housekeeping, import_command
+from capture.ending import while_read
 from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, print_json, print_line, tell
 
@@ -141,7 +142,8 @@ def call_command(
         redact=parse_redactions(redact or []),
     )
     result = _place_call(resolve_target(to), plan, open_root(recordings), as_json=as_json)
-    _print_call(result, as_json=as_json)
+    with while_read():
+        _print_call(result, as_json=as_json)
     raise typer.Exit(0 if result.began else 1)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from capture.errors import WiretapeError
@@ -24,7 +24,7 @@ def run_to_end(command: Callable[[], None]) -> None:
         _complain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        let_go_of_stdout()
+        let_go_of(sys.stdout)
         sys.exit(0)
     except KeyboardInterrupt:
         # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
@@ -49,11 +49,20 @@ def _writing_to(number: int) -> TextIO:
     return open(number, "w", encoding="utf-8", closefd=False)
 
 
-def let_go_of_stdout() -> None:
-    """Print nowhere from here on: the reader of a pipe (`| head`) has seen enough."""
+@contextlib.contextmanager
+def while_read() -> Iterator[None]:
+    """Print in the block for as long as somebody reads: a reader who has seen enough (`| head`) is no failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        let_go_of(sys.stdout)
+
+
+def let_go_of(stream: TextIO) -> None:
+    """Have a stream write nowhere from here on: the reader of a pipe (`| head`) has gone."""
     # Flushing at exit would complain once more.
     with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _end_as_ctrl_c_does(*_: object) -> None:

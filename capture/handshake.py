@@ -23,10 +23,13 @@ KEY_SUBPROTOCOL = "openai-insecure-api-key."
 Headers = Sequence[tuple[str, str]]
 
 _LINE_END = re.compile(r"\r?\n")
+_STATUS = re.compile(r"[1-9][0-9]{2}(?![0-9])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 # What only some HTTP/1.1 parsers take for the end of a line, or for its continuation.
 _ODD_LINES = re.compile(rb"(?<!\r)\n|\n[ \t]")
 _AUTHORITY = re.compile(r"(?:https?|wss?)://[^/?#]+(?=[/?]|$)", re.IGNORECASE)
+# How TLS begins: a handshake record.
+_TLS = b"\x16\x03"
 # A tunnel to anywhere; and an echo of the request, the target's key in it.
 _UNSERVED_METHODS = frozenset({"CONNECT", "TRACE"})
 # Of one connection only (RFC 9110, 7.6.1): a forwarded plain exchange names its own.
@@ -40,6 +43,17 @@ class BadRequest(Exception):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        return self.reason
+
+
+class TlsSpoken(BadRequest):
+    """A client of this port begins with TLS: it can read no answer, and would wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "TLS was spoken to a port that speaks none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +108,10 @@ def take_head(buffer: bytearray, searched: int = 0) -> bytes | None:
     """Take a whole head, blank line included, off the front of the buffer; None while it is not all there.
 
     `searched` bytes were there the last time: a head that comes byte by byte is not searched anew with each.
-    Raises `BadRequest` with status 431 over `HEAD_LIMIT` bytes.
+    Raises `BadRequest` with status 431 over `HEAD_LIMIT` bytes, and `TlsSpoken` at once: what follows is no head.
     """
+    if buffer.startswith(_TLS):
+        raise TlsSpoken
     end = _HEAD_END.search(buffer, max(searched - 3, 0))
     if (end.end() if end else len(buffer)) > HEAD_LIMIT:
         raise BadRequest(431, f"the head is over {HEAD_LIMIT >> 10} KiB")
@@ -142,7 +158,7 @@ def parse_response(head: bytes) -> ResponseHead:
     """
     status_line, *lines = _LINE_END.split(head.decode("latin-1"))
     version, _, rest = status_line.partition(" ")
-    if not version.startswith("HTTP/1."):
+    if not (version.startswith("HTTP/1.") and _STATUS.match(rest)):
         raise ValueError(f"no HTTP answer: {status_line[:80]!r}")
     pairs = (line.partition(":") for line in lines if ":" in line)
     return ResponseHead(int(rest[:3]), [(name.strip(), value.strip()) for name, _, value in pairs])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capture.ending import let_go_of_stdout
+from capture.ending import while_read
 from capture.narration import console, narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
@@ -36,16 +36,22 @@ def recover_command(recordings: Recordings = None, as_json: AsJson = False) -> N
     root = _root_that_is_there(recordings)
     recovery = recover(root)
     _narrate_recovery(root, recovery)
+    # What was lost is what the status says, whoever has stopped reading.
+    with while_read():
+        _print_recovery(recovery, as_json=as_json)
+    raise typer.Exit(recovery.exit_status)
+
+
+def _print_recovery(recovery: Recovery, *, as_json: bool) -> None:
     if as_json:
         failed = [{"session_id": one.session_id, "reason": str(one)} for one in recovery.failed]
         print_json({"recovered": [asdict(one) for one in recovery.sealed], "failed": failed})
-    else:
-        for one in recovery.sealed:
-            if one.kept == "none":
-                tell(f"{one.session_id} {one.outcome}: not kept, as the proxy's --keep says")
-            else:
-                print_line(one.session_id)
-    raise typer.Exit(recovery.exit_status)
+        return
+    for one in recovery.sealed:
+        if one.kept == "none":
+            tell(f"{one.session_id} {one.outcome}: not kept, as the proxy's --keep says")
+        else:
+            print_line(one.session_id)
 
 
 @app.command("list")
@@ -66,12 +72,9 @@ def list_command(
     narrate()
     root = open_root(recordings)
     if watch:
-        try:
+        with while_read():
             listing.watch(root, as_json=as_json)
-        except BrokenPipeError:
-            # Its reader has seen enough, and that is no failure.
-            let_go_of_stdout()
-            return
+        return
     # Before the recordings: a session that is sealed meanwhile then shows up there, and is not missed.
     live = {session.session_id: session for session in LiveJournals(root).refresh()}
     rows = list(_listed(root))
@@ -174,12 +177,13 @@ def compact_command(
     chosen = dates_to_compact(root, dates or (), everything=everything)
     # A day that was asked for by name is compacted for the sake of one session too.
     done, failed = _compact(root, chosen, at_least=1 if dates else 2, grace_s=grace_s)
-    if as_json:
-        print_json({"dates": done, "failed": failed})
-    else:
-        for one in done:
-            if one["sessions"]:
-                print_line(_compacted_line(one))
+    with while_read():
+        if as_json:
+            print_json({"dates": done, "failed": failed})
+        else:
+            for one in done:
+                if one["sessions"]:
+                    print_line(_compacted_line(one))
     if done or not failed:
         tell(_compacted_summary(done))
     if failed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from capture.ending import while_read
 from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, narrate, print_json, print_line, tell
 
@@ -47,12 +48,13 @@ def import_command(
     rules = parse_redactions(redact or [])
     _check_files(files)
     done = _import(files, lambda show: Importer(open_root(recordings), again=again, redact=rules, on_progress=show))
-    if as_json:
-        print_json({"files": [_as_json(one) for one in done]})
-    else:
-        for one in done:
-            for session in one.sessions:
-                print_line(session.session_id)
+    with while_read():
+        if as_json:
+            print_json({"files": [_as_json(one) for one in done]})
+        else:
+            for one in done:
+                for session in one.sessions:
+                    print_line(session.session_id)
     if not any(one.is_done for one in done):
         raise NothingImported("nothing was imported: no file holds a session that can be read")
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
+from capture.ending import let_go_of
+from capture.errors import UsageProblem
 from capture.plain_text import escape_unseen, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -26,6 +31,22 @@ def narrate() -> None:
     handler = RichHandler(console=console(), show_path=False, show_level=False, markup=False)
     handler.setFormatter(Harmless("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class Seldom:
+    """A line that gets into the log at most every `pause_s`: who tries again and again does not fill it."""
+
+    def __init__(self, log: Callable[..., None], pause_s: float = 10) -> None:
+        self._log = log
+        self._pause_s = pause_s
+        self._said_at_s: float | None = None
+
+    def __call__(self, line: str, *values: object) -> None:
+        """Say it, unless that was done a moment ago."""
+        now_s = time.monotonic()
+        if self._said_at_s is None or now_s - self._said_at_s >= self._pause_s:
+            self._said_at_s = now_s
+            self._log(line, *values)
 
 
 def counted(number: int, thing: str) -> str:
@@ -50,19 +71,39 @@ def console() -> Console:
     """Give the console of stderr."""
     from rich.console import Console
 
+    class Narration(Console):
+        def on_broken_pipe(self) -> None:
+            # Who read the log has gone (`2>&1 | tee`, and Ctrl-C). rich would end the process, and all calls with it.
+            let_go_of(sys.stderr)
+
     # A log file has no width to fold lines at.
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+    return Narration(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+@contextmanager
+def on_stdout() -> Iterator[TextIO]:
+    """Give stdout to print on; all of it is out when the block ends, as who reads a pipe waits for it.
+
+    Raises BrokenPipeError where the reader has gone, and `UsageProblem` where no more can be written: a full disk.
+    """
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        let_go_of(sys.stdout)
+        raise UsageProblem(f"what was asked for cannot be printed: {error.strerror or error}") from error
 
 
 def print_line(text: str) -> None:
     """Print a line of data; of what came over the wire nothing acts on a terminal."""
-    sys.stdout.write(f"{visible(text)}\n")
-    # Who reads a pipe waits for it: the proxy's address is one.
-    sys.stdout.flush()
+    with on_stdout() as stdout:
+        stdout.write(f"{visible(text)}\n")
 
 
 def print_json(value: Any) -> None:
     """Print data as JSON; characters that act on a terminal are escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(escape_unseen(text) + "\n")
-    sys.stdout.flush()
+    with on_stdout() as stdout:
+        stdout.write(escape_unseen(text) + "\n")

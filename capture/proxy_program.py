@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture.ending import run_to_end
+from capture.ending import run_to_end, while_read
 from capture.event_loop import choose_loop, spare_the_loop
 from capture.journal.spooled import open_journals
 from capture.narration import narrate, print_line
@@ -91,9 +91,15 @@ def serve(options: ProxyOptions) -> None:
                 tls=tls,
                 policy=options.policy,
                 drain_s=options.drain_s,
-                on_listening=print_line,
+                on_listening=_print_address,
             )
         )
+
+
+def _print_address(origin: str) -> None:
+    # The log has it too: clients are served all the same.
+    with while_read():
+        print_line(origin)
 
 
 def _load_certificate(certificate: Path, key: Path) -> ssl.SSLContext:

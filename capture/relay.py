@@ -18,12 +18,14 @@ from capture.exchange import Exchange, Gate, final_head, keep_body
 from capture.handshake import (
     BadRequest,
     RequestHead,
+    TlsSpoken,
     UpstreamRequest,
     holds_credential,
     parse_request,
     plain_response,
     rewrite_request,
 )
+from capture.narration import Seldom
 from capture.policy import RecordingPolicy, RelayLimits
 from capture.recorder import Recorder, SessionRecording, Unrecorded
 from capture.recording.facts import ClosedBy, HandshakeRequest, HandshakeResponse, SessionEnd
@@ -35,7 +37,6 @@ from capture.targets import Target
 from capture.upstream import Upstream
 
 SWITCHING_PROTOCOLS = 101
-_SAID_AGAIN_AFTER_S = 10
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ class Relay:
         self._live: dict[_Connection, asyncio.Task[None]] = {}
         self._waiting: WaitingRoom[_Connection] = WaitingRoom(self.limits.waiting, self.limits.waiting_s)
         self._is_draining = False
-        self._said_full_at_s: float | None = None
+        self._say_full = Seldom(_log.error)
+        self.say_tls = Seldom(_log.warning)
+        """Says that a client speaks TLS to this port, which it cannot be told itself."""
         self.upstream = Upstream(target, shutdown_s=self.limits.linger_s)
 
     def accept(self) -> asyncio.Protocol:
@@ -117,14 +120,11 @@ class Relay:
         room = self.limits.connections
         if room is None or sum(connection.has_room for connection in self._live) < room:
             return True
-        now_s = asyncio.get_running_loop().time()
-        if self._said_full_at_s is None or now_s - self._said_full_at_s >= _SAID_AGAIN_AFTER_S:
-            self._said_full_at_s = now_s
-            _log.error(
-                "a client is refused: with %d connections the limit on open files is reached; raise it (ulimit -n,"
-                " LimitNOFILE=)",
-                room,
-            )
+        self._say_full(
+            "a client is refused: with %d connections the limit on open files is reached; raise it (ulimit -n,"
+            " LimitNOFILE=)",
+            room,
+        )
         return False
 
     async def address(self, request: RequestHead) -> UpstreamRequest:
@@ -249,6 +249,11 @@ class _Connection:
             request = await self._read_request()
             upstream = await self._relay.address(request)
         except BadRequest as problem:
+            if isinstance(problem, TlsSpoken):
+                self._relay.say_tls(
+                    "a client speaks TLS, and this port does not: have it connect to ws://, or serve wss:// with"
+                    " --tls-self-signed or --tls-cert and --tls-key"
+                )
             self._answer(problem.status, problem.reason)
         except ConnectionError:
             self._client.close()
@@ -290,6 +295,8 @@ class _Connection:
             reason = _reason(error, self._limits.connect_s)
             return self._refuse(502, f"cannot be reached: {reason}")
         self._note_request(upstream.head, self._relay.upstream.remote_ip(server))
+        if self._client.lost:
+            return self._left()
         # Nobody waits for an answer once the client has gone.
         self._client.on_lost = server.transport.abort
         if request.is_upgrade:
@@ -334,10 +341,13 @@ class _Connection:
 
     def _no_answer(self, error: Exception) -> SessionEnd:
         if self._client.lost:
-            return self._end("the client left before the endpoint had answered", "client")
+            return self._left()
         status = 504 if isinstance(error, TimeoutError) else 502
         reason = _reason(error, self._limits.answer_s)
         return self._refuse(status, f"gave no answer: {reason}")
+
+    def _left(self) -> SessionEnd:
+        return self._end("the client left before the endpoint had answered", "client")
 
     def _refuse(self, status: int, reason: str) -> SessionEnd:
         self._answer(status, f"{self._relay.target_name} {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
+import logging
 import re
 import socket
 import ssl
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from capture.errors import UsageProblem
+from capture.narration import Seldom
 from capture.private_files import make_private_folder, replacing, state_folder
 
 _LIFETIME = timedelta(days=825)
@@ -26,6 +28,15 @@ _LIFETIME = timedelta(days=825)
 _RENEWED_BEFORE_END = timedelta(days=30)
 _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+_WHY_NO_HANDSHAKE = {
+    "HTTP_REQUEST": "it speaks no TLS: have it connect to wss://",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not take the certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take the certificate",
+}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,9 @@ class Certificate:
 def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
     """Make the context of a server; `UsageProblem` where the files cannot be read or do not belong together."""
     for path, option in ((certificate, "--tls-cert"), (key, "--tls-key")):
+        if path.is_fifo():
+            # The program that checks it is not yet the one that serves with it.
+            raise UsageProblem(f"{option} {path} is a pipe, and is read more than once: give a file")
         try:
             path.open("rb").close()
         except OSError as error:
@@ -53,12 +67,31 @@ def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     # A WebSocket is an upgrade of HTTP/1.1; a client that offers more must not choose it.
     context.set_alpn_protocols(["http/1.1"])
+    context.sslobject_class = _telling_of_failures()
     try:
         # An empty password keeps OpenSSL from asking for one at the terminal.
         context.load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, ValueError) as error:
         raise UsageProblem(_fault(certificate, key, error)) from error
     return context
+
+
+def _telling_of_failures() -> type[ssl.SSLObject]:
+    # The loop ends such connections without a word, and clients often know no more than that.
+    say = Seldom(_log.warning)
+
+    class Telling(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                reason = error.reason or "no reason"
+                say("a client's TLS handshake failed: %s", _WHY_NO_HANDSHAKE.get(reason) or reason.replace("_", " "))
+                raise
+
+    return Telling
 
 
 def keep_certificate(host: str, folder: Path | None = None) -> Certificate:

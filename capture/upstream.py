@@ -75,7 +75,10 @@ class Upstream:
         return server.remote_ip if self.proxy is None else None
 
     async def _tunnel(self, proxy: ForwardProxy) -> Gate:
-        found = await _open_socket(proxy.host, proxy.port)
+        try:
+            found = await _open_socket(proxy.host, proxy.port)
+        except OSError as error:
+            raise TunnelRefused(f"the proxy {proxy} cannot be reached: {error}") from error
         _, gate = await asyncio.get_running_loop().create_connection(Gate, sock=found)
         try:
             await self._ask_for_tunnel(gate, proxy)
@@ -117,7 +120,8 @@ def find_proxy(target: Target) -> ForwardProxy | None:
     the hosts in `no_proxy`. Either case. Raises `UsageProblem` for a proxy that speaks something else than HTTP.
     """
     # The library's own function moved between its releases and is not public.
-    if urllib.request.proxy_bypass(_authority(target.host, target.port)):
+    # As it does: an IPv6 address without brackets.
+    if urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
         return None
     named = urllib.request.getproxies()
     schemes = ("wss", "socks", "https") if target.is_tls else ("ws", "socks", "https", "http")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from capture.arguments import parse_redactions
+from capture.ending import while_read
 from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
@@ -96,7 +97,8 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
     for target in targets:
         check_way(target)
     finished = _play(isolation, root, request, redact)
-    print_verdict(run, read_verdict(run), as_json=as_json)
+    with while_read():
+        print_verdict(run, read_verdict(run), as_json=as_json)
     if run.status != "done":
         tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
     if not finished:

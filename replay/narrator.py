@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from capture.narration import console as stderr_console
 from capture.plain_text import visible
 from replay.attempts import Job
 from replay.estimate import say_duration
@@ -27,7 +28,7 @@ class Narrator:
         """Take the run, and how many trials there will be with those that it has already."""
         self._run = run
         self._lines = lines
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or stderr_console()
         self._outcomes = Counter(trial.outcome for trial in run.all_trials)
         self._bar = Progress(
             TextColumn("{task.description}"),

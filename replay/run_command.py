@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from capture.arguments import parse_redactions
+from capture.ending import while_read
 from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
@@ -103,7 +104,9 @@ def _conclude(
     waits_ms = read_latencies(run, root) if needs_latencies(gates) else {}
     expectations = check_gates(run, gates, waits_ms)
     unwritten = _try_report(run, request.junit, expectations)
-    print_result(run, read_verdicts(run), expectations, as_json=as_json)
+    # A gate that is missed is missed, whoever has stopped reading.
+    with while_read():
+        print_result(run, read_verdicts(run), expectations, as_json=as_json)
     if run.status != "done":
         tell(f"go on with: wiretape replay run --resume {run.run_id}")
     if unwritten is not None:

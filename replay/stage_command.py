@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from capture.ending import while_read
 from capture.narration import print_json, print_line, tell
 from capture.recording.root import open_root
 from capture.sealing import Sealer
@@ -54,8 +55,10 @@ class _Narrator:
         self._number += 1
         tell(f"  session {self._number}: {session.ended}")
         if self._prints_ids:
-            for session_id in session.session_ids:
-                print_line(session_id)
+            # What is staged is staged to its end, whoever has stopped reading.
+            with while_read():
+                for session_id in session.session_ids:
+                    print_line(session_id)
 
 
 def _told(staged: Staged) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typer.main import get_command
 import wiretape
 from analyze.incidents_page import incidents_page
 from analyze.signatures import load_signatures
-from tests.sample import SAMPLE
+from tests.sample import CALL, SAMPLE
 
 HOME = Path(__file__).parents[1]
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), HOME / "recordings" / "README.md"])
@@ -68,6 +68,19 @@ def test_the_commands_of_the_page_on_analyze_answer(
         wiretape.main(shlex.split(command)[1:])
     printed = capsys.readouterr()
     assert (ended.value.code or 0, bool(printed.out)) == (0, True), printed.err
+
+
+def test_the_tables_of_the_page_on_secrets_are_the_answers_to_its_questions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WIRETAPE_RECORDINGS", str(SAMPLE.path))
+    page = (HOME / "docs" / "secrets.md").read_text(encoding="utf-8")
+    asked = re.findall(r"^\$ (wiretape analyze sql \"[^\"]*\")\n(\S[^\n]*)", page, re.MULTILINE)
+    assert len(asked) == 2
+    for command, columns in asked:
+        with pytest.raises(SystemExit):
+            wiretape.main(shlex.split(command.replace("$SESSION", CALL))[1:])
+        assert capsys.readouterr().out.split("\n")[0].split() == columns.split()
 
 
 def test_the_page_in_the_readme_is_what_the_sample_is_explained_as(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from analyze.printing.page import print_json
 from analyze.store import ConsoleResult
+from capture.narration import on_stdout
 from capture.plain_text import shorten, visible
 from replay.printing.page import print_all, table
 
@@ -40,10 +41,11 @@ def print_records(result: ConsoleResult) -> None:
 
 def print_csv(result: ConsoleResult) -> None:
     """Print a result as CSV; an empty field is NULL."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(result.columns)
-    for row in result.rows:
-        writer.writerow([_csv_field(value) for value in row])
+    with on_stdout() as stdout:
+        writer = csv.writer(stdout, lineterminator="\n")
+        writer.writerow(result.columns)
+        for row in result.rows:
+            writer.writerow([_csv_field(value) for value in row])
 
 
 def _cell(value: Any) -> str | Text:

@@ -89,6 +89,9 @@ def sql_problem(error: duckdb.Error) -> str:
     """Say what is wrong with a statement in one sentence, and show the place."""
     if isinstance(error, duckdb.InterruptException):
         return "broken off: nothing was read to its end"
+    if "'pytz'" in str(error):
+        # The engine's client asks for a library of its own to hand these over.
+        return "this SQL cannot be run: its answer holds a time with a zone; cast it, as in now()::TIMESTAMP"
     first, _, rest = str(error).partition("\n")
     place = re.search(r"^LINE (\d+): (.*)\n( *\^+)", rest, re.MULTILINE)
     candidates = re.search(r"^(Candidate bindings|Did you mean).*", rest, re.MULTILINE)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import duckdb
@@ -45,6 +48,14 @@ Question = tuple[str, Sequence[Any]]
 _Fetched = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
+def _private_folder() -> str:
+    try:
+        return mkdtemp(prefix="wiretape-")
+    except OSError:
+        # Nothing can be written here: the engine does without.
+        return ""
+
+
 class Store:
     """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
 
@@ -65,6 +76,10 @@ class Store:
         """What the view of events reads, as it was last defined here."""
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
+        self._spilled = _private_folder()
+        """For what does not fit into memory; empty where there is no room for such."""
+        # Also where nobody closes it.
+        weakref.finalize(self, shutil.rmtree, self._spilled, ignore_errors=True)
         self._connection = duckdb.connect(":memory:")
         self._beside = self._connection.cursor()
         """Asks what is held in memory while the other is busy; which files to read is not set for it."""
@@ -276,6 +291,8 @@ class Store:
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
             "SET python_enable_replacements = false",
+            # The engine's own is `.tmp` in the current folder: all may read it, and SQL whatever else lies there.
+            f"SET temp_directory = {_quote(self._spilled)}",
             # The messages of a session with pictures in it may come to more than 2 GB.
             "SET arrow_large_buffer_size = true",
             f"SET allowed_directories = [{folders}]",

@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from capture.narration import on_stdout
 from capture.plain_text import visible
 from replay.printing.piped import plain_lines
 from replay.printing.portions import portions
@@ -23,13 +24,14 @@ def page() -> Console:
 def print_all(*parts: RenderableType) -> None:
     """Print tables and texts one below the other; each part as soon as it is drawn, long tables in portions."""
     console = page()
-    for part in parts:
-        if console.is_terminal:
-            for portion in portions(part, console.width):
-                # In a group a text keeps its own rules on where it may be broken.
-                console.print(Group(portion), crop=False)
-        else:
-            sys.stdout.writelines(f"{line}\n" for line in plain_lines(part))
+    with on_stdout() as stdout:
+        for part in parts:
+            if console.is_terminal:
+                for portion in portions(part, console.width):
+                    # In a group a text keeps its own rules on where it may be broken.
+                    console.print(Group(portion), crop=False)
+            else:
+                stdout.writelines(f"{line}\n" for line in plain_lines(part))
 
 
 def table(*columns: str, right: Collection[str] = ()) -> Table:

@@ -29,15 +29,30 @@ needs_the_extra = pytest.mark.skipif(find_spec("textual_serve") is None, reason=
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    """Start `wiretape analyze --web` over the sample; give the address it prints."""
+def served() -> Iterator[Popen[str]]:
+    """Start `wiretape analyze --web` over the sample."""
     arguments = [sys.executable, str(HOME / "wiretape.py"), "analyze", "--recordings", str(HOME / "recordings")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])}
     with Popen([*arguments, "--web", "--listen", "127.0.0.1:0"], stdout=PIPE, env=environment, text=True) as served:
-        assert served.stdout is not None
-        yield served.stdout.readline().strip()
+        yield served
         served.send_signal(signal.SIGINT)
         served.wait(20)
+
+
+@pytest.fixture
+def address(served: Popen[str]) -> str:
+    """Give the address that it prints."""
+    assert served.stdout is not None
+    return served.stdout.readline().strip()
+
+
+def processes_below(pid: int) -> list[int]:
+    """Give the processes that a process has started, and those that these have."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found += [child, *processes_below(child)]
+    return found
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -110,16 +125,16 @@ async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: s
 
 
 def test_who_is_let_in() -> None:
-    guard = Guard(8790, "t0ken")
+    guard = Guard("127.0.0.1", 8790, "t0ken")
     host = {"Host": "127.0.0.1:8790"}
     assert guard.refusal(host, "t0ken") is None
-    assert guard.refusal(host | {"Cookie": "a=b; wiretape=t0ken"}, None) is None
+    assert guard.refusal(host | {"Cookie": "a=b; wiretape-8790=t0ken"}, None) is None
     assert guard.refusal({"Host": "localhost:8790", "Origin": "http://localhost:8790"}, "t0ken") is None
     for headers, token in (
         (host, None),
         (host, "wröng"),
-        (host | {"Cookie": "wiretape=other"}, None),
-        (host | {"Cookie": 'wiretape="; \x00=\u00fc'}, None),
+        (host | {"Cookie": "wiretape-8790=other"}, None),
+        (host | {"Cookie": 'wiretape-8790="; \x00=\u00fc'}, None),
         ({}, "t0ken"),
         ({"Host": "127.0.0.1:1"}, "t0ken"),
         ({"Host": "evil.example:8790"}, "t0ken"),
@@ -127,6 +142,29 @@ def test_who_is_let_in() -> None:
         (host | {"Origin": "http://localhost:8790"}, "t0ken"),
     ):
         assert guard.refusal(headers, token) is not None
+
+
+def test_what_other_servers_of_this_machine_keep_in_the_browser_locks_nobody_out() -> None:
+    guard = Guard("127.0.0.1", 8790, "t0ken")
+    for theirs in ('prefs={"dark":true}', "a[b]=1", "flag", "name=\udcfc", "wiretape-8791=another", "wiretape=old"):
+        headers = {"Host": "127.0.0.1:8790", "Cookie": f"{theirs}; wiretape-8790=t0ken; z=1"}
+        assert guard.refusal(headers, None) is None, theirs
+        assert guard.refusal({"Host": "127.0.0.1:8790", "Cookie": theirs}, None) is not None, theirs
+
+
+def test_any_address_of_this_machine_is_served_under_its_own_name() -> None:
+    guard = Guard("127.0.0.2", 8790, "t0ken")
+    assert guard.refusal({"Host": "127.0.0.2:8790"}, "t0ken") is None
+    assert guard.refusal({"Host": "127.0.0.3:8790"}, "t0ken") is not None
+
+
+@needs_the_extra
+def test_the_token_leaves_the_address_line_and_the_rest_stays(address: str) -> None:
+    status, page, _ = get(f"{address}&fontsize=20")
+    assert (status, 'data-font-size="20"' in page) == (200, True)
+    # A path that a browser would take for another host.
+    strange = address.replace("/?", "//evil.example/%0d%0aX:%20y?")
+    assert get(strange)[0] == 200
 
 
 def test_each_tab_runs_the_terminal_browser(tmp_path: Path) -> None:
@@ -157,3 +195,18 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 def test_other_machines_are_not_served(listen: str, words: str) -> None:
     with pytest.raises(UsageProblem, match=words):
         serve(listen if listen != "8" else "127.0.0.1:99999", None)
+
+
+@needs_the_extra
+async def test_a_tab_is_told_that_its_screen_has_ended_even_by_a_kill(served: Popen[str], address: str) -> None:
+    origin, cookie = address.split("/?")[0], (await asyncio.to_thread(get, address))[2]
+    socket = f"{origin.replace('http', 'ws')}/ws?width=100&height=30"
+    async with connect(socket, additional_headers={"Cookie": cookie, "Origin": origin}) as screen:
+        await asyncio.wait_for(screen.recv(), 40)
+        # As the system does that is out of memory.
+        for pid in processes_below(served.pid):
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(40):
+            async for _ in screen:
+                pass
+    assert screen.close_code == 1000

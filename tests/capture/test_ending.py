@@ -74,6 +74,37 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert process.wait(30) == 0
 
 
+MANY_ROWS = "sql 'SELECT * FROM range(200000)'"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [MANY_ROWS, f"{MANY_ROWS} --csv", f"{MANY_ROWS} --json", f"{MANY_ROWS} 2>&1", "sql --list", "sessions 2>&1"],
+)
+def test_of_no_command_is_it_a_failure_that_head_has_seen_enough(command: str) -> None:
+    # A reader that is gone when the first line comes, as `head` is after its last.
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        asked = f'exec "$0" -m wiretape analyze {command} --recordings recordings'
+        if "2>&1" in asked:
+            asked = asked.replace(" 2>&1", "") + " 2>&1"
+        ended = subprocess.run(
+            ["sh", "-c", asked, sys.executable], cwd=PROJECT, stdout=nobody, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+@pytest.mark.parametrize("command", ["sessions", "sessions --json", "sql 'SELECT 1' --csv"])
+def test_a_full_disk_is_told_in_a_sentence(command: str) -> None:
+    asked = f'exec "$0" -m wiretape analyze {command} --recordings recordings >/dev/full'
+    ended = subprocess.run(["sh", "-c", asked, sys.executable], cwd=PROJECT, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == b"wiretape: what was asked for cannot be printed: No space left on device"
+    assert b"Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_what_a_supervisor_closed_takes_up_nothing_else(tmp_path: Path, closed: str) -> None:
     program = """

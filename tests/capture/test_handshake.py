@@ -10,6 +10,7 @@ from capture.handshake import (
     HEAD_LIMIT,
     BadRequest,
     RequestHead,
+    TlsSpoken,
     parse_request,
     parse_response,
     plain_response,
@@ -98,9 +99,18 @@ def test_a_response_head_is_read_leniently() -> None:
     assert head.headers == [("Upgrade", "websocket"), ("X-Odd Name", "kept")]
 
 
-@pytest.mark.parametrize("head", [b"SSH-2.0-OpenSSH\r\n\r\n", b"\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 20\r\n\r\n",
+        b"HTTP/1.1 -12 x\r\n\r\n",
+    ],
+)
 def test_an_answer_that_is_no_http_is_no_response(head: bytes) -> None:
-    with pytest.raises(ValueError, match=r"HTTP|int"):
+    with pytest.raises(ValueError, match="no HTTP answer"):
         parse_response(head)
 
 
@@ -126,6 +136,12 @@ def test_a_search_that_goes_on_finds_what_a_search_of_all_finds(pieces: list[byt
         if head is not None:
             return
         searched = len(buffer)
+
+
+def test_tls_is_told_by_its_first_bytes() -> None:
+    buffer = bytearray(b"\x16\x03\x01")
+    with pytest.raises(TlsSpoken, match="spoken to a port that speaks none"):
+        take_head(buffer)
 
 
 def test_a_head_over_the_limit_is_refused_before_it_ends() -> None:

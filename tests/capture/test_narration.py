@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from capture.narration import counted, narrate, print_json, print_line, size, tell
+from capture.narration import Seldom, counted, narrate, print_json, print_line, size, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,3 +50,15 @@ def test_things_are_counted_as_people_do() -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (41_400, "41 kB"), (1_250_000, "1.2 MB")])
 def test_bytes_have_a_unit(count: int, words: str) -> None:
     assert size(count) == words
+
+
+def test_what_happens_again_and_again_is_said_once_in_a_while() -> None:
+    said: list[tuple[str, ...]] = []
+    seldom = Seldom(lambda *words: said.append(words))
+    seldom("refused: %s", "a")
+    seldom("refused: %s", "b")
+    assert said == [("refused: %s", "a")]
+    always = Seldom(lambda *words: said.append(words), pause_s=0)
+    always("c")
+    always("c")
+    assert said[1:] == [("c",), ("c",)]

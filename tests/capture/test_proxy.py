@@ -199,6 +199,47 @@ async def test_a_signal_closes_live_calls_seals_them_and_exits_0(
     assert [message.type for message in open_recording(root, session_id).messages()][:2] == ["hello", "hello"]
 
 
+async def test_an_address_that_nobody_reads_ends_no_proxy(root: Root) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = ["capture", "proxy", "--to", "ws://127.0.0.1:1", "--listen", "127.0.0.1:0"]
+    proxy = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        f"from wiretape import main; main({arguments!r})",
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "WIRETAPE_RECORDINGS": str(root.path)},
+        cwd=Path(__file__).parents[2],
+    )
+    os.close(writing)
+    said = await narration(proxy, "clients connect to")
+    port = int(said.strip().rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"nonsense\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    proxy.send_signal(signal.SIGTERM)
+    _, rest = await proxy.communicate()
+    assert (proxy.returncode, rest) == (0, b"")
+
+
+async def test_a_log_that_nobody_reads_any_more_ends_no_call(root: Root) -> None:
+    # `wiretape capture proxy 2>&1 | tee proxy.log`, and Ctrl-C ends the `tee`, too.
+    async with program(root, "--drain", "50") as (proxy, origin):
+        await narration(proxy, "clients connect to")
+        proxy._transport.get_pipe_transport(2).close()  # type: ignore[attr-defined]
+        async with connect(f"{origin}/v1/realtime") as client:
+            with pytest.raises(ssl.SSLError):
+                await connect(origin.replace("ws:", "wss:"), ssl=ssl.create_default_context())
+            await client.send("still heard")
+            assert await client.recv() == "still heard"
+        proxy.send_signal(signal.SIGTERM)
+        assert await proxy.wait() == 0
+    session = only_session(root)
+    assert (session["outcome"], session["closed_by"], session["close_code"]) == ("ok", "client", 1000)
+
+
 async def test_sigterm_takes_no_new_session_and_lets_the_live_one_end(root: Root) -> None:
     async with program(root, "--drain", "50") as (proxy, origin):
         async with connect(f"{origin}/v1/realtime") as client:

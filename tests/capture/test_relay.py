@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +24,7 @@ from websockets.frames import Close, CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from capture.exchange import Gate
 from capture.policy import RecordingPolicy, RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
@@ -28,6 +32,7 @@ from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
+from capture.upstream import Upstream
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
@@ -418,6 +423,62 @@ async def test_a_client_that_speaks_no_http_is_told_and_nothing_is_recorded(
     async with relayed(Target("nowhere", "ws://127.0.0.1:1"), recorder) as origin:
         assert (await request(origin, head)).startswith(b"HTTP/1.1 " + status)
     assert recordings(recorder) == []
+
+
+async def test_a_client_that_leaves_while_the_endpoint_is_being_reached_is_not_carried_on(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked.put(await reader.read())
+        writer.close()
+
+    class SlowUpstream(Upstream):
+        async def connect(self) -> Gate:
+            # A client that is killed with an answer unread, or gives up so.
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            await asyncio.sleep(0.1)
+            return await super().connect()
+
+    monkeypatch.setattr("capture.relay.Upstream", SlowUpstream)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    target = Target("endpoint", f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server, relayed(target, recorder) as origin:
+        _, writer = await open_raw(origin)
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert await asked.get() == b""
+    assert recordings(recorder)[0].session["end_reason"] == "the client left before the endpoint had answered"
+
+
+async def test_a_client_that_speaks_tls_is_let_go_at_once_and_the_operator_told(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with relayed(Target("nowhere", "ws://127.0.0.1:1"), recorder) as origin:
+        for _ in range(2):
+            with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
+                await connect(f"{origin.replace('ws:', 'wss:')}/v1/realtime", ssl=ssl.create_default_context())
+    assert recordings(recorder) == []
+    told = [record.message for record in caplog.records if "speaks TLS" in record.message]
+    assert len(told) == 1, "a client that tries again fills no log"
+    assert "connect to ws://" in told[0]
+
+
+async def test_an_endpoint_whose_head_is_too_long_is_said_to_be_so(recorder: Recorder) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 No\r\nX: " + b"a" * (70 << 10) + b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    target = Target("endpoint", f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server, relayed(target, recorder) as origin:
+        with pytest.raises(InvalidStatus):
+            await connect(f"{origin}/v1/realtime")
+    assert recordings(recorder)[0].session["end_reason"] == "gave no answer: the head is over 64 KiB"
 
 
 async def test_a_client_that_never_ends_its_head_is_told_after_a_while(recorder: Recorder) -> None:

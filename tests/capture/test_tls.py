@@ -277,17 +277,41 @@ async def test_a_handshake_that_never_ends_is_given_up(recorder: Recorder, certi
         writer.close()
 
 
+def go_without_trust(origin: str) -> None:
+    port = int(origin.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+
+
 async def test_a_client_that_speaks_no_tls_or_does_not_trust_it_gets_nothing_and_others_go_on(
-    recorder: Recorder, certificate: Certificate
+    recorder: Recorder, certificate: Certificate, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with endpoint() as target, relayed(target, recorder, certificate) as origin:
         with pytest.raises(ssl.SSLCertVerificationError):
             await connect(f"{origin}/v1/realtime", ssl=ssl.create_default_context())
+        # Unlike asyncio's, clients of other languages say why they go.
+        await asyncio.to_thread(go_without_trust, origin)
+        async with connect(f"{origin}/v1/realtime", ssl=trusting(certificate)) as client:
+            await client.send("still there?")
+            assert await client.recv() == "still there?"
+    async with endpoint() as target, relayed(target, recorder, certificate) as origin:
         with pytest.raises(Exception, match=r"HTTP response|Connection|EOF"):
             await connect(f"ws{origin.removeprefix('wss')}/v1/realtime")
         async with connect(f"{origin}/v1/realtime", ssl=trusting(certificate)) as client:
             await client.send("still there?")
             assert await client.recv() == "still there?"
+    told = [record.message for record in caplog.records if "handshake" in record.message]
+    assert told == [
+        "a client's TLS handshake failed: it does not trust the certificate",
+        "a client's TLS handshake failed: it speaks no TLS: have it connect to wss://",
+    ]
+
+
+def test_a_key_from_a_pipe_is_refused_with_what_to_do(tmp_path: Path, certificate: Certificate) -> None:
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageProblem, match=r"--tls-key .* is a pipe, .* give a file"):
+        load_tls(certificate.path, pipe)
 
 
 async def test_a_refusal_reaches_a_client_over_tls_whole(recorder: Recorder, certificate: Certificate) -> None:

@@ -67,6 +67,8 @@ def recorder(root: Root) -> Iterator[Recorder]:
         (WS, {"HTTP_PROXY": "http://corp.test:3128"}, "corp.test:3128"),
         (WS, {"HTTPS_PROXY": "http://corp.test:3128"}, "corp.test:3128"),
         (WS, {"HTTP_PROXY": "http://corp.test:3128", "NO_PROXY": "endpoint.test:8080"}, None),
+        # As `websockets` has it, by which calls and replays go: an address without brackets.
+        (Target("endpoint", "wss://[fd00::2]"), {"HTTPS_PROXY": "http://corp.test:3128", "NO_PROXY": "fd00::2"}, None),
     ],
 )
 def test_the_environment_chooses_the_proxy(
@@ -243,6 +245,16 @@ async def test_a_proxy_that_opens_no_tunnel_is_answered_502_with_its_reason(
     session = only_recording(recorder).session
     assert session["outcome"] == "failed"
     assert session["end_reason"].startswith("cannot be reached: the proxy 127.0.0.1:")
+
+
+async def test_a_proxy_that_is_not_there_is_named_and_not_the_endpoint_blamed(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    async with relayed(WSS, recorder) as origin:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime", proxy=None)
+    assert b"the proxy 127.0.0.1:1 cannot be reached: " in (refused.value.response.body or b"")
 
 
 async def test_a_certificate_for_another_host_is_refused_behind_the_proxy_too(

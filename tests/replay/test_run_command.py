@@ -25,7 +25,8 @@ from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import CONFIG_VARIABLE, Target
-from replay.run_command import resume, run
+from replay.gates import parse_gates
+from replay.run_command import _conclude, resume, run
 from replay.run_request import RunRequest
 from replay.runs import load_run
 from tests.sample import CALL, SAMPLE
@@ -410,3 +411,15 @@ async def test_neither_a_credential_that_is_set_nor_what_must_not_be_kept_is_kep
         if row["session_id"] == trial["session_id"] and row["type"] == TRANSCRIBED
     ]
     assert [set(text) for text in heard] == [{"x"}]
+
+
+def test_a_gate_that_is_missed_sets_the_exit_status_whoever_has_stopped_reading(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done, request = load_run(SAMPLE, "last"), RunRequest([CALL], [], [], [], expect=["ok"])
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert _conclude(done, parse_gates(request.expect), SAMPLE, request, finished=True, as_json=False) == 1
+    assert "look further" not in capfd.readouterr().err

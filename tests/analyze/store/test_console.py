@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -120,6 +121,26 @@ def test_the_console_reads_nothing_but_the_tables(sql: str, failed_session: str,
     statement = sql.replace("{journal}", str(journal.resolve())).replace("{root}", str(root.path.resolve()))
     with pytest.raises(UsageProblem, match="this SQL cannot be run"):
         store.console(statement)
+
+
+def test_what_lies_in_the_current_folder_is_no_table(
+    failed_session: str, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine's own place for what does not fit into memory, which it opens to SQL.
+    (tmp_path / ".tmp").mkdir()
+    (tmp_path / ".tmp" / "notes").write_text("secret")
+    monkeypatch.chdir(tmp_path)
+    with Store(root) as store:
+        with pytest.raises(UsageProblem, match="this SQL cannot be run"):
+            store.console("SELECT content FROM read_text('.tmp/notes')")
+        (used,) = store.console("SELECT current_setting('temp_directory')").rows[0]
+        assert Path(used).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_time_with_a_zone_says_how_it_is_asked_for(failed_session: str, store: Store) -> None:
+    with pytest.raises(UsageProblem, match="now\\(\\)::TIMESTAMP"):
+        store.console("SELECT now()")
+    assert store.console("SELECT now()::TIMESTAMP > started_at FROM sessions").rows == [(True,)]
 
 
 def test_an_sql_error_is_one_sentence_with_its_place(failed_session: str, store: Store) -> None:

@@ -51,3 +51,11 @@ def test_a_narrow_table_folds_its_cells_and_aligns_numbers() -> None:
 
 def test_an_interval_of_shares_is_written_in_percent() -> None:
     assert shares(0.206549, 1.0) == "21–100 %"
+
+
+def test_what_is_printed_is_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `wiretape analyze show last --follow | grep error` waits for it.
+    pipe = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))
+    print_all(Text("an error came"))
+    assert pipe.getvalue() == b"an error came\n"
