@@ -13,7 +13,9 @@ from capture.recording.reader import Recording
 
 def wav_paths(session_id: str, folder: Path) -> dict[str, Path]:
     """Name the file of each side's track."""
-    return {track: folder / f"{session_id}-{track}.wav" for track in ("client", "server")}
+    # A foreign file may call a session by a path.
+    name = session_id.replace("/", "_").replace("\0", "_")
+    return {track: folder / f"{name}-{track}.wav" for track in ("client", "server")}
 
 
 def write_track(recording: Recording, track: str, path: Path, *, overwrite: bool = False) -> float:

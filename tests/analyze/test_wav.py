@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyze.wav import write_track
+from analyze.wav import wav_paths, write_track
 from capture.errors import UsageProblem
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
@@ -44,3 +44,9 @@ def test_what_cannot_be_written_says_why(root: Root, failed_session: str, tmp_pa
         write_track(recording, "client", tmp_path, overwrite=True)
     with pytest.raises(UsageProblem, match="cannot be written: No such file"):
         write_track(recording, "client", tmp_path / "no" / "such.wav")
+
+
+@pytest.mark.parametrize("session_id", ["../../etc/motd", "/etc/motd", "a\0b"])
+def test_a_session_that_is_called_by_a_path_is_written_to_no_other_folder(session_id: str, tmp_path: Path) -> None:
+    assert {path.parent for path in wav_paths(session_id, tmp_path).values()} == {tmp_path}
+    assert not any("\0" in path.name for path in wav_paths(session_id, tmp_path).values())
