@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
-from replay.comparison import AxisDecision, CellResult, axis_label, short_path
+from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
 from replay.statistics import CONFIDENCE, exact_upper_bound
 
@@ -113,8 +113,12 @@ def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str
     """Conclude that one axis is at fault; what takes part, is ruled out or open beside it is said too."""
     # Where one change clears it and another only lowers its rate, it is the one that clears it.
     guilty = next((d for d in decisions if clears(d)), None) or next(d for d in decisions if _is_implicated(d))
-    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}{_say_also(decisions, [guilty])}"
-    return said + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+    name = name_axis(guilty, baseline)
+    said = f"it is the {name}. {_effect(guilty)}."
+    if (same := unhelpful(guilty)) and not name.startswith("region"):
+        said += f" Changing it to {joined([_value_in_words(c) for c in same])} does not."
+    also = _say_also(decisions, [guilty], baseline if clears(guilty) else None)
+    return said + also + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
 
 def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
@@ -204,17 +208,31 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
     """Name an axis in a conclusion: a target is called a region only if two targets of one region agree.
 
-    And only if another region was tried: two targets of one region say nothing of it. Where the realtime model changed
-    with the target in all that was compared, neither is told from the other.
+    And only if other regions were tried, and it does not fail there too: two targets of one region say nothing of it.
+    Where the realtime model changed with the target in all that was compared, neither is told from the other.
     """
     if decision.axis != TARGET_AXIS:
         return decision.label
     region, is_implicated = baseline.region, _is_implicated(decision)
-    twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
-    others = [c for c in decision.comparisons if c not in twins and (c.decision == "implicated" or not is_implicated)]
-    if region and twins and others and all(c.cell.region not in (None, region) for c in others):
+    if _tells_region(decision, region):
         return (f"region {region}" if is_implicated else "region") + _with_its_model(decision, baseline)
-    return (f"target {baseline.target}" if is_implicated else "target") + _with_its_model(decision, baseline)
+    # A name would say that it is that one alone.
+    named = f"target {baseline.target}" if is_implicated and not unhelpful(decision) else "target"
+    return named + _with_its_model(decision, baseline)
+
+
+def _tells_region(decision: AxisDecision, region: str | None) -> bool:
+    is_implicated, compared = _is_implicated(decision), decision.comparisons
+    twins = [c for c in compared if c.cell.region == region and c.decision == "ruled_out"]
+    others = [c for c in compared if c not in twins and (c.decision == "implicated" or not is_implicated)]
+    if not (region and twins and others and all(c.cell.region not in (None, region) for c in others)):
+        return False
+    return not any(c.cell.failed for c in compared if c.cell.region != region and c not in others)
+
+
+def unhelpful(decision: AxisDecision) -> list[Comparison]:
+    """List the changes along an axis that leave the failure as it was, where another change along it does not."""
+    return [c for c in decision.comparisons if c.decision == "ruled_out" and _is_implicated(decision)]
 
 
 def _with_its_model(decision: AxisDecision, baseline: CellResult) -> str:
@@ -229,7 +247,7 @@ def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
     if not baseline.region:
         return f"the target{_with_its_model(decision, baseline)}"
     named = name_axis(decision, baseline)
-    if named.startswith("region"):
+    if named.startswith("region") or unhelpful(decision):
         return f"the {named}"
     return f"the target (region {baseline.region}){_with_its_model(decision, baseline)}"
 
@@ -245,17 +263,34 @@ def _is_implicated(decision: AxisDecision) -> bool:
 
 def _effect(decision: AxisDecision, *, also: str = "") -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
-    is_audio = decision.axis == AUDIO_AXIS
-    values = joined([audio_in_words(c.value) if is_audio else c.value for c in helping])
+    values = joined([_value_in_words(c) for c in helping])
     if not also and not any(c.cell.failed for c in helping):
-        return f"Changing it to {values} clears the failure."
+        return f"Changing it to {values} clears the failure"
     rates = joined([c.cell.ratio for c in helping])
-    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}."
+    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}"
 
 
-def _say_also(decisions: Sequence[AxisDecision], said: Sequence[AxisDecision]) -> str:
+def _value_in_words(comparison: Comparison) -> str:
+    return audio_in_words(comparison.value) if comparison.axis == AUDIO_AXIS else comparison.value
+
+
+def _say_also(
+    decisions: Sequence[AxisDecision], said: Sequence[AxisDecision], cleared: CellResult | None = None
+) -> str:
     others = [decision for decision in decisions if _is_implicated(decision) and decision not in said]
-    return "".join(f" {_effect(decision, also='also ')}" for decision in others)
+    return "".join(f" {_effect(decision, also='also ')}{say_take_both(decision, cleared)}." for decision in others)
+
+
+def say_take_both(decision: AxisDecision, cleared: CellResult | None) -> str:
+    """Say of an axis beside the one at fault that most failures need it as well.
+
+    `cleared` is the baseline, where the change at fault leaves no failure of it, else None: only then all of them need
+    that one.
+    """
+    if cleared is None:
+        return ""
+    rates = [c.cell.failed / c.cell.trials for c in decision.comparisons if c.decision == "implicated"]
+    return ": most of the failures take both" if 2 * min(rates) < cleared.failed / cleared.trials else ""
 
 
 def _say_ruled_out(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
