@@ -136,5 +136,8 @@ async def test_what_is_changed_anywhere_is_sent_and_written_down(simulate: Any, 
 
 
 def test_what_is_unset_stands_in_the_overrides_of_a_trial(source: Source) -> None:
-    [cell] = plan_run([source], [EAST], unset=["response.instructions"], settings={"model": "mini"}).cells
-    assert json.loads(write_overrides(cell)) == {"connection.model": "mini", "unset": ["response.instructions"]}
+    run = plan_run([source], [EAST], unset=["response.instructions"], settings={"model": "mini"})
+    changed = {"connection.model": "mini", "unset": ["response.instructions"]}
+    assert json.loads(write_overrides(run, run.cells[0])) == changed
+    run.until_turn, run.longest_idle_s = 2, 0.5
+    assert json.loads(write_overrides(run, run.cells[0])) == changed | {"until": 2, "skip_idle": 0.5}
