@@ -21,6 +21,8 @@ CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 _AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
+DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
+"""Where Azure's preview may have the deployment, beside the query."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 Auth = Literal["api-key", "bearer", "entra"]
@@ -118,7 +120,10 @@ class Target:
         if self.model is None or not self.is_origin or urlsplit(self.url).query:
             return self
         path, _, query = _taken_apart(path_and_query)
-        return replace(self, url=f"{self.origin}/{path.removeprefix('/')}?{_with_model(query, self.model)}")
+        deployed = DEPLOYMENT_IN_PATH.sub(quote(self.model, safe=""), path)
+        if not DEPLOYMENT_IN_PATH.search(path) or _names_model("", query):
+            query = _with_model(query, self.model)
+        return replace(self, url=f"{self.origin}/{deployed.removeprefix('/')}?{query}")
 
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.

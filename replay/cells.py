@@ -9,6 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
+from replay.adaptation import asks_as_recorded
 from replay.comparison import short_path
 from replay.paths import axis_of, full_path
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id, shown
@@ -129,10 +130,16 @@ def _mark_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     # The cell that is the recording as it was; without one, the first that was asked for.
     models = {model: name for name, model in _recorded_models(source, targets).items()}
     unchanged = [cell for cell in cells if not _unlike_recording(cell, source, models)]
-    home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
+    home = max(unchanged, key=lambda cell: _likeness(targets[cell.target], source), default=None)
     if home is None or not nearness(targets[home.target], source):
         home = cells[0]
     home.baseline, home.unlike_recording = True, _unlike_recording(home, source, models)
+
+
+def _likeness(target: Target, source: Source) -> tuple[int, bool]:
+    near = nearness(target, source)
+    # Of two at the recorded URL the one that asks for the recorded model, in the recorded dialect.
+    return near, near > 0 and asks_as_recorded(source, target)
 
 
 def _unlike_recording(cell: RunCell, source: Source, models: Mapping[str, str]) -> list[str]:

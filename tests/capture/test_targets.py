@@ -104,6 +104,16 @@ def test_a_target_s_own_model_can_be_asked_for_at_an_origin_too() -> None:
         assert other.asking_for_its_model(CLIENT) == other
 
 
+def test_a_target_s_own_deployment_takes_the_place_of_the_one_in_the_path() -> None:
+    # As the Azure client of openai-python asks: in the path, and in the query too.
+    target, path = Target(name="t", url="wss://h", model="ours"), "/openai/deployments/theirs/realtime"
+    for asked, composed in {
+        f"{path}?api-version=1&deployment=theirs": "/openai/deployments/ours/realtime?deployment=ours&api-version=1",
+        f"{path}?api-version=1": "/openai/deployments/ours/realtime?api-version=1",
+    }.items():
+        assert target.asking_for_its_model(asked).request_url(asked) == f"wss://h{composed}"
+
+
 def test_the_targets_own_query_is_added_and_outranks_the_clients() -> None:
     target = Target(name="t", url="wss://h", query={"api-version": "2", "feature": "a b"})
     assert target.request_url("/p?API-Version=1&x=1") == "wss://h/p?x=1&api-version=2&feature=a+b"

@@ -107,6 +107,29 @@ def test_a_deployment_that_no_target_maps_is_told_where_the_new_target_has_a_map
     assert capsys.readouterr().err == ""
 
 
+def test_a_realtime_deployment_that_no_target_maps_is_told_too(
+    script: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.server({"type": "session.created", "session": {}})
+    source = Source(RunRecording(session_id="s0"), make_plan(script.messages), Upgrade("/v1/realtime?model=rt"), "")
+    west = Target(name="west", url="wss://w.example", models={"gpt-realtime": "west-rt"})
+    run = lay_out(RunRequest(["last"], ["east"], [], []), root).run
+    run.cells = [
+        RunCell(cell="east", session_id="s0", target="east"),
+        RunCell(cell="west", session_id="s0", target="west"),
+        RunCell(cell="west · mini", session_id="s0", target="west", overrides={"connection.model": "mini"}),
+    ]
+    tell_unmapped(run, [source], [EAST, west])
+    [told] = capsys.readouterr().err.splitlines()
+    assert told == (
+        "west has other deployments for realtime models, and rt is in no models: it is sent as it is. Name the recorded"
+        " target's in wiretape.toml, or set model"
+    )
+    tell_unmapped(run, [replace(source, home=replace(west, name="home", models={"x": "rt"}))], [EAST, west])
+    tell_unmapped(run, [source], [EAST, replace(west, model="west-rt")])
+    assert capsys.readouterr().err == ""
+
+
 def run_with(*trials: tuple[TrialOutcome, str]) -> Run:
     made = [Trial(trial=n, block=n, session_id=f"s{n}", outcome=o, note=note) for n, (o, note) in enumerate(trials, 1)]
     cell = RunCell(cell="eastus2", session_id="s0", target="eastus2", trials=made)
