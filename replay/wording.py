@@ -130,8 +130,24 @@ def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> 
 
 def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that several axes take part, and that none of them is needed."""
+    if (causes := find_causes(decisions)) is not None:
+        rest = [decision for decision in decisions if decision.axis not in causes.axis.split(" + ")]
+        return _say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
     names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
     return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+
+
+def find_causes(decisions: Iterable[AxisDecision]) -> AxisDecision | None:
+    """Find the fewest axes of which several changes at once help, where no single one does."""
+    return next((decision for decision in decisions if " + " in decision.axis and _is_implicated(decision)), None)
+
+
+def _say_causes(causes: AxisDecision) -> str:
+    names = causes.label.split(" + ")
+    helping = [c.cell for c in causes.comparisons if c.decision == "implicated"]
+    effect = f"fails less, {joined([cell.ratio for cell in helping])}" if any(c.failed for c in helping) else "passes"
+    count = _count_in_words(len(names), "cause")
+    return f"there are {count}, {joined(names)}: only with {_ALL_OF.get(len(names), 'all')} changed it {effect}."
 
 
 def say_each_has_a_part(names: Sequence[str]) -> str:
@@ -147,10 +163,13 @@ def say_it_takes(names: Sequence[str]) -> str:
 
 def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that nothing that was varied is at fault."""
-    names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
+    singles = [decision for decision in decisions if " + " not in decision.axis]
+    names = [f"the {name_axis(decision, baseline)}" for decision in singles]
     which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
-    common = shared(decision.axis for decision in decisions)
-    return f"it is not in what was varied: {which} not help. Look at what the cells have in common: {common}."
+    several = "both" if len(names) == 2 else "several"
+    at_once = f", and {several} at once do not either" if len(decisions) > len(singles) else ""
+    common = shared(decision.axis for decision in singles)
+    return f"it is not in what was varied: {which} not help{at_once}. Look at what the cells have in common: {common}."
 
 
 def shared(axes: Iterable[str]) -> str:
@@ -294,7 +313,8 @@ def say_take_both(decision: AxisDecision, cleared: CellResult | None) -> str:
 
 
 def _say_ruled_out(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
-    names = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    singles = [decision for decision in decisions if " + " not in decision.axis]
+    names = [f"the {name_axis(d, baseline)}" for d in singles if d.decision == "ruled_out"]
     return f" Ruled out: {joined(names)}." if names else ""
 
 
@@ -304,7 +324,9 @@ def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
         open_ones = [c for c in decision.comparisons if c.decision == "open"]
         if decision.decision == "open" and open_ones:
             reasons = list(dict.fromkeys(c.reason for c in open_ones))
-            said += f" Open: the {name_axis(decision, baseline)} ({'; '.join(reasons)})."
+            at_once = " at once" if " + " in decision.axis else ""
+            name = name_axis(decision, baseline).replace(" + ", " and the ")
+            said += f" Open: the {name}{at_once} ({'; '.join(reasons)})."
         elif decision.decision == "open":
             said += f" Open: the {name_axis(decision, baseline)} (no cell differs from the baseline in it alone)."
     return said

@@ -238,11 +238,39 @@ def test_two_targets_of_one_region_say_nothing_of_the_region() -> None:
 def test_a_failure_in_every_cell_is_not_in_what_was_varied() -> None:
     verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "F" * 8))
     assert verdict.pattern == "not_in_these_axes"
-    assert decisions(verdict) == {"target": "ruled_out", "transcription model": "ruled_out"}
-    assert "it is not in what was varied: changing the target or the transcription model alone does not help" in (
-        verdict.sentence
+    assert set(decisions(verdict).values()) == {"ruled_out"}
+    assert (
+        "it is not in what was varied: changing the target or the transcription model alone does not help, and both at"
+        " once do not either." in verdict.sentence
     )
     assert "the audio, the client, the account, the service" in verdict.sentence
+
+
+def test_two_causes_that_are_each_enough_need_both_changed() -> None:
+    verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "." * 8))
+    assert verdict.pattern == "two_causes"
+    assert decisions(verdict) == {
+        "target": "ruled_out",
+        "transcription model": "ruled_out",
+        "target + transcription model": "implicated",
+    }
+    assert (
+        "0/8 at swedencentral with whisper-1: there are two causes, target and transcription model: only with both"
+        " changed it passes. The same audio passes in one other cell." in verdict.sentence
+    )
+    less = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "FF......"))
+    assert "there are two causes, target and transcription model: only with both changed it fails less, 2/8." in (
+        less.sentence
+    )
+
+
+def test_where_several_changes_at_once_are_not_decided_it_may_be_in_what_was_varied() -> None:
+    verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "tttttttt"))
+    assert verdict.pattern == "undecided"
+    assert "Ruled out: the target and the transcription model." in verdict.sentence
+    assert "Open: the target and the transcription model at once (8 of 8 trials do not count (8 throttled))." in (
+        verdict.sentence
+    )
 
 
 def test_five_trials_are_too_few_to_rule_out_two_axes_and_the_verdict_says_how_many_would_do() -> None:
