@@ -90,6 +90,7 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
         sentence=_say(
             pattern, recording, baseline, cells, decisions, together, axes, not_tested, common, of_calls=run.of_calls
         )
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_composed(run.composed_of, of_calls=run.of_calls),
         cells=tuple(cells),
         axes=(*decisions, *together),
@@ -107,7 +108,9 @@ def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, recording, reading) + wording.say_not_tested(topics),
+        sentence=say_isolated(pattern, recording, reading)
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
+        + wording.say_not_tested(topics),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,

@@ -78,6 +78,14 @@ def say_not_reproduced(
     return f"{said} More trials or another time of day may show it."
 
 
+def say_pace(speed: float) -> str:
+    """Say of a failure that did not come again that the trials had another pace than the recording."""
+    if speed == 1:
+        return ""
+    said = "max" if speed == float("inf") else f"{speed:g}"
+    return f" All trials ran at --speed {said}: what goes by the endpoint's own clock comes at --speed 1 alone."
+
+
 def say_not_as_recorded(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str) -> str:
     """Say that the failure did not come in trials that are not the recording as it was: that excludes nothing."""
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]

@@ -295,6 +295,17 @@ def test_a_failure_that_does_not_come_again_is_not_reproduced_and_says_what_that
     assert "another time of day" in verdict.sentence
 
 
+def test_a_failure_that_does_not_come_again_at_another_pace_may_come_at_the_recorded_one() -> None:
+    run = run_of(square(".....", ".....", ".....", "....."))
+    run.speed = 20
+    assert read_verdict(run).sentence.endswith(
+        "All trials ran at --speed 20: what goes by the endpoint's own clock comes at --speed 1 alone."
+    )
+    failing = run_of(square("FFFFF", ".....", ".....", "....."))
+    failing.speed = float("inf")
+    assert "--speed" not in read_verdict(failing).sentence
+
+
 def test_a_failure_that_comes_elsewhere_only_is_said_to_be_there() -> None:
     verdict = verdict_of(square(".....", "FF...", ".....", "....."))
     assert verdict.pattern == "not_reproduced"
