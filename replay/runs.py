@@ -65,6 +65,11 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     pacing_us: float | None = None
     """Median deviation of the sends from their due times."""
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the endpoint throttled it, or it never stood."""
+        return self.outcome in ("throttled", "not_run")
+
 
 class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One target with one variation, for one recording."""

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from capture.errors import EndpointRefused
-from capture.narration import tell
+from capture.narration import counted, tell
 from replay.adaptation import asked_as_recorded
 from replay.connection import find_misspelt, model_in
 from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
@@ -61,7 +61,10 @@ def take_up(
     take_over(saved, planned.run)
     run = planned.run
     most = f"at most {run.trials}" if design == "adaptive" else str(run.trials * len(run.cells))
-    if saved.status == "done":
+    again = sum(trial.says_nothing for trial in run.all_trials) if design == "factorial" else 0
+    if saved.status == "done" and again:
+        tell(f"run {run.run_id} is done, but for {counted(again, 'trial')} that came to nothing: made again")
+    elif saved.status == "done":
         tell(f"run {run.run_id} is done: nothing is left to make")
     else:
         tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")

@@ -63,6 +63,20 @@ def test_a_run_is_taken_up_with_its_trials_and_says_how_far_it_was(
         take_up("last", request, set(), root, "adaptive", lay_out)
 
 
+def test_a_run_that_is_done_says_what_is_left_of_it(root: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    done = lay_out(RunRequest(["last"], ["east"], [], [], trials=2), root).run
+    made = [Trial(trial=1, block=1, session_id="t1", outcome="failed")]
+    done.run_id, done.status, done.cells[0].trials = RUN_ID, "done", made
+    for outcome, told in {
+        "ok": f"run {RUN_ID} is done: nothing is left to make",
+        "throttled": f"run {RUN_ID} is done, but for 1 trial that came to nothing: made again",
+    }.items():
+        made[1:] = [Trial(trial=2, block=2, session_id="t2", outcome=outcome)]  # type: ignore[arg-type]
+        save_run(root, RUN_ID, encode_run(done))
+        take_up("last", RunRequest([], [], [], []), (), root, "factorial", lay_out)
+        assert capsys.readouterr().err.splitlines() == [told]
+
+
 def test_a_misspelt_query_is_told_once_however_many_cells_and_targets_there_are(
     script: Any, root: Root, capsys: pytest.CaptureFixture[str]
 ) -> None:
