@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import re
@@ -21,6 +22,8 @@ CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 _AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
+DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
+"""Where Azure's preview may have the deployment, beside the query."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 Auth = Literal["api-key", "bearer", "entra"]
@@ -118,7 +121,10 @@ class Target:
         if self.model is None or not self.is_origin or urlsplit(self.url).query:
             return self
         path, _, query = _taken_apart(path_and_query)
-        return replace(self, url=f"{self.origin}/{path.removeprefix('/')}?{_with_model(query, self.model)}")
+        deployed = DEPLOYMENT_IN_PATH.sub(quote(self.model, safe=""), path)
+        if not DEPLOYMENT_IN_PATH.search(path) or _names_model("", query):
+            query = _with_model(query, self.model)
+        return replace(self, url=f"{self.origin}/{deployed.removeprefix('/')}?{query}")
 
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.
@@ -172,7 +178,7 @@ class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Configuration(msgspec.Struct, forbid_unknown_fields=True):
-    targets: dict[str, _TargetTable] = {}
+    targets: dict[str, object] = {}
 
 
 def load_targets(path: Path | None = None) -> dict[str, Target]:
@@ -187,10 +193,12 @@ def load_targets(path: Path | None = None) -> dict[str, Target]:
             raise UsageProblem(f"there is no configuration file {source}")
         return {}
     try:
-        configuration = msgspec.toml.decode(source.read_bytes(), type=_Configuration)
+        # Editors on Windows write a byte order mark.
+        text = source.read_bytes().removeprefix(codecs.BOM_UTF8)
+        configuration = msgspec.toml.decode(text, type=_Configuration)
     except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{source} cannot be read: {error}") from error
-    return {name: _target(name, table) for name, table in configuration.targets.items()}
+        raise UsageProblem(f"{source} cannot be read: {error}{_name_near(error, _Configuration)}") from error
+    return {name: _target(name, _read_table(source, name, table)) for name, table in configuration.targets.items()}
 
 
 def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Target:
@@ -208,6 +216,22 @@ def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Ta
     raise UsageProblem(
         f"unknown target {text!r}: {_known_names(text, targets)}; or give a URL such as ws://127.0.0.1:8900"
     )
+
+
+def _read_table(source: Path, name: str, table: object) -> _TargetTable:
+    try:
+        return msgspec.convert(table, _TargetTable)
+    except msgspec.ValidationError as error:
+        # What it says of the place counts from the table, which it does not name.
+        said = str(error).replace(" - at `$.", " - at `")
+        near = _name_near(error, _TargetTable)
+        raise UsageProblem(f"{source} cannot be read: [targets.{name}]: {said}{near}") from error
+
+
+def _name_near(error: Exception, kind: type[msgspec.Struct]) -> str:
+    unknown = re.search(r"unknown field `(.*?)`", str(error))
+    near = difflib.get_close_matches(unknown[1], kind.__struct_fields__, n=1, cutoff=0.5) if unknown else []
+    return f": is it {near[0]}?" if near else ""
 
 
 def _target(name: str, table: _TargetTable) -> Target:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Upgrade
-from replay.connection import Asked, ask_otherwise
+from replay.connection import Asked, ask_otherwise, model_in
 from replay.handshake import asked_in, dialect_of_target, is_shaped_otherwise
 from replay.paths import paths_of, those_of
 from replay.plan import Plan, adapt
@@ -41,7 +41,7 @@ def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, s
     target = targets[cell.target]
     home = recorded_target(source, targets.values())
     deployed_at_home = home.transcription_models if home else {}
-    upgrade_and_target = asked_by(cell, source, target)
+    upgrade_and_target = asked_by(cell, replace(source, home=home), target)
     dialect = dialect_to_write(source, upgrade_and_target.target)
     configured = adapt(
         adapt_responses(source.plan, those_of("response", cell.overrides), paths_of("response", cell.unset)),
@@ -68,12 +68,34 @@ def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:
 
 
 def asked_as_recorded(source: Source, target: Target) -> Asked:
-    """Give a target and the recorded handshake: in the target's dialect, with its provider's URL and its model."""
+    """Give a target and the recorded handshake: in the target's dialect, with its provider's URL and its model.
+
+    Where the target sets none it is the recorded one, as it is called there.
+    """
+    target = _naming_the_model(source, target)
     dialect = dialect_to_write(source, target)
     if dialect is None and is_shaped_otherwise(target, source.upgrade.path_and_query):
         dialect = _spoken_alike(source, target)
     upgrade = source.upgrade if dialect is None else source.upgrade.transposed(target, dialect)
     return Asked(target.asking_for_its_model(upgrade.path_and_query), upgrade)
+
+
+def asks_as_recorded(source: Source, target: Target) -> bool:
+    """Tell whether a target is asked for the recorded model in the recorded dialect, as far as its names tell."""
+    asked = asked_as_recorded(source, target)
+    path_and_query = asked.target.request_url(asked.upgrade.path_and_query).removeprefix(target.origin)
+    named = {model_in(path_and_query), model_in(source.upgrade.path_and_query) or source.recording.model} - {None}
+    return dialect_to_write(source, target) is None and len(named) < 2
+
+
+def _naming_the_model(source: Source, target: Target) -> Target:
+    recorded = model_in(source.upgrade.path_and_query)
+    if target.model is not None or recorded is None or is_home(target, source):
+        return target
+    deployed_at_home = source.home.models if source.home else {}
+    model = {name: model for model, name in deployed_at_home.items()}.get(recorded, recorded)
+    named = target.models.get(model, model)
+    return target if named == recorded else replace(target, model=named)
 
 
 def _spoken_alike(source: Source, target: Target) -> Spoken | None:

@@ -140,6 +140,6 @@ def _facts(run: Run, job: Job) -> ReplayFacts:
         trial=job.trial,
         block=job.block,
         trial_kind=job.kind,
-        overrides=write_overrides(job.cell),
+        overrides=write_overrides(run, job.cell),
         expected_failure_keys=job.source.recording.failure_keys,
     )

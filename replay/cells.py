@@ -9,6 +9,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from capture.errors import UsageProblem
+from replay.adaptation import asks_as_recorded
+from replay.audio_choice import AUDIO_AXIS
 from replay.comparison import short_path
 from replay.paths import axis_of, full_path
 from replay.runs import CONNECTION_MODEL, TARGET_AXIS, Axis, Run, RunCell, new_run_id, shown
@@ -41,15 +43,16 @@ def plan_run(
 ) -> Run:
     """Lay out a run: every recording over every target with every combination of the variations.
 
-    Raises `UsageProblem` for a path that a recorded session does not have, for a target given twice, for a protocol
-    that is not replayed, and for values that only a credential tells apart: it is not kept, and neither is what told
-    them apart.
+    Raises `UsageProblem` for a path that a recorded session does not have, for a target or a path given twice, for a
+    protocol that is not replayed, and for values that only a credential tells apart: it is not kept, and neither is
+    what told them apart.
     """
     _check_targets(targets)
     # Names such as `voice` are written out as the first recording has them; the others are checked against that.
     dialect = sources[0].recording.dialect if sources else None
     variations = [replace(variation, path=full_path(variation.path, dialect)) for variation in variations]
-    settings = {full_path(path, dialect): value for path, value in (settings or {}).items()}
+    settings = _written_out(settings or {}, dialect)
+    _check_given_once([variation.path for variation in variations], settings)
     unset = [full_path(path, dialect) for path in unset]
     wanted = Wanted(settings, {variation.path: variation.values for variation in variations}, tuple(unset))
     for source in sources:
@@ -74,6 +77,22 @@ def plan_run(
         concurrency=concurrency,
         speed=speed,
     )
+
+
+def _written_out(settings: Mapping[str, Any], dialect: str | None) -> dict[str, Any]:
+    written = {full_path(path, dialect): value for path, value in settings.items()}
+    if len(written) < len(settings):
+        names = [path for path in settings if full_path(path, dialect) != path]
+        raise UsageProblem(f"{names[0]} is set twice, by its name and by its path: leave one out")
+    return written
+
+
+def _check_given_once(varied: Sequence[str], settings: Mapping[str, Any]) -> None:
+    for path in varied:
+        if varied.count(path) > 1:
+            raise UsageProblem(f"{path} is varied twice: give all its values at once, as {path}=A,B,C")
+        if path in settings and path != AUDIO_AXIS:
+            raise UsageProblem(f"{path} is both set and varied: leave one out")
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
@@ -129,10 +148,16 @@ def _mark_baseline(cells: Sequence[RunCell], source: Source, targets: Mapping[st
     # The cell that is the recording as it was; without one, the first that was asked for.
     models = {model: name for name, model in _recorded_models(source, targets).items()}
     unchanged = [cell for cell in cells if not _unlike_recording(cell, source, models)]
-    home = max(unchanged, key=lambda cell: nearness(targets[cell.target], source), default=None)
+    home = max(unchanged, key=lambda cell: _likeness(targets[cell.target], source), default=None)
     if home is None or not nearness(targets[home.target], source):
         home = cells[0]
     home.baseline, home.unlike_recording = True, _unlike_recording(home, source, models)
+
+
+def _likeness(target: Target, source: Source) -> tuple[int, bool]:
+    near = nearness(target, source)
+    # Of two at the recorded URL the one that asks for the recorded model, in the recorded dialect.
+    return near, near > 0 and asks_as_recorded(source, target)
 
 
 def _unlike_recording(cell: RunCell, source: Source, models: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import REDACTED, is_credential_name, redact_url
+from capture.targets import DEPLOYMENT_IN_PATH
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.deadlines import Deadlines
 from replay.handshake import Handshake, transpose_handshake
@@ -62,8 +63,10 @@ class Upgrade:
 
     def changes_for(self, target: Target) -> list[Change]:
         """List all changes of the handshake for a target: the dialect's, and another model or deployment in the URL."""
-        url = redact_url(target.request_url(self.path_and_query))
-        before, after = (urlsplit(_without_credentials(each)).query for each in (self.path_and_query, url))
+        url = redact_url(target.request_url(self.path_and_query)).removeprefix(target.origin)
+        asked = [_without_credentials(each) for each in (self.path_and_query, url)]
+        deployed = {found[0] for each in asked if (found := DEPLOYMENT_IN_PATH.search(each))}
+        before, after = (urlsplit(each).query for each in asked) if len(deployed) < 2 else asked
         # The order of a query is nobody's choice: where targets put their model is no change.
         same = sorted(before.split("&")) == sorted(after.split("&"))
         return [*self.changes, *([] if same else [Change("model", "url", before, after)])]

@@ -1,9 +1,9 @@
 """Compare the cells of a run with its baseline, and decide what each axis has to do with the failure.
 
-A cell is compared only if it differs from the baseline in one axis. *Implicated* means that the change lowers
-the failure rate (Fisher's exact test, one-sided), *ruled out* that even a drop to half of it is excluded
-(exact); all else is *open*. Trials that were throttled, refused, or failed in another way are no evidence on
-either side: they are not in n, and a cell with many of them decides nothing.
+A cell is compared only if it differs from the baseline in one axis, or in several none of which helps alone.
+*Implicated* means that the change lowers the failure rate (Fisher's exact test, one-sided), *ruled out* that even a
+drop to half of it is excluded (exact); all else is *open*. Trials that were throttled, refused, or failed in another
+way are no evidence on either side: they are not in n, and a cell with many of them decides nothing.
 """
 
 from __future__ import annotations
@@ -135,6 +135,28 @@ def decide(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axi
     return tuple(_sum_up(axis.axis, tuple(c for c in compared if c.axis == axis.axis)) for axis in axes)
 
 
+def decide_together(
+    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], singles: Sequence[AxisDecision]
+) -> tuple[AxisDecision, ...]:
+    """Decide what several changes at once do, those of few axes first, where no single one helps.
+
+    Of two causes that are each enough neither change alone does anything. The axes of a decision are joined by ` + `.
+    """
+    helpless = {single.axis for single in singles if single.decision == "ruled_out"}
+    if any(single.decision == "implicated" for single in singles):
+        return ()
+    changed = {cell.cell: _changed(baseline, cell, axes) for cell in cells}
+    several = [cell for cell in cells if len(changed[cell.cell]) > 1 and helpless.issuperset(changed[cell.cell])]
+    level = FAMILY_LEVEL / max(1, len(several))
+    compared = [_compare(" + ".join(changed[cell.cell]), baseline, cell, level) for cell in several]
+    named = sorted({changed[cell.cell] for cell in several}, key=lambda names: (len(names), names))
+    return tuple(_sum_up(axis, tuple(c for c in compared if c.axis == axis)) for axis in map(" + ".join, named))
+
+
+def _changed(baseline: CellResult, cell: CellResult, axes: Sequence[Axis]) -> tuple[str, ...]:
+    return tuple(axis.axis for axis in axes if baseline.values.get(axis.axis) != cell.values.get(axis.axis))
+
+
 def _open_reason(outcomes: Counter[TrialOutcome], made: int, counted: int) -> str:
     if not made:
         return "no trial was made"
@@ -170,7 +192,7 @@ def _compare(axis: str, baseline: CellResult, cell: CellResult, level: float) ->
             reason = _too_few(more)
     return Comparison(
         axis=axis,
-        value=cell.values.get(axis, ""),
+        value=" + ".join(cell.values.get(name, "") for name in axis.split(" + ")),
         cell=cell,
         p_implicated=p_implicated,
         p_ruled_out=p_ruled_out,
@@ -196,4 +218,4 @@ def _sum_up(axis: str, comparisons: tuple[Comparison, ...]) -> AxisDecision:
     found = {comparison.decision for comparison in comparisons}
     # One value that lowers the rate is enough to implicate the axis; to rule it out takes all of them.
     decision: Decision = "implicated" if "implicated" in found else "ruled_out" if found == {"ruled_out"} else "open"
-    return AxisDecision(axis, axis_label(axis), decision, comparisons)
+    return AxisDecision(axis, " + ".join(map(axis_label, axis.split(" + "))), decision, comparisons)

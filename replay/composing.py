@@ -15,6 +15,7 @@ def compose(
 ) -> tuple[str | bytes, tuple[Change, ...]]:
     """Give a step's message and all that is changed in it; `as_recorded` leaves truncations as they are.
 
+    One that was refused stays, too: it may be what failed.
     What the step refers to has counterparts in the new session, or is sent by its recorded id.
     """
     content = step.content
@@ -25,7 +26,7 @@ def compose(
         known = {old: ids.find_announced(old) or old for old in step.references}
         content, substituted = substitute_ids(content, known)
         changes += substituted
-    if step.type == "conversation.item.truncate" and not as_recorded:
+    if step.type == "conversation.item.truncate" and not (as_recorded or step.was_refused):
         content, clamped = clamp_truncation(content, _received_ms(content, progress))
         changes += clamped
     return content, tuple(changes)

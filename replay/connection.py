@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from capture.errors import UsageProblem
 from capture.redaction import is_credential_header, is_credential_name, redact_text
+from capture.targets import DEPLOYMENT_IN_PATH
 from replay.paths import nearest_hint
 from replay.rewrite import Change
 from replay.runs import CONNECTION_MODEL, as_text
@@ -32,7 +33,6 @@ _DOCUMENTED = {
 """Names that endpoints are known to read (protocol sections 3.1, 3.2)."""
 _ALIKE = 0.75
 """From which likeness on a name is taken for another one that was misspelt."""
-_DEPLOYMENT_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = ("host", "connection", "upgrade", "content-length", "transfer-encoding", "user-agent")
 """Headers that make the upgrade what it is, or say who asks."""
@@ -126,12 +126,17 @@ def _change(path: str, before: str | None, after: str | None) -> list[Change]:
     return [Change("unset" if after is None else "override", path, *texts)]
 
 
+def model_in(path_and_query: str) -> str | None:
+    """Read the model, or on Azure's preview the deployment, that a URL's path and query ask for."""
+    return _value_of(path_and_query, CONNECTION_MODEL)
+
+
 def _changed(path_and_query: str, path: str, value: str | None) -> str:
     """Put a value into a URL's path and query, or take it out (None)."""
     before, mark, query = path_and_query.partition("?")
     if path == CONNECTION_MODEL and value is not None:
-        if _DEPLOYMENT_PATH.search(before):
-            return _DEPLOYMENT_PATH.sub(lambda _: quote(value, safe=""), before) + mark + query
+        if DEPLOYMENT_IN_PATH.search(before):
+            return DEPLOYMENT_IN_PATH.sub(lambda _: quote(value, safe=""), before) + mark + query
         named = next((name for name in ("deployment", "model") if _pair(query, name)), "model")
         query = _with_pair(_with_pair(query, "model" if named == "deployment" else "deployment", None), named, value)
     else:
@@ -143,7 +148,7 @@ def _value_of(path_and_query: str, path: str) -> str | None:
     before, _, query = path_and_query.partition("?")
     if path != CONNECTION_MODEL:
         return _pair(query, path.removeprefix(QUERY))
-    in_path = _DEPLOYMENT_PATH.search(before)
+    in_path = DEPLOYMENT_IN_PATH.search(before)
     return unquote(in_path[0]) if in_path else _pair(query, "deployment") or _pair(query, "model")
 
 

@@ -19,6 +19,7 @@ from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
 from capture.targets import Target, load_targets, resolve_target
 from capture.upstream import check_way
+from replay.adaptation import asks_as_recorded
 from replay.axes import Known, list_choices, parse_axis
 from replay.budget import Caps, spent_by
 from replay.experiment import Ending
@@ -108,19 +109,23 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
 
 
 def find_baseline(source: Source, targets: Sequence[Target], named: str | None) -> Target:
-    """Find the recorded target: as named, the nearest of those given, or by its recorded name.
+    """Find the recorded target: as named, among those given, or in wiretape.toml, by its name, or else by its URL.
 
+    A target at the recorded URL that asks for another model, or in another dialect, is a variation and no baseline.
     Raises `UsageProblem` where it is not known.
     """
     known = load_targets()
     if named is not None:
         return resolve_target(named, known)
-    nearest = max(targets, key=lambda target: nearness(target, source), default=None)
-    if nearest is not None and nearness(nearest, source) > 1:
-        return nearest
     recorded = source.recording.target
-    if recorded is not None and (recorded in known or "://" in recorded):
+    here = [*targets, *known.values()]
+    by_name = (target for target in here if target.name == recorded)
+    by_url = (target for target in here if is_home(target, source) and asks_as_recorded(source, target))
+    if (found := next(by_name, None) or next(by_url, None)) is not None:
+        return found
+    if recorded is not None and "://" in recorded:
         return resolve_target(recorded, known)
+    nearest = max(targets, key=lambda target: nearness(target, source), default=None)
     if nearest is not None and nearness(nearest, source):
         return nearest
     raise UsageProblem(f"the recorded target {recorded or ''} is not known here: name it with --baseline")

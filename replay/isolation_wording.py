@@ -20,8 +20,10 @@ from replay.wording import (
     say_it_takes,
     say_no_baseline,
     say_not_reproduced,
+    say_take_both,
     shared,
     symptom,
+    unhelpful,
 )
 
 AdaptivePattern = Literal[
@@ -124,6 +126,8 @@ def _one_axis(reading: Reading) -> str:
     passing = [phrase(c) for c in helping if not c.cell.failed]
     name = name_axis(guilty, reading.baseline)
     said = f". It passes {joined(passing)}." if passing else f", which lowers the rate from {_lowered(helping)}."
+    if (same := unhelpful(guilty)) and not name.startswith("region"):
+        said += f" Changing it does not help {joined([phrase(c) for c in same])}."
     return f"it is the {name}{said}{_also(reading, [guilty])}"
 
 
@@ -136,9 +140,10 @@ def _combination(reading: Reading) -> str:
 def _also(reading: Reading, said: Sequence[AxisDecision]) -> str:
     """Name what takes part in it beside what was said to be at fault."""
     others = [decision for decision in _implicated(reading) if decision not in said]
+    cleared = reading.baseline if len(said) == 1 and clears(said[0]) else None
     return "".join(
         f" Changing the {name_axis(decision, reading.baseline)} also lowers the rate,"
-        f" from {_lowered(_helping(decision))}."
+        f" from {_lowered(_helping(decision))}{say_take_both(decision, cleared)}."
         for decision in others
     )
 

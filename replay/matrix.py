@@ -56,8 +56,8 @@ def unplayed(run: Run, jobs: Sequence[Job]) -> list[Job]:
     Those are set aside in the run, to be made again.
     """
     for cell in run.cells:
-        cell.remade += [trial for trial in cell.trials if trial.outcome in ("throttled", "not_run")]
-        cell.trials = [trial for trial in cell.trials if trial.outcome not in ("throttled", "not_run")]
+        cell.remade += [trial for trial in cell.trials if trial.says_nothing]
+        cell.trials = [trial for trial in cell.trials if not trial.says_nothing]
     done = {(cell.key, trial.trial) for cell in run.cells for trial in cell.trials}
     return [job for job in jobs if (job.cell.key, job.trial) not in done]
 

@@ -121,6 +121,8 @@ class Step:
     """Whether it cancelled a response that was going on."""
     commits_speech: bool = False
     """Whether it commits audio that server VAD had not committed before."""
+    was_refused: bool = False
+    """Of a truncation, whether the recorded endpoint refused it."""
     answers_calls: tuple[str, ...] = ()
     """Of a response.create, the recorded calls whose outputs it goes on from."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from capture.realtime.answering import UPDATES
@@ -50,6 +51,8 @@ class _Planner:
         self._tools = ToolCalls()
         self._outputs: list[str] = []
         """Calls that were answered since the last response.create."""
+        self._truncations: list[tuple[int, Json]] = []
+        """Step -> its message."""
 
     def take(self, message: Message) -> None:
         if self._protocol is None and message.kind in ("event", "text", "binary"):
@@ -103,6 +106,9 @@ class _Planner:
             self._heard.observe(at_ns, message.sender, event, self._output_format)
 
     def finish(self) -> Plan:
+        for number, truncation in self._truncations:
+            was_refused = any(each is truncation for each in self._seen.refused)
+            self._steps[number] = replace(self._steps[number], was_refused=was_refused)
         timed = [step.not_before_ns for step in self._steps if step.not_before_ns is not None]
         # Who hung up before an answer came says nothing of whether it would have come.
         owed = self._seen.speech_is_open or self._seen.missing()
@@ -141,6 +147,8 @@ class _Planner:
             self._spoken.append(message.content, self._input_format, len(self._steps))
         if _is_act(event or {}):
             self._heard.acts.append(len(self._steps))
+        if event is not None and message.type == "conversation.item.truncate":
+            self._truncations.append((len(self._steps), event))
         references = self._references(event) if event is not None and message.type not in UPDATES else ()
         self._steps.append(
             Step(

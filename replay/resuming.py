@@ -149,7 +149,8 @@ def describe_targets(targets: Iterable[Target]) -> list[RunTarget]:
 
 def mapping_homes(sources: Iterable[Source]) -> list[Target]:
     """List the recorded targets whose names of deployments say what is sent elsewhere."""
-    return [source.home for source in sources if source.home is not None and source.home.transcription_models]
+    homes = (source.home for source in sources if source.home is not None)
+    return [home for home in homes if home.transcription_models or home.models]
 
 
 def digest_clips(cells: Iterable[RunCell]) -> dict[str, str]:

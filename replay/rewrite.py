@@ -14,7 +14,9 @@ from typing import Any
 from capture.errors import UsageProblem
 from capture.literals import Edit, apply_edits, literals
 from capture.realtime.configuration import get_path, list_paths, set_path
-from replay.paths import nearest_hint
+from replay.audio_choice import AUDIO_AXIS
+from replay.paths import SHORT_NAMES, nearest_hint
+from replay.runs import DIALECT_AXIS
 
 Json = dict[str, Any]
 
@@ -65,7 +67,8 @@ def check_paths(paths: Iterable[str], configurations: Sequence[Json], documented
             raise UsageProblem(f"the URL chooses the model, {path!r} changes nothing: set connection.model")
         if path in known:
             continue
-        hint = nearest_hint(path, known, otherwise="it was never configured")
+        names = [] if "." in path else [*SHORT_NAMES, AUDIO_AXIS, DIALECT_AXIS]
+        hint = nearest_hint(path, [*names, *known], otherwise="it was never configured")
         raise UsageProblem(f"the recorded session has no {path!r}: {hint}")
 
 

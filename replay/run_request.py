@@ -133,9 +133,13 @@ def find_recording(root: Root, text: str) -> str:
 def read_settings(request: RunRequest) -> dict[str, Any]:
     """Read what is put in every cell; `--audio`, `--silence` and `--noise` set the audio.
 
-    Raises `UsageProblem` where the audio is chosen more than once.
+    Raises `UsageProblem` where something is set, or the audio chosen, more than once.
     """
-    settings = dict(parse_setting(text) for text in request.settings)
+    settings: dict[str, Any] = {}
+    for path, value in map(parse_setting, request.settings):
+        if path in settings:
+            raise UsageProblem(f"{path} is set twice: leave one out, or try both with --vary {path}=A,B")
+        settings[path] = value
     chosen = [AudioChoice("clip", clip=request.audio)] if request.audio is not None else []
     chosen += [AudioChoice("silence")] if request.silence else []
     chosen += [AudioChoice("noise", snr_db=request.noise_snr_db)] if request.noise_snr_db is not None else []

@@ -65,6 +65,11 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     pacing_us: float | None = None
     """Median deviation of the sends from their due times."""
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the endpoint throttled it, or it never stood."""
+        return self.outcome in ("throttled", "not_run")
+
 
 class RunCell(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One target with one variation, for one recording."""
@@ -237,12 +242,15 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def write_overrides(cell: RunCell) -> str:
+def write_overrides(run: Run, cell: RunCell) -> str:
     """Write what a cell changes as the column `sessions.overrides` holds it: JSON, path -> value.
 
-    What is taken out stands as a list under `unset`, which is no path.
+    What is taken out stands as a list under `unset`, and what shortens every trial under `until` and `skip_idle`: they
+    are no paths, and a run that is put together from sessions knows of them by this alone.
     """
+    shortened = {"until": run.until_turn, "skip_idle": run.longest_idle_s}
     changed = cell.overrides | ({"unset": cell.unset} if cell.unset else {})
+    changed |= {name: value for name, value in shortened.items() if value is not None}
     return json.dumps(changed, ensure_ascii=False)
 
 

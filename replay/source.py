@@ -174,7 +174,11 @@ def recorded_target(source: Source, targets: Iterable[Target]) -> Target | None:
     if source.home is not None:
         return source.home
     found = [target for target in targets if is_home(target, source)]
-    return max(found, key=lambda target: (bool(target.transcription_models), nearness(target, source)), default=None)
+    return max(found, key=lambda target: (_named_there(target), nearness(target, source)), default=None)
+
+
+def _named_there(target: Target) -> int:
+    return bool(target.transcription_models) + bool(target.models)
 
 
 def is_home(target: Target, source: Source) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from capture.errors import EndpointRefused
-from capture.narration import tell
+from capture.narration import counted, tell
 from replay.adaptation import asked_as_recorded
-from replay.connection import find_misspelt
+from replay.connection import find_misspelt, model_in
 from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import Run, RunDesign, Trial, load_run
-from replay.source import Source, recorded_target
+from replay.runs import CONNECTION_MODEL, Run, RunDesign, Trial, load_run
+from replay.source import Source, is_home, recorded_target
 from replay.transposition import left_out
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def take_up(
     take_over(saved, planned.run)
     run = planned.run
     most = f"at most {run.trials}" if design == "adaptive" else str(run.trials * len(run.cells))
-    if saved.status == "done":
+    again = sum(trial.says_nothing for trial in run.all_trials) if design == "factorial" else 0
+    if saved.status == "done" and again:
+        tell(f"run {run.run_id} is done, but for {counted(again, 'trial')} that came to nothing: made again")
+    elif saved.status == "done":
         tell(f"run {run.run_id} is done: nothing is left to make")
     else:
         tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")
@@ -98,26 +101,37 @@ def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]
 
 
 def tell_unmapped(run: Run, sources: Iterable[Source], targets: Sequence[Target]) -> None:
-    """Warn of a recorded transcription model that a target with names of its own gets as it was recorded.
+    """Warn of a recorded model that a target with names of its own gets as it was recorded.
 
     On Azure it is a deployment's name, which means nothing at another resource.
     """
     by_id, by_name = {source.recording.session_id: source for source in sources}, {each.name: each for each in targets}
-    told: dict[tuple[str, str], None] = {}
+    told: dict[str, None] = {}
     for cell in run.cells:
         source, target = by_id[cell.session_id], by_name[cell.target]
         home = recorded_target(source, targets)
-        asked = source.plan.configuration.transcription_model
-        if not asked or not target.transcription_models or any(p in cell.overrides for p in TRANSCRIPTION_MODEL_PATHS):
-            continue
-        known = [name for each in (target, home) if each for pair in each.transcription_models.items() for name in pair]
-        if asked not in known:
-            told[target.name, asked] = None
-    for name, asked in told:
-        tell(
-            f"{name} has other deployments for transcription models, and {asked} is in no transcription_models: it is"
-            " sent as it is. Name the recorded target's in wiretape.toml, or set transcription_model"
-        )
+        heard = source.plan.configuration.transcription_model
+        maps = [each.transcription_models for each in (target, home) if each]
+        if not any(path in cell.overrides for path in TRANSCRIPTION_MODEL_PATHS) and _is_in_none(heard, *maps):
+            told[_say_unmapped(target, "transcription models", heard, "transcription_model")] = None
+        asked = None if is_home(target, source) or target.model else model_in(source.upgrade.path_and_query)
+        maps = [each.models for each in (target, home) if each]
+        if CONNECTION_MODEL not in cell.overrides and _is_in_none(asked, *maps):
+            told[_say_unmapped(target, "realtime models", asked, "model")] = None
+    for line in told:
+        tell(line)
+
+
+def _is_in_none(name: str | None, there: Mapping[str, str], *others: Mapping[str, str]) -> bool:
+    known = {each for names in (there, *others) for pair in names.items() for each in pair}
+    return bool(name and there) and name not in known
+
+
+def _say_unmapped(target: Target, what: str, name: str | None, setting: str) -> str:
+    return (
+        f"{target.name} has other deployments for {what}, and {name} is in no {setting}s: it is sent as it is. Name the"
+        f" recorded target's in wiretape.toml, or set {setting}"
+    )
 
 
 def raise_if_refused(run: Run) -> None:

@@ -17,7 +17,7 @@ from capture.errors import UsageProblem
 from replay import wording
 from replay.audio_choice import AUDIO_AXIS, RECORDED
 from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
-from replay.comparison import AxisDecision, CellResult, axis_label, decide, short_path, tally
+from replay.comparison import AxisDecision, CellResult, axis_label, decide, decide_together, short_path, tally
 from replay.isolation import read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
@@ -77,19 +77,23 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
     decisions = decide(baseline, cells, axes) if baseline is not None else ()
+    together = decide_together(baseline, cells, axes, decisions) if baseline is not None else ()
     home = next((cell for cell in run.cells if cell.baseline and cell.session_id == recording.session_id), None)
     common = tuple(list_common_changes(run, home)) if home is not None else ()
     as_recorded = home is None or is_as_recorded(run, home)
-    pattern = _read_pattern(recording, baseline, decisions, as_recorded=as_recorded)
+    pattern = _read_pattern(recording, baseline, decisions, together, as_recorded=as_recorded)
     not_tested = _list_not_tested(run, recording, baseline, cells, common)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(pattern, recording, baseline, cells, decisions, axes, not_tested, common, of_calls=run.of_calls)
+        sentence=_say(
+            pattern, recording, baseline, cells, decisions, together, axes, not_tested, common, of_calls=run.of_calls
+        )
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_composed(run.composed_of, of_calls=run.of_calls),
         cells=tuple(cells),
-        axes=decisions,
+        axes=(*decisions, *together),
         not_tested=not_tested,
         common_changes=common,
     )
@@ -104,7 +108,9 @@ def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, recording, reading) + wording.say_not_tested(topics),
+        sentence=say_isolated(pattern, recording, reading)
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
+        + wording.say_not_tested(topics),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
@@ -119,7 +125,12 @@ def _find_recording(run: Run, session_id: str | None) -> RunRecording:
 
 
 def _read_pattern(
-    recording: RunRecording, baseline: CellResult | None, decisions: Sequence[AxisDecision], *, as_recorded: bool
+    recording: RunRecording,
+    baseline: CellResult | None,
+    decisions: Sequence[AxisDecision],
+    together: Sequence[AxisDecision],
+    *,
+    as_recorded: bool,
 ) -> Pattern:
     if not recording.failure_keys:
         return "recording_did_not_fail"
@@ -136,7 +147,10 @@ def _read_pattern(
         return "combination"
     if "implicated" in found:
         return "one_axis" if clearing or found.count("implicated") == 1 else "several_causes"
-    return "undecided" if "open" in found else "not_in_these_axes"
+    if (causes := wording.find_causes(together)) is not None:
+        return "two_causes" if causes.axis.count(" + ") == 1 else "several_causes"
+    # What no single change helps, several at once may.
+    return "undecided" if any(each.decision != "ruled_out" for each in (*decisions, *together)) else "not_in_these_axes"
 
 
 def _say(
@@ -145,6 +159,7 @@ def _say(
     baseline: CellResult | None,
     cells: Sequence[CellResult],
     decisions: Sequence[AxisDecision],
+    together: Sequence[AxisDecision],
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
     common: Sequence[CommonChange],
@@ -169,9 +184,10 @@ def _say(
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,
         "several_causes": wording.say_several_causes,
+        "two_causes": wording.say_several_causes,
         "not_in_these_axes": wording.say_not_in_these,
         "undecided": wording.say_undecided,
-    }[pattern](decisions, baseline)
+    }[pattern]([*decisions, *together], baseline)
     is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
     elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio)
     return f"{results}: {conclusion}{elsewhere}{untested}"

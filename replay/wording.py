@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
-from replay.comparison import AxisDecision, CellResult, axis_label, short_path
+from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
 from replay.statistics import CONFIDENCE, exact_upper_bound
 
@@ -78,6 +78,14 @@ def say_not_reproduced(
     return f"{said} More trials or another time of day may show it."
 
 
+def say_pace(speed: float) -> str:
+    """Say of a failure that did not come again that the trials had another pace than the recording."""
+    if speed == 1:
+        return ""
+    said = "max" if speed == float("inf") else f"{speed:g}"
+    return f" All trials ran at --speed {said}: what goes by the endpoint's own clock comes at --speed 1 alone."
+
+
 def say_not_as_recorded(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str) -> str:
     """Say that the failure did not come in trials that are not the recording as it was: that excludes nothing."""
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
@@ -113,8 +121,12 @@ def say_one_axis(decisions: Sequence[AxisDecision], baseline: CellResult) -> str
     """Conclude that one axis is at fault; what takes part, is ruled out or open beside it is said too."""
     # Where one change clears it and another only lowers its rate, it is the one that clears it.
     guilty = next((d for d in decisions if clears(d)), None) or next(d for d in decisions if _is_implicated(d))
-    said = f"it is the {name_axis(guilty, baseline)}. {_effect(guilty)}{_say_also(decisions, [guilty])}"
-    return said + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+    name = name_axis(guilty, baseline)
+    said = f"it is the {name}. {_effect(guilty)}."
+    if (same := unhelpful(guilty)) and not name.startswith("region"):
+        said += f" Changing it to {joined([_value_in_words(c) for c in same])} does not."
+    also = _say_also(decisions, [guilty], baseline if clears(guilty) else None)
+    return said + also + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
 
 def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
@@ -126,8 +138,24 @@ def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> 
 
 def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that several axes take part, and that none of them is needed."""
+    if (causes := find_causes(decisions)) is not None:
+        rest = [decision for decision in decisions if decision.axis not in causes.axis.split(" + ")]
+        return _say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
     names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
     return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
+
+
+def find_causes(decisions: Iterable[AxisDecision]) -> AxisDecision | None:
+    """Find the fewest axes of which several changes at once help, where no single one does."""
+    return next((decision for decision in decisions if " + " in decision.axis and _is_implicated(decision)), None)
+
+
+def _say_causes(causes: AxisDecision) -> str:
+    names = causes.label.split(" + ")
+    helping = [c.cell for c in causes.comparisons if c.decision == "implicated"]
+    effect = f"fails less, {joined([cell.ratio for cell in helping])}" if any(c.failed for c in helping) else "passes"
+    count = _count_in_words(len(names), "cause")
+    return f"there are {count}, {joined(names)}: only with {_ALL_OF.get(len(names), 'all')} changed it {effect}."
 
 
 def say_each_has_a_part(names: Sequence[str]) -> str:
@@ -143,10 +171,13 @@ def say_it_takes(names: Sequence[str]) -> str:
 
 def say_not_in_these(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that nothing that was varied is at fault."""
-    names = [f"the {name_axis(decision, baseline)}" for decision in decisions]
+    singles = [decision for decision in decisions if " + " not in decision.axis]
+    names = [f"the {name_axis(decision, baseline)}" for decision in singles]
     which = f"changing {names[0]} does" if len(names) == 1 else f"changing {' or '.join(names)} alone does"
-    common = shared(decision.axis for decision in decisions)
-    return f"it is not in what was varied: {which} not help. Look at what the cells have in common: {common}."
+    several = "both" if len(names) == 2 else "several"
+    at_once = f", and {several} at once do not either" if len(decisions) > len(singles) else ""
+    common = shared(decision.axis for decision in singles)
+    return f"it is not in what was varied: {which} not help{at_once}. Look at what the cells have in common: {common}."
 
 
 def shared(axes: Iterable[str]) -> str:
@@ -204,17 +235,31 @@ def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:
     """Name an axis in a conclusion: a target is called a region only if two targets of one region agree.
 
-    And only if another region was tried: two targets of one region say nothing of it. Where the realtime model changed
-    with the target in all that was compared, neither is told from the other.
+    And only if other regions were tried, and it does not fail there too: two targets of one region say nothing of it.
+    Where the realtime model changed with the target in all that was compared, neither is told from the other.
     """
     if decision.axis != TARGET_AXIS:
         return decision.label
     region, is_implicated = baseline.region, _is_implicated(decision)
-    twins = [c for c in decision.comparisons if c.cell.region == region and c.decision == "ruled_out"]
-    others = [c for c in decision.comparisons if c not in twins and (c.decision == "implicated" or not is_implicated)]
-    if region and twins and others and all(c.cell.region not in (None, region) for c in others):
+    if _tells_region(decision, region):
         return (f"region {region}" if is_implicated else "region") + _with_its_model(decision, baseline)
-    return (f"target {baseline.target}" if is_implicated else "target") + _with_its_model(decision, baseline)
+    # A name would say that it is that one alone.
+    named = f"target {baseline.target}" if is_implicated and not unhelpful(decision) else "target"
+    return named + _with_its_model(decision, baseline)
+
+
+def _tells_region(decision: AxisDecision, region: str | None) -> bool:
+    is_implicated, compared = _is_implicated(decision), decision.comparisons
+    twins = [c for c in compared if c.cell.region == region and c.decision == "ruled_out"]
+    others = [c for c in compared if c not in twins and (c.decision == "implicated" or not is_implicated)]
+    if not (region and twins and others and all(c.cell.region not in (None, region) for c in others)):
+        return False
+    return not any(c.cell.failed for c in compared if c.cell.region != region and c not in others)
+
+
+def unhelpful(decision: AxisDecision) -> list[Comparison]:
+    """List the changes along an axis that leave the failure as it was, where another change along it does not."""
+    return [c for c in decision.comparisons if c.decision == "ruled_out" and _is_implicated(decision)]
 
 
 def _with_its_model(decision: AxisDecision, baseline: CellResult) -> str:
@@ -229,7 +274,7 @@ def _with_region(decision: AxisDecision, baseline: CellResult) -> str:
     if not baseline.region:
         return f"the target{_with_its_model(decision, baseline)}"
     named = name_axis(decision, baseline)
-    if named.startswith("region"):
+    if named.startswith("region") or unhelpful(decision):
         return f"the {named}"
     return f"the target (region {baseline.region}){_with_its_model(decision, baseline)}"
 
@@ -245,21 +290,39 @@ def _is_implicated(decision: AxisDecision) -> bool:
 
 def _effect(decision: AxisDecision, *, also: str = "") -> str:
     helping = [c for c in decision.comparisons if c.decision == "implicated"]
-    is_audio = decision.axis == AUDIO_AXIS
-    values = joined([audio_in_words(c.value) if is_audio else c.value for c in helping])
+    values = joined([_value_in_words(c) for c in helping])
     if not also and not any(c.cell.failed for c in helping):
-        return f"Changing it to {values} clears the failure."
+        return f"Changing it to {values} clears the failure"
     rates = joined([c.cell.ratio for c in helping])
-    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}."
+    return f"Changing the {decision.label} to {values} {also}lowers the rate to {rates}"
 
 
-def _say_also(decisions: Sequence[AxisDecision], said: Sequence[AxisDecision]) -> str:
+def _value_in_words(comparison: Comparison) -> str:
+    return audio_in_words(comparison.value) if comparison.axis == AUDIO_AXIS else comparison.value
+
+
+def _say_also(
+    decisions: Sequence[AxisDecision], said: Sequence[AxisDecision], cleared: CellResult | None = None
+) -> str:
     others = [decision for decision in decisions if _is_implicated(decision) and decision not in said]
-    return "".join(f" {_effect(decision, also='also ')}" for decision in others)
+    return "".join(f" {_effect(decision, also='also ')}{say_take_both(decision, cleared)}." for decision in others)
+
+
+def say_take_both(decision: AxisDecision, cleared: CellResult | None) -> str:
+    """Say of an axis beside the one at fault that most failures need it as well.
+
+    `cleared` is the baseline, where the change at fault leaves no failure of it, else None: only then all of them need
+    that one.
+    """
+    if cleared is None:
+        return ""
+    rates = [c.cell.failed / c.cell.trials for c in decision.comparisons if c.decision == "implicated"]
+    return ": most of the failures take both" if 2 * min(rates) < cleared.failed / cleared.trials else ""
 
 
 def _say_ruled_out(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
-    names = [f"the {name_axis(d, baseline)}" for d in decisions if d.decision == "ruled_out"]
+    singles = [decision for decision in decisions if " + " not in decision.axis]
+    names = [f"the {name_axis(d, baseline)}" for d in singles if d.decision == "ruled_out"]
     return f" Ruled out: {joined(names)}." if names else ""
 
 
@@ -269,7 +332,9 @@ def _say_open(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
         open_ones = [c for c in decision.comparisons if c.decision == "open"]
         if decision.decision == "open" and open_ones:
             reasons = list(dict.fromkeys(c.reason for c in open_ones))
-            said += f" Open: the {name_axis(decision, baseline)} ({'; '.join(reasons)})."
+            at_once = " at once" if " + " in decision.axis else ""
+            name = name_axis(decision, baseline).replace(" + ", " and the ")
+            said += f" Open: the {name}{at_once} ({'; '.join(reasons)})."
         elif decision.decision == "open":
             said += f" Open: the {name_axis(decision, baseline)} (no cell differs from the baseline in it alone)."
     return said

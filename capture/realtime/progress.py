@@ -43,6 +43,8 @@ class Progress:
         """Audio received so far, by assistant item."""
         self._unanswered: list[Json] = []
         """What the client sent and nothing has answered or refused yet."""
+        self.refused: list[Json] = []
+        """What the client sent and an error refused."""
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
 
@@ -88,6 +90,8 @@ class Progress:
         is_turn = object_of(event, "item").get("id") in self.commits
         place = None if is_turn else find_answered(event, self._unanswered)
         answered = None if place is None else self._unanswered.pop(place)
+        if answered is not None and event["type"] == "error":
+            self.refused.append(answered)
         is_update = answered is not None and answered["type"] in UPDATES
         self.updates_answered += is_update or event["type"] in _UPDATED
 

@@ -104,6 +104,16 @@ def test_a_target_s_own_model_can_be_asked_for_at_an_origin_too() -> None:
         assert other.asking_for_its_model(CLIENT) == other
 
 
+def test_a_target_s_own_deployment_takes_the_place_of_the_one_in_the_path() -> None:
+    # As the Azure client of openai-python asks: in the path, and in the query too.
+    target, path = Target(name="t", url="wss://h", model="ours"), "/openai/deployments/theirs/realtime"
+    for asked, composed in {
+        f"{path}?api-version=1&deployment=theirs": "/openai/deployments/ours/realtime?deployment=ours&api-version=1",
+        f"{path}?api-version=1": "/openai/deployments/ours/realtime?api-version=1",
+    }.items():
+        assert target.asking_for_its_model(asked).request_url(asked) == f"wss://h{composed}"
+
+
 def test_the_targets_own_query_is_added_and_outranks_the_clients() -> None:
     target = Target(name="t", url="wss://h", query={"api-version": "2", "feature": "a b"})
     assert target.request_url("/p?API-Version=1&x=1") == "wss://h/p?x=1&api-version=2&feature=a+b"
@@ -290,12 +300,14 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
     ("text", "complaint"),
     [
         ("[targets.a", r"wiretape\.toml cannot be read: .*table"),
-        ('[targets.a]\nmodel = "m"', r"missing required field `url` - at `\$\.targets"),
-        ('[targets.a]\nurl = "ws://h"\nendpoint = "x"', r"unknown field `endpoint` - at `\$\.targets"),
+        ('[targets.a]\nmodel = "m"', r"\[targets\.a\]: Object missing required field `url`"),
+        ('[targets.a]\nurl = "ws://h"\nendpoint = "x"', r"\[targets\.a\]: Object contains unknown field `endpoint`"),
+        ('[targets.a]\nurl = "ws://h"\napi_key = "k"', r"unknown field `api_key`: is it api_key_env\?"),
         ('[targets.a]\nurl = "ws://h"\nprovider = "aws"', "Invalid enum value 'aws'"),
         ('[targets.a]\nurl = "ws://h"\nauth = "basic"', "Invalid enum value 'basic'"),
-        ("[targets.a]\nurl = 5", r"Expected `str`, got `int` - at `\$\.targets\[\.\.\.\]\.url`"),
-        ('[target.a]\nurl = "ws://h"', "unknown field `target`"),
+        ("[targets.a]\nurl = 5", r"\[targets\.a\]: Expected `str`, got `int` - at `url`"),
+        ('[target.a]\nurl = "ws://h"', r"unknown field `target`: is it targets\?"),
+        ("targets.a = 1", r"\[targets\.a\]: Expected `object`, got `int`"),
         ('[targets.a]\nurl = "ftp://h"', r"target a: give its url as ws://… or wss://…, not 'ftp://h'"),
         ('[targets.a]\nurl = "api.openai.com"', "target a: give its url as ws://"),
         ('[targets.a]\nurl = "wss://"', "target a: give its url as ws://"),
@@ -312,6 +324,11 @@ def test_an_empty_file_has_no_targets(configuration: Path) -> None:
 def test_a_fault_in_the_file_is_named_with_its_place(configuration: Path, text: str, complaint: str) -> None:
     with pytest.raises(UsageProblem, match=complaint):
         load_targets(written(configuration, text))
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_are_no_fault(configuration: Path) -> None:
+    configuration.write_bytes(b'\xef\xbb\xbf[targets.a]\r\nurl = "ws://h"\r\n')
+    assert load_targets()["a"].url == "ws://h"
 
 
 def test_a_password_in_a_url_is_not_repeated(configuration: Path) -> None:

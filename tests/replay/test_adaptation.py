@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from capture.targets import Target
-from replay.adaptation import adapt_for, asked_as_recorded, dialect_to_write, spoken_at
+from replay.adaptation import adapt_for, asked_as_recorded, asks_as_recorded, dialect_to_write, spoken_at
 from replay.client import Upgrade
 from replay.planning import make_plan
 from replay.runs import RunCell, RunRecording
@@ -77,6 +77,49 @@ def test_the_recorded_resource_has_its_deployments_under_any_name(source: Source
     overridden = cell(overrides={"session.audio.input.transcription.model": "gpt-4o-transcribe"})
     [update] = adapt_for(overridden, recorded, {"new": GA}).plan.steps
     assert '"transcribe-prod"' in str(update.content)
+
+
+def test_the_realtime_model_is_asked_for_by_its_deployment_at_each_resource(source: Source) -> None:
+    east = dataclasses.replace(GA, name="east", models={"gpt-realtime": "rt"})
+    recorded = dataclasses.replace(source, home=east)
+    west = Target("west", "wss://west.example/openai/v1/realtime", models={"gpt-realtime": "west-rt"})
+
+    def asked(target: Target, source: Source = recorded, overrides: Any = None) -> str:
+        changed = RunCell(cell="c", session_id="s", target=target.name, overrides=overrides or {})
+        adapted = adapt_for(changed, source, {target.name: target})
+        return adapted.target.request_url(adapted.upgrade.path_and_query)
+
+    assert asked(west) == "wss://west.example/openai/v1/realtime?model=west-rt"
+    assert asked(dataclasses.replace(west, url="wss://west.example")).endswith("/openai/v1/realtime?model=west-rt")
+    assert asked(Target("plain", "wss://api.openai.com")).endswith("/v1/realtime?model=gpt-realtime")
+    assert asked(dataclasses.replace(west, model="chosen")).endswith("?model=chosen")
+    assert asked(west, overrides={"connection.model": "gpt-realtime-mini"}).endswith("?model=gpt-realtime-mini")
+    # At home, and where nobody knows which model the recorded deployment was of, it is what was recorded.
+    assert asked(east) == "wss://east.example/openai/v1/realtime?model=rt"
+    assert asked(west, source).endswith("?model=rt")
+
+
+def test_a_deployment_in_the_path_is_the_target_s_and_the_change_is_told(source: Source) -> None:
+    path = "/openai/deployments/{}/realtime?api-version=2025-04-01-preview&deployment={}"
+    recorded = dataclasses.replace(source, upgrade=Upgrade(path.format("rt", "rt")))
+    recorded.recording.dialect = "beta"
+    west = Target("west", "wss://west.openai.azure.com", model="west-rt", dialect="beta")
+    adapted = adapt_for(RunCell(cell="c", session_id="s", target="west"), recorded, {"west": west})
+    url = adapted.target.request_url(adapted.upgrade.path_and_query)
+    assert urlsplit(url).path == "/openai/deployments/west-rt/realtime"
+    [change] = adapted.upgrade.changes_for(adapted.target)
+    assert (change.kind, change.path) == ("model", "url")
+    assert change.before.startswith("/openai/deployments/rt/") and change.after.startswith(
+        "/openai/deployments/west-rt/"
+    )
+
+
+def test_a_target_at_the_recorded_url_may_ask_for_something_else(source: Source) -> None:
+    assert asks_as_recorded(source, GA)
+    assert asks_as_recorded(source, dataclasses.replace(GA, model="rt"))
+    assert not asks_as_recorded(source, dataclasses.replace(GA, model="mini"))
+    assert not asks_as_recorded(source, dataclasses.replace(GA, url=f"{GA.url}?model=mini"))
+    assert not asks_as_recorded(source, dataclasses.replace(GA, dialect="beta"))
 
 
 def test_each_override_goes_to_its_place(source: Source) -> None:

@@ -135,6 +135,25 @@ async def test_what_is_changed_anywhere_is_sent_and_written_down(simulate: Any, 
         assert json.loads(again.session["overrides"]).keys() == {*paths, "dialect"}
 
 
+def test_what_is_given_twice_is_refused_and_not_left_out(source: Source) -> None:
+    voice = "session.voice"
+    twice = [Variation("voice", ("a", "b")), Variation(voice, ("c", "d"))]
+    with pytest.raises(UsageProblem, match=f"{voice} is varied twice: give all its values at once"):
+        plan_run([source], [EAST], variations=twice)
+    with pytest.raises(UsageProblem, match=f"{voice} is both set and varied"):
+        plan_run([source], [EAST], variations=twice[:1], settings={voice: "cedar"})
+    with pytest.raises(UsageProblem, match="voice is set twice, by its name and by its path"):
+        plan_run([source], [EAST], settings={"voice": "cedar", voice: "marin"})
+
+
+def test_a_short_name_that_is_misspelt_is_told_the_right_one(source: Source) -> None:
+    with pytest.raises(UsageProblem, match="has no 'transcription_modle': nearest are transcription_model"):
+        plan_run([source], [EAST], settings={"transcription_modle": "whisper-1"})
+
+
 def test_what_is_unset_stands_in_the_overrides_of_a_trial(source: Source) -> None:
-    [cell] = plan_run([source], [EAST], unset=["response.instructions"], settings={"model": "mini"}).cells
-    assert json.loads(write_overrides(cell)) == {"connection.model": "mini", "unset": ["response.instructions"]}
+    run = plan_run([source], [EAST], unset=["response.instructions"], settings={"model": "mini"})
+    changed = {"connection.model": "mini", "unset": ["response.instructions"]}
+    assert json.loads(write_overrides(run, run.cells[0])) == changed
+    run.until_turn, run.longest_idle_s = 2, 0.5
+    assert json.loads(write_overrides(run, run.cells[0])) == changed | {"until": 2, "skip_idle": 0.5}

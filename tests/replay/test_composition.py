@@ -119,6 +119,15 @@ def test_what_was_unset_is_a_value_of_its_own() -> None:
     assert "The trials are those of" not in verdict.sentence
 
 
+def test_trials_that_were_shortened_are_no_baseline_and_are_told_from_whole_ones() -> None:
+    world = World().replays("r1", "eastus2", "ok", 6, overrides={"until": 1})
+    assert read_verdict(world.compose()).pattern == "no_baseline"
+    world.replays("r2", "eastus2", "failed", 6)
+    verdict = read_verdict(world.compose())
+    assert "transcription fails at eastus2 with until=as recorded, 6/6; 0/6 at eastus2 with until=1" in verdict.sentence
+    assert verdict.pattern == "one_axis"
+
+
 def test_trials_that_opened_or_closed_an_experiment_are_no_evidence() -> None:
     world = (
         World().replays("r1", "eastus2", "failed", 3, block=0).replays("r1", "eastus2", "ok", 1, trial_kind="control")

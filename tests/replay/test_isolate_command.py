@@ -17,7 +17,7 @@ import pytest
 from capture.errors import UsageProblem
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
-from capture.targets import CONFIG_VARIABLE, Target
+from capture.targets import CONFIG_VARIABLE, Target, load_targets
 from replay.client import Upgrade
 from replay.isolate_command import IsolateRequest, find_baseline, find_home, isolate
 from replay.planning import make_plan
@@ -93,6 +93,35 @@ def test_the_baseline_is_the_recorded_target_wherever_it_is_found(monkeypatch: p
     assert find_baseline(source_at("gone"), [twin], "ws://127.0.0.1:9").url == "ws://127.0.0.1:9"
     with pytest.raises(UsageProblem, match="the recorded target gone is not known here: name it with --baseline"):
         find_baseline(source_at("gone"), [], None)
+
+
+AT_HOME = """
+[targets.east-mini]
+url = "wss://home.example/openai/v1/realtime"
+model = "gpt-realtime-mini"
+
+[targets.east]
+url = "wss://home.example/openai/v1/realtime"
+model = "gpt-realtime"
+api_key_env = "EAST_KEY"
+"""
+
+
+@pytest.mark.parametrize("recorded_as", ["east", "wss://home.example/openai/v1/realtime?model=gpt-realtime"])
+def test_the_baseline_is_in_the_configuration_also_where_another_model_at_its_url_is_to_be_tried(
+    recorded_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wiretape.toml"
+    path.write_text(AT_HOME)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(path))
+    url = "wss://home.example/openai/v1/realtime?model=gpt-realtime"
+    recording = RunRecording(session_id="s", target=recorded_as, dialect="ga", model="gpt-realtime")
+    source = Source(recording, make_plan([]), Upgrade("/openai/v1/realtime?model=gpt-realtime"), url)
+    mini, beta = load_targets()["east-mini"], replace(load_targets()["east"], name="east-beta", dialect="beta")
+    elsewhere = Target(name="sweden", url="wss://sweden.example/openai/v1/realtime")
+    for given in ([elsewhere], [mini], [beta, elsewhere]):
+        baseline = find_baseline(source, given, None)
+        assert (baseline.name, baseline.api_key_env) == ("east", "EAST_KEY")
 
 
 def test_deployments_are_those_of_the_baseline_or_of_what_is_configured_there(

@@ -94,6 +94,18 @@ def test_what_clears_it_is_named_before_what_only_lowers_its_rate() -> None:
     assert " with whisper-1. Ruled out: the noise_reduction." in sentence
 
 
+def test_most_failures_take_both_where_a_few_remain_of_another_cause() -> None:
+    def world(changed: set[str], made: int) -> TrialOutcome:
+        if "target" in changed:
+            return "ok"
+        return mostly("failed", made, in_ten=3) if MODEL in changed else "failed"
+
+    pattern, sentence = tell(world)
+    assert pattern == "one_axis"
+    assert "it is the target eastus2. It passes at swedencentral." in sentence
+    assert " with whisper-1: most of the failures take both. Ruled out: the noise_reduction." in sentence
+
+
 def test_a_combination_names_what_only_lowers_the_rate_beside_it() -> None:
     def world(changed: set[str], made: int) -> TrialOutcome:
         if changed & {"target", MODEL}:

@@ -85,6 +85,15 @@ def test_the_recorded_target_is_known_by_its_url_and_by_its_region_too(source: S
     assert baseline(plan_run([source], [by_region, WEST, EAST])) == "eastus2"
 
 
+def test_of_two_targets_at_the_recorded_url_the_one_with_the_recorded_model_is_the_baseline(source: Source) -> None:
+    asked = Upgrade("/openai/v1/realtime?model=gpt-realtime")
+    recorded = dataclasses.replace(source, upgrade=asked, recording=RunRecording(session_id="s", target=EAST.url))
+    mini = Target(name="mini", url=EAST.url, model="gpt-realtime-mini")
+    full = Target(name="full", url=EAST.url, model="gpt-realtime")
+    assert baseline(plan_run([recorded], [mini, full])) == "full"
+    assert baseline(plan_run([recorded], [mini, WEST])) == "mini"
+
+
 def test_each_recording_has_cells_and_a_baseline_of_its_own(source: Source) -> None:
     recording = RunRecording(session_id="20261123T020000-aaaaaaaa", target="westus", region="westus")
     other = dataclasses.replace(source, recording=recording, url="wss://west.example/openai/v1/realtime")

@@ -202,6 +202,21 @@ def test_a_truncation_gets_the_new_id_and_stays_within_the_audio_received(script
     ]
 
 
+def test_a_truncation_that_the_recorded_endpoint_refused_goes_as_it_was_for_it_may_be_what_failed(script: Any) -> None:
+    refusal = {"type": "invalid_request_error", "message": "Audio content of 100ms is already shorter than 900ms"}
+    script.server(CREATED).append(0).server(spoken("item_b"), 20).client(TRUNCATE, 30)
+    script.server({"type": "error", "error": refusal}, 35)
+
+    def answer(event: Json) -> Iterable[tuple[float, Json]]:
+        audio = {"type": "response.output_audio.delta", "item_id": "item_1", "delta": "A" * 6400}
+        return [(1, spoken("item_1")), (2, audio)] if event["type"] == "input_audio_buffer.append" else []
+
+    stage = Stage(Player(make_plan(script.messages)), answer)
+    stage.play()
+    truncation = stage.events()[1]
+    assert (truncation["item_id"], truncation["audio_end_ms"]) == ("item_1", 900)
+
+
 def test_what_is_said_out_of_band_is_not_deleted_in_the_place_of_what_the_conversation_said(script: Any) -> None:
     beside: Json = {"type": "response.create", "response": {"conversation": "none", "metadata": {"topic": "mood"}}}
 

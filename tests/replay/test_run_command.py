@@ -377,8 +377,9 @@ async def test_sessions_that_were_throttled_are_spent_and_a_report_that_fails_co
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["--set", "--vary"])
 async def test_neither_a_credential_that_is_set_nor_what_must_not_be_kept_is_kept_or_printed(
-    simulate: Any, call: Any, configured: Any, root: Root, tmp_path: Path
+    option: str, simulate: Any, call: Any, configured: Any, root: Root, tmp_path: Path
 ) -> None:
     secrets = (b"planted-token", b"planted-header")
     tool = {
@@ -391,8 +392,7 @@ async def test_neither_a_credential_that_is_set_nor_what_must_not_be_kept_is_kep
         configured(simulator)
         recording = await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
         arguments = ["last", "--to", "swedencentral", "--trials", "1", "--redact", "transcripts"]
-        arguments += [f"--set=session.tools={json.dumps([tool])}", f"--vary=session.tools={json.dumps([tool])}"]
-        arguments += ["--json", "--junit", str(tmp_path / "junit.xml")]
+        arguments += [f"{option}=session.tools={json.dumps([tool])}", "--json", "--junit", str(tmp_path / "junit.xml")]
         process = await start(root, *arguments)
         out, err = await process.communicate()
         dry = await start(root, *arguments, "--dry-run")

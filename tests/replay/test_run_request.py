@@ -101,6 +101,11 @@ def test_options_of_the_audio_are_settings_of_its_axis(options: dict[str, Any], 
     assert read_settings(request) == {"audio": audio}
 
 
+def test_a_setting_is_given_once() -> None:
+    with pytest.raises(UsageProblem, match="voice is set twice: leave one out, or try both with --vary voice=A,B"):
+        read_settings(RunRequest(["last"], ["t"], [], ["voice=cedar", "voice=marin"]))
+
+
 def test_the_audio_is_chosen_once() -> None:
     with pytest.raises(UsageProblem, match="the audio is chosen twice"):
         read_settings(RunRequest(["last"], ["t"], [], [], silence=True, noise_snr_db=20))

@@ -63,6 +63,20 @@ def test_a_run_is_taken_up_with_its_trials_and_says_how_far_it_was(
         take_up("last", request, set(), root, "adaptive", lay_out)
 
 
+def test_a_run_that_is_done_says_what_is_left_of_it(root: Root, capsys: pytest.CaptureFixture[str]) -> None:
+    done = lay_out(RunRequest(["last"], ["east"], [], [], trials=2), root).run
+    made = [Trial(trial=1, block=1, session_id="t1", outcome="failed")]
+    done.run_id, done.status, done.cells[0].trials = RUN_ID, "done", made
+    for outcome, told in {
+        "ok": f"run {RUN_ID} is done: nothing is left to make",
+        "throttled": f"run {RUN_ID} is done, but for 1 trial that came to nothing: made again",
+    }.items():
+        made[1:] = [Trial(trial=2, block=2, session_id="t2", outcome=outcome)]  # type: ignore[arg-type]
+        save_run(root, RUN_ID, encode_run(done))
+        take_up("last", RunRequest([], [], [], []), (), root, "factorial", lay_out)
+        assert capsys.readouterr().err.splitlines() == [told]
+
+
 def test_a_misspelt_query_is_told_once_however_many_cells_and_targets_there_are(
     script: Any, root: Root, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +144,29 @@ def test_what_a_recording_does_not_hold_is_told_before_the_run(script: Any, caps
     many = [gaps[0] | {"reason": f"fault {number}"} for number in range(8)]
     tell_not_sent([Source(RunRecording(session_id="s0"), make_plan(script.messages, many), Upgrade("/"), "")])
     assert capsys.readouterr().err.endswith("fault 4; and 3 more\n")
+
+
+def test_a_realtime_deployment_that_no_target_maps_is_told_too(
+    script: Any, root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.server({"type": "session.created", "session": {}})
+    source = Source(RunRecording(session_id="s0"), make_plan(script.messages), Upgrade("/v1/realtime?model=rt"), "")
+    west = Target(name="west", url="wss://w.example", models={"gpt-realtime": "west-rt"})
+    run = lay_out(RunRequest(["last"], ["east"], [], []), root).run
+    run.cells = [
+        RunCell(cell="east", session_id="s0", target="east"),
+        RunCell(cell="west", session_id="s0", target="west"),
+        RunCell(cell="west · mini", session_id="s0", target="west", overrides={"connection.model": "mini"}),
+    ]
+    tell_unmapped(run, [source], [EAST, west])
+    [told] = capsys.readouterr().err.splitlines()
+    assert told == (
+        "west has other deployments for realtime models, and rt is in no models: it is sent as it is. Name the recorded"
+        " target's in wiretape.toml, or set model"
+    )
+    tell_unmapped(run, [replace(source, home=replace(west, name="home", models={"x": "rt"}))], [EAST, west])
+    tell_unmapped(run, [source], [EAST, replace(west, model="west-rt")])
+    assert capsys.readouterr().err == ""
 
 
 def run_with(*trials: tuple[TrialOutcome, str]) -> Run:

@@ -150,6 +150,44 @@ def test_two_targets_of_one_region_that_agree_make_it_the_region() -> None:
     assert not any("another target in region" in topic.what for topic in verdict.not_tested)
 
 
+def test_a_region_in_which_it_does_not_fail_alone_is_not_named() -> None:
+    model = "gpt-4o-transcribe"
+    regions = {"contoso": "eastus2", "fabrikam": "eastus2", "west": "westus", "sweden": "swedencentral"}
+    alone = {(target, model): "." * 10 if target == "sweden" else "F" * 10 for target in regions}
+    verdict = verdict_of(alone, regions=regions)
+    assert (
+        "it is the target. Changing it to sweden clears the failure. Changing it to fabrikam and west does not."
+        in verdict.sentence
+    )
+    both = alone | {(target, "whisper-1"): "." * 10 for target in regions}
+    said = verdict_of(both, regions=regions).sentence
+    assert "it takes both. Neither the target nor the transcription model alone explains it." in said
+    eight = {cell: letters[:8] for cell, letters in alone.items()}
+    partly = verdict_of(eight | {("west", model): "FFFF...."}, regions=regions).sentence
+    assert "it is the target. Changing it to sweden clears the failure. Changing it to fabrikam does not." in partly
+
+
+def test_of_three_models_the_verdict_says_which_does_not_help() -> None:
+    matrix = {("eastus2", model): "F" * 8 for model in ("gpt-4o-transcribe", "gpt-4o-mini-transcribe")}
+    verdict = verdict_of(matrix | {("eastus2", "whisper-1"): "." * 8})
+    assert (
+        "it is the transcription model. Changing it to whisper-1 clears the failure."
+        " Changing it to gpt-4o-mini-transcribe does not." in verdict.sentence
+    )
+
+
+def test_most_failures_take_both_where_a_few_remain_of_another_cause() -> None:
+    verdict = verdict_of(square("F" * 12, "." * 12, "F" + "." * 11, "." * 12))
+    assert verdict.pattern == "one_axis"
+    assert (
+        "it is the target eastus2. Changing it to swedencentral clears the failure."
+        " Changing the transcription model to whisper-1 also lowers the rate to 1/12: most of the failures take both."
+        in verdict.sentence
+    )
+    less = verdict_of(square("F" * 20, "." * 20, "F" * 11 + "." * 9, "." * 20)).sentence
+    assert "also lowers the rate to 11/20. The same audio" in less
+
+
 def on_models(matrix: Matrix, *models: str | None) -> Verdict:
     run = run_of(matrix)
     run.recordings[0].model = "gpt-realtime"
@@ -200,11 +238,39 @@ def test_two_targets_of_one_region_say_nothing_of_the_region() -> None:
 def test_a_failure_in_every_cell_is_not_in_what_was_varied() -> None:
     verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "F" * 8))
     assert verdict.pattern == "not_in_these_axes"
-    assert decisions(verdict) == {"target": "ruled_out", "transcription model": "ruled_out"}
-    assert "it is not in what was varied: changing the target or the transcription model alone does not help" in (
-        verdict.sentence
+    assert set(decisions(verdict).values()) == {"ruled_out"}
+    assert (
+        "it is not in what was varied: changing the target or the transcription model alone does not help, and both at"
+        " once do not either." in verdict.sentence
     )
     assert "the audio, the client, the account, the service" in verdict.sentence
+
+
+def test_two_causes_that_are_each_enough_need_both_changed() -> None:
+    verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "." * 8))
+    assert verdict.pattern == "two_causes"
+    assert decisions(verdict) == {
+        "target": "ruled_out",
+        "transcription model": "ruled_out",
+        "target + transcription model": "implicated",
+    }
+    assert (
+        "0/8 at swedencentral with whisper-1: there are two causes, target and transcription model: only with both"
+        " changed it passes. The same audio passes in one other cell." in verdict.sentence
+    )
+    less = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "FF......"))
+    assert "there are two causes, target and transcription model: only with both changed it fails less, 2/8." in (
+        less.sentence
+    )
+
+
+def test_where_several_changes_at_once_are_not_decided_it_may_be_in_what_was_varied() -> None:
+    verdict = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "tttttttt"))
+    assert verdict.pattern == "undecided"
+    assert "Ruled out: the target and the transcription model." in verdict.sentence
+    assert "Open: the target and the transcription model at once (8 of 8 trials do not count (8 throttled))." in (
+        verdict.sentence
+    )
 
 
 def test_five_trials_are_too_few_to_rule_out_two_axes_and_the_verdict_says_how_many_would_do() -> None:
@@ -227,6 +293,17 @@ def test_a_failure_that_does_not_come_again_is_not_reproduced_and_says_what_that
     assert verdict.pattern == "not_reproduced"
     assert "0/5; 5 trials exclude a rate above 45% (95%, exact one-sided)" in verdict.sentence
     assert "another time of day" in verdict.sentence
+
+
+def test_a_failure_that_does_not_come_again_at_another_pace_may_come_at_the_recorded_one() -> None:
+    run = run_of(square(".....", ".....", ".....", "....."))
+    run.speed = 20
+    assert read_verdict(run).sentence.endswith(
+        "All trials ran at --speed 20: what goes by the endpoint's own clock comes at --speed 1 alone."
+    )
+    failing = run_of(square("FFFFF", ".....", ".....", "....."))
+    failing.speed = float("inf")
+    assert "--speed" not in read_verdict(failing).sentence
 
 
 def test_a_failure_that_comes_elsewhere_only_is_said_to_be_there() -> None:
@@ -257,7 +334,8 @@ def test_what_clears_it_is_named_before_what_only_lowers_its_rate() -> None:
     assert verdict.pattern == "one_axis"
     assert (
         "it is the transcription model. Changing it to whisper-1 clears the failure."
-        " Changing the target to swedencentral also lowers the rate to 4/14." in verdict.sentence
+        " Changing the target to swedencentral also lowers the rate to 4/14: most of the failures take both."
+        in verdict.sentence
     )
 
 
