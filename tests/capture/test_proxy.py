@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ async def test_a_journal_left_behind_is_sealed_when_the_proxy_starts(root: Root,
 
 @asynccontextmanager
 async def program(
-    root: Root, *options: str, preamble: str = ""
+    root: Root, *options: str, preamble: str = "", stderr: int = asyncio.subprocess.PIPE
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """Run the whole program before an echoing endpoint, as a process of its own; gives it and its origin."""
     async with serve(echo, "127.0.0.1", 0) as server, asyncio.timeout(60):
@@ -141,7 +141,7 @@ async def program(
             "-c",
             f"{preamble}\nfrom wiretape import main; main({arguments!r})",
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             env={**os.environ, "WIRETAPE_RECORDINGS": str(root.path)},
             cwd=Path(__file__).parents[2],
         )
@@ -279,11 +279,12 @@ async def test_a_signal_is_acted_on_while_the_process_of_an_earlier_run_is_waite
             earlier.process.kill()
             await earlier.process.wait()
         try:
-            # Less than that process is waited for.
-            async with asyncio.timeout(20), proxy_process(root, served.url, "--drain", "50") as proxy:
+            async with proxy_process(root, served.url, "--drain", "50") as proxy:
                 async with calling(proxy.origin, served, "live") as live:
                     proxy.process.send_signal(signal.SIGTERM)
-                    await proxy.says("draining: 1 session live")
+                    # Less than that process is waited for.
+                    async with asyncio.timeout(20):
+                        await proxy.says("draining: 1 session live")
                     assert await is_refused(proxy.origin)
                     await live.say()
                 assert await proxy.process.wait() == 0
@@ -332,3 +333,25 @@ async def test_tls_options_that_do_not_go_together_are_refused(root: Root, optio
         assert origin == ""
         assert "--tls-" in await narration(proxy, "wiretape: ")
         assert await proxy.wait() == 2
+
+
+async def test_a_log_that_is_not_read_holds_up_no_call_and_no_end(root: Root) -> None:
+    # Ctrl-S in the terminal, or a container whose log driver stands still.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    async with program(root, stderr=writing) as (proxy, origin):
+        os.close(writing)
+        for _ in range(3):
+            async with connect(f"{origin}/v1/realtime") as client:
+                await client.send("still heard")
+                assert await client.recv() == "still heard"
+            with pytest.raises(ssl.SSLError):
+                await connect(origin.replace("ws:", "wss:"), ssl=ssl.create_default_context())
+        proxy.send_signal(signal.SIGTERM)
+        assert await proxy.wait() == 0
+    os.close(reading)
+    assert len(list_session_ids(root)) == 3
