@@ -392,11 +392,18 @@ def _root_of(context: typer.Context, recordings: Path | None) -> Path | None:
 
 def _count_or_explain(queries: Queries) -> int:
     from capture.errors import UsageProblem
+    from capture.live import ids_in_flight
+    from capture.narration import counted
 
-    total = queries.session_count()
+    total, root = queries.session_count(), queries.store.root
+    if not total and (in_flight := ids_in_flight(root)):
+        raise UsageProblem(
+            f"no recordings in {root.path} yet, and {counted(len(in_flight), 'session')} not sealed yet:"
+            " `wiretape capture list` shows how they stand"
+        )
     if not total:
         raise UsageProblem(
-            f"no recordings in {queries.store.root.path} yet; record one with:"
+            f"no recordings in {root.path} yet; record one with:"
             " wiretape capture call --to TARGET --audio FILE (or see `wiretape capture import` and `wiretape demo`)"
         )
     return total

@@ -193,7 +193,7 @@ def _read_field(name: str, value: str, now: datetime) -> _Condition:
     if name in ("since", "until"):
         return f"started_at {'>=' if name == 'since' else '<='} ?", [_read_time(value, now)]
     if name == "complete":
-        return "complete = ?", [value.lower() in ("true", "yes", "1")]
+        return "complete = ?", [_yes_or_no(value)]
     if name == "failure":
         return "list_bool_or(list_transform(failure_keys, lambda key: key ILIKE ? ESCAPE '\\'))", [_pattern(value)]
     if name == "tag":
@@ -209,6 +209,13 @@ def _any_of(name: str, value: str) -> _Condition:
     choices = value.split(",")
     sql = " OR ".join(f"{name} ILIKE ? ESCAPE '\\'" for _ in choices)
     return f"COALESCE({sql}, FALSE)", [_pattern(choice) for choice in choices]
+
+
+def _yes_or_no(value: str) -> bool:
+    said = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(value.lower())
+    if said is None:
+        raise UsageProblem(f"complete:{value} does not read: give complete:yes or complete:no")
+    return said
 
 
 def _number(name: str, value: str) -> _Condition:

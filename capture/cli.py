@@ -62,7 +62,7 @@ def proxy_command(
     drain: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, help="How long live sessions may go on after a signal: SIGTERM 5, Ctrl-C 0."
+            metavar="SECONDS", min=0, help="How long live sessions may go on after a signal; else SIGTERM 5, Ctrl-C 0."
         ),
     ] = None,
     keep: Annotated[
@@ -79,7 +79,8 @@ def proxy_command(
     """Listen for clients, carry each of them to one target, and record every session.
 
     Prints the address that clients connect to. SIGTERM drains: no new sessions, live ones may go on for --drain
-    seconds; then, and on Ctrl-C, they are closed and all are sealed. A second signal ends the draining.
+    seconds; then they are closed and all are sealed. Ctrl-C does the same, with no time to go on where --drain gives
+    none. A second signal ends the draining.
     Example: wiretape capture proxy --to wss://api.openai.com
     """
     from capture.arguments import check_seconds, parse_redactions

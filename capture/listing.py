@@ -78,9 +78,12 @@ def resolve_recording(root: Root, text: str) -> str:
 def _session_in_flight(root: Root, text: str) -> LiveSession | None:
     from capture.live import LiveJournals, ids_in_flight
 
-    ids = [each for each in ids_in_flight(root) if each.startswith(text)]
+    in_flight, recorded = ids_in_flight(root), list_session_ids(root)
+    # Before the first recording the last session is one of these.
+    is_first = text == "last" and not recorded
+    ids = in_flight[-1:] if is_first else [each for each in in_flight if each.startswith(text)]
     # Short of an id, it may be one of the recordings that is meant.
-    if text not in ids and (len(ids) != 1 or any(each.startswith(text) for each in list_session_ids(root))):
+    if text not in ids and (len(ids) != 1 or any(each.startswith(text) for each in recorded)):
         return None
     wanted = text if text in ids else ids[0]
     return next((each for each in LiveJournals(root).refresh(only=wanted)), None)

@@ -68,7 +68,8 @@ def ask_again(run: Run, request: Request, given: Collection[str], design: RunDes
     where a credential was part of what was asked: it is not kept.
     """
     if run.design != design:
-        raise UsageProblem(f"run {run.run_id} goes on with `wiretape replay {_COMMANDS[run.design]} --resume`")
+        command = f"wiretape replay {_COMMANDS[run.design]} --resume {run.run_id}"
+        raise UsageProblem(f"run {run.run_id} goes on with `{command}`")
     if not run.request:
         raise UsageProblem(f"run {run.run_id} does not say what was asked for: it cannot go on; start another one")
     strange = sorted(set(given) - HOW_FIELDS)

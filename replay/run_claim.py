@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from capture.errors import UsageProblem
-from capture.private_files import make_private_folder
+from capture.private_files import create_private, make_private_folder
 from capture.recording.root import Root
 from replay.runs import Run, RunStatus, encode_run, save_run
 
@@ -22,7 +22,7 @@ def claimed(root: Root, run_id: str) -> Iterator[None]:
     """
     make_private_folder(root.runs)
     path = root.runs / f"{run_id}.lock"
-    with path.open("w") as lock:
+    with create_private(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -358,8 +358,20 @@ def test_a_session_in_flight_says_how_it_stands(
     writer.close()
     assert (status, out) == (2, "")
     assert told.startswith(f"wiretape: session {SESSION_ID} is no recording yet: live · ")
-    assert "1 events" in told
+    assert "1 event ·" in told
     assert "`wiretape capture list --watch`" in told
+
+
+@pytest.mark.parametrize("command", ["sessions", "failures"])
+def test_before_the_first_call_is_over_a_list_says_that_one_goes_on(command: str, root: Root, analyze: Analyze) -> None:
+    writer = JournalWriter(root.journal, tick_s=0.001)
+    call = Session(writer)
+    call.say("server", CREATED)
+    call.catch_up()
+    status, out, told = analyze(command)
+    writer.close()
+    assert (status, out) == (2, "")
+    assert told.endswith("yet, and 1 session not sealed yet: `wiretape capture list` shows how they stand\n")
 
 
 def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) -> None:

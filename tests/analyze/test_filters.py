@@ -136,6 +136,7 @@ def test_words_never_become_sql() -> None:
             "no signature is named 'transcription_model'; nearest are transcription_",
         ),
         ("turns:many", "turns:many does not read: give a number"),
+        ("complete:flase", "complete:flase does not read: give complete:yes or complete:no"),
         ("since:yesterday", "'yesterday' is no time: give a span such as 2h"),
         ("'unclosed", "does not read: No closing quotation"),
     ],

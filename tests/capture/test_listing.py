@@ -79,6 +79,15 @@ def test_a_session_that_is_asked_for_before_it_is_sealed_says_how_it_stands(
     assert resolve_recording(root, text) == LIVE.session_id
 
 
+def test_the_last_one_before_the_first_recording_is_in_flight(root: Root, write_journal: Callable[..., str]) -> None:
+    for number in range(2):
+        write_journal([], session_id=f"20260212T083055-0000000{number}")
+    with pytest.raises(UsageProblem, match="session 20260212T083055-00000001 is no recording yet: waiting"):
+        resolve_recording(root, "last")
+    seal(root.path, "20260212T083055-00000000")
+    assert resolve_recording(root, "last") == "20260212T083055-00000000"
+
+
 def test_a_prefix_of_recordings_means_recordings(root: Root, write_journal: Callable[..., str]) -> None:
     for number in range(3):
         write_journal([], session_id=f"20260212T083055-0000000{number}")

@@ -83,7 +83,7 @@ def test_how_it_is_played_may_be_given_anew_but_not_what() -> None:
 
 def test_a_run_of_the_other_command_and_one_that_says_nothing_are_refused() -> None:
     saved = run_of(asked())
-    with pytest.raises(UsageProblem, match="goes on with `wiretape replay run --resume`"):
+    with pytest.raises(UsageProblem, match=f"goes on with `wiretape replay run --resume {saved.run_id}`"):
         ask_again(saved, IsolateRequest("", []), set(), "adaptive")
     saved.request = {}
     with pytest.raises(UsageProblem, match="does not say what was asked for"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -28,3 +29,13 @@ def test_a_run_is_played_by_one_process_at_a_time_and_is_interrupted_unless_it_i
         run.status = "done"
     assert load_run(root, "last").status == "done"
     assert [path.name for path in root.runs.iterdir()] == [f"{run.run_id}.json"]
+
+
+def test_nobody_else_may_open_the_lock_of_a_run_whatever_the_umask(root: Root) -> None:
+    before = os.umask(0)
+    try:
+        with claimed(root, "r20261123T011500-3f2a"):
+            modes = {path.name: oct(path.stat().st_mode & 0o777) for path in root.runs.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"r20261123T011500-3f2a.lock": "0o600"}

@@ -59,7 +59,7 @@ def test_a_run_is_taken_up_with_its_trials_and_says_how_far_it_was(
     first, second = capsys.readouterr().err.splitlines()
     assert first == f"run {RUN_ID} goes on after 1 of 7 trials"
     assert second.startswith("east wants to be left alone until ")
-    with pytest.raises(UsageProblem, match="goes on with `wiretape replay run --resume`"):
+    with pytest.raises(UsageProblem, match=f"goes on with `wiretape replay run --resume {RUN_ID}`"):
         take_up("last", request, set(), root, "adaptive", lay_out)
 
 
