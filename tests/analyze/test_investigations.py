@@ -14,6 +14,8 @@ from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
 from tests.sample import SAMPLE
 
+TRANSCRIPTION_FAILED = "conversation.item.input_audio_transcription.failed"
+
 
 def ask(root: Root, name: str) -> list[dict[str, Any]]:
     with open_store(root) as store:
@@ -118,6 +120,16 @@ def test_a_replay_that_says_nothing_of_the_failure_is_not_counted(root: Root) ->
     Trace("20260212T083155-0000000a", {"outcome": "incomplete"}).write(root)
     [rate] = ask(root, "failure_rate_by_region_and_hour")
     assert (rate["sessions"], rate["failed"], rate["failed_percent"]) == (3, 1, 33.3)
+
+
+def test_errors_that_differ_by_their_ids_alone_count_as_one(root: Root) -> None:
+    trace = Trace()
+    for number, item in enumerate(["item_D81pQ-x_9", "item_7-Hk", "item_Zz4"]):
+        error = {"type": "server_error", "code": None, "message": f"Input transcription failed for item '{item}'."}
+        trace.server(100 * number, TRANSCRIPTION_FAILED, item_id=item, error=error)
+    trace.write(root)
+    [row] = ask(root, "errors_by_message")
+    assert (row["times"], row["message"]) == (3, "Input transcription failed for item 'item_…'.")
 
 
 def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:
