@@ -4,7 +4,8 @@ Terms are separated by spaces, all must hold; quotes keep spaces together.
 `field:value` compares without regard to case, `*` stands for anything, `a,b` for either, `-` in front for the
 opposite; numbers take `>`, `>=`, `<`, `<=`. `finding:NAME` asks what the signatures found. `since:` and `until:` take
 a span (`90s`, `30m`, `2h`, `7d`) or a UTC time, and `until:` a day alone takes in all of it; `tag:name=value` looks at
-tags; a bare word is looked for in every text of the session. `field!=value` is `-field:value`, `note:word` looks at the notes that were given later.
+tags; a bare word is looked for in every text of the session. `field!=value` is `-field:value`, `note:word` looks at the
+notes that were given later.
 Behind a term that begins with `=` stands SQL: a condition on the sessions view, or a SELECT of session ids.
 """
 
