@@ -358,7 +358,7 @@ def test_a_session_in_flight_says_how_it_stands(
     writer.close()
     assert (status, out) == (2, "")
     assert told.startswith(f"wiretape: session {SESSION_ID} is no recording yet: live · ")
-    assert "1 events" in told
+    assert " · 1 event · " in told
     assert "`wiretape capture list --watch`" in told
 
 
