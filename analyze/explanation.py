@@ -182,7 +182,8 @@ def _say_without_findings(detail: SessionDetail) -> str:
     summary = detail.summary
     if summary.outcome == "failed":
         return f"Failed, and no message says why: {visible(summary.first_error or 'no failure was told')}."
-    counts = [counted(summary.turns, "turn")]
+    # Not `sessions.turns`: that counts messages which only seed the conversation, and none that the system says.
+    counts = [counted(len(detail.turns), "turn")]
     answers = sum(turn.response_status == "completed" for turn in detail.turns)
     transcripts = sum(turn.transcription == "completed" for turn in detail.turns)
     counts += [f"{answers} answered"] * bool(answers) + [f"{transcripts} transcribed"] * bool(transcripts)

@@ -3,8 +3,9 @@
 Terms are separated by spaces, all must hold; quotes keep spaces together.
 `field:value` compares without regard to case, `*` stands for anything, `a,b` for either, `-` in front for the
 opposite; numbers take `>`, `>=`, `<`, `<=`. `finding:NAME` asks what the signatures found. `since:` and `until:` take
-a span (`90s`, `30m`, `2h`, `7d`) or a UTC time; `tag:name=value` looks at tags; a bare word is looked for in every
-text of the session. `field!=value` is `-field:value`, `note:word` looks at the notes that were given later.
+a span (`90s`, `30m`, `2h`, `7d`) or a UTC time, and `until:` a day alone takes in all of it; `tag:name=value` looks at
+tags; a bare word is looked for in every text of the session. `field!=value` is `-field:value`, `note:word` looks at the
+notes that were given later.
 Behind a term that begins with `=` stands SQL: a condition on the sessions view, or a SELECT of session ids.
 """
 
@@ -84,6 +85,7 @@ _SQL = re.compile(r"""((?!\s*=)(?:[^\s'"]|'[^']*'|"[^"]*"|\s(?!\s*=))*|)(?:(?:^|
 """What stands before a term that begins with `=`, and the SQL behind it; what is quoted is passed over."""
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(-?\d+(?:\.\d+)?)")
 _SPAN = re.compile(r"(\d+)([smhd])")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPAN_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _Condition = tuple[str, list[Any]]
@@ -190,8 +192,10 @@ def _read_field(name: str, value: str, now: datetime) -> _Condition:
         return _any_of(name, value)
     if name in NUMBER_FIELDS:
         return _number(name, value)
-    if name in ("since", "until"):
-        return f"started_at {'>=' if name == 'since' else '<='} ?", [_read_time(value, now)]
+    if name == "since":
+        return "started_at >= ?", [_read_time(value, now)]
+    if name == "until":
+        return _until(value, now)
     if name == "complete":
         return "complete = ?", [_yes_or_no(value)]
     if name == "failure":
@@ -223,6 +227,12 @@ def _number(name: str, value: str) -> _Condition:
     if match is None:
         raise UsageProblem(f"{name}:{value} does not read: give a number, such as {name}:3 or {name}:>3")
     return f"{name} {match[1] or '='} ?", [float(match[2])]
+
+
+def _until(value: str, now: datetime) -> _Condition:
+    # Without a time of day it is the day that is meant, not the midnight that it begins with.
+    sql = "started_at < CAST(? AS TIMESTAMP) + INTERVAL 1 DAY" if _DAY.fullmatch(value) else "started_at <= ?"
+    return sql, [_read_time(value, now)]
 
 
 def _finding(value: str, found: Found) -> _Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from replay.statistics import wilson
 
 ALL = "all"
 """Label of totals, and of the only column where one dimension was asked for."""
+
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?", re.ASCII)
 
 
 def dimension_sql(name: str) -> str:
@@ -45,15 +48,27 @@ def count_failures(by: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Fail
         row, column = group["label_0"], group.get("label_1", ALL)
         for tally in (cells[row, column], row_totals[row], column_totals[column], total):
             tally.add(group["session_ids"], group["outcome"])
+    rows_in_order, columns_in_order = sorted(row_totals, key=_place), sorted(column_totals, key=_place)
     return FailureMatrix(
         by=tuple(by),
-        rows=tuple(sorted(row_totals)),
-        columns=tuple(sorted(column_totals)),
-        cells={(row, column): tally.cell(row, column) for (row, column), tally in sorted(cells.items())},
-        row_totals={row: tally.cell(row, ALL) for row, tally in sorted(row_totals.items())},
-        column_totals={column: tally.cell(ALL, column) for column, tally in sorted(column_totals.items())},
+        rows=tuple(rows_in_order),
+        columns=tuple(columns_in_order),
+        cells={
+            (row, column): cells[row, column].cell(row, column)
+            for row in rows_in_order
+            for column in columns_in_order
+            if (row, column) in cells
+        },
+        row_totals={row: row_totals[row].cell(row, ALL) for row in rows_in_order},
+        column_totals={column: column_totals[column].cell(ALL, column) for column in columns_in_order},
         total=total.cell(ALL, ALL),
     )
+
+
+def _place(label: str) -> tuple[bool, float, str]:
+    """Tell where a label stands: numbers by what they are worth, ahead of words."""
+    is_number = _NUMBER.fullmatch(label) is not None
+    return not is_number, float(label) if is_number else 0.0, label
 
 
 @dataclass(slots=True)

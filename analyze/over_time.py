@@ -66,8 +66,13 @@ def rates_over_time(rows: Sequence[Mapping[str, Any]], *, spans: int = SPANS) ->
 
 
 def spark(spans: Sequence[RateSpan]) -> str:
-    """Draw a bar a span: the share that failed; a dot where no session failed or passed."""
-    return "".join(_BARS[round(span.failed / span.trials * (len(_BARS) - 1))] if span.trials else "·" for span in spans)
+    """Draw a bar a span: the share that failed, however small; a dot where no session failed or passed."""
+    return "".join(_bar(span) if span.trials else "·" for span in spans)
+
+
+def _bar(span: RateSpan) -> str:
+    # The lowest one means that none failed: one of a hundred must not look like none.
+    return _BARS[max(round(span.failed / span.trials * (len(_BARS) - 1)), int(span.failed > 0))]
 
 
 def window_words(rate: RateOverTime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -46,7 +47,7 @@ def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], finding
     return {
         "unknown_failures": unexplained(detail.summary.failure_keys, findings),
         "findings": [finding_json(finding) for finding in findings],
-        "session": detail.row,
+        "session": {name: _with_zone(value) for name, value in detail.row.items()},
         "configuration_asked": detail.configuration_asked,
         "configuration_echoed": detail.configuration_echoed,
         "turns": [turn_json(turn) for turn in detail.turns],
@@ -55,6 +56,11 @@ def session_json(detail: SessionDetail, timeline: Sequence[TimelineRow], finding
         "missing": list(what_is_missing(detail)),
         "timeline": timeline,
     }
+
+
+def _with_zone(value: Any) -> Any:
+    # Views hold UTC without saying so; whoever reads JSON would take it for their own time.
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 def audio_health_json(health: AudioHealth) -> dict[str, Any]:

@@ -41,13 +41,17 @@ _ID = re.compile(
     r"(?<![A-Za-z_])(item|resp|sess|event|evt|call|conv|req|msg|rs)_(?!(?:id|type|reference|output)\b)[A-Za-z0-9_-]+"
 )
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-f]{20,}\b")
+# Whole, for the numbers behind its hyphens would stay. A date alone may be the version of a model or of an API.
+_TIME = re.compile(
+    r"(?<![\w.-])\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?(?![\w-])"
+)
 # With their unit of time: waits are told as 850ms, 1.2s or 6m0s. Numbers that are part of a name (gpt-4o,
 # 2025-04-01-preview's tail) stay: they tell models apart.
 _NUMBER = re.compile(r"(?<![\w.-])(?:\d+(?:[.,]\d+)*(?:(?:ms|[dhms])(?![A-Za-z]))?)+")
 
 
 def mask_message(message: str) -> str:
-    """Replace what differs from one occurrence to the next: ids, URLs, numbers."""
+    """Replace what differs from one occurrence to the next: ids, URLs, times, numbers."""
     # A mask may leave a word behind it that is an id by itself: what is masked must be masked whole.
     while (masked := _mask_once(message)) != message:
         message = masked
@@ -58,6 +62,7 @@ def _mask_once(message: str) -> str:
     masked = _URL.sub("URL", message)
     masked = _ID.sub(r"\1_…", masked)
     masked = _UUID.sub("…", masked)
+    masked = _TIME.sub("…", masked)
     return _NUMBER.sub("…", masked)
 
 

@@ -98,6 +98,20 @@ def test_a_healthy_session_says_so(ok_session: str, queries: Queries) -> None:
     assert (explanation.findings, explanation.unknown) == ((), ())
 
 
+def test_messages_that_only_seed_the_conversation_are_no_turns_that_went_unanswered(root: Root) -> None:
+    trace = Trace(columns={"turns": 3})
+    configure(trace)
+    for number, role in enumerate(["user", "assistant", "user"]):
+        item = {"id": f"item_s{number}", "type": "message", "role": role, "content": []}
+        trace.client(12 + number, "conversation.item.create", item=item)
+    spoken_turn(trace, 20)
+    trace.frame("client", 3000, "close", b"\x03\xe8")
+    trace.write(root)
+    with open_store(root) as store:
+        sentence = explain(Queries(store), trace.session_id).sentence
+    assert sentence.startswith("Healthy: 1 turn, 1 answered")
+
+
 def test_an_incomplete_session_is_not_called_healthy(root: Root) -> None:
     trace = Trace(columns={"outcome": "incomplete", "complete": False, "lost_bytes": 1200})
     configure(trace)

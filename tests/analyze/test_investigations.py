@@ -14,6 +14,8 @@ from capture.recording.root import Root
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
 from tests.sample import SAMPLE
 
+TRANSCRIPTION_FAILED = "conversation.item.input_audio_transcription.failed"
+
 
 def ask(root: Root, name: str) -> list[dict[str, Any]]:
     with open_store(root) as store:
@@ -87,6 +89,29 @@ def test_a_stall_is_told_once_where_the_format_changed(root: Root) -> None:
     assert [row["silence_ms"] for row in ask(root, "stalls_in_answers")] == [500]
 
 
+@pytest.mark.parametrize(
+    ("sender", "reason", "silences_ms"),
+    [
+        ("server", "outside the window", [500]),
+        ("server", "full", [500]),
+        (None, "no JSON", [500]),
+        ("client", "full", [1800, 500]),
+    ],
+)
+def test_audio_that_the_recording_lacks_is_no_stall_of_the_endpoint(
+    root: Root, sender: str | None, reason: str, silences_ms: list[int]
+) -> None:
+    lacking = {"sender": sender, "from_ns": 1_300_000_000, "to_ns": 3_000_000_000, "bytes": 90_000, "reason": reason}
+    trace = Trace(columns={"gaps": [lacking]})
+    configure(trace)
+    spoken = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    # Pieces at the pace they play; nothing is here from 1,200 to 3,000 ms. Behind it one comes 500 ms late.
+    for at_ms in (1000, 1100, 3000, 3100, 3700, 3800):
+        trace.server(at_ms, "response.output_audio.delta", delta=tone(100), **spoken)
+    trace.write(root)
+    assert [row["silence_ms"] for row in ask(root, "stalls_in_answers")] == silences_ms
+
+
 def test_a_replay_that_says_nothing_of_the_failure_is_not_counted(root: Root) -> None:
     said = [("failed", "throttled")] * 4 + [("ok", "ok")] * 2 + [("failed", None)]
     for number, (outcome, trial_outcome) in enumerate(said):
@@ -95,6 +120,16 @@ def test_a_replay_that_says_nothing_of_the_failure_is_not_counted(root: Root) ->
     Trace("20260212T083155-0000000a", {"outcome": "incomplete"}).write(root)
     [rate] = ask(root, "failure_rate_by_region_and_hour")
     assert (rate["sessions"], rate["failed"], rate["failed_percent"]) == (3, 1, 33.3)
+
+
+def test_errors_that_differ_by_their_ids_alone_count_as_one(root: Root) -> None:
+    trace = Trace()
+    for number, item in enumerate(["item_D81pQ-x_9", "item_7-Hk", "item_Zz4"]):
+        error = {"type": "server_error", "code": None, "message": f"Input transcription failed for item '{item}'."}
+        trace.server(100 * number, TRANSCRIPTION_FAILED, item_id=item, error=error)
+    trace.write(root)
+    [row] = ask(root, "errors_by_message")
+    assert (row["times"], row["message"]) == (3, "Input transcription failed for item 'item_…'.")
 
 
 def test_drift_is_what_was_echoed_otherwise_or_not_at_all(root: Root) -> None:

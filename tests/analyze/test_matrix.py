@@ -43,6 +43,13 @@ def test_totals_over_both_dimensions() -> None:
     assert (matrix.column_totals["4o"].failed, matrix.total.failed, matrix.total.trials) == (5, 5, 15)
 
 
+def test_numbers_stand_in_the_order_of_what_they_are_worth_ahead_of_words() -> None:
+    labels = ("10", "2", "–", "1006", "-1", "2.5")
+    matrix = count_failures(["turns"], [row for label in labels for row in rows("ok", label=label)])
+    assert matrix.rows == tuple(matrix.row_totals) == ("-1", "2", "2.5", "10", "1006", "–")
+    assert [row for row, _ in matrix.cells] == list(matrix.rows)
+
+
 def test_nothing_counted_is_nothing_known() -> None:
     cell = count_failures(["region"], rows("incomplete")).total
     assert (cell.trials, cell.low, cell.high) == (0, 0.0, 1.0)

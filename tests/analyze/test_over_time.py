@@ -68,6 +68,11 @@ def test_a_window_of_one_value_is_found_beside_healthy_ones() -> None:
     assert spark(east.spans) == "▁" * 15 + "▇" * 5 + "▁" * 10
 
 
+def test_a_single_failure_among_many_sessions_shows_in_its_bar() -> None:
+    (rate,) = rates_over_time(sessions("o" * 39 + "F", apart_s=0.0))
+    assert (rate.failed, rate.trials, spark(rate.spans)) == (1, 40, "▂")
+
+
 def test_an_outage_of_all_stands_out_however_many_values_are_shown() -> None:
     rows = [row for n in range(SERIES) for row in sessions("o" * 20 + "F" * 20 + "o" * 20, label=f"t{n:02d}")]
     rates = rates_over_time(rows)

@@ -88,7 +88,14 @@ rates AS (
     SELECT a.session_id, MAX(s.audio_out_ms) / NULLIF(SUM(a.audio_bytes), 0) AS ms_per_byte
     FROM _answer_audio AS a
     INNER JOIN sessions AS s ON s.session_id = a.session_id
+    WHERE s.kept IS DISTINCT FROM 'window'
     GROUP BY a.session_id
+    UNION ALL
+    -- Of a session that was cut to windows the playing time is that of all audio, and the bytes are of what was kept.
+    SELECT session_id, SUM(duration_ms) / SUM(bytes) AS ms_per_byte
+    FROM audio
+    WHERE track = 'server' AND session_id IN (SELECT session_id FROM sessions WHERE kept = 'window')
+    GROUP BY session_id
 )
 SELECT
     m.session_id,                                           -- its session
@@ -115,11 +122,14 @@ SELECT
     a.last_audio_ms,                                        -- last audio delta
     COALESCE(a.audio_bytes, 0) AS audio_bytes,              -- audio that came
     COALESCE(a.audio_messages, 0) AS audio_messages,        -- in how many pieces
-    COALESCE(a.audio_bytes * r.ms_per_byte, 0) AS audio_ms, -- how long it plays
+    CASE WHEN NOT list_bool_or(list_transform(s.gaps, lambda gap: gap.sender IS DISTINCT FROM 'client'
+            AND gap.to_ns > m.created_ms * 1e6 AND gap.from_ns < m.done_ms * 1e6)) IS TRUE
+        THEN COALESCE(a.audio_bytes * r.ms_per_byte, 0) END AS audio_ms,    -- how long it plays; NULL: not all is here
     COALESCE(t.transcript_characters, 0) AS transcript_characters,  -- characters of what was said, by its own account
     COALESCE(t.text_characters, 0) AS text_characters,      -- characters of what was written
     m.tool_calls                                            -- tool calls that it made
 FROM marked AS m
+INNER JOIN sessions AS s ON s.session_id = m.session_id
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
 LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
 LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id

@@ -4,7 +4,7 @@ SELECT
     e.type AS event,
     e.error_type,
     e.error_code,
-    REGEXP_REPLACE(e.error_message, '\b(item|resp|call|event|sess|msg|req)_[A-Za-z0-9]+', '\1_…', 'g') AS message,
+    REGEXP_REPLACE(e.error_message, '\b(item|resp|call|event|sess|msg|req)_[A-Za-z0-9_-]+', '\1_…', 'g') AS message,
     e.error_param,
     COUNT(*) AS times,
     COUNT(DISTINCT e.session_id) AS sessions,

@@ -1,6 +1,7 @@
 -- Stalls in answers: pauses between two pieces of audio longer than what a listener still had to hear
 -- `silence_ms` is how long the listener heard nothing: the pause beyond all audio that had come by then. What follows
--- a stall plays that much later, so that each is told once.
+-- a stall plays that much later, so that each is told once. Where the recording lacks some of what the endpoint sent
+-- (lost, or outside the windows that were kept) nobody can tell: there an answer begins anew.
 WITH blocks AS (
     SELECT session_id, start_byte, duration_ms / bytes AS ms_per_byte
     FROM audio
@@ -12,8 +13,11 @@ pieces AS (
         e.response_id,
         e.seq,
         e.offset_ms,
-        e.audio_bytes * b.ms_per_byte AS audio_ms
+        e.audio_bytes * b.ms_per_byte AS audio_ms,
+        LEN(LIST_FILTER(s.gaps, LAMBDA gap: gap.sender IS DISTINCT FROM 'client' AND gap.to_ns <= e.offset_ns))
+            AS gaps_before
     FROM events AS e
+    JOIN sessions AS s USING (session_id)
     ASOF JOIN blocks AS b ON b.session_id = e.session_id AND e.audio_start >= b.start_byte
     WHERE e.audio_track = 'server' AND e.sender = 'server'
 ),
@@ -24,13 +28,13 @@ late AS (
         offset_ms - LAG(offset_ms) OVER answer AS pause_ms,
         offset_ms + audio_ms - SUM(audio_ms) OVER answer AS late_ms
     FROM pieces
-    WINDOW answer AS (PARTITION BY session_id, response_id ORDER BY seq)
+    WINDOW answer AS (PARTITION BY session_id, response_id, gaps_before ORDER BY seq)
 ),
 -- The latest piece before holds up all that follow: only what is later still is heard as silence.
 heard AS (
     SELECT
         *,
-        late_ms - MAX(late_ms) OVER (PARTITION BY session_id, response_id ORDER BY seq
+        late_ms - MAX(late_ms) OVER (PARTITION BY session_id, response_id, gaps_before ORDER BY seq
                                      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS silence_ms
     FROM late
 )

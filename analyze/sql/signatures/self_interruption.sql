@@ -12,7 +12,8 @@
 -- sources: livekit#1988
 WITH cut AS (
     SELECT session_id, response_id, first_audio_ms, done_seq, done_ms, done_at FROM _answers
-    WHERE status = 'cancelled' AND status_reason = 'turn_detected' AND first_audio_ms IS NOT NULL
+    -- Where some of its audio is not here, nobody knows when it began.
+    WHERE status = 'cancelled' AND status_reason = 'turn_detected' AND first_audio_ms IS NOT NULL AND audio_ms IS NOT NULL
 ),
 bursts AS (
     SELECT session_id, seq, offset_ms,

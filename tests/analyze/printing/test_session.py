@@ -102,3 +102,8 @@ def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
     assert facts["handshake"] == "HTTP 429"
     assert facts["model"] == "gpt-realtime · echoed as gpt-realtime-2025"
     assert facts["tags"] == "team=voice"
+
+
+def test_times_in_json_say_that_they_are_utc(failed_session: str, queries: Queries) -> None:
+    found = session_json(queries.session(failed_session), queries.timeline(failed_session), [])["session"]
+    assert (found["started_at"].isoformat(), found["expires_at"]) == ("2026-02-12T08:30:55+00:00", None)

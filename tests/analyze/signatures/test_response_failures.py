@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from analyze.findings import Finding
-from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, opening, speech, transcribed
+from capture.recording.facts import KeepRule
+from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech, transcribed
 
 pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
@@ -196,6 +197,28 @@ def test_an_answer_that_the_content_filter_cut(record: Record, findings: Finding
 
     assert (finding.session_id, finding.name) == (session, FILTERED)
     assert finding.explains == ("response.done|incomplete|content_filter|",)
+
+
+@pytest.mark.parametrize(
+    ("pre_s", "numbers"),
+    [
+        (None, {"cut_responses": 1, "least_audio_ms": 400}),
+        (2.0, {"cut_responses": 1, "least_audio_ms": 400}),
+        (0.05, {"cut_responses": 1}),
+    ],
+    ids=["whole", "the answer is in the window", "it began before the window"],
+)
+def test_how_much_of_a_filtered_answer_came_whatever_was_kept_of_the_call(
+    record: Record, findings: Findings, pre_s: float | None, numbers: dict[str, float]
+) -> None:
+    details = {"type": "incomplete", "reason": "content_filter"}
+    lines = [*opening(), *healthy_turn(100, 1), *turn(2, at_ms=30_000, status="incomplete", details=details)]
+    rule = KeepRule(keep="failed", pre_s=pre_s, post_s=1.0) if pre_s else KeepRule()
+    record(in_order([*lines, *healthy_turn(60_000, 3)]), keep_rule=rule)
+
+    (finding,) = findings()
+
+    assert finding.numbers == numbers
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from analyze.findings import Finding
+from capture.recording.facts import KeepRule
 from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
-from tests.analyze.signatures.conftest import Line, NamesOf, Record, answer, healthy_turn, in_order, opening, speech
+from tests.analyze.signatures.conftest import (
+    Line,
+    NamesOf,
+    Record,
+    answer,
+    healthy_turn,
+    in_order,
+    opening,
+    response_done,
+    speech,
+)
 
 pytestmark = pytest.mark.usefixtures("dialect")
 Names = Callable[[], dict[str, list[str]]]
@@ -267,6 +278,25 @@ def test_an_endpoint_that_interrupts_itself(record: Record, findings: Findings) 
         "median_speech_ms": 500,
     }
     assert len(finding.evidence) == 8
+
+
+@pytest.mark.parametrize("rule", [KeepRule(), KeepRule(keep="failed", pre_s=2.0, post_s=1.0)], ids=["whole", "window"])
+def test_callers_who_barge_in_late_whatever_was_kept_of_the_call(record: Record, names: Names, rule: KeepRule) -> None:
+    turns: list[Line] = []
+    for number in range(4):
+        at_ms, response, item = 1000 + 20_000 * number, f"resp_{number}", {"item_id": f"item_v{number}"}
+        cut_ms = at_ms + 12_100
+        # Twelve seconds of the answer are heard; of a window two.
+        turns += answer(at_ms, response, audio_ms=12_000, every_ms=200, done=False, said="")
+        turns += [
+            (cut_ms, "server", {"type": "input_audio_buffer.speech_started", **item, "audio_start_ms": 0}),
+            (cut_ms + 5, "server", response_done(response, status="cancelled", details=INTERRUPTED)),
+            (cut_ms + 500, "server", {"type": "input_audio_buffer.speech_stopped", **item, "audio_end_ms": 100}),
+            error(cut_ms + 600, code="nobody_knows"),
+        ]
+    record([*opening(None), *speech(100), *turns, *answer(90_000, "resp_9")], keep_rule=rule)
+
+    assert names() == {}
 
 
 def test_callers_who_barge_in(names_of: NamesOf) -> None:

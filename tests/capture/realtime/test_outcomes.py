@@ -484,6 +484,9 @@ def test_a_refused_upgrade_is_keyed_by_its_status(
         ("Please try again in 6m0s.", "Please try again in …."),
         ("Limit 1,000, Used 999", "Limit …, Used …"),
         ("hit the maximum duration of 60 minutes", "hit the maximum duration of … minutes"),
+        ("JWT expired at 2026-02-12T08:30:55.123Z. Current", "JWT expired at …. Current"),
+        ("Timestamp: 2026-02-12 08:30:43Z", "Timestamp: …"),
+        ("since 2026-02-12T08:30:55+00:00, until 2026-02-12T09:30", "since …, until …"),
         ("response in progress: resp_E4ySzvKW", "response in progress: resp_…"),
         ("(include session ID sess_E4 in your message)", "(include session ID sess_… in your message)"),
         ("request 787217e0-82ed-41d8-b376-81ea0b5b5774 failed", "request … failed"),
@@ -514,6 +517,7 @@ def test_what_differs_each_time_is_masked_and_what_tells_models_apart_stays(mess
                 ",7",
                 "ms",
                 "6m0s",
+                "2026-02-12T08:30",
                 "-",
                 " ",
                 "https://a",
@@ -526,6 +530,7 @@ def test_what_differs_each_time_is_masked_and_what_tells_models_apart_stays(mess
     ).map("".join)
 )
 @example("12item_abc")
+@example("2026-02-12T08:30-2026-02-12 08:30:55Z")
 @example("3https://a b")
 @example("0m0a0000000000000000000")
 def test_masking_what_is_masked_changes_nothing(message: str) -> None:
