@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture import housekeeping, import_command
+from capture import drop_command, housekeeping, import_command
 from capture.ending import while_read
 from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, print_json, print_line, tell
@@ -228,4 +228,5 @@ def _parse_tag(text: str) -> tuple[str, str]:
 
 
 app.add_typer(housekeeping.app)
+app.add_typer(drop_command.app)
 app.add_typer(import_command.app)
