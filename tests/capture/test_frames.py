@@ -31,6 +31,29 @@ def test_however_the_stream_is_cut_each_piece_tells_its_first_frame(stream: list
     assert not cursor.has_closed
 
 
+small_frames = st.builds(
+    lambda opcode, content, mask: Frame(opcode, content).serialize(mask=mask),
+    st.sampled_from([Opcode.TEXT, Opcode.CONT, Opcode.PING, Opcode.PONG]),
+    # Bytes that would be headers themselves among them.
+    st.binary(max_size=125),
+    st.booleans(),
+)
+
+
+@given(st.lists(small_frames, max_size=60), st.none() | st.integers(0, 60), st.integers(0, 4000))
+def test_small_frames_are_passed_over_many_at_a_time(stream: list[bytes], close_at: int | None, cut: int) -> None:
+    if close_at is not None:
+        stream.insert(close_at, Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False))
+    sent = Frame(Opcode.TEXT, b"x").serialize(mask=True) + b"".join(stream)
+    cursor = FrameCursor()
+    cursor.advance(sent[:cut])
+    cursor.advance(sent[cut:])
+    assert cursor.is_between_frames
+    assert cursor.has_closed == (close_at is not None)
+    cursor.advance(sent[:1])
+    assert not cursor.is_between_frames
+
+
 @pytest.mark.parametrize("size", [0, 5, 126, 70_000])
 def test_byte_by_byte_every_frame_is_found(size: int) -> None:
     frame = Frame(Opcode.TEXT, bytes(size)).serialize(mask=True)

@@ -207,7 +207,7 @@ async def test_a_reset_passes_on_as_a_reset() -> None:
 
 
 async def test_a_slow_reader_holds_the_sender_back_and_the_wait_is_counted() -> None:
-    flood = bytes(32 << 20)
+    flood = bytes(16 << 20)
     async with spliced() as pair, asyncio.timeout(30):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(pair.server.send(flood))
