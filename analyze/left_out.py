@@ -7,7 +7,7 @@ from typing import Any
 
 from analyze.amounts import seconds
 from capture.keeping import OUTSIDE_WINDOW
-from capture.narration import counted
+from capture.narration import counted, first_of
 from capture.plain_text import visible
 
 _SHOWN = 3
@@ -36,5 +36,4 @@ def unreadable_words(row: Mapping[str, Any]) -> str | None:
     reasons = [visible(str(gap["reason"])) for gap in row.get("gaps") or () if gap["sender"] is None]
     if not reasons:
         return None
-    more = f"; and {len(reasons) - _SHOWN:,} more" if len(reasons) > _SHOWN else ""
-    return f"{counted(len(reasons), 'message')} could not be read: {'; '.join(reasons[:_SHOWN])}{more}"
+    return f"{counted(len(reasons), 'message')} could not be read: {first_of(reasons, _SHOWN)}"

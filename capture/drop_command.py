@@ -10,7 +10,7 @@ import typer
 
 from capture.ending import while_read
 from capture.errors import UsageProblem
-from capture.housekeeping import AsJson, Recordings
+from capture.housekeeping import AsJson, Recordings, tell_passed_over
 from capture.narration import narrate, print_json, print_line, tell
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def replays_of(root: Root, session_ids: Collection[str]) -> list[str]:
     """List the replays of sessions, and those of these, oldest first, without the sessions themselves."""
     from capture.recording.all_sessions import read_all_sessions
 
-    rows = read_all_sessions(root, ["replay_of"], lambda damage: tell(f"{damage.path} is passed over: {damage.reason}"))
+    rows = read_all_sessions(root, ["replay_of"], tell_passed_over)
     heard = set(session_ids)
     # A replay of a replay may have come first where a clock went back.
     while more := {session_id for session_id, row in rows.items() if row["replay_of"] in heard} - heard:

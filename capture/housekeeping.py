@@ -219,14 +219,16 @@ def _narrate_recovery(root: Root, recovery: Recovery) -> None:
         )
 
 
+def tell_passed_over(damage: TableDamaged) -> None:
+    """Say of which file nothing is read, and why."""
+    tell(f"{damage.path} is passed over: {damage.reason}")
+
+
 def _listed(root: Root) -> Iterator[dict[str, Any]]:
     from capture.listing import NOTHING_LIVE
     from capture.recording.all_sessions import read_all_sessions
 
-    def pass_over(damage: TableDamaged) -> None:
-        tell(f"{damage.path} is passed over: {damage.reason}")
-
-    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], pass_over)
+    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], tell_passed_over)
     for session_id, session in sessions.items():
         # An imported session's may not be known.
         started_at = session["started_at"] and session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -52,6 +52,12 @@ class Seldom:
 def counted(number: int, thing: str) -> str:
     """Write a number of things: `1 session`, `1,204 sessions`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def first_of(parts: Sequence[str], most: int) -> str:
+    """Write the first of some parts, and how many more there are: `a; b; and 3 more`."""
+    more = [f"and {len(parts) - most:,} more"] if len(parts) > most else []
+    return "; ".join([*parts[:most], *more])
 
 
 def size(count: int) -> str:

@@ -28,15 +28,7 @@ from replay.isolate_output import IsolationNarrator, print_plan, print_verdict, 
 from replay.resuming import describe_targets, digest_clips, keep_request, mapping_homes
 from replay.run_request import Manner, find_recording, find_targets, read_clock, read_on_new_tool
 from replay.source import Source, check_not_empty, is_home, nearness, prepare, recorded_target
-from replay.trial_command import (
-    INTERRUPTED,
-    raise_if_refused,
-    take_up,
-    tell_left_out,
-    tell_misspelt,
-    tell_not_sent,
-    tell_unmapped,
-)
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_beforehand
 from replay.verdict import read_verdict
 
 _ENDINGS: dict[Ending, str] = {
@@ -88,10 +80,8 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
     redact = parse_redactions(request.redact)
     known, run = isolation.known, isolation.run
     targets = [known.baseline, *known.targets]
-    tell_left_out((target, plan) for plan, target, _ in map(isolation.plan_for, run.cells))
-    tell_not_sent([known.source])
-    tell_misspelt(run, [known.source], targets)
-    tell_unmapped(run, [known.source], targets)
+    sent = ((target, plan) for plan, target, _ in map(isolation.plan_for, run.cells))
+    tell_beforehand(run, [known.source], targets, sent)
     if dry_run:
         print_plan(isolation, as_json=as_json)
         return 0

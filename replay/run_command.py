@@ -27,15 +27,7 @@ from replay.narrator import Narrator
 from replay.run_output import first_of_each_cell, print_plan, print_result
 from replay.run_request import Planned, RunRequest, plan_request
 from replay.runs import Run
-from replay.trial_command import (
-    INTERRUPTED,
-    raise_if_refused,
-    take_up,
-    tell_left_out,
-    tell_misspelt,
-    tell_not_sent,
-    tell_unmapped,
-)
+from replay.trial_command import INTERRUPTED, raise_if_refused, take_up, tell_beforehand
 from replay.verdict import read_verdicts
 
 
@@ -71,10 +63,8 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     run, jobs = planned.run, planned.jobs
     if request.as_recorded:
         refuse(_obstacles(jobs))
-    tell_left_out((job.target, job.plan) for job in first_of_each_cell(jobs))
-    tell_not_sent(planned.sources)
-    tell_misspelt(run, planned.sources, planned.targets)
-    tell_unmapped(run, planned.sources, planned.targets)
+    sent = ((job.target, job.plan) for job in first_of_each_cell(jobs))
+    tell_beforehand(run, planned.sources, planned.targets, sent)
     cost = estimate_run(jobs, speed=run.speed)
     if dry_run:
         print_plan(planned, cost, as_json=as_json)

@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from capture.errors import EndpointRefused
-from capture.narration import counted, tell
+from capture.narration import counted, first_of, tell
 from replay.adaptation import asked_as_recorded
 from replay.connection import find_misspelt, model_in
 from replay.resuming import ask_again, check_unchanged, pauses_left, take_over
@@ -74,6 +74,16 @@ def take_up(
     return request, planned
 
 
+def tell_beforehand(
+    run: Run, sources: Sequence[Source], targets: Sequence[Target], sent: Iterable[tuple[Target, Plan]]
+) -> None:
+    """Tell before the first trial what of the recordings is not sent, and what may not be meant as it is."""
+    tell_left_out(sent)
+    tell_not_sent(sources)
+    tell_misspelt(run, sources, targets)
+    tell_unmapped(run, sources, targets)
+
+
 def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
     """Tell once for each target what its dialect has no place for."""
     by_target: dict[str, dict[str, None]] = {}
@@ -87,10 +97,8 @@ def tell_left_out(sent: Iterable[tuple[Target, Plan]]) -> None:
 def tell_not_sent(sources: Iterable[Source]) -> None:
     """Tell of each recording what no replay of it sends, because the recording does not hold it."""
     for source in sources:
-        parts = source.plan.not_sent
-        more = f"; and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
-        if parts:
-            tell(f"not sent of {source.recording.session_id}: {'; '.join(parts[:_SHOWN_PARTS])}{more}")
+        if parts := source.plan.not_sent:
+            tell(f"not sent of {source.recording.session_id}: {first_of(parts, _SHOWN_PARTS)}")
 
 
 def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]) -> None:

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from capture.narration import Seldom, counted, narrate, print_json, print_line, size, tell
+from capture.narration import Seldom, counted, first_of, narrate, print_json, print_line, size, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +45,12 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_things_are_counted_as_people_do() -> None:
     said = [counted(number, "session") for number in (0, 1, 2, 1204)]
     assert said == ["0 sessions", "1 session", "2 sessions", "1,204 sessions"]
+
+
+def test_of_many_parts_the_first_are_written() -> None:
+    parts = [f"part {number}" for number in range(1203)]
+    assert [first_of(parts[:many], 2) for many in (0, 1, 2)] == ["", "part 0", "part 0; part 1"]
+    assert first_of(parts, 2) == "part 0; part 1; and 1,201 more"
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (41_400, "41 kB"), (1_250_000, "1.2 MB")])
