@@ -8,7 +8,7 @@ import pytest
 from analyze.findings import Finding
 from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, opening, speech, transcribed
 
-pytestmark = pytest.mark.usefixtures("dialect")
+pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 

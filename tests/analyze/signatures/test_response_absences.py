@@ -19,7 +19,7 @@ from tests.analyze.signatures.conftest import (
     transcribed,
 )
 
-pytestmark = pytest.mark.usefixtures("dialect")
+pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 

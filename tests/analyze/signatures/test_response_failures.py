@@ -11,7 +11,7 @@ from analyze.findings import Finding
 from capture.recording.facts import KeepRule
 from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech, transcribed
 
-pytestmark = pytest.mark.usefixtures("dialect")
+pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 
@@ -25,7 +25,7 @@ FILTERED = "content_filter_incomplete"
 HAD_AN_ERROR = "The server had an error while processing your request. Sorry about that!"
 GOOD_HOURS = ("06", "07", "10", "11")
 
-once = pytest.mark.parametrize("dialect", ["ga"], indirect=True)
+once = pytest.mark.dialects("ga")
 """Rates over many calls know nothing of a dialect, and each takes a hundred calls."""
 
 

@@ -8,7 +8,7 @@ from analyze.findings import Finding
 from tests.analyze.conftest import FAILED_KEY
 from tests.analyze.signatures.conftest import Record, answer, healthy_turn, not_transcribed, opening, speech
 
-pytestmark = pytest.mark.usefixtures("dialect")
+pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
 NAME = "transcription_model_path_failure"
 
@@ -37,6 +37,7 @@ def test_every_transcription_failed_without_a_code(record: Record, findings: Cal
     assert finding.last_at is not None and finding.last_at.isoformat() == "2026-02-12T08:30:58+00:00"
 
 
+@pytest.mark.dialects("ga")
 def test_one_failed_turn_is_not_enough_to_be_sure(record: Record, findings: Callable[[], list[Finding]]) -> None:
     record([*opening(), *speech(100), *answer(600), *not_transcribed(1000)])
 

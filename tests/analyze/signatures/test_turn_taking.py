@@ -27,7 +27,7 @@ from tests.analyze.signatures.conftest import (
     speech,
 )
 
-pytestmark = pytest.mark.usefixtures("dialect")
+pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
 Findings = Callable[[], list[Finding]]
 
@@ -76,6 +76,7 @@ def test_clicks_on_a_long_silent_line_may_be_what_was_loud(record: Record, findi
     assert [(finding.name, finding.confidence) for finding in findings()] == [("vad_accepted_but_dead", "possible")]
 
 
+@pytest.mark.dialects("ga")
 def test_what_was_lost_may_have_been_heard(record: Record, root: Root, names: Names) -> None:
     session = record([*opening(turn_detection="semantic_vad"), *spoken(100, 3000)], ended_ms=9000)
     file = root.table_file("sessions", session)
