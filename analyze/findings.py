@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EVIDENCE = (
     "_macros",
+    "sessions",
     "marks",
     "closes",
     "bodies",

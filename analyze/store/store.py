@@ -40,6 +40,8 @@ VIEWS = (
     "errors",
 )
 """Files of sql/views, each after those it reads."""
+_ON_DEMAND = ("turns", "latencies")
+"""Of these the ones that take longer to bind than all the rest, and that few questions ask: the first to do so pays."""
 
 _HELD_SESSIONS = 2
 _Result = TypeVar("_Result")
@@ -74,6 +76,7 @@ class Store:
         self._near: tuple[str, ...] = ()
         self._events_source = ""
         """What the view of events reads, as it was last defined here."""
+        self._has_all_views = False
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
         self._spilled = _private_folder()
@@ -89,7 +92,7 @@ class Store:
         try:
             self._tables.define()
             self._annotations.define()
-            self._load_views()
+            self._define_views([view for view in VIEWS if view not in _ON_DEMAND])
             self._harden()
             self._open(newest)
         except BaseException:
@@ -135,6 +138,8 @@ class Store:
             self._narrow(tuple(only))
             if len(only) > _HELD_SESSIONS:
                 return _named(self._fetch(*held)), work()
+            # Whatever view it asks: what is asked beside cannot be put again.
+            self._define_the_rest()
             answer = self._helper.submit(_fetch_from, self._beside, *held)
             try:
                 done = work()
@@ -197,6 +202,7 @@ class Store:
         with self._lock:
             try:
                 self._narrow(())
+                self._define_the_rest()
                 sql.encode()
                 return run(guard(self._connection, sql))
             except UnicodeEncodeError as error:
@@ -218,6 +224,7 @@ class Store:
     def catalog(self) -> dict[str, tuple[str, ...]]:
         """Name the tables that SQL may ask, with their columns."""
         with self._lock:
+            self._define_the_rest()
             rows = self._fetch(
                 "SELECT table_name, column_name FROM duckdb_columns()"
                 " WHERE schema_name = 'main' AND NOT internal ORDER BY table_name, column_index",
@@ -265,7 +272,8 @@ class Store:
         # The tables define that view, too.
         self._events_source = ""
         self._tables.take_in(listing)
-        self._choose_latencies()
+        if self._has_all_views:
+            self._choose_latencies()
         self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
         self._scope, self._near = None, ()
@@ -277,10 +285,19 @@ class Store:
         selects = " UNION ALL ".join(f"SELECT session_id, turn, name, latency_ms FROM {source}" for source in sources)  # noqa: S608
         self._connection.execute(f"CREATE OR REPLACE VIEW _latencies AS {selects}")
 
-    def _load_views(self) -> None:
+    def _define_views(self, names: Iterable[str]) -> None:
         folder = files("analyze") / "sql" / "views"
-        for view in VIEWS:
+        for view in names:
             self._connection.execute((folder / f"{view}.sql").read_text(encoding="utf-8"))
+
+    def _define_the_rest(self) -> bool:
+        """Define the views that are defined on demand, and tell whether they were missing."""
+        if self._has_all_views:
+            return False
+        self._insist(lambda: self._define_views(_ON_DEMAND))
+        self._insist(self._choose_latencies)
+        self._has_all_views = True
+        return True
 
     def _harden(self) -> None:
         """Leave SQL that people type nothing but the tables: no other file, no extension, no setting."""
@@ -360,6 +377,10 @@ class Store:
         """Do work on the files; where some are damaged or gone, do it again without them."""
         try:
             return work()
+        except duckdb.CatalogException:
+            if not self._define_the_rest():
+                raise
+            return self._insist(work)
         except duckdb.Error as error:
             if not (isinstance(error, FILE_ERRORS) or is_nameless(error)):
                 raise

@@ -63,6 +63,15 @@ def test_a_file_that_vanishes_under_a_query_is_no_error(root: Root, failed_sessi
         assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": ok_session}]
 
 
+def test_views_that_few_ask_are_there_for_who_does(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        root.table_file("events", ok_session).unlink()
+        assert store.rows("SELECT session_id, turn FROM turns") == [{"session_id": failed_session, "turn": 1}]
+        assert store.rows(f"{COUNT} latencies WHERE session_id = ?", [failed_session])[0]["n"] > 0
+        with pytest.raises(duckdb.CatalogException, match="Table with name turnings does not exist"):
+            store.rows(f"{COUNT} turnings")
+
+
 def test_a_question_about_one_session_opens_no_other_file(root: Root, failed_session: str, ok_session: str) -> None:
     with open_store(root) as store:
         root.table_file("events", ok_session).write_bytes(b"damaged")

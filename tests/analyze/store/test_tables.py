@@ -43,9 +43,9 @@ def test_a_corrupt_events_file_takes_no_older_recording_with_it(
     corrupt = root.table_file("events", ok_session)
     corrupt.write_bytes(corrupt.read_bytes()[:200])
     with open_store(root) as store:
-        assert list(store.unreadable) == [corrupt]
         assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
         assert store.rows("SELECT DISTINCT session_id FROM latencies") == [{"session_id": failed_session}]
+        assert list(store.unreadable) == [corrupt]
 
 
 def test_a_foreign_table_is_named_and_left_out(root: Root, failed_session: str) -> None:
