@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import wraps
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,8 @@ EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
 CONTEXT_WAIT_S = 60.0
 """How long `with record(…)` waits."""
+_LAST = -1_000
+"""Priority of what a process of `multiprocessing` does at its end: behind all that the program registers there."""
 
 
 def record(
@@ -178,6 +181,8 @@ def _shared_recorder(root: Root) -> Recorder:
             journals = JournalWriter(root.journal)
             sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
             _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), sealer)
+            # A process that `multiprocessing` forks ends by `os._exit`, which calls no `atexit`.
+            Finalize(None, close_recorders, exitpriority=_LAST)
         return _recorders[root][0]
 
 

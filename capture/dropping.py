@@ -2,26 +2,43 @@
 
 It takes the lock that compaction takes, so that neither undoes the other's work: a session that goes is in no file
 that a compaction is about to write. A crash at any point leaves a session whole, or gone for readers; what is left of
-its files then goes with the next deletion.
+its files then goes with the next deletion that names it, or the next pruning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from capture.errors import UsageProblem
-from capture.recording.annotations import drop_annotations
+from capture.errors import UsageProblem, WiretapeError
+from capture.journal import forget_counts
+from capture.recording.annotations import annotation_files, drop_annotations
 from capture.recording.claim import claimed_at_once
 from capture.recording.compacted import CompactedWriter, SourceUnusable, check_source, sessions_in, shared_rows
-from capture.recording.manifest import Manifest, manifests_locked, may_hold, place_of, save_manifest
-from capture.recording.root import Root, date_of
+from capture.recording.listing import list_files
+from capture.recording.manifest import (
+    EMPTY,
+    Manifest,
+    compacted_dates,
+    load_manifest,
+    manifests_locked,
+    may_hold,
+    place_of,
+    save_manifest,
+)
+from capture.recording.root import ID_PATTERN, Root, date_of
 from capture.recording.schema import TABLES
-from capture.recording.sweeping import exchanged, swept, unlink_all
+from capture.recording.sweeping import exchanged, swept, unlink_all, unnamed_files
 
+_log = logging.getLogger(__name__)
+_SESSION_ID = re.compile(ID_PATTERN)
 # Readers pass over rows of a session that has no sessions row: it goes first.
 _IN_THIS_ORDER = ("sessions", *(table for table in TABLES if table != "sessions"))
 
@@ -38,13 +55,16 @@ def drop_sessions(root: Root, date: str, session_ids: Collection[str]) -> set[st
         # No grace: a file that waits may hold them too, and what is dropped is to be gone.
         manifest = swept(root, date, 0)
         shared = wanted & manifest.session_ids
-        dropped = {session_id for session_id in sorted(wanted - shared) if _drop_with_annotations(root, session_id)}
+        # Files without a sessions row may be an import's, which is writing it: they are `drop_leftovers`'.
+        own = {session_id for session_id in wanted - shared if root.table_file("sessions", session_id).exists()}
+        for session_id in sorted(own):
+            _drop_with_annotations(root, session_id)
         if shared:
             _drop_shared(root, date, manifest, shared)
             for session_id in sorted(shared):
                 drop_annotations(root, session_id)
         _remove_empty_folders(root, date)
-    return dropped | shared
+    return own | shared
 
 
 def drop_leftovers(root: Root, date: str, session_ids: Collection[str] = (), *, grace_s: float | None = None) -> None:
@@ -62,6 +82,68 @@ def drop_leftovers(root: Root, date: str, session_ids: Collection[str] = (), *, 
         _remove_empty_folders(root, date)
 
 
+def drop_whole(root: Root, date: str, session_ids: Collection[str]) -> None:
+    """Delete all there is of sessions of a date: recordings, what is left of them, and journals in quarantine.
+
+    What somebody is writing stays. Waits and raises as `drop_sessions` does.
+    """
+    ours = [session_id for session_id in session_ids if _may_be_of(session_id, date)]
+    if ours:
+        drop_sessions(root, date, ours)
+        drop_leftovers(root, date, ours)
+    for session_id in ours:
+        remove_journal(root.quarantined(session_id))
+
+
+def sessions_on_disk(root: Root) -> set[str]:
+    """Name the sessions of which there are files of their own, or compacted ones that no manifest names.
+
+    Beside recordings these are sessions that are being written, or were left by a crash; those in quarantine; and those
+    whose deletion was interrupted.
+    """
+    folders = [folder for table in TABLES for folder in root.table(table).glob("date=*")]
+    paths = [path for folder in (*folders, root.quarantine) for path in folder.glob("*")]
+    paths += [*annotation_files(root), *root.journal.glob("*.journal")]
+    # A table's file in the making begins with a dot.
+    ids = {path.name.removeprefix(".").partition(".")[0] for path in paths}
+    for date in compacted_dates(root):
+        # One that cannot be understood is told where the day's files are listed.
+        with suppress(UsageProblem):
+            for path in unnamed_files(root, date, load_manifest(root, date) or EMPTY):
+                ids |= _sessions_if_readable(path)
+    return set(filter(_SESSION_ID.fullmatch, ids))
+
+
+def sessions_of_others(root: Root) -> set[str]:
+    """Name the sessions of which rows of any table stand in files that neither sealing nor compaction wrote."""
+    foreign = (path for files in list_files(root, list(TABLES)).tables.values() for path in files.foreign)
+    return {found for path in foreign if place_of(path.name) == "foreign" for found in _sessions_if_readable(path)}
+
+
+def remove_journal(path: Path) -> None:
+    """Delete a journal that nobody writes or seals, and what was counted of it. Raises `WiretapeError`."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        # Held while it goes: a sealer that came in between keeps it.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
+        forget_counts(path)
+    except BlockingIOError:
+        _log.info("%s is in use again, and stays", path)
+    finally:
+        os.close(descriptor)
+
+
+def why_not_dropped(date: str, error: OSError) -> str:
+    """Say why sessions of a date could not be deleted."""
+    # Of a compacted day files are written, too: where the disk is full the error names none.
+    why = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+    return f"what is to go of {date} cannot be removed: {why}"
+
+
 def is_uncommitted(root: Root, session_id: str) -> bool:
     """Tell whether a session has neither a journal nor a sessions row in a file of its own."""
     # In this order: a sealer removes the journal only when the sessions row is there.
@@ -73,6 +155,13 @@ def _drop_uncommitted(root: Root, session_id: str) -> None:
     with claimed_at_once(root, session_id) as is_ours:
         if is_ours and is_uncommitted(root, session_id):
             _drop_with_annotations(root, session_id)
+            unlink_all(_half_written(root, session_id))
+
+
+def _half_written(root: Root, session_id: str) -> Iterator[Path]:
+    for table in TABLES:
+        own = root.table_file(table, session_id)
+        yield from own.parent.glob(f".{own.name}*.tmp")
 
 
 def _may_be_of(session_id: str, date: str) -> bool:
@@ -80,13 +169,11 @@ def _may_be_of(session_id: str, date: str) -> bool:
     return place_of(f"{session_id}.parquet") == "own" and date_of(session_id) == date
 
 
-def _drop_with_annotations(root: Root, session_id: str) -> bool:
-    was_there = root.table_file("sessions", session_id).exists()
+def _drop_with_annotations(root: Root, session_id: str) -> None:
     unlink_all([root.table_file("sessions", session_id)])
     # Before the last of its files: what is said of it goes with these, also where a crash lies between.
     drop_annotations(root, session_id)
     _drop_own(root, session_id)
-    return was_there
 
 
 def _drop_own(root: Root, session_id: str) -> None:
@@ -130,6 +217,13 @@ def _holds_any(path: Path, session_ids: set[str]) -> bool:
     return any(may_hold(path.name, session_id) for session_id in session_ids) and bool(sessions_in(path) & session_ids)
 
 
+def _sessions_if_readable(path: Path) -> set[str]:
+    try:
+        return sessions_in(path)
+    except SourceUnusable:
+        return set()
+
+
 def _copy_without(root: Root, date: str, table: str, path: Path, dropped: set[str]) -> list[Path]:
     if sessions_in(path) <= dropped:
         return []
@@ -146,3 +240,10 @@ def _remove_empty_folders(root: Root, date: str) -> None:
         # Not empty, or taken up again by a sealer: it stays.
         with suppress(OSError):
             root.date_folder(table, date).rmdir()
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WiretapeError(f"{path} cannot be removed: {error.strerror or error}") from error

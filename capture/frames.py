@@ -24,16 +24,20 @@ _LONGEST_HEADER_BYTES = 14
 
 
 def _small_frames() -> re.Pattern[bytes]:
-    no_close = b"".join(rb"\x%02x" % first for first in range(256) if first & _OPCODE != _CLOSE)
+    firsts: dict[bool, list[bytes]] = {True: [], False: []}
+    for first in range(256):
+        firsts[first & _OPCODE == _CLOSE].append(rb"\x%02x" % first)
     rests = (
         rb"\x%02x.{%d}|\x%02x.{%d}" % (length, length, _MASKED | length, _MASK_KEY_BYTES + length)
         for length in range(_LENGTH_IN_2_BYTES)
     )
-    return re.compile(b"(?:[%b](?:%b))*+" % (no_close, b"|".join(rests)), re.DOTALL)
+    larger = rb"[\x7e\x7f\xfe\xff]"
+    parts = b"".join(firsts[False]), b"".join(firsts[True]), larger, b"|".join(rests)
+    return re.compile(b"(?:(?:[%b]|([%b]))(?!%b)(?:%b))*+" % parts, re.DOTALL)
 
 
-# A peer may send 130,000 empty frames in one piece: passed over one by one they would hold up every other call. Close
-# frames are none of these.
+# A peer may send 130,000 empty frames in one piece: passed over one by one they would hold up every other call. The
+# group holds the beginning of the last close frame.
 _pass_small_frames = _small_frames().match
 
 
@@ -76,12 +80,19 @@ class FrameCursor:
                 self._left_bytes = 0
                 self._head = piece[position:]
                 return first
-            if end - position < _LENGTH_IN_2_BYTES and end < size and (passed := _pass_small_frames(piece, end)):
-                # Where one is small more may follow, and some are there by tens of thousands.
-                end = passed.end()
+            if end + 1 < size and piece[end + 1] & _LENGTH < _LENGTH_IN_2_BYTES:
+                end = self._end_of_small_frames(piece, end)
             position = end
         self._left_bytes = position - size
         return first
+
+    def _end_of_small_frames(self, piece: bytes, start: int) -> int:
+        passed = _pass_small_frames(piece, start)
+        if passed is None:
+            return start
+        if passed.lastindex:
+            self.has_closed = True
+        return passed.end()
 
     def _end_of_frame(self, piece: bytes, start: int, size: int) -> int:
         """Find where the frame ends that starts here; negative where its length has not come yet."""

@@ -24,6 +24,11 @@ from capture.wire import WireDecoder, WireMessage
 _SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
 
 
+_SEALED_WITHIN_S = 120
+"""A session that ended longer ago, and that nobody is sealing, has lost who would; should it wait in a long queue after
+all, a recovery does it no harm."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveSession:
     """A session that is not a recording yet."""
@@ -32,7 +37,7 @@ class LiveSession:
     state: Literal["live", "waiting"]
     """`waiting`: over, and not sealed yet."""
     is_left_behind: bool
-    """Whether its recorder died in the middle of it: only a recovery makes a recording of it."""
+    """Whether only a recovery makes a recording of it: its recorder died before it ended, or before it was sealed."""
     started_at: datetime | None
     """UTC; None where the journal does not tell."""
     age_s: float | None
@@ -97,6 +102,8 @@ class JournalSoFar:
         self._path = path
         self._facts: SessionFacts | None = None
         self._has_ended = False
+        self._written_s = 0.0
+        """When it was last written to, in seconds since 1970."""
         self._bytes = {Direction.CLIENT: 0, Direction.SERVER: 0}
         self._lost_bytes = self._events = 0
         self._last_error: str | None = None
@@ -118,7 +125,9 @@ class JournalSoFar:
 
     def records(self) -> Iterator[JournalRecord]:
         """Take in what is new, and give each record; raises `OSError`."""
-        if self._path.stat().st_size <= self.position:
+        status = self._path.stat()
+        self._written_s = status.st_mtime
+        if status.st_size <= self.position:
             return
         try:
             for record, position in follow_journal(self._path, self.position):
@@ -135,7 +144,7 @@ class JournalSoFar:
         return LiveSession(
             session_id=self._path.stem,
             state="live" if is_held and not self._has_ended else "waiting",
-            is_left_behind=not is_held and not self._has_ended,
+            is_left_behind=not is_held and (not self._has_ended or now_s - self._written_s > _SEALED_WITHIN_S),
             started_at=None if started_s is None else datetime.fromtimestamp(started_s, UTC),
             # A clock that was set back must not make a session younger than nothing.
             age_s=None if started_s is None else max(0.0, now_s - started_s),

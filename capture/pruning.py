@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from capture.dropping import drop_leftovers, drop_sessions
+from capture.dropping import drop_leftovers, drop_sessions, remove_journal, why_not_dropped
 from capture.errors import UsageProblem, WiretapeError
-from capture.journal import forget_counts, is_locked
+from capture.journal import is_locked
 from capture.narration import counted
 from capture.recording.all_sessions import read_all_sessions
 from capture.recording.claim import is_claimed
@@ -173,12 +171,10 @@ def prune(plan: PrunePlan) -> None:
         except UsageProblem as problem:
             problems.append(str(problem))
         except OSError as error:
-            # Of a compacted day files are written, too: where the disk is full the error names none.
-            why = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
-            problems.append(f"what is to go of {date} cannot be removed: {why}")
+            problems.append(why_not_dropped(date, error))
     for removal in plan.journals:
         if removal.journal is not None:
-            _remove_journal(removal.journal)
+            remove_journal(removal.journal)
     if problems:
         raise WiretapeError("; ".join(dict.fromkeys(problems)))
 
@@ -346,26 +342,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise WiretapeError(f"{path} cannot be removed: {error.strerror or error}") from error
-
-
-def _remove_journal(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        # Held while it goes: a sealer that came in between keeps it.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(path)
-        forget_counts(path)
-    except BlockingIOError:
-        _log.info("%s is in use again, and stays", path)
-    finally:
-        os.close(descriptor)

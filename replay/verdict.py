@@ -147,8 +147,8 @@ def _read_pattern(
         return "combination"
     if "implicated" in found:
         return "one_axis" if clearing or found.count("implicated") == 1 else "several_causes"
-    if (causes := wording.find_causes(together)) is not None:
-        return "two_causes" if causes.axis.count(" + ") == 1 else "several_causes"
+    if causes := wording.find_causes(together):
+        return "two_causes" if len(causes) == 1 and causes[0].axis.count(" + ") == 1 else "several_causes"
     # What no single change helps, several at once may.
     return "undecided" if any(each.decision != "ruled_out" for each in (*decisions, *together)) else "not_in_these_axes"
 

@@ -138,24 +138,43 @@ def say_combination(decisions: Sequence[AxisDecision], baseline: CellResult) -> 
 
 def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) -> str:
     """Conclude that several axes take part, and that none of them is needed."""
-    if (causes := find_causes(decisions)) is not None:
-        rest = [decision for decision in decisions if decision.axis not in causes.axis.split(" + ")]
+    if causes := find_causes(decisions):
+        named = {axis for cause in causes for axis in cause.axis.split(" + ")}
+        rest = [decision for decision in decisions if decision.axis not in named]
         return _say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
     names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
     return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
 
-def find_causes(decisions: Iterable[AxisDecision]) -> AxisDecision | None:
-    """Find the fewest axes of which several changes at once help, where no single one does."""
-    return next((decision for decision in decisions if " + " in decision.axis and _is_implicated(decision)), None)
+def find_causes(decisions: Iterable[AxisDecision]) -> list[AxisDecision]:
+    """Find the fewest axes of which several changes at once help, where no single one does; given those of few first.
+
+    Of any two of three causes each pair may help. What more changes do beside is told where it takes them to clear it.
+    """
+    found: list[AxisDecision] = []
+    for decision in decisions:
+        if " + " not in decision.axis or not _is_implicated(decision):
+            continue
+        axes = set(decision.axis.split(" + "))
+        within = [fewer for fewer in found if axes.issuperset(fewer.axis.split(" + "))]
+        if not within or (clears(decision) and not any(map(clears, within))):
+            found.append(decision)
+    return found
 
 
-def _say_causes(causes: AxisDecision) -> str:
-    names = causes.label.split(" + ")
-    helping = [c.cell for c in causes.comparisons if c.decision == "implicated"]
-    effect = f"fails less, {joined([cell.ratio for cell in helping])}" if any(c.failed for c in helping) else "passes"
+def _say_causes(causes: Sequence[AxisDecision]) -> str:
+    if len(causes) > 1:
+        ways = [f"with {joined(cause.label.split(' + '))} changed it {_effect_at_once(cause)}" for cause in causes]
+        return f"no change helps alone, and several at once do in more than one way: {'; '.join(ways)}."
+    names = causes[0].label.split(" + ")
     count = _count_in_words(len(names), "cause")
-    return f"there are {count}, {joined(names)}: only with {_ALL_OF.get(len(names), 'all')} changed it {effect}."
+    only = f"only with {_ALL_OF.get(len(names), 'all')} changed"
+    return f"there are {count}, {joined(names)}: {only} it {_effect_at_once(causes[0])}."
+
+
+def _effect_at_once(cause: AxisDecision) -> str:
+    helping = [c.cell for c in cause.comparisons if c.decision == "implicated"]
+    return f"fails less, {joined([cell.ratio for cell in helping])}" if any(c.failed for c in helping) else "passes"
 
 
 def say_each_has_a_part(names: Sequence[str]) -> str:

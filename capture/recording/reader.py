@@ -210,7 +210,11 @@ def resolve_session(root: Root, text: str) -> str:
 
     Raises `UsageProblem` naming the nearest ids, or the candidates where several begin so.
     """
-    ids = list_session_ids(root)
+    return find_session(root, list_session_ids(root), text)
+
+
+def find_session(root: Root, ids: list[str], text: str) -> str:
+    """Find among ids, the oldest first, what `resolve_session` finds among the recordings of a root."""
     if not ids:
         raise UsageProblem(_why_empty(root))
     if text in ids:

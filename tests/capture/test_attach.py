@@ -349,6 +349,23 @@ with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as 
 """
 
 
+POOLING_PROGRAM = """
+import multiprocessing, sys
+from websockets.sync.client import connect
+from capture import record
+
+def call():
+    with connect(sys.argv[1], create_connection=record(sys.argv[2])) as connection:
+        connection.send("hello")
+        connection.recv()
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("{middle}").Process(target=call)
+    worker.start()
+    worker.join()
+"""
+
+
 POLITE_PROGRAM = """
 import atexit, sys
 from websockets.sync.client import connect
@@ -429,6 +446,17 @@ async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: P
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
     assert leftover_journals(root) == []
+
+
+@pytest.mark.parametrize("start", ["fork", "forkserver", "spawn"])
+async def test_a_worker_of_multiprocessing_leaves_a_whole_recording(root: Root, tmp_path: Path, start: str) -> None:
+    assert (await run(tmp_path, root, start, POOLING_PROGRAM))[0] == 0
+    async with asyncio.timeout(20):
+        while not list_session_ids(root):  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["complete"], found.session["close_code"]) == (True, 1000)
 
 
 async def test_what_a_program_does_to_end_its_calls_at_its_exit_is_recorded(root: Root, tmp_path: Path) -> None:

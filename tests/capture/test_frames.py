@@ -54,6 +54,23 @@ def test_small_frames_are_passed_over_many_at_a_time(stream: list[bytes], close_
     assert not cursor.is_between_frames
 
 
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.CLOSE])
+def test_frames_by_tens_of_thousands_are_not_looked_at_one_by_one(opcode: Opcode) -> None:
+    looked_at = 0
+
+    class Counting(FrameCursor):
+        def _end_of_frame(self, piece: bytes, start: int, size: int) -> int:
+            nonlocal looked_at
+            looked_at += 1
+            return super()._end_of_frame(piece, start, size)
+
+    cursor = Counting()
+    assert cursor.advance(Frame(opcode, b"").serialize(mask=False) * 130_000) == 0
+    assert cursor.is_between_frames
+    assert cursor.has_closed == (opcode is Opcode.CLOSE)
+    assert looked_at == 1
+
+
 @pytest.mark.parametrize("size", [0, 5, 126, 70_000])
 def test_byte_by_byte_every_frame_is_found(size: int) -> None:
     frame = Frame(Opcode.TEXT, bytes(size)).serialize(mask=True)

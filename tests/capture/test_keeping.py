@@ -449,6 +449,28 @@ def turns_of(root: Root, tmp_path: Path, write_journal: Write) -> Callable[[Keep
     return turns
 
 
+def test_a_commit_that_was_refused_in_a_window_is_not_that_of_a_later_turn(
+    root: Root, tmp_path: Path, write_journal: Write
+) -> None:
+    buffer = "input_audio_buffer"
+    said = [
+        *a_long_call(),
+        # Beside the failure; and a turn ten minutes later.
+        (1801.0, "client", {"type": f"{buffer}.commit"}),
+        (1801.5, "server", {"type": f"{buffer}.speech_started", "item_id": "item_none"}),
+        (2400.0, "client", {"type": f"{buffer}.commit"}),
+        (2400.2, "server", {"type": f"{buffer}.committed", "item_id": "item_1"}),
+        (2400.3, "server", {"type": "response.created", "response": {"id": "resp_1"}}),
+        (2401.0, "server", {"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}),
+    ]
+    seal_call(root, write_journal, sorted(said, key=lambda one: one[0]), parse_keep("failed", 30, 10))
+    with Store(root) as store:
+        turn = Queries(store).session(SESSION_ID).turns[-1]
+    assert turn.committed_ms == 2_400_200
+    assert turn.speech_started_ms is None
+    assert turn.asked_ms is None
+
+
 def test_the_turns_of_a_cut_session_take_as_long_as_they_took(
     turns_of: Callable[[KeepRule | None], list[Turn]],
 ) -> None:

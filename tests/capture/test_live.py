@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -181,6 +182,22 @@ def test_a_session_that_ended_waits_to_be_sealed(writer: JournalWriter, journals
     writer.close()
     live = only(journals.refresh())
     assert (live.state, live.is_left_behind) == ("waiting", False)
+
+
+def test_a_session_that_ended_and_that_nobody_seals_is_left_behind(root: Root, writer: JournalWriter) -> None:
+    session = Session(writer)
+    session.note(SessionEnd(offset_ns=1))
+    writer.close()
+    journal = root.journal_of(SESSION_ID)
+    ended_s = journal.stat().st_mtime
+    assert not only(LiveJournals(root, clock_s=lambda: ended_s + 119).refresh()).is_left_behind
+    late = LiveJournals(root, clock_s=lambda: ended_s + 121)
+    assert only(late.refresh()).is_left_behind
+    with journal.open("r+b") as file:
+        # As who seals it does, however long that takes.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        sealed = only(late.refresh())
+    assert (sealed.state, sealed.is_left_behind) == ("waiting", False)
 
 
 def test_a_session_without_an_end_that_nobody_writes_is_left_behind(

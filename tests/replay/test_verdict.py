@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from capture.errors import UsageProblem
 from replay.runs import Axis, Run, RunCell, RunRecording, RunTarget, Trial, TrialOutcome
@@ -261,6 +263,34 @@ def test_two_causes_that_are_each_enough_need_both_changed() -> None:
     less = verdict_of(square("F" * 8, "F" * 8, "F" * 8, "FF......"))
     assert "there are two causes, target and transcription model: only with both changed it fails less, 2/8." in (
         less.sentence
+    )
+
+
+def test_where_any_two_of_three_changes_help_no_pair_is_called_the_only_one_and_none_of_them_ruled_out() -> None:
+    run = run_of({("eastus2", "gpt-4o-transcribe"): "F" * 10})
+    axes = {"target": ["eastus2", "swedencentral"], MODEL: ["gpt-4o-transcribe", "whisper-1"], SILENCE: ["500", "200"]}
+    run.axes = [Axis(axis=name, values=values) for name, values in axes.items()]
+    run.cells = [
+        replace(
+            run.cells[0],
+            cell=" · ".join(values),
+            target=values[0],
+            values=dict(zip(axes, values, strict=True)),
+            baseline=number == 0,
+            # In the order of `product` a bit of the number is an axis that is changed.
+            trials=[
+                replace(trial, outcome="ok" if number.bit_count() > 1 else "failed") for trial in run.cells[0].trials
+            ],
+        )
+        for number, values in enumerate(product(*axes.values()))
+    ]
+    verdict = read_verdict(run)
+    assert verdict.pattern == "several_causes"
+    assert (
+        "no change helps alone, and several at once do in more than one way:"
+        " with transcription model and turn_detection.silence_duration_ms changed it passes;"
+        " with target and transcription model changed it passes;"
+        " with target and turn_detection.silence_duration_ms changed it passes. The same audio" in verdict.sentence
     )
 
 

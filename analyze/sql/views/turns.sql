@@ -103,6 +103,25 @@ LEFT JOIN responses AS r
 WHERE p.turn > 0
 GROUP BY p.session_id, p.turn;
 
+-- A time of a session, unless some of what came between it and a later one was left out: then it may belong to
+-- something else that is not there.
+CREATE OR REPLACE MACRO unless_cut(at_ms, later_ms, gaps) AS
+    CASE WHEN list_bool_or(list_transform(gaps, lambda gap:
+        gap.from_ns < later_ms * 1e6 AND gap.to_ns > at_ms * 1e6)) IS NOT TRUE THEN at_ms END;
+
+-- Of a session that was cut to windows, what began a turn may stand there without its end, and the end without it.
+CREATE OR REPLACE VIEW _turn_beginnings AS
+SELECT
+    p.* REPLACE (
+        CASE WHEN s.kept = 'window' THEN unless_cut(p.asked_ms, p.opened_ms, s.gaps) ELSE p.asked_ms END AS asked_ms,
+        CASE WHEN s.kept = 'window' THEN unless_cut(p.speech_started_ms, p.opened_ms, s.gaps)
+            ELSE p.speech_started_ms END AS speech_started_ms,
+        CASE WHEN s.kept = 'window' THEN unless_cut(p.speech_stopped_ms, p.opened_ms, s.gaps)
+            ELSE p.speech_stopped_ms END AS speech_stopped_ms
+    )
+FROM _turn_answers AS p
+INNER JOIN _sessions AS s ON s.session_id = p.session_id;
+
 -- Of a session that was cut to windows, the ends of speech and the first audio of most turns are left out: what sealing
 -- measured on all of it tells when they were.
 CREATE OR REPLACE VIEW _turn_moments AS
@@ -131,7 +150,7 @@ SELECT
     p.response_status,
     p.answer,
     COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model
-FROM _turn_answers AS p
+FROM _turn_beginnings AS p
 INNER JOIN _sessions AS s ON s.session_id = p.session_id
 LEFT JOIN _measured_turns AS m ON s.kept = 'window' AND m.session_id = p.session_id AND m.turn = p.turn;
 
