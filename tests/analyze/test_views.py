@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyze.store import VIEWS, Store, open_store
-from capture.realtime.events import EventHeader, is_in_conversation
+from capture.realtime.events import EventHeader
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 from capture.turn_latencies import TurnLatencies
@@ -266,6 +266,28 @@ def test_a_manual_turn_ends_when_the_client_commits(root: Root) -> None:
     ]
 
 
+def test_each_commit_is_held_against_what_the_endpoint_took_in_for_it(root: Root) -> None:
+    trace = Trace()
+    trace.client(100, "input_audio_buffer.commit")
+    trace.client(400, "input_audio_buffer.commit")
+    trace.server(500, "input_audio_buffer.committed", item_id="item_1")
+    trace.client(700, "input_audio_buffer.commit")
+    trace.server(800, "input_audio_buffer.committed", item_id="item_2")
+    trace.server(1100, "error", error={"code": "input_audio_buffer_commit_empty"})
+    trace.server(9000, "input_audio_buffer.committed", item_id="item_3")
+    trace.write(root)
+    assert [tuple(row.values()) for row in ask(root, "turns", "turn, asked_ms, committed_ms", order="turn")] == [
+        (1, 100.0, 500.0),
+        (2, 400.0, 800.0),
+        (3, None, 9000.0),
+    ]
+    assert ask(root, "latencies WHERE name = 'commit'", "latency_ms", order="turn") == [
+        {"latency_ms": 400.0},
+        {"latency_ms": 400.0},
+        {"latency_ms": 0.0},
+    ]
+
+
 def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
@@ -452,6 +474,8 @@ MARKS = (
     ("server", "input_audio_buffer.committed"),
     ("server", "input_audio_buffer.speech_started"),
     ("server", "input_audio_buffer.speech_stopped"),
+    ("server", "input_audio_buffer.timeout_triggered"),
+    ("server", "error"),
     ("client", "conversation.item.create"),
     ("server", "response.created"),
     ("server", "response.output_audio.delta"),
@@ -473,6 +497,8 @@ def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], 
             is_message = event_type.endswith(".create")
             fields = {"item": {"id": item_id, "call_id": call_id}} if is_message else {"item_id": item_id}
             fields |= {} if is_message else {"content_index": content_index}
+            if event_type == "error":
+                fields = {"error": {"code": "input_audio_buffer_commit_empty" if about > 1 else "invalid_value"}}
         elif event_type == "response.created":
             fields["response"] = {"conversation_id": "conv_1" if content_index else None}
         (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)
@@ -485,12 +511,14 @@ def sealed_latencies(trace: Trace) -> list[Row]:
     for event in trace.events:
         names = EventHeader.__struct_fields__
         header = EventHeader(**{name: event.get(name) for name in names})
-        in_conversation = is_in_conversation(json.loads(event["payload"]).get("response", {}))
-        latencies.observe(header, event["offset_ns"], in_conversation=in_conversation)
+        latencies.observe(header, event["offset_ns"], json.loads(event["payload"]))
     return latencies.rows()
 
 
-@given(calls=st.lists(st.lists(marks, min_size=2, max_size=24), min_size=4, max_size=8))
+buffers = st.tuples(st.sampled_from([*MARKS[:2], *MARKS[:2], *MARKS[:6]]), st.integers(1, 3), st.none(), st.just(0))
+
+
+@given(calls=st.lists(st.lists(marks | buffers, min_size=2, max_size=24), min_size=4, max_size=8))
 @settings(max_examples=8, deadline=None)
 def test_latencies_are_the_same_from_the_row_and_from_the_events(calls: list[list[Any]]) -> None:
     order = "session_id, turn, name"

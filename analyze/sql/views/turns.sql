@@ -15,9 +15,14 @@ SELECT
         WHEN 'input_audio_buffer.speech_stopped' THEN 'speech_stopped'
         WHEN 'input_audio_buffer.committed' THEN 'committed'
         WHEN 'input_audio_buffer.commit' THEN 'commit'
+        WHEN 'input_audio_buffer.timeout_triggered' THEN 'timeout'
     END AS mark
 FROM events
-WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.speech_stopped'
+WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.timeout_triggered'
+UNION ALL
+SELECT session_id, seq, offset_ms, NULL AS item_id, NULL AS response_id, 'refused' AS mark
+FROM events
+WHERE type = 'error' AND error_code = 'input_audio_buffer_commit_empty'
 UNION ALL
 SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
 FROM events
@@ -36,6 +41,8 @@ SELECT
     *,
     MAX(CASE WHEN mark = 'committed' THEN seq END) OVER before AS last_committed,
     MAX(CASE WHEN mark = 'response' THEN seq END) OVER before AS last_response,
+    MAX(CASE WHEN mark IN ('committed', 'refused') THEN seq END) OVER before AS last_told,
+    MAX(CASE WHEN mark IN ('speech_stopped', 'timeout') THEN seq END) OVER before AS last_ended,
     MAX(CASE WHEN mark = 'commit' THEN seq END) OVER before AS last_asked,
     MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
     MAX(CASE WHEN mark = 'speech_started' THEN seq END) OVER before AS last_speech_started,
@@ -49,6 +56,46 @@ WHERE mark IS NOT NULL
 WINDOW
     before AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
     after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING);
+
+-- The endpoint answers the client's commits in order: by taking in speech whose end it had not heard itself (else it took
+-- it in of its own accord), or by the error of an empty buffer.
+CREATE OR REPLACE VIEW _commit_balance AS
+SELECT
+    *,
+    SUM(CASE WHEN mark = 'commit' THEN 1 WHEN answers_commit THEN -1 ELSE 0 END) OVER so_far AS balance,
+    COUNT(CASE WHEN mark = 'commit' THEN 1 END) OVER so_far AS commits,
+    COUNT(CASE WHEN answers_commit THEN 1 END) OVER so_far AS answers
+FROM (
+    SELECT
+        *,
+        mark = 'refused' OR (mark = 'committed' AND COALESCE(last_ended, -1) <= COALESCE(last_committed, -1))
+            AS answers_commit
+    FROM _turn_order
+) AS told
+WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+
+-- An answer that finds no commit waiting answers none: the lowest balance so far counts these.
+CREATE OR REPLACE VIEW _commit_queue AS
+SELECT *, LEAST(0, MIN(balance) OVER so_far) AS unasked
+FROM _commit_balance
+WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+
+-- Of a commit that is never answered, or otherwise, nobody is told: from there on each would be held against the turn
+-- before. Answers are in order where the waiting commits come to an end; where they never do, the latest commit counts.
+CREATE OR REPLACE VIEW _commit_numbers AS
+SELECT
+    *,
+    CASE
+        WHEN mark = 'commit' THEN commits
+        WHEN answers_commit
+            AND LAG(balance - unasked) OVER in_order > 0
+            AND MIN(balance - unasked) OVER after = 0
+            THEN answers + unasked
+    END AS commit_number
+FROM _commit_queue
+WINDOW
+    in_order AS (PARTITION BY session_id ORDER BY seq),
+    after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
 
 -- Which marks open a turn: each commit; and of the messages before a response the last one, unless speech was
 -- committed there too (then the messages are context that the client gave along). What came before the commit before
@@ -66,12 +113,17 @@ SELECT
         AND next_mark = 'response'
         AND COALESCE(last_committed, -1) <= COALESCE(last_response, -1)
     ) AS opens,
-    CASE WHEN last_asked > COALESCE(last_committed, -1) THEN last_asked_ms END AS asked_ms,
+    CASE
+        WHEN mark = 'committed' AND NOT answers_commit THEN NULL
+        WHEN commit_number IS NOT NULL
+            THEN MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER (PARTITION BY session_id, commit_number)
+        WHEN last_asked > COALESCE(last_told, -1) THEN last_asked_ms
+    END AS asked_ms,
     CASE WHEN last_speech_started > COALESCE(last_committed, -1) THEN last_speech_started_ms
         END AS speech_started_ms,
     CASE WHEN last_speech_stopped > COALESCE(last_committed, -1) THEN last_speech_stopped_ms
         END AS speech_stopped_ms
-FROM _turn_order;
+FROM _commit_numbers;
 
 -- From the mark that opens it to the next one, everything belongs to a turn.
 CREATE OR REPLACE VIEW _turn_parts AS
