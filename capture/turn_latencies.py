@@ -10,19 +10,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from capture.realtime.events import EventHeader, begins_out_of_band
+from capture.realtime.answering import refuses_commit
+from capture.realtime.events import EventHeader, begins_out_of_band, object_of
 
 Json = dict[str, Any]
 Row = dict[str, Any]
 
 _BUFFER = "input_audio_buffer."
 _COMMITTED, _STOPPED, _ASKED = f"{_BUFFER}committed", f"{_BUFFER}speech_stopped", f"{_BUFFER}commit"
-_TIMED_OUT, _ERROR, _EMPTY = f"{_BUFFER}timeout_triggered", "error", "input_audio_buffer_commit_empty"
-_MESSAGE, _RESPONSE, _DONE = "conversation.item.create", "response.created", "response.done"
+_TIMED_OUT, _ERROR = f"{_BUFFER}timeout_triggered", "error"
+_ITEM, _RESPONSE, _DONE = "conversation.item.create", "response.created", "response.done"
 _AUDIO = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _TRANSCRIBED = frozenset({f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"})
-_BOUNDS = frozenset({_COMMITTED, _STOPPED, _ASKED, _TIMED_OUT, _ERROR, _MESSAGE, _RESPONSE})
+_BOUNDS = frozenset({_COMMITTED, _STOPPED, _ASKED, _TIMED_OUT, _ERROR, _ITEM, _RESPONSE})
 _TOLD = _BOUNDS | _AUDIO | _TRANSCRIBED | {_DONE}
 
 
@@ -43,6 +44,8 @@ class _Message:
     item_id: str | None
     at_ms: float | None
     may_open: bool
+    is_context: bool
+    """The system's or the assistant's, that is."""
 
 
 class _Asks:
@@ -97,6 +100,9 @@ class TurnLatencies:
         self._message: _Message | None = None
         self._is_answered = True
         """Whether a response began since the last commit; before any of either, too."""
+        self._has_response = False
+        self._goes_on = False
+        """Whether the next response goes on with the turn that the last one belongs to."""
         self._asks = _Asks()
         self._is_ended_by_endpoint = False
         """Whether the endpoint has heard the end of speech since the last commit, or silence for too long."""
@@ -108,7 +114,8 @@ class TurnLatencies:
     def observe(self, header: EventHeader, offset_ns: int, event: Json | None = None) -> None:
         """Take in an event. Below zero an offset is an order and no time: such turns have no latencies.
 
-        `event` (parsed) is read for response.created only: a response out of band answers nobody.
+        `event` (parsed) is read for response.created (a response out of band answers nobody) and
+        conversation.item.create.
         """
         event_type = header.type
         if event_type not in _TOLD:
@@ -124,13 +131,13 @@ class TurnLatencies:
             if header.response_id is not None and at_ms is not None:
                 self._done_ms[header.response_id] = at_ms
         elif not begins_out_of_band(event or {}):
-            self._mark(event_type, header, at_ms)
+            self._mark(event_type, header, at_ms, event or {})
 
     def rows(self) -> list[Row]:
         """Give each turn's latencies in milliseconds: commit, first_audio, transcription, response; None: none."""
         return [self._latencies(turn) for turn in self._turns]
 
-    def _mark(self, event_type: str, header: EventHeader, at_ms: float | None) -> None:
+    def _mark(self, event_type: str, header: EventHeader, at_ms: float | None, event: Json) -> None:
         if event_type == _STOPPED:
             self._stopped_ms, self._is_ended_by_endpoint = at_ms, True
         elif event_type == _TIMED_OUT:
@@ -138,16 +145,23 @@ class TurnLatencies:
         elif event_type == _ASKED:
             self._asks.ask(at_ms)
         elif event_type == _ERROR:
-            if header.error_code == _EMPTY:
+            if refuses_commit(header):
                 self._asks.refuse()
-        elif event_type == _MESSAGE:
-            # With a call_id it is a tool's output, which goes on with the turn that called the tool.
-            if header.call_id is None:
-                self._message = _Message(header.item_id, at_ms, may_open=self._is_answered)
+        elif event_type == _ITEM:
+            self._add(header, at_ms, object_of(event, "item"))
         elif event_type == _COMMITTED:
             self._commit(header.item_id, at_ms)
         else:
             self._respond(header.response_id)
+
+    def _add(self, header: EventHeader, at_ms: float | None, item: Json) -> None:
+        # With a call_id it is a tool's output; that and a tool's approval go on with the turn that called the tool.
+        # Before any response it is history.
+        if header.call_id is not None or item.get("type") == "mcp_approval_response":
+            self._goes_on = self._has_response
+        else:
+            is_context = item.get("role") not in (None, "user")
+            self._message = _Message(header.item_id, at_ms, may_open=self._is_answered, is_context=is_context)
 
     def _commit(self, item_id: str | None, at_ms: float | None) -> None:
         turn = _Turn(item_id, at_ms if self._stopped_ms is None else self._stopped_ms, committed_ms=at_ms)
@@ -162,7 +176,8 @@ class TurnLatencies:
 
     def _respond(self, response_id: str | None) -> None:
         message, self._message, self._is_answered = self._message, None, True
-        if message is not None and message.may_open:
+        goes_on, self._goes_on, self._has_response = self._goes_on, False, True
+        if message is not None and message.may_open and not (message.is_context and goes_on):
             self._turns.append(_Turn(message.item_id, message.at_ms))
         if self._turns and response_id is not None:
             self._turns[-1].responses.append(response_id)

@@ -11,7 +11,7 @@ from typing import Protocol
 from capture.realtime.events import EventHeader, object_of, parse_event
 from capture.turn_latencies import TurnLatencies
 
-_READ_WHOLE = ("response.created", "error")
+_READ_WHOLE = ("response.created", "error", "conversation.item.create")
 
 
 class Timed(Protocol):
@@ -45,7 +45,8 @@ def first_audio_ms(messages: Iterable[Timed]) -> list[float]:
         header = EventHeader(type=message.type, response_id=message.response_id, call_id=message.call_id)
         event = parse_event(message.content) if message.type in _READ_WHOLE else None
         if message.type == "error":
-            header.error_code = object_of(event or {}, "error").get("code")
+            error = object_of(event or {}, "error")
+            header.error_code, header.error_message = error.get("code"), error.get("message")
         turns.observe(header, message.offset_ns, event)
     return heard_ms(turns.rows())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from capture.realtime.configuration import get_path
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import asks_out_of_band, is_in_conversation, object_of
+from capture.realtime.events import EventHeader, asks_out_of_band, is_in_conversation, object_of
 
 Json = dict[str, Any]
 
@@ -31,11 +31,12 @@ ANSWERED = UPDATES.union({CREATE, COMMIT, CANCEL, ITEM_CREATE}, *ANSWERS.values(
 """What the client says and an endpoint answers or refuses; audio is neither."""
 
 _ALREADY_ACTIVE = "conversation_already_has_active_response"
+_EMPTY, _EMPTY_IN_WORDS = "input_audio_buffer_commit_empty", "Error committing input audio buffer"
 _ABOUT_NOTHING = frozenset[str]()
 _OF_CODE = {
     _ALREADY_ACTIVE: frozenset({CREATE}),
     "response_cancel_not_active": frozenset({CANCEL}),
-    "input_audio_buffer_commit_empty": frozenset({COMMIT}),
+    _EMPTY: frozenset({COMMIT}),
     "invalid_tool_call_id": frozenset({ITEM_CREATE}),
     "cannot_update_voice": UPDATES,
     "session_expired": _ABOUT_NOTHING,
@@ -58,6 +59,13 @@ _OF_PARAM = {
     "audio": _ABOUT_NOTHING,
 }
 """The first name in error.param -> the same."""
+
+
+def refuses_commit(error: EventHeader) -> bool:
+    """Tell whether an error says that there was no audio to commit: by its code or, where it has none, in words."""
+    return error.error_code == _EMPTY or (
+        error.error_code is None and (error.error_message or "").startswith(_EMPTY_IN_WORDS)
+    )
 
 
 def find_answered(event: Json, unanswered: Sequence[Json]) -> int | None:

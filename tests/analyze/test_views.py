@@ -363,6 +363,40 @@ def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) 
     ]
 
 
+OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
+BRIEF = {"type": "message", "role": "system", "content": []}
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "item_a", "approve": True}
+
+
+@pytest.mark.parametrize("said", [[OUTPUT, BRIEF], [BRIEF, OUTPUT], [APPROVAL]], ids=["behind", "ahead", "approval"])
+def test_what_the_client_says_beside_a_tool_s_output_opens_no_turn(root: Root, said: list[Row]) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.server(120, "response.done", response={"id": "resp_1", "status": "completed"})
+    for item in said:
+        trace.client(4000, "conversation.item.create", item=item | {"id": "item_2"})
+    trace.client(4010, "response.create")
+    trace.server(4100, "response.created", response={"id": "resp_2"})
+    trace.server(4200, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    trace.write(root)
+    assert ask(root, "turns", "turn, item_id, first_audio_ms") == [
+        {"turn": 1, "item_id": "item_1", "first_audio_ms": 4200.0}
+    ]
+
+
+def test_a_message_of_the_user_opens_a_turn_though_a_tool_s_output_was_followed_by_nothing(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.client(200, "conversation.item.create", item=OUTPUT)
+    written = {"id": "item_2", "type": "message", "role": "user", "content": []}
+    trace.client(9000, "conversation.item.create", item=written)
+    trace.server(9100, "response.created", response={"id": "resp_2"})
+    trace.write(root)
+    assert [row["item_id"] for row in ask(root, "turns", "item_id", order="turn")] == ["item_1", "item_2"]
+
+
 def test_context_given_along_with_speech_opens_no_turn(root: Root) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
@@ -484,6 +518,12 @@ MARKS = (
     ("server", "conversation.item.input_audio_transcription.completed"),
     ("server", "conversation.item.input_audio_transcription.failed"),
 )
+ROLES = {1: "user", 2: "system", 3: None}
+ERRORS = {
+    1: {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"},
+    2: {"code": None, "message": "Error committing input audio buffer: the buffer is empty."},
+    3: {"code": "invalid_value", "message": "Error committing input audio buffer"},
+}
 marks = st.tuples(st.sampled_from(MARKS), st.integers(1, 3), st.sampled_from([None, "call_1"]), st.integers(0, 1))
 
 
@@ -495,10 +535,11 @@ def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], 
         if not event_type.startswith("response."):
             item_id = f"item_{about}"
             is_message = event_type.endswith(".create")
-            fields = {"item": {"id": item_id, "call_id": call_id}} if is_message else {"item_id": item_id}
+            item = {"id": item_id, "call_id": call_id, "role": ROLES[about]}
+            fields = {"item": item} if is_message else {"item_id": item_id}
             fields |= {} if is_message else {"content_index": content_index}
             if event_type == "error":
-                fields = {"error": {"code": "input_audio_buffer_commit_empty" if about > 1 else "invalid_value"}}
+                fields = {"error": ERRORS[about]}
         elif event_type == "response.created":
             fields["response"] = {"conversation_id": "conv_1" if content_index else None}
         (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)

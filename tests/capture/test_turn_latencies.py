@@ -68,6 +68,11 @@ def test_a_commit_that_came_too_late_is_answered_after_the_turn_it_was_meant_for
     assert commits((0, STOPPED), (100, COMMIT), (150, COMMITTED), (300, EMPTY), (9000, COMMITTED)) == [150, 0]
 
 
+def test_an_endpoint_may_say_in_words_alone_that_the_buffer_is_empty() -> None:
+    words = ("error", {"error_message": "Error committing input audio buffer: the buffer is empty."})
+    assert commits((0, COMMIT), (100, words), (8000, COMMIT), (8200, COMMITTED)) == [200]
+
+
 def test_what_the_endpoint_takes_in_after_too_long_a_silence_was_not_asked_for() -> None:
     timed_out = "input_audio_buffer.timeout_triggered"
     assert commits((0, COMMIT), (6000, timed_out), (6010, COMMITTED), (6020, EMPTY)) == [0]

@@ -22,17 +22,31 @@ WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.timeout_t
 UNION ALL
 SELECT session_id, seq, offset_ms, NULL AS item_id, NULL AS response_id, 'refused' AS mark
 FROM events
-WHERE type = 'error' AND error_code = 'input_audio_buffer_commit_empty'
+-- speaches gives no code.
+WHERE type = 'error' AND COALESCE(
+    error_code = 'input_audio_buffer_commit_empty',
+    error_message LIKE 'Error committing input audio buffer%'
+)
 UNION ALL
 SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
 FROM events
 -- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
 WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
 UNION ALL
--- An item with a call_id is a tool's output: it goes on with the turn that called the tool.
-SELECT session_id, seq, offset_ms, item_id, NULL AS response_id, 'message' AS mark
+-- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
+SELECT
+    session_id,
+    seq,
+    offset_ms,
+    item_id,
+    NULL AS response_id,
+    CASE
+        WHEN call_id IS NOT NULL OR get_json_object(payload, '$.item.type') = 'mcp_approval_response' THEN 'output'
+        WHEN COALESCE(get_json_object(payload, '$.item.role'), 'user') = 'user' THEN 'message'
+        ELSE 'context'
+    END AS mark
 FROM events
-WHERE type = 'conversation.item.create' AND call_id IS NULL;
+WHERE type = 'conversation.item.create';
 
 -- What came before and what comes next, in one pass; times only grow, so the latest one is the greatest. The order is
 -- that of seq: an imported session may have no times.
@@ -49,8 +63,10 @@ SELECT
     MAX(CASE WHEN mark = 'speech_started' THEN offset_ms END) OVER before AS last_speech_started_ms,
     MAX(CASE WHEN mark = 'speech_stopped' THEN seq END) OVER before AS last_speech_stopped,
     MAX(CASE WHEN mark = 'speech_stopped' THEN offset_ms END) OVER before AS last_speech_stopped_ms,
-    FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'response') THEN mark END IGNORE NULLS) OVER after
-        AS next_mark
+    MAX(CASE WHEN mark = 'output' THEN seq END) OVER before AS last_output,
+    FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'context', 'response') THEN mark END IGNORE NULLS) OVER after
+        AS next_mark,
+    FIRST_VALUE(CASE WHEN mark IN ('output', 'response') THEN mark END IGNORE NULLS) OVER after AS next_reply
 FROM _turn_marks
 WHERE mark IS NOT NULL
 WINDOW
@@ -98,8 +114,8 @@ WINDOW
     after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
 
 -- Which marks open a turn: each commit; and of the messages before a response the last one, unless speech was
--- committed there too (then the messages are context that the client gave along). What came before the commit before
--- belongs to that one.
+-- committed there too (then the messages are context that the client gave along). So is what the system says beside a
+-- tool's output; before any response an output is history. What came before the commit before belongs to that one.
 CREATE OR REPLACE VIEW _turn_openings AS
 SELECT
     session_id,
@@ -109,9 +125,14 @@ SELECT
     response_id,
     mark,
     mark = 'committed' OR (
-        mark = 'message'
+        mark IN ('message', 'context')
         AND next_mark = 'response'
         AND COALESCE(last_committed, -1) <= COALESCE(last_response, -1)
+        AND NOT (
+            mark = 'context'
+            AND last_response IS NOT NULL
+            AND (next_reply = 'output' OR COALESCE(last_output, -1) > last_response)
+        )
     ) AS opens,
     CASE
         WHEN mark = 'committed' AND NOT answers_commit THEN NULL
