@@ -185,13 +185,14 @@ class TurnLatencies:
     def _latencies(self, turn: _Turn) -> Row:
         spoken_ms, committed_ms = turn.end_of_speech_ms, turn.committed_ms
         heard = [self._first_audio_ms[each] for each in turn.responses if each in self._first_audio_ms]
-        done = [self._done_ms[each] for each in turn.responses if each in self._done_ms]
+        # A tool's call is no end: where the answer that followed has none, neither has the turn.
+        done_ms = self._done_ms.get(turn.responses[-1]) if turn.responses else None
         transcribed_ms = None if turn.item_id is None else self._transcribed_ms.get(turn.item_id)
         return {
             "commit_ms": _elapsed(spoken_ms, committed_ms),
             "first_audio_ms": _elapsed(spoken_ms, min(heard, default=None)),
             "transcription_ms": _elapsed(committed_ms, transcribed_ms),
-            "response_ms": _elapsed(spoken_ms, max(done, default=None)),
+            "response_ms": _elapsed(spoken_ms, done_ms),
         }
 
 

@@ -306,6 +306,21 @@ def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     ]
 
 
+def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.server(120, "response.done", response={"id": "resp_1", "status": "completed"})
+    trace.client(130, "conversation.item.create", item={"type": "function_call_output", "call_id": "call_1"})
+    trace.server(140, "response.created", response={"id": "resp_2"})
+    trace.server(150, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    trace.write(root)
+    assert ask(root, "turns", "response_id, response_status, response_done_ms, first_audio_ms") == [
+        {"response_id": "resp_2", "response_status": None, "response_done_ms": None, "first_audio_ms": 150.0}
+    ]
+    assert ask(root, "latencies WHERE name = 'response'", "latency_ms") == []
+
+
 def moderate(trace: Trace, at_ms: float) -> None:
     """Note a response out of band that writes and fails."""
     beside = {"id": "resp_m", "conversation_id": None, "status": "in_progress"}

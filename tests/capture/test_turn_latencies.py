@@ -107,6 +107,11 @@ def test_a_tool_s_output_goes_on_with_its_turn() -> None:
     assert measured(*said, output, *answer(600, "r2")) == [(0, 700, None, 900)]
 
 
+def test_a_turn_whose_spoken_answer_never_ends_does_not_end_with_the_tool_s_call() -> None:
+    said = [(0, "input_audio_buffer.committed", {}), *answer(10, "r0")]
+    assert measured(*said, *answer(600, "r2")[:-1]) == [(0, 110, None, None)]
+
+
 def test_an_answer_before_any_turn_belongs_to_none() -> None:
     assert measured(*answer(0)) == []
 

@@ -154,7 +154,8 @@ SELECT
 FROM _turn_openings
 WHERE opens OR mark = 'response';
 
--- A turn with tool calls has several responses: the first audio of any, the status of the last.
+-- A turn with tool calls has several responses: the first audio of any, the end and the status of the last, also where
+-- it has none: COALESCE, for MAX_BY passes over NULL.
 CREATE OR REPLACE VIEW _turn_answers AS
 SELECT
     p.session_id,
@@ -166,9 +167,11 @@ SELECT
     MAX(CASE WHEN p.opens THEN p.speech_started_ms END) AS speech_started_ms,
     MAX(CASE WHEN p.opens THEN p.speech_stopped_ms END) AS speech_stopped_ms,
     MIN(r.first_audio_ms) AS first_audio_ms,
-    MAX(r.done_ms) AS response_done_ms,
+    NULLIF(MAX_BY(COALESCE(r.done_ms, -1), CASE WHEN r.response_id IS NOT NULL THEN p.seq END), -1)
+        AS response_done_ms,
     MAX_BY(r.response_id, p.seq) AS response_id,
-    MAX_BY(r.status, p.seq) AS response_status,
+    NULLIF(MAX_BY(COALESCE(r.status, ''), CASE WHEN r.response_id IS NOT NULL THEN p.seq END), '')
+        AS response_status,
     STRING_AGG(r.answer, ' ' ORDER BY p.seq) AS answer
 FROM _turn_parts AS p
 LEFT JOIN responses AS r
