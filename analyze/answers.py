@@ -145,6 +145,8 @@ class SessionDetail:
     audio: tuple[TrackFacts, ...]
     audio_health: AudioHealth = NO_AUDIO
     """What is to be said about the audio the client sent."""
+    is_transcription_session: bool = False
+    """Whether the session only transcribes, so that no answers are due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,7 @@ class Queries:
             turns=tuple(parts.turns),
             audio=tuple(parts.tracks),
             audio_health=parts.audio_health,
+            is_transcription_session=parts.configuration.is_transcription_session,
         )
 
     def _picked(self, words: str) -> list[Row]:

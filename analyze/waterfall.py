@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from analyze.answers import Turn
 
+END_OF_SPEECH = "end of speech"
 _STEPS = (
     ("commit", "committed_ms"),
     ("first transcript", "first_transcript_ms"),
@@ -27,7 +28,7 @@ class Step:
     since_speech_ms: float
     """Since the end of speech; below 0 where it came before: a text in pieces, an answer to a turn cut short."""
     since_last_ms: float
-    """Since the step before it."""
+    """Since the step before it; 0 for the first."""
 
 
 def steps_of(turn: Turn) -> list[Step]:
@@ -37,9 +38,10 @@ def steps_of(turn: Turn) -> list[Step]:
 
 
 def _steps(turn: Turn, end_ms: float) -> Iterator[Step]:
-    yield Step("end of speech", end_ms, 0.0, 0.0)
     known = [(at_ms, name) for name, attribute in _STEPS if (at_ms := getattr(turn, attribute)) is not None]
-    last_ms = end_ms
-    for at_ms, name in sorted(known, key=lambda step: step[0]):
+    # The words of a caller who still speaks may come before all others.
+    in_order = sorted([(end_ms, END_OF_SPEECH), *known], key=lambda step: step[0])
+    last_ms = in_order[0][0]
+    for at_ms, name in in_order:
         yield Step(name, at_ms, at_ms - end_ms, at_ms - last_ms)
         last_ms = at_ms

@@ -18,7 +18,6 @@ _KEPT = 100
 _NOBODYS = ""
 """Name of a stretch of the track that is not asked about."""
 _COMMIT, _CLEAR = "input_audio_buffer.commit", "input_audio_buffer.clear"
-_EMPTY = "input_audio_buffer_commit_empty"
 
 
 class Commits:
@@ -50,9 +49,9 @@ class Commits:
         elif track is not None:
             track.end_span(_NOBODYS)
 
-    def refuse(self, error_code: str | None) -> None:
-        """Take in an error: one of the commits may have been refused."""
-        if error_code == _EMPTY and self._asked:
+    def refuse(self) -> None:
+        """Take in that the endpoint had nothing to take in."""
+        if self._asked:
             self._asked.popleft()
 
     def quiet(self, track: TrackWriter | None) -> list[Row]:

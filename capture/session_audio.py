@@ -8,6 +8,7 @@ from capture.append_pacing import AppendPacing
 from capture.audio import AudioFormat
 from capture.commits import Commits
 from capture.playback import Playback
+from capture.realtime.answering import refuses_commit
 from capture.realtime.audio_formats import Track
 from capture.realtime.events import EventHeader
 from capture.recording.audio_blocks import AudioRow, TrackWriter
@@ -37,8 +38,8 @@ class SessionAudio:
             self._commits.observe(header.type, self._tracks.get("client"))
         elif header.type == _COMMITTED:
             self._commits.take(header.item_id or "", seq, self._tracks.get("client"))
-        elif header.type == "error":
-            self._commits.refuse(header.error_code)
+        elif header.type == "error" and refuses_commit(header):
+            self._commits.refuse()
 
     def lose(self, sender: Sender) -> None:
         """Take in that a sender's audio may not be in the journal: it was sent, and is missing here only."""

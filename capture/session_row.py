@@ -13,7 +13,7 @@ from capture.journal import UNKNOWN_BYTES, Gap
 from capture.keeping import WHOLE, Decision, WindowFilter, decide
 from capture.realtime.configuration import CONFIGURATION_EVENTS, ConfigurationTracker, get_path
 from capture.realtime.dialects import DialectDetector
-from capture.realtime.events import EventHeader, begins_out_of_band, parse_event
+from capture.realtime.events import EventHeader, parse_event
 from capture.realtime.honouring import list_not_honoured
 from capture.realtime.outcomes import OutcomeTracker, session_outcome, trial_outcome
 from capture.recording.facts import Sender, SessionEnd, SessionFacts
@@ -79,7 +79,7 @@ class SessionSummary:
         if event_type == _APPEND:
             return
         event = parse_event(text) if event_type in _READ_WHOLE else None
-        self._latencies.observe(header, offset_ns, in_conversation=not begins_out_of_band(event or {}))
+        self._latencies.observe(header, offset_ns, event)
         if event is not None:
             self._configure(sender, event)
         self._dialects.observe(event_type, event)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from capture.realtime.events import EventHeader, begins_out_of_band, parse_event
+from capture.realtime.events import EventHeader, object_of, parse_event
 from capture.turn_latencies import TurnLatencies
+
+_READ_WHOLE = ("response.created", "error", "conversation.item.create")
 
 
 class Timed(Protocol):
@@ -41,8 +43,11 @@ def first_audio_ms(messages: Iterable[Timed]) -> list[float]:
     turns = TurnLatencies()
     for message in messages:
         header = EventHeader(type=message.type, response_id=message.response_id, call_id=message.call_id)
-        event = parse_event(message.content) if message.type == "response.created" else None
-        turns.observe(header, message.offset_ns, in_conversation=not begins_out_of_band(event or {}))
+        event = parse_event(message.content) if message.type in _READ_WHOLE else None
+        if message.type == "error":
+            error = object_of(event or {}, "error")
+            header.error_code, header.error_message = error.get("code"), error.get("message")
+        turns.observe(header, message.offset_ns, event)
     return heard_ms(turns.rows())
 
 

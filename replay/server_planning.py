@@ -188,9 +188,8 @@ class _Planner:
         return None if found is None else found.number
 
     def _asker(self, response: Json) -> int | None:
-        in_conversation = is_in_conversation(response)
-        turn = self._turns_due[0] if in_conversation and self._turns_due else None
-        asked = self._unanswered.response(in_conversation=in_conversation, before=turn)
+        turn = self._turns_due[0] if is_in_conversation(response) and self._turns_due else None
+        asked = self._unanswered.response(response, before=turn)
         if asked is None:
             self._turns_due[: turn is not None] = []
             return turn

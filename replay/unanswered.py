@@ -9,8 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from capture.realtime.answering import CREATE, find_creation, find_culprit, find_of
-from capture.realtime.events import asks_out_of_band
+from capture.realtime.answering import find_asker, find_creation, find_culprit, find_of
 
 Json = dict[str, Any]
 
@@ -51,16 +50,12 @@ class Unanswered:
         """Give the first of some types, about that item where one is named."""
         return self._take(find_of(self._events, types, item_id=item_id))
 
-    def response(self, *, in_conversation: bool, before: int | None) -> Awaited | None:
+    def response(self, response: Json, *, before: int | None) -> Awaited | None:
         """Give the response.create that a response was made for; None where what came `before` it is due first."""
-        asked = (
-            at
-            for at, awaited in enumerate(self._left)
-            if awaited.type == CREATE and asks_out_of_band(awaited.event) != in_conversation
-        )
-        first = next(asked, None)
-        is_due = first is not None and (before is None or before > self._left[first].number)
-        return self._take(first) if is_due else None
+        asked = find_asker(response, self._events)
+        if asked is None or (before is not None and before < self._left[asked].number):
+            return None
+        return self._take(asked)
 
     def creation(self, item: Json) -> Awaited | None:
         """Give the message that made an item."""

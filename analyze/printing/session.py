@@ -85,7 +85,8 @@ def what_is_missing(detail: SessionDetail) -> Iterator[str]:
         if turn.transcription == "missing":
             yield f"turn {turn.number}: a transcription was asked for; it neither completed nor failed"
         if turn.response_id is None:
-            yield f"turn {turn.number}: no answer"
+            if not detail.is_transcription_session:
+                yield f"turn {turn.number}: no answer"
         elif turn.response_done_ms is None and turn.response_status is None:
             yield f"turn {turn.number}: the answer never ended"
     for key in detail.summary.failure_keys:

@@ -9,11 +9,11 @@ from analyze.amounts import milliseconds
 from analyze.answers import Turn
 from analyze.tui.lines import Line, Run, fit, pad, text
 from analyze.tui.tones import Tone
-from analyze.waterfall import Step, steps_of
+from analyze.waterfall import END_OF_SPEECH, Step, steps_of
 from capture.narration import counted
 
 _TONES: dict[str, Tone] = {
-    "end of speech": "client",
+    END_OF_SPEECH: "client",
     "commit": "muted",
     "first transcript": "ok",
     "first audio": "incomplete",
@@ -44,8 +44,9 @@ def _medians(by_turn: Sequence[tuple[Turn, list[Step]]]) -> list[Line]:
         return []
     found: dict[str, list[float]] = {}
     for _, steps in by_turn:
-        for step in steps[1:]:
-            found.setdefault(step.name, []).append(step.since_speech_ms)
+        for step in steps:
+            if step.name != END_OF_SPEECH:
+                found.setdefault(step.name, []).append(step.since_speech_ms)
     return [
         text(f"  median {name} {milliseconds(median(values))} ms over {counted(len(values), 'turn')}", "muted")
         for name, values in found.items()

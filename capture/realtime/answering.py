@@ -12,7 +12,7 @@ from typing import Any
 
 from capture.realtime.configuration import get_path
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import asks_out_of_band, is_in_conversation, object_of
+from capture.realtime.events import EventHeader, asks_out_of_band, is_in_conversation, object_of
 
 Json = dict[str, Any]
 
@@ -31,11 +31,12 @@ ANSWERED = UPDATES.union({CREATE, COMMIT, CANCEL, ITEM_CREATE}, *ANSWERS.values(
 """What the client says and an endpoint answers or refuses; audio is neither."""
 
 _ALREADY_ACTIVE = "conversation_already_has_active_response"
+_EMPTY, _EMPTY_IN_WORDS = "input_audio_buffer_commit_empty", "Error committing input audio buffer"
 _ABOUT_NOTHING = frozenset[str]()
 _OF_CODE = {
     _ALREADY_ACTIVE: frozenset({CREATE}),
     "response_cancel_not_active": frozenset({CANCEL}),
-    "input_audio_buffer_commit_empty": frozenset({COMMIT}),
+    _EMPTY: frozenset({COMMIT}),
     "invalid_tool_call_id": frozenset({ITEM_CREATE}),
     "cannot_update_voice": UPDATES,
     "session_expired": _ABOUT_NOTHING,
@@ -60,6 +61,13 @@ _OF_PARAM = {
 """The first name in error.param -> the same."""
 
 
+def refuses_commit(error: EventHeader) -> bool:
+    """Tell whether an error says that there was no audio to commit: by its code or, where it has none, in words."""
+    return error.error_code == _EMPTY or (
+        error.error_code is None and (error.error_message or "").startswith(_EMPTY_IN_WORDS)
+    )
+
+
 def find_answered(event: Json, unanswered: Sequence[Json]) -> int | None:
     """Give the place of the message that an event answers, refuses or makes needless; None where it is none."""
     kind = ga_name(str(event.get("type")))
@@ -70,7 +78,9 @@ def find_answered(event: Json, unanswered: Sequence[Json]) -> int | None:
     if kind == "conversation.item.added":
         return find_creation(object_of(event, "item"), unanswered)
     if kind == "response.created":
-        return _find_asker(object_of(event, "response"), unanswered)
+        # Not all endpoints tell whether a response is one of the conversation.
+        asker = find_asker(object_of(event, "response"), unanswered)
+        return find_of(unanswered, {CREATE}) if asker is None else asker
     if kind == "response.done":
         # Whatever ended it: if the cancel came too late, its refusal says so by a code.
         return find_of(unanswered, {CANCEL})
@@ -81,6 +91,19 @@ def find_of(unanswered: Sequence[Json], types: Set[str], *, item_id: object = No
     """Give the first message of some types, about that item where one is named."""
     of_types = (place for place, event in enumerate(unanswered) if event.get("type") in types)
     return next((at for at in of_types if item_id is None or unanswered[at].get("item_id") == item_id), None)
+
+
+def find_asker(response: Json, unanswered: Sequence[Json]) -> int | None:
+    """Give the response.create of a response, in the conversation or beside it: with its metadata, else the first."""
+    beside, metadata = not is_in_conversation(response), response.get("metadata")
+    asked = [
+        place
+        for place, event in enumerate(unanswered)
+        if event.get("type") == CREATE and asks_out_of_band(event) == beside
+    ]
+    # Responses beside the conversation begin in any order: nothing tells them but what the client labelled them with.
+    labelled = (at for at in asked if metadata and get_path(unanswered[at], "response.metadata") == metadata)
+    return next(labelled, asked[0] if asked else None)
 
 
 def find_creation(item: Json, unanswered: Sequence[Json]) -> int | None:
@@ -142,10 +165,3 @@ def _last(unanswered: Sequence[Json], kind: str, *, beside: bool) -> int | None:
     places = [place for place, event in enumerate(unanswered) if event.get("type") == kind]
     in_conversation = [place for place in places if beside or not asks_out_of_band(unanswered[place])]
     return next(reversed(in_conversation or places), None)
-
-
-def _find_asker(response: Json, unanswered: Sequence[Json]) -> int | None:
-    # No event tells which response.create made a response: they are taken in order, each of its own kind first.
-    asked = [place for place, event in enumerate(unanswered) if event.get("type") == CREATE]
-    same_kind = (at for at in asked if asks_out_of_band(unanswered[at]) != is_in_conversation(response))
-    return next(same_kind, asked[0] if asked else None)

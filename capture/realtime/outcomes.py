@@ -10,7 +10,7 @@ import re
 from typing import Any, Literal
 
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
-from capture.realtime.events import EventHeader, asks_out_of_band
+from capture.realtime.events import EventHeader, asks_out_of_band, begins_out_of_band
 
 Outcome = Literal["failed", "ok", "incomplete"]
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
@@ -125,6 +125,8 @@ class OutcomeTracker:
         self._transcriptions_due: dict[str, int] = {}
         self._transcriptions_ended: set[str] = set()
         self._responses_open: dict[str, int] = {}
+        self._asides: set[str] = set()
+        """Responses out of band: they answer nobody, and stand in no answer's way."""
         self._response_due_ns: int | None = None
 
     def observe(self, sender: str, header: EventHeader, event: Json | None, offset_ns: int) -> None:
@@ -146,9 +148,7 @@ class OutcomeTracker:
         elif event_type == "conversation.item.deleted":
             self._transcriptions_due.pop(header.item_id or "", None)
         elif event_type == "response.created":
-            self._response_due_ns = None
-            if header.response_id:
-                self._responses_open[header.response_id] = offset_ns
+            self._observe_response_created(header, event or {}, offset_ns)
         elif event_type == "response.done":
             self._observe_response_done(header, event or {}, offset_ns)
 
@@ -200,6 +200,15 @@ class OutcomeTracker:
         # xAI may complete a transcription before it commits the audio.
         if item_id and item_id not in self._transcriptions_ended and self._setting("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
+
+    def _observe_response_created(self, header: EventHeader, event: Json, offset_ns: int) -> None:
+        is_aside = begins_out_of_band(event)
+        if not is_aside:
+            self._response_due_ns = None
+        if header.response_id:
+            self._responses_open[header.response_id] = offset_ns
+            if is_aside:
+                self._asides.add(header.response_id)
 
     def _observe_response_done(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         self._responses_open.pop(header.response_id or "", None)
@@ -264,7 +273,7 @@ class OutcomeTracker:
     def _is_answer_due(self) -> bool:
         # While a response is open, endpoints differ in whether a commit makes another one.
         return not (
-            self._responses_open
+            self._responses_open.keys() - self._asides
             or self._configuration.is_transcription_session
             or self._setting("audio.input.turn_detection.create_response") is False
         )

@@ -155,20 +155,114 @@ def test_a_configuration_that_the_engine_cannot_read_spoils_no_other(root: Root,
     ]
 
 
+def call(trace: Trace, at_ms: float, name: str, response: str = "resp_1") -> None:
+    """Note that the endpoint calls a tool."""
+    item = {"id": f"item_{name}", "type": "function_call", "name": name, "call_id": f"call_{name}"}
+    trace.server(at_ms, "response.output_item.done", item=item, response_id=response, output_index=0)
+
+
+def give(trace: Trace, at_ms: float, name: str) -> None:
+    """Note that the client gives a tool's output."""
+    output = {"type": "function_call_output", "call_id": f"call_{name}", "output": "{}"}
+    trace.client(at_ms, "conversation.item.create", item=output)
+
+
+def say(trace: Trace, at_ms: float, response: str, *, audio_after_ms: float | None = 500, **told: Any) -> None:
+    """Note a response, and its first audio."""
+    trace.server(at_ms, "response.created", response={"id": response, "conversation_id": "conv_1"} | told)
+    if audio_after_ms is not None:
+        spoken = {"response_id": response, "item_id": f"item_of_{response}", "output_index": 0, "content_index": 0}
+        trace.server(at_ms + audio_after_ms, "response.output_audio.delta", delta=tone(20), **spoken)
+
+
+def tools(root: Root, trace: Trace) -> dict[str, tuple[float | None, float | None, str]]:
+    trace.write(root)
+    return {row["tool"]: (row["tool_ms"], row["answer_after_ms"], row["went_on"]) for row in ask(root, "tool_latency")}
+
+
 def test_a_tool_is_timed_from_call_to_output_to_answer(root: Root) -> None:
     trace = Trace()
-    call = {"id": "item_c", "type": "function_call", "name": "weather", "call_id": "call_1", "status": "completed"}
-    trace.server(100, "conversation.item.done", item=call)
-    output = {"type": "function_call_output", "call_id": "call_1", "output": "{}"}
-    trace.client(350, "conversation.item.create", item=output)
-    trace.server(400, "response.created", response={"id": "resp_2"})
-    spoken = {"response_id": "resp_2", "item_id": "item_a", "output_index": 0, "content_index": 0}
-    trace.server(900, "response.output_audio.delta", delta=tone(20), **spoken)
-    trace.server(950, "conversation.item.done", item=call | {"id": "item_d", "call_id": "call_2"})
-    trace.write(root)
-    forgotten, answered = ask(root, "tool_latency")
-    assert (answered["tool"], answered["tool_ms"], answered["answer_after_ms"]) == ("weather", 250, 550)
-    assert (forgotten["call_id"], forgotten["went_on"]) == ("call_2", "no output was sent")
+    call(trace, 100, "weather")
+    give(trace, 350, "weather")
+    say(trace, 400, "resp_2")
+    call(trace, 950, "forgotten")
+    assert tools(root, trace) == {"weather": (250, 550, "answered"), "forgotten": (None, None, "no output was sent")}
+
+
+def test_a_tool_is_answered_by_the_response_that_was_asked_for_with_its_output(root: Root) -> None:
+    trace = Trace()
+    call(trace, 100, "weather")
+    # The caller speaks while the tool is at work: turn detection has that answered, and the client is refused once.
+    trace.server(300, "input_audio_buffer.committed", item_id="item_u2")
+    give(trace, 350, "weather")
+    trace.client(351, "response.create")
+    say(trace, 360, "resp_turn", audio_after_ms=100)
+    trace.server(370, "error", error={"code": "conversation_already_has_active_response"})
+    # A moderation beside the conversation is no answer either.
+    trace.client(900, "response.create", response={"conversation": "none"})
+    say(trace, 950, "resp_beside", audio_after_ms=10, conversation_id=None)
+    trace.client(2000, "response.create")
+    say(trace, 2100, "resp_tool")
+    assert tools(root, trace) == {"weather": (250, 2250, "answered")}
+
+
+def test_parallel_tools_have_one_answer_that_waits_for_the_last_output(root: Root) -> None:
+    trace = Trace()
+    call(trace, 100, "weather")
+    call(trace, 110, "traffic")
+    give(trace, 300, "weather")
+    give(trace, 5110, "traffic")
+    trace.client(5111, "response.create")
+    say(trace, 5200, "resp_2")
+    assert tools(root, trace) == {"weather": (200, 590, "answered"), "traffic": (5000, 590, "answered")}
+
+
+def test_a_tool_after_a_tool_has_the_spoken_answer_for_itself(root: Root) -> None:
+    trace = Trace()
+    call(trace, 100, "find")
+    give(trace, 200, "find")
+    trace.client(201, "response.create")
+    say(trace, 300, "resp_2", audio_after_ms=None)
+    call(trace, 900, "book", "resp_2")
+    give(trace, 4900, "book")
+    trace.client(4901, "response.create")
+    say(trace, 5000, "resp_3")
+    assert tools(root, trace) == {"find": (100, None, "another call followed"), "book": (4000, 600, "answered")}
+
+
+def test_the_answer_to_the_next_turn_is_none_to_a_tool(root: Root) -> None:
+    trace = Trace()
+    call(trace, 100, "weather")
+    give(trace, 200, "weather")
+    trace.server(9000, "input_audio_buffer.committed", item_id="item_u2")
+    say(trace, 9100, "resp_2")
+    assert tools(root, trace) == {"weather": (100, None, "the next turn came first")}
+
+
+def test_an_answer_without_a_word_says_what_became_of_it(root: Root) -> None:
+    trace = Trace()
+    for number, status in enumerate(["cancelled", "completed"]):
+        call(trace, 1000 * number + 100, status)
+        give(trace, 1000 * number + 200, status)
+        trace.client(1000 * number + 201, "response.create")
+        say(trace, 1000 * number + 300, f"resp_{status}", audio_after_ms=None)
+        trace.server(1000 * number + 400, "response.done", response={"id": f"resp_{status}", "status": status})
+    call(trace, 9000, "late")
+    give(trace, 9100, "late")
+    assert {tool: went_on for tool, (_, _, went_on) in tools(root, trace).items()} == {
+        "cancelled": "answer cancelled",
+        "completed": "the answer was empty",
+        "late": "no answer followed",
+    }
+
+
+def test_a_tool_that_the_client_tells_as_history_is_not_timed(root: Root) -> None:
+    trace = Trace()
+    item = {"id": "item_h", "type": "function_call", "name": "old", "call_id": "call_old", "arguments": "{}"}
+    trace.client(10, "conversation.item.create", item=item)
+    give(trace, 20, "old")
+    trace.server(30, "conversation.item.done", item=item)
+    assert tools(root, trace) == {}
 
 
 def test_the_rest_sums_up_what_sealing_measured(root: Root) -> None:

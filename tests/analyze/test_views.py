@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyze.store import VIEWS, Store, open_store
-from capture.realtime.events import EventHeader, is_in_conversation
+from capture.realtime.events import EventHeader
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
 from capture.turn_latencies import TurnLatencies
@@ -266,6 +266,28 @@ def test_a_manual_turn_ends_when_the_client_commits(root: Root) -> None:
     ]
 
 
+def test_each_commit_is_held_against_what_the_endpoint_took_in_for_it(root: Root) -> None:
+    trace = Trace()
+    trace.client(100, "input_audio_buffer.commit")
+    trace.client(400, "input_audio_buffer.commit")
+    trace.server(500, "input_audio_buffer.committed", item_id="item_1")
+    trace.client(700, "input_audio_buffer.commit")
+    trace.server(800, "input_audio_buffer.committed", item_id="item_2")
+    trace.server(1100, "error", error={"code": "input_audio_buffer_commit_empty"})
+    trace.server(9000, "input_audio_buffer.committed", item_id="item_3")
+    trace.write(root)
+    assert [tuple(row.values()) for row in ask(root, "turns", "turn, asked_ms, committed_ms", order="turn")] == [
+        (1, 100.0, 500.0),
+        (2, 400.0, 800.0),
+        (3, None, 9000.0),
+    ]
+    assert ask(root, "latencies WHERE name = 'commit'", "latency_ms", order="turn") == [
+        {"latency_ms": 400.0},
+        {"latency_ms": 400.0},
+        {"latency_ms": 0.0},
+    ]
+
+
 def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
@@ -282,6 +304,21 @@ def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     assert ask(root, "turns", columns) == [
         {"turn": 1, "response_id": "resp_2", "first_audio_ms": 150.0, "response_done_ms": 160.0}
     ]
+
+
+def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.server(120, "response.done", response={"id": "resp_1", "status": "completed"})
+    trace.client(130, "conversation.item.create", item={"type": "function_call_output", "call_id": "call_1"})
+    trace.server(140, "response.created", response={"id": "resp_2"})
+    trace.server(150, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    trace.write(root)
+    assert ask(root, "turns", "response_id, response_status, response_done_ms, first_audio_ms") == [
+        {"response_id": "resp_2", "response_status": None, "response_done_ms": None, "first_audio_ms": 150.0}
+    ]
+    assert ask(root, "latencies WHERE name = 'response'", "latency_ms") == []
 
 
 def moderate(trace: Trace, at_ms: float) -> None:
@@ -339,6 +376,40 @@ def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) 
             "response_id": "resp_1",
         }
     ]
+
+
+OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
+BRIEF = {"type": "message", "role": "system", "content": []}
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "item_a", "approve": True}
+
+
+@pytest.mark.parametrize("said", [[OUTPUT, BRIEF], [BRIEF, OUTPUT], [APPROVAL]], ids=["behind", "ahead", "approval"])
+def test_what_the_client_says_beside_a_tool_s_output_opens_no_turn(root: Root, said: list[Row]) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.server(120, "response.done", response={"id": "resp_1", "status": "completed"})
+    for item in said:
+        trace.client(4000, "conversation.item.create", item=item | {"id": "item_2"})
+    trace.client(4010, "response.create")
+    trace.server(4100, "response.created", response={"id": "resp_2"})
+    trace.server(4200, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    trace.write(root)
+    assert ask(root, "turns", "turn, item_id, first_audio_ms") == [
+        {"turn": 1, "item_id": "item_1", "first_audio_ms": 4200.0}
+    ]
+
+
+def test_a_message_of_the_user_opens_a_turn_though_a_tool_s_output_was_followed_by_nothing(root: Root) -> None:
+    trace = Trace()
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.server(110, "response.created", response={"id": "resp_1"})
+    trace.client(200, "conversation.item.create", item=OUTPUT)
+    written = {"id": "item_2", "type": "message", "role": "user", "content": []}
+    trace.client(9000, "conversation.item.create", item=written)
+    trace.server(9100, "response.created", response={"id": "resp_2"})
+    trace.write(root)
+    assert [row["item_id"] for row in ask(root, "turns", "item_id", order="turn")] == ["item_1", "item_2"]
 
 
 def test_context_given_along_with_speech_opens_no_turn(root: Root) -> None:
@@ -452,6 +523,8 @@ MARKS = (
     ("server", "input_audio_buffer.committed"),
     ("server", "input_audio_buffer.speech_started"),
     ("server", "input_audio_buffer.speech_stopped"),
+    ("server", "input_audio_buffer.timeout_triggered"),
+    ("server", "error"),
     ("client", "conversation.item.create"),
     ("server", "response.created"),
     ("server", "response.output_audio.delta"),
@@ -460,6 +533,12 @@ MARKS = (
     ("server", "conversation.item.input_audio_transcription.completed"),
     ("server", "conversation.item.input_audio_transcription.failed"),
 )
+ROLES = {1: "user", 2: "system", 3: None}
+ERRORS = {
+    1: {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"},
+    2: {"code": None, "message": "Error committing input audio buffer: the buffer is empty."},
+    3: {"code": "invalid_value", "message": "Error committing input audio buffer"},
+}
 marks = st.tuples(st.sampled_from(MARKS), st.integers(1, 3), st.sampled_from([None, "call_1"]), st.integers(0, 1))
 
 
@@ -471,8 +550,11 @@ def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], 
         if not event_type.startswith("response."):
             item_id = f"item_{about}"
             is_message = event_type.endswith(".create")
-            fields = {"item": {"id": item_id, "call_id": call_id}} if is_message else {"item_id": item_id}
+            item = {"id": item_id, "call_id": call_id, "role": ROLES[about]}
+            fields = {"item": item} if is_message else {"item_id": item_id}
             fields |= {} if is_message else {"content_index": content_index}
+            if event_type == "error":
+                fields = {"error": ERRORS[about]}
         elif event_type == "response.created":
             fields["response"] = {"conversation_id": "conv_1" if content_index else None}
         (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)
@@ -485,12 +567,14 @@ def sealed_latencies(trace: Trace) -> list[Row]:
     for event in trace.events:
         names = EventHeader.__struct_fields__
         header = EventHeader(**{name: event.get(name) for name in names})
-        in_conversation = is_in_conversation(json.loads(event["payload"]).get("response", {}))
-        latencies.observe(header, event["offset_ns"], in_conversation=in_conversation)
+        latencies.observe(header, event["offset_ns"], json.loads(event["payload"]))
     return latencies.rows()
 
 
-@given(calls=st.lists(st.lists(marks, min_size=2, max_size=24), min_size=4, max_size=8))
+buffers = st.tuples(st.sampled_from([*MARKS[:2], *MARKS[:2], *MARKS[:6]]), st.integers(1, 3), st.none(), st.just(0))
+
+
+@given(calls=st.lists(st.lists(marks | buffers, min_size=2, max_size=24), min_size=4, max_size=8))
 @settings(max_examples=8, deadline=None)
 def test_latencies_are_the_same_from_the_row_and_from_the_events(calls: list[list[Any]]) -> None:
     order = "session_id, turn, name"

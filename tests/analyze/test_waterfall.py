@@ -32,6 +32,14 @@ def test_steps_stand_in_the_order_in_which_they_came() -> None:
     assert [name for name, _, _ in told(late)][2:] == ["first audio", "first transcript", "done"]
 
 
+def test_words_that_come_while_the_caller_speaks_stand_before_the_end_of_speech() -> None:
+    assert told(replace(TURN, first_transcript_ms=200.0))[:3] == [
+        ("first transcript", -800.0, 0.0),
+        ("end of speech", 0.0, 800.0),
+        ("commit", 10.0, 10.0),
+    ]
+
+
 def test_what_did_not_happen_is_no_step() -> None:
     assert told(replace(TURN, first_audio_ms=None, response_done_ms=None, first_transcript_ms=None)) == [
         ("end of speech", 0.0, 0.0),

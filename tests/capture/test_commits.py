@@ -22,7 +22,7 @@ def quiet(*said: bytes | str) -> list[str]:
         elif each.startswith("committed "):
             commits.take(each.removeprefix("committed "), seq, track)
         elif each == "empty":
-            commits.refuse("input_audio_buffer_commit_empty")
+            commits.refuse()
         else:
             commits.observe(each, track)
     track.finish()

@@ -114,6 +114,17 @@ def test_responses_are_given_to_those_who_asked_in_order(script: Any) -> None:
     assert set(plan.responses) == {"resp_2", "resp_3"}
 
 
+def test_a_response_beside_the_conversation_is_given_to_who_gave_it_its_metadata(script: Any) -> None:
+    topic, mood = ({"conversation": "none", "metadata": {"about": about}} for about in ("topic", "mood"))
+    script.server(CREATED)
+    for asked in (topic, mood):
+        script.client({"type": "response.create", "response": asked})
+    for response_id, asked in (("resp_1", mood), ("resp_2", topic)):
+        script.server(begun(response_id, conversation_id=None, metadata=asked["metadata"]))
+    plan = make_server_plan(script.messages)
+    assert [causes(plan, number) for number in (1, 2)] == [["response.create #2"], ["response.create #1"]]
+
+
 def test_server_vad_waits_for_the_audio_it_names(script: Any) -> None:
     script.server({"type": "session.created", "session": VAD})
     for number in range(4):

@@ -40,16 +40,16 @@ def test_an_answer_about_an_item_is_to_the_question_about_that_item() -> None:
 
 def test_responses_beside_the_conversation_are_told_apart() -> None:
     unanswered = open_messages(BESIDE, CREATE)
-    assert number_of(unanswered.response(in_conversation=True, before=None)) == 2
-    assert number_of(unanswered.response(in_conversation=True, before=None)) is None
-    assert number_of(unanswered.response(in_conversation=False, before=None)) == 1
+    assert number_of(unanswered.response({}, before=None)) == 2
+    assert number_of(unanswered.response({}, before=None)) is None
+    assert number_of(unanswered.response({"conversation_id": None}, before=None)) == 1
     assert (asks_out_of_band(BESIDE), asks_out_of_band(CREATE)) == (True, False)
 
 
 def test_a_turn_that_was_due_before_has_its_response_first() -> None:
     unanswered = open_messages(CREATE, CREATE)
-    assert number_of(unanswered.response(in_conversation=True, before=0)) is None
-    assert number_of(unanswered.response(in_conversation=True, before=5)) == 1
+    assert number_of(unanswered.response({}, before=0)) is None
+    assert number_of(unanswered.response({}, before=5)) == 1
 
 
 def test_an_item_is_known_by_the_id_that_the_client_chose_or_by_what_it_is() -> None:

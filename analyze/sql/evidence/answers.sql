@@ -20,7 +20,7 @@ CREATE OR REPLACE TEMP TABLE _answer_ends AS
 SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
     '$.response.status', '$.response.status_details.reason', '$.response.output_modalities', '$.response.modalities',
     '$.response.usage.input_tokens', '$.response.usage.output_tokens'
-]) END AS told
+]) END AS told, is_json_null(payload, '$.response.conversation_id') AS is_aside
 FROM events
 WHERE type = 'response.done';
 
@@ -79,7 +79,8 @@ ends AS (
         MAX(told[2]) AS status_reason,
         MAX(COALESCE(told[3], told[4])) AS modalities,
         MAX(TRY_CAST(told[5] AS BIGINT)) AS input_tokens,
-        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens
+        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens,
+        BOOL_OR(is_aside) AS is_aside
     FROM _answer_ends
     GROUP BY session_id, response_id
 ),
@@ -109,6 +110,7 @@ SELECT
     m.done_ms,                                              -- the same, milliseconds from the session's start
     GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
     GREATEST(m.last_ms, a.last_audio_ms) AS last_ms,        -- the same, milliseconds from the session's start
+    COALESCE(d.is_aside, FALSE) AS is_aside,                -- out of band: it answers nobody; told once it is over
     d.status,                                               -- completed, cancelled, failed or incomplete
     d.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
     d.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them

@@ -13,7 +13,7 @@ WITH asked AS (
     WHERE type = 'input_audio_buffer.committed' OR type = 'response.create'
 ),
 last_answer AS (
-    SELECT session_id, MAX(created_ms) AS created_ms FROM _answers GROUP BY session_id
+    SELECT session_id, MAX(created_ms) AS created_ms FROM _answers WHERE NOT is_aside GROUP BY session_id
 )
 SELECT
     q.session_id,

@@ -32,7 +32,7 @@ SELECT
         WHEN p.opens THEN p.offset_ms
     END) AS end_of_speech_ms,
     MIN(r.first_audio_ms) AS first_audio_ms,
-    MAX(r.done_ms) AS done_ms
+    NULLIF(MAX_BY(COALESCE(r.done_ms, -1), CASE WHEN p.response_id IS NOT NULL THEN p.seq END), -1) AS done_ms
 FROM _turn_parts AS p
 LEFT JOIN _response_times AS r
     ON p.mark = 'response' AND r.session_id = p.session_id AND r.response_id = p.response_id

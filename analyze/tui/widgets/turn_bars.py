@@ -54,7 +54,7 @@ class TurnBars(Block):
 
 
 def _begin_ms(turn: Turn) -> float:
-    begin = turn.speech_started_ms if turn.speech_started_ms is not None else turn.committed_ms
+    begin = turn.speech_started_ms if turn.speech_started_ms is not None else turn.end_of_speech_ms
     return 0.0 if begin is None else begin
 
 

@@ -89,6 +89,15 @@ def test_what_never_came_is_named(root: Root, lines: Lines) -> None:
     assert session_json(detail, [], [])["missing"] == missing
 
 
+def test_a_session_that_only_transcribes_lacks_no_answer(root: Root) -> None:
+    trace = Trace()
+    trace.server(10, "session.updated", session={"type": "transcription"})
+    trace.server(100, "input_audio_buffer.committed", item_id="item_1")
+    trace.write(root)
+    with open_store(root) as store:
+        assert list(what_is_missing(Queries(store).session(trace.session_id))) == []
+
+
 def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
     replayed = {"run_id": "r1", "replay_of": "x", "cell": "eastus2 · whisper-1", "trial": 3, "trial_outcome": "ok"}
     closed = {"close_code": 1001, "close_reason": "expired", "closed_by": "server", "handshake_status": 429}

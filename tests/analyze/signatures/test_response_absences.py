@@ -71,6 +71,18 @@ def test_an_answer_that_was_due_and_never_came(record: Record, findings: Finding
     assert finding.explains == ("absent:response.created",)
 
 
+def test_a_moderation_is_no_answer(record: Record, findings: Findings) -> None:
+    moderated = response_done("resp_m")
+    moderated["response"] |= {"conversation_id": None, "output_modalities": ["text"]}
+    begun = {"type": "response.created", "response": {"id": "resp_m", "conversation_id": None}}
+    session = record(heard((700, "server", begun), (900, "server", moderated)), ended_ms=12_000)
+
+    (finding,) = findings()
+
+    assert (finding.session_id, finding.name) == (session, NEVER_STARTED)
+    assert finding.explains == ("absent:response.created",)
+
+
 def test_a_response_create_that_nobody_answers(record: Record, names: Names) -> None:
     manual = [*opening(turn_detection=None), *speech(100, vad=False), *transcribed(560)]
     session = record([*manual, (600, "client", {"type": "response.create"})], ended_ms=12_000)

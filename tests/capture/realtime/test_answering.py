@@ -17,6 +17,8 @@ BESIDE: Json = {"type": "response.create", "response": {"conversation": "none"}}
 CANCEL: Json = {"type": "response.cancel"}
 COMMIT: Json = {"type": "input_audio_buffer.commit"}
 UPDATE: Json = {"type": "session.update"}
+MOOD = {"about": "mood"}
+ABOUT_MOOD: Json = {"type": "response.create", "response": {"conversation": "none", "metadata": MOOD}}
 TRUNCATE: Json = {"type": "conversation.item.truncate", "item_id": "item_a"}
 WRITE: Json = {"type": "conversation.item.create", "item": {"type": "message", "role": "user"}}
 OUTPUT: Json = {"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": "call_a"}}
@@ -34,6 +36,13 @@ REFUSED: Json = {"type": "invalid_request_error", "code": None, "param": None, "
         ({"type": "conversation.item.created", "item": {"type": "message", "role": "user"}}, [OUTPUT, WRITE], 1),
         ({"type": "response.created", "response": {"conversation_id": None}}, [CREATE, BESIDE], 1),
         ({"type": "response.created", "response": {}}, [BESIDE, CREATE], 1),
+        (
+            {"type": "response.created", "response": {"conversation_id": None, "metadata": MOOD}},
+            [BESIDE, ABOUT_MOOD],
+            1,
+        ),
+        # One that gives no metadata back.
+        ({"type": "response.created", "response": {"conversation_id": None}}, [ABOUT_MOOD, BESIDE], 0),
         # Not all endpoints tell whether a response is one of the conversation.
         ({"type": "response.created", "response": {}}, [BESIDE], 0),
         ({"type": "response.done", "response": {}}, [CREATE, CANCEL], 1),

@@ -67,3 +67,13 @@ def test_the_current_turn_follows_the_cursor(turn: Turn) -> None:
         bars.follow(offset_ms)
         followed.append(bars.current)
     assert followed == [1, 1, 2, 2]
+
+
+def test_the_current_turn_is_the_one_under_the_cursor_in_a_written_conversation_too(turn: Turn) -> None:
+    bars, current = TurnBars(), []
+    unspoken = replace(turn, speech_started_ms=None, speech_stopped_ms=None, committed_ms=None)
+    bars.show([replace(unspoken, number=number, asked_ms=1000.0 * number) for number in range(1, 11)])
+    for offset_ms in (10.0, 1500.0, 5500.0, 99_000.0):
+        bars.follow(offset_ms)
+        current.append(bars.current)
+    assert current == [1, 1, 5, 10]
