@@ -17,6 +17,7 @@ from capture.call import CallPlan, CallProgress, place_call
 from capture.narration import console
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
+from capture.queued_output import queued_output
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
@@ -53,7 +54,7 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
         "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint"
         " was reported to: gpt-4o-transcribe ends every turn in server_error without a code."
     )
-    with loopback_directly(), Recorder(root) as recorder:
+    with queued_output(), loopback_directly(), Recorder(root) as recorder:
         run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
     _show(root, run, plain=plain)
 

@@ -155,22 +155,24 @@ def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) ->
 
     from capture.call import place_call
     from capture.errors import EndpointRefused
+    from capture.queued_output import queued_output
     from capture.recorder import Recorder
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     session_id, screen = "", console()
     progress_bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
-    with Recorder(root) as recorder, progress_bar as bar:
-        task = bar.add_task("calling", total=None)
+    task = progress_bar.add_task("calling", total=None)
 
-        def show(progress: CallProgress) -> None:
-            nonlocal session_id
-            session_id = progress.session_id
-            clip_ms = progress.clip_ms or None
-            bar.update(task, description=progress.phase, completed=progress.spoken_ms, total=clip_ms)
+    def show(progress: CallProgress) -> None:
+        nonlocal session_id
+        session_id = progress.session_id
+        clip_ms = progress.clip_ms or None
+        progress_bar.update(task, description=progress.phase, completed=progress.spoken_ms, total=clip_ms)
 
+    with queued_output(), Recorder(root) as recorder:
         try:
-            return asyncio.run(place_call(target, plan, recorder, on_progress=show))
+            with progress_bar:
+                return asyncio.run(place_call(target, plan, recorder, on_progress=show))
         except (EndpointRefused, KeyboardInterrupt):
             # Recorded all the same: the id is what the caller came for.
             if session_id and as_json:

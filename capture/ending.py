@@ -74,4 +74,8 @@ def _end_as_ctrl_c_does(*_: object) -> None:
 
 def _complain(error: WiretapeError) -> None:
     # Errors may quote what an endpoint said: control characters must not reach the terminal.
-    print(f"wiretape: {visible_lines(str(error))}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks
+    try:
+        print(f"wiretape: {visible_lines(str(error))}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks
+    except OSError:
+        # The status says it too, where nobody reads or the disk is full.
+        let_go_of(sys.stderr)

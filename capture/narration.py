@@ -69,8 +69,12 @@ def size(count: int) -> str:
 
 def tell(text: str) -> None:
     """Say something on stderr."""
-    # Endpoints are quoted here: what they say must not steer the terminal.
-    console().print(visible(text), markup=False, soft_wrap=True)
+    try:
+        # Endpoints are quoted here: what they say must not steer the terminal.
+        console().print(visible(text), markup=False, soft_wrap=True)
+    except OSError:
+        # That the disk has no room for a log is nothing to end a command for.
+        let_go_of(sys.stderr)
 
 
 def console() -> Console:

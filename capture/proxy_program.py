@@ -19,12 +19,12 @@ from pathlib import Path
 from capture.ending import run_to_end, while_read
 from capture.event_loop import choose_loop, spare_the_loop
 from capture.journal.spooled import open_journals
-from capture.log_stream import stderr_from_a_thread
 from capture.narration import narrate, print_line
 from capture.open_files import raise_open_files_limit
 from capture.own_program import own_program
 from capture.policy import RecordingPolicy
 from capture.proxy import check_serving, read_client_token, run_proxy
+from capture.queued_output import A_MOMENT_S, queued_output
 from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
@@ -81,7 +81,7 @@ def serve(options: ProxyOptions) -> None:
     raise_open_files_limit()
     spare_the_loop()
     with (
-        stderr_from_a_thread(),
+        queued_output(ends_within_s=A_MOMENT_S),
         Recorder(Root(options.root), journals=open_journals) as recorder,
         asyncio.Runner(loop_factory=choose_loop()) as runner,
     ):

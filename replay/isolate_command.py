@@ -14,6 +14,7 @@ from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
 from capture.narration import tell
+from capture.queued_output import queued_output
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
@@ -87,11 +88,14 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
         return 0
     for target in targets:
         check_way(target)
-    finished = _play(isolation, root, request, redact)
-    with while_read():
-        print_verdict(run, read_verdict(run), as_json=as_json)
-    if run.status != "done":
-        tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
+    with queued_output() as output:
+        finished = _play(isolation, root, request, redact)
+        if not finished:
+            output.hurry()
+        with while_read():
+            print_verdict(run, read_verdict(run), as_json=as_json)
+        if run.status != "done":
+            tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
     if not finished:
         return INTERRUPTED
     raise_if_refused(run)

@@ -12,6 +12,7 @@ from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
 from capture.narration import counted, tell
+from capture.queued_output import queued_output
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root, open_root
@@ -75,17 +76,19 @@ def _play_planned(request: RunRequest, planned: Planned, root: Root, *, dry_run:
     for target in planned.targets:
         # A missing key is the user's to fix, before the first trial and not in each.
         check_way(target)
-    total = run.finished_trials + len(jobs)
-    if jobs:
-        tell(
-            f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
-            f" {counted(len(run.cells), 'cell')} x {counted(run.trials, 'trial')}, {run.concurrency} at a time;"
-            f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
-        )
-    # One that was killed after its last trial has only to be marked done.
-    is_over = not jobs and run.status == "done"
-    finished = is_over or _play(planned, total, root, request, redact, budget)
-    return _conclude(run, gates, root, request, finished=finished, as_json=as_json)
+    with queued_output() as output:
+        if jobs:
+            tell(
+                f"run {run.run_id} of {', '.join(recording.session_id for recording in run.recordings)}:"
+                f" {counted(len(run.cells), 'cell')} x {counted(run.trials, 'trial')}, {run.concurrency} at a time;"
+                f" {cost.in_words}; {cost.time_in_words(run.concurrency)}"
+            )
+        # One that was killed after its last trial has only to be marked done.
+        is_over = not jobs and run.status == "done"
+        finished = is_over or _play(planned, root, request, redact, budget)
+        if not finished:
+            output.hurry()
+        return _conclude(run, gates, root, request, finished=finished, as_json=as_json)
 
 
 def _conclude(
@@ -136,8 +139,9 @@ def _obstacles(jobs: Sequence[Job]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _play(planned: Planned, total: int, root: Root, request: RunRequest, redact: Sequence[str], budget: Budget) -> bool:
+def _play(planned: Planned, root: Root, request: RunRequest, redact: Sequence[str], budget: Budget) -> bool:
     run = planned.run
+    total = run.finished_trials + len(planned.jobs)
     try:
         with Narrator(run, total) as narrator, Recorder(root, journals=open_journals) as recorder:
             playing = run_matrix(

@@ -9,6 +9,7 @@ from pathlib import Path
 from capture.arguments import parse_listen, parse_speed
 from capture.listing import resolve_recording
 from capture.narration import print_line, tell
+from capture.queued_output import A_MOMENT_S, queued_output
 from capture.recording.reader import open_recording
 from capture.recording.root import open_root
 from replay.server import serve_recording
@@ -44,4 +45,5 @@ def run_serve(session: str, recordings: Path | None, *, listen: str, speed: str,
                 for waiting in ways_to_end:
                     waiting.cancel()
 
-    asyncio.run(run())
+    with queued_output(ends_within_s=A_MOMENT_S):
+        asyncio.run(run())

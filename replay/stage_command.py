@@ -8,10 +8,11 @@ from typing import Any
 
 from capture.ending import while_read
 from capture.narration import print_json, print_line, tell
-from capture.recording.root import open_root
+from capture.queued_output import queued_output
+from capture.recording.root import Root, open_root
 from capture.sealing import Sealer
 from replay.simulator.loopback import loopback_directly
-from replay.simulator.scenario import load_scenario, unmet_regions
+from replay.simulator.scenario import Scenario, load_scenario, unmet_regions
 from replay.staging import Staged, StagedSession, stage
 
 
@@ -23,25 +24,28 @@ def run_stage(names: list[str], recordings: Path | None, *, seed: int, speed: fl
     """
     scenarios = [load_scenario(name) for name in names]
     root = open_root(recordings)
-    staged: list[Staged] = []
-    try:
-        with loopback_directly():
-            for scenario in scenarios:
-                tell(f"staging {scenario.name}: {scenario.summary}")
-                if unmet := unmet_regions(scenario, {session.region for session in scenario.client.sessions}):
-                    tell(f"  {unmet}")
-                sealer, narrator = Sealer(root, in_process=True), _Narrator(prints_ids=not as_json)
-                staging = stage(scenario, root, seed=seed, speed=speed, sealer=sealer, on_played=narrator.note)
-                staged.append(asyncio.run(staging))
-                for problem in staged[-1].problems:
-                    tell(f"  {problem}")
-    except KeyboardInterrupt:
-        tell(f"interrupted: what was recorded so far is kept in {root.path}")
-        raise
-    if as_json:
-        print_json([_told(each) for each in staged])
-    tell(f"recorded in {root.path}; now: wiretape analyze failures --recordings {root.path}")
+    with queued_output():
+        try:
+            with loopback_directly():
+                staged = [_stage(each, root, seed=seed, speed=speed, prints_ids=not as_json) for each in scenarios]
+        except KeyboardInterrupt:
+            tell(f"interrupted: what was recorded so far is kept in {root.path}")
+            raise
+        if as_json:
+            print_json([_told(each) for each in staged])
+        tell(f"recorded in {root.path}; now: wiretape analyze failures --recordings {root.path}")
     return 1 if any(each.problems for each in staged) else 0
+
+
+def _stage(scenario: Scenario, root: Root, *, seed: int, speed: float, prints_ids: bool) -> Staged:
+    tell(f"staging {scenario.name}: {scenario.summary}")
+    if unmet := unmet_regions(scenario, {session.region for session in scenario.client.sessions}):
+        tell(f"  {unmet}")
+    sealer, narrator = Sealer(root, in_process=True), _Narrator(prints_ids=prints_ids)
+    staged = asyncio.run(stage(scenario, root, seed=seed, speed=speed, sealer=sealer, on_played=narrator.note))
+    for problem in staged.problems:
+        tell(f"  {problem}")
+    return staged
 
 
 class _Narrator:

@@ -111,6 +111,14 @@ def test_every_module_is_on_the_map() -> None:
         assert {name for name in children_of(package) if name not in named} == set(), package
 
 
+def test_no_command_prints_from_the_loop_of_its_sessions_itself() -> None:
+    # A terminal that is stopped would hold up what the loop sends. The screens print from threads of their own.
+    screens = {Path("analyze/tui/replay_runner.py")}
+    runners = {module for module in modules() if re.search(r"asyncio\.(run|Runner)\(", (PROJECT / module).read_text())}
+    assert runners > screens
+    assert [each for each in runners - screens if "queued_output(" not in (PROJECT / each).read_text()] == []
+
+
 def test_tests_are_no_packages() -> None:
     # A tests/capture/__init__.py would hide the package.
     assert list((PROJECT / "tests").rglob("__init__.py")) == []

@@ -8,7 +8,8 @@ import signal
 
 from capture.arguments import parse_listen
 from capture.errors import UsageProblem
-from capture.narration import tell
+from capture.narration import on_stdout, tell
+from capture.queued_output import A_MOMENT_S, queued_output
 from replay.simulator.endpoint.server import REGIONS, serve
 from replay.simulator.scenario import list_scenarios, load_scenario, unmet_regions
 
@@ -36,8 +37,9 @@ def run_simulator(scenarios: list[str], regions: list[str], listen: str, seed: i
         async with serve(
             staged, regions=served, listen=address, seed=seed, separate_origins=separate_origins
         ) as simulator:
-            for region in simulator.regions:
-                print(f"{region}\t{simulator.url(region)}", flush=True)  # noqa: T201 - stdout is data
+            with on_stdout() as stdout:
+                stdout.writelines(f"{region}\t{simulator.url(region)}\n" for region in simulator.regions)
             await stop.wait()
 
-    asyncio.run(run())
+    with queued_output(ends_within_s=A_MOMENT_S):
+        asyncio.run(run())

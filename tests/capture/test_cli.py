@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +72,24 @@ def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, w
     asked = run.invoke(app, ["call", "--to", "ws://127.0.0.1:1", "--audio", str(word)])
     assert isinstance(asked.exception, EndpointRefused)
     assert asked.stdout.split() == list_session_ids(root)
+
+
+def test_a_refused_call_prints_its_id_on_stdout_though_stderr_is_a_terminal_with_a_bar(root: Root, word: Path) -> None:
+    ours, terminal = pty.openpty()
+    command = ["call", "--to", "ws://127.0.0.1:1", "--audio", str(word), "--recordings", str(root.path)]
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "wiretape", "capture", *command],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=os.environ | {"TERM": "xterm-256color"},
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    assert (ended.returncode, ended.stdout.split()) == (1, list_session_ids(root))
 
 
 def test_a_proxy_that_cannot_be_used_is_told_before_a_call_is_placed(

@@ -105,6 +105,24 @@ def test_a_full_disk_is_told_in_a_sentence(command: str) -> None:
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("analyze sessions", 0),
+        ("capture compact", 0),
+        ("analyze show none-such", 2),
+        ("analyze sessions >/dev/full", 2),
+    ],
+)
+def test_a_log_on_a_full_disk_ends_no_command(tmp_path: Path, command: str, status: int) -> None:
+    words, _, redirected = command.partition(" >")
+    recordings = "recordings" if command.startswith("analyze") else str(tmp_path)
+    asked = f'exec "$0" -m wiretape {words} --recordings {recordings} {redirected and ">" + redirected} 2>/dev/full'
+    ended = subprocess.run(["sh", "-c", asked, sys.executable], cwd=PROJECT, stdout=subprocess.PIPE, check=False)
+    assert ended.returncode == status
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_what_a_supervisor_closed_takes_up_nothing_else(tmp_path: Path, closed: str) -> None:
     program = """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from capture.policy import RecordingPolicy
 from capture.proxy_program import ProxyOptions, become_proxy
 from capture.recording.root import Root
 from capture.targets import Target
-from tests.proxy_process import calling, endpoint, proxy_process, recordings_by_call
+from tests.proxy_process import calling, endpoint, program, proxy_process, recordings_by_call
+from tests.unread_pipe import unread_pipe
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -42,3 +45,15 @@ def test_what_could_only_fail_is_told_before(tmp_path: Path) -> None:
 
 def read(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", "replace")
+
+
+def test_an_address_that_nobody_reads_holds_up_neither_calls_nor_its_end(root: Root, tmp_path: Path) -> None:
+    command = program("proxy", "--to", "ws://127.0.0.1:1", "--listen", "127.0.0.1:0", "--recordings", str(root.path))
+    log = tmp_path / "log"
+    with unread_pipe() as pipe, log.open("wb") as stderr:
+        process = subprocess.Popen(command, stdout=pipe.writing, stderr=stderr)
+        while "clients connect to" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 0, log.read_text()

@@ -30,6 +30,7 @@ from replay.run_command import _conclude, resume, run
 from replay.run_request import RunRequest
 from replay.runs import load_run
 from tests.sample import CALL, SAMPLE
+from tests.unread_pipe import unread_pipe
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 MODEL = "session.audio.input.transcription.model"
@@ -80,7 +81,7 @@ if __name__ == "__main__":
 """
 
 
-async def start(root: Root, *arguments: str) -> Any:
+async def start(root: Root, *arguments: str, stderr: int = subprocess.PIPE) -> Any:
     program = root.path.parent / "program.py"
     program.write_text(COMMAND)
     # A process of its own: sealing spawns another, and Ctrl-C is a signal to a process.
@@ -91,7 +92,7 @@ async def start(root: Root, *arguments: str) -> Any:
         "--recordings",
         str(root.path),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
@@ -423,3 +424,31 @@ def test_a_gate_that_is_missed_sets_the_exit_status_whoever_has_stopped_reading(
         monkeypatch.setattr("sys.stdout", pipe)
         assert _conclude(done, parse_gates(request.expect), SAMPLE, request, finished=True, as_json=False) == 1
     assert "look further" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+async def test_a_log_that_nobody_reads_holds_up_no_trial_and_has_the_last_line(
+    simulate: Any, call: Any, configured: Any, root: Root
+) -> None:
+    with unread_pipe() as pipe:
+        async with simulate() as simulator:
+            configured(simulator)
+            await call(simulator.targets("gpt-realtime")[0], transcription="gpt-4o-transcribe")
+            arguments = ["last", "--to", "eastus2", "--trials", "2", "--speed", "4"]
+            process = await start(root, *arguments, stderr=pipe.writing)
+            async with asyncio.timeout(60):
+                # Another process plays it: there is no event to await.
+                while not is_done(root):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        said = pipe.read_to_end().splitlines()
+        assert await process.wait() == 0
+    run_id = load_run(root, "last").run_id
+    assert said[0].startswith(f"run {run_id} of ")
+    assert sorted(line[: len("  eastus2 1/2: failed,")] for line in said[1:3]) == [
+        *("  eastus2 1/2: failed,", "  eastus2 2/2: failed,"),
+    ]
+    assert said[-1] == f"look further: wiretape analyze verdict {run_id}"
+
+
+def is_done(root: Root) -> bool:
+    return any(root.runs.glob("*.json")) and load_run(root, "last").status == "done"

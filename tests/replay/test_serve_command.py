@@ -16,6 +16,7 @@ from capture.sealing import Sealer
 from replay.serve_command import run_serve
 from replay.simulator.scenario import load_scenario
 from replay.staging import stage
+from tests.unread_pipe import unread_pipe
 
 HOME = Path(__file__).parents[2]
 
@@ -28,9 +29,9 @@ async def recorded(root: Root) -> Root:
     return root
 
 
-def serve(root: Root, *options: str) -> subprocess.Popen[str]:
+def serve(root: Root, *options: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     command = [sys.executable, "wiretape.py", "replay", "serve", "last", "--recordings", str(root.path), *options]
-    return subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def test_it_tells_where_it_listens_and_ends_with_the_first_client(recorded: Root) -> None:
@@ -63,3 +64,15 @@ def test_it_ends_well_on_a_signal(recorded: Root, number: signal.Signals) -> Non
 def test_a_recording_that_is_not_there_is_refused(root: Root) -> None:
     with pytest.raises(UsageProblem, match="there are no recordings"):
         run_serve("last", root.path, listen="127.0.0.1:0", speed="1", timeout_s=15, once=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminal_that_is_stopped_holds_up_no_client_and_not_its_end(recorded: Root, number: signal.Signals) -> None:
+    with unread_pipe() as pipe, serve(recorded, "--speed", "max", stderr=pipe.writing) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        for _ in range(2):
+            with connect(f"{url}/v1/realtime", proxy=None) as client:
+                assert '"session.created"' in str(client.recv())
+        server.send_signal(number)
+        assert server.wait(60) == 0

@@ -1,7 +1,10 @@
 import asyncio
 import json
+import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from typer.testing import CliRunner
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
 from replay.cli import app
+from tests.unread_pipe import unread_pipe
 
 
 def write(folder: Path, name: str, step: str = "{ await = 'session.created' }") -> str:
@@ -88,3 +92,26 @@ async def _until_something_is_recorded(root: Root) -> None:
         if any(root.journal.glob("*.journal")):
             return
         await asyncio.sleep(0.05)
+
+
+def test_a_terminal_that_is_stopped_holds_up_no_session_and_misses_no_line(root: Root, tmp_path: Path) -> None:
+    names = [write(tmp_path, name) for name in ("one", "two")]
+    command = [sys.executable, "-m", "wiretape", "replay", "stage", *names, "--recordings", str(root.path)]
+    with (
+        unread_pipe() as pipe,
+        subprocess.Popen(
+            command, stdout=pipe.writing, stderr=pipe.writing, env=os.environ | {"NO_COLOR": "1"}
+        ) as staging,
+    ):
+        while len(list_session_ids(root)) < 2:
+            assert staging.poll() is None
+            time.sleep(0.05)
+        lines = pipe.read_to_end().splitlines()
+        assert staging.wait(60) == 0
+    first, second = list_session_ids(root)
+    closed = "  session 1: closed by the client with 1000"
+    assert [line.rstrip() for line in lines] == [
+        *("staging one: One session.", closed, first),
+        *("staging two: One session.", closed, second),
+        f"recorded in {root.path}; now: wiretape analyze failures --recordings {root.path}",
+    ]
