@@ -41,7 +41,10 @@ VIEWS = (
 )
 """Files of sql/views, each after those it reads."""
 _ON_DEMAND = ("turns", "latencies")
-"""Of these the ones that take longer to bind than all the rest, and that few questions ask: the first to do so pays."""
+"""Of these the ones that take longer to bind than all the rest, and that few questions ask: the first to do so pays.
+
+In the order of `VIEWS`.
+"""
 
 _HELD_SESSIONS = 2
 _Result = TypeVar("_Result")
@@ -76,7 +79,8 @@ class Store:
         self._near: tuple[str, ...] = ()
         self._events_source = ""
         """What the view of events reads, as it was last defined here."""
-        self._has_all_views = False
+        self._undefined = list(_ON_DEMAND)
+        """Views that nobody has asked yet."""
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
         self._spilled = _private_folder()
@@ -131,15 +135,16 @@ class Store:
     ) -> tuple[list[dict[str, Any]], _Result]:
         """Run one of our own queries about some sessions, and work that puts further questions about them meanwhile.
 
-        `held` asks events and sessions only. Of one or two sessions these are in memory, and it runs beside the work:
-        to plan a query takes longer than to run it over one session, and each is planned by one core.
+        `held` asks events, sessions and turns only. Of one or two sessions these are in memory, and it runs beside the
+        work: to plan a query takes longer than to run it over one session, and each is planned by one core.
         """
         with self._lock:
             self._narrow(tuple(only))
             if len(only) > _HELD_SESSIONS:
                 return _named(self._fetch(*held)), work()
-            # Whatever view it asks: what is asked beside cannot be put again.
-            self._define_the_rest()
+            # It asks turns, and what is asked beside cannot be put again.
+            if self._undefined == list(_ON_DEMAND):
+                self._define_next()
             answer = self._helper.submit(_fetch_from, self._beside, *held)
             try:
                 done = work()
@@ -202,7 +207,7 @@ class Store:
         with self._lock:
             try:
                 self._narrow(())
-                self._define_the_rest()
+                self._define_all()
                 sql.encode()
                 return run(guard(self._connection, sql))
             except UnicodeEncodeError as error:
@@ -224,7 +229,7 @@ class Store:
     def catalog(self) -> dict[str, tuple[str, ...]]:
         """Name the tables that SQL may ask, with their columns."""
         with self._lock:
-            self._define_the_rest()
+            self._define_all()
             rows = self._fetch(
                 "SELECT table_name, column_name FROM duckdb_columns()"
                 " WHERE schema_name = 'main' AND NOT internal ORDER BY table_name, column_index",
@@ -272,7 +277,7 @@ class Store:
         # The tables define that view, too.
         self._events_source = ""
         self._tables.take_in(listing)
-        if self._has_all_views:
+        if "latencies" not in self._undefined:
             self._choose_latencies()
         self.refreshes += 1
         # What is held in memory is of before: the next question narrows anew, to whatever it asks.
@@ -290,14 +295,20 @@ class Store:
         for view in names:
             self._connection.execute((folder / f"{view}.sql").read_text(encoding="utf-8"))
 
-    def _define_the_rest(self) -> bool:
-        """Define the views that are defined on demand, and tell whether they were missing."""
-        if self._has_all_views:
+    def _define_next(self) -> bool:
+        """Define the next of the views that nobody has asked yet; False where there is none."""
+        if not self._undefined:
             return False
-        self._insist(lambda: self._define_views(_ON_DEMAND))
-        self._insist(self._choose_latencies)
-        self._has_all_views = True
+        view = self._undefined[0]
+        self._insist(lambda: self._define_views([view]))
+        if view == "latencies":
+            self._insist(self._choose_latencies)
+        self._undefined.remove(view)
         return True
+
+    def _define_all(self) -> None:
+        while self._define_next():
+            pass
 
     def _harden(self) -> None:
         """Leave SQL that people type nothing but the tables: no other file, no extension, no setting."""
@@ -378,7 +389,7 @@ class Store:
         try:
             return work()
         except duckdb.CatalogException:
-            if not self._define_the_rest():
+            if not self._define_next():
                 raise
             return self._insist(work)
         except duckdb.Error as error:
