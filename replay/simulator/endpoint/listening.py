@@ -73,8 +73,9 @@ async def listen(
 
 
 async def _end(server: Server) -> None:
-    # A client that stands at a breakpoint takes neither what is being sent nor a close: websockets waits on.
-    connected = list(server.connections)
+    # A client that stands at a breakpoint takes neither what is being sent nor a close, and one that has asked for
+    # nothing yet has 10 s to do so: websockets waits on.
+    connected = list(server.handlers)
     server.close()
     try:
         async with asyncio.timeout(_FAREWELL_S):

@@ -75,3 +75,13 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_end() -> None:
             assert not ended.is_set()
         assert ended.is_set()
     client.transport.abort()
+
+
+async def test_a_connection_that_asks_for_nothing_does_not_hold_up_the_end() -> None:
+    async with asyncio.timeout(30):
+        async with listen(hang_up, LOOPBACK, open_timeout=None) as origin:
+            client = socket.create_connection((LOOPBACK[0], int(origin.rpartition(":")[2])))
+            # Until it is accepted.
+            await asyncio.sleep(0.1)
+        with client:
+            assert client.recv(1) == b""
