@@ -90,7 +90,7 @@ def serve(options: ProxyOptions) -> None:
                 options.target,
                 recorder,
                 listen=options.listen,
-                tls=tls,
+                tls=(lambda: tls) if tls else None,
                 policy=options.policy,
                 drain_s=options.drain_s,
                 on_listening=_print_address,
