@@ -73,6 +73,18 @@ class TlsGate(Gate):
                 raise ConnectionError(f"no TLS handshake: {error}") from error
             raise
 
+    async def finish(self, last_words: bytes = b"", *, linger_s: float = 2) -> None:
+        """Finish as any gate does, and stay until the peer has said goodbye too or the loop gives it up.
+
+        A client that never does has its socket until then, and is counted with all others.
+        """
+        await super().finish(last_words, linger_s=linger_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._tls.shutdown_s):
+                # The end of a session is the splice's to see.
+                while not self.lost and self.transport.get_protocol() is self:
+                    await self._change()
+
     def abort(self) -> None:
         """Close without a word, also in the middle of the handshake."""
         if self.lost or hasattr(self, "transport"):

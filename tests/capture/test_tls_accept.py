@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -49,6 +50,11 @@ class Proxy:
     async def secured(self) -> Idle:
         """Connect and shake hands."""
         return await asyncio.open_connection("127.0.0.1", self._port, ssl=self._trusting)
+
+    def secured_by_hand(self) -> ssl.SSLSocket:
+        """Connect and shake hands, as a client that answers no goodbye of its own accord; blocks."""
+        plain = socket.create_connection(("127.0.0.1", self._port))
+        return self._trusting.wrap_socket(plain, server_hostname="127.0.0.1")
 
     async def ask(self) -> bytes:
         """Be an honest client; give the answer's first line."""
@@ -121,6 +127,23 @@ async def test_a_handshake_holds_no_stop_up(recorder: Recorder) -> None:
         assert await proxy.ask() == b"HTTP/1.1 502 Bad Gateway\r\n"
     assert await is_let_go(idle)
     await close(idle[1])
+
+
+@pytest.mark.parametrize(
+    ("waiting_s", "answer"),
+    [(60, b"HTTP/1.1 503 Service Unavailable\r\n"), (0, b"HTTP/1.1 502 Bad Gateway\r\n")],
+    ids=["counted", "displaced"],
+)
+async def test_one_that_is_refused_and_does_not_leave_is_counted_as_long_as_it_stays(
+    recorder: Recorder, waiting_s: float, answer: bytes
+) -> None:
+    async with serving(recorder, connections=1, waiting_s=waiting_s) as proxy:
+        with await asyncio.to_thread(proxy.secured_by_hand) as stubborn:
+            stubborn.sendall(b"NONSENSE\r\n\r\n")
+            refusal = await asyncio.to_thread(stubborn.recv, 12)
+            assert refusal == b"HTTP/1.1 400"
+            # It has its answer, and does not close.
+            assert await proxy.ask() == answer
 
 
 async def test_each_client_is_met_with_the_context_of_its_moment(recorder: Recorder) -> None:
