@@ -239,6 +239,9 @@ class _Connection:
         finally:
             self._relay.has_come(self)
             self._client.close()
+            # An error may hold the frames that it passed, and they this, until the collector comes, which is seldom;
+            # with asyncio a client's end over TLS is 256 KB.
+            del self._client
 
     async def _serve(self) -> None:
         end: SessionEnd | None = None

@@ -69,6 +69,8 @@ class TlsGate(Gate):
             )
         except BaseException as error:
             self.lost = True
+            # It holds frames that hold it, and they 256 KB of asyncio's, until the collector comes, which is seldom.
+            error.__traceback__ = None
             if isinstance(error, OSError):
                 raise ConnectionError(f"no TLS handshake: {error}") from error
             raise

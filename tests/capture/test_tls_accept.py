@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -56,10 +57,16 @@ class Proxy:
         plain = socket.create_connection(("127.0.0.1", self._port))
         return self._trusting.wrap_socket(plain, server_hostname="127.0.0.1")
 
-    async def ask(self) -> bytes:
+    async def leave_without_tls(self, sent: bytes) -> None:
+        """Connect, send something that is no TLS, and leave."""
+        _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(sent)
+        await close(writer)
+
+    async def ask(self, request_head: bytes = REQUEST) -> bytes:
         """Be an honest client; give the answer's first line."""
         reader, writer = await self.secured()
-        writer.write(REQUEST)
+        writer.write(request_head)
         answer = await reader.readline()
         await close(writer)
         return answer
@@ -144,6 +151,37 @@ async def test_one_that_is_refused_and_does_not_leave_is_counted_as_long_as_it_s
             assert refusal == b"HTTP/1.1 400"
             # It has its answer, and does not close.
             assert await proxy.ask() == answer
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["a probe", "no TLS"])
+async def test_a_handshake_that_failed_leaves_nothing_for_the_collector(
+    recorder: Recorder, sent: bytes, no_collector: None
+) -> None:
+    async with serving(recorder) as proxy:
+        await proxy.leave_without_tls(sent)
+        await gates_are_gone()
+
+
+@pytest.mark.parametrize("request_head", [b"NONSENSE\r\n\r\n", REQUEST], ids=["malformed", "no endpoint"])
+async def test_a_request_that_failed_leaves_no_end_of_a_client_for_the_collector(
+    recorder: Recorder, request_head: bytes, no_collector: None
+) -> None:
+    async with serving(recorder) as proxy:
+        await proxy.ask(request_head)
+        await gates_are_gone()
+
+
+async def gates_are_gone() -> None:
+    while any(isinstance(each, TlsGate) for each in gc.get_objects()):  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
 
 
 async def test_each_client_is_met_with_the_context_of_its_moment(recorder: Recorder) -> None:
