@@ -26,12 +26,16 @@ class WaitingRoom(Generic[_Client]):
         self._patience_s = patience_s
         self._came_s: dict[_Client, float] = {}
 
-    def enter(self, client: _Client, now_s: float) -> _Client | None:
-        """Let a client in; gives the one that has to go for it, where there is one."""
+    def enter(self, client: _Client, now_s: float, *, is_full: bool = False) -> _Client | None:
+        """Let a client in; gives the one that has to go for it, where there is one.
+
+        `is_full` says that there is no room for one more, however many of those that have it wait here.
+        """
         self._came_s[client] = now_s
         oldest, came_s = next(iter(self._came_s.items()))
+        is_crowded = is_full or len(self._came_s) > self._places
         # A burst of calls sends at once: only who has had the time to has to go.
-        if len(self._came_s) <= self._places or now_s - came_s < self._patience_s:
+        if not is_crowded or now_s - came_s < self._patience_s:
             return None
         self.leave(oldest)
         return oldest

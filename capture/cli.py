@@ -100,7 +100,7 @@ def proxy_command(
     drain_s = None if drain is None else check_seconds("--drain", drain)
     certificate = _listening_certificate(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     root = open_root(recordings).path
-    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s))
+    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s, tls_self_signed))
 
 
 @app.command("call")

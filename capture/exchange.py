@@ -52,6 +52,9 @@ class Gate(asyncio.Protocol):
         if self._on_connected is not None:
             self._on_connected(self)
 
+    async def open(self) -> None:
+        """Get ready to be read; ConnectionError where the peer and we do not come to that."""
+
     def data_received(self, data: bytes) -> None:
         """Hold what came; what is held is bounded."""
         self.held += data
@@ -113,7 +116,7 @@ class Gate(asyncio.Protocol):
 
         Closing a socket with unread bytes in it resets the connection, and a reset takes the answer with it.
         """
-        if self.transport.is_closing():
+        if self.lost or self.transport.is_closing():
             return
         self.transport.write(last_words)
         if self.transport.can_write_eof():
@@ -126,8 +129,13 @@ class Gate(asyncio.Protocol):
 
     def close(self) -> None:
         """Close, once: a TLS transport of asyncio that is closed twice raises at the next touch."""
-        if not self.transport.is_closing():
+        if not self.lost and not self.transport.is_closing():
             self.transport.close()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        if not self.lost:
+            self.transport.abort()
 
     async def _change(self) -> None:
         if self._changed is None:

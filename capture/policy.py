@@ -23,10 +23,13 @@ class RelayLimits:
     linger_s: float = 5
     """For the rest of one direction once the other has ended."""
     waiting: int = 128
-    """Clients without a whole request that are waited for; beyond, those that came `waiting_s` ago are dropped."""
+    """Clients without a whole request that are waited for, over TLS eight times as many; beyond, and where there is no
+    room for one more connection, those that came `waiting_s` ago are dropped."""
     waiting_s: float = 1
     connections: int | None = None
     """How many clients are carried at a time; None for as many as come."""
+    refused: int = 32
+    """How many beyond these are waited for, to be told so; the others are dropped at once."""
 
 
 @dataclass(frozen=True)

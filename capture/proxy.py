@@ -72,7 +72,7 @@ async def serve_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
     policy: RecordingPolicy | None = None,
     client_token: str | None = None,
     limits: RelayLimits | None = None,
@@ -80,6 +80,7 @@ async def serve_proxy(
 ) -> AsyncIterator[str]:
     """Serve until the block is left; gives the origin that clients connect to, `ws://HOST:PORT` (`wss` with `tls`).
 
+    `tls` gives the context for each next client.
     `on_sealed` gets each session that ended, on a thread of the sealer's; without it a line is logged. Leaving the
     block stops accepting and closes live sessions; sealing is the recorder's. Raises `UsageProblem` where the
     address cannot be listened on, is not loopback and no client token is given, the target's key is not set, or the
@@ -104,7 +105,7 @@ async def _serving(
     recorder: Recorder,
     *,
     listen: str,
-    tls: ssl.SSLContext | None,
+    tls: Callable[[], ssl.SSLContext] | None,
     policy: RecordingPolicy | None,
     client_token: str | None,
     limits: RelayLimits,
@@ -122,8 +123,9 @@ async def _serving(
                 client_token=client_token,
                 limits=limits,
                 on_sealed=on_sealed,
+                tls=tls,
             )
-            server = await _listen(relay, listen, tls)
+            server = await _listen(relay, listen)
             try:
                 yield _Service(_origin(server, is_tls=tls is not None), relay, server)
             finally:
@@ -160,19 +162,10 @@ def check_serving(target: Target, listen: str, client_token: str | None) -> None
         target.credential_headers()
 
 
-async def _listen(relay: Relay, listen: str, tls: ssl.SSLContext | None) -> asyncio.Server:
+async def _listen(relay: Relay, listen: str) -> asyncio.Server:
     host, port = parse_listen(listen)
-    limits = relay.limits
     try:
-        return await asyncio.get_running_loop().create_server(
-            relay.accept,
-            host,
-            port,
-            backlog=512,
-            ssl=tls,
-            ssl_handshake_timeout=limits.head_s if tls else None,
-            ssl_shutdown_timeout=limits.linger_s if tls else None,
-        )
+        return await asyncio.get_running_loop().create_server(relay.accept, host, port, backlog=512)
     except OSError as error:
         raise UsageProblem(f"cannot listen on {listen}: {error.strerror or error}") from error
 
@@ -182,7 +175,7 @@ async def run_proxy(
     recorder: Recorder,
     *,
     listen: str = DEFAULT_LISTEN,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
     policy: RecordingPolicy | None = None,
     drain_s: float | None = None,
     on_listening: Callable[[str], None] = lambda _: None,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import ssl
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capture.ending import run_to_end, while_read
 from capture.event_loop import choose_loop, spare_the_loop
@@ -29,6 +29,9 @@ from capture.recorder import Recorder
 from capture.recording.root import Root
 from capture.targets import Target
 
+if TYPE_CHECKING:
+    from capture.certificate_renewal import ServedCertificate
+
 
 @dataclass(frozen=True)
 class ProxyOptions:
@@ -41,6 +44,8 @@ class ProxyOptions:
     certificate: tuple[Path, Path] | None
     """With its key, both PEM; None serves without TLS."""
     drain_s: float | None
+    is_self_signed: bool = False
+    """Whether the certificate is one that was made here."""
 
 
 def become_proxy(options: ProxyOptions) -> None:
@@ -49,8 +54,7 @@ def become_proxy(options: ProxyOptions) -> None:
     Raises `UsageProblem` where it could only fail.
     """
     check_serving(options.target, options.listen, read_client_token())
-    if options.certificate:
-        _load_certificate(*options.certificate)
+    _load_certificate(options)
     # Not as an argument: a URL may hold a key, and everybody reads arguments.
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as pipe:
@@ -77,11 +81,12 @@ def main(descriptor: int) -> None:
 def serve(options: ProxyOptions) -> None:
     """Carry and record clients until a signal comes."""
     narrate()
-    tls = _load_certificate(*options.certificate) if options.certificate else None
+    certificate = _load_certificate(options)
     raise_open_files_limit()
     spare_the_loop()
     with (
         queued_output(ends_within_s=A_MOMENT_S),
+        certificate.renewed() if certificate else nullcontext(),
         Recorder(Root(options.root), journals=open_journals) as recorder,
         asyncio.Runner(loop_factory=choose_loop()) as runner,
     ):
@@ -90,7 +95,7 @@ def serve(options: ProxyOptions) -> None:
                 options.target,
                 recorder,
                 listen=options.listen,
-                tls=tls,
+                tls=certificate.context if certificate else None,
                 policy=options.policy,
                 drain_s=options.drain_s,
                 on_listening=_print_address,
@@ -104,8 +109,10 @@ def _print_address(origin: str) -> None:
         print_line(origin)
 
 
-def _load_certificate(certificate: Path, key: Path) -> ssl.SSLContext:
+def _load_certificate(options: ProxyOptions) -> ServedCertificate | None:
+    if options.certificate is None:
+        return None
     # What reads certificates takes six megabytes: only who serves wss has them.
-    from capture.tls import load_tls
+    from capture.certificate_renewal import ServedCertificate
 
-    return load_tls(certificate, key)
+    return ServedCertificate(*options.certificate, is_self_signed=options.is_self_signed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
@@ -34,6 +35,7 @@ from capture.sealing import SealedSession
 from capture.splice import Splice
 from capture.tagging import read_tags
 from capture.targets import Target
+from capture.tls_accept import ServerTls, TlsDoor
 from capture.upstream import Upstream
 
 SWITCHING_PROTOCOLS = 101
@@ -57,7 +59,9 @@ class Relay:
         client_token: str | None = None,
         limits: RelayLimits | None = None,
         on_sealed: Callable[[Future[SealedSession]], None] | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
+        """Serve clients over TLS where `tls` gives the context for each next one."""
         self.target = target
         self.target_name = redact_url(target.name)
         self.limits = limits or RelayLimits()
@@ -67,7 +71,10 @@ class Relay:
         self._policy = policy or RecordingPolicy()
         self._on_sealed = on_sealed
         self._live: dict[_Connection, asyncio.Task[None]] = {}
-        self._waiting: WaitingRoom[_Connection] = WaitingRoom(self.limits.waiting, self.limits.waiting_s)
+        self._tls = tls and ServerTls(tls, self.limits.head_s, self.limits.linger_s)
+        # A handshake takes the processor many times as long as a head: a burst of calls outlasts the patience.
+        places = self.limits.waiting * (8 if tls else 1)
+        self._waiting: WaitingRoom[_Connection] = WaitingRoom(places, self.limits.waiting_s)
         self._is_draining = False
         self._say_full = Seldom(_log.error)
         self.say_tls = Seldom(_log.warning)
@@ -76,7 +83,7 @@ class Relay:
 
     def accept(self) -> asyncio.Protocol:
         """Make the protocol of a client that connects; a server's protocol factory."""
-        return Gate(self._on_client)
+        return TlsDoor(self._tls, self._on_client) if self._tls else Gate(self._on_client)
 
     @property
     def live_sessions(self) -> int:
@@ -100,32 +107,41 @@ class Relay:
                 task.cancel()
 
     def _on_client(self, client: Gate) -> None:
-        if self._is_draining:
-            # It was in the middle of its TLS handshake when the listening socket closed.
-            client.transport.abort()
+        # It was accepted just before the listening socket closed.
+        connection = None if self._is_draining else self._admit(client)
+        if connection is None:
+            client.abort()
             return
-        connection = _Connection(self, client, has_room=self._has_room())
         task = self._tasks.create_task(connection.run(), name="wiretape connection")
         self._live[connection] = task
         task.add_done_callback(lambda _: self._live.pop(connection))
-        overdue = self._waiting.enter(connection, asyncio.get_running_loop().time())
+
+    def _admit(self, client: Gate) -> _Connection | None:
+        """Give a client a place, if need be that of one that only waits; None where it gets not even a 503."""
+        connection = _Connection(self, client)
+        overdue = self._waiting.enter(connection, asyncio.get_running_loop().time(), is_full=self._is_full())
         if overdue is not None:
             overdue.drop()
+        connection.has_room = not self._is_full()
+        if connection.has_room:
+            return connection
+        self._say_full(
+            "a client is refused: with %d connections the limit on open files is reached; raise it (ulimit -n,"
+            " LimitNOFILE=)",
+            self.limits.connections,
+        )
+        if sum(not each.has_room for each in self._live) < self.limits.refused:
+            return connection
+        self._waiting.leave(connection)
+        return None
 
     def has_come(self, connection: _Connection) -> None:
         """Note that a client's request has come, or that it need not come any more."""
         self._waiting.leave(connection)
 
-    def _has_room(self) -> bool:
+    def _is_full(self) -> bool:
         room = self.limits.connections
-        if room is None or sum(connection.has_room for connection in self._live) < room:
-            return True
-        self._say_full(
-            "a client is refused: with %d connections the limit on open files is reached; raise it (ulimit -n,"
-            " LimitNOFILE=)",
-            room,
-        )
-        return False
+        return room is not None and sum(connection.has_room for connection in self._live) >= room
 
     async def address(self, request: RequestHead) -> UpstreamRequest:
         """Rewrite a client's request for the target; WiretapeError where the target's key is not to be had."""
@@ -186,8 +202,8 @@ class Relay:
 class _Connection:
     """One client's connection, from its first byte to its end."""
 
-    def __init__(self, relay: Relay, client: Gate, *, has_room: bool) -> None:
-        self.has_room = has_room
+    def __init__(self, relay: Relay, client: Gate) -> None:
+        self.has_room = True
         """Whether it can be carried; otherwise it is told to come back."""
         self._relay = relay
         self._limits = relay.limits
@@ -209,8 +225,9 @@ class _Connection:
         return self._splice is not None
 
     def drop(self) -> None:
-        """Let go of a client that is not served yet."""
-        self._client.transport.abort()
+        """Let go of a client that is not served yet, and of its place."""
+        self.has_room = False
+        self._client.abort()
 
     async def run(self) -> None:
         """Carry the client; whatever goes wrong with it, the others' calls go on."""
@@ -222,6 +239,9 @@ class _Connection:
         finally:
             self._relay.has_come(self)
             self._client.close()
+            # An error may hold the frames that it passed, and they this, until the collector comes, which is seldom;
+            # with asyncio a client's end over TLS is 256 KB.
+            del self._client
 
     async def _serve(self) -> None:
         end: SessionEnd | None = None
@@ -268,6 +288,7 @@ class _Connection:
         return None
 
     async def _read_request(self) -> RequestHead:
+        await self._client.open()
         try:
             async with asyncio.timeout(self._limits.head_s):
                 request = parse_request(await self._client.head())

@@ -26,7 +26,18 @@ SESSION_ID = "20260212T083055-4f3a9c12"
 STARTED_AT_US = 1_770_885_055_000_000  # 2026-02-12 08:30:55 UTC
 CHUNK_NS = 20_000_000
 
-ON_BOTH_LOOPS = frozenset({"test_event_loop", "test_proxy", "test_relay", "test_splice", "test_tls", "test_upstream"})
+ON_BOTH_LOOPS = frozenset(
+    {
+        "test_certificate_renewal",
+        "test_event_loop",
+        "test_proxy",
+        "test_relay",
+        "test_splice",
+        "test_tls",
+        "test_tls_accept",
+        "test_upstream",
+    }
+)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

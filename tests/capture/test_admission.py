@@ -93,3 +93,10 @@ def test_who_has_waited_long_enough_goes_when_the_room_is_full() -> None:
     assert room.enter("fourth", 1.0) == "first"
     assert room.enter("fifth", 1.8) is None
     assert room.enter("sixth", 2.0) == "third"
+
+
+def test_who_has_waited_long_enough_goes_for_one_who_would_find_no_place() -> None:
+    room: WaitingRoom[str] = WaitingRoom(places=9, patience_s=1)
+    assert [room.enter("first", 0), room.enter("second", 0.5, is_full=True)] == [None, None]
+    assert room.enter("third", 1.0, is_full=True) == "first"
+    assert room.enter("fourth", 1.4) is None

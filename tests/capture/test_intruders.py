@@ -423,6 +423,25 @@ async def test_clients_that_never_send_make_room_for_those_that_do(recorder: Rec
             await close(writer)
 
 
+async def test_clients_that_never_send_keep_no_place_that_a_caller_needs(recorder: Recorder) -> None:
+    async with site(recorder, limits=RelayLimits(connections=4, waiting_s=0)) as at:
+        idle = [await asyncio.open_connection("127.0.0.1", at.port) for _ in range(4)]
+        await at.serves_the_next()
+        for _, writer in idle:
+            await close(writer)
+
+
+async def test_beyond_all_places_and_those_who_are_told_so_nobody_is_held(recorder: Recorder) -> None:
+    async with site(recorder, limits=RelayLimits(connections=2, refused=2)) as at:
+        idle = [await asyncio.open_connection("127.0.0.1", at.port) for _ in range(3)]
+        assert (await at.say(head("GET /too-many"))).startswith(b"HTTP/1.1 503 ")
+        idle.append(await asyncio.open_connection("127.0.0.1", at.port))
+        assert await at.say(head("GET /far-too-many")) == b""
+        for _, writer in idle:
+            await close(writer)
+    assert at.endpoint.heard == b""
+
+
 async def test_a_call_is_not_counted_among_those_that_wait(recorder: Recorder) -> None:
     async with site(recorder, limits=RelayLimits(waiting=1, waiting_s=0)) as at:
         reader, caller = await asyncio.open_connection("127.0.0.1", at.port)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from capture.errors import UsageProblem
 from capture.policy import RecordingPolicy
@@ -41,6 +43,17 @@ def test_what_could_only_fail_is_told_before(tmp_path: Path) -> None:
     pair = (tmp_path / "certificate", tmp_path / "key")
     with pytest.raises(UsageProblem, match="--tls-cert"):
         become_proxy(ProxyOptions(Target("t", "ws://h"), tmp_path, "127.0.0.1:0", RecordingPolicy(), pair, None))
+
+
+async def test_a_certificate_that_clients_refuse_is_served_with_a_word(root: Root, tmp_path: Path) -> None:
+    ended_at = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
+    issued = trustme.CA().issue_cert("127.0.0.1", not_before=ended_at - timedelta(days=90), not_after=ended_at)
+    pair = tmp_path / "pair.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(pair)
+    async with proxy_process(root, "ws://127.0.0.1:1", "--tls-cert", str(pair), "--tls-key", str(pair)) as proxy:
+        assert proxy.origin.startswith("wss://")
+        await proxy.says("pair.pem expired at 2026-02-12 08:30 UTC: clients refuse it; renew its files")
+        assert await proxy.stop() == 0
 
 
 def read(path: str) -> str:

@@ -164,7 +164,7 @@ async def relayed(
     context = load_tls(certificate.path, certificate.key_path)
     async with (
         asyncio.timeout(30),
-        serve_proxy(target, recorder, listen="127.0.0.1:0", tls=context, limits=limits) as origin,
+        serve_proxy(target, recorder, listen="127.0.0.1:0", tls=lambda: context, limits=limits) as origin,
     ):
         yield origin
 
