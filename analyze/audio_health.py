@@ -7,7 +7,7 @@ stand here; signatures read them as `audio_limit('NAME')`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 Severity = Literal["fault", "warning", "note"]
@@ -101,6 +101,9 @@ class AudioHealth:
     is_measured: bool
     """Whether all was measured; recordings of earlier versions lack the band, the bytes and the pace."""
     sent_ms: float
+    """How long plays what it rests on."""
+    is_cut: bool = False
+    """Whether more was sent: the session was cut to windows."""
 
     @property
     def is_wrong(self) -> bool:
@@ -116,10 +119,11 @@ class AudioHealth:
     def sentence(self) -> str:
         """Say it in one line, the worst first."""
         if self.sent_ms <= 0:
-            return "no audio was sent"
+            return "none of the sent audio was kept" if self.is_cut else "no audio was sent"
         words = tuple(fact.words for fact in self.facts)
         if self.is_clean:
-            words = ("audio is clean" if self.is_measured else _CLEAN_AS_MEASURED, *words)
+            clean = "audio is clean where it was kept" if self.is_cut else "audio is clean"
+            words = (clean if self.is_measured else _CLEAN_AS_MEASURED, *words)
         elif not self.is_wrong:
             words = (f"{self.sent_ms / 1000:.1f} s of audio are too little to judge", *words)
         return "; ".join(words)
@@ -131,17 +135,26 @@ _CLEAN_AS_MEASURED = "audio is clean as far as this recording measured it (level
 _ORDER = ("fault", "warning", "note")
 
 
-def judge(tracks: Sequence[SentAudio]) -> AudioHealth:
-    """Judge the sent audio of a session, one entry a format; that of which there is most speaks for it."""
+def judge(tracks: Sequence[SentAudio], *, whole_ms: float | None = None) -> AudioHealth:
+    """Judge the sent audio of a session, one entry a format; that of which there is most speaks for it.
+
+    `whole_ms`: how long all that was sent plays, where the session was cut to windows. Its pace is that of all.
+    """
     heard = [sent for sent in tracks if sent.duration_ms > 0]
+    kept_ms = sum(sent.duration_ms for sent in heard)
+    is_cut = whole_ms is not None and whole_ms > kept_ms
     if not heard:
-        return NO_AUDIO
+        return replace(NO_AUDIO, is_cut=is_cut)
     sent = max(heard, key=lambda each: each.duration_ms)
-    found = sorted(_facts(sent), key=lambda fact: _ORDER.index(fact.severity))
-    return AudioHealth(tuple(found), is_measured=sent.level_range_db is not None, sent_ms=sent.duration_ms)
+    facts = _facts(sent, whole_ms if whole_ms is not None and is_cut else sent.duration_ms)
+    if is_cut:
+        # Who waits for an answer says nothing: that windows around failures hold no speech is no wonder.
+        facts = (replace(fact, severity="note") if fact.name == "no_speech" else fact for fact in facts)
+    found = tuple(sorted(facts, key=lambda fact: _ORDER.index(fact.severity)))
+    return AudioHealth(found, sent.level_range_db is not None, sent.duration_ms, is_cut)
 
 
-def _facts(sent: SentAudio) -> Iterator[AudioFact]:
+def _facts(sent: SentAudio, paced_ms: float) -> Iterator[AudioFact]:
     yield from _repeats(sent)
     if sent.looks_like is not None:
         # Its level, band and pace are those of noise.
@@ -151,7 +164,7 @@ def _facts(sent: SentAudio) -> Iterator[AudioFact]:
     yield from _clipping(sent)
     yield from _offset(sent)
     yield from _band(sent)
-    yield from _pace(sent)
+    yield from _pace(sent, paced_ms)
 
 
 def _misread(sent: SentAudio, looks_like: str) -> AudioFact:
@@ -214,12 +227,12 @@ def _band(sent: SentAudio) -> Iterator[AudioFact]:
         yield AudioFact("narrow_band", "note", words)
 
 
-def _pace(sent: SentAudio) -> Iterator[AudioFact]:
+def _pace(sent: SentAudio, paced_ms: float) -> Iterator[AudioFact]:
     if not sent.pacing_ratio:
         return
-    passed_ms = sent.duration_ms / sent.pacing_ratio
+    passed_ms = paced_ms / sent.pacing_ratio
     missing_ms, late_ms = sent.audio_missing_ms or 0.0, sent.longest_append_gap_ms or 0.0
-    true_rate = captured_rate(sent)
+    true_rate = _captured_rate(sent, passed_ms)
     if missing_ms >= max(LIMITS["missing_ms"], LIMITS["missing_share"] * passed_ms):
         words = f"chunks missing: {missing_ms / 1000:.1f} s less audio than time while speaking"
         yield AudioFact("audio_chunks_missing", "fault", words)
@@ -235,10 +248,10 @@ def _pace(sent: SentAudio) -> Iterator[AudioFact]:
         yield AudioFact("faster_than_live", "note", f"sent {sent.pacing_ratio:.1f} times as fast as it plays")
 
 
-def captured_rate(sent: SentAudio) -> int | None:
+def _captured_rate(sent: SentAudio, passed_ms: float) -> int | None:
     """Tell at which rate the audio was captured, where its pace says that it was not the declared one."""
     ratio = sent.pacing_ratio
-    if not ratio or sent.duration_ms / ratio < LIMITS["rate_over_ms"]:
+    if not ratio or passed_ms < LIMITS["rate_over_ms"]:
         return None
     for rate in CAPTURE_RATES:
         # Twice or three times as fast is how files are sent; a live source at 16 kHz never is.

@@ -137,7 +137,8 @@ def _track_facts(rows: Iterable[Row]) -> list[TrackFacts]:
 
 
 def _audio_health(session: Row, tracks: Iterable[Row]) -> AudioHealth:
-    return judge([SentAudio.from_row(session | track) for track in tracks if track["track"] == "client"])
+    sent = [SentAudio.from_row(session | track) for track in tracks if track["track"] == "client"]
+    return judge(sent, whole_ms=session["audio_in_ms"] if session["kept"] == "window" else None)
 
 
 def read_levels(store: Store, session_id: str, track: str, bins: int) -> list[float]:

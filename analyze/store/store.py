@@ -170,14 +170,23 @@ class Store:
 
         The tables go with the pass: they may be as large as a tenth of the root.
         """
+        scripts = tuple(scripts)
         with self._lock:
-            self._narrow(())
-            try:
-                for script in scripts:
-                    self._execute(script, ())
-                return {name: self.rows(sql) for name, sql in questions.items()}
-            finally:
-                self._drop_temporary()
+            while True:
+                taken_in = self.refreshes
+                found = self._pass_once(scripts, questions)
+                # Else files turned out damaged or gone on the way: what was gathered before that is of other sessions.
+                if self.refreshes == taken_in:
+                    return found
+
+    def _pass_once(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        self._narrow(())
+        try:
+            for script in scripts:
+                self._execute(script, ())
+            return {name: self.rows(sql) for name, sql in questions.items()}
+        finally:
+            self._drop_temporary()
 
     def look_at(self, session_ids: Collection[str]) -> None:
         """Prepare for many questions about these one or two sessions."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,23 @@ def test_that_of_which_there_is_most_speaks_for_the_session() -> None:
     short = SentAudio("audio/pcm", 24_000, 100, rms_dbfs=0, peak=1, clipped=2400, speech_ms=100, level_range_db=0)
     long = SentAudio("audio/pcmu", 8000, 9000, rms_dbfs=-27, peak=0.3, clipped=0, speech_ms=5000, level_range_db=30)
     assert judge([short, long]).sentence == "audio is clean"
+
+
+def test_the_pace_of_a_session_cut_to_windows_is_that_of_all_that_was_sent() -> None:
+    kept = SentAudio("audio/pcm", 24_000, 4000, -27, 0.3, 0, 0, 2000, 0, 30, pacing_ratio=0.999, audio_missing_ms=600)
+    assert names(judge([kept])) == ["audio_chunks_missing"]
+    assert judge([kept], whole_ms=3_600_000).sentence == "audio is clean where it was kept"
+    lost_at_length = replace(kept, audio_missing_ms=90_000)
+    assert names(judge([lost_at_length], whole_ms=3_600_000)) == ["audio_chunks_missing"]
+
+
+def test_windows_without_speech_accuse_nobody() -> None:
+    quiet = SentAudio("audio/pcm", 24_000, 2100, -96, 0.0, 0, 0, 0, 0, 0)
+    assert judge([quiet]).is_wrong
+    health = judge([quiet], whole_ms=44_700)
+    assert (health.is_wrong, health.sentence) == (
+        False,
+        "audio is clean where it was kept; no speech in 2 s of audio (digital silence)",
+    )
+    assert judge([], whole_ms=44_700).sentence == "none of the sent audio was kept"
+    assert judge([], whole_ms=0.0).sentence == "no audio was sent"

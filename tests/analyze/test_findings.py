@@ -11,6 +11,7 @@ from analyze.signatures import CONFIDENCES
 from analyze.store import Store, open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root
+from capture.recording.schema import TABLES
 from tests.analyze.conftest import FAILED_KEY, Trace, configure, spoken_turn
 
 START = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
@@ -38,6 +39,19 @@ def test_nothing_of_a_pass_is_left_in_memory(failed_session: str, store: Store) 
     find_all(store)
 
     assert store.rows("SELECT * FROM duckdb_tables() WHERE temporary") == []
+
+
+def test_a_pass_that_meets_a_removal_is_of_what_is_there_then(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        assert store.rows("SELECT COUNT(DISTINCT session_id) AS n FROM events") == [{"n": 2}]
+        later = Trace("20260213T000000-0000000e", {"outcome": "failed", "failure_keys": [FAILED_KEY]})
+        configure(later)
+        spoken_turn(later, 20, transcript=None)
+        later.write(root)
+        for table in TABLES:
+            root.table_file(table, failed_session).unlink(missing_ok=True)
+
+        assert [finding.session_id for finding in find_all(store)] == [later.session_id]
 
 
 def test_the_evidence_is_documented_like_the_views() -> None:

@@ -471,6 +471,25 @@ def test_a_commit_that_was_refused_in_a_window_is_not_that_of_a_later_turn(
     assert turn.asked_ms is None
 
 
+def test_the_first_words_of_a_transcription_are_not_those_that_a_window_begins_with(
+    root: Root, tmp_path: Path, write_journal: Write
+) -> None:
+    piece, item = "conversation.item.input_audio_transcription.delta", {"item_id": "item_1", "content_index": 0}
+    said = [
+        *a_long_call(),
+        # The window begins at 1,770 s, in the middle of what is transcribed.
+        (1769.0, "server", {"type": "input_audio_buffer.committed", "item_id": "item_1"}),
+        (1769.5, "server", {"type": piece, "delta": "What is ", **item}),
+        (1770.5, "server", {"type": piece, "delta": "the weather?", **item}),
+        (1770.6, "server", {"type": piece.replace("delta", "completed"), "transcript": "What is the weather?", **item}),
+    ]
+    seal_call(root, write_journal, sorted(said, key=lambda one: one[0]), parse_keep("failed", 30, 10))
+    with Store(root) as store:
+        turn = Queries(store).session(SESSION_ID).turns[-1]
+    assert (turn.committed_ms, turn.transcribed_ms, turn.transcript) == (1_769_000, 1_770_600, "What is the weather?")
+    assert turn.first_transcript_ms is None
+
+
 def test_the_turns_of_a_cut_session_take_as_long_as_they_took(
     turns_of: Callable[[KeepRule | None], list[Turn]],
 ) -> None:

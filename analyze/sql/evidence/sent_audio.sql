@@ -21,14 +21,21 @@ measured AS (
         t.clipped / NULLIF(COALESCE(NULLIF(t.speech_ms, 0), t.duration_ms) * t.rate / 1000, 0) AS clipped_share,
         s.pacing_ratio,
         s.audio_missing_ms,
-        s.audio_missing_ms >= GREATEST(
-            audio_limit('missing_ms'), audio_limit('missing_share') * t.duration_ms / NULLIF(s.pacing_ratio, 0)
-        ) AS has_missing,
+        -- Of a session that was cut to windows the track is what was kept, and the pace that of all that was sent.
+        CASE WHEN s.kept = 'window' THEN GREATEST(t.duration_ms, s.audio_in_ms) ELSE t.duration_ms END
+            / NULLIF(s.pacing_ratio, 0) AS passed_ms,
         s.started_at,
         s.ended_at
     FROM ranked AS t
     INNER JOIN sessions AS s ON s.session_id = t.session_id
     WHERE t.place = 1
+),
+paced AS (
+    SELECT
+        *,
+        audio_missing_ms >= GREATEST(audio_limit('missing_ms'), audio_limit('missing_share') * passed_ms)
+            AS has_missing
+    FROM measured
 ),
 turns_of AS (
     SELECT session_id, LIST(seq) AS seqs FROM _commits GROUP BY session_id
@@ -54,7 +61,7 @@ SELECT
     -- The rate its pace speaks for, where that is not the declared one.
     CASE
         WHEN m.looks_like IS NULL AND NOT COALESCE(m.has_missing, FALSE)
-            AND m.duration_ms / NULLIF(m.pacing_ratio, 0) >= audio_limit('rate_over_ms')
+            AND m.passed_ms >= audio_limit('rate_over_ms')
         THEN list_filter(
             capture_rates(),
             lambda captured: (captured < m.rate OR captured = 44100) AND captured <> m.rate
@@ -64,5 +71,5 @@ SELECT
     first_seqs(t.seqs) AS evidence,                             -- the turns that were made of it
     m.started_at AS first_at,                                   -- start of the session, UTC
     m.ended_at AS last_at                                       -- its end, UTC
-FROM measured AS m
+FROM paced AS m
 LEFT JOIN turns_of AS t ON t.session_id = m.session_id;

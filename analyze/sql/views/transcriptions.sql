@@ -14,7 +14,7 @@ SELECT
         THEN offset_ms END) AS ended_ms,                                    -- when it completed or failed
     -- Pinned it lies outside the windows that were kept, and its pieces were left out.
     MIN(CASE WHEN type NOT LIKE '%.failed' AND pinned IS DISTINCT FROM TRUE
-        THEN offset_ms END) AS first_ms,                                    -- its first words, in pieces or whole
+        THEN offset_ms END) AS first_ms,                                    -- its first words that were kept, in pieces or whole
     COUNT(CASE WHEN type LIKE '%.completed' THEN 1 END) AS completions,     -- more than one: repeated by the endpoint
     -- xAI completes more than once, with growing text: the last one counts.
     MAX_BY(CASE WHEN type LIKE '%.completed' THEN get_json_object(payload, '$.transcript') END,

@@ -225,7 +225,8 @@ SELECT
     p.response_id,
     p.response_status,
     p.answer,
-    COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model
+    COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model,
+    CASE WHEN s.kept = 'window' THEN s.gaps END AS left_out
 FROM _turn_beginnings AS p
 INNER JOIN _sessions AS s ON s.session_id = p.session_id
 LEFT JOIN _measured_turns AS m ON s.kept = 'window' AND m.session_id = p.session_id AND m.turn = p.turn;
@@ -249,7 +250,11 @@ SELECT
         WHEN t.state IN ('completed', 'failed') THEN t.state
         WHEN p.opened_by = 'committed' AND p.transcription_model IS NOT NULL THEN 'missing'
     END AS transcription,                                   -- completed, failed or missing; NULL: not asked for
-    t.first_ms AS first_transcript_ms,                      -- first words of the transcription
+    CASE
+        WHEN p.left_out IS NULL THEN t.first_ms
+        -- Words may come while the caller speaks: those before them may have been left out.
+        WHEN unless_cut(COALESCE(p.speech_started_ms, p.opened_ms), t.first_ms, p.left_out) <= t.first_ms THEN t.first_ms
+    END AS first_transcript_ms,                             -- first words of the transcription
     t.ended_ms AS transcribed_ms,                           -- the transcription completed or failed
     t.transcript                                            -- what the user said
 FROM _turn_moments AS p

@@ -13,6 +13,7 @@ from analyze.findings import Finding
 from analyze.queries import Queries
 from analyze.store import open_store
 from capture.audio import PCM16_24K, AudioFormat, read_clip, resample
+from capture.recording.facts import KeepRule
 from capture.recording.root import Root
 from tests.analyze.signatures.conftest import Line, NamesOf, Record, answer, opening, transcribed
 
@@ -150,3 +151,20 @@ def test_a_recording_of_an_earlier_version_is_judged_by_what_it_has(
     with open_store(root) as store:
         health = Queries(store).audio_health(session_id)
     assert ([fact.name for fact in health.facts], health.is_measured) == (["audio_clipped"], False)
+
+
+def test_what_a_long_call_may_lose_is_no_fault_of_the_window_that_is_kept_of_it(
+    root: Root, record: Record, names: Callable[[], dict[str, list[str]]]
+) -> None:
+    # Half a second of a minute, long before the failure.
+    spoken = [each for n, each in enumerate(live(np.tile(SPOKEN, 8).tobytes())) if n % 25 != 3 or n > 1600]
+    said = turn(spoken)
+    failed_ms = said[-1][0] + 100
+    failed: Line = (failed_ms, "server", {"type": "error", "error": {"type": "server_error", "message": "The server."}})
+
+    cut = record([*said, failed], keep_rule=KeepRule(keep="failed", pre_s=5.0, post_s=1.0))
+
+    assert not AUDIO_SIGNATURES & {name for found in names().values() for name in found}
+    with open_store(root) as store:
+        health = Queries(store).audio_health(cut)
+    assert (health.is_cut, [fact.name for fact in health.facts]) == (True, [])
