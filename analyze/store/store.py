@@ -309,11 +309,19 @@ class Store:
         if not self._undefined:
             return False
         view = self._undefined[0]
-        self._insist(lambda: self._define_views([view]))
+        self._insist(lambda: self._define_over_nothing(view))
         if view == "latencies":
             self._insist(self._choose_latencies)
         self._undefined.remove(view)
         return True
+
+    def _define_over_nothing(self, view: str) -> None:
+        """Define a view while no events are there: to bind it over files would open them again and again."""
+        # Until it is narrowed anew, also where that fails.
+        scope, self._scope = self._scope or (), None
+        self._read_events_from("_no_events")
+        self._define_views([view])
+        self._narrow(scope)
 
     def _define_all(self) -> None:
         while self._define_next():
@@ -376,7 +384,9 @@ class Store:
                 session_ids,
             )
             self._near = session_ids
-        source = "_near_events" if is_near else "_stored_events"
+        self._read_events_from("_near_events" if is_near else "_stored_events")
+
+    def _read_events_from(self, source: str) -> None:
         if source != self._events_source:
             # To bind a view opens files, too.
             self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608

@@ -1,157 +1,159 @@
 -- Turns: one row a user turn with its transcription and its answer. A turn is a committed stretch of speech, or a
 -- written message that was answered.
 
+-- From the mark that opens it to the next one, everything belongs to a turn.
+-- Its steps are no views of their own: each would be bound again by all that follow it.
+CREATE OR REPLACE VIEW _turn_parts AS
+WITH
 -- The few events that turns are counted by; the windows below run over these only. Ranges and equalities, because
 -- DuckDB pushes those into the scan of a file, and a list of types it does not: that is ten times faster.
-CREATE OR REPLACE VIEW _turn_marks AS
-SELECT
-    session_id,
-    seq,
-    offset_ms,
-    item_id,
-    NULL AS response_id,
-    CASE type
-        WHEN 'input_audio_buffer.speech_started' THEN 'speech_started'
-        WHEN 'input_audio_buffer.speech_stopped' THEN 'speech_stopped'
-        WHEN 'input_audio_buffer.committed' THEN 'committed'
-        WHEN 'input_audio_buffer.commit' THEN 'commit'
-        WHEN 'input_audio_buffer.timeout_triggered' THEN 'timeout'
-    END AS mark
-FROM events
-WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.timeout_triggered'
-UNION ALL
-SELECT session_id, seq, offset_ms, NULL AS item_id, NULL AS response_id, 'refused' AS mark
-FROM events
--- speaches gives no code.
-WHERE type = 'error' AND COALESCE(
-    error_code = 'input_audio_buffer_commit_empty',
-    error_message LIKE 'Error committing input audio buffer%'
-)
-UNION ALL
-SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
-FROM events
--- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
-WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
-UNION ALL
--- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
-SELECT
-    session_id,
-    seq,
-    offset_ms,
-    item_id,
-    NULL AS response_id,
-    CASE
-        WHEN call_id IS NOT NULL OR get_json_object(payload, '$.item.type') = 'mcp_approval_response' THEN 'output'
-        WHEN COALESCE(get_json_object(payload, '$.item.role'), 'user') = 'user' THEN 'message'
-        ELSE 'context'
-    END AS mark
-FROM events
-WHERE type = 'conversation.item.create';
-
+turn_marks AS (
+    SELECT
+        session_id,
+        seq,
+        offset_ms,
+        item_id,
+        NULL AS response_id,
+        CASE type
+            WHEN 'input_audio_buffer.speech_started' THEN 'speech_started'
+            WHEN 'input_audio_buffer.speech_stopped' THEN 'speech_stopped'
+            WHEN 'input_audio_buffer.committed' THEN 'committed'
+            WHEN 'input_audio_buffer.commit' THEN 'commit'
+            WHEN 'input_audio_buffer.timeout_triggered' THEN 'timeout'
+        END AS mark
+    FROM events
+    WHERE type BETWEEN 'input_audio_buffer.commit' AND 'input_audio_buffer.timeout_triggered'
+    UNION ALL
+    SELECT session_id, seq, offset_ms, NULL AS item_id, NULL AS response_id, 'refused' AS mark
+    FROM events
+    -- speaches gives no code.
+    WHERE type = 'error' AND COALESCE(
+        error_code = 'input_audio_buffer_commit_empty',
+        error_message LIKE 'Error committing input audio buffer%'
+    )
+    UNION ALL
+    SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
+    FROM events
+    -- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
+    WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
+    UNION ALL
+    -- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
+    SELECT
+        session_id,
+        seq,
+        offset_ms,
+        item_id,
+        NULL AS response_id,
+        CASE
+            WHEN call_id IS NOT NULL OR get_json_object(payload, '$.item.type') = 'mcp_approval_response' THEN 'output'
+            WHEN COALESCE(get_json_object(payload, '$.item.role'), 'user') = 'user' THEN 'message'
+            ELSE 'context'
+        END AS mark
+    FROM events
+    WHERE type = 'conversation.item.create'
+),
 -- What came before and what comes next, in one pass; times only grow, so the latest one is the greatest. The order is
 -- that of seq: an imported session may have no times.
-CREATE OR REPLACE VIEW _turn_order AS
-SELECT
-    *,
-    MAX(CASE WHEN mark = 'committed' THEN seq END) OVER before AS last_committed,
-    MAX(CASE WHEN mark = 'response' THEN seq END) OVER before AS last_response,
-    MAX(CASE WHEN mark IN ('committed', 'refused') THEN seq END) OVER before AS last_told,
-    MAX(CASE WHEN mark IN ('speech_stopped', 'timeout') THEN seq END) OVER before AS last_ended,
-    MAX(CASE WHEN mark = 'commit' THEN seq END) OVER before AS last_asked,
-    MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
-    MAX(CASE WHEN mark = 'speech_started' THEN seq END) OVER before AS last_speech_started,
-    MAX(CASE WHEN mark = 'speech_started' THEN offset_ms END) OVER before AS last_speech_started_ms,
-    MAX(CASE WHEN mark = 'speech_stopped' THEN seq END) OVER before AS last_speech_stopped,
-    MAX(CASE WHEN mark = 'speech_stopped' THEN offset_ms END) OVER before AS last_speech_stopped_ms,
-    MAX(CASE WHEN mark = 'output' THEN seq END) OVER before AS last_output,
-    FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'context', 'response') THEN mark END IGNORE NULLS) OVER after
-        AS next_mark,
-    FIRST_VALUE(CASE WHEN mark IN ('output', 'response') THEN mark END IGNORE NULLS) OVER after AS next_reply
-FROM _turn_marks
-WHERE mark IS NOT NULL
-WINDOW
-    before AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
-    after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING);
-
--- The endpoint answers the client's commits in order: by taking in speech whose end it had not heard itself (else it took
--- it in of its own accord), or by the error of an empty buffer.
-CREATE OR REPLACE VIEW _commit_balance AS
-SELECT
-    *,
-    SUM(CASE WHEN mark = 'commit' THEN 1 WHEN answers_commit THEN -1 ELSE 0 END) OVER so_far AS balance,
-    COUNT(CASE WHEN mark = 'commit' THEN 1 END) OVER so_far AS commits,
-    COUNT(CASE WHEN answers_commit THEN 1 END) OVER so_far AS answers
-FROM (
+turn_order AS (
     SELECT
         *,
-        mark = 'refused' OR (mark = 'committed' AND COALESCE(last_ended, -1) <= COALESCE(last_committed, -1))
-            AS answers_commit
-    FROM _turn_order
-) AS told
-WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
-
+        MAX(CASE WHEN mark = 'committed' THEN seq END) OVER before AS last_committed,
+        MAX(CASE WHEN mark = 'response' THEN seq END) OVER before AS last_response,
+        MAX(CASE WHEN mark IN ('committed', 'refused') THEN seq END) OVER before AS last_told,
+        MAX(CASE WHEN mark IN ('speech_stopped', 'timeout') THEN seq END) OVER before AS last_ended,
+        MAX(CASE WHEN mark = 'commit' THEN seq END) OVER before AS last_asked,
+        MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
+        MAX(CASE WHEN mark = 'speech_started' THEN seq END) OVER before AS last_speech_started,
+        MAX(CASE WHEN mark = 'speech_started' THEN offset_ms END) OVER before AS last_speech_started_ms,
+        MAX(CASE WHEN mark = 'speech_stopped' THEN seq END) OVER before AS last_speech_stopped,
+        MAX(CASE WHEN mark = 'speech_stopped' THEN offset_ms END) OVER before AS last_speech_stopped_ms,
+        MAX(CASE WHEN mark = 'output' THEN seq END) OVER before AS last_output,
+        FIRST_VALUE(CASE WHEN mark IN ('committed', 'message', 'context', 'response') THEN mark END IGNORE NULLS) OVER after
+            AS next_mark,
+        FIRST_VALUE(CASE WHEN mark IN ('output', 'response') THEN mark END IGNORE NULLS) OVER after AS next_reply
+    FROM turn_marks
+    WHERE mark IS NOT NULL
+    WINDOW
+        before AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+        after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+),
+-- The endpoint answers the client's commits in order: by taking in speech whose end it had not heard itself (else it took
+-- it in of its own accord), or by the error of an empty buffer.
+commit_balance AS (
+    SELECT
+        *,
+        SUM(CASE WHEN mark = 'commit' THEN 1 WHEN answers_commit THEN -1 ELSE 0 END) OVER so_far AS balance,
+        COUNT(CASE WHEN mark = 'commit' THEN 1 END) OVER so_far AS commits,
+        COUNT(CASE WHEN answers_commit THEN 1 END) OVER so_far AS answers
+    FROM (
+        SELECT
+            *,
+            mark = 'refused' OR (mark = 'committed' AND COALESCE(last_ended, -1) <= COALESCE(last_committed, -1))
+                AS answers_commit
+        FROM turn_order
+    ) AS told
+    WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
 -- An answer that finds no commit waiting answers none: the lowest balance so far counts these.
-CREATE OR REPLACE VIEW _commit_queue AS
-SELECT *, LEAST(0, MIN(balance) OVER so_far) AS unasked
-FROM _commit_balance
-WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
-
+commit_queue AS (
+    SELECT *, LEAST(0, MIN(balance) OVER so_far) AS unasked
+    FROM commit_balance
+    WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
 -- Of a commit that is never answered, or otherwise, nobody is told: from there on each would be held against the turn
 -- before. Answers are in order where the waiting commits come to an end; where they never do, the latest commit counts.
-CREATE OR REPLACE VIEW _commit_numbers AS
-SELECT
-    *,
-    CASE
-        WHEN mark = 'commit' THEN commits
-        WHEN answers_commit
-            AND LAG(balance - unasked) OVER in_order > 0
-            AND MIN(balance - unasked) OVER after = 0
-            THEN answers + unasked
-    END AS commit_number
-FROM _commit_queue
-WINDOW
-    in_order AS (PARTITION BY session_id ORDER BY seq),
-    after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
-
+commit_numbers AS (
+    SELECT
+        *,
+        CASE
+            WHEN mark = 'commit' THEN commits
+            WHEN answers_commit
+                AND LAG(balance - unasked) OVER in_order > 0
+                AND MIN(balance - unasked) OVER after = 0
+                THEN answers + unasked
+        END AS commit_number
+    FROM commit_queue
+    WINDOW
+        in_order AS (PARTITION BY session_id ORDER BY seq),
+        after AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+),
 -- Which marks open a turn: each commit; and of the messages before a response the last one, unless speech was
 -- committed there too (then the messages are context that the client gave along). So is what the system says beside a
 -- tool's output; before any response an output is history. What came before the commit before belongs to that one.
-CREATE OR REPLACE VIEW _turn_openings AS
-SELECT
-    session_id,
-    seq,
-    offset_ms,
-    item_id,
-    response_id,
-    mark,
-    mark = 'committed' OR (
-        mark IN ('message', 'context')
-        AND next_mark = 'response'
-        AND COALESCE(last_committed, -1) <= COALESCE(last_response, -1)
-        AND NOT (
-            mark = 'context'
-            AND last_response IS NOT NULL
-            AND (next_reply = 'output' OR COALESCE(last_output, -1) > last_response)
-        )
-    ) AS opens,
-    CASE
-        WHEN mark = 'committed' AND NOT answers_commit THEN NULL
-        WHEN commit_number IS NOT NULL
-            THEN MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER (PARTITION BY session_id, commit_number)
-        WHEN last_asked > COALESCE(last_told, -1) THEN last_asked_ms
-    END AS asked_ms,
-    CASE WHEN last_speech_started > COALESCE(last_committed, -1) THEN last_speech_started_ms
-        END AS speech_started_ms,
-    CASE WHEN last_speech_stopped > COALESCE(last_committed, -1) THEN last_speech_stopped_ms
-        END AS speech_stopped_ms
-FROM _commit_numbers;
-
--- From the mark that opens it to the next one, everything belongs to a turn.
-CREATE OR REPLACE VIEW _turn_parts AS
+turn_openings AS (
+    SELECT
+        session_id,
+        seq,
+        offset_ms,
+        item_id,
+        response_id,
+        mark,
+        mark = 'committed' OR (
+            mark IN ('message', 'context')
+            AND next_mark = 'response'
+            AND COALESCE(last_committed, -1) <= COALESCE(last_response, -1)
+            AND NOT (
+                mark = 'context'
+                AND last_response IS NOT NULL
+                AND (next_reply = 'output' OR COALESCE(last_output, -1) > last_response)
+            )
+        ) AS opens,
+        CASE
+            WHEN mark = 'committed' AND NOT answers_commit THEN NULL
+            WHEN commit_number IS NOT NULL
+                THEN MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER (PARTITION BY session_id, commit_number)
+            WHEN last_asked > COALESCE(last_told, -1) THEN last_asked_ms
+        END AS asked_ms,
+        CASE WHEN last_speech_started > COALESCE(last_committed, -1) THEN last_speech_started_ms
+            END AS speech_started_ms,
+        CASE WHEN last_speech_stopped > COALESCE(last_committed, -1) THEN last_speech_stopped_ms
+            END AS speech_stopped_ms
+    FROM commit_numbers
+)
 SELECT
     *,
     COUNT(CASE WHEN opens THEN 1 END) OVER (PARTITION BY session_id ORDER BY seq) AS turn
-FROM _turn_openings
+FROM turn_openings
 WHERE opens OR mark = 'response';
 
 -- A turn with tool calls has several responses: the first audio of any, the end and the status of the last, also where
