@@ -43,9 +43,11 @@ docs: venv
 # has none left takes some of another's.
 IN_PARALLEL := -n 4 --dist worksteal
 
+# Byte code is kept, whatever the shell says: else each worker, and each program that a test starts, compiles all there is.
+test: export PYTHONDONTWRITEBYTECODE =
 test: venv $(NEWEST)/.complete
 	$(NEWEST)/bin/python -m pytest -q $(IN_PARALLEL) -m codec tests/capture
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not alone'
 
 # The lock holds the websockets that the OpenAI SDK admits; the codec must also be right with the newest.

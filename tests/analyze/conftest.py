@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -223,6 +224,25 @@ def store(root: Root) -> Iterator[Store]:
     """Open the root; recordings must be asked for before it."""
     with open_store(root) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def _store_of_many_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with open_store(Root(tmp_path_factory.mktemp("analyze") / "recordings")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def reused_store(_store_of_many_tests: Store) -> Iterator[Store]:
+    """Give a store over an empty root, open already: to open one takes longer than most questions to it.
+
+    A refresh takes in what a test records. What damages files, or is about opening, opens a root of its own.
+    """
+    yield _store_of_many_tests
+    shutil.rmtree(_store_of_many_tests.root.path, ignore_errors=True)
+    # The next test may give the same name to another recording.
+    _store_of_many_tests.refresh()
+    assert not _store_of_many_tests.unreadable
 
 
 @pytest.fixture

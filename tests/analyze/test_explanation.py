@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analyze.explanation import ROWS_SHOWN, _commands, explain, failure_words, recorder_health
 from analyze.queries import Queries
-from analyze.store import open_store
+from analyze.store import Store, open_store
 from capture.errors import UsageProblem
 from capture.realtime.outcomes import failure_key
 from capture.recording.root import Root
@@ -16,6 +17,18 @@ from tests.analyze.conftest import Trace, configure, spoken_turn
 Row = dict[str, Any]
 
 STRANGE = failure_key("error", "odd_error", "never_seen", "no 'item_1' today")
+
+
+@pytest.fixture
+def root(reused_store: Store) -> Root:
+    return reused_store.root
+
+
+@pytest.fixture
+def queries(reused_store: Store) -> Queries:
+    """Ask what was recorded; recordings must be asked for before it."""
+    reused_store.refresh()
+    return Queries(reused_store)
 
 
 def strange_session(root: Root, **columns: Any) -> str:
@@ -44,10 +57,10 @@ def test_a_finding_comes_with_its_rows_and_its_replays(failed_session: str, ok_s
     assert words[words.index("--to") + 1] == "azure-eastus2"
 
 
-def test_what_no_signature_knows_leads_under_its_key(root: Root) -> None:
+def test_what_no_signature_knows_leads_under_its_key(root: Root, reused_store: Store) -> None:
     session_id = strange_session(root)
-    with open_store(root) as store:
-        explanation = explain(Queries(store), session_id)
+    reused_store.refresh()
+    explanation = explain(Queries(reused_store), session_id)
     (unknown,) = explanation.unknown
 
     assert explanation.findings == ()
@@ -59,14 +72,16 @@ def test_what_no_signature_knows_leads_under_its_key(root: Root) -> None:
     assert unknown.evidence.more == 2
 
 
-def test_the_command_for_an_unknown_failure_finds_its_sessions(root: Root, ok_session: str) -> None:
+def test_the_command_for_an_unknown_failure_finds_its_sessions(
+    root: Root, ok_session: str, reused_store: Store
+) -> None:
     session_id = strange_session(root)
-    with open_store(root) as store:
-        queries = Queries(store)
-        (unknown,) = explain(queries, session_id).unknown
-        _, _, command, words, *_ = shlex.split(unknown.commands[1])
-        assert command == "sessions"
-        assert [session.session_id for session in queries.sessions(words)] == [session_id]
+    reused_store.refresh()
+    queries = Queries(reused_store)
+    (unknown,) = explain(queries, session_id).unknown
+    _, _, command, words, *_ = shlex.split(unknown.commands[1])
+    assert command == "sessions"
+    assert [session.session_id for session in queries.sessions(words)] == [session_id]
 
 
 def test_what_no_message_told_of_is_looked_for_among_the_replays(failed_session: str, queries: Queries) -> None:
@@ -79,11 +94,11 @@ def test_what_no_message_told_of_is_looked_for_among_the_replays(failed_session:
     assert commands[-1].startswith("wiretape analyze failures --run last --recordings ")
 
 
-def test_a_client_that_sent_nothing_is_not_replayed(root: Root) -> None:
+def test_a_client_that_sent_nothing_is_not_replayed(root: Root, reused_store: Store) -> None:
     refused: Row = {"outcome": "failed", "failure_keys": ["handshake|404|404|no such deployment"]}
     session_id = Trace(columns=refused | {"handshake_status": 404, "events_sent": 0}).write(root)
-    with open_store(root) as store:
-        (found,) = explain(Queries(store), session_id).findings
+    reused_store.refresh()
+    (found,) = explain(Queries(reused_store), session_id).findings
 
     (command,) = found.commands
     assert command.startswith("wiretape capture call --to azure-eastus2 --audio KNOWN_GOOD.wav --recordings ")
@@ -98,7 +113,9 @@ def test_a_healthy_session_says_so(ok_session: str, queries: Queries) -> None:
     assert (explanation.findings, explanation.unknown) == ((), ())
 
 
-def test_messages_that_only_seed_the_conversation_are_no_turns_that_went_unanswered(root: Root) -> None:
+def test_messages_that_only_seed_the_conversation_are_no_turns_that_went_unanswered(
+    root: Root, reused_store: Store
+) -> None:
     trace = Trace(columns={"turns": 3})
     configure(trace)
     for number, role in enumerate(["user", "assistant", "user"]):
@@ -107,35 +124,36 @@ def test_messages_that_only_seed_the_conversation_are_no_turns_that_went_unanswe
     spoken_turn(trace, 20)
     trace.frame("client", 3000, "close", b"\x03\xe8")
     trace.write(root)
-    with open_store(root) as store:
-        sentence = explain(Queries(store), trace.session_id).sentence
+    reused_store.refresh()
+    sentence = explain(Queries(reused_store), trace.session_id).sentence
     assert sentence.startswith("Healthy: 1 turn, 1 answered")
 
 
-def test_an_incomplete_session_is_not_called_healthy(root: Root) -> None:
+def test_an_incomplete_session_is_not_called_healthy(root: Root, reused_store: Store) -> None:
     trace = Trace(columns={"outcome": "incomplete", "complete": False, "lost_bytes": 1200})
     configure(trace)
     spoken_turn(trace, 20)
     trace.frame("client", 1000, "close", b"\x03\xe8")
     trace.write(root)
-    with open_store(root) as store:
-        explanation = explain(Queries(store), trace.session_id)
+    reused_store.refresh()
+    explanation = explain(Queries(reused_store), trace.session_id)
     assert explanation.sentence.startswith("The recording is incomplete; in what is here nothing failed")
     assert not explanation.recorder.clean
 
 
-def test_a_file_that_tells_no_end_is_not_called_healthy(root: Root) -> None:
+def test_a_file_that_tells_no_end_is_not_called_healthy(root: Root, reused_store: Store) -> None:
     trace = Trace(columns={"role": "imported", "complete": None})
     configure(trace)
     spoken_turn(trace, 20)
     trace.write(root)
-    with open_store(root) as store:
-        explanation = explain(Queries(store), trace.session_id)
+    reused_store.refresh()
+    explanation = explain(Queries(reused_store), trace.session_id)
     assert explanation.sentence.startswith("In what the file holds nothing failed, and no signature matched: 1 turn")
     assert "the file does not tell whether all is there" in explanation.recorder.words
 
 
-def test_a_session_whose_events_are_damaged_is_neither_healthy_nor_unknown(root: Root) -> None:
+def test_a_session_whose_events_are_damaged_is_neither_healthy_nor_unknown(tmp_path: Path) -> None:
+    root = Root(tmp_path / "recordings")
     trace = Trace(columns={"events_sent": 4, "events_received": 9})
     configure(trace)
     spoken_turn(trace, 20)
@@ -146,7 +164,7 @@ def test_a_session_whose_events_are_damaged_is_neither_healthy_nor_unknown(root:
     assert explanation.sentence.startswith("The session's events cannot be read, so no signature could look at them")
 
 
-def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
+def test_support_gets_what_exists_only_at_the_handshake(root: Root, reused_store: Store) -> None:
     headers: Row = {
         "request_ids": [("apim-request-id", "b1c4-\x1b[31m"), ("x-request-id", "77")],
         "response_headers": [("x-ms-region", "East US 2")],
@@ -157,8 +175,8 @@ def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
         "model_echoed": "gpt-realtime-2025-08-28",
     }
     session_id = strange_session(root, **headers)
-    with open_store(root) as store:
-        facts = dict(explain(Queries(store), session_id).support)
+    reused_store.refresh()
+    facts = dict(explain(Queries(reused_store), session_id).support)
     assert facts["apim-request-id"] == r"b1c4-\x1b[31m"
     assert facts["x-request-id"] == "77"
     assert facts["x-ms-region"] == "East US 2"
@@ -169,15 +187,15 @@ def test_support_gets_what_exists_only_at_the_handshake(root: Root) -> None:
     assert facts["started"] == "2026-02-12 08:30:55.000 UTC"
 
 
-def test_the_first_and_last_failure_are_those_that_no_signature_knows_too(root: Root) -> None:
+def test_the_first_and_last_failure_are_those_that_no_signature_knows_too(root: Root, reused_store: Store) -> None:
     session_id = strange_session(root)
-    with open_store(root) as store:
-        facts = dict(explain(Queries(store), session_id).support)
+    reused_store.refresh()
+    facts = dict(explain(Queries(reused_store), session_id).support)
     assert facts["first failure"] == "2026-02-12 08:30:56.000 UTC"
     assert facts["last failure"] == "2026-02-12 08:30:56.006 UTC"
 
 
-def test_what_failed_nothing_is_no_failure_s_time(root: Root) -> None:
+def test_what_failed_nothing_is_no_failure_s_time(root: Root, reused_store: Store) -> None:
     failed: Row = {"outcome": "failed", "errors": 1, "failure_keys": [STRANGE]}
     trace = Trace(columns=failed | {"not_honoured": ["audio.output.voice"]})
     configure(trace)
@@ -185,15 +203,15 @@ def test_what_failed_nothing_is_no_failure_s_time(root: Root) -> None:
     trace.server(3000, "error", error={"type": "odd", "code": "response_cancel_not_active", "message": "None."})
     trace.server(12_000, "error", error={"type": "odd_error", "code": "never_seen", "message": "no 'item_1' today"})
     trace.write(root)
-    with open_store(root) as store:
-        explanation = explain(Queries(store), trace.session_id)
+    reused_store.refresh()
+    explanation = explain(Queries(reused_store), trace.session_id)
     facts = dict(explanation.support)
     assert [each.finding.name for each in explanation.findings] == ["configuration_not_honoured"]
     assert facts["first failure"] == "2026-02-12 08:31:07.000 UTC"
     assert "last failure" not in facts
 
 
-def test_a_close_and_what_no_message_told_have_times_too(root: Root) -> None:
+def test_a_close_and_what_no_message_told_have_times_too(root: Root, reused_store: Store) -> None:
     closed: Row = {"outcome": "failed", "failure_keys": ["close|server|4999|odd"], "close_code": 4999}
     unknown = Trace("20260212T083055-0000000a", closed)
     configure(unknown)
@@ -202,9 +220,9 @@ def test_a_close_and_what_no_message_told_have_times_too(root: Root) -> None:
     known = Trace("20260212T083155-0000000b", refused | {"handshake_status": 404, "events_sent": 0})
     for trace in (unknown, known):
         trace.write(root)
-    with open_store(root) as store:
-        queries = Queries(store)
-        ended, refusal = (dict(explain(queries, each.session_id).support) for each in (unknown, known))
+    reused_store.refresh()
+    queries = Queries(reused_store)
+    ended, refusal = (dict(explain(queries, each.session_id).support) for each in (unknown, known))
     assert ended["first failure"] == "2026-02-12 08:30:57.500 UTC"
     assert refusal["first failure"] == "2026-02-12 08:31:55.000 UTC"
 

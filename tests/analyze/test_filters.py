@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -11,21 +12,34 @@ from hypothesis import strategies as st
 from analyze.annotating import annotate
 from analyze.filters import is_open, narrowed, read_filter, runs_of, split_sql
 from analyze.queries import Queries
-from analyze.store import open_store
+from analyze.store import Store, open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root
 from tests.analyze.conftest import Trace
 
 
-@pytest.fixture
-def two_sessions(root: Root) -> Root:
+@pytest.fixture(scope="module")
+def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queries]:
+    root = Root(tmp_path_factory.mktemp("filters") / "recordings")
     failed = {"failure_keys": ["error|server_error||no"], "first_error": "100% gone", "outcome": "failed", "errors": 2}
     Trace("20260212T083000-0000000a", failed | {"tags": [("team", "voice"), ("demo", "")]}).write(root)
     ok = {"region": "swedencentral", "transcription_model": "whisper-1", "target": "azure sweden", "complete": False}
     annotate(
         root, [Trace("20260213T083000-0000000b", ok).write(root)], tags={"cause": "network"}, notes=["heard an echo"]
     )
-    return root
+    with open_store(root) as store:
+        yield Queries(store)
+
+
+@pytest.fixture(scope="module")
+def three_sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, dict[str, str]]]:
+    """Give a store of three sessions A, B and C, and their ids."""
+    root = Root(tmp_path_factory.mktemp("findings") / "recordings")
+    ids = {name: f"2026021{day}T083000-0000000a" for day, name in enumerate("ABC", start=2)}
+    for session_id in ids.values():
+        Trace(session_id).write(root)
+    with open_store(root) as store:
+        yield store, ids
 
 
 @pytest.mark.parametrize(
@@ -84,9 +98,8 @@ def two_sessions(root: Root) -> Root:
         ("nothing", ""),
     ],
 )
-def test_what_a_filter_finds(text: str, found: str, two_sessions: Root) -> None:
-    with open_store(two_sessions) as store:
-        ids = [session.session_id[-1].upper() for session in Queries(store).sessions(text)]
+def test_what_a_filter_finds(text: str, found: str, two_sessions: Queries) -> None:
+    ids = [session.session_id[-1].upper() for session in two_sessions.sessions(text)]
     assert "".join(sorted(ids)) == found
 
 
@@ -101,14 +114,13 @@ def test_what_a_filter_finds(text: str, found: str, two_sessions: Root) -> None:
         ("finding:transcription_outage_window", set()),
     ],
 )
-def test_findings_are_asked_for_by_name(text: str, found: set[str], root: Root) -> None:
-    ids = {name: f"2026021{day}T083000-0000000a" for day, name in enumerate("ABC", start=2)}
-    for session_id in ids.values():
-        Trace(session_id).write(root)
+def test_findings_are_asked_for_by_name(
+    text: str, found: set[str], three_sessions: tuple[Store, dict[str, str]]
+) -> None:
+    store, ids = three_sessions
     named = {"transcription_model_path_failure": [ids["A"]], "transcription_duplicate": [ids["B"]]}
     condition = read_filter(text, found=lambda: named)
-    with open_store(root) as store:
-        rows = store.rows(f"SELECT session_id FROM sessions WHERE {condition.sql}", condition.params)  # noqa: S608 - ours
+    rows = store.rows(f"SELECT session_id FROM sessions WHERE {condition.sql}", condition.params)  # noqa: S608 - ours
     assert {row["session_id"] for row in rows} == {ids[name] for name in found}
 
 
@@ -165,9 +177,9 @@ def test_the_beginning_of_a_signatures_name_finds_those_that_begin_so(typed: str
         ("=(COPY (SELECT 1) TO 'file')", "this SQL cannot be run"),
     ],
 )
-def test_sql_in_a_filter_goes_through_the_console(condition: str, complaint: str, two_sessions: Root) -> None:
-    with open_store(two_sessions) as store, pytest.raises(UsageProblem, match=complaint):
-        Queries(store).sessions(condition)
+def test_sql_in_a_filter_goes_through_the_console(condition: str, complaint: str, two_sessions: Queries) -> None:
+    with pytest.raises(UsageProblem, match=complaint):
+        two_sessions.sessions(condition)
 
 
 @given(st.text(alphabet=" ='\"ab>\n", max_size=60))

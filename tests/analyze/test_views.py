@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -21,13 +22,35 @@ from capture.turn_latencies import TurnLatencies
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
 
 Row = dict[str, Any]
+Ask = Callable[..., list[Row]]
+"""Takes a view, columns, and their order; gives the rows of what is recorded by now."""
 
 TRANSCRIPTION_FAILED = "conversation.item.input_audio_transcription.failed"
 
 
-def ask(root: Root, view: str, columns: str, order: str = "ALL") -> list[Row]:
-    with open_store(root) as store:
-        return store.rows(f"SELECT {columns} FROM {view} ORDER BY {order}")  # noqa: S608 - the test's own words
+def rows_of(store: Store, view: str, columns: str, order: str = "ALL") -> list[Row]:
+    return store.rows(f"SELECT {columns} FROM {view} ORDER BY {order}")  # noqa: S608 - the test's own words
+
+
+@pytest.fixture
+def root(reused_store: Store) -> Root:
+    return reused_store.root
+
+
+@pytest.fixture
+def store(reused_store: Store) -> Store:
+    """Give the store with what was recorded; recordings must be asked for before it."""
+    reused_store.refresh()
+    return reused_store
+
+
+@pytest.fixture
+def ask(reused_store: Store) -> Ask:
+    def ask_now(view: str, columns: str, order: str = "ALL") -> list[Row]:
+        reused_store.refresh()
+        return rows_of(reused_store, view, columns, order)
+
+    return ask_now
 
 
 def test_sessions_holds_every_column_of_the_format(failed_session: str, store: Store) -> None:
@@ -43,22 +66,22 @@ def test_events_holds_every_column_of_the_format(failed_session: str, store: Sto
     assert (first["session_id"], first["type"], first["offset_ms"]) == (failed_session, "session.created", 0.0)
 
 
-def test_events_without_a_sessions_row_are_ignored(root: Root, failed_session: str) -> None:
+def test_events_without_a_sessions_row_are_ignored(root: Root, failed_session: str, ask: Ask) -> None:
     uncommitted = Trace("20260212T090000-0000000c")
     spoken_turn(uncommitted)
     uncommitted.write(root, committed=False)
-    assert ask(root, "events", "DISTINCT session_id") == [{"session_id": failed_session}]
-    assert ask(root, "audio", "DISTINCT session_id") == [{"session_id": failed_session}]
+    assert ask("events", "DISTINCT session_id") == [{"session_id": failed_session}]
+    assert ask("audio", "DISTINCT session_id") == [{"session_id": failed_session}]
 
 
-def test_events_of_a_shared_file_need_their_sessions_row_too(root: Root, failed_session: str) -> None:
+def test_events_of_a_shared_file_need_their_sessions_row_too(root: Root, failed_session: str, ask: Ask) -> None:
     own = root.table_file("events", failed_session)
     own.rename(own.with_name("compacted-0.parquet"))
     root.table_file("sessions", failed_session).unlink()
-    assert ask(root, "events", "*") == []
+    assert ask("events", "*") == []
 
 
-def test_timeline_joins_the_pieces_of_audio_between_other_events(root: Root) -> None:
+def test_timeline_joins_the_pieces_of_audio_between_other_events(root: Root, ask: Ask) -> None:
     trace = Trace()
     for number in range(3):
         trace.client(20 * number, "input_audio_buffer.append", audio=tone(20))
@@ -67,7 +90,7 @@ def test_timeline_joins_the_pieces_of_audio_between_other_events(root: Root) -> 
     trace.client(70, "input_audio_buffer.append", audio=tone(20))
     trace.write(root)
     columns = "seq, last_seq, events, offset_ms, type, audio_start, audio_bytes, payload IS NULL AS is_joined"
-    assert [tuple(row.values()) for row in ask(root, "timeline", columns, order="seq")] == [
+    assert [tuple(row.values()) for row in ask("timeline", columns, order="seq")] == [
         (0, 4, 3, 0.0, "input_audio_buffer.append", 0, 2880, True),
         (1, 5, 3, 1.0, "response.output_audio.delta", 0, 1440, True),
         (6, 6, 1, 60.0, "rate_limits.updated", None, None, False),
@@ -83,22 +106,22 @@ def test_audio_tells_how_long_a_block_plays(failed_session: str, store: Store) -
     ]
 
 
-def test_tracks_add_up_powers_not_decibels(root: Root) -> None:
+def test_tracks_add_up_powers_not_decibels(root: Root, ask: Ask) -> None:
     trace = Trace()
     for number in range(1000):
         trace.client(20 * number, "input_audio_buffer.append", audio=tone(20, 0.5 if number < 500 else 0.05))
     trace.write(root)
-    (row,) = ask(root, "tracks", "bytes, duration_ms, rms_dbfs")
+    (row,) = ask("tracks", "bytes, duration_ms, rms_dbfs")
     assert (row["bytes"], row["duration_ms"]) == (960_000, 20_000.0)
     # Half the time at -9 dBFS, half at -29: a hundredth of the power, so 3 dB less in all.
     assert row["rms_dbfs"] == pytest.approx(-12.0, abs=0.1)
 
 
-def test_tracks_know_silence(root: Root) -> None:
+def test_tracks_know_silence(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.client(0, "input_audio_buffer.append", audio=tone(20, 0.0))
     trace.write(root)
-    assert ask(root, "tracks", "ROUND(rms_dbfs) AS rms_dbfs, peak") == [{"rms_dbfs": -150.0, "peak": 0.0}]
+    assert ask("tracks", "ROUND(rms_dbfs) AS rms_dbfs, peak") == [{"rms_dbfs": -150.0, "peak": 0.0}]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +129,7 @@ def test_tracks_know_silence(root: Root) -> None:
     [("conversation.item.added", "conversation.item.done"), ("conversation.item.created", None)],
     ids=["ga", "beta"],
 )
-def test_items_in_either_dialect(root: Root, joined: str, done: str | None) -> None:
+def test_items_in_either_dialect(root: Root, joined: str, done: str | None, ask: Ask) -> None:
     trace = Trace()
     user = {"id": "item_u", "type": "message", "role": "user", "status": "completed"}
     call = {"id": "item_c", "type": "function_call", "name": "weather", "call_id": "call_1", "status": "completed"}
@@ -118,7 +141,7 @@ def test_items_in_either_dialect(root: Root, joined: str, done: str | None) -> N
     trace.server(30, "response.output_item.done", item=call, response_id="resp_1")
     trace.write(root)
     columns = "item_id, item_type, role, tool, call_id, previous_item_id, response_id, added_ms, done_ms"
-    assert ask(root, "items", columns, order="added_ms") == [
+    assert ask("items", columns, order="added_ms") == [
         {
             "item_id": "item_u",
             "item_type": "message",
@@ -145,7 +168,7 @@ def test_items_in_either_dialect(root: Root, joined: str, done: str | None) -> N
 
 
 @pytest.mark.parametrize("audio", ["output_audio", "audio"], ids=["ga", "beta"])
-def test_responses_in_either_dialect(root: Root, audio: str) -> None:
+def test_responses_in_either_dialect(root: Root, audio: str, ask: Ask) -> None:
     trace = Trace()
     trace.server(10, "response.created", response={"id": "resp_1", "status": "in_progress"})
     trace.server(20, f"response.{audio}.delta", response_id="resp_1", item_id="item_a", delta=tone(20))
@@ -155,7 +178,7 @@ def test_responses_in_either_dialect(root: Root, audio: str) -> None:
     usage = {"input_tokens": 7, "output_tokens": 9}
     trace.server(40, "response.done", response={"id": "resp_1", "status": "completed", "usage": usage})
     trace.write(root)
-    (row,) = ask(root, "responses", "* EXCLUDE (session_id)")
+    (row,) = ask("responses", "* EXCLUDE (session_id)")
     assert row == {
         "response_id": "resp_1",
         "created_ms": 10.0,
@@ -174,7 +197,7 @@ def test_responses_in_either_dialect(root: Root, audio: str) -> None:
     }
 
 
-def test_a_response_that_was_cut_off_says_how_far_it_came(root: Root) -> None:
+def test_a_response_that_was_cut_off_says_how_far_it_came(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.server(10, "response.created", response={"id": "resp_1"})
     for offset_ms, word in ((20, "The"), (21, " sun")):
@@ -183,12 +206,12 @@ def test_a_response_that_was_cut_off_says_how_far_it_came(root: Root) -> None:
     trace.server(30, "response.done", response={"id": "resp_1", "status": "cancelled", "status_details": details})
     trace.write(root)
     columns = "answer, status, status_reason, first_audio_ms"
-    assert ask(root, "responses", columns) == [
+    assert ask("responses", columns) == [
         {"answer": "The sun", "status": "cancelled", "status_reason": "turn_detected", "first_audio_ms": None}
     ]
 
 
-def test_a_failed_response_keeps_its_error(root: Root) -> None:
+def test_a_failed_response_keeps_its_error(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.server(10, "response.created", response={"id": "resp_1"})
     error = {"type": "server_error", "code": None, "message": "The server had an error"}
@@ -196,12 +219,12 @@ def test_a_failed_response_keeps_its_error(root: Root) -> None:
     trace.server(20, "response.done", response=failed)
     trace.write(root)
     columns = "status, error_type, error_code, error_message"
-    assert ask(root, "responses", columns) == [
+    assert ask("responses", columns) == [
         {"status": "failed", "error_type": "server_error", "error_code": None, "error_message": error["message"]}
     ]
 
 
-def test_transcriptions_complete_fail_or_stay_partial(root: Root) -> None:
+def test_transcriptions_complete_fail_or_stay_partial(root: Root, ask: Ask) -> None:
     trace, name = Trace(), "conversation.item.input_audio_transcription"
     error = {"type": "server_error", "code": "DeploymentNotFound", "message": "no"}
     trace.server(10, f"{name}.delta", item_id="item_1", content_index=0, delta="hel")
@@ -213,7 +236,7 @@ def test_transcriptions_complete_fail_or_stay_partial(root: Root) -> None:
     trace.server(60, f"{name}.completed", item_id="item_4", content_index=0, transcript="Hello, my name is")
     trace.write(root)
     columns = "item_id, state, ended_ms, completions, transcript, error_code"
-    assert [tuple(row.values()) for row in ask(root, "transcriptions", columns, order="item_id")] == [
+    assert [tuple(row.values()) for row in ask("transcriptions", columns, order="item_id")] == [
         ("item_1", "completed", 20.0, 1, "hello", None),
         ("item_2", "failed", 30.0, 0, None, "DeploymentNotFound"),
         ("item_3", "partial", None, 0, None, None),
@@ -221,13 +244,13 @@ def test_transcriptions_complete_fail_or_stay_partial(root: Root) -> None:
     ]
 
 
-def test_turns_under_voice_detection(root: Root) -> None:
+def test_turns_under_voice_detection(root: Root, ask: Ask) -> None:
     trace = Trace()
     configure(trace)
     spoken_turn(trace, 1000)
     spoken_turn(trace, 3000, item="item_u2", response="resp_2", transcript=None, answer="Bye.")
     trace.write(root)
-    first, second = ask(root, "turns", "* EXCLUDE (session_id)", order="turn")
+    first, second = ask("turns", "* EXCLUDE (session_id)", order="turn")
     assert first == {
         "turn": 1,
         "turn_kind": "speech",
@@ -250,7 +273,7 @@ def test_turns_under_voice_detection(root: Root) -> None:
     assert (second["response_id"], second["answer"], second["transcribed_ms"]) == ("resp_2", "Bye.", 3710.0)
 
 
-def test_a_manual_turn_ends_when_the_client_commits(root: Root) -> None:
+def test_a_manual_turn_ends_when_the_client_commits(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.client(100, "input_audio_buffer.commit")
     trace.server(130, "input_audio_buffer.committed", item_id="item_1")
@@ -260,13 +283,13 @@ def test_a_manual_turn_ends_when_the_client_commits(root: Root) -> None:
     trace.server(940, "input_audio_buffer.committed", item_id="item_2")
     trace.write(root)
     columns = "turn, asked_ms, committed_ms, speech_stopped_ms, response_id, transcription"
-    assert [tuple(row.values()) for row in ask(root, "turns", columns, order="turn")] == [
+    assert [tuple(row.values()) for row in ask("turns", columns, order="turn")] == [
         (1, 100.0, 130.0, None, "resp_1", None),
         (2, 900.0, 940.0, None, None, None),
     ]
 
 
-def test_each_commit_is_held_against_what_the_endpoint_took_in_for_it(root: Root) -> None:
+def test_each_commit_is_held_against_what_the_endpoint_took_in_for_it(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.client(100, "input_audio_buffer.commit")
     trace.client(400, "input_audio_buffer.commit")
@@ -276,19 +299,19 @@ def test_each_commit_is_held_against_what_the_endpoint_took_in_for_it(root: Root
     trace.server(1100, "error", error={"code": "input_audio_buffer_commit_empty"})
     trace.server(9000, "input_audio_buffer.committed", item_id="item_3")
     trace.write(root)
-    assert [tuple(row.values()) for row in ask(root, "turns", "turn, asked_ms, committed_ms", order="turn")] == [
+    assert [tuple(row.values()) for row in ask("turns", "turn, asked_ms, committed_ms", order="turn")] == [
         (1, 100.0, 500.0),
         (2, 400.0, 800.0),
         (3, None, 9000.0),
     ]
-    assert ask(root, "latencies WHERE name = 'commit'", "latency_ms", order="turn") == [
+    assert ask("latencies WHERE name = 'commit'", "latency_ms", order="turn") == [
         {"latency_ms": 400.0},
         {"latency_ms": 400.0},
         {"latency_ms": 0.0},
     ]
 
 
-def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
+def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.server(110, "response.created", response={"id": "resp_1"})
@@ -301,12 +324,12 @@ def test_a_tool_call_belongs_to_the_turn_that_asked_for_it(root: Root) -> None:
     trace.server(160, "response.done", response={"id": "resp_2", "status": "completed"})
     trace.write(root)
     columns = "turn, response_id, first_audio_ms, response_done_ms"
-    assert ask(root, "turns", columns) == [
+    assert ask("turns", columns) == [
         {"turn": 1, "response_id": "resp_2", "first_audio_ms": 150.0, "response_done_ms": 160.0}
     ]
 
 
-def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root: Root) -> None:
+def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.server(110, "response.created", response={"id": "resp_1"})
@@ -315,10 +338,10 @@ def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root:
     trace.server(140, "response.created", response={"id": "resp_2"})
     trace.server(150, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
     trace.write(root)
-    assert ask(root, "turns", "response_id, response_status, response_done_ms, first_audio_ms") == [
+    assert ask("turns", "response_id, response_status, response_done_ms, first_audio_ms") == [
         {"response_id": "resp_2", "response_status": None, "response_done_ms": None, "first_audio_ms": 150.0}
     ]
-    assert ask(root, "latencies WHERE name = 'response'", "latency_ms") == []
+    assert ask("latencies WHERE name = 'response'", "latency_ms") == []
 
 
 def moderate(trace: Trace, at_ms: float) -> None:
@@ -329,13 +352,13 @@ def moderate(trace: Trace, at_ms: float) -> None:
     trace.server(at_ms + 20, "response.done", response=beside | {"status": "failed"})
 
 
-def test_a_response_out_of_band_is_no_turn_s_answer(root: Root) -> None:
+def test_a_response_out_of_band_is_no_turn_s_answer(root: Root, ask: Ask) -> None:
     trace = Trace()
     configure(trace)
     spoken_turn(trace, 20)
     moderate(trace, 3700)
     trace.write(root)
-    assert ask(root, "turns", "turn, response_id, response_status, response_done_ms, answer") == [
+    assert ask("turns", "turn, response_id, response_status, response_done_ms, answer") == [
         {
             "turn": 1,
             "response_id": "resp_1",
@@ -344,20 +367,20 @@ def test_a_response_out_of_band_is_no_turn_s_answer(root: Root) -> None:
             "answer": "Sunny, all day.",
         }
     ]
-    assert ask(root, "latencies WHERE name = 'response'", "latency_ms") == [{"latency_ms": 630.0}]
-    assert {row["response_id"] for row in ask(root, "responses", "response_id")} == {"resp_1", "resp_m"}
+    assert ask("latencies WHERE name = 'response'", "latency_ms") == [{"latency_ms": 630.0}]
+    assert {row["response_id"] for row in ask("responses", "response_id")} == {"resp_1", "resp_m"}
 
 
 @pytest.mark.parametrize("told", [{}, {"conversation_id": "conv_1"}], ids=["beta", "ga"])
-def test_a_response_of_the_conversation_is_an_answer(root: Root, told: Row) -> None:
+def test_a_response_of_the_conversation_is_an_answer(root: Root, told: Row, ask: Ask) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.server(120, "response.created", response={"id": "resp_1", "metadata": {"conversation_id": "null"}, **told})
     trace.write(root)
-    assert ask(root, "turns", "response_id") == [{"response_id": "resp_1"}]
+    assert ask("turns", "response_id") == [{"response_id": "resp_1"}]
 
 
-def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) -> None:
+def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root, ask: Ask) -> None:
     trace = Trace()
     for offset_ms, role in ((10, "user"), (11, "assistant"), (12, "user")):
         item = {"id": f"item_{offset_ms}", "type": "message", "role": role, "content": []}
@@ -366,7 +389,7 @@ def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root) 
     trace.server(20, "response.created", response={"id": "resp_1"})
     trace.write(root)
     columns = "turn, turn_kind, item_id, asked_ms, committed_ms, response_id"
-    assert ask(root, "turns", columns) == [
+    assert ask("turns", columns) == [
         {
             "turn": 1,
             "turn_kind": "text",
@@ -384,7 +407,7 @@ APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "item_a", "a
 
 
 @pytest.mark.parametrize("said", [[OUTPUT, BRIEF], [BRIEF, OUTPUT], [APPROVAL]], ids=["behind", "ahead", "approval"])
-def test_what_the_client_says_beside_a_tool_s_output_opens_no_turn(root: Root, said: list[Row]) -> None:
+def test_what_the_client_says_beside_a_tool_s_output_opens_no_turn(root: Root, said: list[Row], ask: Ask) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.server(110, "response.created", response={"id": "resp_1"})
@@ -395,12 +418,12 @@ def test_what_the_client_says_beside_a_tool_s_output_opens_no_turn(root: Root, s
     trace.server(4100, "response.created", response={"id": "resp_2"})
     trace.server(4200, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
     trace.write(root)
-    assert ask(root, "turns", "turn, item_id, first_audio_ms") == [
-        {"turn": 1, "item_id": "item_1", "first_audio_ms": 4200.0}
-    ]
+    assert ask("turns", "turn, item_id, first_audio_ms") == [{"turn": 1, "item_id": "item_1", "first_audio_ms": 4200.0}]
 
 
-def test_a_message_of_the_user_opens_a_turn_though_a_tool_s_output_was_followed_by_nothing(root: Root) -> None:
+def test_a_message_of_the_user_opens_a_turn_though_a_tool_s_output_was_followed_by_nothing(
+    root: Root, ask: Ask
+) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.server(110, "response.created", response={"id": "resp_1"})
@@ -409,10 +432,10 @@ def test_a_message_of_the_user_opens_a_turn_though_a_tool_s_output_was_followed_
     trace.client(9000, "conversation.item.create", item=written)
     trace.server(9100, "response.created", response={"id": "resp_2"})
     trace.write(root)
-    assert [row["item_id"] for row in ask(root, "turns", "item_id", order="turn")] == ["item_1", "item_2"]
+    assert [row["item_id"] for row in ask("turns", "item_id", order="turn")] == ["item_1", "item_2"]
 
 
-def test_context_given_along_with_speech_opens_no_turn(root: Root) -> None:
+def test_context_given_along_with_speech_opens_no_turn(root: Root, ask: Ask) -> None:
     trace = Trace()
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     context = {"id": "item_2", "type": "message", "role": "system", "content": []}
@@ -420,17 +443,15 @@ def test_context_given_along_with_speech_opens_no_turn(root: Root) -> None:
     trace.client(111, "response.create")
     trace.server(120, "response.created", response={"id": "resp_1"})
     trace.write(root)
-    assert ask(root, "turns", "turn, item_id, response_id") == [
-        {"turn": 1, "item_id": "item_1", "response_id": "resp_1"}
-    ]
+    assert ask("turns", "turn, item_id, response_id") == [{"turn": 1, "item_id": "item_1", "response_id": "resp_1"}]
 
 
-def test_a_transcription_that_never_came_is_missing(root: Root) -> None:
+def test_a_transcription_that_never_came_is_missing(root: Root, ask: Ask) -> None:
     trace = Trace()
     configure(trace)
     trace.server(100, "input_audio_buffer.committed", item_id="item_1")
     trace.write(root)
-    assert ask(root, "turns", "transcription") == [{"transcription": "missing"}]
+    assert ask("turns", "transcription") == [{"transcription": "missing"}]
 
 
 def test_latencies_count_from_the_end_of_speech(failed_session: str, store: Store) -> None:
@@ -443,7 +464,7 @@ def test_latencies_count_from_the_end_of_speech(failed_session: str, store: Stor
     ]
 
 
-def test_errors_of_every_kind(root: Root, failed_session: str) -> None:
+def test_errors_of_every_kind(root: Root, failed_session: str, ask: Ask) -> None:
     trace = Trace("20260212T083100-0000000d")
     error = {"type": "invalid_request_error", "code": "unknown_parameter", "message": "no", "param": "session.voice"}
     trace.server(10, "error", error=error)
@@ -453,7 +474,7 @@ def test_errors_of_every_kind(root: Root, failed_session: str) -> None:
     trace.server(40, "response.done", response={"id": "resp_2", "status": "completed"})
     trace.write(root)
     columns = "session_id, offset_ms, type, error_type, error_code, error_param, item_id, response_id"
-    assert [tuple(row.values()) for row in ask(root, "errors", columns, order="session_id, seq")] == [
+    assert [tuple(row.values()) for row in ask("errors", columns, order="session_id, seq")] == [
         (failed_session, 730.0, TRANSCRIPTION_FAILED, "server_error", None, None, "item_u1", None),
         (trace.session_id, 10.0, "error", "invalid_request_error", "unknown_parameter", "session.voice", None, None),
         (trace.session_id, 20.0, "mcp_list_tools.failed", None, None, None, "item_m", None),
@@ -464,22 +485,24 @@ def test_errors_of_every_kind(root: Root, failed_session: str) -> None:
 @pytest.mark.parametrize(
     "payload", ['{"type": "response.done", "x": NaN}', r'{"type": "response.done", "x": "\ud800"}']
 )
-def test_text_that_is_no_json_for_the_engine_gives_null_not_an_error(root: Root, payload: str) -> None:
+def test_text_that_is_no_json_for_the_engine_gives_null_not_an_error(root: Root, payload: str, ask: Ask) -> None:
     trace = Trace()
     trace.text("server", 10, payload)
     trace.events[0]["response_id"] = "resp_1"
     trace.write(root)
-    assert ask(root, "responses", "response_id, status") == [{"response_id": "resp_1", "status": None}]
+    assert ask("responses", "response_id, status") == [{"response_id": "resp_1", "status": None}]
 
 
 @pytest.mark.parametrize("count", ["many", 1e30, True, {"text": 7}, [7]])
-def test_a_count_of_tokens_that_is_none_gives_null_and_spoils_no_other_response(root: Root, count: object) -> None:
+def test_a_count_of_tokens_that_is_none_gives_null_and_spoils_no_other_response(
+    root: Root, count: object, ask: Ask
+) -> None:
     trace = Trace()
     for number, tokens in enumerate((count, 7)):
         usage = {"input_tokens": tokens, "output_tokens": tokens}
         trace.server(10 * number, "response.done", response={"id": f"resp_{number}", "usage": usage})
     trace.write(root)
-    assert ask(root, "responses", "input_tokens, output_tokens", order="response_id") == [
+    assert ask("responses", "input_tokens, output_tokens", order="response_id") == [
         {"input_tokens": None, "output_tokens": None},
         {"input_tokens": 7, "output_tokens": 7},
     ]
@@ -496,7 +519,7 @@ def test_every_public_column_says_what_it_is(view: str, store: Store) -> None:
             assert re.search(rf"\b{name}\b.*--\s*\S", commented), f"{public}.{name} has no comment"
 
 
-def test_real_wire_logs_of_every_server(root: Root, shared: Path) -> None:
+def test_real_wire_logs_of_every_server(root: Root, shared: Path, ask: Ask) -> None:
     logs = sorted((shared / "fixtures").glob("*.jsonl"))
     assert logs
     for number, log in enumerate(logs):
@@ -508,7 +531,7 @@ def test_real_wire_logs_of_every_server(root: Root, shared: Path) -> None:
             say(float(offset_ms), event.pop("type"), **{k: v for k, v in event.items() if k != "event_id"})
         trace.write(root)
     columns = "turn_kind, transcription, response_status, answer, first_audio_ms IS NOT NULL AS spoken"
-    turns = ask(root, "turns JOIN sessions USING (session_id)", f"tags['log'] AS log, {columns}")
+    turns = ask("turns JOIN sessions USING (session_id)", f"tags['log'] AS log, {columns}")
     assert {row["log"] for row in turns} == {log.stem for log in logs}
     assert {row["response_status"] for row in turns} == {"completed"}
     assert all(row["answer"] for row in turns)
@@ -574,24 +597,38 @@ def sealed_latencies(trace: Trace) -> list[Row]:
 buffers = st.tuples(st.sampled_from([*MARKS[:2], *MARKS[:2], *MARKS[:6]]), st.integers(1, 3), st.none(), st.just(0))
 
 
+@pytest.fixture(scope="module")
+def two_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
+    roots = (Root(tmp_path_factory.mktemp(name) / "recordings") for name in ("older", "newer"))
+    with open_store(next(roots)) as older, open_store(next(roots)) as newer:
+        yield older, newer
+
+
 @given(calls=st.lists(st.lists(marks | buffers, min_size=2, max_size=24), min_size=4, max_size=8))
 @settings(max_examples=8, deadline=None)
-def test_latencies_are_the_same_from_the_row_and_from_the_events(calls: list[list[Any]]) -> None:
+def test_latencies_are_the_same_from_the_row_and_from_the_events(
+    two_stores: tuple[Store, Store], calls: list[list[Any]]
+) -> None:
+    older, newer = two_stores
+    for store in two_stores:
+        rmtree(store.root.path, ignore_errors=True)
+        store.refresh()
+    for number, said in enumerate(calls):
+        trace = told(number, said)
+        trace.write(older.root)
+        told(number, said, turn_latencies=sealed_latencies(trace)).write(newer.root)
+    for store in two_stores:
+        store.refresh()
+        assert rows_of(store, "sessions", "COUNT(*) AS n") == [{"n": len(calls)}]
     order = "session_id, turn, name"
-    with TemporaryDirectory() as folder:
-        older, newer = (Root(Path(folder) / name) for name in ("older", "newer"))
-        for number, said in enumerate(calls):
-            trace = told(number, said)
-            trace.write(older)
-            told(number, said, turn_latencies=sealed_latencies(trace)).write(newer)
-        assert ask(newer, "latencies", "*", order) == ask(older, "latencies", "*", order)
+    assert rows_of(newer, "latencies", "*", order) == rows_of(older, "latencies", "*", order)
 
 
-def test_latencies_of_older_recordings_stand_beside_measured_ones(root: Root, failed_session: str) -> None:
+def test_latencies_of_older_recordings_stand_beside_measured_ones(root: Root, failed_session: str, ask: Ask) -> None:
     measured = Trace("20260212T090000-0000000c", {"turn_latencies": [{"first_audio_ms": 250.0}, {}]})
     configure(measured)
     measured.write(root)
-    assert [tuple(row.values()) for row in ask(root, "latencies", "*", "session_id, turn, name")] == [
+    assert [tuple(row.values()) for row in ask("latencies", "*", "session_id, turn, name")] == [
         (failed_session, 1, "commit", 10.0),
         (failed_session, 1, "first_audio", 600.0),
         (failed_session, 1, "response", 630.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -9,9 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyze.store import Store, sql_tokens
+from analyze.store import Store, open_store, sql_tokens
 from capture.errors import UsageProblem
 from capture.recording.root import Root
+from tests.analyze.conftest import Trace, configure, spoken_turn
+
+SESSION = "20260212T083055-0000000a"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Open a root of one session for all tests that only ask, and for those that try to do more and must not."""
+    root = Root(tmp_path_factory.mktemp("console") / "recordings")
+    trace = Trace(SESSION)
+    configure(trace)
+    spoken_turn(trace, 20, transcript=None)
+    trace.write(root)
+    with open_store(root) as opened:
+        yield opened
 
 
 def test_the_console_answers(failed_session: str, store: Store) -> None:
@@ -38,8 +54,8 @@ def test_the_console_answers(failed_session: str, store: Store) -> None:
         "SELECT 'ä; -- €' AS a ;; /* ; */ -- ;",
     ],
 )
-def test_the_console_takes_whatever_only_reads(sql: str, failed_session: str, store: Store) -> None:
-    assert store.console(sql).rows
+def test_the_console_takes_whatever_only_reads(sql: str, recorded: Store) -> None:
+    assert recorded.console(sql).rows
 
 
 def test_the_console_gives_no_more_rows_than_asked_for(failed_session: str, store: Store) -> None:
@@ -48,6 +64,7 @@ def test_the_console_gives_no_more_rows_than_asked_for(failed_session: str, stor
     assert not store.console("SELECT 1", limit=1).truncated
 
 
+SETTINGS = "SELECT name, value FROM duckdb_settings() ORDER BY name"
 WRITES = "COPY (SELECT 1) TO '{path}'"
 
 
@@ -88,14 +105,14 @@ WRITES = "COPY (SELECT 1) TO '{path}'"
         "-- nothing",
     ],
 )
-def test_the_console_refuses_whatever_does_more_than_read(
-    sql: str, failed_session: str, store: Store, root: Root
-) -> None:
-    victim = root.table("sessions").resolve() / "date=2026-02-12" / "new.parquet"
+def test_the_console_refuses_whatever_does_more_than_read(sql: str, recorded: Store) -> None:
+    victim = recorded.root.table("sessions").resolve() / "date=2026-02-12" / "new.parquet"
+    tables, settings = recorded.catalog(), recorded.rows(SETTINGS)
     with pytest.raises(UsageProblem):
-        store.console(sql.replace("{writes}", WRITES).replace("{path}", str(victim)))
+        recorded.console(sql.replace("{writes}", WRITES).replace("{path}", str(victim)))
     assert not victim.exists()
-    assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+    assert recorded.rows("SELECT session_id FROM sessions") == [{"session_id": SESSION}]
+    assert (recorded.catalog(), recorded.rows(SETTINGS)) == (tables, settings)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +131,13 @@ def test_the_console_refuses_whatever_does_more_than_read(
         "SELECT * FROM root",
     ],
 )
-def test_the_console_reads_nothing_but_the_tables(sql: str, failed_session: str, store: Store, root: Root) -> None:
-    root.journal.mkdir(parents=True)
-    journal = root.journal / "x.journal"
+def test_the_console_reads_nothing_but_the_tables(sql: str, recorded: Store) -> None:
+    journal = recorded.root.journal / "x.journal"
+    journal.parent.mkdir(parents=True, exist_ok=True)
     journal.write_text("secret")
-    statement = sql.replace("{journal}", str(journal.resolve())).replace("{root}", str(root.path.resolve()))
+    statement = sql.replace("{journal}", str(journal.resolve())).replace("{root}", str(recorded.root.path.resolve()))
     with pytest.raises(UsageProblem, match="this SQL cannot be run"):
-        store.console(statement)
+        recorded.console(statement)
 
 
 def test_what_lies_in_the_current_folder_is_no_table(

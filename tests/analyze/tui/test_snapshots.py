@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -20,6 +21,7 @@ from analyze.tui.screens.replay import ReplayScreen
 from analyze.tui.screens.sql import SqlScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import Source
+from analyze.tui.tones import DARK_THEME
 from capture.journal import JournalWriter
 from capture.recording.facts import Sender
 from capture.recording.root import Root
@@ -29,6 +31,10 @@ from tests.capture.test_live import SESSION_ID, Session
 from tests.sample import CALL, SAMPLE
 
 Compare = Callable[..., bool]
+Walk = Callable[[Pilot[None]], Awaitable[None]]
+"""Presses the keys that lead to what is drawn."""
+Draw = Callable[[Source, tuple[int, int], Walk], None]
+"""Draws what a source gives in so many columns and lines, at the end of a walk; see `draw`."""
 
 MAIN = {
     "sessions": (),
@@ -121,7 +127,42 @@ def call(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source
     return cast("Source", source)
 
 
-def after(*keys: str) -> Callable[[Pilot[None]], Any]:
+class Drawn(App[None]):
+    """Stands for an app whose picture is taken already."""
+
+    def __init__(self, picture: str) -> None:
+        super().__init__()
+        self.picture = picture
+
+    def run(self, **_: Any) -> Any:
+        return self.picture
+
+
+@pytest.fixture
+def draw(snap_compare: Compare) -> Draw:
+    """Compare a screen on light ground (the picture whose name ends in `.1`), then on dark, to which it is changed.
+
+    To start the program and walk to a screen costs much more than to draw it again.
+    """
+
+    def compare(source: Source, size: tuple[int, int], walk: Walk) -> None:
+        app = WiretapeApp(source, light=True)
+        light: list[str] = []
+
+        async def walk_and_change(pilot: Pilot[None]) -> None:
+            await walk(pilot)
+            await pilot.pause()
+            await pilot.wait_for_scheduled_animations()
+            light.append(app.export_screenshot(title=app.title, simplify=True))
+            app.theme = DARK_THEME.name
+
+        assert snap_compare(app, terminal_size=size, run_before=walk_and_change)
+        assert snap_compare(Drawn(light[0]))
+
+    return compare
+
+
+def after(*keys: str) -> Walk:
     async def walk(pilot: Pilot[None]) -> None:
         await settle(pilot)
         await press(pilot, *keys)
@@ -129,16 +170,12 @@ def after(*keys: str) -> Callable[[Pilot[None]], Any]:
     return walk
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("screen", MAIN)
-def test_lists(
-    snap_compare: Compare, source: Any, make_live: Any, screen: str, size: tuple[int, int], light: bool
-) -> None:
+def test_lists(draw: Draw, source: Any, make_live: Any, screen: str, size: tuple[int, int]) -> None:
     source.in_flight = [make_live(1), make_live(2, last_error="response.done: server_error")]
     source.listed[3] = replace(source.listed[3], tags={"cause": "network"}, notes=("heard an echo",))
-    app = WiretapeApp(source, light=light)
-    assert snap_compare(app, terminal_size=size, run_before=after(*MAIN[screen]))
+    draw(source, size, after(*MAIN[screen]))
 
 
 @pytest.fixture
@@ -155,27 +192,21 @@ def call_in_flight(source: Any, make_live: Any, tmp_path: Path, monkeypatch: pyt
     writer.close()
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
-def test_follow(snap_compare: Compare, call_in_flight: Source, size: str, light: bool) -> None:
-    app = WiretapeApp(call_in_flight, light=light)
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=after("up", "enter"))
+def test_follow(draw: Draw, call_in_flight: Source, size: str) -> None:
+    draw(call_in_flight, SIZES[size], after("up", "enter"))
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("screen", OTHERS)
-def test_other(snap_compare: Compare, source: Source, screen: str, size: str, light: bool) -> None:
-    app = WiretapeApp(source, light=light)
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=after(*OTHERS[screen]))
+def test_other(draw: Draw, source: Source, screen: str, size: str) -> None:
+    draw(source, SIZES[size], after(*OTHERS[screen]))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=["80x24", "120x40", "200x60"])
-@pytest.mark.parametrize("ground", ["dark", "light"])
 @pytest.mark.parametrize("screen", INSPECTING)
-def test_inspecting(snap_compare: Compare, source: Source, screen: str, ground: str, size: tuple[int, int]) -> None:
-    app = WiretapeApp(source, light=ground == "light")
-    assert snap_compare(app, terminal_size=size, run_before=after(*INSPECTING[screen]))
+def test_inspecting(draw: Draw, source: Source, screen: str, size: tuple[int, int]) -> None:
+    draw(source, size, after(*INSPECTING[screen]))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -194,24 +225,20 @@ def test_empty_root(snap_compare: Compare, empty_source: Source) -> None:
     assert snap_compare(WiretapeApp(empty_source), terminal_size=(80, 24), run_before=after())
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
-def test_sql(snap_compare: Compare, source: Source, size: str, light: bool) -> None:
-    app = WiretapeApp(source, light=light)
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=after("colon", "ctrl+r", "e", *"se"))
+def test_sql(draw: Draw, source: Source, size: str) -> None:
+    draw(source, SIZES[size], after("colon", "ctrl+r", "e", *"se"))
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
-def test_replay(snap_compare: Compare, call: Source, size: str, light: bool) -> None:
+def test_replay(draw: Draw, call: Source, size: str) -> None:
     async def fill_in(pilot: Pilot[None]) -> None:
         await after("r", "down", "space", "tab", "tab")(pilot)
         change = "session.audio.input.transcription.model=gpt-4o-transcribe,whisper-1"
         pilot.app.screen.query_one("#change", Input).value = change
         await press(pilot, "enter")
 
-    app = WiretapeApp(call, light=light)
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=fill_in)
+    draw(call, SIZES[size], fill_in)
 
 
 class StagedRunner:
@@ -259,12 +286,10 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReplayScreen, "hint", lambda *_: None)
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.usefixtures("staged")
-def test_replay_running(snap_compare: Compare, call: Source, size: str, light: bool) -> None:
-    app = WiretapeApp(call, light=light)
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=begin_to_replay)
+def test_replay_running(draw: Draw, call: Source, size: str) -> None:
+    draw(call, SIZES[size], begin_to_replay)
 
 
 @pytest.mark.usefixtures("staged")

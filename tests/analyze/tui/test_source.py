@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import wave
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -18,7 +19,7 @@ from capture.dropping import drop_sessions
 from capture.errors import UsageProblem
 from capture.journal import JournalWriter
 from capture.recording.root import Root
-from tests.analyze.conftest import Trace
+from tests.analyze.conftest import FAILED_KEY, Trace, configure, spoken_turn
 from tests.capture.test_live import FAILED, Session
 
 
@@ -27,7 +28,7 @@ def test_questions_from_many_threads_are_answered_one_at_a_time(
 ) -> None:
     source = RootSource(root)
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda n: source.session((failed_session, ok_session)[n % 2]), range(32)))
+        answers = list(threads.map(lambda n: source.session((failed_session, ok_session)[n % 2]), range(16)))
     source.close()
     assert [answer.summary.session_id for answer in answers[:2]] == [failed_session, ok_session]
     assert {answer.summary.outcome for answer in answers} == {"failed", "ok"}
@@ -140,16 +141,27 @@ def test_a_file_that_cannot_be_read_is_named(root: Root, ok_session: str) -> Non
     source.close()
 
 
+@pytest.fixture(scope="module")
+def one_failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RootSource, str]]:
+    """Open a root of one session that failed, and give its id, for tests that only ask."""
+    root = Root(tmp_path_factory.mktemp("source") / "recordings")
+    trace = Trace(columns={"outcome": "failed", "errors": 1, "failure_keys": [FAILED_KEY]})
+    configure(trace)
+    spoken_turn(trace, 20, transcript=None)
+    source = RootSource(root)
+    yield source, trace.write(root)
+    source.close()
+
+
 @pytest.mark.parametrize("dimension", [*DIMENSIONS, *MORE_DIMENSIONS])
 def test_failures_can_be_counted_and_filtered_by_every_dimension_of_the_screen(
-    root: Root, failed_session: str, dimension: str
+    one_failed: tuple[RootSource, str], dimension: str
 ) -> None:
-    source = RootSource(root)
+    source, failed_session = one_failed
     assert source.failures((dimension,)).total.failed == 1
     (cell,) = source.failures((dimension,)).cells.values()
     words = cell_filter({dimension: cell.row})
     assert words is None or [each.session_id for each in source.sessions(words)] == [failed_session]
-    source.close()
 
 
 def test_an_unknown_session_is_a_sentence(root: Root, failed_session: str) -> None:
