@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
 from textual.app import App
-from textual.css.model import RuleSet
-from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -596,24 +594,6 @@ def _idle_is_when_nothing_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Pilot, "pause", pause)
     monkeypatch.setattr("textual.app.wait_for_idle", until_nothing_is_ready)
     monkeypatch.setattr("textual.pilot.wait_for_idle", until_nothing_is_ready)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _each_style_sheet_is_parsed_once() -> Iterator[None]:
-    """Keep the parsed style sheets of apps that ended: to parse them is a sixth of what a short walk costs."""
-    parse: Any = Stylesheet._parse_rules
-    parsed: dict[Any, list[RuleSet]] = {}
-
-    def parse_once(sheet: Any, *of: Any, **more: Any) -> list[RuleSet]:
-        # All that the rules are made from.
-        key = (of, *more.items(), *sheet._variables.items())
-        if key not in parsed:
-            parsed[key] = parse(sheet, *of, **more)
-        return parsed[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Stylesheet, "_parse_rules", parse_once)
-        yield
 
 
 async def until_nothing_is_ready(*_: float) -> None:
