@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ from websockets.frames import Frame, Opcode
 
 from analyze.findings import Finding
 from analyze.queries import Queries
-from analyze.store import Store, open_store
+from analyze.store import Store
 from capture.journal import Direction, Gap, JournalRecord
 from capture.keeping import Window
 from capture.realtime.dialects import GA_NAMES
@@ -74,27 +73,19 @@ def record(root: Root, twins: dict[str, str], request: pytest.FixtureRequest) ->
     return sealed
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Open one root for all tests, one after the other: to open one takes a third of what a test takes."""
-    with open_store(Root(tmp_path_factory.mktemp("signatures") / "recordings")) as opened:
-        yield opened
+@pytest.fixture
+def root(reused_store: Store) -> Root:
+    """Give an empty root, for which a store is open."""
+    return reused_store.root
 
 
 @pytest.fixture
-def root(store: Store) -> Iterator[Root]:
-    """Give that root, which is empty."""
-    yield store.root
-    shutil.rmtree(store.root.path, ignore_errors=True)
-
-
-@pytest.fixture
-def findings(store: Store, twins: dict[str, str]) -> Callable[[], list[Finding]]:
+def findings(reused_store: Store, twins: dict[str, str]) -> Callable[[], list[Finding]]:
     """Give all findings of the root; those of twins are the same, and left out."""
 
     def found() -> list[Finding]:
-        store.refresh()
-        everything = Queries(store).findings()
+        reused_store.refresh()
+        everything = Queries(reused_store).findings()
         in_ga = [finding for finding in everything if finding.session_id not in twins]
         of_twins = [replace(each, session_id=twins[each.session_id]) for each in everything if each.session_id in twins]
         assert of_twins == [finding for finding in in_ga if finding.session_id in twins.values()]

@@ -31,7 +31,7 @@ from tests.capture.test_live import SESSION_ID, Session
 from tests.sample import CALL, SAMPLE
 
 Compare = Callable[..., bool]
-Walk = Callable[[Pilot[None]], Awaitable[None]]
+Walk = Callable[[Pilot[None]], Awaitable[object]]
 """Presses the keys that lead to what is drawn."""
 Draw = Callable[[Source, tuple[int, int], Walk], None]
 """Draws what a source gives in so many columns and lines, at the end of a walk; see `draw`."""
