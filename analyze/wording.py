@@ -62,7 +62,8 @@ def summary_of(first: Event, payloads: Iterable[str | None]) -> str:
 
     Characters that act or hide are escaped; no more texts are taken than a summary has room for.
     """
-    return shorten(visible(_summary_of(first, payloads)), SUMMARY_LENGTH)
+    # An escape is no shorter than what it stands for: one character more tells that there is more.
+    return shorten(visible(_summary_of(first, payloads)[: SUMMARY_LENGTH + 1]), SUMMARY_LENGTH)
 
 
 def _summary_of(first: Event, payloads: Iterable[str | None]) -> str:

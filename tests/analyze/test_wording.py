@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from analyze.wording import error_of, parse_payload, summary_of
+from capture.plain_text import shorten, visible
 from tests.analyze.conftest import Trace, events_of
 
 
@@ -84,3 +85,12 @@ def test_a_close_frame_tells_code_and_reason() -> None:
         "no code",
         "1,502 bytes",
     ]
+
+
+@pytest.mark.parametrize("end", ["x", "\x1b", "\u202e"])
+@pytest.mark.parametrize("length", [198, 199, 200, 201, 100_000])
+def test_a_long_text_is_summed_up_by_its_beginning(length: int, end: str) -> None:
+    for begin in ("", "\x1b" * 60):
+        said = begin + end.rjust(length - len(visible(begin)), "o")
+        whole = visible(f"“{said}”")
+        assert words_of("response.output_text.done", text=said) == shorten(whole, 200)
