@@ -143,7 +143,7 @@ class Store:
             if len(only) > _HELD_SESSIONS:
                 return _named(self._fetch(*held)), work()
             # It asks turns, and what is asked beside cannot be put again.
-            if self._undefined == list(_ON_DEMAND):
+            if "turns" in self._undefined:
                 self._define_next()
             answer = self._helper.submit(_fetch_from, self._beside, *held)
             try:

@@ -191,14 +191,14 @@ CREATE OR REPLACE MACRO unless_cut(at_ms, later_ms, gaps) AS
 CREATE OR REPLACE VIEW _turn_beginnings AS
 SELECT
     p.* REPLACE (
-        CASE WHEN s.kept = 'window' THEN unless_cut(p.asked_ms, p.opened_ms, s.gaps) ELSE p.asked_ms END AS asked_ms,
-        CASE WHEN s.kept = 'window' THEN unless_cut(p.speech_started_ms, p.opened_ms, s.gaps)
-            ELSE p.speech_started_ms END AS speech_started_ms,
-        CASE WHEN s.kept = 'window' THEN unless_cut(p.speech_stopped_ms, p.opened_ms, s.gaps)
-            ELSE p.speech_stopped_ms END AS speech_stopped_ms
-    )
+        unless_cut(p.asked_ms, p.opened_ms, s.left_out) AS asked_ms,
+        unless_cut(p.speech_started_ms, p.opened_ms, s.left_out) AS speech_started_ms,
+        unless_cut(p.speech_stopped_ms, p.opened_ms, s.left_out) AS speech_stopped_ms
+    ),
+    s.left_out
 FROM _turn_answers AS p
-INNER JOIN _sessions AS s ON s.session_id = p.session_id;
+INNER JOIN (SELECT session_id, CASE WHEN kept = 'window' THEN gaps END AS left_out FROM _sessions) AS s
+    ON s.session_id = p.session_id;
 
 -- Of a session that was cut to windows, the ends of speech and the first audio of most turns are left out: what sealing
 -- measured on all of it tells when they were.
@@ -228,7 +228,7 @@ SELECT
     p.response_status,
     p.answer,
     COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model,
-    CASE WHEN s.kept = 'window' THEN s.gaps END AS left_out
+    p.left_out
 FROM _turn_beginnings AS p
 INNER JOIN _sessions AS s ON s.session_id = p.session_id
 LEFT JOIN _measured_turns AS m ON s.kept = 'window' AND m.session_id = p.session_id AND m.turn = p.turn;
