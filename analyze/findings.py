@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EVIDENCE = (
     "_macros",
     "sessions",
+    "tracks",
     "marks",
     "closes",
     "bodies",

@@ -45,8 +45,6 @@ class Question:
     ask: Callable[[Queries], object]
     target_ms: float | None = None
     """Of a warm store; None: measured only."""
-    is_pass: bool = False
-    """Over all of the root; asked once, and only where it is compacted."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ QUESTIONS = (
     Question("screen Failures", _failures_screen, 200),
     Question("screen Session", _session_screen, 200),
     Question("screen Diff", _diff_screen, 200),
-    Question("all signatures", lambda queries: find_all(queries.store), 3000, is_pass=True),
+    Question("all signatures", lambda queries: find_all(queries.store), 3000),
 )
 
 
@@ -161,7 +159,6 @@ def measure_root(
     started_ns = time.perf_counter_ns()
     with Store(Root(path)):
         opened = Figure(name, "open", _elapsed_ms(started_ns), _elapsed_ms(started_ns))
-    asked = [question for question in QUESTIONS if compacted or not question.is_pass]
     own_target_ms = None if compacted else 150.0
     return [
         opened,
@@ -172,7 +169,7 @@ def measure_root(
                 question,
                 question.target_ms if has_target else own_target_ms if _is_list(question) else None,
             )
-            for question in asked
+            for question in QUESTIONS
         ),
     ]
 

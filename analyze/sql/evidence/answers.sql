@@ -14,42 +14,6 @@ FROM events
 WHERE audio_track = 'server' AND response_id IS NOT NULL
 GROUP BY session_id, response_id;
 
--- Each text is parsed once, and of each type by itself: equalities are pushed into the scan of a file, so that no other
--- payload is read.
-CREATE OR REPLACE TEMP TABLE _answer_ends AS
-SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
-    '$.response.status', '$.response.status_details.reason', '$.response.output_modalities', '$.response.modalities',
-    '$.response.usage.input_tokens', '$.response.usage.output_tokens'
-]) END AS told, is_json_null(payload, '$.response.conversation_id') AS is_aside
-FROM events
-WHERE type = 'response.done';
-
-CREATE OR REPLACE TEMP TABLE _answer_texts AS
-WITH texts AS (
-    SELECT session_id, response_id, get_json_object(payload, '$.transcript') AS transcript, NULL AS text
-    FROM events
-    WHERE type = 'response.output_audio_transcript.done'
-    UNION ALL
-    SELECT session_id, response_id, get_json_object(payload, '$.transcript') AS transcript, NULL AS text
-    FROM events
-    WHERE type = 'response.audio_transcript.done'
-    UNION ALL
-    SELECT session_id, response_id, NULL AS transcript, get_json_object(payload, '$.text') AS text
-    FROM events
-    WHERE type = 'response.output_text.done'
-    UNION ALL
-    SELECT session_id, response_id, NULL AS transcript, get_json_object(payload, '$.text') AS text
-    FROM events
-    WHERE type = 'response.text.done'
-)
-SELECT
-    session_id,
-    response_id,
-    SUM(LENGTH(transcript)) AS transcript_characters,
-    SUM(LENGTH(text)) AS text_characters
-FROM texts
-GROUP BY session_id, response_id;
-
 CREATE OR REPLACE TEMP TABLE _answers AS
 WITH marked AS (
     SELECT
@@ -71,17 +35,39 @@ WITH marked AS (
     WHERE response_id IS NOT NULL AND sender = 'server' AND type LIKE 'response.%'
     GROUP BY session_id, response_id
 ),
+-- Each text is parsed once.
+told AS (
+    SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
+        '$.response.status', '$.response.status_details.reason', '$.response.output_modalities',
+        '$.response.modalities', '$.response.usage.input_tokens', '$.response.usage.output_tokens'
+    ]) END AS facts, is_json_null(payload, '$.response.conversation_id') AS is_aside
+    FROM _marks
+    WHERE type = 'response.done'
+),
 ends AS (
     SELECT
         session_id,
         response_id,
-        MAX(told[1]) AS status,
-        MAX(told[2]) AS status_reason,
-        MAX(COALESCE(told[3], told[4])) AS modalities,
-        MAX(TRY_CAST(told[5] AS BIGINT)) AS input_tokens,
-        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens,
+        MAX(facts[1]) AS status,
+        MAX(facts[2]) AS status_reason,
+        MAX(COALESCE(facts[3], facts[4])) AS modalities,
+        MAX(TRY_CAST(facts[5] AS BIGINT)) AS input_tokens,
+        MAX(TRY_CAST(facts[6] AS BIGINT)) AS output_tokens,
         BOOL_OR(is_aside) AS is_aside
-    FROM _answer_ends
+    FROM told
+    GROUP BY session_id, response_id
+),
+words AS (
+    SELECT
+        session_id,
+        response_id,
+        SUM(LENGTH(get_json_object(payload, '$.transcript'))) AS transcript_characters,
+        SUM(LENGTH(get_json_object(payload, '$.text'))) AS text_characters
+    FROM _marks
+    WHERE type IN (
+        'response.output_audio_transcript.done', 'response.audio_transcript.done',
+        'response.output_text.done', 'response.text.done'
+    )
     GROUP BY session_id, response_id
 ),
 -- Formats seldom change within a session: its bytes and its playing time give the one from the other.
@@ -94,7 +80,7 @@ rates AS (
     UNION ALL
     -- Of a session that was cut to windows the playing time is that of all audio, and the bytes are of what was kept.
     SELECT session_id, SUM(duration_ms) / SUM(bytes) AS ms_per_byte
-    FROM audio
+    FROM tracks
     WHERE track = 'server' AND session_id IN (SELECT session_id FROM sessions WHERE kept = 'window')
     GROUP BY session_id
 )
@@ -134,6 +120,6 @@ FROM marked AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
 LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
-LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
+LEFT JOIN words AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
 LEFT JOIN rates AS r ON r.session_id = m.session_id
 WHERE m.created_seq IS NOT NULL OR m.done_seq IS NOT NULL;

@@ -4,12 +4,12 @@ CREATE OR REPLACE TEMP TABLE _bodies AS
 SELECT
     session_id,         -- its session
     seq,                -- place in the session
-    e.at AS at_utc,     -- UTC
+    at_utc,             -- UTC
     sender,             -- client or server
     http_method,        -- of the client's body
     payload,            -- the text
     error_type,         -- of an answer that is an error
     error_code,         -- the same
     error_message       -- the same
-FROM events AS e
+FROM _marks
 WHERE kind = 'http';

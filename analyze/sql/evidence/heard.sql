@@ -39,9 +39,9 @@ SELECT
     q.session_id,                                                               -- its session
     q.quiet.seq AS committed_seq,                                               -- the commit
     q.quiet.loudest_dbfs AS loudest_dbfs,                                       -- its loudest 20 ms
-    e.seq,                                                                      -- the transcription
-    e.at AS at_utc,                                                             -- the same, UTC
-    LENGTH(TRIM(get_json_object(e.payload, '$.transcript'))) AS characters      -- length of its text
+    m.seq,                                                                      -- the transcription
+    m.at_utc,                                                                   -- the same, UTC
+    LENGTH(TRIM(get_json_object(m.payload, '$.transcript'))) AS characters      -- length of its text
 FROM quiet AS q
-INNER JOIN events AS e ON e.session_id = q.session_id AND e.item_id = q.quiet.item_id
-WHERE e.type = 'conversation.item.input_audio_transcription.completed';
+INNER JOIN _marks AS m ON m.session_id = q.session_id AND m.item_id = q.quiet.item_id
+WHERE m.type = 'conversation.item.input_audio_transcription.completed';

@@ -1,6 +1,5 @@
 -- Marks: the events that are no pieces of a stream (no append, no delta), close frames, and bodies of plain HTTP
--- exchanges. Nine in ten events are pieces; signatures read what is left here, and no file. No payload: that is nine
--- tenths of a file.
+-- exchanges. Nine in ten events are pieces; signatures read what is left here, and no file.
 
 CREATE OR REPLACE TEMP TABLE _marks AS
 SELECT
@@ -10,6 +9,7 @@ SELECT
     e.at AS at_utc,     -- UTC
     sender,             -- client or server
     kind,               -- event, close or http
+    http_method,        -- of the client's body
     type,               -- event type as the dialect names it; NULL for close and http
     item_id,            -- conversation item it speaks of
     response_id,        -- response it belongs to
@@ -18,7 +18,16 @@ SELECT
     error_type,         -- of an error, a failed transcription or a failed response
     error_code,         -- the same; NULL where the endpoint gave none
     error_message,      -- the same
-    error_param         -- the same
+    error_param,        -- the same
+    -- To come back for some of the payloads would open every file once more.
+    CASE WHEN kind = 'http' OR type IN (
+        'conversation.item.input_audio_transcription.completed',
+        'response.audio_transcript.done',
+        'response.done',
+        'response.output_audio_transcript.done',
+        'response.output_text.done',
+        'response.text.done'
+    ) THEN payload END AS payload   -- the text, of those whose words are evidence
 FROM events AS e
 -- Of one column alone: a condition on two is tried row by row, which takes twice as long.
 WHERE (type NOT LIKE '%.delta' AND type NOT LIKE '%.append') OR type IS NULL;
