@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +21,7 @@ Columns = Sequence[tuple[str, str]]
 def read_small_files(names: Sequence[str], columns: Columns) -> pa.Table | None:
     """Read these columns of all files, and their names as `filename`.
 
-    None where files may not all have these very columns, or one of them cannot be read: whoever asks finds out which.
+    None where one of them cannot be read: whoever asks finds out which.
     """
     threads = min(os.cpu_count() or 1, _MOST_THREADS, len(names) // _LEAST_FILES)
     if not threads:
@@ -35,13 +36,16 @@ def _read(names: Sequence[str], columns: Columns) -> pa.Table | None:
     # Threads of one connection take two and a half times as long in all, over files as small as these: each thread has
     # a connection of its own.
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        try:
-            return _read_alike(connection, names, columns)
-        except duckdb.Error:
-            return None
+        for read in (_read_alike, _read_united):
+            with suppress(duckdb.Error):
+                rows = read(connection, names, columns)
+                if rows is not None:
+                    return rows
+    return None
 
 
 def _read_alike(connection: duckdb.DuckDBPyConnection, names: Sequence[str], columns: Columns) -> pa.Table | None:
+    """Read files of one version; None where the first is of another."""
     # Without `union_by_name` each file is opened once and not twice; where one lacks a column the engine complains,
     # but values are cast to the types of the first file: these must be right.
     files = "read_parquet($1, hive_partitioning = true, filename = true)"
@@ -51,3 +55,14 @@ def _read_alike(connection: duckdb.DuckDBPyConnection, names: Sequence[str], col
     wanted = ", ".join(f'"{name}"' for name, _ in columns)
     found = connection.sql(f"SELECT {wanted}, filename FROM {files}", params=[list(names)])  # noqa: S608
     return found.to_arrow_table()
+
+
+def _read_united(connection: duckdb.DuckDBPyConnection, names: Sequence[str], columns: Columns) -> pa.Table:
+    """Read files of any version, which opens each twice: what one of them lacks is NULL."""
+    empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns)
+    wanted = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in columns)
+    files = "read_parquet($1, union_by_name = true, hive_partitioning = true, filename = true)"
+    return connection.sql(
+        f"SELECT {wanted}, filename FROM (SELECT {empty} WHERE FALSE UNION ALL BY NAME SELECT * FROM {files})",  # noqa: S608
+        params=[list(names)],
+    ).to_arrow_table()

@@ -53,7 +53,9 @@ def test_few_files_are_left_to_others(names: list[str]) -> None:
 def test_one_that_lacks_a_column_is_read_all_the_same(root: Root, names: list[str], at: int) -> None:
     older = pq.read_table(names[at], partitioning=None).drop_columns(["drift_us"])
     pq.write_table(older, names[at])
-    assert read_small_files(names, [*COLUMNS, ("drift_us", "DOUBLE")]) is None
+    rows = read_small_files(names, [*COLUMNS, ("drift_us", "DOUBLE")])
+    assert rows is not None
+    assert {row["filename"]: row["drift_us"] for row in rows.to_pylist()}[names[at]] is None
     assert turns(root) == list(range(120))
 
 
@@ -63,8 +65,17 @@ def test_values_are_never_cast_to_the_types_of_another_file(root: Root, names: l
     pq.write_table(narrow, names[0])
     large = pq.read_table(names[100], partitioning=None)
     pq.write_table(large.set_column(large.column_names.index("turns"), "turns", pa.array([70_000])), names[100])
-    assert read_small_files(names, COLUMNS) is None
+    rows = read_small_files(names, COLUMNS)
+    assert rows is not None
+    assert max(rows["turns"].to_pylist()) == 70_000
     assert turns(root)[-1] == 70_000
+
+
+def test_where_one_holds_no_values_of_a_column_it_is_left_out(root: Root, names: list[str]) -> None:
+    row = pq.read_table(names[60], partitioning=None)
+    pq.write_table(row.set_column(row.column_names.index("turns"), "turns", pa.array(["many"])), names[60])
+    assert read_small_files(names, COLUMNS) is None
+    assert turns(root) == [number for number in range(120) if number != 60]
 
 
 def test_a_corrupt_one_among_them_is_named_and_left_out(root: Root, names: list[str]) -> None:
