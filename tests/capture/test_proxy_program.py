@@ -81,7 +81,7 @@ def test_an_address_that_nobody_reads_holds_up_neither_calls_nor_its_end(root: R
 async def test_a_terminal_that_closes_ends_it_as_sigterm_does(root: Root) -> None:
     ours, theirs = pty.openpty()
     async with endpoint() as served:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - it takes a function to run in it
             program("proxy", "--to", served.url, "--listen", "127.0.0.1:0", "--recordings", str(root.path)),
             stdin=theirs,
             stdout=theirs,

@@ -147,7 +147,7 @@ def test_a_key_of_another_kind_is_told_as_one_of_another_certificate(
 
 
 def test_a_certificate_that_is_too_weak_is_told_as_such(tmp_path: Path) -> None:
-    key = rsa.generate_private_key(65537, 1024)
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - too weak, as it is to be
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
