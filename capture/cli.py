@@ -80,7 +80,7 @@ def proxy_command(
 
     Prints the address that clients connect to. SIGTERM drains: no new sessions, live ones may go on for --drain
     seconds; then they are closed and all are sealed. Ctrl-C does the same, with no time to go on where --drain gives
-    none. A second signal ends the draining.
+    none; a terminal that closes is a SIGTERM. A second signal ends the draining.
     Example: wiretape capture proxy --to wss://api.openai.com
     """
     from capture.arguments import check_seconds, parse_redactions

@@ -16,8 +16,12 @@ from capture.plain_text import visible_lines
 def run_to_end(command: Callable[[], None]) -> None:
     """Run a command; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
     _open_what_is_closed()
-    # A supervisor's SIGTERM ends a command as Ctrl-C does: what was recorded is sealed, nothing stays behind.
+    # A supervisor's SIGTERM ends a command as Ctrl-C does, and so does a terminal that closes: what was recorded is
+    # sealed, nothing stays behind.
     signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
+    # Under `nohup` a command goes on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _end_as_ctrl_c_does)
     try:
         command()
     except WiretapeError as error:

@@ -14,6 +14,8 @@ import h11
 from capture.handshake import HEAD_LIMIT, RequestHead, ResponseHead, parse_response, take_head
 from capture.recording.facts import Sender
 
+_NO_WHOLE_HEAD = "the connection ended before a whole HTTP head came"
+
 
 class BodyTap(Protocol):
     """What takes the bodies: a session's recording."""
@@ -89,7 +91,7 @@ class Gate(asyncio.Protocol):
         searched = 0
         while (head := take_head(self.held, searched)) is None:
             if self.eof or self.lost:
-                raise ConnectionError("the connection ended before a whole HTTP head came")
+                raise ConnectionError(_NO_WHOLE_HEAD)
             searched = len(self.held)
             await self._change()
         return head
@@ -258,9 +260,12 @@ class Exchange:
 
 
 async def _next_event(connection: h11.Connection, gate: Gate) -> h11.Event | type[h11.PAUSED]:
-    """Give the next event of one end, and read what it takes."""
+    """Give the next event of one end, and read what it takes; ConnectionError where no whole answer's head comes."""
     while (event := connection.next_event()) is h11.NEED_DATA:
-        connection.receive_data(await gate.read())
+        chunk = await gate.read()
+        if not chunk and connection.their_state is h11.SEND_RESPONSE:
+            raise ConnectionError(_NO_WHOLE_HEAD)
+        connection.receive_data(chunk)
     return cast("h11.Event | type[h11.PAUSED]", event)
 
 

@@ -22,6 +22,8 @@ MARGIN_NS = 10_000_000_000
 """A session that windows would make shorter by less than this is kept whole."""
 
 _SECOND_NS = 1_000_000_000
+_LONGEST_S = 1e9
+"""No session is as long: who gives more, such as `--pre 1e300`, wants all there is."""
 # What a replay has to send again, and what tells a reader which conversation the window is a part of.
 _PINNED_TYPES = frozenset(
     {
@@ -117,7 +119,7 @@ def _is_kept_though_ok(rule: KeepRule, session_id: str) -> bool:
 
 def windows_around(failure_offsets_ns: Iterable[int], pre_s: float, post_s: float) -> tuple[Window, ...]:
     """Give the stretches around failures in order, those that touch merged into one."""
-    pre_ns, post_ns = int(pre_s * _SECOND_NS), int(post_s * _SECOND_NS)
+    pre_ns, post_ns = (int(min(seconds, _LONGEST_S) * _SECOND_NS) for seconds in (pre_s, post_s))
     windows: list[Window] = []
     for failure_ns in sorted(failure_offsets_ns):
         from_ns, to_ns = max(0, failure_ns - pre_ns), failure_ns + post_ns

@@ -30,9 +30,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _COLON = re.compile(r"\s*:")
-# What one character of a string may be spelled as; a pair of surrogates is one character.
-_UNIT = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.",
+# What one character of a string is spelled as where that is not itself; a pair of surrogates is one character.
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.",
     re.DOTALL,
 )
 _SHORT_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -89,29 +89,60 @@ def decoded(body: str) -> str:
     """Read what stands between the quotes of a JSON string, leniently."""
     if "\\" not in body:
         return body
-    return "".join(_character(unit) for unit in _UNIT.findall(body))
+    return _ESCAPE.sub(lambda escape: _character(escape[0]), body)
 
 
 def spelled(body: str, spans: Iterable[Span]) -> list[Span]:
-    """Turn spans of the decoded string into spans of its JSON spelling."""
-    if "\\" not in body:
-        return list(spans)
-    units = [unit.span() for unit in _UNIT.finditer(body)]
-    return [(units[start][0], units[end - 1][1]) for start, end in spans]
+    """Turn spans of the decoded string, in order and apart from each other, into spans of its JSON spelling."""
+    place = _Places(body)
+    return [(place.of_character(start), place.of_character(end)) for start, end in spans]
 
 
 def touched(body: str, spans: Iterable[Span]) -> list[Span]:
-    """Turn spans of a string's JSON spelling into spans of the decoded string: every character they touch."""
-    if "\\" not in body:
-        return list(spans)
-    units = [unit.span() for unit in _UNIT.finditer(body)]
-    found = []
-    for start, end in spans:
-        first = bisect_right(units, start, key=itemgetter(1))
-        behind = bisect_left(units, end, key=itemgetter(0))
-        if first < behind:
-            found.append((first, behind))
-    return found
+    """Turn spans of a string's JSON spelling into spans of the decoded string: every character they touch.
+
+    The spans are in order and apart from each other.
+    """
+    place = _Places(body)
+    found = [(place.character_at(start), place.character_behind(end)) for start, end in spans]
+    return [(first, behind) for first, behind in found if first < behind]
+
+
+class _Places:
+    """Where the characters of a string stand in its JSON spelling; asked for from its start to its end.
+
+    Nothing is kept of each: a message may be as long as the memory can hold once.
+    """
+
+    def __init__(self, body: str) -> None:
+        self._escapes = _ESCAPE.finditer(body) if "\\" in body else iter(())
+        self._next = next(self._escapes, None)
+        self._surplus = 0
+        """By how much the spelling of what lies behind us is longer."""
+
+    def of_character(self, number: int) -> int:
+        """Tell where the spelling of a character begins, which is where that of the one before ends."""
+        while self._next is not None and self._next.start() - self._surplus < number:
+            self._pass()
+        return number + self._surplus
+
+    def character_at(self, place: int) -> int:
+        """Tell which character is spelled at a place."""
+        while self._next is not None and self._next.end() <= place:
+            self._pass()
+        begins = place if self._next is None else min(place, self._next.start())
+        return begins - self._surplus
+
+    def character_behind(self, place: int) -> int:
+        """Tell the first character whose spelling begins at a place or behind it."""
+        number = self.character_at(place)
+        is_within = number + self._surplus < place
+        return number + is_within
+
+    def _pass(self) -> None:
+        if self._next is not None:
+            self._surplus += self._next.end() - self._next.start() - 1
+            self._next = next(self._escapes, None)
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
@@ -151,9 +182,9 @@ def moved(at: int, edits: Iterable[Edit]) -> int:
     return at + sum(len(replacement) - (end - start) for start, end, replacement in edits if end <= at)
 
 
-def _character(unit: str) -> str:
-    if len(unit) == 1:
-        return unit
-    if len(unit) > 2:
-        return str(json.loads(f'"{unit}"'))
-    return _SHORT_ESCAPES.get(unit[1], unit[1])
+def _character(escape: str) -> str:
+    if len(escape) == len(r"\u0041"):
+        return chr(int(escape.removeprefix(r"\u"), 16))
+    if len(escape) > 2:
+        return str(json.loads(f'"{escape}"'))
+    return _SHORT_ESCAPES.get(escape[1], escape[1])

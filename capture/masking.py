@@ -39,6 +39,7 @@ NAMED_PATTERNS = {
     "cards": r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-]*\w)",
 }
 """Patterns that have a name. They look at strings only: a JSON number of ten digits is a time, not a telephone."""
+_EMAILS = re.compile(NAMED_PATTERNS["emails"])
 
 # What people said, or tools told, stands under these keys, whatever the event and the dialect.
 _SPEECH_KEYS = frozenset({"transcript", "text", "refusal", "content", "arguments", "output"})
@@ -127,7 +128,9 @@ class Masks:
         return value
 
     def _matches(self, text: str) -> list[Span]:
-        return merged([match.span() for pattern in self._all_patterns for match in pattern.finditer(text)])
+        # An image in base64 has no @, and each of its places would be tried for the beginning of an address.
+        patterns = [pattern for pattern in self._all_patterns if pattern != _EMAILS or "@" in text]
+        return merged([match.span() for pattern in patterns for match in pattern.finditer(text)])
 
     def _query_pair(self, pair: str) -> str:
         name, equals, value = pair.partition("=")

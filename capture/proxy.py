@@ -180,11 +180,11 @@ async def run_proxy(
     drain_s: float | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `on_listening` gets the origin that clients connect to.
+    """Serve until SIGINT, SIGTERM or SIGHUP; `on_listening` gets the origin that clients connect to.
 
     The client token is taken from `WIRETAPE_CLIENT_TOKEN`. What a crash left in the journal is sealed meanwhile.
-    `drain_s` is how long live sessions may go on after the signal; None gives a supervisor's SIGTERM
-    `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
+    `drain_s` is how long live sessions may go on after the signal; None gives a supervisor's SIGTERM,
+    and a terminal that closes, `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
     """
     asyncio.get_running_loop().set_exception_handler(AcceptFaults().handle)
     mending = _Mending(recorder)
@@ -204,7 +204,7 @@ async def run_proxy(
             mending.start()
             number = await signals.first()
             mending.hurry()
-            default_s = DEFAULT_DRAIN_S if number == signal.SIGTERM else 0
+            default_s = 0 if number == signal.SIGINT else DEFAULT_DRAIN_S
             await service.drain(default_s if drain_s is None else drain_s, signals)
         # No call is left that this could hold up.
         mending.end()

@@ -356,7 +356,7 @@ class _Connection:
             await exchange.run(request, head, is_sent=is_sent)
         except (OSError, h11.ProtocolError) as error:
             if exchange.is_answered:
-                return self._end(f"the exchange broke off: {error}", "network")
+                return self._end(f"the exchange broke off: {_told(error)}", "network")
             return self._no_answer(error)
         return self._end("the endpoint refused the upgrade" if is_sent else None, "server")
 
@@ -406,4 +406,9 @@ class _Connection:
 def _reason(error: Exception, waited_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came within {waited_s:g} s"
-    return str(error) or type(error).__name__
+    return _told(error)
+
+
+def _told(error: Exception) -> str:
+    # h11 quotes the line that it does not understand, and a cookie may stand in it.
+    return str(error).partition(": bytearray(")[0] or type(error).__name__

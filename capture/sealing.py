@@ -327,10 +327,11 @@ def _claimed(journal: Path) -> Iterator[None]:
 
 
 def _block_interrupts() -> None:
-    # Ctrl-C goes to the whole terminal group, and a service manager's SIGTERM to every process of the service.
-    # Processes inherit this thread's mask, so the sealer is deaf to both from its first instruction on: what
-    # has ended is sealed before the command exits. The tracker that multiprocessing starts first unblocks the
+    # Ctrl-C and the end of a terminal go to its whole group, and a service manager's SIGTERM to every process of the
+    # service. Processes inherit this thread's mask, so the sealer is deaf to them from its first instruction on: what
+    # has ended is sealed before the command exits. The tracker that multiprocessing starts first unblocks two of the
     # signals again, hence the order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a loop runs: the first asks to stop, the second to stop at once."""
+"""SIGINT, SIGTERM and SIGHUP while a loop runs: the first asks to stop, the second to stop at once."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import signal
 from types import TracebackType
 from typing import Any, Self
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """Takes both signals from their handlers until the block is left; enter it in the running loop."""
+    """Takes these signals from their handlers until the block is left; enter it in the running loop.
+
+    A SIGHUP that is ignored, as under `nohup`, stays so.
+    """
 
     def __enter__(self) -> Self:
         loop = self._loop = asyncio.get_running_loop()
         self._first: asyncio.Future[signal.Signals] = loop.create_future()
         self._second: asyncio.Future[None] = loop.create_future()
         self._earlier: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in _NUMBERS}
-        for number in _NUMBERS:
+        if self._earlier[signal.SIGHUP] is signal.SIG_IGN:
+            del self._earlier[signal.SIGHUP]
+        for number in self._earlier:
             loop.add_signal_handler(number, self._take, number)
         return self
 

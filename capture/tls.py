@@ -35,6 +35,9 @@ _WHY_NO_HANDSHAKE = {
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not take the certificate",
     "SSLV3_ALERT_BAD_CERTIFICATE": "it does not take the certificate",
 }
+# The second is said of a key of another kind: RSA and EC.
+_NO_PAIR = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "KEY_TYPE_MISMATCH")
+_TOO_WEAK = ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK")
 
 _log = logging.getLogger(__name__)
 
@@ -134,10 +137,18 @@ valid for {names} until {certificate.expires_at:%Y-%m-%d}; clients, not this pro
 
 
 def _fault(certificate: Path, key: Path, error: Exception) -> str:
-    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-        return f"{key} is not the key of the certificate {certificate}: give the pair that belongs together"
+    reason = getattr(error, "reason", None) or ""
+    if reason in _NO_PAIR:
+        return (
+            f"{key} is not the key of the certificate {certificate}: give the pair that belongs together (of a"
+            " chain the certificate itself comes first)"
+        )
     if b"ENCRYPTED" in key.read_bytes():
         return f"{key} is encrypted: give a key without a passphrase (openssl pkey -in FILE -out FILE)"
+    if reason.startswith(_TOO_WEAK):
+        return (
+            f"{certificate} is too weak for clients ({reason.replace('_', ' ').lower()}): make a new one, with its key"
+        )
     return f"{certificate} and {key} are no certificate and key in PEM form: {error}"
 
 

@@ -6,9 +6,12 @@ import asyncio
 import base64
 import socket
 import ssl
+import threading
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
+from functools import partial
+from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohappyeyeballs
@@ -20,6 +23,8 @@ from capture.targets import Target
 
 _OTHER_FAMILY_AFTER_S = 0.25
 """How long one address family may take before the other is tried too (RFC 8305)."""
+_ASKED_AGAIN_AFTER_S = 1.0
+"""How long those who want a host's addresses wait for the same answer; who comes later asks anew."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Upstream:
         self._tls = ssl.create_default_context() if target.is_tls else None
         self._target = target
         self._shutdown_s = shutdown_s
+        named = self.proxy or target
+        self._addresses = _Addresses(named.host, named.port)
 
     async def connect(self) -> Gate:
         """Open a connection, TLS included; OSError where the target, or the proxy before it, cannot be reached."""
@@ -60,7 +67,7 @@ class Upstream:
             raise ConnectionError(f"{self._target.host} is no name of a host: {error}") from error
 
     async def _straight(self) -> Gate:
-        found = await _open_socket(self._target.host, self._target.port)
+        found = await self._addresses.open_socket()
         _, gate = await asyncio.get_running_loop().create_connection(
             Gate,
             sock=found,
@@ -76,7 +83,7 @@ class Upstream:
 
     async def _tunnel(self, proxy: ForwardProxy) -> Gate:
         try:
-            found = await _open_socket(proxy.host, proxy.port)
+            found = await self._addresses.open_socket()
         except OSError as error:
             raise TunnelRefused(f"the proxy {proxy} cannot be reached: {error}") from error
         _, gate = await asyncio.get_running_loop().create_connection(Gate, sock=found)
@@ -160,10 +167,41 @@ def _basic(parts: SplitResult) -> str | None:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-async def _open_socket(host: str, port: int) -> socket.socket:
-    # Not left to `create_connection`: uvloop's tries one address family only after the other has failed.
-    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_OTHER_FAMILY_AFTER_S)
+class _Addresses:
+    """The addresses of a host, asked for with each connection, on threads that nobody waits for.
+
+    A name server that does not answer takes half a minute. The loop's own threads would be waited for at its end: a
+    proxy that is to end would go on until it is killed.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._asked: asyncio.Future[list[Any]] | None = None
+        self._asked_at_s = 0.0
+
+    async def open_socket(self) -> socket.socket:
+        """Connect to the first of them that answers; OSError where none does."""
+        # Not left to `create_connection`: uvloop's tries one address family only after the other has failed.
+        addresses = await asyncio.shield(self._look_up())
+        return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_OTHER_FAMILY_AFTER_S)
+
+    def _look_up(self) -> asyncio.Future[list[Any]]:
+        loop = asyncio.get_running_loop()
+        # A burst of calls asks once.
+        if self._asked is None or self._asked.done() or loop.time() - self._asked_at_s > _ASKED_AGAIN_AFTER_S:
+            self._asked, self._asked_at_s = loop.create_future(), loop.time()
+            threading.Thread(target=self._ask, args=(self._asked,), name="wiretape lookup", daemon=True).start()
+        return self._asked
+
+    def _ask(self, asked: asyncio.Future[list[Any]]) -> None:
+        try:
+            settle = partial(asked.set_result, socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits is told
+            settle = partial(asked.set_exception, error)
+        # The loop may have ended meanwhile.
+        with suppress(RuntimeError):
+            asked.get_loop().call_soon_threadsafe(settle)
 
 
 def _authority(host: str, port: int) -> str:

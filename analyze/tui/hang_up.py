@@ -20,6 +20,9 @@ def end_with_terminal() -> None:
     then reads the end of its input over and over, and its screen waits for ever to be written.
     """
     if os.isatty(_STDIN):
+        # At once, and not as Ctrl-C ends a command: nothing is left to be shown, nor anybody to show it to.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         threading.Thread(target=_wait, name="hang-up", daemon=True).start()
 
 

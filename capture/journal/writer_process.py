@@ -202,7 +202,7 @@ def work(spool_path: str, folder: str) -> None:
     reports = os.dup(1)
     # What else prints must not pass for a report.
     os.dup2(2, 1)
-    for deaf_to in (signal.SIGINT, signal.SIGTERM):
+    for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(deaf_to, signal.SIG_IGN)
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)

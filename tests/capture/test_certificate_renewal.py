@@ -153,8 +153,8 @@ def test_half_a_renewal_is_said_once_and_the_other_half_completes_it(
     assert caplog.messages == [
         (
             f"the new certificate is not taken: {files.key} is not the key of the certificate {files.certificate}: give"
-            " the pair that belongs together; the certificate from before is served on, valid until 2026-04-30"
-            " 00:00 UTC"
+            " the pair that belongs together (of a chain the certificate itself comes first); the certificate from"
+            " before is served on, valid until 2026-04-30 00:00 UTC"
         )
     ]
     files.write(second)

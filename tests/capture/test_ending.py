@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -54,10 +54,16 @@ def test_a_command_that_works_just_returns() -> None:
     assert done == [1]
 
 
-def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_terminal_that_closes_end_a_command_as_ctrl_c_does(number: signal.Signals) -> None:
     with pytest.raises(SystemExit) as ended:
-        run_to_end(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        run_to_end(lambda: os.kill(os.getpid(), number))
     assert ended.value.code == 130
+
+
+def test_under_nohup_a_terminal_that_closes_ends_no_command() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run_to_end(lambda: os.kill(os.getpid(), signal.SIGHUP))
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

@@ -139,13 +139,23 @@ async def test_an_endpoint_that_breaks_off_is_an_error() -> None:
             await at.exchange().run(request, request)
 
 
+async def test_an_endpoint_that_closes_without_an_answer_is_told_as_for_an_upgrade() -> None:
+    # As a load balancer does with a connection that was idle for too long.
+    async with ends() as at:
+        request = post("Content-Length: 2")
+        at.caller[1].write(b"{}")
+        at.endpoint[1].write_eof()
+        with pytest.raises(ConnectionError, match=r"^the connection ended before a whole HTTP head came$"):
+            await at.exchange().run(request, request)
+
+
 async def test_a_client_that_breaks_off_takes_its_request_back() -> None:
     async with ends() as at:
         request = post("Content-Length: 10")
         at.caller[1].write(b"half")
         at.caller[1].write_eof()
         exchange = at.exchange()
-        with pytest.raises(h11.RemoteProtocolError):
+        with pytest.raises(ConnectionError):
             await exchange.run(request, request)
     assert not exchange.is_answered
 

@@ -23,7 +23,7 @@ from analyze.queries import Queries
 from analyze.store import Store
 from capture.audio import PCM16_24K
 from capture.errors import UsageProblem
-from capture.keeping import MARGIN_NS, OUTSIDE_WINDOW, Decision, decide, has_windows, parse_keep, windows_around
+from capture.keeping import MARGIN_NS, OUTSIDE_WINDOW, WHOLE, Decision, decide, has_windows, parse_keep, windows_around
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
@@ -133,6 +133,22 @@ def test_windows_that_touch_are_one() -> None:
         (98 * SECOND_NS, 101 * SECOND_NS),
     )
     assert windows_around([SECOND_NS], 60, 0) == ((0, SECOND_NS),)
+
+
+def test_a_window_without_end_holds_all_there_is() -> None:
+    rule = parse_keep("all", 1e300, 1e300)
+    failed_ns, ended_ns = 60 * SECOND_NS, 3_600 * SECOND_NS
+    assert (
+        decide(
+            rule,
+            session_id="s",
+            role="captured",
+            outcome="failed",
+            failure_offsets_ns=[failed_ns],
+            duration_ns=ended_ns,
+        )
+        == WHOLE
+    )
 
 
 @given(

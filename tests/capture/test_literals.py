@@ -66,6 +66,21 @@ def test_a_span_of_a_string_is_found_in_its_spelling(said: str, ascii_only: bool
     assert touched(body, [(begins, ends)]) == [(start, end)]
 
 
+@given(st.text(min_size=1), st.booleans(), st.sets(st.integers(0, 40), max_size=8))
+def test_spans_of_a_string_are_found_in_its_spelling(said: str, ascii_only: bool, places: set[int]) -> None:
+    body = json.dumps(said, ensure_ascii=ascii_only)[1:-1]
+    cuts = sorted(min(place, len(said)) for place in places)
+    spans = merged(zip(cuts[::2], cuts[1::2], strict=False))
+    found = spelled(body, spans)
+    assert [decoded(body[begins:ends]) for begins, ends in found] == [said[start:end] for start, end in spans]
+    assert touched(body, found) == spans
+
+
+@pytest.mark.parametrize(("place", "touches"), [((1, 2), [(1, 2)]), ((2, 6), [(1, 2)]), ((6, 8), [(1, 3)])])
+def test_a_span_within_an_escape_touches_its_character(place: tuple[int, int], touches: list[tuple[int, int]]) -> None:
+    assert touched(r"a\u00e9b", [place]) == touches
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))
 def test_merged_spans_cover_the_same_places_apart_and_in_order(spans: list[tuple[int, int]]) -> None:
     joined = merged(spans)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 import time
 from datetime import UTC, datetime, timedelta
+from fcntl import ioctl
 from pathlib import Path
 
 import pytest
@@ -70,3 +76,35 @@ def test_an_address_that_nobody_reads_holds_up_neither_calls_nor_its_end(root: R
             time.sleep(0.05)
         process.terminate()
         assert process.wait(60) == 0, log.read_text()
+
+
+async def test_a_terminal_that_closes_ends_it_as_sigterm_does(root: Root) -> None:
+    ours, theirs = pty.openpty()
+    async with endpoint() as served:
+        process = subprocess.Popen(  # noqa: ASYNC220 - it takes a function to run in it
+            program("proxy", "--to", served.url, "--listen", "127.0.0.1:0", "--recordings", str(root.path)),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        async with calling(await asyncio.to_thread(_address_on, ours), served, "call") as call:
+            await call.say()
+            # The window is closed while somebody calls: the system tells all that runs in it.
+            os.close(ours)
+            assert await asyncio.to_thread(process.wait, 60) == 0
+    session = recordings_by_call(root)["call"].session
+    assert (session["outcome"], session["closed_by"], session["end_reason"]) == (
+        "ok",
+        "recorder",
+        "the proxy was stopped",
+    )
+
+
+def _address_on(terminal: int) -> str:
+    shown = b""
+    while not (address := re.search(rb"^(ws://\S+)\r\n", shown, re.MULTILINE)):
+        shown += os.read(terminal, 1 << 16)
+    return address[1].decode()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import signal
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -260,6 +262,8 @@ TOLD_WITH_A_SECRET = {
     "a query": ("cannot reach wss://h/v1?model=m&api-key={}&x=1", "S3cr3t"),
     "userinfo": ("via http://{}@proxy.example:3128", "me:S3cr3t"),
     "a header": ("sent api-key: {}", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+    "a variable": ("found ACCESS_TOKEN: {}", "S3cr3t-of-5"),
+    "in capitals": ("AUTHORIZATION: {} was refused", "S3cr3t-of-6"),
     "nested JSON": ('{{"Authorization": "{}"}}', "S3cr3t-of-2"),
     "a subprotocol": ("offered realtime, openai-insecure-api-key.{}", "S3cr3t"),
     "Azure's": ("key {}", "S3cr3t" + "a1B2" * 10 + "zzzzzzJQQJ99" + "BCDEFGHJ" * 3 + "xy"),
@@ -398,6 +402,20 @@ def test_a_message_made_to_take_long_does_not_hold_up_the_sealer(piece: str) -> 
     for text in (filled(piece, MESSAGE_CHARACTERS), '{"key":"' + filled(piece, MESSAGE_CHARACTERS)):
         redact_message(text)
         redact_bytes(text.encode())
+
+
+def test_a_long_image_whose_slashes_are_escaped_takes_little_memory() -> None:
+    # As PHP writes JSON. 130 bytes for each of its characters ended the sealer, and the session was in quarantine.
+    image = base64.b64encode(random.Random(1).randbytes(600_000)).decode()
+    message = json.dumps({"image_url": f"data:image/png;base64,{image}", "api_key": SECRET}).replace("/", "\\/")
+    tracemalloc.start()
+    try:
+        redacted = redact_message(message)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert redacted == message.replace(SECRET, REDACTED)
+    assert peak < 10 * len(message)
 
 
 @pytest.mark.usefixtures("cpu_limit")

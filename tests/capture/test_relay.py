@@ -481,6 +481,17 @@ async def test_an_endpoint_whose_head_is_too_long_is_said_to_be_so(recorder: Rec
     assert recordings(recorder)[0].session["end_reason"] == "gave no answer: the head is over 64 KiB"
 
 
+async def test_of_a_header_that_is_none_the_cookie_in_it_is_not_quoted(recorder: Recorder) -> None:
+    async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nSet-Cookie : session=S3CR3T\r\nContent-Length: 0\r\n\r\n")
+
+    async with raw_endpoint(handle) as target, relayed(target, recorder) as origin:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime")
+    assert b"S3CR3T" not in (refused.value.response.body or b"")
+    assert recordings(recorder)[0].session["end_reason"] == "gave no answer: illegal header line"
+
+
 async def test_a_client_that_never_ends_its_head_is_told_after_a_while(recorder: Recorder) -> None:
     target = Target("nowhere", "ws://127.0.0.1:1")
     async with relayed(target, recorder, limits=RelayLimits(head_s=0.05)) as origin:

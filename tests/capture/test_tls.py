@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -129,9 +133,34 @@ def test_a_pair_that_cannot_be_served_is_refused_with_what_to_do(tmp_path: Path,
     assert "no certificate and key in PEM form" in refusal(tmp_path / "text", tmp_path / "text")
 
 
-def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path, certificate: Certificate) -> None:
-    from cryptography.hazmat.primitives import serialization
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_a_key_of_another_kind_is_told_as_one_of_another_certificate(
+    tmp_path: Path, certificate: Certificate, key_type: trustme.KeyType
+) -> None:
+    # As certbot's, once its default went from RSA to ECDSA.
+    key = tmp_path / "other.key"
+    trustme.CA().issue_cert("localhost", key_type=key_type).private_key_pem.write_to_path(key)
+    assert refusal(certificate.path, key) == (
+        f"{key} is not the key of the certificate {certificate.path}: give the pair that belongs together (of a chain"
+        " the certificate itself comes first)"
+    )
 
+
+def test_a_certificate_that_is_too_weak_is_told_as_such(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - too weak, as it is to be
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    pem += key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path / "weak.pem"
+    path.write_bytes(pem)
+    assert refusal(path, path) == f"{path} is too weak for clients (ee key too small): make a new one, with its key"
+
+
+def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path, certificate: Certificate) -> None:
     key = serialization.load_pem_private_key(certificate.key_path.read_bytes(), None)
     locked = key.private_bytes(
         serialization.Encoding.PEM,

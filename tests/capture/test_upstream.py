@@ -7,6 +7,7 @@ import base64
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -319,3 +320,47 @@ async def test_an_endpoint_that_is_not_there_is_an_os_error() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(OSError, match=f"{port}"):
         await Upstream(Target("endpoint", f"ws://127.0.0.1:{port}"), shutdown_s=1).connect()
+
+
+class NameServer:
+    """Stands in for the system's: takes its time, and counts who asks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        self.has_answered = False
+        self.may_answer = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+
+    def _answer(self, host: str, port: int, **_: Any) -> list[Any]:
+        self.asked.append(host)
+        self.may_answer.wait(20)
+        self.has_answered = True
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = NameServer(monkeypatch)
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await Upstream(WS, shutdown_s=1).connect()
+
+    # The proxy would hang here, deaf to SIGTERM, with all its sessions ended.
+    asyncio.run(give_up())
+    assert (names.asked, names.has_answered) == (["endpoint.test"], False)
+    names.may_answer.set()
+
+
+async def test_a_burst_of_calls_asks_for_the_address_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = NameServer(monkeypatch)
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        upstream = Upstream(Target("endpoint", f"ws://endpoint.test:{port}"), shutdown_s=1)
+        async with asyncio.TaskGroup() as calls:
+            tasks = [calls.create_task(upstream.connect()) for _ in range(20)]
+            await asyncio.sleep(0)
+            names.may_answer.set()
+        assert names.asked == ["endpoint.test"]
+        for task in tasks:
+            task.result().close()
