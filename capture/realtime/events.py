@@ -126,11 +126,6 @@ def parse_event(message: str | bytes) -> Json | None:
     return event if isinstance(event, dict) else None
 
 
-def is_in_conversation(response: Json) -> bool:
-    """Tell a response of the conversation from one out of band, whose conversation_id is null."""
-    return "conversation_id" not in response or response["conversation_id"] is not None
-
-
 def items_told(event: Json) -> list[Json]:
     """List the items that an event of the endpoint tells of.
 
@@ -146,11 +141,6 @@ def response_of(event: Json) -> str | None:
     """Give the id of the response that an event of the endpoint is about."""
     named = event.get("response_id") or object_of(event, "response").get("id")
     return named if isinstance(named, str) else None
-
-
-def begins_out_of_band(event: Json) -> bool:
-    """Tell whether a response.created begins a response beside the conversation."""
-    return event.get("type") == "response.created" and not is_in_conversation(object_of(event, "response"))
 
 
 def asks_out_of_band(create: Json) -> bool:

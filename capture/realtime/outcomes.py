@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+from capture.realtime.asides import Asides
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
-from capture.realtime.events import EventHeader, asks_out_of_band, begins_out_of_band
+from capture.realtime.events import EventHeader, asks_out_of_band
 
 Outcome = Literal["failed", "ok", "incomplete"]
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
@@ -125,7 +126,8 @@ class OutcomeTracker:
         self._transcriptions_due: dict[str, int] = {}
         self._transcriptions_ended: set[str] = set()
         self._responses_open: dict[str, int] = {}
-        self._asides: set[str] = set()
+        self._asides = Asides()
+        self._asides_open: set[str] = set()
         """Responses out of band: they answer nobody, and stand in no answer's way."""
         self._response_due_ns: int | None = None
 
@@ -182,6 +184,7 @@ class OutcomeTracker:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 
     def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
+        self._asides.observe(event)
         if header.type == "response.create" and not asks_out_of_band(event):
             self._response_due_ns = offset_ns
 
@@ -202,13 +205,13 @@ class OutcomeTracker:
             self._transcriptions_due[item_id] = offset_ns
 
     def _observe_response_created(self, header: EventHeader, event: Json, offset_ns: int) -> None:
-        is_aside = begins_out_of_band(event)
+        is_aside = self._asides.observe(event)
         if not is_aside:
             self._response_due_ns = None
         if header.response_id:
             self._responses_open[header.response_id] = offset_ns
             if is_aside:
-                self._asides.add(header.response_id)
+                self._asides_open.add(header.response_id)
 
     def _observe_response_done(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         self._responses_open.pop(header.response_id or "", None)
@@ -273,7 +276,7 @@ class OutcomeTracker:
     def _is_answer_due(self) -> bool:
         # While a response is open, endpoints differ in whether a commit makes another one.
         return not (
-            self._responses_open.keys() - self._asides
+            self._responses_open.keys() - self._asides_open
             or self._configuration.is_transcription_session
             or self._setting("audio.input.turn_detection.create_response") is False
         )

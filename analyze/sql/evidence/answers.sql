@@ -20,7 +20,7 @@ CREATE OR REPLACE TEMP TABLE _answer_ends AS
 SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
     '$.response.status', '$.response.status_details.reason', '$.response.output_modalities', '$.response.modalities',
     '$.response.usage.input_tokens', '$.response.usage.output_tokens'
-]) END AS told, is_json_null(payload, '$.response.conversation_id') AS is_aside
+]) END AS told
 FROM events
 WHERE type = 'response.done';
 
@@ -79,8 +79,7 @@ ends AS (
         MAX(told[2]) AS status_reason,
         MAX(COALESCE(told[3], told[4])) AS modalities,
         MAX(TRY_CAST(told[5] AS BIGINT)) AS input_tokens,
-        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens,
-        BOOL_OR(is_aside) AS is_aside
+        MAX(TRY_CAST(told[6] AS BIGINT)) AS output_tokens
     FROM _answer_ends
     GROUP BY session_id, response_id
 ),
@@ -110,7 +109,7 @@ SELECT
     m.done_ms,                                              -- the same, milliseconds from the session's start
     GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
     GREATEST(m.last_ms, a.last_audio_ms) AS last_ms,        -- the same, milliseconds from the session's start
-    COALESCE(d.is_aside, FALSE) AS is_aside,                -- out of band: it answers nobody; told once it is over
+    x.response_id IS NOT NULL AS is_aside,                  -- out of band: it answers nobody
     d.status,                                               -- completed, cancelled, failed or incomplete
     d.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
     d.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them
@@ -134,6 +133,8 @@ FROM marked AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
 LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
+LEFT JOIN (SELECT DISTINCT session_id, response_id FROM _asides) AS x
+    ON x.session_id = m.session_id AND x.response_id = m.response_id
 LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
 LEFT JOIN rates AS r ON r.session_id = m.session_id
 WHERE m.created_seq IS NOT NULL OR m.done_seq IS NOT NULL;

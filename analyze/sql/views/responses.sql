@@ -1,5 +1,45 @@
 -- Responses: one row a response of the endpoint, in either dialect.
 
+-- Those out of band (a moderation, a summary) answer nobody: their conversation is null. Some endpoints say null of all
+-- responses, and old ones say nothing: there a response is out of band that the client asked for as such.
+CREATE OR REPLACE VIEW _asides AS
+WITH
+told AS (
+    SELECT
+        session_id,
+        seq,
+        response_id,
+        FALSE AS asks,
+        get_json_object(payload, '$.response.conversation_id') IS NOT NULL AS is_named,
+        is_json_null(payload, '$.response.conversation_id') AS is_null
+    FROM events
+    WHERE type = 'response.created'
+    UNION ALL
+    SELECT session_id, seq, NULL AS response_id, TRUE AS asks, FALSE AS is_named, FALSE AS is_null
+    FROM events
+    WHERE type = 'response.create' AND get_json_object(payload, '$.response.conversation') = 'none'
+),
+asked AS (
+    SELECT
+        *,
+        SUM(CASE WHEN asks THEN 1 WHEN is_named THEN 0 ELSE -1 END) OVER so_far AS balance,
+        COUNT(CASE WHEN is_named THEN 1 END) OVER so_far AS named
+    FROM told
+    WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- A response that finds nothing asked for takes nothing: the lowest balance so far counts these.
+waiting AS (
+    SELECT *, balance - LEAST(0, MIN(balance) OVER so_far) AS waiting
+    FROM asked
+    WINDOW so_far AS (PARTITION BY session_id ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+ordered AS (
+    SELECT *, LAG(waiting) OVER (PARTITION BY session_id ORDER BY seq) AS waited FROM waiting
+)
+SELECT session_id, seq, response_id
+FROM ordered
+WHERE NOT asks AND NOT is_named AND (waited > 0 OR (is_null AND named > 0));
+
 -- Where a session was cut to windows and an answer began or ended outside of them (its response.created or response.done
 -- is pinned), its first or its last audio is not there, and what is there is not all of it.
 CREATE OR REPLACE VIEW responses AS

@@ -32,10 +32,10 @@ turn_marks AS (
         error_message LIKE 'Error committing input audio buffer%'
     )
     UNION ALL
-    SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
-    FROM events
-    -- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
-    WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
+    SELECT r.session_id, r.seq, r.offset_ms, NULL AS item_id, r.response_id, 'response' AS mark
+    FROM events AS r
+    ANTI JOIN _asides AS a ON a.session_id = r.session_id AND a.seq = r.seq
+    WHERE r.type = 'response.created'
     UNION ALL
     -- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
     SELECT

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from capture.realtime.events import (
     EventHeader,
-    begins_out_of_band,
-    is_in_conversation,
     items_told,
     parse_event,
     read_header,
@@ -250,15 +248,6 @@ def test_what_only_the_standard_library_reads_is_read(message: str, event: dict[
 )
 def test_what_is_no_json_object_is_no_event(message: str | bytes) -> None:
     assert parse_event(message) is None
-
-
-def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
-    assert not is_in_conversation({"conversation_id": None})
-    assert is_in_conversation({"conversation_id": "conv_1"})
-    assert is_in_conversation({})
-    assert begins_out_of_band({"type": "response.created", "response": {"conversation_id": None}})
-    assert not begins_out_of_band({"type": "response.created", "response": {}})
-    assert not begins_out_of_band({"type": "response.done", "response": {"conversation_id": None}})
 
 
 @pytest.mark.parametrize(

@@ -326,14 +326,26 @@ def test_an_answer_the_client_asked_for_is_due() -> None:
 @pytest.mark.parametrize("is_open", [True, False], ids=["goes on", "done"])
 def test_a_response_outside_the_conversation_is_not_the_answer_that_is_due(*, is_open: bool) -> None:
     session = Session()
+    session.client("response.create", response={"conversation": "none"})
     session.server("response.created", response={"id": "resp_m", "conversation_id": None})
     session.turn()
     transcribed(session)
+    session.client("response.create", response={"conversation": "none"})
     session.server("response.created", response={"id": "resp_n", "conversation_id": None})
     for response in ["resp_n"] if is_open else ["resp_m", "resp_n"]:
         session.server("response.done", response={"id": response, "conversation_id": None, "status": "completed"})
     session.wait(6)
     assert session.end()[0] == "absent:response.created"
+
+
+def test_an_endpoint_that_names_no_conversation_answers_all_the_same() -> None:
+    session = Session()
+    session.turn()
+    transcribed(session)
+    session.server("response.created", response={"id": "resp_1", "conversation_id": None})
+    session.server("response.done", response={"id": "resp_1", "conversation_id": None, "status": "completed"})
+    session.wait(6)
+    assert session.end() == []
 
 
 def test_an_answer_outside_the_conversation_cannot_be_told_from_others_and_is_not_waited_for() -> None:
