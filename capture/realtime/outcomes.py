@@ -125,6 +125,8 @@ class OutcomeTracker:
         self._commits_by_detection = False
         self._transcriptions_due: dict[str, int] = {}
         self._transcriptions_ended: set[str] = set()
+        self._silences: set[str | None] = set()
+        """Items of what the endpoint takes in when nobody spoke for too long: there may be nothing to transcribe."""
         self._responses_open: dict[str, int] = {}
         self._asides = Asides()
         self._asides_open: set[str] = set()
@@ -193,6 +195,8 @@ class OutcomeTracker:
             # The caller goes on talking: the endpoint may drop the answer that was due.
             self._response_due_ns = None
             return
+        if header.type == "input_audio_buffer.timeout_triggered":
+            self._silences.add(header.item_id)
         if header.type != "input_audio_buffer.committed":
             return
         if self._setting("audio.input.turn_detection.type") not in (None, "none"):
@@ -201,7 +205,9 @@ class OutcomeTracker:
                 self._response_due_ns = offset_ns
         item_id = header.item_id
         # xAI may complete a transcription before it commits the audio.
-        if item_id and item_id not in self._transcriptions_ended and self._setting("audio.input.transcription"):
+        if not item_id or item_id in self._transcriptions_ended | self._silences:
+            return
+        if self._setting("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
 
     def _observe_response_created(self, header: EventHeader, event: Json, offset_ns: int) -> None:

@@ -49,6 +49,8 @@ class Progress:
         self._asides = Asides()
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
+        self._silences: set[str] = set()
+        """Items of what the endpoint takes in when nobody spoke for too long: there may be nothing to transcribe."""
 
     @property
     def is_idle(self) -> bool:
@@ -106,6 +108,8 @@ class Progress:
             self.speech_is_open = True
             # The caller goes on talking: the endpoint may drop the answer that was due.
             self._answers_due.clear()
+        elif event_type == "input_audio_buffer.timeout_triggered":
+            self._silences.add(str(event.get("item_id")))
         elif event_type in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self.speech_is_open = False
             if event_type.endswith("committed") and isinstance(event.get("item_id"), str):
@@ -117,7 +121,7 @@ class Progress:
         answers = isinstance(detection, dict) and detection.get("create_response") is not False
         if answers and not self.configuration.is_transcription_session:
             self._answers_due.append(item_id)
-        if self._setting("audio.input.transcription"):
+        if item_id not in self._silences and self._setting("audio.input.transcription"):
             self._transcriptions_due.append(item_id)
 
     def _observe_transcription(self, event_type: str, event: Json) -> None:

@@ -440,6 +440,50 @@ def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root, 
     ]
 
 
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_missing(root: Root, ask: Ask) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken_turn(trace, 100)
+    silence = {"item_id": "item_s", "audio_start_ms": 100, "audio_end_ms": 6100}
+    trace.server(7000, "input_audio_buffer.timeout_triggered", **silence)
+    trace.server(7001, "input_audio_buffer.committed", item_id="item_s")
+    trace.server(7002, "response.created", response={"id": "resp_2"})
+    trace.server(7300, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    # Room noise, in words.
+    trace.server(13_000, "input_audio_buffer.timeout_triggered", item_id="item_n")
+    trace.server(13_001, "input_audio_buffer.committed", item_id="item_n")
+    trace.server(13_500, TRANSCRIPTION_FAILED.replace("failed", "completed"), item_id="item_n", transcript="Thanks.")
+    for place, event_type in enumerate(("speech_started", "speech_stopped", "committed")):
+        trace.server(20_000 + 500 * place, f"input_audio_buffer.{event_type}", item_id="item_u2")
+    trace.write(root)
+    assert ask("turns", "turn, item_id, transcription, transcript, committed_ms, first_audio_ms", "turn")[1:] == [
+        {
+            "turn": 2,
+            "item_id": "item_s",
+            "transcription": None,
+            "transcript": None,
+            "committed_ms": 7001.0,
+            "first_audio_ms": 7300.0,
+        },
+        {
+            "turn": 3,
+            "item_id": "item_n",
+            "transcription": "completed",
+            "transcript": "Thanks.",
+            "committed_ms": 13_001.0,
+            "first_audio_ms": None,
+        },
+        {
+            "turn": 4,
+            "item_id": "item_u2",
+            "transcription": "missing",
+            "transcript": None,
+            "committed_ms": 21_000.0,
+            "first_audio_ms": None,
+        },
+    ]
+
+
 OUTPUT = {"type": "function_call_output", "call_id": "call_1"}
 BRIEF = {"type": "message", "role": "system", "content": []}
 APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "item_a", "approve": True}

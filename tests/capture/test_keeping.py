@@ -272,6 +272,7 @@ def a_long_call() -> list[Said]:
         (60.1, "server", {"type": "conversation.item.added", "item": {"id": "item_a", "type": "message"}}),
         (60.2, "server", {"type": "response.output_audio.delta", "item_id": "item_b", "delta": "AAECAwQF"}),
         (60.3, "server", {"type": "response.done", "response": {"id": "resp_a", "status": "completed"}}),
+        (70.1, "server", {"type": "input_audio_buffer.timeout_triggered", "item_id": "item_c"}),
         (1800.1, "server", json.loads(ERROR)),
         (1820.1, "server", json.loads(ERROR)),
         (3599.5, "client", CLOSE),
@@ -318,6 +319,7 @@ def test_configuration_conversation_and_goodbye_are_pinned(cut: Recording, whole
         "conversation.item.create",
         "conversation.item.added",
         "response.done",
+        "input_audio_buffer.timeout_triggered",
         "conversation.item.create",
         "close",
     ]

@@ -278,6 +278,28 @@ def test_a_transcription_is_due_only_where_it_was_configured() -> None:
     assert session.end() == []
 
 
+def silence(session: Session, item_id: str) -> None:
+    """Let the endpoint take in that nobody spoke, and ask whether the caller is there."""
+    for event_type in ("timeout_triggered", "committed"):
+        session.server(f"input_audio_buffer.{event_type}", item_id=item_id)
+    session.answer(9)
+
+
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_due() -> None:
+    session = Session(detection={"type": "server_vad", "idle_timeout_ms": 6000})
+    silence(session, "item_2")
+    session.wait(60)
+    assert session.end() == []
+
+
+def test_an_answer_to_silence_is_due() -> None:
+    session = Session()
+    for event_type in ("timeout_triggered", "committed"):
+        session.server(f"input_audio_buffer.{event_type}", item_id="item_2")
+    session.wait(60)
+    assert session.end() == ["absent:response.created"]
+
+
 def test_a_transcription_that_ended_before_the_commit_is_not_due_as_with_xai() -> None:
     session = Session()
     session.server("input_audio_buffer.speech_started", item_id="item_1")

@@ -160,6 +160,12 @@ def test_an_endpoint_that_names_no_conversation_owes_no_answer_that_it_gave() ->
     assert "response to item_a" not in progress.missing()
 
 
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_owed() -> None:
+    timed_out = {"type": "input_audio_buffer.timeout_triggered", "item_id": "item_a"}
+    progress = progress_of(echoed(transcription={"model": "whisper-1"}), timed_out, COMMITTED)
+    assert progress.missing() == ["response to item_a"]
+
+
 def test_beta_names_mean_the_same() -> None:
     delta = {"type": "response.audio.delta", "item_id": "item_b", "delta": "AAAA"}
     assert progress_of(delta, delta).audio_bytes == {"item_b": 6}
