@@ -40,59 +40,81 @@ SELECT session_id, seq, response_id
 FROM ordered
 WHERE NOT asks AND NOT is_named AND (waited > 0 OR (is_null AND named > 0));
 
--- Where a session was cut to windows and an answer began or ended outside of them (its response.created or response.done
--- is pinned), its first or its last audio is not there, and what is there is not all of it.
-CREATE OR REPLACE VIEW responses AS
+-- Whether some of what came between two times was left out, by the gaps that are given.
+CREATE OR REPLACE MACRO is_cut(from_ms, to_ms, gaps) AS
+    list_bool_or(list_transform(gaps, lambda gap:
+        gap.from_ns < to_ms * 1e6 AND gap.to_ns > from_ms * 1e6)) IS TRUE;
+
+CREATE OR REPLACE VIEW _told_responses AS
 SELECT
-    session_id,                                                                     -- its session
-    response_id,                                                                    -- id of the response
-    MIN(CASE WHEN type = 'response.created' THEN offset_ms END) AS created_ms,      -- announced
-    CASE WHEN MAX(CASE WHEN type = 'response.created' AND pinned THEN 1 END) IS NULL
-        THEN MIN(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
-            THEN offset_ms END) END AS first_audio_ms,                              -- first audio; NULL too: left out
-    CASE WHEN MAX(CASE WHEN type = 'response.done' AND pinned THEN 1 END) IS NULL
-        THEN MAX(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta')
-            THEN offset_ms END) END AS last_audio_ms,                               -- last audio; NULL too: left out
-    CASE WHEN MAX(CASE WHEN type IN ('response.created', 'response.done') AND pinned THEN 1 END) IS NULL
-        THEN SUM(CASE WHEN audio_track = 'server' THEN audio_bytes END)
-        END AS audio_bytes,                                                         -- of the answer; NULL too: left out
-    MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,            -- over; NULL: never
+    session_id,
+    response_id,
+    MIN(CASE WHEN type = 'response.created' THEN offset_ms END) AS created_ms,
+    MIN(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta') THEN offset_ms END) AS first_audio_ms,
+    MAX(CASE WHEN type IN ('response.output_audio.delta', 'response.audio.delta') THEN offset_ms END) AS last_audio_ms,
+    SUM(CASE WHEN audio_track = 'server' THEN audio_bytes END) AS audio_bytes,
+    MAX(CASE WHEN type = 'response.done' THEN offset_ms END) AS done_ms,
+    MAX(CASE WHEN type = 'response.done' THEN get_json_object(payload, '$.response.status') END) AS status,
     MAX(CASE WHEN type = 'response.done'
-        THEN get_json_object(payload, '$.response.status') END) AS status,          -- completed, cancelled, failed, incomplete
+        THEN get_json_object(payload, '$.response.status_details.reason') END) AS status_reason,
+    MAX(CASE WHEN type = 'response.done' THEN error_type END) AS error_type,
+    MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,
+    MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,
     MAX(CASE WHEN type = 'response.done'
-        THEN get_json_object(payload, '$.response.status_details.reason')
-        END) AS status_reason,                                                      -- turn_detected, content_filter, …
-    MAX(CASE WHEN type = 'response.done' THEN error_type END) AS error_type,        -- of a failed response
-    MAX(CASE WHEN type = 'response.done' THEN error_code END) AS error_code,        -- the same
-    MAX(CASE WHEN type = 'response.done' THEN error_message END) AS error_message,  -- the same
+        THEN TRY_CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT) END) AS input_tokens,
     MAX(CASE WHEN type = 'response.done'
-        THEN TRY_CAST(get_json_object(payload, '$.response.usage.input_tokens') AS BIGINT)
-        END) AS input_tokens,                                                       -- tokens read
-    MAX(CASE WHEN type = 'response.done'
-        THEN TRY_CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT)
-        END) AS output_tokens,                                                      -- tokens made
-    -- An answer that was cut off has no done event: then the deltas tell how far it came. Of one outside the windows
-    -- response.done is there alone, and holds its words.
-    COALESCE(
-        STRING_AGG(CASE
-            WHEN type IN ('response.output_audio_transcript.done', 'response.audio_transcript.done')
-                THEN get_json_object(payload, '$.transcript')
-            WHEN type IN ('response.output_text.done', 'response.text.done')
-                THEN get_json_object(payload, '$.text')
-        END, ' ' ORDER BY seq),
-        MAX(CASE WHEN type = 'response.done' AND pinned THEN COALESCE(
-            joined_texts(payload, '$.response.output[*].content[*].transcript'),
-            joined_texts(payload, '$.response.output[*].content[*].text')
-        ) END),
-        STRING_AGG(CASE
-            WHEN type IN (
-                'response.output_audio_transcript.delta', 'response.audio_transcript.delta',
-                'response.output_text.delta', 'response.text.delta'
-            ) THEN get_json_object(payload, '$.delta')
-        END, '' ORDER BY seq)
-    ) AS answer                                                                     -- what was said or written
+        THEN TRY_CAST(get_json_object(payload, '$.response.usage.output_tokens') AS BIGINT) END) AS output_tokens,
+    STRING_AGG(CASE
+        WHEN type IN ('response.output_audio_transcript.done', 'response.audio_transcript.done')
+            THEN get_json_object(payload, '$.transcript')
+        WHEN type IN ('response.output_text.done', 'response.text.done')
+            THEN get_json_object(payload, '$.text')
+    END, ' ' ORDER BY seq) AS said,
+    -- Outside of the windows that were kept it is there alone, and holds all words.
+    MAX(CASE WHEN type = 'response.done' AND pinned THEN COALESCE(
+        joined_texts(payload, '$.response.output[*].content[*].transcript'),
+        joined_texts(payload, '$.response.output[*].content[*].text')
+    ) END) AS said_in_all,
+    STRING_AGG(CASE
+        WHEN type IN (
+            'response.output_audio_transcript.delta', 'response.audio_transcript.delta',
+            'response.output_text.delta', 'response.text.delta'
+        ) THEN get_json_object(payload, '$.delta')
+    END, '' ORDER BY seq) AS begun_to_say
 FROM events
 WHERE response_id IS NOT NULL
     AND sender = 'server'
     AND type LIKE 'response.%'
 GROUP BY session_id, response_id;
+
+-- Where a session was cut to windows, the first or the last audio of an answer may be left out, and what is there is not
+-- all of it.
+CREATE OR REPLACE VIEW responses AS
+SELECT
+    r.session_id,                                               -- its session
+    r.response_id,                                              -- id of the response
+    r.created_ms,                                               -- announced
+    CASE WHEN NOT is_cut(r.created_ms, r.first_audio_ms, s.left_out)
+        THEN r.first_audio_ms END AS first_audio_ms,            -- first audio; NULL too: left out
+    CASE WHEN NOT is_cut(r.last_audio_ms, COALESCE(r.done_ms, s.duration_ms), s.left_out)
+        THEN r.last_audio_ms END AS last_audio_ms,              -- last audio; NULL too: left out
+    CASE WHEN NOT is_cut(r.created_ms, COALESCE(r.done_ms, s.duration_ms), s.left_out)
+        THEN r.audio_bytes END AS audio_bytes,                  -- of the answer; NULL too: left out
+    r.done_ms,                                                  -- over; NULL: never
+    r.status,                                                   -- completed, cancelled, failed, incomplete
+    r.status_reason,                                            -- turn_detected, content_filter, …
+    r.error_type,                                               -- of a failed response
+    r.error_code,                                               -- the same
+    r.error_message,                                            -- the same
+    r.input_tokens,                                             -- tokens read
+    r.output_tokens,                                            -- tokens made
+    -- An answer that was cut off has no done event: then the deltas tell how far it came.
+    COALESCE(r.said_in_all, r.said, r.begun_to_say) AS answer   -- what was said or written
+FROM _told_responses AS r
+INNER JOIN (
+    SELECT
+        session_id,
+        duration_ms,
+        CASE WHEN kept = 'window' THEN list_filter(gaps, lambda gap: gap.sender IS DISTINCT FROM 'client') END AS left_out
+    FROM _sessions
+) AS s ON s.session_id = r.session_id;

@@ -188,8 +188,7 @@ GROUP BY p.session_id, p.turn;
 -- A time of a session, unless some of what came between it and a later one was left out: then it may belong to
 -- something else that is not there.
 CREATE OR REPLACE MACRO unless_cut(at_ms, later_ms, gaps) AS
-    CASE WHEN list_bool_or(list_transform(gaps, lambda gap:
-        gap.from_ns < later_ms * 1e6 AND gap.to_ns > at_ms * 1e6)) IS NOT TRUE THEN at_ms END;
+    CASE WHEN NOT is_cut(at_ms, later_ms, gaps) THEN at_ms END;
 
 -- Of a session that was cut to windows, what began a turn may stand there without its end, and the end without it.
 CREATE OR REPLACE VIEW _turn_beginnings AS
