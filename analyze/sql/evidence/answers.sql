@@ -133,7 +133,7 @@ FROM marked AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
 LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
-LEFT JOIN (SELECT DISTINCT session_id, response_id FROM _asides) AS x
+LEFT JOIN (SELECT DISTINCT session_id, response_id FROM _begun_responses WHERE is_aside) AS x
     ON x.session_id = m.session_id AND x.response_id = m.response_id
 LEFT JOIN _answer_texts AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
 LEFT JOIN rates AS r ON r.session_id = m.session_id

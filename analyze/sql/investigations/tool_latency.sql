@@ -29,7 +29,7 @@ marks AS (
         OR type = 'input_audio_buffer.committed'
         -- Beside the conversation nobody answers a tool.
         OR (type = 'response.create' AND get_json_object(payload, '$.response.conversation') IS DISTINCT FROM 'none')
-        OR (type = 'response.created' AND (session_id, seq) NOT IN (SELECT (session_id, seq) FROM _asides))
+        OR (type = 'response.created' AND (session_id, seq) NOT IN (SELECT (session_id, seq) FROM _begun_responses WHERE is_aside))
         OR (type = 'error' AND error_code = 'conversation_already_has_active_response')
 ),
 made AS (

@@ -32,10 +32,9 @@ turn_marks AS (
         error_message LIKE 'Error committing input audio buffer%'
     )
     UNION ALL
-    SELECT r.session_id, r.seq, r.offset_ms, NULL AS item_id, r.response_id, 'response' AS mark
-    FROM events AS r
-    ANTI JOIN _asides AS a ON a.session_id = r.session_id AND a.seq = r.seq
-    WHERE r.type = 'response.created'
+    SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
+    FROM _begun_responses
+    WHERE NOT is_aside
     UNION ALL
     -- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
     SELECT
