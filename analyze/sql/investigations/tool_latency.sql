@@ -1,6 +1,6 @@
 -- Tool latency: from the endpoint's call to the client's output, and on to the answer that followed
 -- The answer is the response that was asked for with the output, or that the endpoint gave by itself. It counts from the
--- last output that it waited for. MCP calls are not among these: the endpoint makes them itself.
+-- last output that it waited for. MCP calls, which the endpoint makes itself, are in mcp_calls.
 WITH calls AS (
     SELECT e.session_id, e.call_id, MAX(i.tool) AS tool, MIN(e.offset_ms) AS called_ms
     FROM events AS e

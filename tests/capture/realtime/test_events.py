@@ -224,6 +224,23 @@ def test_every_message_of_a_real_session_has_its_ids(wire_log: Any) -> None:
             assert None not in (found.response_id, found.item_id, found.content_index)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"type": "tool_execution_error", "message": "timed out"}, ("tool_execution_error", None, "timed out")),
+        ({"type": "http_error", "code": 503, "message": "busy"}, ("http_error", "503", "busy")),
+        ("timed out", (None, None, "timed out")),
+        (None, (None, None, None)),
+    ],
+)
+def test_the_item_of_an_mcp_call_says_why_it_failed(error: object, told: tuple[str | None, ...]) -> None:
+    item = {"id": "item_1", "type": "mcp_call", "error": error}
+    done = header({"type": "response.output_item.done", "item": item})
+    assert (done.error_type, done.error_code, done.error_message) == told
+    # Told once: the conversation has the same item.
+    assert header({"type": "conversation.item.done", "item": item}).error_message is None
+
+
 # Whole messages
 
 

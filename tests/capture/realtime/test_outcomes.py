@@ -221,6 +221,33 @@ def test_failed_mcp_calls_are_failures() -> None:
     assert session.end() == ["mcp_list_tools.failed|||", "response.mcp_call.failed|||"]
 
 
+def mcp_call_done(session: Session, **told: object) -> None:
+    item = {"id": "item_2", "type": "mcp_call", "name": "search_orders", "server_label": "crm", **told}
+    session.server("response.output_item.done", response_id="resp_1", output_index=0, item=item)
+
+
+TIMED_OUT = {"type": "tool_execution_error", "message": "orders timed out after 30s"}
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [1]], ids=["item after", "item before", "item alone"])
+def test_why_an_mcp_call_failed_is_told_by_its_item(order: list[int]) -> None:
+    session = Session()
+    tell = (
+        lambda: session.server("response.mcp_call.failed", item_id="item_2", output_index=0),
+        lambda: mcp_call_done(session, error=TIMED_OUT),
+    )
+    for place in order:
+        tell[place]()
+    assert session.end() == ["response.mcp_call.failed|tool_execution_error||orders timed out after …"]
+    assert session.outcomes.errors == 1
+
+
+def test_an_mcp_call_that_went_well_is_no_failure() -> None:
+    session = Session()
+    mcp_call_done(session, error=None, output="[]")
+    assert session.end() == []
+
+
 def test_cancelling_what_has_ended_is_benign() -> None:
     session = Session()
     session.server("error", error={"type": "invalid_request_error", "code": "response_cancel_not_active"})
