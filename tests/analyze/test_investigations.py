@@ -77,6 +77,16 @@ def test_a_stall_is_told_once_however_long_the_answer_goes_on(root: Root) -> Non
     assert stalls == [(3000, 1100, 1000), (5500, 600, 500)]
 
 
+def test_an_answer_that_waits_for_an_mcp_server_between_two_items_does_not_stall(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    for at_ms, item in ((1000, "item_a"), (4000, "item_b"), (4900, "item_b")):
+        spoken = {"response_id": "resp_1", "item_id": item, "output_index": 0, "content_index": 0}
+        trace.server(at_ms, "response.output_audio.delta", delta=tone(100), **spoken)
+    trace.write(root)
+    assert [(row["offset_ms"], row["silence_ms"]) for row in ask(root, "stalls_in_answers")] == [(4900, 800)]
+
+
 def test_a_stall_is_told_once_where_the_format_changed(root: Root) -> None:
     trace = Trace()
     configure(trace)
