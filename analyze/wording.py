@@ -152,7 +152,7 @@ def _words(event_type: str, event: Json) -> str:
         return f"“{event['transcript']}”"
     if isinstance(event.get("text"), str):
         return f"“{event['text']}”"
-    if event_type.endswith("function_call_arguments.done"):
+    if event_type.endswith("_call_arguments.done"):
         return f"{event.get('name', '')}({event.get('arguments', '')})"
     for name, words in (("session", _session_words), ("response", _response_words), ("item", _item_words)):
         if isinstance(event.get(name), dict):
@@ -189,5 +189,10 @@ def _item_words(item: Json) -> str:
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     texts = [str(part.get("text") or part.get("transcript") or "") for part in parts]
     said = " ".join(text for text in texts if text) or str(item.get("output") or "")
-    words = [item.get("role") or item.get("type"), item.get("name"), f"“{said}”" if said else None]
+    words = [
+        item.get("role") or item.get("type"),
+        item.get("server_label"),
+        item.get("name"),
+        f"“{said}”" if said else "",
+    ]
     return " · ".join(str(word) for word in words if word)

@@ -34,6 +34,7 @@ _PINNED_TYPES = frozenset(
         "transcription_session.update",
         "transcription_session.updated",
         "input_audio_buffer.committed",
+        "input_audio_buffer.timeout_triggered",
         "conversation.item.create",
         "conversation.item.created",
         "conversation.item.added",

@@ -10,8 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from capture.realtime.answering import refuses_commit
-from capture.realtime.events import EventHeader, begins_out_of_band, object_of
+from capture.realtime.answering import CREATE, refuses_commit
+from capture.realtime.asides import Asides
+from capture.realtime.events import EventHeader, object_of
 
 Json = dict[str, Any]
 Row = dict[str, Any]
@@ -24,7 +25,7 @@ _AUDIO = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 _TRANSCRIBED = frozenset({f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"})
 _BOUNDS = frozenset({_COMMITTED, _STOPPED, _ASKED, _TIMED_OUT, _ERROR, _ITEM, _RESPONSE})
-_TOLD = _BOUNDS | _AUDIO | _TRANSCRIBED | {_DONE}
+_TOLD = _BOUNDS | _AUDIO | _TRANSCRIBED | {_DONE, CREATE}
 
 
 @dataclass(slots=True)
@@ -104,6 +105,7 @@ class TurnLatencies:
         self._goes_on = False
         """Whether the next response goes on with the turn that the last one belongs to."""
         self._asks = _Asks()
+        self._asides = Asides()
         self._is_ended_by_endpoint = False
         """Whether the endpoint has heard the end of speech since the last commit, or silence for too long."""
         self._stopped_ms: float | None = None
@@ -114,8 +116,8 @@ class TurnLatencies:
     def observe(self, header: EventHeader, offset_ns: int, event: Json | None = None) -> None:
         """Take in an event. Below zero an offset is an order and no time: such turns have no latencies.
 
-        `event` (parsed) is read for response.created (a response out of band answers nobody) and
-        conversation.item.create.
+        `event` (parsed) is read for response.create and response.created (a response out of band answers nobody) and
+        for conversation.item.create.
         """
         event_type = header.type
         if event_type not in _TOLD:
@@ -130,7 +132,7 @@ class TurnLatencies:
         elif event_type == _DONE:
             if header.response_id is not None and at_ms is not None:
                 self._done_ms[header.response_id] = at_ms
-        elif not begins_out_of_band(event or {}):
+        elif not self._asides.observe(event or {}) and event_type != CREATE:
             self._mark(event_type, header, at_ms, event or {})
 
     def rows(self) -> list[Row]:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from capture.audio import AudioFormat
+from capture.realtime.asides import Asides
 from capture.realtime.audio_formats import decoded_bytes
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import is_in_conversation
 
 Json = dict[str, Any]
 
@@ -61,10 +61,12 @@ class Answers:
         self.begun: list[Answer] = []
         self._speed = speed
         self._by_id: dict[str, Answer] = {}
+        self._asides = Asides()
 
     def observe(self, now_ns: int, sender: str, event: Json, output_format: AudioFormat) -> None:
         """Take one message in."""
         event_type = ga_name(str(event.get("type")))
+        is_aside = self._asides.observe(event)
         if sender == "client":
             if event_type == "conversation.item.truncate":
                 # Who truncates has stopped playing.
@@ -72,7 +74,8 @@ class Answers:
                     if event.get("item_id") in answer.items:
                         answer.stop(now_ns)
         elif event_type == "response.created":
-            self._begin(now_ns, event.get("response"))
+            if not is_aside:
+                self._begin(now_ns, event.get("response"))
         elif event_type == "response.done":
             self._end(now_ns, event.get("response"))
         elif event_type == "response.output_audio.delta":
@@ -89,7 +92,7 @@ class Answers:
         self._play(now_ns, found.response_id, found.item_id, found.delta, output_format)
 
     def _begin(self, now_ns: int, response: object) -> None:
-        if isinstance(response, dict) and is_in_conversation(response):
+        if isinstance(response, dict):
             answer = Answer(now_ns)
             self.begun.append(answer)
             self._by_id[str(response.get("id"))] = answer

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from capture.realtime.events import is_in_conversation, items_told, object_of, response_of
+from capture.realtime.asides import Asides
+from capture.realtime.events import items_told, object_of, response_of
 
 Json = dict[str, Any]
 
@@ -46,12 +47,14 @@ class IdIndex:
         self.chosen: set[str] = set()
         """Ids that the client chose itself."""
         self._counts: dict[tuple[str, str], int] = {}
+        self._asides = Asides()
         self._beside: dict[str, str] = {}
         """Response out of band -> its role."""
 
     def observe(self, sender: str, event: Json) -> None:
         """Take one message in."""
         event_type = event.get("type")
+        is_aside = self._asides.observe(event)
         if sender == "client":
             if event_type == "conversation.item.create":
                 self._choose(object_of(event, "item"))
@@ -61,7 +64,7 @@ class IdIndex:
         elif event_type == "input_audio_buffer.committed":
             self._add(*_USER_AUDIO, event.get("item_id"))
         elif event_type in ("response.created", "response.done"):
-            self._add_response(object_of(event, "response"))
+            self._add_response(object_of(event, "response"), is_aside=is_aside)
         for item in items_told(event):
             self._add_item(item, self._beside.get(response_of(event) or ""))
 
@@ -83,9 +86,9 @@ class IdIndex:
             self.keys[identifier] = key
             self.announced[key] = identifier
 
-    def _add_response(self, response: Json) -> None:
+    def _add_response(self, response: Json, *, is_aside: bool) -> None:
         role = "default"
-        if not is_in_conversation(response):
+        if is_aside:
             metadata = response.get("metadata")
             role = f"out of band {json.dumps(metadata, sort_keys=True)}" if metadata else "out of band"
             self._beside.setdefault(str(response.get("id")), role)

@@ -11,7 +11,7 @@ from typing import Protocol
 from capture.realtime.events import EventHeader, object_of, parse_event
 from capture.turn_latencies import TurnLatencies
 
-_READ_WHOLE = ("response.created", "error", "conversation.item.create")
+_READ_WHOLE = ("response.create", "response.created", "error", "conversation.item.create")
 
 
 class Timed(Protocol):

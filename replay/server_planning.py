@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from capture.realtime.answering import ANSWERS, CANCEL, COMMIT
+from capture.realtime.asides import Asides
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import is_in_conversation, object_of, parse_event
+from capture.realtime.events import object_of, parse_event
 from replay.id_map import IdIndex
 from replay.plan import APPEND, Message
 from replay.server_plan import OPENED, Heard, Outgoing, ServerPlan, audio_length_ms, kind_of
@@ -47,6 +48,7 @@ class _Planner:
         self._moments: list[Moment] = [Moment(OPENED, 0)]
         self._first_sent = self._last_sent = OPENED
         self._unanswered = Unanswered()
+        self._asides = Asides()
         self._counts: Counter[str] = Counter()
         self._turns_due: list[int] = []
         """Turns committed by server VAD and not answered yet."""
@@ -110,6 +112,7 @@ class _Planner:
             return
         event = parse_event(message.content) or {}
         self._configuration.observe("client", event)
+        self._asides.observe(event)
         event_type = message.type or kind_of(message.content)
         self._counts[event_type] += 1
         name = f"{event_type} #{self._counts[event_type]}, at {message.offset_ns / 1e9:.2f} s of the recording"
@@ -120,6 +123,7 @@ class _Planner:
     def _take_server(self, message: Message) -> None:
         event = parse_event(message.content) or {}
         event_type = message.type or kind_of(message.content)
+        self._asides.observe(event)
         # Places in the audio are moments of their own, so the causes come first.
         hard, soft = self._causes(ga_name(event_type), event)
         # No server says anything before it has opened the session, however early it was asked.
@@ -156,7 +160,7 @@ class _Planner:
         cause = self._cause(kind, event, ids)
         if cause is not None:
             hard.add(cause)
-        if kind == "response.created" and is_in_conversation(object_of(event, "response")):
+        if kind == "response.created" and not self._asides.holds(event):
             soft |= set() if self._last_done is None else {self._last_done}
         if kind == "error" and cause is None:
             return self._unnamed_cause(), {self._last_sent}
@@ -173,7 +177,7 @@ class _Planner:
             found = self._unanswered.culprit(object_of(event, "error"))
             self._note_error(event, found)
         elif kind == "response.created":
-            return self._asker(object_of(event, "response"))
+            return self._asker(event)
         elif kind == "input_audio_buffer.committed":
             found = self._unanswered.answer({COMMIT})
             # Server VAD tells of a turn's speech before; without that only the audio can have made it.
@@ -187,8 +191,9 @@ class _Planner:
                 self._items[found.number] = ids[0]
         return None if found is None else found.number
 
-    def _asker(self, response: Json) -> int | None:
-        turn = self._turns_due[0] if is_in_conversation(response) and self._turns_due else None
+    def _asker(self, event: Json) -> int | None:
+        response = object_of(event, "response")
+        turn = self._turns_due[0] if self._turns_due and not self._asides.holds(event) else None
         asked = self._unanswered.response(response, before=turn)
         if asked is None:
             self._turns_due[: turn is not None] = []
@@ -226,7 +231,7 @@ class _Planner:
         elif kind == "response.done":
             response = object_of(event, "response")
             self._note_cancellation(response, sent)
-            if is_in_conversation(response):
+            if not self._asides.holds(event):
                 self._last_done = sent.number
         # What answers a client about an item is not what others about that item follow.
         if kind not in ANSWERS and kind != "error":

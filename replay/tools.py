@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from capture.realtime.events import is_in_conversation, items_told, object_of, response_of
+from capture.realtime.asides import Asides
+from capture.realtime.events import items_told
 from replay.runs import OnNewTool
 
 Json = dict[str, Any]
@@ -43,21 +44,18 @@ class ToolCalls:
         self._by_id: dict[str, Call] = {}
         self._by_name: dict[str, list[Call]] = {}
         self._chosen: set[str] = set()
-        self._beside: set[str] = set()
-        """Responses out of band."""
+        self._asides = Asides()
 
     def observe(self, sender: str, event: Json) -> None:
         """Take one message in."""
         event_type = event.get("type")
+        self._asides.observe(event)
         if sender == "client":
             if event_type == "conversation.item.create":
                 self._take_from_client(event.get("item"))
             return
-        response = object_of(event, "response")
-        if response and not is_in_conversation(response):
-            self._beside.add(str(response.get("id")))
         # Whatever a response out of band calls, in any order with the conversation's: it calls for nobody.
-        if response_of(event) not in self._beside:
+        if not self._asides.holds(event):
             for item in items_told(event):
                 self._take_call(item)
         if event_type == "response.function_call_arguments.done":
@@ -77,7 +75,7 @@ class ToolCalls:
     def called_in(self, event: Json) -> list[Call]:
         """List the calls of a response that is done; a response out of band calls for nobody."""
         response = event.get("response")
-        if event.get("type") != "response.done" or not isinstance(response, dict) or not is_in_conversation(response):
+        if event.get("type") != "response.done" or not isinstance(response, dict) or self._asides.holds(event):
             return []
         if response.get("status") not in (None, "completed"):
             return []

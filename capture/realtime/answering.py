@@ -12,7 +12,7 @@ from typing import Any
 
 from capture.realtime.configuration import get_path
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import EventHeader, asks_out_of_band, is_in_conversation, object_of
+from capture.realtime.events import EventHeader, asks_out_of_band, object_of
 
 Json = dict[str, Any]
 
@@ -78,9 +78,7 @@ def find_answered(event: Json, unanswered: Sequence[Json]) -> int | None:
     if kind == "conversation.item.added":
         return find_creation(object_of(event, "item"), unanswered)
     if kind == "response.created":
-        # Not all endpoints tell whether a response is one of the conversation.
-        asker = find_asker(object_of(event, "response"), unanswered)
-        return find_of(unanswered, {CREATE}) if asker is None else asker
+        return find_asker(object_of(event, "response"), unanswered)
     if kind == "response.done":
         # Whatever ended it: if the cancel came too late, its refusal says so by a code.
         return find_of(unanswered, {CANCEL})
@@ -95,7 +93,7 @@ def find_of(unanswered: Sequence[Json], types: Set[str], *, item_id: object = No
 
 def find_asker(response: Json, unanswered: Sequence[Json]) -> int | None:
     """Give the response.create of a response, in the conversation or beside it: with its metadata, else the first."""
-    beside, metadata = not is_in_conversation(response), response.get("metadata")
+    beside, metadata = response.get("conversation_id", "") is None, response.get("metadata")
     asked = [
         place
         for place, event in enumerate(unanswered)
@@ -103,7 +101,9 @@ def find_asker(response: Json, unanswered: Sequence[Json]) -> int | None:
     ]
     # Responses beside the conversation begin in any order: nothing tells them but what the client labelled them with.
     labelled = (at for at in asked if metadata and get_path(unanswered[at], "response.metadata") == metadata)
-    return next(labelled, asked[0] if asked else None)
+    # Not all endpoints tell whether a response is one of the conversation.
+    is_told = response.get("conversation_id") is not None
+    return next(labelled, asked[0] if asked else None if is_told else find_of(unanswered, {CREATE}))
 
 
 def find_creation(item: Json, unanswered: Sequence[Json]) -> int | None:

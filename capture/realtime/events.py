@@ -1,7 +1,8 @@
 """Read what identifies a message, and leave the rest of its text alone.
 
 The fields follow protocol section 1.2 (ids) and 1.6 (outcomes): ids stand at the top level or in the `item`
-or `response` the event carries, errors in `error` or in a failed response's `status_details`.
+or `response` the event carries, errors in `error`, in a failed response's `status_details`, or in the item of an MCP
+call that is done.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 Json = dict[str, Any]
 
+OUTPUT_DONE = "response.output_item.done"
 _LARGEST_INDEX = 2**31 - 1
 _TELLS_ITEM = {
     "response.output_item.added",
@@ -54,6 +56,7 @@ class _StatusDetails(msgspec.Struct):
 class _Item(msgspec.Struct):
     id: str | None = None
     call_id: str | None = None
+    error: _Error | None = None
 
 
 class _Response(msgspec.Struct):
@@ -107,6 +110,8 @@ def read_header(text: str) -> EventHeader | None:
     if item is not None:
         header.item_id = header.item_id or item.id
         header.call_id = header.call_id or item.call_id
+        if error is None and envelope.type == OUTPUT_DONE:
+            error = item.error
     if response is not None:
         header.response_id = header.response_id or response.id
         if error is None and response.status_details is not None:
@@ -126,11 +131,6 @@ def parse_event(message: str | bytes) -> Json | None:
     return event if isinstance(event, dict) else None
 
 
-def is_in_conversation(response: Json) -> bool:
-    """Tell a response of the conversation from one out of band, whose conversation_id is null."""
-    return "conversation_id" not in response or response["conversation_id"] is not None
-
-
 def items_told(event: Json) -> list[Json]:
     """List the items that an event of the endpoint tells of.
 
@@ -146,11 +146,6 @@ def response_of(event: Json) -> str | None:
     """Give the id of the response that an event of the endpoint is about."""
     named = event.get("response_id") or object_of(event, "response").get("id")
     return named if isinstance(named, str) else None
-
-
-def begins_out_of_band(event: Json) -> bool:
-    """Tell whether a response.created begins a response beside the conversation."""
-    return event.get("type") == "response.created" and not is_in_conversation(object_of(event, "response"))
 
 
 def asks_out_of_band(create: Json) -> bool:
@@ -182,6 +177,9 @@ def _read_leniently(text: str) -> EventHeader | None:
         return EventHeader()
     item, response = object_of(event, "item"), object_of(event, "response")
     error = object_of(event, "error") or object_of(object_of(response, "status_details"), "error")
+    if not error and event.get("type") == OUTPUT_DONE:
+        # Azure's Voice Live gives the message alone.
+        error = {"message": item["error"]} if isinstance(item.get("error"), str) else object_of(item, "error")
     if isinstance(event.get("error"), str):
         # vLLM's shape: the message itself, with a code beside it.
         error = {"message": event["error"], "code": event.get("code")}

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+from capture.realtime.asides import Asides
 from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
-from capture.realtime.events import EventHeader, asks_out_of_band, begins_out_of_band
+from capture.realtime.events import OUTPUT_DONE, EventHeader, asks_out_of_band
 
 Outcome = Literal["failed", "ok", "incomplete"]
 TrialOutcome = Literal["failed", "ok", "failed_otherwise", "throttled", "not_run"]
@@ -29,8 +30,8 @@ _FAILED_EVENTS = {
     "error",
     f"{_TRANSCRIPTION}failed",
     "mcp_list_tools.failed",
-    "response.mcp_call.failed",
 }
+_MCP_FAILED = "response.mcp_call.failed"
 _THROTTLED = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
 _QUIET_CLOSES = {1000, 1005}
 _NO_CLOSE_FRAME = 1006
@@ -67,7 +68,8 @@ def _mask_once(message: str) -> str:
 
 
 def failure_key(event_type: str, error_type: str | None, error_code: str | None, message: str | None) -> str:
-    """Compose a failure key; an absent part is empty."""
+    """Compose a failure key; an absent part is empty. The item that says why an MCP call failed has the key of that."""
+    event_type = _MCP_FAILED if event_type == OUTPUT_DONE else event_type
     return "|".join((event_type, error_type or "", error_code or "", mask_message(message or "")))
 
 
@@ -124,8 +126,14 @@ class OutcomeTracker:
         self._commits_by_detection = False
         self._transcriptions_due: dict[str, int] = {}
         self._transcriptions_ended: set[str] = set()
+        self._silences: set[str | None] = set()
+        """Items of what the endpoint takes in when nobody spoke for too long: there may be nothing to transcribe."""
+        self._mcp_failed_ns: dict[str, int] = {}
+        """MCP calls that failed, of which nothing has said why; and when."""
+        self._mcp_explained: set[str] = set()
         self._responses_open: dict[str, int] = {}
-        self._asides: set[str] = set()
+        self._asides = Asides()
+        self._asides_open: set[str] = set()
         """Responses out of band: they answer nobody, and stand in no answer's way."""
         self._response_due_ns: int | None = None
 
@@ -140,6 +148,8 @@ class OutcomeTracker:
             self._responses_open[header.response_id] = offset_ns
         if event_type in _FAILED_EVENTS:
             self._observe_failure(header, offset_ns)
+        elif event_type in (_MCP_FAILED, OUTPUT_DONE):
+            self._observe_mcp_call(header, offset_ns)
         if event_type.startswith("input_audio_buffer."):
             self._observe_buffer(header, offset_ns)
         elif event_type in (f"{_TRANSCRIPTION}completed", f"{_TRANSCRIPTION}failed"):
@@ -172,6 +182,8 @@ class OutcomeTracker:
         bytes_lost: bool = False,
     ) -> None:
         """Take in the end of an upgraded session: how it closed, and what never came."""
+        for failed_ns in self._mcp_failed_ns.values():
+            self._fail(_MCP_FAILED, None, None, None, at_ns=failed_ns)
         endpoint_left = closed_by in ("server", "network")
         # What was not recorded may have come all the same: the close frame, and what is held to be due.
         if close_code is None and endpoint_left and not bytes_lost:
@@ -182,6 +194,7 @@ class OutcomeTracker:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 
     def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
+        self._asides.observe(event)
         if header.type == "response.create" and not asks_out_of_band(event):
             self._response_due_ns = offset_ns
 
@@ -190,6 +203,8 @@ class OutcomeTracker:
             # The caller goes on talking: the endpoint may drop the answer that was due.
             self._response_due_ns = None
             return
+        if header.type == "input_audio_buffer.timeout_triggered":
+            self._silences.add(header.item_id)
         if header.type != "input_audio_buffer.committed":
             return
         if self._setting("audio.input.turn_detection.type") not in (None, "none"):
@@ -198,17 +213,19 @@ class OutcomeTracker:
                 self._response_due_ns = offset_ns
         item_id = header.item_id
         # xAI may complete a transcription before it commits the audio.
-        if item_id and item_id not in self._transcriptions_ended and self._setting("audio.input.transcription"):
+        if not item_id or item_id in self._transcriptions_ended | self._silences:
+            return
+        if self._setting("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
 
     def _observe_response_created(self, header: EventHeader, event: Json, offset_ns: int) -> None:
-        is_aside = begins_out_of_band(event)
+        is_aside = self._asides.observe(event)
         if not is_aside:
             self._response_due_ns = None
         if header.response_id:
             self._responses_open[header.response_id] = offset_ns
             if is_aside:
-                self._asides.add(header.response_id)
+                self._asides_open.add(header.response_id)
 
     def _observe_response_done(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         self._responses_open.pop(header.response_id or "", None)
@@ -228,6 +245,17 @@ class OutcomeTracker:
         )
         if not benign:
             self._fail(header.type or "", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
+
+    def _observe_mcp_call(self, header: EventHeader, offset_ns: int) -> None:
+        # The event that says that a call failed does not say why: the item does, before it or after it.
+        item_id = header.item_id or ""
+        if header.type == _MCP_FAILED:
+            if item_id not in self._mcp_explained:
+                self._mcp_failed_ns[item_id] = offset_ns
+        elif header.error_type or header.error_code or header.error_message:
+            self._mcp_explained.add(item_id)
+            at_ns = self._mcp_failed_ns.pop(item_id, offset_ns)
+            self._fail(_MCP_FAILED, header.error_type, header.error_code, header.error_message, at_ns=at_ns)
 
     def _note_absent(self, before_ns: int) -> None:
         due: dict[str, list[int]] = {
@@ -273,7 +301,7 @@ class OutcomeTracker:
     def _is_answer_due(self) -> bool:
         # While a response is open, endpoints differ in whether a commit makes another one.
         return not (
-            self._responses_open.keys() - self._asides
+            self._responses_open.keys() - self._asides_open
             or self._configuration.is_transcription_session
             or self._setting("audio.input.turn_detection.create_response") is False
         )

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from capture.realtime.answering import ANSWERED, COMMIT, CREATE, UPDATES, find_answered
+from capture.realtime.asides import Asides
 from capture.realtime.audio_formats import decoded_bytes
 from capture.realtime.configuration import ConfigurationTracker, read_setting
 from capture.realtime.dialects import ga_name
-from capture.realtime.events import is_in_conversation, object_of
+from capture.realtime.events import object_of
 
 Json = dict[str, Any]
 
@@ -45,8 +46,11 @@ class Progress:
         """What the client sent and nothing has answered or refused yet."""
         self.refused: list[Json] = []
         """What the client sent and an error refused."""
+        self._asides = Asides()
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
+        self._silences: set[str] = set()
+        """Items of what the endpoint takes in when nobody spoke for too long: there may be nothing to transcribe."""
 
     @property
     def is_idle(self) -> bool:
@@ -69,6 +73,7 @@ class Progress:
         event_type = event.get("type")
         if not isinstance(event_type, str):
             return
+        is_aside = self._asides.observe(event)
         if sender == "client":
             if event_type in ANSWERED:
                 self._unanswered.append(event)
@@ -83,7 +88,7 @@ class Progress:
         elif event_type.startswith(_TRANSCRIPTION):
             self._observe_transcription(event_type, event)
         else:
-            self._observe_other(event_type, event)
+            self._observe_other(event_type, event, is_aside=is_aside)
 
     def _observe_answer(self, event: Json) -> None:
         # The item of a committed turn answers the commit; no message that the client wrote made it.
@@ -103,6 +108,8 @@ class Progress:
             self.speech_is_open = True
             # The caller goes on talking: the endpoint may drop the answer that was due.
             self._answers_due.clear()
+        elif event_type == "input_audio_buffer.timeout_triggered":
+            self._silences.add(str(event.get("item_id")))
         elif event_type in ("input_audio_buffer.committed", "input_audio_buffer.cleared"):
             self.speech_is_open = False
             if event_type.endswith("committed") and isinstance(event.get("item_id"), str):
@@ -114,7 +121,7 @@ class Progress:
         answers = isinstance(detection, dict) and detection.get("create_response") is not False
         if answers and not self.configuration.is_transcription_session:
             self._answers_due.append(item_id)
-        if self._setting("audio.input.transcription"):
+        if item_id not in self._silences and self._setting("audio.input.transcription"):
             self._transcriptions_due.append(item_id)
 
     def _observe_transcription(self, event_type: str, event: Json) -> None:
@@ -126,28 +133,28 @@ class Progress:
         if isinstance(item_id, str) and isinstance(delta, str):
             self.audio_bytes[item_id] = self.audio_bytes.get(item_id, 0) + decoded_bytes(delta)
 
-    def _observe_other(self, event_type: str, event: Json) -> None:
+    def _observe_other(self, event_type: str, event: Json, *, is_aside: bool) -> None:
         if event_type in _FIRST_EVENTS or event_type == "session.updated":
             self.is_open = True
         elif event_type == "response.created":
-            self._observe_response_begun(event)
+            self._observe_response_begun(event, is_aside=is_aside)
         elif event_type == "response.done":
-            self._observe_response_done(event)
+            self._observe_response_done(event, is_aside=is_aside)
 
-    def _observe_response_begun(self, event: Json) -> None:
+    def _observe_response_begun(self, event: Json, *, is_aside: bool) -> None:
         response = event.get("response")
         if not isinstance(response, dict):
             return
         self.active_responses.add(str(response.get("id")))
-        if is_in_conversation(response):
+        if not is_aside:
             self.responses_begun += 1
             self._answers_due[:1] = []
 
-    def _observe_response_done(self, event: Json) -> None:
+    def _observe_response_done(self, event: Json, *, is_aside: bool) -> None:
         response = event.get("response")
         if isinstance(response, dict):
             self.active_responses.discard(str(response.get("id")))
-            self.responses_done += is_in_conversation(response)
+            self.responses_done += not is_aside
 
     def _setting(self, path: str) -> object:
         # Echoed before asked: an update that was rejected was asked and never came into force.

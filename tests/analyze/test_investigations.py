@@ -77,6 +77,16 @@ def test_a_stall_is_told_once_however_long_the_answer_goes_on(root: Root) -> Non
     assert stalls == [(3000, 1100, 1000), (5500, 600, 500)]
 
 
+def test_an_answer_that_waits_for_an_mcp_server_between_two_items_does_not_stall(root: Root) -> None:
+    trace = Trace()
+    configure(trace)
+    for at_ms, item in ((1000, "item_a"), (4000, "item_b"), (4900, "item_b")):
+        spoken = {"response_id": "resp_1", "item_id": item, "output_index": 0, "content_index": 0}
+        trace.server(at_ms, "response.output_audio.delta", delta=tone(100), **spoken)
+    trace.write(root)
+    assert [(row["offset_ms"], row["silence_ms"]) for row in ask(root, "stalls_in_answers")] == [(4900, 800)]
+
+
 def test_a_stall_is_told_once_where_the_format_changed(root: Root) -> None:
     trace = Trace()
     configure(trace)
@@ -293,3 +303,30 @@ def test_a_question_without_a_title_is_refused() -> None:
     assert read_investigation("x", "-- What?\n-- One.\n-- Two.\nSELECT 1").note == "One. Two."
     with pytest.raises(UsageProblem, match="has no title: begin it"):
         read_investigation("x", "SELECT 1")
+
+
+def test_mcp_calls_are_timed_and_say_how_they_ended(root: Root) -> None:
+    trace = Trace()
+
+    def ask_server(at_ms: float, tool: str, ended: str | None, error: dict[str, Any] | None = None) -> None:
+        item = {"id": f"item_{tool}", "type": "mcp_call", "name": tool, "server_label": "crm", "arguments": "{}"}
+        told = {"item_id": f"item_{tool}", "output_index": 0}
+        trace.server(at_ms, "response.output_item.added", response_id="resp_1", output_index=0, item=item)
+        trace.server(at_ms + 10, "response.mcp_call.in_progress", **told)
+        if ended is not None:
+            trace.server(at_ms + 2010, f"response.mcp_call.{ended}", **told)
+            done = item | {"error": error, "output": None if error else "[]"}
+            trace.server(at_ms + 2012, "response.output_item.done", response_id="resp_1", output_index=0, item=done)
+
+    trace.server(50, "response.created", response={"id": "resp_1"})
+    call(trace, 60, "weather")
+    ask_server(100, "orders", "completed")
+    ask_server(3000, "stock", "failed", {"type": "http_error", "code": 503, "message": "Service Unavailable"})
+    ask_server(6000, "prices", None)
+    trace.write(root)
+    columns = ("server", "tool", "begun_ms", "took_ms", "ended", "error_type", "error_code", "error_message")
+    assert [tuple(row[name] for name in columns) for row in ask(root, "mcp_calls")] == [
+        ("crm", "prices", 6010, None, "no end", None, None, None),
+        ("crm", "orders", 110, 2000, "completed", None, None, None),
+        ("crm", "stock", 3010, 2000, "failed", "http_error", "503", "Service Unavailable"),
+    ]

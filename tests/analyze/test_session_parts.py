@@ -36,6 +36,16 @@ def test_the_rows_of_a_failure(failed_session: str, store: Store) -> None:
     assert (list(told), row.offset_ms, row.count) == ([FAILED_KEY], 730.0, 1)
 
 
+def test_the_row_of_a_failed_mcp_call_is_that_which_says_why(root: Root, store: Store) -> None:
+    trace = Trace()
+    item = {"id": "item_m", "type": "mcp_call", "name": "search", "error": {"type": "http_error", "code": 503}}
+    trace.server(10, "response.mcp_call.failed", item_id="item_m", output_index=0)
+    trace.server(20, "response.output_item.done", response_id="resp_1", output_index=0, item=item)
+    session_id = trace.write(root)
+    store.refresh()
+    assert read_failing_seqs(store, session_id)["response.mcp_call.failed|http_error|503|"] == [1]
+
+
 def test_the_messages_behind_a_row(failed_session: str, store: Store) -> None:
     audio = next(
         row for row in read_timeline(store, failed_session, fold=True) if row.type == "response.output_audio.delta"

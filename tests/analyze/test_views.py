@@ -346,6 +346,7 @@ def test_a_turn_ends_with_the_answer_behind_the_tool_and_not_with_the_call(root:
 
 def moderate(trace: Trace, at_ms: float) -> None:
     """Note a response out of band that writes and fails."""
+    trace.client(at_ms - 10, "response.create", response={"conversation": "none"})
     beside = {"id": "resp_m", "conversation_id": None, "status": "in_progress"}
     trace.server(at_ms, "response.created", response=beside)
     trace.server(at_ms + 10, "response.output_text.done", response_id="resp_m", text='{"flagged": false}')
@@ -369,6 +370,44 @@ def test_a_response_out_of_band_is_no_turn_s_answer(root: Root, ask: Ask) -> Non
     ]
     assert ask("latencies WHERE name = 'response'", "latency_ms") == [{"latency_ms": 630.0}]
     assert {row["response_id"] for row in ask("responses", "response_id")} == {"resp_1", "resp_m"}
+
+
+def asides(trace: Trace, *said: tuple[str, dict[str, Any]]) -> None:
+    """Note what the client asks (`none` or `auto`) and what the endpoint begins, each 10 ms after the one before."""
+    trace.server(0, "input_audio_buffer.committed", item_id="item_1")
+    for place, (kind, told) in enumerate(said, start=1):
+        if kind == "asks":
+            trace.client(10 * place, "response.create", response=told)
+        else:
+            trace.server(10 * place, "response.created", response={"id": kind, **told})
+
+
+ASK_ASIDE = ("asks", {"conversation": "none"})
+OF_CONV_1 = {"conversation_id": "conv_1"}
+OF_NONE = {"conversation_id": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "last_answer"),
+    [
+        # What the endpoint says of no answer, or of none but those out of band, is not said of the answers.
+        ([("resp_1", OF_NONE), ("resp_2", OF_NONE)], "resp_2"),
+        ([("resp_1", OF_NONE), ASK_ASIDE, ("resp_2", OF_NONE)], "resp_1"),
+        ([("resp_1", OF_NONE), ASK_ASIDE, ("resp_2", OF_NONE), ("resp_3", OF_NONE)], "resp_3"),
+        ([("resp_1", {}), ASK_ASIDE, ("resp_2", {})], "resp_1"),
+        ([ASK_ASIDE, ("resp_1", OF_CONV_1), ("resp_2", OF_NONE)], "resp_1"),
+        # A log of what was received alone does not hold what was asked.
+        ([("resp_1", OF_CONV_1), ("resp_2", OF_NONE)], "resp_1"),
+    ],
+    ids=["names none", "asked", "asked once", "tells none", "named", "received alone"],
+)
+def test_an_answer_out_of_band_is_told_by_what_was_asked_where_no_conversation_is_named(
+    root: Root, said: list[tuple[str, dict[str, Any]]], last_answer: str, ask: Ask
+) -> None:
+    trace = Trace()
+    asides(trace, *said)
+    trace.write(root)
+    assert ask("turns", "response_id") == [{"response_id": last_answer}]
 
 
 @pytest.mark.parametrize("told", [{}, {"conversation_id": "conv_1"}], ids=["beta", "ga"])
@@ -398,6 +437,50 @@ def test_a_written_message_opens_a_turn_and_seeded_history_does_not(root: Root, 
             "committed_ms": None,
             "response_id": "resp_1",
         }
+    ]
+
+
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_missing(root: Root, ask: Ask) -> None:
+    trace = Trace()
+    configure(trace)
+    spoken_turn(trace, 100)
+    silence = {"item_id": "item_s", "audio_start_ms": 100, "audio_end_ms": 6100}
+    trace.server(7000, "input_audio_buffer.timeout_triggered", **silence)
+    trace.server(7001, "input_audio_buffer.committed", item_id="item_s")
+    trace.server(7002, "response.created", response={"id": "resp_2"})
+    trace.server(7300, "response.output_audio.delta", response_id="resp_2", delta=tone(20))
+    # Room noise, in words.
+    trace.server(13_000, "input_audio_buffer.timeout_triggered", item_id="item_n")
+    trace.server(13_001, "input_audio_buffer.committed", item_id="item_n")
+    trace.server(13_500, TRANSCRIPTION_FAILED.replace("failed", "completed"), item_id="item_n", transcript="Thanks.")
+    for place, event_type in enumerate(("speech_started", "speech_stopped", "committed")):
+        trace.server(20_000 + 500 * place, f"input_audio_buffer.{event_type}", item_id="item_u2")
+    trace.write(root)
+    assert ask("turns", "turn, item_id, transcription, transcript, committed_ms, first_audio_ms", "turn")[1:] == [
+        {
+            "turn": 2,
+            "item_id": "item_s",
+            "transcription": None,
+            "transcript": None,
+            "committed_ms": 7001.0,
+            "first_audio_ms": 7300.0,
+        },
+        {
+            "turn": 3,
+            "item_id": "item_n",
+            "transcription": "completed",
+            "transcript": "Thanks.",
+            "committed_ms": 13_001.0,
+            "first_audio_ms": None,
+        },
+        {
+            "turn": 4,
+            "item_id": "item_u2",
+            "transcription": "missing",
+            "transcript": None,
+            "committed_ms": 21_000.0,
+            "first_audio_ms": None,
+        },
     ]
 
 
@@ -549,6 +632,7 @@ MARKS = (
     ("server", "input_audio_buffer.timeout_triggered"),
     ("server", "error"),
     ("client", "conversation.item.create"),
+    ("client", "response.create"),
     ("server", "response.created"),
     ("server", "response.output_audio.delta"),
     ("server", "response.audio.delta"),
@@ -579,7 +663,9 @@ def told(number: int, said: list[tuple[tuple[str, str], int, str | None, int]], 
             if event_type == "error":
                 fields = {"error": ERRORS[about]}
         elif event_type == "response.created":
-            fields["response"] = {"conversation_id": "conv_1" if content_index else None}
+            fields["response"] = {} if call_id else {"conversation_id": "conv_1" if content_index else None}
+        elif event_type == "response.create":
+            fields = {"response": {"conversation": "none" if content_index else "auto"}}
         (trace.client if sender == "client" else trace.server)(10.0 * place, event_type, **fields)
     return trace
 

@@ -75,6 +75,19 @@ def test_an_error_without_words_is_still_an_error() -> None:
     assert error_of(events_of(trace)[0]) == "failed, without saying why"
 
 
+def test_what_an_mcp_server_is_asked_names_it() -> None:
+    trace = Trace()
+    item = {"id": "item_1", "type": "mcp_call", "server_label": "crm", "name": "search_orders", "arguments": ""}
+    trace.server(0, "response.output_item.added", response_id="resp_1", item=item)
+    trace.server(1, "response.mcp_call_arguments.done", response_id="resp_1", item_id="item_1", arguments='{"id": 7}')
+    trace.server(2, "conversation.item.added", item={"id": "item_2", "type": "mcp_list_tools", "server_label": "crm"})
+    assert [summary_of(event, [event.payload]) for event in events_of(trace)] == [
+        "mcp_call · crm · search_orders",
+        '({"id": 7})',
+        "mcp_list_tools · crm",
+    ]
+
+
 def test_a_close_frame_tells_code_and_reason() -> None:
     trace = Trace()
     trace.frame("server", 0, "close", b"\x03\xe9expired")

@@ -288,6 +288,7 @@ def a_long_call() -> list[Said]:
         (60.1, "server", {"type": "conversation.item.added", "item": {"id": "item_a", "type": "message"}}),
         (60.2, "server", {"type": "response.output_audio.delta", "item_id": "item_b", "delta": "AAECAwQF"}),
         (60.3, "server", {"type": "response.done", "response": {"id": "resp_a", "status": "completed"}}),
+        (70.1, "server", {"type": "input_audio_buffer.timeout_triggered", "item_id": "item_c"}),
         (1800.1, "server", json.loads(ERROR)),
         (1820.1, "server", json.loads(ERROR)),
         (3599.5, "client", CLOSE),
@@ -334,6 +335,7 @@ def test_configuration_conversation_and_goodbye_are_pinned(cut: Recording, whole
         "conversation.item.create",
         "conversation.item.added",
         "response.done",
+        "input_audio_buffer.timeout_triggered",
         "conversation.item.create",
         "close",
     ]
@@ -532,4 +534,30 @@ def test_of_an_answer_over_the_edge_of_a_window_nothing_is_measured(root: Root, 
     assert rows == [
         {"first_audio_ms": None, "last_audio_ms": 1_772_500.0, "audio_bytes": None},
         {"first_audio_ms": 1_827_500.0, "last_audio_ms": None, "audio_bytes": None},
+    ]
+
+
+def test_of_an_answer_whose_beginning_and_audio_lie_in_windows_apart_nothing_is_measured(
+    root: Root, write_journal: Write
+) -> None:
+    audio = {"type": "response.output_audio.delta", "response_id": "resp_1", "item_id": "item_1", "delta": "AAECAwQF"}
+    said = [
+        *a_long_call(),
+        (1802.0, "server", {"type": "response.created", "response": {"id": "resp_1"}}),
+        # The windows end at 1,802.1 s, and begin again at 1,818.1 s.
+        *((1802.5 + n, "server", audio) for n in range(18)),
+        (1821.0, "server", {"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}),
+        (1821.2, "server", {"type": "response.created", "response": {"id": "resp_2"}}),
+        (1821.5, "server", audio | {"response_id": "resp_2"}),
+        (1821.9, "server", {"type": "response.done", "response": {"id": "resp_2", "status": "completed"}}),
+    ]
+    seal_call(root, write_journal, sorted(said, key=lambda one: one[0]), parse_keep("failed", 2, 2))
+    with Store(root) as store:
+        rows = store.rows(
+            "SELECT created_ms, first_audio_ms, last_audio_ms, audio_bytes, done_ms FROM responses"
+            " WHERE response_id IN ('resp_1', 'resp_2') ORDER BY response_id"
+        )
+    assert [tuple(row.values()) for row in rows] == [
+        (1_802_000.0, None, 1_819_500.0, None, 1_821_000.0),
+        (1_821_200.0, 1_821_500.0, 1_821_500.0, 6, 1_821_900.0),
     ]

@@ -7,6 +7,7 @@ from capture.turn_latencies import TurnLatencies
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 
+ASK = {"type": "response.create", "response": {"conversation": "none"}}
 BESIDE = {"type": "response.created", "response": {"conversation_id": None}}
 COMMIT, COMMITTED = "input_audio_buffer.commit", "input_audio_buffer.committed"
 STOPPED = "input_audio_buffer.speech_stopped"
@@ -121,6 +122,8 @@ def test_a_response_out_of_band_is_no_answer() -> None:
     said = [(0, "input_audio_buffer.committed", {}), *answer(100), *answer(3000, "moderation")]
     for at_ms, event_type, ids in said:
         beside = event_type == "response.created" and ids["response_id"] == "moderation"
+        if beside:
+            latencies.observe(EventHeader(type="response.create"), int(at_ms * 1e6), ASK)
         latencies.observe(EventHeader(type=event_type, **ids), int(at_ms * 1e6), BESIDE if beside else None)
     assert [tuple(row.values()) for row in latencies.rows()] == [(0, 200, None, 400)]
 
@@ -128,8 +131,17 @@ def test_a_response_out_of_band_is_no_answer() -> None:
 def test_a_message_that_only_a_response_out_of_band_follows_opens_no_turn() -> None:
     latencies = TurnLatencies()
     latencies.observe(EventHeader(type="conversation.item.create"), 0)
+    latencies.observe(EventHeader(type="response.create"), 500, ASK)
     latencies.observe(EventHeader(type="response.created", response_id="r1"), 1000, BESIDE)
     assert latencies.rows() == []
+
+
+def test_an_endpoint_may_name_no_conversation_of_any_answer() -> None:
+    latencies = TurnLatencies()
+    for at_ms, event_type, ids in [(0, "input_audio_buffer.committed", {}), *answer(100)]:
+        told = BESIDE if event_type == "response.created" else None
+        latencies.observe(EventHeader(type=event_type, **ids), int(at_ms * 1e6), told)
+    assert [tuple(row.values()) for row in latencies.rows()] == [(0, 200, None, 400)]
 
 
 def test_an_order_without_times_gives_turns_without_latencies() -> None:

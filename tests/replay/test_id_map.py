@@ -41,18 +41,24 @@ def function_call(item_id: str, call_id: str, name: str) -> Json:
 
 def index_of(*events: Json, sent: tuple[Json, ...] = ()) -> IdIndex:
     index = IdIndex()
-    for event in sent:
-        index.observe("client", event)
-    for event in events:
-        index.observe("server", event)
+    feed(index, events, sent)
     return index
 
 
 def map_between(recorded: IdIndex, *replayed: Json) -> IdMap:
     ids = IdMap(recorded)
-    for event in replayed:
-        ids.session.observe("server", event)
+    feed(ids.session, replayed)
     return ids
+
+
+def feed(index: IdIndex, events: tuple[Json, ...], sent: tuple[Json, ...] = ()) -> None:
+    """Tell a session; each response out of band was asked for at once."""
+    aside = {"type": "response.create", "response": {"conversation": "none"}}
+    asked = [aside for event in events if event.get("response", {}).get("conversation_id", "") is None]
+    for event in (*sent, *asked):
+        index.observe("client", event)
+    for event in events:
+        index.observe("server", event)
 
 
 def test_things_are_found_by_what_they_are_and_their_ordinal() -> None:
@@ -101,10 +107,16 @@ def test_an_id_that_meant_nothing_in_the_recording_stays_as_wrong_as_it_was() ->
 
 
 def test_responses_out_of_band_are_counted_apart() -> None:
-    recorded = index_of(response_created("resp_a", conversation_id=None), response_created("resp_b"))
+    recorded = index_of(beside("resp_a"), response_created("resp_b", conversation_id="conv_1"))
     ids = map_between(recorded, response_created("resp_1", conversation_id="conv_1"))
     assert ids.find("resp_b") == "resp_1"
     assert ids.find("resp_a") is None
+
+
+def test_an_endpoint_that_names_no_conversation_has_its_counterpart_at_one_that_does() -> None:
+    recorded = IdIndex()
+    recorded.observe("server", response_created("resp_a", conversation_id=None))
+    assert map_between(recorded, response_created("resp_1", conversation_id="conv_1")).find("resp_a") == "resp_1"
 
 
 def test_what_a_response_out_of_band_says_is_not_taken_for_the_conversation_s() -> None:
@@ -132,7 +144,10 @@ def test_responses_out_of_band_are_told_apart_by_their_metadata() -> None:
 def test_in_whatever_order_parallel_responses_come_each_has_its_counterpart(order: list[str]) -> None:
     def session(names: list[str], prefix: str) -> list[Json]:
         begun = [
-            response_created(f"{prefix}default") if n == "default" else beside(prefix + n, n or None) for n in names
+            response_created(f"{prefix}default", conversation_id="conv_1")
+            if n == "default"
+            else beside(prefix + n, n or None)
+            for n in names
         ]
         return [*begun, *(assistant(f"{prefix}{n}_item") | {"response_id": prefix + n} for n in reversed(names))]
 

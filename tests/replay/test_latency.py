@@ -54,10 +54,12 @@ def test_a_turn_waits_from_the_end_of_speech_or_from_the_commit_or_from_the_mess
 
 
 def test_the_first_audio_of_a_response_out_of_band_ends_no_wait() -> None:
+    ask = '{"type": "response.create", "response": {"conversation": "none"}}'
     beside = '{"type": "response.created", "response": {"id": "r1", "conversation_id": null}}'
     assert first_audio_ms(
         [
             at(0, "input_audio_buffer.committed"),
+            at(50, "response.create")._replace(content=ask),
             at(100, "response.created", "r1")._replace(content=beside),
             at(200, "response.output_audio.delta", "r1"),
             at(300, "response.created", "r2"),

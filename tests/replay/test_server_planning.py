@@ -106,12 +106,22 @@ def test_what_the_server_says_unasked_waits_for_nothing_of_the_client(script: An
 def test_responses_are_given_to_those_who_asked_in_order(script: Any) -> None:
     script.server({"type": "session.created", "session": VAD}).client(BESIDE).append(1)
     script.server({"type": "input_audio_buffer.committed", "item_id": "item_1"}).client(CREATE)
-    script.server(begun("resp_1")).server(begun("resp_2", conversation_id=None)).server(begun("resp_3"))
+    for response_id, conversation_id in (("resp_1", "conv_1"), ("resp_2", None), ("resp_3", "conv_1")):
+        script.server(begun(response_id, conversation_id=conversation_id))
     plan = make_server_plan(script.messages)
     committed = plan.outgoing[1]
     assert [causes(plan, number) for number in (2, 3, 4)] == [[], ["response.create #1"], ["response.create #2"]]
     assert plan.outgoing[2].hard == {committed.number}
     assert set(plan.responses) == {"resp_2", "resp_3"}
+
+
+def test_an_endpoint_that_names_no_conversation_answers_turns_and_requests_alike(script: Any) -> None:
+    script.server({"type": "session.created", "session": VAD}).append(1)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_1"})
+    script.server(begun("resp_1", conversation_id=None)).client(CREATE).server(begun("resp_2", conversation_id=None))
+    plan = make_server_plan(script.messages)
+    assert plan.outgoing[2].hard == {plan.outgoing[1].number}
+    assert causes(plan, 3) == ["response.create #1"]
 
 
 def test_a_response_beside_the_conversation_is_given_to_who_gave_it_its_metadata(script: Any) -> None:

@@ -177,6 +177,7 @@ def test_an_approval_waits_for_its_request_and_names_it(script: Script) -> None:
 def test_what_a_response_out_of_band_calls_is_none_of_the_conversation_s_calls() -> None:
     beside = {"type": "response.created", "response": {"id": "resp_x", "conversation_id": None}}
     calls = ToolCalls()
+    calls.observe("client", {"type": "response.create", "response": {"conversation": "none"}})
     calls.observe("server", beside)
     for number, response_id in ((1, "resp_x"), (2, "resp_d")):
         item = call_item(number, PARIS)

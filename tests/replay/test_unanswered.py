@@ -41,7 +41,7 @@ def test_an_answer_about_an_item_is_to_the_question_about_that_item() -> None:
 def test_responses_beside_the_conversation_are_told_apart() -> None:
     unanswered = open_messages(BESIDE, CREATE)
     assert number_of(unanswered.response({}, before=None)) == 2
-    assert number_of(unanswered.response({}, before=None)) is None
+    assert number_of(unanswered.response({"conversation_id": "conv_1"}, before=None)) is None
     assert number_of(unanswered.response({"conversation_id": None}, before=None)) == 1
     assert (asks_out_of_band(BESIDE), asks_out_of_band(CREATE)) == (True, False)
 

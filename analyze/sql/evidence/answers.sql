@@ -40,7 +40,7 @@ told AS (
     SELECT session_id, response_id, CASE WHEN json_valid(payload) THEN json_extract_string(payload, [
         '$.response.status', '$.response.status_details.reason', '$.response.output_modalities',
         '$.response.modalities', '$.response.usage.input_tokens', '$.response.usage.output_tokens'
-    ]) END AS facts, is_json_null(payload, '$.response.conversation_id') AS is_aside
+    ]) END AS facts
     FROM _marks
     WHERE type = 'response.done'
 ),
@@ -52,8 +52,7 @@ ends AS (
         MAX(facts[2]) AS status_reason,
         MAX(COALESCE(facts[3], facts[4])) AS modalities,
         MAX(TRY_CAST(facts[5] AS BIGINT)) AS input_tokens,
-        MAX(TRY_CAST(facts[6] AS BIGINT)) AS output_tokens,
-        BOOL_OR(is_aside) AS is_aside
+        MAX(TRY_CAST(facts[6] AS BIGINT)) AS output_tokens
     FROM told
     GROUP BY session_id, response_id
 ),
@@ -69,6 +68,9 @@ words AS (
         'response.output_text.done', 'response.text.done'
     )
     GROUP BY session_id, response_id
+),
+asides AS (
+    SELECT DISTINCT session_id, response_id FROM begun_responses('_marks') WHERE is_aside
 ),
 -- Formats seldom change within a session: its bytes and its playing time give the one from the other.
 rates AS (
@@ -96,7 +98,7 @@ SELECT
     m.done_ms,                                              -- the same, milliseconds from the session's start
     GREATEST(m.last_seq, a.last_audio_seq) AS last_seq,     -- last event of it that was seen
     GREATEST(m.last_ms, a.last_audio_ms) AS last_ms,        -- the same, milliseconds from the session's start
-    COALESCE(d.is_aside, FALSE) AS is_aside,                -- out of band: it answers nobody; told once it is over
+    x.response_id IS NOT NULL AS is_aside,                  -- out of band: it answers nobody
     d.status,                                               -- completed, cancelled, failed or incomplete
     d.status_reason,                                        -- turn_detected, client_cancelled, content_filter, …
     d.modalities LIKE '%audio%' AS asked_for_audio,         -- by its modalities; NULL: the endpoint did not tell them
@@ -120,6 +122,7 @@ FROM marked AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
 LEFT JOIN _answer_audio AS a ON a.session_id = m.session_id AND a.response_id = m.response_id
 LEFT JOIN ends AS d ON d.session_id = m.session_id AND d.response_id = m.response_id
+LEFT JOIN asides AS x ON x.session_id = m.session_id AND x.response_id = m.response_id
 LEFT JOIN words AS t ON t.session_id = m.session_id AND t.response_id = m.response_id
 LEFT JOIN rates AS r ON r.session_id = m.session_id
 WHERE m.created_seq IS NOT NULL OR m.done_seq IS NOT NULL;

@@ -23,6 +23,8 @@ SELECT
     CASE WHEN kind = 'http' OR type IN (
         'conversation.item.input_audio_transcription.completed',
         'response.audio_transcript.done',
+        'response.create',
+        'response.created',
         'response.done',
         'response.output_audio_transcript.done',
         'response.output_text.done',

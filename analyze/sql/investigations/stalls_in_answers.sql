@@ -1,6 +1,7 @@
 -- Stalls in answers: pauses between two pieces of audio longer than what a listener still had to hear
 -- `silence_ms` is how long the listener heard nothing: the pause beyond all audio that had come by then. What follows
--- a stall plays that much later, so that each is told once. Where the recording lacks some of what the endpoint sent
+-- a stall plays that much later, so that each is told once. Between two items of an answer it may think, or wait for an MCP
+-- server: each begins anew. Where the recording lacks some of what the endpoint sent
 -- (lost, or outside the windows that were kept) nobody can tell: there an answer begins anew.
 WITH blocks AS (
     SELECT session_id, start_byte, duration_ms / bytes AS ms_per_byte
@@ -11,6 +12,7 @@ pieces AS (
     SELECT
         e.session_id,
         e.response_id,
+        COALESCE(e.item_id, e.response_id) AS item,
         e.seq,
         e.offset_ms,
         e.audio_bytes * b.ms_per_byte AS audio_ms,
@@ -28,13 +30,13 @@ late AS (
         offset_ms - LAG(offset_ms) OVER answer AS pause_ms,
         offset_ms + audio_ms - SUM(audio_ms) OVER answer AS late_ms
     FROM pieces
-    WINDOW answer AS (PARTITION BY session_id, response_id, gaps_before ORDER BY seq)
+    WINDOW answer AS (PARTITION BY session_id, item, gaps_before ORDER BY seq)
 ),
 -- The latest piece before holds up all that follow: only what is later still is heard as silence.
 heard AS (
     SELECT
         *,
-        late_ms - MAX(late_ms) OVER (PARTITION BY session_id, response_id, gaps_before ORDER BY seq
+        late_ms - MAX(late_ms) OVER (PARTITION BY session_id, item, gaps_before ORDER BY seq
                                      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS silence_ms
     FROM late
 )

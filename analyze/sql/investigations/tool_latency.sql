@@ -1,6 +1,6 @@
 -- Tool latency: from the endpoint's call to the client's output, and on to the answer that followed
 -- The answer is the response that was asked for with the output, or that the endpoint gave by itself. It counts from the
--- last output that it waited for. MCP calls are not among these: the endpoint makes them itself.
+-- last output that it waited for. MCP calls, which the endpoint makes itself, are in mcp_calls.
 WITH calls AS (
     SELECT e.session_id, e.call_id, MAX(i.tool) AS tool, MIN(e.offset_ms) AS called_ms
     FROM events AS e
@@ -29,7 +29,7 @@ marks AS (
         OR type = 'input_audio_buffer.committed'
         -- Beside the conversation nobody answers a tool.
         OR (type = 'response.create' AND get_json_object(payload, '$.response.conversation') IS DISTINCT FROM 'none')
-        OR (type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id'))
+        OR (type = 'response.created' AND (session_id, seq) NOT IN (SELECT (session_id, seq) FROM _begun_responses WHERE is_aside))
         OR (type = 'error' AND error_code = 'conversation_already_has_active_response')
 ),
 made AS (

@@ -1,9 +1,10 @@
 -- name: tool_call_without_followup
 -- group: turn taking
--- happened: The client sent a tool's output and nobody asked for the answer: no response.create, no new response, for five
---   seconds and more.
+-- happened: A tool's output was there, sent by the client or brought by an MCP server, and nobody asked for the answer: no
+--   response.create, no new response, for five seconds and more.
 -- confidence: likely
--- causes: the client does not send response.create after function_call_output; it waits for an answer that the endpoint
+-- causes: the client does not send response.create after function_call_output, or after the end of an MCP call with which
+--   its response ended; it waits for an answer that the endpoint
 --   does not give by itself; a tool that is meant to be followed by nothing
 -- refuted by: A replay gets an answer without a response.create after the tool's output.
 -- replay: wiretape replay run {session} --to {target} --trials 3
@@ -22,6 +23,27 @@ at_work AS (
         ON o.session_id = c.session_id AND o.call_id = c.call_id
         AND o.sender = 'client' AND o.type = 'conversation.item.create'
 ),
+-- What MCP servers gave to responses that are over and said nothing of it; some endpoints go on by themselves.
+mcp_outputs AS (
+    SELECT
+        m.session_id,
+        MAX(GREATEST(m.seq, a.done_seq)) AS seq,
+        MAX(GREATEST(m.offset_ms, a.done_ms)) AS offset_ms,
+        MAX(GREATEST(m.at_utc, a.done_at)) AS at_utc
+    FROM _marks AS m
+    INNER JOIN (SELECT DISTINCT session_id, item_id, response_id FROM _marks WHERE type = 'response.output_item.added') AS i
+        ON i.session_id = m.session_id AND i.item_id = m.item_id
+    INNER JOIN _answers AS a
+        ON a.session_id = i.session_id AND a.response_id = i.response_id AND a.status = 'completed' AND NOT a.is_aside
+    ANTI JOIN _marks AS w
+        ON w.session_id = i.session_id AND w.response_id = i.response_id AND w.seq > m.seq AND w.type IN (
+            'response.output_audio_transcript.done', 'response.audio_transcript.done',
+            'response.output_text.done', 'response.text.done'
+        )
+    WHERE m.type IN ('response.mcp_call.completed', 'response.mcp_call.failed')
+        AND COALESCE(a.last_audio_ms, -1) < m.offset_ms
+    GROUP BY m.session_id, i.response_id
+),
 -- Outputs of calls that were made here: calls of before, told as history, are due no answer.
 outputs AS (
     SELECT m.session_id, m.seq, m.offset_ms, m.at_utc
@@ -29,6 +51,8 @@ outputs AS (
     INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
     ANTI JOIN at_work AS w ON w.session_id = c.session_id AND w.response_id = c.response_id
     WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
+    UNION ALL
+    SELECT session_id, seq, offset_ms, at_utc FROM mcp_outputs
 ),
 followed AS (
     SELECT o.session_id, o.seq, o.offset_ms, o.at_utc,

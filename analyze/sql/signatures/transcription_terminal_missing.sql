@@ -23,7 +23,9 @@ FROM _commits AS c
 INNER JOIN sessions AS s ON s.session_id = c.session_id
 ANTI JOIN _heard AS h ON h.session_id = c.session_id AND h.item_id = c.item_id
 ANTI JOIN _marks AS d
-    ON d.session_id = c.session_id AND d.item_id = c.item_id AND d.type = 'conversation.item.deleted'
+    ON d.session_id = c.session_id AND d.item_id = c.item_id
+    -- Of silence there may be nothing to transcribe.
+    AND d.type IN ('conversation.item.deleted', 'input_audio_buffer.timeout_triggered')
 WHERE list_contains(s.failure_keys, 'absent:conversation.item.input_audio_transcription.completed')
     AND c.item_id IS NOT NULL
     -- A connection that broke off a moment later explains it by itself.

@@ -7,7 +7,7 @@ SELECT
     seq,                -- place in the session
     offset_ms,          -- milliseconds from the session's start
     e.at,               -- UTC
-    type,               -- event that told it: error, ….failed, response.done
+    type,               -- event that told it: error, ….failed, response.done; an MCP call's response.output_item.done
     error_type,         -- such as server_error
     error_code,         -- NULL where the endpoint gave none
     error_message,      -- the endpoint's words

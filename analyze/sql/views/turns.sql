@@ -33,9 +33,8 @@ turn_marks AS (
     )
     UNION ALL
     SELECT session_id, seq, offset_ms, NULL AS item_id, response_id, 'response' AS mark
-    FROM events
-    -- A response out of band (a moderation, a summary) answers nobody: its conversation is null. In beta none is told.
-    WHERE type = 'response.created' AND NOT is_json_null(payload, '$.response.conversation_id')
+    FROM _begun_responses
+    WHERE NOT is_aside
     UNION ALL
     -- An item with a call_id is a tool's output; that and a tool's approval go on with the turn that called the tool.
     SELECT
@@ -61,6 +60,7 @@ turn_order AS (
         MAX(CASE WHEN mark = 'response' THEN seq END) OVER before AS last_response,
         MAX(CASE WHEN mark IN ('committed', 'refused') THEN seq END) OVER before AS last_told,
         MAX(CASE WHEN mark IN ('speech_stopped', 'timeout') THEN seq END) OVER before AS last_ended,
+        MAX(CASE WHEN mark = 'timeout' THEN seq END) OVER before AS last_timed_out,
         MAX(CASE WHEN mark = 'commit' THEN seq END) OVER before AS last_asked,
         MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER before AS last_asked_ms,
         MAX(CASE WHEN mark = 'speech_started' THEN seq END) OVER before AS last_speech_started,
@@ -144,6 +144,8 @@ turn_openings AS (
                 THEN MAX(CASE WHEN mark = 'commit' THEN offset_ms END) OVER (PARTITION BY session_id, commit_number)
             WHEN last_asked > COALESCE(last_told, -1) THEN last_asked_ms
         END AS asked_ms,
+        mark = 'committed' AND last_timed_out > GREATEST(COALESCE(last_committed, -1), COALESCE(last_speech_started, -1))
+            AS is_timed_out,
         CASE WHEN last_speech_started > COALESCE(last_committed, -1) THEN last_speech_started_ms
             END AS speech_started_ms,
         CASE WHEN last_speech_stopped > COALESCE(last_committed, -1) THEN last_speech_stopped_ms
@@ -165,6 +167,7 @@ SELECT
     MAX(CASE WHEN p.opens THEN p.mark END) AS opened_by,
     MAX(CASE WHEN p.opens THEN p.item_id END) AS item_id,
     MAX(CASE WHEN p.opens THEN p.offset_ms END) AS opened_ms,
+    MAX(CASE WHEN p.opens AND p.is_timed_out THEN 1 END) AS timed_out,
     MAX(CASE WHEN p.opens THEN p.asked_ms END) AS asked_ms,
     MAX(CASE WHEN p.opens THEN p.speech_started_ms END) AS speech_started_ms,
     MAX(CASE WHEN p.opens THEN p.speech_stopped_ms END) AS speech_stopped_ms,
@@ -184,8 +187,7 @@ GROUP BY p.session_id, p.turn;
 -- A time of a session, unless some of what came between it and a later one was left out: then it may belong to
 -- something else that is not there.
 CREATE OR REPLACE MACRO unless_cut(at_ms, later_ms, gaps) AS
-    CASE WHEN list_bool_or(list_transform(gaps, lambda gap:
-        gap.from_ns < later_ms * 1e6 AND gap.to_ns > at_ms * 1e6)) IS NOT TRUE THEN at_ms END;
+    CASE WHEN NOT is_cut(at_ms, later_ms, gaps) THEN at_ms END;
 
 -- Of a session that was cut to windows, what began a turn may stand there without its end, and the end without it.
 CREATE OR REPLACE VIEW _turn_beginnings AS
@@ -227,7 +229,9 @@ SELECT
     p.response_id,
     p.response_status,
     p.answer,
-    COALESCE(s.transcription_model, s.transcription_model_echoed) AS transcription_model,
+    -- Of the silence that an endpoint takes in when nobody spoke for too long there may be nothing to transcribe.
+    CASE WHEN p.timed_out IS NULL THEN COALESCE(s.transcription_model, s.transcription_model_echoed) END
+        AS transcription_model,
     p.left_out
 FROM _turn_beginnings AS p
 INNER JOIN _sessions AS s ON s.session_id = p.session_id

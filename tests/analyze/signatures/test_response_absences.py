@@ -74,8 +74,10 @@ def test_an_answer_that_was_due_and_never_came(record: Record, findings: Finding
 def test_a_moderation_is_no_answer(record: Record, findings: Findings) -> None:
     moderated = response_done("resp_m")
     moderated["response"] |= {"conversation_id": None, "output_modalities": ["text"]}
+    ask = {"type": "response.create", "response": {"conversation": "none"}}
     begun = {"type": "response.created", "response": {"id": "resp_m", "conversation_id": None}}
-    session = record(heard((700, "server", begun), (900, "server", moderated)), ended_ms=12_000)
+    moderation: list[Line] = [(650, "client", ask), (700, "server", begun), (900, "server", moderated)]
+    session = record(heard(*moderation), ended_ms=12_000)
 
     (finding,) = findings()
 

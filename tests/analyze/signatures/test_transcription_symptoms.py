@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analyze.findings import Finding
-from tests.analyze.signatures.conftest import Record, answer, healthy_turn, in_order, opening, speech, transcribed
+from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, in_order, opening, speech, transcribed
 
 pytestmark = pytest.mark.dialects("ga", "beta")
 Names = Callable[[], dict[str, list[str]]]
@@ -104,6 +104,16 @@ def test_a_transcription_that_never_ends(record: Record, findings: Findings) -> 
     assert (finding.session_id, finding.name) == (session, MISSING)
     assert finding.numbers["missing_transcriptions"] == 1
     assert finding.explains == ("absent:conversation.item.input_audio_transcription.completed",)
+
+
+def test_of_silence_after_a_timeout_none_is_missing(record: Record, names: Names) -> None:
+    silence = {"item_id": "item_u2"}
+    timed_out = {"type": "input_audio_buffer.timeout_triggered", "audio_start_ms": 0, "audio_end_ms": 6000} | silence
+    committed = {"type": "input_audio_buffer.committed"} | silence
+    still_there: list[Line] = [(9000, "server", timed_out), (9001, "server", committed), *answer(9100, "resp_2")]
+    record([*opening(), *healthy_turn(100, 1), *still_there], ended_ms=30_000)
+
+    assert names() == {}
 
 
 def test_who_hangs_up_at_once_did_not_wait_for_it(record: Record, names: Names) -> None:

@@ -176,6 +176,20 @@ def output(at_ms: float, call: str = "call_1") -> Line:
     return (at_ms, "client", {"type": "conversation.item.create", "item": item})
 
 
+def mcp_call(at_ms: float, response: str = "resp_1", *, before: str = "") -> list[Line]:
+    """Give a response that calls an MCP server for a second, after it said something; it is not done."""
+    item = {"id": "item_m", "type": "mcp_call", "name": "search_orders", "server_label": "crm", "arguments": "{}"}
+    told = {"response_id": response, "output_index": 0}
+    of_call = {"item_id": "item_m", "output_index": 0}
+    return [
+        *answer(at_ms, response, said=before, audio_ms=200 if before else 0, done=False),
+        (at_ms + 60, "server", {"type": "response.output_item.added", "item": item, **told}),
+        (at_ms + 70, "server", {"type": "response.mcp_call.in_progress", **of_call}),
+        (at_ms + 1070, "server", {"type": "response.mcp_call.completed", **of_call}),
+        (at_ms + 1071, "server", {"type": "response.output_item.done", "item": item | {"output": "[]"}, **told}),
+    ]
+
+
 def ask(at_ms: float) -> Line:
     return (at_ms, "client", {"type": "response.create"})
 
@@ -188,6 +202,17 @@ def test_a_tools_output_that_nobody_went_on_with(record: Record, findings: Findi
     assert (finding.name, finding.confidence) == ("tool_call_without_followup", "likely")
     assert finding.numbers == {"outputs_without_answer": 1, "longest_wait_s": 8.0}
     assert finding.explains == ()
+
+
+@pytest.mark.parametrize("before", ["", "One moment."])
+def test_what_an_mcp_server_gave_that_nobody_went_on_with(record: Record, findings: Findings, before: str) -> None:
+    done: Line = (1700, "server", response_done("resp_1"))
+    record([*opening(None), *speech(100), *mcp_call(600, before=before), done], ended_ms=9000)
+
+    (finding,) = findings()
+
+    assert (finding.name, finding.confidence) == ("tool_call_without_followup", "likely")
+    assert finding.numbers == {"outputs_without_answer": 1, "longest_wait_s": 7.3}
 
 
 def test_an_answer_that_only_the_next_turn_brought(record: Record, findings: Findings) -> None:
@@ -211,8 +236,10 @@ def test_an_answer_that_only_the_next_turn_brought(record: Record, findings: Fin
             20_000,
         ),
         ([output(1000, "call_of_last_week")], 9000),
+        ([*mcp_call(600), *answer(1700, "resp_1")[1:]], 9000),
+        ([*mcp_call(600), (1700, "server", response_done("resp_1")), ask(1701), *answer(1800, "resp_2")], 9000),
     ],
-    ids=["asked", "the endpoint went on", "hung up", "a slow second tool", "history"],
+    ids=["asked", "the endpoint went on", "hung up", "a slow second tool", "history", "mcp", "asked after mcp"],
 )  # fmt: skip
 def test_tools_that_were_gone_on_with(record: Record, names: Names, lines: list[Line], ended_ms: float) -> None:
     record([*opening(None), *speech(100), *lines], ended_ms=ended_ms)

@@ -45,6 +45,8 @@ REFUSED: Json = {"type": "invalid_request_error", "code": None, "param": None, "
         ({"type": "response.created", "response": {"conversation_id": None}}, [ABOUT_MOOD, BESIDE], 0),
         # Not all endpoints tell whether a response is one of the conversation.
         ({"type": "response.created", "response": {}}, [BESIDE], 0),
+        ({"type": "response.created", "response": {"conversation_id": None}}, [CREATE], 0),
+        ({"type": "response.created", "response": {"conversation_id": "conv_1"}}, [BESIDE], None),
         ({"type": "response.done", "response": {}}, [CREATE, CANCEL], 1),
         ({"type": "error", "error": {"code": "response_cancel_not_active"}}, [CREATE, CANCEL], 1),
         ({"type": "rate_limits.updated"}, [CREATE], None),

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from capture.realtime.events import (
     EventHeader,
-    begins_out_of_band,
-    is_in_conversation,
     items_told,
     parse_event,
     read_header,
@@ -226,6 +224,23 @@ def test_every_message_of_a_real_session_has_its_ids(wire_log: Any) -> None:
             assert None not in (found.response_id, found.item_id, found.content_index)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"type": "tool_execution_error", "message": "timed out"}, ("tool_execution_error", None, "timed out")),
+        ({"type": "http_error", "code": 503, "message": "busy"}, ("http_error", "503", "busy")),
+        ("timed out", (None, None, "timed out")),
+        (None, (None, None, None)),
+    ],
+)
+def test_the_item_of_an_mcp_call_says_why_it_failed(error: object, told: tuple[str | None, ...]) -> None:
+    item = {"id": "item_1", "type": "mcp_call", "error": error}
+    done = header({"type": "response.output_item.done", "item": item})
+    assert (done.error_type, done.error_code, done.error_message) == told
+    # Told once: the conversation has the same item.
+    assert header({"type": "conversation.item.done", "item": item}).error_message is None
+
+
 # Whole messages
 
 
@@ -250,15 +265,6 @@ def test_what_only_the_standard_library_reads_is_read(message: str, event: dict[
 )
 def test_what_is_no_json_object_is_no_event(message: str | bytes) -> None:
     assert parse_event(message) is None
-
-
-def test_a_response_out_of_band_says_that_it_has_no_conversation() -> None:
-    assert not is_in_conversation({"conversation_id": None})
-    assert is_in_conversation({"conversation_id": "conv_1"})
-    assert is_in_conversation({})
-    assert begins_out_of_band({"type": "response.created", "response": {"conversation_id": None}})
-    assert not begins_out_of_band({"type": "response.created", "response": {}})
-    assert not begins_out_of_band({"type": "response.done", "response": {"conversation_id": None}})
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,33 @@ def test_failed_mcp_calls_are_failures() -> None:
     assert session.end() == ["mcp_list_tools.failed|||", "response.mcp_call.failed|||"]
 
 
+def mcp_call_done(session: Session, **told: object) -> None:
+    item = {"id": "item_2", "type": "mcp_call", "name": "search_orders", "server_label": "crm", **told}
+    session.server("response.output_item.done", response_id="resp_1", output_index=0, item=item)
+
+
+TIMED_OUT = {"type": "tool_execution_error", "message": "orders timed out after 30s"}
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [1]], ids=["item after", "item before", "item alone"])
+def test_why_an_mcp_call_failed_is_told_by_its_item(order: list[int]) -> None:
+    session = Session()
+    tell = (
+        lambda: session.server("response.mcp_call.failed", item_id="item_2", output_index=0),
+        lambda: mcp_call_done(session, error=TIMED_OUT),
+    )
+    for place in order:
+        tell[place]()
+    assert session.end() == ["response.mcp_call.failed|tool_execution_error||orders timed out after …"]
+    assert session.outcomes.errors == 1
+
+
+def test_an_mcp_call_that_went_well_is_no_failure() -> None:
+    session = Session()
+    mcp_call_done(session, error=None, output="[]")
+    assert session.end() == []
+
+
 def test_cancelling_what_has_ended_is_benign() -> None:
     session = Session()
     session.server("error", error={"type": "invalid_request_error", "code": "response_cancel_not_active"})
@@ -278,6 +305,28 @@ def test_a_transcription_is_due_only_where_it_was_configured() -> None:
     assert session.end() == []
 
 
+def silence(session: Session, item_id: str) -> None:
+    """Let the endpoint take in that nobody spoke, and ask whether the caller is there."""
+    for event_type in ("timeout_triggered", "committed"):
+        session.server(f"input_audio_buffer.{event_type}", item_id=item_id)
+    session.answer(9)
+
+
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_due() -> None:
+    session = Session(detection={"type": "server_vad", "idle_timeout_ms": 6000})
+    silence(session, "item_2")
+    session.wait(60)
+    assert session.end() == []
+
+
+def test_an_answer_to_silence_is_due() -> None:
+    session = Session()
+    for event_type in ("timeout_triggered", "committed"):
+        session.server(f"input_audio_buffer.{event_type}", item_id="item_2")
+    session.wait(60)
+    assert session.end() == ["absent:response.created"]
+
+
 def test_a_transcription_that_ended_before_the_commit_is_not_due_as_with_xai() -> None:
     session = Session()
     session.server("input_audio_buffer.speech_started", item_id="item_1")
@@ -326,14 +375,26 @@ def test_an_answer_the_client_asked_for_is_due() -> None:
 @pytest.mark.parametrize("is_open", [True, False], ids=["goes on", "done"])
 def test_a_response_outside_the_conversation_is_not_the_answer_that_is_due(*, is_open: bool) -> None:
     session = Session()
+    session.client("response.create", response={"conversation": "none"})
     session.server("response.created", response={"id": "resp_m", "conversation_id": None})
     session.turn()
     transcribed(session)
+    session.client("response.create", response={"conversation": "none"})
     session.server("response.created", response={"id": "resp_n", "conversation_id": None})
     for response in ["resp_n"] if is_open else ["resp_m", "resp_n"]:
         session.server("response.done", response={"id": response, "conversation_id": None, "status": "completed"})
     session.wait(6)
     assert session.end()[0] == "absent:response.created"
+
+
+def test_an_endpoint_that_names_no_conversation_answers_all_the_same() -> None:
+    session = Session()
+    session.turn()
+    transcribed(session)
+    session.server("response.created", response={"id": "resp_1", "conversation_id": None})
+    session.server("response.done", response={"id": "resp_1", "conversation_id": None, "status": "completed"})
+    session.wait(6)
+    assert session.end() == []
 
 
 def test_an_answer_outside_the_conversation_cannot_be_told_from_others_and_is_not_waited_for() -> None:

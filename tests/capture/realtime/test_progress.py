@@ -143,10 +143,27 @@ def test_a_commit_is_owed_its_item_or_a_refusal(answer: Json) -> None:
 
 
 def test_responses_out_of_band_are_open_ends_but_do_not_count() -> None:
+    ask = {"type": "response.create", "response": {"conversation": "none"}}
     out_of_band = {"type": "response.created", "response": {"id": "resp_x", "conversation_id": None}}
-    progress = progress_of(out_of_band)
+    progress = Progress()
+    progress.observe("client", ask)
+    progress.observe("server", out_of_band)
     assert progress.responses_begun == 0
     assert progress.missing() == ["response.done of resp_x"]
+
+
+def test_an_endpoint_that_names_no_conversation_owes_no_answer_that_it_gave() -> None:
+    answer = {"id": "resp_1", "conversation_id": None}
+    created, done = ({"type": f"response.{kind}", "response": answer} for kind in ("created", "done"))
+    progress = progress_of(echoed(), {"type": "input_audio_buffer.committed", "item_id": "item_a"}, created, done)
+    assert (progress.responses_begun, progress.responses_done) == (1, 1)
+    assert "response to item_a" not in progress.missing()
+
+
+def test_of_silence_that_the_endpoint_takes_in_no_transcription_is_owed() -> None:
+    timed_out = {"type": "input_audio_buffer.timeout_triggered", "item_id": "item_a"}
+    progress = progress_of(echoed(transcription={"model": "whisper-1"}), timed_out, COMMITTED)
+    assert progress.missing() == ["response to item_a"]
 
 
 def test_beta_names_mean_the_same() -> None:
