@@ -14,6 +14,7 @@ from capture.narration import console, narrate, print_json, print_line, tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from capture.pruning import PrunePlan
     from capture.recording.root import Root
     from capture.recording.tables import TableDamaged
     from capture.recovery import Recovery
@@ -117,7 +118,7 @@ def prune_command(
 
     Example: wiretape capture prune --older-than 30d --max-bytes 50G --keep-failed --dry-run
     """
-    from capture.errors import UsageProblem
+    from capture.errors import UsageProblem, WiretapeError
     from capture.pruning import (
         JOURNALS_OLDER_THAN,
         PruneRule,
@@ -125,8 +126,6 @@ def prune_command(
         parse_size,
         plan_pruning,
         prune_by,
-        sum_up,
-        summary,
     )
 
     narrate()
@@ -140,8 +139,22 @@ def prune_command(
         journals_older_than=parse_age(journals_older_than) if journals_older_than else JOURNALS_OLDER_THAN,
     )
     plan = plan_pruning(_root_that_is_there(recordings), rule)
-    if not dry_run:
-        prune_by(rule, plan)
+    problem: WiretapeError | None = None
+    try:
+        if not dry_run:
+            prune_by(rule, plan)
+    except WiretapeError as error:
+        # Of one day: what has gone of the others is told all the same.
+        problem = error
+    with while_read():
+        _print_pruned(plan, dry_run=dry_run, as_json=as_json)
+    if problem is not None:
+        raise problem
+
+
+def _print_pruned(plan: PrunePlan, *, dry_run: bool, as_json: bool) -> None:
+    from capture.pruning import sum_up, summary
+
     if as_json:
         print_json({"dry_run": dry_run} | summary(plan))
         return

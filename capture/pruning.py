@@ -157,7 +157,8 @@ def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> Pr
 def prune(plan: PrunePlan) -> None:
     """Carry out a plan; raises `WiretapeError` where a file cannot be removed, after all else.
 
-    Interrupted, it leaves sessions whole or gone; the next prune removes the rest of them.
+    The plan then names only what has gone. Interrupted, it leaves sessions whole or gone; the next prune removes the
+    rest of them.
     """
     problems: list[str] = []
     work: list[tuple[Callable[[Root, str, list[str]], object], str, list[str]]]
@@ -174,8 +175,14 @@ def prune(plan: PrunePlan) -> None:
             problems.append(why_not_dropped(date, error))
     for removal in plan.journals:
         if removal.journal is not None:
-            remove_journal(removal.journal)
+            try:
+                remove_journal(removal.journal)
+            except WiretapeError as problem:
+                problems.append(str(problem))
     if problems:
+        there = set(list_session_ids(plan.root))
+        plan.recordings = [removal for removal in plan.recordings if removal.name not in there]
+        plan.journals = [removal for removal in plan.journals if removal.journal and not removal.journal.exists()]
         raise WiretapeError("; ".join(dict.fromkeys(problems)))
 
 
@@ -184,17 +191,21 @@ def prune_by(rule: PruneRule, plan: PrunePlan) -> None:
 
     What a compacted session takes is known for sure only when its day's files have been written anew.
     """
-    prune(plan)
-    gone = {removal.name for removal in plan.recordings}
-    while rule.max_bytes is not None:
-        more = plan_pruning(plan.root, rule)
-        if not {removal.name for removal in more.recordings} - gone:
-            break
-        prune(more)
-        plan.recordings += more.recordings
-        gone |= {removal.name for removal in more.recordings}
-    # Of compacted days the plan could only guess.
-    plan.bytes_left = _bytes_of(plan.root)
+    try:
+        prune(plan)
+        gone = {removal.name for removal in plan.recordings}
+        while rule.max_bytes is not None:
+            more = plan_pruning(plan.root, rule)
+            if not {removal.name for removal in more.recordings} - gone:
+                break
+            try:
+                prune(more)
+            finally:
+                plan.recordings += more.recordings
+            gone |= {removal.name for removal in more.recordings}
+    finally:
+        # Of compacted days the plan could only guess.
+        plan.bytes_left = _bytes_of(plan.root)
 
 
 def _by_date(removals: list[Removal]) -> Iterator[tuple[str, list[str]]]:

@@ -16,8 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from analyze.store import Store
+from capture.cli import app
 from capture.compaction import compact_date
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import Direction, JournalWriter
@@ -344,6 +346,22 @@ def test_a_disk_that_is_full_is_told_as_such(recorded: Root, monkeypatch: pytest
     monkeypatch.setattr("capture.dropping.save_manifest", full)
     with pytest.raises(WiretapeError, match=f"{date_of(OLDEST)} cannot be removed: No space left on device"):
         carry_out(recorded, MONTH)
+
+
+def test_what_has_gone_is_told_where_one_day_cannot_go(
+    recorded: Root, run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact_date(recorded, date_of(OLDEST), at_least=1, grace_s=0)
+    others = [session_id for session_id in list_session_ids(recorded) if date_of(session_id) != date_of(OLDEST)]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("capture.dropping.save_manifest", full)
+    asked = run.invoke(app, ["prune", "--max-bytes", "0"])
+    assert isinstance(asked.exception, WiretapeError)
+    assert asked.stdout.split() == others
+    assert f"removed {len(others)} recordings" in asked.stderr
 
 
 # --- journals -------------------------------------------------------------------------------------------------
