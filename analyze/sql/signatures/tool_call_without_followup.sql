@@ -4,8 +4,8 @@
 --   response.create, no new response, for five seconds and more.
 -- confidence: likely
 -- causes: the client does not send response.create after function_call_output, or after the end of an MCP call with which
---   its response ended; it waits for an answer that the endpoint
---   does not give by itself; a tool that is meant to be followed by nothing
+--   its response ended; it waits for an answer that the endpoint does not give by itself; a tool that is meant to be
+--   followed by nothing
 -- refuted by: A replay gets an answer without a response.create after the tool's output.
 -- replay: wiretape replay run {session} --to {target} --trials 3
 -- sources: pipecat#917
