@@ -126,6 +126,12 @@ def parse_event(message: str | bytes) -> Json | None:
     return event if isinstance(event, dict) else None
 
 
+def write_json(value: object) -> str:
+    """Write a value as a text message can carry it; where UTF-8 cannot spell it, for a lone surrogate, in ASCII."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or storable(text) == text else json.dumps(value)
+
+
 def is_in_conversation(response: Json) -> bool:
     """Tell a response of the conversation from one out of band, whose conversation_id is null."""
     return "conversation_id" not in response or response["conversation_id"] is not None
