@@ -151,7 +151,8 @@ async def _open(
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
     except (OSError, UnicodeError) as error:
         # The latter of a host's name that cannot be asked for.
-        raise EndpointRefused(redact_url(url), f"cannot be reached: {error}") from error
+        reason = str(error) or "it hung up before the connection stood"
+        raise EndpointRefused(redact_url(url), f"cannot be reached: {reason}") from error
     except InvalidHandshake as error:
         raise EndpointRefused(redact_url(url), f"opened no WebSocket: {error}") from error
 

@@ -141,7 +141,7 @@ def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) 
     if causes := find_causes(decisions):
         named = {axis for cause in causes for axis in cause.axis.split(" + ")}
         rest = [decision for decision in decisions if decision.axis not in named]
-        return _say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
+        return say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
     names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
     return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
@@ -162,7 +162,8 @@ def find_causes(decisions: Iterable[AxisDecision]) -> list[AxisDecision]:
     return found
 
 
-def _say_causes(causes: Sequence[AxisDecision]) -> str:
+def say_causes(causes: Sequence[AxisDecision]) -> str:
+    """Conclude that no change helps alone, and which do together; `causes` are those of `find_causes`."""
     if len(causes) > 1:
         ways = [f"with {joined(cause.label.split(' + '))} changed it {_effect_at_once(cause)}" for cause in causes]
         return f"no change helps alone, and several at once do in more than one way: {'; '.join(ways)}."

@@ -312,3 +312,15 @@ async def test_a_slow_endpoint_that_takes_a_large_message_bit_by_bit_is_not_drop
         assert not connection.has_stalled
     recorder.close()
     assert lengths == [len(message)]
+
+
+async def test_an_endpoint_that_hangs_up_during_the_tls_handshake_is_told_of_in_words(recorder: Recorder) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(EndpointRefused, match=r"cannot be reached: \S"):
+            async with connect_recorded(url, recording=started(recorder)):
+                pass
+    recorder.close()
