@@ -122,7 +122,10 @@ def find_baseline(source: Source, targets: Sequence[Target], named: str | None) 
     nearest = max(targets, key=lambda target: nearness(target, source), default=None)
     if nearest is not None and nearness(nearest, source):
         return nearest
-    raise UsageProblem(f"the recorded target {recorded or ''} is not known here: name it with --baseline")
+    where = (
+        f"the recorded target {recorded} is not known here" if recorded else "the recording does not tell its target"
+    )
+    raise UsageProblem(f"{where}: name it with --baseline")
 
 
 def find_home(source: Source, baseline: Target) -> Target:

@@ -538,3 +538,16 @@ def test_the_output_of_a_call_whose_id_no_utf_8_spells_can_be_sent(script: Any) 
     stage.play()
     output = next(str(send.content) for _, send in stage.sent if "function_call_output" in str(send.content))
     assert json.loads(output.encode())["item"]["call_id"] == "call_\ud83d"
+
+
+def test_the_side_channel_of_a_call_proves_nothing_without_what_the_caller_said(script: Any) -> None:
+    # The caller spoke over WebRTC; this connection only watched.
+    script.server(VAD_CREATED).client(UPDATE, 10).server({**UPDATED, "session": VAD_CREATED["session"]}, 20)
+    script.server({"type": "input_audio_buffer.speech_started", "item_id": "item_a", "audio_start_ms": 0}, 900)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 1500)
+    script.server({"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_a"}, 1600)
+    plan = make_plan(script.messages)
+    assert plan.not_sent == ("the audio of 1 spoken turn, which went another way than this connection (WebRTC or SIP)",)
+    stage = Stage(Player(plan), echo_updates(30), greeting=VAD_CREATED)
+    assert stage.play() == "no_audio: the recording does not hold what the caller said"
+    assert len(stage.events()) == 1
