@@ -8,7 +8,7 @@ from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
-from replay.statistics import CONFIDENCE, exact_upper_bound
+from replay.statistics import CONFIDENCE, exact_upper_bound, fisher_one_sided
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SYMPTOMS = {
@@ -215,7 +215,7 @@ def say_elsewhere(
 ) -> str:
     """Say where the same audio passes, and what happened to the cells that no comparison covers."""
     others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
-    passing = [cell for cell in others if not cell.failed]
+    passing = [cell for cell in others if not cell.failed and _tells_passing(baseline, cell)]
     said = ""
     if passing:
         every = "the " if len(passing) == len(cells) - 1 else ""
@@ -228,6 +228,12 @@ def say_elsewhere(
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]
     return said + (f" With more than one thing changed it still fails {joined(odd)}." if odd and passing else "")
+
+
+def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
+    """Tell whether no failure in a cell is more than luck: of a flaky one, a few trials without it are none."""
+    counts = (baseline.failed, baseline.trials, cell.failed, cell.trials)
+    return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
 
 
 def say_not_tested(topics: Sequence[str]) -> str:
