@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import cast
@@ -21,7 +21,10 @@ from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
 
 USER_AGENT = f"wiretape/{__version__}"
+STALLED_S = 30.0
+"""An endpoint that takes nothing of what was sent for so long is gone, though its connection stands."""
 _GOING_AWAY = 1001
+_GOODBYE_S = 10.0
 
 
 @asynccontextmanager
@@ -33,23 +36,25 @@ async def connect_recorded(
     subprotocols: Sequence[str] | None = None,
     compression: str | None = None,
     open_timeout_s: float = 10,
-) -> AsyncIterator[ClientConnection]:
+) -> AsyncIterator[TappedConnection]:
     """Connect to a WebSocket endpoint, with every byte recorded; the recording ends with the connection.
 
-    The caller may close the connection and end the recording itself, to say more in its `SessionEnd`.
+    The caller may close the connection and end the recording itself, to say more in its `SessionEnd`. It is dropped
+    where the endpoint takes nothing more for `STALLED_S`: sends would wait without end, and goodbyes as well.
     Raises `EndpointRefused` where the endpoint cannot be reached or refuses the upgrade, recorded as well.
     """
     closed_by: ClosedBy | None = None
     end_reason: str | None = None
     try:
         connection = await _open(url, recording, headers, subprotocols, compression, open_timeout_s)
-        async with connection:
-            try:
-                yield connection
-            except asyncio.CancelledError:
-                # Left to `websockets` it would be 1011, as if something had failed here.
-                await connection.close(_GOING_AWAY)
-                raise
+        with _dropped_when_stalled(connection):
+            async with connection:
+                try:
+                    yield connection
+                except asyncio.CancelledError:
+                    # Left to `websockets` it would be 1011, as if something had failed here.
+                    await say_goodbye(connection, _GOING_AWAY)
+                    raise
     except asyncio.CancelledError:
         closed_by, end_reason = "recorder", "interrupted"
         raise
@@ -60,6 +65,51 @@ async def connect_recorded(
         recording.end(SessionEnd(offset_ns=recording.now_ns(), closed_by=closed_by, end_reason=end_reason))
 
 
+async def say_goodbye(connection: TappedConnection, code: int) -> None:
+    """Close a connection; one whose other end takes nothing any more is dropped instead."""
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            await connection.close(code)
+    except TimeoutError:
+        connection.transport.abort()
+
+
+@contextmanager
+def _dropped_when_stalled(connection: TappedConnection) -> Iterator[None]:
+    watch = _Watch(connection)
+    try:
+        yield
+    finally:
+        watch.stop()
+
+
+class _Watch:
+    """Drops a connection whose other end takes nothing more.
+
+    What counts is not how long a send takes: a message of many megabytes is long on its way over a slow line.
+    """
+
+    def __init__(self, connection: TappedConnection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._taken = -1
+        self._since_s = 0.0
+        self._look()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        connection, now_s = self._connection, self._loop.time()
+        if not connection.untaken_bytes or connection.taken_bytes != self._taken:
+            self._taken, self._since_s = connection.taken_bytes, now_s
+        elif now_s - self._since_s >= STALLED_S:
+            connection.has_stalled = True
+            connection.transport.abort()
+            return
+        self._timer = self._loop.call_later(STALLED_S / 10, self._look)
+
+
 async def _open(
     url: str,
     recording: SessionRecording,
@@ -67,11 +117,11 @@ async def _open(
     subprotocols: Sequence[str] | None,
     compression: str | None,
     open_timeout_s: float,
-) -> ClientConnection:
+) -> TappedConnection:
     # Who holds the connection may have more to say of its end than the tap.
     tap = Tap(lambda: recording)
     try:
-        return await _Connect(
+        connection = await _Connect(
             url,
             create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
             additional_headers=headers,
@@ -85,6 +135,7 @@ async def _open(
             # A message of the Realtime API may be far larger than the library's 1 MiB.
             max_size=None,
         )
+        return cast("TappedConnection", connection)
     except InvalidStatus as refusal:
         status, body = refusal.response.status_code, refusal.response.body or b""
         recording.http_body("server", bytes(body))
@@ -100,7 +151,8 @@ async def _open(
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
     except (OSError, UnicodeError) as error:
         # The latter of a host's name that cannot be asked for.
-        raise EndpointRefused(redact_url(url), f"cannot be reached: {error}") from error
+        reason = str(error) or "it hung up before the connection stood"
+        raise EndpointRefused(redact_url(url), f"cannot be reached: {reason}") from error
     except InvalidHandshake as error:
         raise EndpointRefused(redact_url(url), f"opened no WebSocket: {error}") from error
 

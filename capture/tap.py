@@ -181,6 +181,18 @@ class TappedConnection(ClientConnection):
         # One that a program leaves open when its loop ends is never told that it is lost.
         self._abandonment = weakref.finalize(self, _end_abandoned, tap)
         self._abandonment.atexit = False
+        self.has_stalled = False
+        """Whether it was dropped because the other end took nothing more."""
+
+    @property
+    def untaken_bytes(self) -> int:
+        """Bytes that were handed over and that the network has not taken."""
+        return int(self.transport.get_write_buffer_size())
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes that the network has taken so far."""
+        return cast("_TappedTransport", self.transport).written_bytes - self.untaken_bytes
 
     def connection_made(self, transport: Any) -> None:
         """Stand before the transport."""
@@ -222,9 +234,11 @@ class _TappedTransport:
     def __init__(self, transport: Any, tap: Tap) -> None:
         self._transport = transport
         self._tap = tap
+        self.written_bytes = 0
 
     def write(self, chunk: Any) -> None:
         self._transport.write(chunk)
+        self.written_bytes += len(chunk)
         self._tap.sent(bytes(chunk))
 
     def writelines(self, chunks: Any) -> None:

@@ -71,7 +71,7 @@ class Answers:
             if event_type == "conversation.item.truncate":
                 # Who truncates has stopped playing.
                 for answer in self.begun:
-                    if event.get("item_id") in answer.items:
+                    if str(event.get("item_id")) in answer.items:
                         answer.stop(now_ns)
         elif event_type == "response.created":
             if not is_aside:

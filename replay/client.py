@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from capture.errors import EndpointRefused, WiretapeError
 from capture.handshake import query_pairs
-from capture.in_process import connect_recorded
+from capture.in_process import STALLED_S, connect_recorded, say_goodbye
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
@@ -32,10 +32,9 @@ from replay.runs import ClockKind, OnNewTool
 from replay.transposition import Spoken
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
-
     from capture.recorder import Recorder, SessionRecording
     from capture.sealing import SealedSession
+    from capture.tap import TappedConnection
     from capture.targets import Target
 
 _CARRIED_HEADERS = {"openai-beta", "openai-safety-identifier"}
@@ -181,16 +180,18 @@ class _Trial:
         self._player = player
         self.pacing = Pacing()
 
-    async def run(self, connection: ClientConnection, deadlines: Deadlines) -> None:
+    async def run(self, connection: TappedConnection, deadlines: Deadlines) -> None:
         for expected in self._not_sent:
             self._diverge(Diverged(0, "not_sent", expected, "", "left out"))
         try:
             async with Inbox(connection, deadlines) as inbox:
                 await self._converse(connection, inbox)
-            await connection.close(_NORMAL_CLOSE)
+            if connection.has_stalled:
+                self.end_reason = f"stalled: the endpoint took nothing more for {STALLED_S:g} s"
+            await say_goodbye(connection, _NORMAL_CLOSE)
         except asyncio.CancelledError:
             # Before the recording ends, so that the goodbye is in it.
-            await connection.close(_GOING_AWAY)
+            await say_goodbye(connection, _GOING_AWAY)
             self._recording.end(self._session_end(_INTERRUPTED, closed_by_us=True))
             raise
         self.end()
@@ -203,7 +204,7 @@ class _Trial:
     def end(self) -> Future[SealedSession]:
         return self._recording.end(self._session_end(self.end_reason))
 
-    async def _converse(self, connection: ClientConnection, inbox: Inbox) -> None:
+    async def _converse(self, connection: TappedConnection, inbox: Inbox) -> None:
         actions = self._player.tick(self._recording.now_ns())
         while True:
             wait_until_ns = None
@@ -213,7 +214,7 @@ class _Trial:
                 return
             actions = await self._next_actions(inbox, wait_until_ns)
 
-    async def _perform(self, action: Action, connection: ClientConnection) -> int | None:
+    async def _perform(self, action: Action, connection: TappedConnection) -> int | None:
         match action:
             case Send():
                 await self._send(action, connection)
@@ -225,7 +226,7 @@ class _Trial:
                 return action.at_ns
         return None
 
-    async def _send(self, send: Send, connection: ClientConnection) -> None:
+    async def _send(self, send: Send, connection: TappedConnection) -> None:
         sent_ns = self._recording.now_ns()
         if send.due_ns is not None:
             self.pacing.note(send.due_ns, sent_ns)

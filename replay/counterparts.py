@@ -14,7 +14,7 @@ from typing import Any
 
 from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path, list_paths
-from capture.realtime.events import asks_out_of_band, parse_event
+from capture.realtime.events import asks_out_of_band, parse_event, write_json
 from capture.redaction import redact_message
 from replay.rewrite import is_id_field
 from replay.server_plan import ServerPlan
@@ -83,7 +83,7 @@ class Counterparts:
         response_id = get_path(event, "response.id")
         if isinstance(response_id, str) and response_id in self._metadata:
             mine["response"]["metadata"] = self._metadata[response_id]
-        return content if mine == event else json.dumps(mine, ensure_ascii=False)
+        return content if mine == event else write_json(mine)
 
     def _note(self, recorded: Awaited, event: Json) -> None:
         event_id = recorded.event.get("event_id")

@@ -13,7 +13,7 @@ from capture.ending import while_read
 from capture.errors import UsageProblem
 from capture.event_loop import choose_loop
 from capture.journal.spooled import open_journals
-from capture.narration import tell
+from capture.narration import counted, tell
 from capture.queued_output import queued_output
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
@@ -122,7 +122,10 @@ def find_baseline(source: Source, targets: Sequence[Target], named: str | None) 
     nearest = max(targets, key=lambda target: nearness(target, source), default=None)
     if nearest is not None and nearness(nearest, source):
         return nearest
-    raise UsageProblem(f"the recorded target {recorded or ''} is not known here: name it with --baseline")
+    where = (
+        f"the recorded target {recorded} is not known here" if recorded else "the recording does not tell its target"
+    )
+    raise UsageProblem(f"{where}: name it with --baseline")
 
 
 def find_home(source: Source, baseline: Target) -> Target:
@@ -163,7 +166,7 @@ def _plan(request: IsolateRequest, root: Root) -> Isolation:
 def _play(isolation: Isolation, root: Root, request: IsolateRequest, redact: Sequence[str]) -> bool:
     run = isolation.run
     tell(
-        f"run {run.run_id} isolates {run.recordings[0].session_id}: {len(run.cells) - 1} single changes;"
+        f"run {run.run_id} isolates {run.recordings[0].session_id}: {counted(len(run.cells) - 1, 'single change')};"
         f" {say_estimate(isolation)}"
     )
     try:
@@ -186,5 +189,5 @@ def _play(isolation: Isolation, root: Root, request: IsolateRequest, redact: Seq
     except KeyboardInterrupt:
         tell(f"interrupted: {run.finished_trials} trials were done and are kept in run {run.run_id}")
         return False
-    tell(f"{_ENDINGS[stopped.ending]}, after {run.finished_trials} trials")
+    tell(f"{_ENDINGS[stopped.ending]}, after {counted(run.finished_trials, 'trial')}")
     return True

@@ -16,6 +16,7 @@ from replay.wording import (
     clears,
     joined,
     name_axis,
+    say_causes,
     say_each_has_a_part,
     say_it_takes,
     say_no_baseline,
@@ -56,11 +57,13 @@ def find_pattern(reading: Reading) -> AdaptivePattern:
         # What fails still where one of them is changed does not take that one.
         return "one_axis" if _passing(reading) or len(clearing) == 1 else "several_causes"
     together = [arm for stage in experiment.stages[1:] for arm in stage]
-    if any(arm.clears and len(arm.changes) == 2 for arm in together):
-        return "two_causes"
+    if pairs := _pairs(reading):
+        return "two_causes" if len(pairs) == 1 else "several_causes"
     partial = {arm.changes[0][0] for arm in singles if arm.state == "implicated"}
     if partial:
         return "several_causes" if len(partial) > 1 else "one_axis"
+    if _causes(reading):
+        return "several_causes"
     # Several at once may be due and not tried yet; where they helped, it is in these axes, though no pair was found.
     settled = all(arm.state == "ruled_out" for arm in (*singles, *together))
     return "not_in_these_axes" if settled else "undecided"
@@ -153,13 +156,14 @@ def _lowered(comparisons: Sequence[Comparison]) -> str:
 
 
 def _several_causes(reading: Reading) -> str:
+    if causes := _causes(reading):
+        return say_causes(causes)
     names = [f"the {name_axis(decision, reading.baseline)}" for decision in _implicated(reading)]
     return say_each_has_a_part(names)
 
 
 def _two_causes(reading: Reading) -> str:
-    clearing = {" + ".join(axis for axis, _ in arm.changes) for arm in reading.experiment.stages[-1] if arm.clears}
-    pair = next(d for d in reading.together if d.axis in clearing)
+    pair = _pairs(reading)[0]
     helping = _helping(pair)
     effect = f"fails far less, from {_lowered(helping)}" if any(c.cell.failed for c in helping) else "passes"
     return f"there are two causes, {pair.label.replace(' + ', ' and ')}: only with both changed it {effect}."
@@ -198,7 +202,8 @@ def _cleared(reading: Reading) -> str:
 
 def _ruled_out(pattern: AdaptivePattern, reading: Reading) -> str:
     names = [f"the {name_axis(d, reading.baseline)}" for d in reading.singles if d.decision == "ruled_out"]
-    if not names or pattern in ("not_in_these_axes", "two_causes"):
+    if not names or pattern == "not_in_these_axes" or _clearing_together(reading):
+        # What does not help alone may be one of several that do together.
         return ""
     return f" Ruled out: {joined(names)}."
 
@@ -245,6 +250,29 @@ def _passing(reading: Reading) -> list[AxisDecision]:
 def _clearing(reading: Reading) -> list[AxisDecision]:
     axes = {arm.changes[0][0] for arm in reading.experiment.stages[0] if arm.clears}
     return [decision for decision in reading.singles if decision.axis in axes]
+
+
+def _clearing_together(reading: Reading) -> list[AxisDecision]:
+    """List the axes of which several changes at once clear the failure, where no single one does."""
+    clearing = {
+        " + ".join(axis for axis, _ in arm.changes)
+        for stage in reading.experiment.stages[1:]
+        for arm in stage
+        if arm.clears
+    }
+    return [decision for decision in reading.together if decision.axis in clearing]
+
+
+def _pairs(reading: Reading) -> list[AxisDecision]:
+    return [decision for decision in _clearing_together(reading) if decision.axis.count(" + ") == 1]
+
+
+def _causes(reading: Reading) -> list[AxisDecision]:
+    """List the fewest changes that clear it together: pairs, or all at once where nothing less has a part in it."""
+    if (pairs := _pairs(reading)) or _implicated(reading):
+        return pairs
+    no_pair_does = all(arm.state == "ruled_out" for arm in reading.experiment.stages[-1])
+    return _clearing_together(reading) if no_pair_does else []
 
 
 def _at_fault(reading: Reading) -> AxisDecision:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from capture.narration import counted
 from capture.realtime.answering import UPDATES
 from capture.realtime.events import asks_out_of_band, parse_event
 from capture.realtime.progress import Progress
@@ -113,11 +114,17 @@ class _Planner:
         # Who hung up before an answer came says nothing of whether it would have come.
         owed = self._seen.speech_is_open or self._seen.missing()
         turns, zero_ns = self._spoken.turns(), self._clock_zero_ns or 0
+        commits = len(self._seen.commits)
+        if commits and not self._spoken.appends and not self._scope.is_cut:
+            spoken = counted(commits, "spoken turn")
+            self._not_sent.append(
+                f"the audio of {spoken}, which is not in the recording: it went over WebRTC or SIP, or was not logged"
+            )
         return Plan(
             steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
             ids=self._ids,
             configuration=self._seen.configuration,
-            turns=len(self._seen.commits),
+            turns=commits,
             duration_ns=max(timed, default=0),
             not_sent=tuple(self._not_sent),
             spoken=turns,

@@ -8,12 +8,11 @@ open microphone stays open while the trial waits (`microphone`). What comes afte
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from capture.narration import counted
-from capture.realtime.events import parse_event
+from capture.realtime.events import parse_event, write_json
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.composing import compose
 from replay.followed import Followed
@@ -76,6 +75,9 @@ class Player:
     def receive(self, now_ns: int, event: Json) -> list[Action]:
         """Take in an event of the endpoint."""
         self._last_event_ns = now_ns
+        if not isinstance(event.get("type"), str):
+            # It means nothing, in any dialect.
+            return self.tick(now_ns)
         if self._plan.transposed_from is not None:
             # Compared with a recording of the other dialect.
             heard = transpose_server_event(event, self._plan.transposed_from)
@@ -226,7 +228,7 @@ class Player:
 
     def _send_own(self, number: int, event: Json, now_ns: int, actions: list[Action]) -> None:
         self._observe(now_ns, "client", event)
-        content = json.dumps(event, ensure_ascii=False)
+        content = write_json(event)
         actions.append(Send(number, content, None, (Change("tool_output", "", "", content),)))
 
     def _send(self, step: Step, now_ns: int, actions: list[Action]) -> None:

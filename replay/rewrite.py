@@ -14,6 +14,7 @@ from typing import Any
 from capture.errors import UsageProblem
 from capture.literals import Edit, apply_edits, literals
 from capture.realtime.configuration import get_path, list_paths, set_path
+from capture.realtime.events import write_json
 from replay.audio_choice import AUDIO_AXIS
 from replay.paths import SHORT_NAMES, nearest_hint
 from replay.runs import DIALECT_AXIS
@@ -202,4 +203,4 @@ def is_same(left: object, right: object) -> bool:
 
 
 def _json(value: object) -> str:
-    return "" if value is _MISSING else json.dumps(value, ensure_ascii=False)
+    return "" if value is _MISSING else write_json(value)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from capture.errors import UsageProblem
 from capture.private_files import make_private_folder, replacing
+from capture.realtime.events import parse_event
 from capture.recording.facts import TrialKind
 from capture.recording.root import Root
 from capture.redaction import redact_setting
@@ -257,16 +258,22 @@ def write_overrides(run: Run, cell: RunCell) -> str:
 def encode_run(run: Run) -> bytes:
     """Encode a run as its file holds it: credentials in overrides stay in memory, where its trials need them."""
     cells = [replace(cell, overrides=without_secrets(cell.overrides)) for cell in run.cells]
-    encoded = msgspec.json.encode(replace(run, cells=cells))
+    fields = msgspec.to_builtins(replace(run, cells=cells))
     if math.isinf(run.speed):
         # JSON has no infinity.
-        encoded = msgspec.json.encode(msgspec.json.decode(encoded) | {"speed": NO_CLOCK})
-    return msgspec.json.format(encoded, indent=1)
+        fields["speed"] = NO_CLOCK
+    try:
+        return msgspec.json.format(msgspec.json.encode(fields), indent=1)
+    except UnicodeEncodeError:
+        # A client that cuts its instructions within an emoji leaves half of it, which UTF-8 cannot spell.
+        return json.dumps(fields, indent=1).encode()
 
 
 def decode_run(encoded: bytes) -> Run:
     """Decode a run's file; raises `msgspec.DecodeError`."""
-    fields = msgspec.json.decode(encoded, type=dict[str, Any])
+    fields = parse_event(encoded)
+    if fields is None:
+        raise msgspec.DecodeError("it holds no JSON object")
     if fields.get("speed") == NO_CLOCK:
         fields["speed"] = math.inf
     return msgspec.convert(fields, Run)

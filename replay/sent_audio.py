@@ -22,7 +22,7 @@ from capture.errors import UsageProblem
 from capture.realtime.answering import UPDATES
 from capture.realtime.audio_formats import parse_format
 from capture.realtime.configuration import ConfigurationTracker, read_setting
-from capture.realtime.events import parse_event
+from capture.realtime.events import parse_event, write_json
 from replay.audio_choice import AudioChoice
 from replay.mixing import Mixed, Stretch, find_speech, mix
 from replay.plan import Plan, Step
@@ -206,4 +206,4 @@ def _filled(step: Step, made: _Carried, piece: int) -> Step:
     if piece:
         # A client's own id names one event.
         event.pop("event_id", None)
-    return replace(step, content=json.dumps(event, ensure_ascii=False), audio_format=made.audio_format)
+    return replace(step, content=write_json(event), audio_format=made.audio_format)

@@ -110,7 +110,8 @@ class _Planner:
             self._ends_ms.append(before_ms + audio_length_ms(message.content, self._configuration))
             self._ends.append((at_ns, self._last_sent))
             return
-        event = parse_event(message.content) or {}
+        # A `type` that is no word makes it no event.
+        event = (parse_event(message.content) or {}) if message.type is not None else {}
         self._configuration.observe("client", event)
         self._asides.observe(event)
         event_type = message.type or kind_of(message.content)

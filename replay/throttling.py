@@ -69,7 +69,7 @@ def read_duration(text: str) -> float | None:
         parts = [(match.group(1), match.group(2)) for match in _PART.finditer(plain)]
     if not parts or _PART.sub("", plain).strip(" ,"):
         return None
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    return _sane(sum(float(number) * _UNITS_S[unit] for number, unit in parts))
 
 
 def guess_wait_s(attempt: int) -> float:

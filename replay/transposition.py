@@ -6,13 +6,12 @@ change that names it. What neither knows stays as it is: the endpoint is the one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from capture.realtime.configuration import get_path, set_path
 from capture.realtime.dialects import GA_NAMES, ga_name
-from capture.realtime.events import parse_event
+from capture.realtime.events import parse_event, write_json
 from capture.realtime.session_fields import (
     BETA_ONLY,
     GA_ONLY,
@@ -56,7 +55,7 @@ def transpose(text: str, to: Spoken) -> tuple[str | None, list[Change]]:
             if item is None:
                 return None, sheet.changes
             event = {**event, "item": item}
-    return (_json(event) if sheet.changes else text), sheet.changes
+    return (write_json(event) if sheet.changes else text), sheet.changes
 
 
 def transpose_server_event(event: Json, to: Spoken) -> Json | None:
@@ -94,7 +93,7 @@ class _Sheet:
     def move(self, path: str, before: object, new_path: str, after: object) -> None:
         if path != new_path:
             self._note(path, before, {new_path: after})
-        elif _json(before) != _json(after):
+        elif write_json(before) != write_json(after):
             self._note(path, before, after)
 
     def leave_out(self, path: str, before: object) -> None:
@@ -104,7 +103,7 @@ class _Sheet:
         self._note(path, _MISSING, after)
 
     def _note(self, path: str, before: object, after: object) -> None:
-        texts = ("" if value is _MISSING else _json(value) for value in (before, after))
+        texts = ("" if value is _MISSING else write_json(value) for value in (before, after))
         self.changes.append(Change("dialect", path, *texts))
 
 
@@ -180,7 +179,7 @@ def _transpose_item(item: object, path: str, sheet: _Sheet) -> Any:
     """Give the item, or None where beta has no such item, or none of its content."""
     if not isinstance(item, dict):
         return item
-    if sheet.to == "beta" and item.get("type") in _NO_ITEM_OF_BETA:
+    if sheet.to == "beta" and str(item.get("type")) in _NO_ITEM_OF_BETA:
         sheet.leave_out(path, item)
         return None
     content = item.get("content")
@@ -189,7 +188,7 @@ def _transpose_item(item: object, path: str, sheet: _Sheet) -> Any:
     kept = []
     for at, part in enumerate(content):
         part_path = f"{path}.content[{at}]"
-        if sheet.to == "beta" and isinstance(part, dict) and part.get("type") in _NO_PART_OF_BETA:
+        if sheet.to == "beta" and isinstance(part, dict) and str(part.get("type")) in _NO_PART_OF_BETA:
             sheet.leave_out(part_path, part)
         else:
             kept.append(_transpose_part(part, part_path, sheet) if item.get("role") == "assistant" else part)
@@ -233,7 +232,3 @@ def _without(tree: Json, path: str) -> Json:
         return {key: value for key, value in tree.items() if key != name}
     child = _without(tree[name], rest)
     return {key: (child if key == name else value) for key, value in tree.items() if key != name or child}
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -55,6 +55,9 @@ class WindingDown:
             self._quiet_since_ns = now_ns
         if now_ns < self._quiet_since_ns + SETTLE_NS:
             return self._quiet_since_ns + SETTLE_NS
+        if plan.turns and not plan.has_audio and not self._progress.commits:
+            # Nothing was heard of what failed or went well then: that it went well now would prove nothing.
+            return Finished("no_audio: the recording does not hold what the caller said")
         return Finished("completed")
 
     def missing(self, plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
-from replay.statistics import CONFIDENCE, exact_upper_bound
+from replay.statistics import CONFIDENCE, exact_upper_bound, fisher_one_sided
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SYMPTOMS = {
@@ -141,7 +141,7 @@ def say_several_causes(decisions: Sequence[AxisDecision], baseline: CellResult) 
     if causes := find_causes(decisions):
         named = {axis for cause in causes for axis in cause.axis.split(" + ")}
         rest = [decision for decision in decisions if decision.axis not in named]
-        return _say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
+        return say_causes(causes) + _say_ruled_out(rest, baseline) + _say_open(rest, baseline)
     names = [_with_region(decision, baseline) for decision in decisions if _is_implicated(decision)]
     return say_each_has_a_part(names) + _say_ruled_out(decisions, baseline) + _say_open(decisions, baseline)
 
@@ -162,7 +162,8 @@ def find_causes(decisions: Iterable[AxisDecision]) -> list[AxisDecision]:
     return found
 
 
-def _say_causes(causes: Sequence[AxisDecision]) -> str:
+def say_causes(causes: Sequence[AxisDecision]) -> str:
+    """Conclude that no change helps alone, and which do together; `causes` are those of `find_causes`."""
     if len(causes) > 1:
         ways = [f"with {joined(cause.label.split(' + '))} changed it {_effect_at_once(cause)}" for cause in causes]
         return f"no change helps alone, and several at once do in more than one way: {'; '.join(ways)}."
@@ -214,7 +215,7 @@ def say_elsewhere(
 ) -> str:
     """Say where the same audio passes, and what happened to the cells that no comparison covers."""
     others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
-    passing = [cell for cell in others if not cell.failed]
+    passing = [cell for cell in others if not cell.failed and _tells_passing(baseline, cell)]
     said = ""
     if passing:
         every = "the " if len(passing) == len(cells) - 1 else ""
@@ -227,6 +228,12 @@ def say_elsewhere(
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]
     return said + (f" With more than one thing changed it still fails {joined(odd)}." if odd and passing else "")
+
+
+def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
+    """Tell whether no failure in a cell is more than luck: of a flaky one, a few trials without it are none."""
+    counts = (baseline.failed, baseline.trials, cell.failed, cell.trials)
+    return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
 
 
 def say_not_tested(topics: Sequence[str]) -> str:

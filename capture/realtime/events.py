@@ -131,6 +131,12 @@ def parse_event(message: str | bytes) -> Json | None:
     return event if isinstance(event, dict) else None
 
 
+def write_json(value: object) -> str:
+    """Write a value as a text message can carry it; where UTF-8 cannot spell it, for a lone surrogate, in ASCII."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or storable(text) == text else json.dumps(value)
+
+
 def items_told(event: Json) -> list[Json]:
     """List the items that an event of the endpoint tells of.
 

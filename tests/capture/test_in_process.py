@@ -236,3 +236,91 @@ async def test_an_interrupted_session_says_so(recorder: Recorder) -> None:
     row = sealed(recorder, recording).session
     assert (row["closed_by"], row["end_reason"]) == ("recorder", "interrupted")
     assert (row["close_code"], row["outcome"], row["lost_bytes"]) == (1001, "ok", 0)
+
+
+@asynccontextmanager
+async def deaf_endpoint() -> AsyncIterator[str]:
+    is_over = asyncio.Event()
+
+    async def take_nothing(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await is_over.wait()
+        connection.transport.abort()
+
+    async with endpoint(take_nothing) as url:
+        try:
+            yield url
+        finally:
+            is_over.set()
+
+
+async def send_without_end(connection: Any) -> None:
+    while True:
+        await connection.send(noise(1 << 20))
+
+
+async def test_an_endpoint_that_takes_nothing_more_is_dropped_and_no_send_waits_for_ever(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.in_process.STALLED_S", 0.2)
+    recording = started(recorder)
+    async with deaf_endpoint() as url, connect_recorded(url, recording=recording) as connection:
+        with pytest.raises(ConnectionClosed):
+            await send_without_end(connection)
+        assert connection.has_stalled
+    session = sealed(recorder, recording).session
+    assert (session["closed_by"], session["close_code"]) == ("network", 1006)
+    assert "close|network|1006|" in session["failure_keys"]
+
+
+async def test_who_is_cancelled_does_not_wait_to_say_goodbye_to_an_endpoint_that_takes_nothing(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.in_process._GOODBYE_S", 0.1)
+    recording = started(recorder)
+
+    async def talk(url: str) -> None:
+        async with connect_recorded(url, recording=recording) as connection:
+            await send_without_end(connection)
+
+    async with deaf_endpoint() as url:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk(url), 0.5)
+    assert sealed(recorder, recording).session["closed_by"] == "recorder"
+
+
+async def test_a_slow_endpoint_that_takes_a_large_message_bit_by_bit_is_not_dropped(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.in_process.STALLED_S", 0.5)
+    message, lengths = noise(16 << 20), []
+
+    async def slow(connection: ServerConnection) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            receiving = tasks.create_task(connection.recv())
+            while not receiving.done():
+                connection.transport.pause_reading()
+                await asyncio.wait([receiving], timeout=0.1)
+                connection.transport.resume_reading()
+                await asyncio.wait([receiving], timeout=0.002)
+        lengths.append(len(receiving.result()))
+
+    recording = started(recorder)
+    async with endpoint(slow) as url, connect_recorded(url, recording=recording) as connection:
+        await connection.send(message)
+        await asyncio.wait_for(connection.wait_closed(), 60)
+        assert not connection.has_stalled
+    recorder.close()
+    assert lengths == [len(message)]
+
+
+async def test_an_endpoint_that_hangs_up_during_the_tls_handshake_is_told_of_in_words(recorder: Recorder) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(EndpointRefused, match=r"cannot be reached: \S"):
+            async with connect_recorded(url, recording=started(recorder)):
+                pass
+    recorder.close()

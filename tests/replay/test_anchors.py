@@ -128,3 +128,9 @@ def test_what_was_skipped_since_an_answer_is_not_waited_through() -> None:
     anchor = Anchor(1, "after", 400 * MS, 9400 * MS).shortened(8000 * MS)
     assert onset_ns(anchor, Answer(0, 10, 10_000 * MS, done_ns=2000 * MS), 1.0) == (3400 * MS, False)
     assert onset_ns(anchor, Answer(0, 10, 10_000 * MS), 1.0) == (None, False)
+
+
+def test_a_truncation_of_what_is_no_id_stops_no_answer() -> None:
+    odd = {"type": "conversation.item.truncate", "item_id": ["item_of_a"]}
+    [answer] = heard((0, begun("a")), (10, audio("a", 500)), (20, odd), (30, done("a"))).begun
+    assert answer.end_ns == 510 * MS

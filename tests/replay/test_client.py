@@ -22,6 +22,7 @@ from replay.plan import adapt
 from replay.planning import make_plan
 from replay.simulator import load_scenario
 from replay.staging import stage
+from tests.replay.conftest import Script
 from tests.replay.sent_events import validate_sent
 
 pytestmark = pytest.mark.slow
@@ -304,3 +305,30 @@ def _rows(root: Root, table: str, session_id: str) -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = pq.read_table(root.table_file(table, session_id), partitioning=None).to_pylist()
     return rows
+
+
+async def test_a_trial_whose_endpoint_takes_nothing_more_ends_and_says_so(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.in_process.STALLED_S", 0.2)
+    is_over = asyncio.Event()
+
+    async def take_nothing(connection: ServerConnection) -> None:
+        await connection.send(json.dumps({"type": "session.created", "session": {}}))
+        connection.transport.pause_reading()
+        await is_over.wait()
+        connection.transport.abort()
+
+    said = {"type": "input_text", "text": "x" * (1 << 20)}
+    item = {"type": "message", "role": "user", "content": [said]}
+    script = Script()
+    script.server({"type": "session.created", "session": {}})
+    for _ in range(16):
+        script.client({"type": "conversation.item.create", "item": item})
+    facts = ReplayFacts(run_id="r1", replay_of="s1", cell="cell", trial=1, expected_failure_keys=[])
+    async with serve_websockets(take_nothing, "127.0.0.1", 0, compression=None) as server:
+        target = Target("deaf", f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}")
+        played = await play(make_plan(script.messages), target, recorder, replay=facts, upgrade=Upgrade("/v1/realtime"))
+        is_over.set()
+    assert played.end_reason.startswith("stalled: the endpoint took nothing more for")
+    assert (await asyncio.wrap_future(played.sealed)).trial_outcome == "failed_otherwise"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from capture.errors import UsageProblem
@@ -93,6 +94,10 @@ def test_the_baseline_is_the_recorded_target_wherever_it_is_found(monkeypatch: p
     assert find_baseline(source_at("gone"), [twin], "ws://127.0.0.1:9").url == "ws://127.0.0.1:9"
     with pytest.raises(UsageProblem, match="the recorded target gone is not known here: name it with --baseline"):
         find_baseline(source_at("gone"), [], None)
+    imported = source_at("gone")
+    imported = replace(imported, recording=msgspec.structs.replace(imported.recording, target=None))
+    with pytest.raises(UsageProblem, match="the recording does not tell its target: name it with --baseline"):
+        find_baseline(imported, [], None)
 
 
 AT_HOME = """

@@ -76,6 +76,34 @@ def test_two_causes_need_both_changed() -> None:
     assert "0/6 at swedencentral without noise_reduction" in sentence
 
 
+def test_where_several_pairs_help_none_of_them_is_called_the_only_one() -> None:
+    def any_two(changed: set[str], _: int) -> TrialOutcome:
+        return "ok" if len(changed) > 1 else "failed"
+
+    pattern, sentence = tell(any_two)
+    assert pattern == "several_causes"
+    assert (
+        ": no change helps alone, and several at once do in more than one way:"
+        " with target and transcription model changed it passes; with target and noise_reduction changed it passes;"
+        " with transcription model and noise_reduction changed it passes. Other audio" in sentence
+    )
+
+
+def test_where_no_pair_helps_and_all_at_once_do_it_takes_all_of_them() -> None:
+    def all_three(changed: set[str], _: int) -> TrialOutcome:
+        return "ok" if len(changed) > 2 else "failed"
+
+    pattern, sentence = tell(all_three)
+    assert pattern == "several_causes"
+    assert (
+        "0/6 with all of it changed: there are three causes, target, transcription model and noise_reduction:"
+        " only with all three changed it passes. Other audio" in sentence
+    )
+    pattern, sentence = tell(all_three, max_trials=80)
+    assert pattern == "undecided"
+    assert "only with all of it changed it passes, and no pair is decided. Other audio" in sentence
+
+
 def mostly(outcome: TrialOutcome, made: int, *, in_ten: int) -> TrialOutcome:
     """Give an outcome in so many of ten trials, spread evenly; the other one in the rest."""
     return outcome if made * in_ten % 10 < in_ten else "ok" if outcome == "failed" else "failed"

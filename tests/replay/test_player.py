@@ -512,3 +512,44 @@ def test_it_never_sends_out_of_order_or_early_and_always_ends(
         began_ns, first = played[0]
         recorded_ns = (step.not_before_ns or 0) - (first.not_before_ns or 0)
         assert at_ns - began_ns >= int(recorded_ns / speed) - 1
+
+
+@pytest.mark.parametrize("odd_type", [["session.created"], {"of": "nothing"}, 7, None])
+def test_what_an_endpoint_sends_without_a_type_that_is_a_word_means_nothing(script: Any, odd_type: object) -> None:
+    script.server(CREATED).append(0).append(20)
+    odd = {"type": odd_type, "session": {}, "item": {"id": "item_x"}, "response": {"id": "resp_x"}}
+    transposed = adapt(make_plan(script.messages), {}, dialect="beta")
+    for plan in (make_plan(script.messages), transposed):
+        stage = Stage(Player(plan), lambda _: [(1, odd)])
+        assert stage.play() == "completed"
+        assert stage.diverged == []
+
+
+def test_the_output_of_a_call_whose_id_no_utf_8_spells_can_be_sent(script: Any) -> None:
+    script.server(CREATED).append(0)
+    call = {"type": "function_call", "name": "look_up", "call_id": "call_\ud83d", "id": "item_x", "arguments": "{}"}
+
+    def answer(event: Json) -> Iterable[tuple[float, Json]]:
+        if event["type"] == "input_audio_buffer.append":
+            yield 5, begun("resp_1")
+            yield 6, {"type": "response.done", "response": {"id": "resp_1", "output": [call]}}
+
+    stage = Stage(Player(make_plan(script.messages)), answer)
+    stage.play()
+    output = next(str(send.content) for _, send in stage.sent if "function_call_output" in str(send.content))
+    assert json.loads(output.encode())["item"]["call_id"] == "call_\ud83d"
+
+
+def test_the_side_channel_of_a_call_proves_nothing_without_what_the_caller_said(script: Any) -> None:
+    # The caller spoke over WebRTC; this connection only watched.
+    script.server(VAD_CREATED).client(UPDATE, 10).server({**UPDATED, "session": VAD_CREATED["session"]}, 20)
+    script.server({"type": "input_audio_buffer.speech_started", "item_id": "item_a", "audio_start_ms": 0}, 900)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 1500)
+    script.server({"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_a"}, 1600)
+    plan = make_plan(script.messages)
+    assert plan.not_sent == (
+        "the audio of 1 spoken turn, which is not in the recording: it went over WebRTC or SIP, or was not logged",
+    )
+    stage = Stage(Player(plan), echo_updates(30), greeting=VAD_CREATED)
+    assert stage.play() == "no_audio: the recording does not hold what the caller said"
+    assert len(stage.events()) == 1

@@ -226,3 +226,14 @@ def test_only_what_was_asked_for_can_be_unset() -> None:
         check_unset(["session.transcription.model"], asked)
     with pytest.raises(UsageProblem, match="it asked for nothing"):
         check_unset(["session.voice"], {})
+
+
+def test_an_update_that_a_client_cut_within_an_emoji_is_still_text_that_can_be_sent() -> None:
+    # What JavaScript makes of "Be nice 😀".slice(0, 9).
+    cut = '{"type":"session.update","session":{"instructions":"Be nice \\ud83d"}}'
+    [(text, [change])] = override([cut], {"session.voice": "cedar é"})
+    assert json.loads(text.encode())["session"] == {"instructions": "Be nice \ud83d", "voice": "cedar é"}
+    assert change.after == '"cedar é"'
+    taken, [gone] = unset(text, ["session.instructions"])
+    assert gone.before.encode() == b'"Be nice \\ud83d"'
+    assert "cedar é" in taken

@@ -117,3 +117,10 @@ def test_credentials_in_overrides_stay_in_memory(root: Root) -> None:
     assert run.cells[0].overrides["session.tools"] is tools
     kept = [{"type": "mcp", "authorization": "[redacted]", "headers": {"X-Crm": "[redacted]"}}]
     assert load_run(root, run.run_id).cells[0].overrides == {"session.tools": kept, "session.speed": 1.5}
+
+
+def test_a_run_that_sets_text_cut_within_an_emoji_is_kept_as_it_is(root: Root) -> None:
+    run = make_run()
+    run.cells[0].overrides = {"session.instructions": "Be nice \ud83d"}
+    save_run(root, run.run_id, encode_run(run))
+    assert load_run(root, run.run_id).cells[0].overrides == {"session.instructions": "Be nice \ud83d"}

@@ -179,3 +179,10 @@ def test_what_cannot_be_sent_is_named(script: Any) -> None:
     script.server(CREATED)
     script._add("server", b"\xff" * 7, 1500, "raw", False)
     assert make_server_plan(script.messages).not_sent == ("7 undecodable bytes at 1.5 s",)
+
+
+def test_a_message_whose_type_is_no_word_is_no_event_that_is_answered(script: Any) -> None:
+    script.server({"type": "session.created"}).client('{"type": ["response.create"]}', 10)
+    script.server({"type": "error", "error": {"message": "what?"}}, 20)
+    plan = make_server_plan(script.messages)
+    assert [moment.type for moment in plan.outgoing] == ["session.created", "error"]

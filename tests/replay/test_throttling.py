@@ -30,6 +30,7 @@ NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
         ("-3", None),
         ("inf", None),
         ("3 apples", None),
+        ("9" * 400 + "s", None),
     ],
 )
 def test_durations_as_endpoints_write_them(text: str, seconds: float | None) -> None:

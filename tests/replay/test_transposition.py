@@ -330,3 +330,18 @@ def test_a_session_that_transcribes_and_a_response_in_the_other_dialect() -> Non
             "output": [{"type": "message", "role": "assistant", "content": [{"type": "audio"}]}],
         },
     }
+
+
+def test_a_message_that_a_client_cut_within_an_emoji_is_transposed_to_text_that_can_be_sent() -> None:
+    update = '{"type":"session.update","session":{"voice":"alloy","instructions":"Be nice \\ud83d"}}'
+    text, changes = transpose(update, "ga")
+    assert text is not None
+    assert json.loads(text.encode())["session"]["instructions"] == "Be nice \ud83d"
+    assert all(f"{change.before}{change.after}".encode() for change in changes)
+
+
+@pytest.mark.parametrize("odd_type", [["message"], {}, None, 7])
+def test_items_and_parts_without_a_type_that_is_a_word_stay_as_they_are(odd_type: object) -> None:
+    part = {"type": odd_type, "text": "hi"}
+    create = {"type": "conversation.item.create", "item": {"type": odd_type, "role": "user", "content": [part]}}
+    assert transpose(json.dumps(create), "beta") == (json.dumps(create), [])

@@ -336,6 +336,15 @@ def test_a_failure_that_does_not_come_again_at_another_pace_may_come_at_the_reco
     assert "--speed" not in read_verdict(failing).sentence
 
 
+@pytest.mark.parametrize(
+    ("recorded", "elsewhere", "passes"),
+    [("F", ".", False), ("FFF", "...", True), ("F..F..F...", "..........", False), ("FFFFFFFFFF", "..........", True)],
+)
+def test_a_cell_passes_only_where_that_is_more_than_luck(recorded: str, elsewhere: str, passes: bool) -> None:
+    verdict = verdict_of({("eastus2", "whisper-1"): recorded, ("swedencentral", "whisper-1"): elsewhere})
+    assert ("The same audio passes in the other cell." in verdict.sentence) == passes
+
+
 def test_a_failure_that_comes_elsewhere_only_is_said_to_be_there() -> None:
     verdict = verdict_of(square(".....", "FF...", ".....", "....."))
     assert verdict.pattern == "not_reproduced"

@@ -42,11 +42,9 @@ def test_a_cell_is_named_by_what_was_varied() -> None:
 
 
 def by_audio(audio: str, *, baseline: bool = False, outcome: TrialOutcome = "ok") -> CellResult:
-    trial = Trial(trial=1, block=1, session_id="t", outcome=outcome)
+    trials = [Trial(trial=number, block=number, session_id="t", outcome=outcome) for number in (1, 2, 3)]
     values = {"target": "eastus2", "audio": audio}
-    return tally(
-        RunCell(cell=audio, session_id="s", target="eastus2", values=values, baseline=baseline, trials=[trial])
-    )
+    return tally(RunCell(cell=audio, session_id="s", target="eastus2", values=values, baseline=baseline, trials=trials))
 
 
 @pytest.mark.parametrize(

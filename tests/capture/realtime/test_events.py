@@ -17,6 +17,7 @@ from capture.realtime.events import (
     read_header,
     response_of,
     storable,
+    write_json,
 )
 
 FIELDS = EventHeader.__struct_fields__
@@ -287,3 +288,13 @@ def test_items_are_told_of_when_they_begin_when_they_are_done_and_with_their_res
 def test_an_event_names_its_response_or_carries_it() -> None:
     events: list[dict[str, Any]] = [{"response_id": "a"}, {"response": {"id": "b"}}, {"response": {"id": 7}}, {}]
     assert [response_of(event) for event in events] == ["a", "b", None, None]
+
+
+@pytest.mark.parametrize("text", ["cedar", "é 😀", "cut \ud83d", "\udc00"])
+def test_what_is_written_can_be_sent_as_text_and_reads_as_it_was(text: str) -> None:
+    written = write_json({"text": text})
+    assert json.loads(written.encode()) == {"text": text}
+
+
+def test_what_utf_8_can_spell_is_written_readably() -> None:
+    assert write_json("é 😀") == '"é 😀"'
