@@ -23,6 +23,8 @@ LOOK_S = 1.0
 class InFlightScreen(MarkingScreen):
     """A table of recordings and a list of what is in flight, with one cursor for both."""
 
+    AUTO_FOCUS = "VirtualTable"
+    """What gets the keys when one comes back; Textual would take the first field, in sight or not."""
     _ending: LiveSession | None = None
     """The session under the cursor, over by now: its row stays until the recording takes its place."""
 
@@ -80,10 +82,11 @@ class InFlightScreen(MarkingScreen):
         self._keep_focus()
 
     def _keep_focus(self) -> None:
-        # What is not drawn can have no cursor: one of the two lists may be away.
-        if self.focused is self.live and not self.live.display:
+        # What is not drawn can have no cursor: one of the two lists may be away, or both. Then the table waits with the
+        # keys for its first row: what was hidden has lost them.
+        if self.focused is None or (self.focused is self.live and not self.live.display):
             self.table.focus()
-        elif self.focused is self.table and not self.table.display and self.live.display:
+        if self.focused in (None, self.table) and not self.table.display and self.live.display:
             self.live.focus()
 
     @on(events.DescendantFocus)

@@ -211,6 +211,13 @@ class SessionsScreen(InFlightScreen):
         failed = (Run(f"{answer.failed:,} failed ", "failed" if answer.failed else "muted"),)
         self.query_one(FilterBar).found = (Run("  "), *join([cell, count, failed], " · "))
 
+    def action_filter(self) -> None:
+        """Type a filter, where there is something to filter."""
+        if self._total == 0:
+            self.hint("no recordings yet to filter")
+        else:
+            super().action_filter()
+
     @on(RowList.Opened)
     def action_open(self) -> None:
         """Open the session under the cursor; one in flight is followed."""
