@@ -97,7 +97,8 @@ class SourceScreen(Screen[ResultT]):
             rows.empty_text = UNREAD if rows.empty_text == READING else rows.empty_text
 
     def hint(self, sentence: str) -> None:
-        """Say in passing why a key did nothing."""
+        """Say in passing why a key did nothing; once, however often it is pressed."""
+        self.app.clear_notifications()
         self.notify(sentence, timeout=3, markup=False)
 
     def place(self, *parts: Line) -> None:
