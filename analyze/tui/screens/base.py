@@ -101,6 +101,11 @@ class SourceScreen(Screen[ResultT]):
         self.app.clear_notifications()
         self.notify(sentence, timeout=3, markup=False)
 
+    def copy(self, what: str, words: str) -> None:
+        """Put words on the clipboard of whoever sits at the terminal (OSC 52), and say so."""
+        self.app.copy_to_clipboard(words)
+        self.hint(f"{what} is on the clipboard, where the terminal allows it")
+
     def place(self, *parts: Line) -> None:
         """Say in the first line where this is."""
         self.query_one(TopLine).lines = (text(root_name(self.source.root.path)), *parts)

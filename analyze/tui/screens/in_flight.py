@@ -12,6 +12,8 @@ from analyze.tui.lines import Line, Run
 from analyze.tui.screens.marking import MarkingScreen
 from analyze.tui.widgets.live_list import LiveList
 from analyze.tui.widgets.row_list import RowList
+from capture.narration import counted
+from capture.plain_text import visible
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
@@ -126,3 +128,10 @@ class InFlightScreen(MarkingScreen):
         """Give the marked recordings, or else the current one, tags and a note."""
         if self.marks or not self.refuses():
             super().action_annotate()
+
+    def action_copy_id(self) -> None:
+        """Put the ids of the marked recordings, or else the id under the cursor, on the clipboard."""
+        current = self.in_flight or self.table.current
+        ids = list(self.marks) or ([current.session_id] if current is not None else [])
+        if ids:
+            self.copy(ids[0] if len(ids) == 1 else counted(len(ids), "id"), visible(" ".join(ids)))

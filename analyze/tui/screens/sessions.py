@@ -52,6 +52,7 @@ class SessionsScreen(InFlightScreen):
         Binding("o", "order", "Choose a column to sort by", show=False),
         Binding("t", "annotate", "tag", tooltip="Give the marked sessions, or this one, tags and a note"),
         Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
+        Binding("y", "copy_id", "Copy the ids of the marked sessions, or of this one", show=False),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),

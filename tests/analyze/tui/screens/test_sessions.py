@@ -304,3 +304,13 @@ async def test_a_pass_that_fails_leaves_the_list(source: Any, shown: Shown) -> N
         assert "no pass" in shown(app)
         assert len(sessions(app).table.rows) == 21
         assert "transcription server_" in shown(app)
+
+
+async def test_ids_go_to_the_clipboard(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "down", "y")
+        assert app.clipboard == source.listed[1].session_id
+        await press(pilot, "space", "space", "y")
+        assert app.clipboard == f"{source.listed[1].session_id} {source.listed[2].session_id}"
