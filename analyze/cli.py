@@ -35,7 +35,11 @@ class FilteringCommand(TyperCommand):
         """Keep such a term from being read as an option: no option of ours has a colon in its name."""
         terms = [arg for arg in args if _UNWANTED.match(arg)]
         rest = [arg for arg in args if not _UNWANTED.match(arg)]
-        return super().parse_args(ctx, rest + (["--", *terms] if terms and "--" not in rest else terms))
+        ctx.allow_extra_args = True
+        more = super().parse_args(ctx, rest + (["--", *terms] if terms and "--" not in rest else terms))
+        if more and not ctx.resilient_parsing:
+            ctx.fail("a filter of several terms is one argument: quote it, as 'region:eastus2 outcome:failed'")
+        return more
 
 
 _UNWANTED = re.compile(r"-\w+:")
