@@ -358,12 +358,14 @@ def print_verdict(root: Root, *runs: str) -> None:
 
 def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]]:
     """Give a run's verdicts, each with what is to be said of the audio that was replayed; None: it is gone."""
+    from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
     from capture.errors import UsageProblem
 
     found: list[tuple[Verdict, AudioHealth | None]] = []
-    with open_store(root) as store:
+    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+        breaks_off(store.interrupt)
         queries = Queries(store)
         for verdict in queries.verdicts(*runs):
             try:
@@ -376,12 +378,15 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
 @contextmanager
 def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries]:
     """Open the root for one command; name on stderr what had to be left out."""
+    from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
     from capture.narration import tell
     from capture.recording.root import open_root
 
-    with open_store(open_root(_root_of(context, recordings))) as store:
+    root = open_root(_root_of(context, recordings))
+    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+        breaks_off(store.interrupt)
         try:
             yield Queries(store)
         finally:
