@@ -57,7 +57,9 @@ def _options(
 @app.command()
 def demo(
     plain: Annotated[bool, typer.Option("--plain", help="Print the verdict and the table; no TUI.")] = False,
-    recordings: Annotated[Path | None, typer.Option("--recordings", help="Root to record into.")] = None,
+    recordings: Annotated[
+        Path | None, typer.Option("--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.")
+    ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, max=50, help="Replays a cell.")] = 5,
 ) -> None:
     """Record one incident, replay it over two regions and two models, and see the verdict. Needs no key."""

@@ -35,7 +35,11 @@ class FilteringCommand(TyperCommand):
         """Keep such a term from being read as an option: no option of ours has a colon in its name."""
         terms = [arg for arg in args if _UNWANTED.match(arg)]
         rest = [arg for arg in args if not _UNWANTED.match(arg)]
-        return super().parse_args(ctx, rest + (["--", *terms] if terms and "--" not in rest else terms))
+        ctx.allow_extra_args = True
+        more = super().parse_args(ctx, rest + (["--", *terms] if terms and "--" not in rest else terms))
+        if more and not ctx.resilient_parsing:
+            ctx.fail("a filter of several terms is one argument: quote it, as 'region:eastus2 outcome:failed'")
+        return more
 
 
 _UNWANTED = re.compile(r"-\w+:")
@@ -354,12 +358,14 @@ def print_verdict(root: Root, *runs: str) -> None:
 
 def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]]:
     """Give a run's verdicts, each with what is to be said of the audio that was replayed; None: it is gone."""
+    from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
     from capture.errors import UsageProblem
 
     found: list[tuple[Verdict, AudioHealth | None]] = []
-    with open_store(root) as store:
+    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+        breaks_off(store.interrupt)
         queries = Queries(store)
         for verdict in queries.verdicts(*runs):
             try:
@@ -372,12 +378,15 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
 @contextmanager
 def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries]:
     """Open the root for one command; name on stderr what had to be left out."""
+    from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
     from capture.narration import tell
     from capture.recording.root import open_root
 
-    with open_store(open_root(_root_of(context, recordings))) as store:
+    root = open_root(_root_of(context, recordings))
+    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+        breaks_off(store.interrupt)
         try:
             yield Queries(store)
         finally:

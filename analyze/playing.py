@@ -5,7 +5,9 @@ The library that speaks to devices is an extra (`pip install 'wiretape[play]'`) 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Generator
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ class Playback:
             import miniaudio  # type: ignore[import-not-found,unused-ignore]
         except ImportError as absent:
             raise UsageProblem(f"playing needs an extra: pip install 'wiretape[play]'; or {_INSTEAD}") from absent
+        _hush_alsa()
         self.ended = Event()
         """Set when the last sample was handed to the device, or it was stopped."""
         try:
@@ -40,7 +43,9 @@ class Playback:
             next(stream)
             self._device.start(stream)
         except miniaudio.MiniaudioError as problem:
-            raise UsageProblem(f"no audio device can be opened here ({problem}): {_INSTEAD}") from problem
+            # Its words, and a number beside them that nobody can look up.
+            words = problem.args[0] if problem.args else problem
+            raise UsageProblem(f"no audio device can be opened here ({words}): {_INSTEAD}") from problem
 
     def _frames(self, samples: NDArray[np.int16]) -> Generator[bytes, int, None]:
         """Hand out so many samples as the device asks for, from a thread of its own."""
@@ -56,3 +61,10 @@ class Playback:
         """Fall silent and let the device go."""
         self.ended.set()
         self._device.close()
+
+
+def _hush_alsa() -> None:
+    # ALSA tells what it misses (a card, samples in time) on stderr, where the screens are drawn. As its handler any
+    # function of C will do that takes no arguments, so that none of Python's runs in its threads.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(ctypes.CDLL(None).getpid)

@@ -21,9 +21,11 @@ _TAGS_SQL = (
     "LIST_AGGREGATE(LIST_TRANSFORM(MAP_ENTRIES(tags), LAMBDA tag: CONCAT_WS('=', tag.key, NULLIF(tag.value, ''))),"
     " 'string_agg', ' ')"
 )
-_NEWEST = "started_at DESC NULLS LAST, session_id DESC"
+# An import that tells no time of day stands where it came into the root, as its id says: `last` means it, too.
+_STARTED_SQL = "COALESCE(started_at, TRY_STRPTIME(LEFT(session_id, 15), '%Y%m%dT%H%M%S'))"
+_NEWEST = f"{_STARTED_SQL} DESC NULLS LAST, session_id DESC"
 _ORDERS: dict[str, tuple[str, ...]] = {
-    "started": ("started_at", "session_id"),
+    "started": (_STARTED_SQL, "session_id"),
     "target": ("COALESCE(target, '')",),
     "region": ("COALESCE(region, '')",),
     "model": ("COALESCE(model, '')",),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -16,6 +18,7 @@ from capture.plain_text import visible_lines
 def run_to_end(command: Callable[[], None]) -> None:
     """Run a command; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
     _open_what_is_closed()
+    _take_every_character(sys.stdout)
     # A supervisor's SIGTERM ends a command as Ctrl-C does, and so does a terminal that closes: what was recorded is
     # sealed, nothing stays behind.
     signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
@@ -51,6 +54,16 @@ def _open_what_is_closed() -> None:
 
 def _writing_to(number: int) -> TextIO:
     return open(number, "w", encoding="utf-8", closefd=False)
+
+
+def _take_every_character(stream: TextIO) -> None:
+    # A locale such as ISO-8859-1 has no sign for an outcome. What programs read is UTF-8 everywhere, as JSON has to be;
+    # a terminal gets what it can show, and `\u25cf` for the rest, as Python has it on stderr.
+    if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+        if stream.isatty():
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -18,19 +18,37 @@ if TYPE_CHECKING:
 
 
 def narrate() -> None:
-    """Send the log to stderr, for people."""
+    """Send the log to stderr, for people and for `grep`: each line whole, behind its time in UTC."""
     import logging
 
-    from rich.logging import RichHandler
+    class Log(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                # Reasons, names and headers of both ends are quoted.
+                line = visible_lines(self.format(record))
+            except Exception:  # noqa: BLE001 - a line that cannot be written is nothing to end a call for
+                self.handleError(record)
+            else:
+                _write_to_log(line)
 
-    class Harmless(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            # Reasons, names and headers of both ends are quoted.
-            return visible_lines(super().format(record))
+    class Utc(logging.Formatter):
+        default_time_format = "%Y-%m-%dT%H:%M:%S"
+        default_msec_format = "%s.%03dZ"
 
-    handler = RichHandler(console=console(), show_path=False, show_level=False, markup=False)
-    handler.setFormatter(Harmless("%(message)s"))
+    formatter = Utc("%(asctime)s %(message)s")
+    formatter.converter = time.gmtime
+    handler = Log()
+    handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _write_to_log(line: str) -> None:
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        # The disk has no room for a log, or who read it has gone (`2>&1 | tee`, and Ctrl-C): calls go on.
+        let_go_of(sys.stderr)
 
 
 class Seldom:

@@ -35,11 +35,18 @@ def finite(value: float | None) -> float | None:
 Speed = Annotated[str, typer.Option("--speed", metavar="X|max", help="1 is the recorded pace; max: no clock.")]
 Clock = Annotated[
     ClockChoice | None,
-    typer.Option("--clock", help="Speak as long after an answer as in the recording, or at the recorded time."),
+    typer.Option(
+        "--clock",
+        help="Speak as long after an answer as in the recording, or at the recorded time; without it anchored.",
+    ),
 ]
 OnNewTool = Annotated[
     NewToolChoice | None,
-    typer.Option("--on-new-tool", help="What a function call gets that the recording does not have: recorded."),
+    typer.Option(
+        "--on-new-tool",
+        help="A function call that the recording does not have ends the trial, gets an empty output, or the last one"
+        " recorded of its name; without it recorded.",
+    ),
 ]
 Timeout = Annotated[
     float,

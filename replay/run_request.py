@@ -119,7 +119,8 @@ def lay_out(request: RunRequest, sources: Sequence[Source], targets: Sequence[Ta
 def find_recording(root: Root, text: str) -> str:
     """Resolve an id, a unique prefix, or `last`: here the newest session that is no replay itself.
 
-    A second `replay run last` means the same call as the first, and not one of the trials in between.
+    A second `replay run last`, or `replay serve last`, means the same call as the first, and not one of the trials in
+    between.
     """
     if text == "last":
         for session_id in reversed(list_session_ids(root)):

@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 from capture.arguments import parse_listen, parse_speed
-from capture.listing import resolve_recording
 from capture.narration import print_line, tell
 from capture.queued_output import A_MOMENT_S, queued_output
 from capture.recording.reader import open_recording
 from capture.recording.root import open_root
+from replay.run_request import find_recording
 from replay.server import serve_recording
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -24,7 +24,7 @@ def run_serve(session: str, recordings: Path | None, *, listen: str, speed: str,
     """
     pace, address = parse_speed(speed), parse_listen(listen)
     root = open_root(recordings)
-    recording = open_recording(root, resolve_recording(root, session))
+    recording = open_recording(root, find_recording(root, session))
     if address[0] not in _LOOPBACK:
         tell("whoever reaches this address gets the recording: no key is asked for")
 

@@ -80,6 +80,12 @@ def test_a_filter_may_begin_with_what_is_not_wanted(failed_session: str, ok_sess
     assert analyze("sessions", "-x")[0] == 2
 
 
+def test_a_filter_without_its_quotes_is_told_of_them(failed_session: str, analyze: Analyze) -> None:
+    for command in ("sessions", "failures"):
+        status, _, err = analyze(command, "region:eastus2", "-outcome:ok")
+        assert (status, "is one argument: quote it" in " ".join(err.split())) == (2, True)
+
+
 def test_show(failed_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("show", "last")
     assert (status, err) == (0, "")

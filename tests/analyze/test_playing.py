@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -36,4 +37,18 @@ def test_a_track_plays_to_its_end_or_until_it_is_stopped(root: Root, ok_session:
 def test_where_there_is_no_device_it_says_so(root: Root, ok_session: str) -> None:
     miniaudio = pytest.importorskip("miniaudio")
     with pytest.raises(UsageProblem, match="no audio device can be opened here"):
+        Playback(np.zeros(10, np.int16), 24_000, backends=[miniaudio.Backend.WINMM])
+
+
+def test_what_alsa_tells_stays_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("miniaudio")
+    # Without a card ALSA names each of its files that say so; where there is one, silence is played.
+    with suppress(UsageProblem):
+        Playback(np.zeros(10, np.int16), 24_000).stop()
+    assert "ALSA" not in capfd.readouterr().err
+
+
+def test_no_number_of_the_library_stands_in_what_is_said() -> None:
+    miniaudio = pytest.importorskip("miniaudio")
+    with pytest.raises(UsageProblem, match=r"no audio device can be opened here \([a-z ]+\): write it"):
         Playback(np.zeros(10, np.int16), 24_000, backends=[miniaudio.Backend.WINMM])

@@ -13,7 +13,7 @@ from tests.analyze.conftest import Row, Trace, configure, spoken_turn
 
 @pytest.fixture
 def calls(root: Root) -> list[str]:
-    """Record four calls a minute apart; the last is imported, and its time is not known."""
+    """Record four calls a minute apart; the last is imported, and only its id tells when."""
     rows: list[Row] = [
         {"region": "eastus2", "target": "b", "duration_ms": 900.0, "turn_latencies": [{"first_audio_ms": 40.0}, {}]},
         {"region": None, "target": "a", "duration_ms": 100.0, "turn_latencies": [], "run_id": "r1", "trial": 2},
@@ -39,16 +39,16 @@ def calls(root: Root) -> list[str]:
 @pytest.mark.parametrize(
     ("order", "places"),
     [
-        (NEWEST_FIRST, [2, 1, 0, 3]),
+        (NEWEST_FIRST, [3, 2, 1, 0]),
         (("started", False), [0, 1, 2, 3]),
         (("region", False), [1, 3, 2, 0]),
-        (("target", True), [2, 0, 1, 3]),
+        (("target", True), [2, 0, 3, 1]),
         (("duration", False), [3, 1, 2, 0]),
-        (("first_audio", True), [0, 2, 1, 3]),
-        (("run", True), [1, 2, 0, 3]),
-        (("finding", True), [2, 1, 0, 3]),
-        (("turns", True), [2, 1, 0, 3]),
-        (("outcome", False), [2, 1, 0, 3]),
+        (("first_audio", True), [0, 3, 2, 1]),
+        (("run", True), [1, 2, 3, 0]),
+        (("finding", True), [2, 3, 1, 0]),
+        (("turns", True), [2, 3, 1, 0]),
+        (("outcome", False), [2, 3, 1, 0]),
     ],
 )
 def test_sessions_are_put_in_order_and_equal_ones_stay_newest_first(
@@ -62,7 +62,7 @@ def test_sessions_are_put_in_order_and_equal_ones_stay_newest_first(
 def test_what_was_found_comes_before_what_only_failed(calls: list[str], queries: Queries) -> None:
     names = {calls[0]: ("zzzz_found",)}
     listed = queries.sessions_in_order(order=("finding", True), names=names)
-    assert [calls.index(session_id) for session_id in listed.session_ids] == [0, 2, 1, 3]
+    assert [calls.index(session_id) for session_id in listed.session_ids] == [0, 2, 3, 1]
 
 
 def test_an_order_goes_with_a_filter_and_with_a_choice(calls: list[str], queries: Queries) -> None:

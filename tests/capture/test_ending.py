@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from capture.ending import run_to_end
 from capture.errors import EndpointRefused, UsageProblem
+from tests.sample import SAMPLE
 
 PROJECT = Path(__file__).parents[2]
 
@@ -149,3 +151,17 @@ run_to_end(command)
         ["sh", "-c", shell, sys.executable, program, told], cwd=PROJECT, capture_output=True, check=False
     )
     assert (ended.returncode, told.read_text()) == (0, "done")
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "ascii"])
+def test_a_locale_of_few_characters_ends_no_command(encoding: str) -> None:
+    ask = [sys.executable, "-m", "wiretape", "analyze", "sql", "SELECT '●'", "--recordings", str(SAMPLE.path)]
+    few = os.environ | {"PYTHONIOENCODING": encoding}
+    # What a program reads is UTF-8, whatever the locale.
+    piped = subprocess.run(ask, cwd=PROJECT, capture_output=True, env=few, timeout=60, check=True)
+    assert "●" in piped.stdout.decode("utf-8")
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb") as shown:
+        subprocess.run(ask, cwd=PROJECT, stdout=terminal, env=few, timeout=60, check=True)
+        os.close(terminal)
+        assert rb"\u25cf" in shown.readline()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import pytest
 
@@ -31,14 +32,21 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(time, "time", lambda: 1_770_885_055.25)
+    monkeypatch.setattr(time, "time_ns", lambda: 1_770_885_055_250_000_000)
     narrate()
     logging.getLogger("capture").info("draining: [3] sessions")
     logging.getLogger("capture").info("refused: \x1b[2J\u202e\nthe second line")
+    logging.getLogger("capture").info("failed: %s", "x" * 300)
 
     printed = capsys.readouterr()
-    assert "draining: [3] sessions" in printed.err
-    assert r"refused: \x1b[2J\u202e" in printed.err
-    assert "the second line" in printed.err
+    # Of several lines in one second each has its time, and a long one stays in one piece: both are for `grep`.
+    assert printed.err.splitlines() == [
+        "2026-02-12T08:30:55.250Z draining: [3] sessions",
+        r"2026-02-12T08:30:55.250Z refused: \x1b[2J\u202e",
+        "the second line",
+        f"2026-02-12T08:30:55.250Z failed: {'x' * 300}",
+    ]
     assert printed.out == ""
 
 

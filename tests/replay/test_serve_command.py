@@ -16,6 +16,7 @@ from capture.sealing import Sealer
 from replay.serve_command import run_serve
 from replay.simulator.scenario import load_scenario
 from replay.staging import stage
+from tests.sample import CALL, SAMPLE
 from tests.unread_pipe import unread_pipe
 
 HOME = Path(__file__).parents[2]
@@ -32,6 +33,14 @@ async def recorded(root: Root) -> Root:
 def serve(root: Root, *options: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     command = [sys.executable, "wiretape.py", "replay", "serve", "last", "--recordings", str(root.path), *options]
     return subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+
+def test_last_is_the_call_and_not_one_of_its_replays() -> None:
+    with serve(SAMPLE) as server:
+        assert server.stderr is not None
+        assert server.stderr.readline().startswith(f"serving {CALL} ")
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
 
 
 def test_it_tells_where_it_listens_and_ends_with_the_first_client(recorded: Root) -> None:

@@ -97,8 +97,14 @@ class SourceScreen(Screen[ResultT]):
             rows.empty_text = UNREAD if rows.empty_text == READING else rows.empty_text
 
     def hint(self, sentence: str) -> None:
-        """Say in passing why a key did nothing."""
+        """Say in passing why a key did nothing; once, however often it is pressed."""
+        self.app.clear_notifications()
         self.notify(sentence, timeout=3, markup=False)
+
+    def copy(self, what: str, words: str) -> None:
+        """Put words on the clipboard of whoever sits at the terminal (OSC 52), and say so."""
+        self.app.copy_to_clipboard(words)
+        self.hint(f"{what} is on the clipboard, where the terminal allows it")
 
     def place(self, *parts: Line) -> None:
         """Say in the first line where this is."""

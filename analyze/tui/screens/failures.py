@@ -67,6 +67,8 @@ MORE_DIMENSIONS = (
 )
 _FIXED_LINES = 10
 """What is on the screen besides findings, verdict and matrix: top, filter, legend, cell, keys, and blanks between."""
+_MATRIX_LINES = 6
+"""As many as failures.tcss gives the matrix at least: a heading, two values, the totals, and lines between."""
 
 
 class FailuresScreen(FilteringScreen):
@@ -182,7 +184,8 @@ class FailuresScreen(FilteringScreen):
 
     def _share_height(self) -> None:
         """Give the verdict the lines that nothing else needs, and a quarter of them at least."""
-        others = len(self.query_one("#found", Block).lines) + self.query_one(Matrix).virtual_size.height
+        matrix = max(self.query_one(Matrix).virtual_size.height, _MATRIX_LINES)
+        others = len(self.query_one("#found", Block).lines) + matrix
         free = self.size.height - _FIXED_LINES - others
         self.query_one("#verdict").styles.max_height = max(self.size.height // 4, free)
 

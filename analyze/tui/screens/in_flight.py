@@ -12,6 +12,8 @@ from analyze.tui.lines import Line, Run
 from analyze.tui.screens.marking import MarkingScreen
 from analyze.tui.widgets.live_list import LiveList
 from analyze.tui.widgets.row_list import RowList
+from capture.narration import counted
+from capture.plain_text import visible
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
@@ -23,6 +25,8 @@ LOOK_S = 1.0
 class InFlightScreen(MarkingScreen):
     """A table of recordings and a list of what is in flight, with one cursor for both."""
 
+    AUTO_FOCUS = "VirtualTable"
+    """What gets the keys when one comes back; Textual would take the first field, in sight or not."""
     _ending: LiveSession | None = None
     """The session under the cursor, over by now: its row stays until the recording takes its place."""
 
@@ -80,10 +84,11 @@ class InFlightScreen(MarkingScreen):
         self._keep_focus()
 
     def _keep_focus(self) -> None:
-        # What is not drawn can have no cursor: one of the two lists may be away.
-        if self.focused is self.live and not self.live.display:
+        # What is not drawn can have no cursor: one of the two lists may be away, or both. Then the table waits with the
+        # keys for its first row: what was hidden has lost them.
+        if self.focused is None or (self.focused is self.live and not self.live.display):
             self.table.focus()
-        elif self.focused is self.table and not self.table.display and self.live.display:
+        if self.focused in (None, self.table) and not self.table.display and self.live.display:
             self.live.focus()
 
     @on(events.DescendantFocus)
@@ -123,3 +128,10 @@ class InFlightScreen(MarkingScreen):
         """Give the marked recordings, or else the current one, tags and a note."""
         if self.marks or not self.refuses():
             super().action_annotate()
+
+    def action_copy_id(self) -> None:
+        """Put the ids of the marked recordings, or else the id under the cursor, on the clipboard."""
+        current = self.in_flight or self.table.current
+        ids = list(self.marks) or ([current.session_id] if current is not None else [])
+        if ids:
+            self.copy(ids[0] if len(ids) == 1 else counted(len(ids), "id"), visible(" ".join(ids)))

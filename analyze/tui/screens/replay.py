@@ -159,11 +159,15 @@ class ReplayScreen(SourceScreen[None]):
 
     def action_command(self) -> None:
         """Show and copy the command that does the same in a shell."""
+        if self._is_unfinished():
+            return
         form = replace(self.fields.form, targets=tuple(self.fields.chosen) or ("TARGET",))
         self.app.push_screen(CommandScreen(shell_command(self.session_id, form, self.source.root)))
 
     def action_send(self) -> None:
         """Ask for a confirmation, then play the plan that is shown."""
+        if self._is_unfinished():
+            return
         planned = self.planned
         if planned is None:
             self.hint("there is nothing to send yet: see above what is missing")
@@ -175,10 +179,18 @@ class ReplayScreen(SourceScreen[None]):
 
         self.app.push_screen(ConfirmScreen(question_lines(planned), "send"), start)
 
+    def _is_unfinished(self) -> bool:
+        """Say what was typed and not added: whoever typed it would pay for a run without it."""
+        typed = self.fields.unfinished if self.runner is None else ""
+        if typed:
+            self.complain(f"'{typed}' is not in the plan yet: enter in its field adds it")
+        return bool(typed)
+
     def _start(self, planned: PlannedReplay) -> None:
         # From the thread that plays: posting a message is what may be done from there.
         runner = self.runner = ReplayRunner(self.source.root, planned, lambda told: self._post(told))
         self.add_class("-running")
+        self.complain("")
         self.trials.focus()
         self.refresh_bindings()
         self._show_progress()

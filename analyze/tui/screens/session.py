@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input
 
-from analyze.answers import SessionDetail, TimelineRow
+from analyze.answers import EventDetail, SessionDetail, TimelineRow
 from analyze.findings import Finding
 from analyze.timeline import columns_of
 from analyze.tui.lines import Line, text
@@ -33,7 +33,11 @@ from analyze.tui.widgets.search_bar import SearchBar
 from analyze.tui.widgets.session_head import SessionHead
 from analyze.tui.widgets.timeline import Timeline
 from analyze.tui.widgets.turn_bars import TurnBars
+from capture.narration import counted
+from capture.plain_text import escape_unseen, visible
 
+COPIED_CHARACTERS = 100_000
+"""Of a message at most: many terminals take no more, and all have to read it."""
 WAVEFORM_CELLS = 18
 """Of an event's audio; with its length and peak it fits the narrowest detail."""
 
@@ -60,6 +64,8 @@ class SessionScreen(SessionAudio):
         Binding("d", "diff", "diff with …", tooltip="Compare with another session"),
         *SessionAudio.KEYS,
         Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
+        Binding("y", "copy_id", "Copy the session's id", show=False),
+        Binding("Y", "copy_message", "Copy the message under the cursor", show=False),
         Binding("question_mark", "app.help", "help", tooltip="Keys and signs"),
         Binding("q,escape", "back", "back"),
     ]
@@ -294,6 +300,27 @@ class SessionScreen(SessionAudio):
         """Open the form that sends this session again."""
         if self.detail is not None:
             self.post_message(self.ReplayChosen(self.detail.summary.session_id))
+
+    def action_copy_id(self) -> None:
+        """Put the id on the clipboard."""
+        self.copy(self.session_id, visible(self.session_id))
+
+    def action_copy_message(self) -> None:
+        """Put the message under the cursor on the clipboard: of a run the first, its audio cut out."""
+        entry = self.timeline.current
+        if entry is None:
+            return
+        seq = entry.row.first_seq
+
+        def copy(events: Sequence[EventDetail]) -> None:
+            message = "".join(event.payload for event in events)
+            if len(message) > COPIED_CHARACTERS:
+                size = counted(len(message), "character")
+                self.hint(f"{size} are too much for a terminal's clipboard: ask SQL for events.payload of seq {seq}")
+            else:
+                self.copy(f"message {seq}", escape_unseen(message))
+
+        self.ask(lambda: self.source.events(self.session_id, seq, seq), copy, kind="copy")
 
     def action_back(self) -> None:
         """Leave the detail, then the search, then the screen."""

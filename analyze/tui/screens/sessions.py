@@ -52,6 +52,7 @@ class SessionsScreen(InFlightScreen):
         Binding("o", "order", "Choose a column to sort by", show=False),
         Binding("t", "annotate", "tag", tooltip="Give the marked sessions, or this one, tags and a note"),
         Binding("r", "replay", "replay", tooltip="Send the session again: choose targets and changes first"),
+        Binding("y", "copy_id", "Copy the ids of the marked sessions, or of this one", show=False),
         Binding("f", "app.switch_mode('failures')", "failures", tooltip="Go to the failures"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('failures')", "Failures", show=False),
@@ -210,6 +211,13 @@ class SessionsScreen(InFlightScreen):
         count = text(f"{len(answer.rows):,} of {answer.total:,}", "muted")
         failed = (Run(f"{answer.failed:,} failed ", "failed" if answer.failed else "muted"),)
         self.query_one(FilterBar).found = (Run("  "), *join([cell, count, failed], " · "))
+
+    def action_filter(self) -> None:
+        """Type a filter, where there is something to filter."""
+        if self._total == 0:
+            self.hint("no recordings yet to filter")
+        else:
+            super().action_filter()
 
     @on(RowList.Opened)
     def action_open(self) -> None:

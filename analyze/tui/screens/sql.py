@@ -71,7 +71,7 @@ class SqlScreen(SourceScreen[None]):
         yield SqlEditor(self._history)
         yield Block(id="completions")
         yield Notice(id="notice")
-        yield ResultTable(empty_text="ctrl+r runs the statement · ctrl+o opens a saved question")
+        yield ResultTable(empty_text="ctrl+r runs the statement · typing replaces it · ctrl+o opens a saved one")
         yield Block(id="status")
         yield KeyLine()
 
@@ -91,6 +91,7 @@ class SqlScreen(SourceScreen[None]):
         self.place(text("sql"))
         statements = self._history.statements
         self.editor.fill(statements[-1] if statements else find_investigation(FIRST_QUESTION).text.strip())
+        self.editor.select_from_end()
         self.editor.focus()
         self.ask(self.source.console.catalog, self._take_catalog, kind="catalog")
 
@@ -128,6 +129,8 @@ class SqlScreen(SourceScreen[None]):
             self.hint("type a SELECT first, or open a saved question with ctrl+o")
             return
         self._history.add(statement)
+        # What was run is there to be changed.
+        self.editor.move_cursor(self.editor.cursor_location)
         self.running = True
         self._say(text("running … escape breaks it off", "live"))
         self.complain("")

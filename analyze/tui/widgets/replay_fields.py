@@ -90,6 +90,11 @@ class ReplayFields(Vertical):
         names = tuple(self._typed.get(name, name) for name in self.chosen)
         return ReplayForm(names, tuple(self.changes), int(trials) if trials.isdecimal() else 0)
 
+    @property
+    def unfinished(self) -> str:
+        """What stands in a field and was not added yet; empty where nothing does."""
+        return next((typed for name in ("#url", "#change") if (typed := self.query_one(name, Input).value.strip())), "")
+
     def offer(self, targets: Sequence[Target], chosen: Sequence[str], suggestions: Sequence[str]) -> None:
         """Show the targets there are, some of them chosen, and what can be changed."""
         self.chosen = list(chosen)

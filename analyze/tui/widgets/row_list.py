@@ -113,7 +113,8 @@ class RowList(ScrollView, Painted, can_focus=True):
 
     def rows_changed(self, cursor: int = 0) -> None:
         """Take note that rows came, went or changed, and put the cursor on one of them."""
-        self.virtual_size = Size(1, max(1, self.row_count + self.HEADING_LINES))
+        # What stands in place of rows takes a line, too.
+        self.virtual_size = Size(1, max(1, self.row_count) + self.HEADING_LINES)
         self.cursor = cursor
         self.refresh()
         self.show_cursor()

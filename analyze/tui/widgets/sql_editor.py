@@ -11,7 +11,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
-from textual.widgets.text_area import TextAreaTheme
+from textual.widgets.text_area import Selection, TextAreaTheme
 
 from analyze.tui.completion import Completion, complete
 from analyze.tui.sql_history import SqlHistory
@@ -77,6 +77,10 @@ class SqlEditor(TextArea):
         """Put another statement in place, in sight from its beginning; it can be undone."""
         self.replace(statement, self.document.start, self.document.end)
         self.move_cursor(self.document.start)
+
+    def select_from_end(self) -> None:
+        """Select everything, with the cursor at the beginning: what is typed takes its place, an arrow keeps it."""
+        self.selection = Selection(self.document.end, self.document.start)
 
     def get_line(self, line_index: int) -> Text:
         """Show what is pasted or recalled harmlessly: one sign for each character that would act or hide."""

@@ -123,3 +123,11 @@ async def test_a_long_sentence_is_read_to_its_end_at_80_columns(source: Any, sho
         await settle(pilot)
         await press(pilot, "enter")
         assert "then try again" in shown(app)
+
+
+async def test_a_key_that_does_nothing_says_so_once_however_often_it_is_pressed(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "end", "n", "n", "n")
+        assert [notice.message for notice in app._notifications] == ["no failure after this event"]

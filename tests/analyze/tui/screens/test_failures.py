@@ -13,6 +13,8 @@ from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
+from analyze.tui.source import RootSource
+from tests.sample import SAMPLE
 
 Shown = Callable[[App[None]], str]
 
@@ -195,6 +197,22 @@ async def test_a_long_verdict_takes_the_lines_that_the_matrix_leaves(source: Any
         await settle(pilot)
         assert "The-end." in shown(app)
         assert "all   " in shown(app)
+
+
+async def test_a_matrix_of_one_row_keeps_all_of_its_lines_below_a_long_verdict(shown: Shown) -> None:
+    source = RootSource(SAMPLE)
+    app = WiretapeApp(source, start="failures")
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            await press(pilot, "slash", *"outcome:failed")
+            # The offers below the filter take a line, and move nothing aside.
+            assert shown(app).split("\n")[0].endswith("   ? ")
+            await press(pilot, "enter")
+            assert "gpt-4o-transcribe × eastus2  6 of 6 failed" in shown(app)
+            assert app.screen.max_scroll_y == 0
+    finally:
+        source.close()
 
 
 async def test_a_verdict_that_is_longer_than_its_room_is_scrolled_by_keys(source: Any, shown: Shown) -> None:

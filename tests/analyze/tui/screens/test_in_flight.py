@@ -142,7 +142,8 @@ async def test_the_cursor_goes_from_a_call_that_ended_to_its_recording(
             seal(root.path, SESSION_ID)
             monkeypatch.setattr("analyze.tui.screens.sessions.REREAD_S", 0.0)
             if not stays:
-                await press(pilot, "slash")
+                # As whoever types a filter over recordings that are gone by now.
+                sessions(app).bar.enter()
             await look(pilot)
             assert "1 session" in shown(app)
             assert not sessions(app).live.display

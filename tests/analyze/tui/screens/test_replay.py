@@ -82,6 +82,31 @@ async def test_what_is_missing_is_said_and_cannot_be_sent(app: WiretapeApp, show
         assert isinstance(app.screen, SessionScreen)
 
 
+@pytest.mark.parametrize("key", ["ctrl+r", "ctrl+y"])
+async def test_a_change_that_was_typed_and_not_added_is_not_left_out_of_what_is_sent(
+    app: WiretapeApp, shown: Shown, key: str
+) -> None:
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "end", "r", "tab", "tab", *"voice=marin", key)
+        assert "▲ 'voice=marin' is not in the plan yet: enter in its field adds it" in shown(app)
+        assert isinstance(app.screen, ReplayScreen)
+        await press(pilot, "enter", key)
+        assert isinstance(app.screen, ConfirmScreen | CommandScreen)
+        assert "▲" not in shown(app)
+
+
+async def test_where_no_target_is_known_the_form_says_why_its_list_is_empty(
+    app: WiretapeApp, shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WIRETAPE_CONFIG")
+    monkeypatch.chdir(tmp_path / "recordings")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "end", "r")
+        assert "no wiretape.toml here: type a URL" in shown(app)
+
+
 async def test_a_missing_key_leads_back_to_the_form(app: WiretapeApp, shown: Shown, tmp_path: Path) -> None:
     (tmp_path / "wiretape.toml").write_text(TARGETS.replace("[targets.s", 'api_key_env = "NO_SUCH_KEY"\n[targets.s'))
     async with app.run_test(size=(100, 30)) as pilot:

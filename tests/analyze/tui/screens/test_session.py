@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.event_view import EventView
+from tests.analyze.tui.conftest import make_event
 
 Shown = Callable[[App[None]], str]
 
@@ -253,3 +255,26 @@ async def test_while_a_search_is_typed_the_keys_are_those_of_the_search(app: Wir
         assert "zoom" not in shown(app)
         await press(pilot, "tab")
         assert session(app).timeline.has_focus
+
+
+def said(app: WiretapeApp) -> str:
+    """What is said in passing, on one line."""
+    return " ".join(notice.message for notice in app._notifications)
+
+
+async def test_the_id_and_a_message_go_to_the_clipboard(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "y")
+        assert app.clipboard == source.listed[0].session_id
+        assert said(app) == f"{app.clipboard} is on the clipboard, where the terminal allows it"
+        await press(pilot, "n", "Y")
+        assert json.loads(app.clipboard)["type"] == "conversation.item.input_audio_transcription.failed"
+        copied = app.clipboard
+        source.events = lambda *_: [replace(make_event(0), payload="A" * 100_001)]
+        await press(pilot, "Y")
+        assert said(app).startswith(
+            "100,001 characters are too much for a terminal's clipboard: ask SQL for events.payload"
+        )
+        assert app.clipboard == copied

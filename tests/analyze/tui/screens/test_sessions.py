@@ -133,6 +133,25 @@ async def test_f5_finds_what_was_recorded_since(empty_source: Any, source: Any, 
         assert ("reload",) in empty_source.asked
 
 
+async def test_an_empty_root_has_no_field_out_of_sight_that_takes_the_keys(empty_source: Any, shown: Shown) -> None:
+    app = WiretapeApp(empty_source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash", "f")
+        assert isinstance(app.screen, FailuresScreen)
+        await press(pilot, "escape", "f")
+        assert isinstance(app.screen, FailuresScreen)
+
+
+async def test_the_first_recordings_of_a_root_can_be_walked_through(empty_source: Any, source: Any) -> None:
+    app = WiretapeApp(empty_source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        empty_source.listed = source.listed
+        await press(pilot, "f5", "down")
+        assert sessions(app).table.cursor == 1
+
+
 async def test_sessions_in_flight_stand_above_the_list_as_they_grow(
     source: Any, make_live: Callable[..., Any], shown: Shown
 ) -> None:
@@ -285,3 +304,13 @@ async def test_a_pass_that_fails_leaves_the_list(source: Any, shown: Shown) -> N
         assert "no pass" in shown(app)
         assert len(sessions(app).table.rows) == 21
         assert "transcription server_" in shown(app)
+
+
+async def test_ids_go_to_the_clipboard(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "down", "y")
+        assert app.clipboard == source.listed[1].session_id
+        await press(pilot, "space", "space", "y")
+        assert app.clipboard == f"{source.listed[1].session_id} {source.listed[2].session_id}"

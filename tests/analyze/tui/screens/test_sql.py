@@ -55,6 +55,19 @@ async def test_from_the_first_screen_to_an_answer_and_back(source: Any, shown: S
         assert isinstance(app.screen, FailuresScreen)
 
 
+async def test_what_is_typed_first_takes_the_place_of_what_the_editor_begins_with(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "colon")
+        assert "typing replaces it" in shown(app)
+        await press(pilot, *"SELECT 1 AS n")
+        assert screen_of(app).editor.text == "SELECT 1 AS n"
+        # Of what was run a part is changed.
+        await press(pilot, "ctrl+r", "e", "end", *"o")
+        assert screen_of(app).editor.text == "SELECT 1 AS no"
+
+
 async def test_an_error_is_a_sentence_with_its_place(source: Any, shown: Shown) -> None:
     app = WiretapeApp(source, start="sql")
     async with app.run_test(size=(120, 30)) as pilot:
