@@ -34,6 +34,7 @@ from capture.recording.facts import (
 )
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
+from capture.redaction import redact_bytes, redact_message
 from capture.sealing import SealedSession, seal
 from tests.noise import noise
 
@@ -326,6 +327,19 @@ def restore(root: Root) -> list[Seen]:
     ]
 
 
+def without_secrets(seen: Seen) -> Seen:
+    """Take out of a message what redaction is told to, by its own account."""
+    sender, kind, content = seen
+    try:
+        text = redact_message(content.decode())
+    except UnicodeDecodeError:
+        redacted = redact_bytes(content)
+    else:
+        redacted = text.encode() if text is not None else None
+    assert redacted is not None
+    return sender, kind, redacted
+
+
 # --- the promise ----------------------------------------------------------------------------------------------
 
 
@@ -337,8 +351,9 @@ def assert_comes_back(script: Script) -> SealedSession:
         restored = restore(root)
         messages = list(open_recording(root, SESSION_ID).messages())
         assert list(root.journal.iterdir()) == []
-    assert restored == seen
-    assert not any(message.redacted for message in messages)
+    # Random text may look like a key.
+    expected = [without_secrets(one) if m.redacted else one for one, m in zip(seen, messages, strict=True)]
+    assert restored == expected
     assert [message.seq for message in messages] == list(range(len(seen)))
     assert sealed.complete
     return sealed
@@ -350,6 +365,7 @@ def assert_comes_back(script: Script) -> SealedSession:
 @given(script=_scripts())
 @example(Script([]))
 @example(Script([append(b"\x01"), append(b"\x02\x03"), set_format("audio/pcmu", 8000), append(b"\x7f" * 3)]))
+@example(Script([Message("server", Opcode.TEXT, b'"""APIKey":\x00')]))
 @example(Script([Message("server", Opcode.CLOSE, b""), append(b"\0\0"), Message("client", Opcode.CLOSE, b"\x03\xe8")]))
 def test_every_message_comes_back_byte_for_byte(script: Script) -> None:
     assert_comes_back(script)
