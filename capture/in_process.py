@@ -23,6 +23,7 @@ from capture.tap import Tap, TappedConnection
 USER_AGENT = f"wiretape/{__version__}"
 STALLED_S = 30.0
 """An endpoint that takes nothing of what was sent for so long is gone, though its connection stands."""
+_LOOKS = 10
 _GOING_AWAY = 1001
 _GOODBYE_S = 10.0
 
@@ -93,21 +94,24 @@ class _Watch:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._taken = -1
-        self._since_s = 0.0
+        self._looks_in_vain = 0
         self._look()
 
     def stop(self) -> None:
         self._timer.cancel()
 
     def _look(self) -> None:
-        connection, now_s = self._connection, self._loop.time()
+        connection = self._connection
         if not connection.untaken_bytes or connection.taken_bytes != self._taken:
-            self._taken, self._since_s = connection.taken_bytes, now_s
-        elif now_s - self._since_s >= STALLED_S:
+            self._taken, self._looks_in_vain = connection.taken_bytes, 0
+        elif self._looks_in_vain < _LOOKS:
+            # Counted and not measured: a machine that slept for an hour was not at it for an hour.
+            self._looks_in_vain += 1
+        else:
             connection.has_stalled = True
             connection.transport.abort()
             return
-        self._timer = self._loop.call_later(STALLED_S / 10, self._look)
+        self._timer = self._loop.call_later(STALLED_S / _LOOKS, self._look)
 
 
 async def _open(
