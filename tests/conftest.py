@@ -22,6 +22,8 @@ settings.load_profile("wiretape")
 
 # A test run that a shell starts in the background ignores Ctrl-C, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# And under `nohup` they would not end with their terminal.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Lines = Callable[[RenderableType, int], list[str]]
 """Takes something to print and a width; gives the lines without trailing spaces."""
