@@ -89,10 +89,16 @@ def _end_as_ctrl_c_does(*_: object) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _complain(error: WiretapeError) -> None:
-    # Errors may quote what an endpoint said: control characters must not reach the terminal.
+def write_to_stderr(lines: str) -> None:
+    """Write lines to stderr at once; where nobody reads them any more, or the disk is full, nowhere from here on."""
     try:
-        print(f"wiretape: {visible_lines(str(error))}", file=sys.stderr, flush=True)  # noqa: T201 - this is how the command speaks
+        sys.stderr.write(f"{lines}\n")
+        sys.stderr.flush()
     except OSError:
-        # The status says it too, where nobody reads or the disk is full.
         let_go_of(sys.stderr)
+
+
+def _complain(error: WiretapeError) -> None:
+    # Errors may quote what an endpoint said: control characters must not reach the terminal. The status says it too,
+    # where nobody reads.
+    write_to_stderr(f"wiretape: {visible_lines(str(error))}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from capture.ending import let_go_of
+from capture.ending import let_go_of, write_to_stderr
 from capture.errors import UsageProblem
 from capture.plain_text import escape_unseen, visible, visible_lines
 
@@ -29,7 +29,8 @@ def narrate() -> None:
             except Exception:  # noqa: BLE001 - a line that cannot be written is nothing to end a call for
                 self.handleError(record)
             else:
-                _write_to_log(line)
+                # Whatever becomes of the log, calls go on.
+                write_to_stderr(line)
 
     class Utc(logging.Formatter):
         default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -40,15 +41,6 @@ def narrate() -> None:
     handler = Log()
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-def _write_to_log(line: str) -> None:
-    try:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-    except OSError:
-        # The disk has no room for a log, or who read it has gone (`2>&1 | tee`, and Ctrl-C): calls go on.
-        let_go_of(sys.stderr)
 
 
 class Seldom:

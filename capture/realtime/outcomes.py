@@ -213,7 +213,7 @@ class OutcomeTracker:
                 self._response_due_ns = offset_ns
         item_id = header.item_id
         # xAI may complete a transcription before it commits the audio.
-        if not item_id or item_id in self._transcriptions_ended | self._silences:
+        if not item_id or item_id in self._transcriptions_ended or item_id in self._silences:
             return
         if self._setting("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
