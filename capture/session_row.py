@@ -83,7 +83,9 @@ class SessionSummary:
         if event is not None:
             self._configure(sender, event)
         self._dialects.observe(event_type, event)
-        self._outcomes.observe(sender, header, event, offset_ns)
+        # What crosses the endpoint's goodbye on its way can have no answer: none is due.
+        if not (sender == "client" and self.connection.has_server_closed):
+            self._outcomes.observe(sender, header, event, offset_ns)
         self._count_turn(sender, event_type, event or {})
         if event_type == "response.done":
             self._count_tokens(event or {})
