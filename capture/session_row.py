@@ -90,6 +90,11 @@ class SessionSummary:
         if event_type == "response.done":
             self._count_tokens(event or {})
 
+    def observe_no_event(self, sender: Sender) -> None:
+        """Take in a message that is no event: binary, or text that is no JSON."""
+        if sender == "server":
+            self._outcomes.observe_no_event()
+
     def observe_answer(self, header: EventHeader | None, text: str) -> None:
         """Take in the body that came back from a plain exchange or a refused upgrade."""
         found = header or EventHeader()
