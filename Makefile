@@ -1,7 +1,7 @@
 # make venv   an environment in .venv, from requirements.lock
 # make demo   record an incident, replay it, see the verdict
 # make check  format, lint, types, layers
-# make test   the codec and relay tests with the newest websockets, then all tests, four at a time where they may
+# make test   the tests of codec, relay and endpoint with the newest websockets, then all tests, four at a time where they may
 # make docs   write docs/incidents.md from the signatures
 # make bench  measurements (nothing in `make test` depends on them)
 
@@ -46,16 +46,16 @@ IN_PARALLEL := -n 4 --dist worksteal
 # Byte code is kept, whatever the shell says: else each worker, and each program that a test starts, compiles all there is.
 test: export PYTHONDONTWRITEBYTECODE =
 test: venv $(NEWEST)/.complete
-	$(NEWEST)/bin/python -m pytest -q $(IN_PARALLEL) -m codec tests/capture
+	$(NEWEST)/bin/python -m pytest -q $(IN_PARALLEL) -m codec tests/capture tests/replay/simulator/endpoint
 	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m 'not alone'
 
-# The lock holds the websockets that the OpenAI SDK admits; the codec must also be right with the newest.
+# The lock holds the websockets that the OpenAI SDK admits; codec, relay and endpoint must also be right with the newest.
 $(NEWEST)/.complete: requirements.lock pyproject.toml | venv
 	$(PYTHON) -m venv $(NEWEST)
 	grep -E '^[a-z0-9._-]+==' requirements.lock | grep -v '^websockets==' | sed 's/ \\$$//' > $(NEWEST)/constraints.txt
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(NEWEST)/constraints.txt \
-	  'websockets>=17,<18' pytest pytest-asyncio pytest-xdist hypothesis trustme --editable .
+	  'websockets>=17,<18' openai pytest pytest-asyncio pytest-xdist hypothesis trustme --editable .
 	@touch $@
 
 # All programs run even where one misses its target. The peers of bench/relay.py get environments of their own;

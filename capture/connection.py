@@ -16,6 +16,7 @@ from capture.recording.facts import (
     SessionEnd,
     SessionFacts,
 )
+from capture.targets import AZURE_HOSTS
 
 Row = dict[str, Any]
 
@@ -62,6 +63,11 @@ class ConnectionSummary:
         """Take in a close frame; only each sender's first one counts."""
         code = int.from_bytes(content[:2], "big") if len(content) >= 2 else _NO_CLOSE_CODE
         self._close_frames.setdefault(sender, (code, content[2:].decode("utf-8", "replace")))
+
+    @property
+    def has_server_closed(self) -> bool:
+        """Whether the endpoint has said its goodbye."""
+        return "server" in self._close_frames
 
     @property
     def status(self) -> int | None:
@@ -171,7 +177,7 @@ class ConnectionSummary:
         host = (self._host() or "").lower()
         if self.is_imported and not host:
             return None
-        if host.endswith(".azure.com"):
+        if host.endswith(AZURE_HOSTS):
             return "azure"
         return "openai" if host == "api.openai.com" else "other"
 

@@ -65,7 +65,8 @@ def _redact_subprotocol(token: str, before: str) -> str:
 
 def is_credential_header(name: str) -> bool:
     """Tell whether a header of this name, in lower case, holds a credential."""
-    return name in _SECRET_HEADERS or name.endswith(_SECRET_HEADER_ENDS)
+    plain = name.replace("_", "-")
+    return plain in _SECRET_HEADERS or plain.endswith(_SECRET_HEADER_ENDS)
 
 
 def redact_url(url: str) -> str:
@@ -177,6 +178,8 @@ def _may_name_a_key(text: str) -> bool:
 _LITERALS_THAT_STAY = frozenset({"null", "true", "false"})
 # Keys of JSON whose value is a credential wherever they stand, in lower case; every string of it, if it is an object.
 _SECRET_KEYS = frozenset({"authorization", "api-key", "api_key", "apikey", "x-api-key", "access_token"})
+# Where a client secret stands in the answer to who asked for one: at the top, beside its `expires_at`.
+_MINTED: Path = [None, "value"]
 # A key may be spelled with escapes; every letter of the keys is ASCII, so only these escapes matter.
 _ASCII_ESCAPE = "\\u00"
 _BEGINS_JSON = frozenset({"{", "[", '"'})
@@ -185,7 +188,8 @@ _BEGINS_JSON = frozenset({"{", "[", '"'})
 def redact_message(text: str) -> str | None:
     """Put `"[redacted]"` in place of every secret in a message; None when it holds none.
 
-    Secrets are `client_secret` and its `value`, the `authorization` and the `headers` of a tool (MCP), what is
+    Secrets are `client_secret` and its `value`, what stands beside an `expires_at` as one, the `credential` of an ICE
+    server, the `authorization` and the `headers` of a tool (MCP), what is
     called `api_key` or `authorization` elsewhere, and whatever has the shape of a key. Only the secret's own
     characters change; the text around it stays as it was sent, also where it is no valid JSON.
     """
@@ -204,7 +208,9 @@ def secret_edits(text: str) -> list[Edit]:
     """List what `redact_message` replaces."""
     if not _may_hold_secret(text):
         return []
-    edits = [edit for literal in literals(text) for edit in _edits_in(text, literal)]
+    # What an endpoint answers who asks for a client secret: OpenAI's begin with ek_, others' with nothing of their own.
+    is_minted = '"expires_at"' in text
+    edits = [edit for literal in literals(text) for edit in _edits_in(text, literal, is_minted=is_minted)]
     if text.lstrip()[:1] in _BEGINS_JSON:
         return edits
     loose = apart(_shapes_in(text), [(start, end) for start, end, _ in edits])
@@ -241,12 +247,18 @@ def _loose_secrets_in(text: str) -> list[Span]:
 
 def _may_hold_secret(text: str) -> bool:
     """Rule out nearly every message in about a microsecond: short strings are found at memory speed."""
-    return '"value"' in text or 'tools"' in text or _ASCII_ESCAPE in text or _hints_at_secret(text)
+    return (
+        '"value"' in text
+        or 'tools"' in text
+        or 'ice_servers"' in text
+        or _ASCII_ESCAPE in text
+        or _hints_at_secret(text)
+    )
 
 
-def _edits_in(text: str, literal: Literal) -> list[Edit]:
+def _edits_in(text: str, literal: Literal, *, is_minted: bool) -> list[Edit]:
     body = text[literal.start : literal.end]
-    if not literal.is_key and _is_secret(literal, body):
+    if not literal.is_key and _is_secret(literal, body, is_minted=is_minted):
         # Whatever was no string becomes one.
         return [(literal.start, literal.end, REDACTED if literal.is_string else f'"{REDACTED}"')]
     if not literal.is_string or not _may_have_shape(body):
@@ -259,7 +271,7 @@ def _may_have_shape(body: str) -> bool:
     return "\\" in body or _hints_at_secret(body)
 
 
-def _is_secret(literal: Literal, body: str) -> bool:
+def _is_secret(literal: Literal, body: str, *, is_minted: bool) -> bool:
     if (not body and literal.is_string) or (not literal.is_string and body in _LITERALS_THAT_STAY):
         return False
     path, name = literal.path, literal.name
@@ -268,7 +280,9 @@ def _is_secret(literal: Literal, body: str) -> bool:
         return not below or below[0] == "value" or literal.is_string
     if name is not None and name.lower() in _SECRET_KEYS:
         return True
-    if name == "value" and decoded(body).startswith("ek_"):
+    if name == "value" and (decoded(body).startswith("ek_") or (is_minted and path == _MINTED)):
+        return True
+    if name == "credential" and "ice_servers" in path:
         return True
     if name is not None and "headers" in path and is_credential_header(name.lower()):
         return True

@@ -209,6 +209,8 @@ class SessionRows:
             self._put_bytes(row, message.content)
             if message.kind == "close":
                 self._summary.connection.observe_close(message.sender, row["payload_bytes"])
+            elif message.kind in ("text", "binary"):
+                self._summary.observe_no_event(message.sender)
         else:
             text, cut = read
             self._take_text(message, text, cut, row)
@@ -226,6 +228,7 @@ class SessionRows:
 
     def _take_text(self, message: WireMessage, read: ReadText, cut: AudioCut | None, row: Row) -> None:
         if read.header is None:
+            self._summary.observe_no_event(message.sender)
             self._put_text(row, read)
             return
         row["kind"] = "event"

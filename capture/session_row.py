@@ -83,10 +83,17 @@ class SessionSummary:
         if event is not None:
             self._configure(sender, event)
         self._dialects.observe(event_type, event)
-        self._outcomes.observe(sender, header, event, offset_ns)
+        # What crosses the endpoint's goodbye on its way can have no answer: none is due.
+        if not (sender == "client" and self.connection.has_server_closed):
+            self._outcomes.observe(sender, header, event, offset_ns)
         self._count_turn(sender, event_type, event or {})
         if event_type == "response.done":
             self._count_tokens(event or {})
+
+    def observe_no_event(self, sender: Sender) -> None:
+        """Take in a message that is no event: binary, or text that is no JSON."""
+        if sender == "server":
+            self._outcomes.observe_no_event()
 
     def observe_answer(self, header: EventHeader | None, text: str) -> None:
         """Take in the body that came back from a plain exchange or a refused upgrade."""

@@ -278,7 +278,10 @@ class Splice:
         if error is None:
             self._note(sender, f"end of stream from the {sender}")
         else:
-            self._note("network", f"connection to the {sender} lost: {error}")
+            # A client that dies resets where it had something left to read, and ends its stream where it had not: who
+            # let go is the same. What else breaks a connection (it timed out, no route) is nobody's.
+            is_clients = sender == "client" and isinstance(error, ConnectionError)
+            self._note("client" if is_clients else "network", f"connection to the {sender} lost: {error}")
 
     def close_when_quiet(self, side: Side, quiet_s: float | None = None) -> None:
         """Close a side once nothing has come from it for that long; without a time given, for `linger_s`."""

@@ -19,7 +19,7 @@ from capture.errors import UsageProblem
 from capture.redaction import is_credential_header, is_credential_name, redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
-_AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
+AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
@@ -69,7 +69,7 @@ class Target:
     @property
     def is_azure(self) -> bool:
         """Whether it is Azure's, as configured or by its host."""
-        return self.provider == "azure" or (self.provider is None and self.host.endswith(_AZURE_HOSTS))
+        return self.provider == "azure" or (self.provider is None and self.host.endswith(AZURE_HOSTS))
 
     @property
     def origin(self) -> str:

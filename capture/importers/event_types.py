@@ -23,6 +23,11 @@ _CLIENT = frozenset(
         "session.close",
         "session.input_audio_buffer.append",
         "session.input_audio.append",
+        # Voice Live.
+        "input_audio.turn.start",
+        "input_audio.turn.append",
+        "input_audio.turn.end",
+        "input_audio.turn.cancel",
     }
 )
 _SERVER = frozenset({"error", "session.created", "session.updated", "session.started", "session.closed"})

@@ -21,7 +21,13 @@ _DEFAULT_RATES = {"audio/pcm": 24000, "audio/pcmu": 8000, "audio/pcma": 8000}
 
 AUDIO_KEYS = {"client": "audio", "server": "delta"}
 """By sender, the key of the audio in the events that carry nothing else."""
-_APPENDS = {"input_audio_buffer.append", "session.input_audio_buffer.append", "session.input_audio.append"}
+_APPENDS = {
+    "input_audio_buffer.append",
+    "session.input_audio_buffer.append",
+    "session.input_audio.append",
+    # Azure's Voice Live, where the client says itself when a turn begins and ends.
+    "input_audio.turn.append",
+}
 _DELTAS = {
     "response.output_audio.delta",
     "response.audio.delta",

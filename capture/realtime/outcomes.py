@@ -162,6 +162,10 @@ class OutcomeTracker:
         elif event_type == "response.done":
             self._observe_response_done(header, event or {}, offset_ns)
 
+    def observe_no_event(self) -> None:
+        """Take in a message of the endpoint that is no event: whatever it speaks, it is not silent."""
+        self._server_spoke = True
+
     @property
     def is_owed(self) -> bool:
         """Whether the endpoint still owes something."""

@@ -45,6 +45,8 @@ def close_frame(code: int, reason: str = "") -> bytes:
     [
         ("contoso.openai.azure.com", "azure"),
         ("contoso.services.ai.azure.com", "azure"),
+        ("contoso.openai.azure.us", "azure"),
+        ("contoso.openai.azure.cn", "azure"),
         ("api.openai.com", "openai"),
         ("API.OpenAI.com", "openai"),
         ("api.x.ai", "other"),

@@ -39,6 +39,8 @@ SECRET = "s3cr3t-k3y-of-4-t3st"
         "Cookie",
         "Set-Cookie",
         "apikey",
+        "api_key",
+        "x_api_key",
         "Token",
         "X-Auth",
     ],
@@ -118,6 +120,10 @@ MESSAGES_WITH_A_SECRET: dict[str, Any] = {
     "beta session": {"type": "session.created", "session": {"client_secret": {"value": SECRET, "expires_at": 1}}},
     "client secret as text": {"client_secret": SECRET},
     "answer of client_secrets": {"value": f"ek_{SECRET}", "expires_at": 1, "session": {"type": "realtime"}},
+    "client secret of an endpoint whose secrets do not begin with ek_": {"value": SECRET, "expires_at": 1},
+    "relay of an avatar's video": {
+        "session": {"avatar": {"ice_servers": [{"urls": ["turn:x"], "credential": SECRET}]}}
+    },
     "MCP authorization": {"session": {"tools": [{"type": "function"}, {"type": "mcp", "authorization": SECRET}]}},
     "MCP headers": {"response": {"tools": [{"type": "mcp", "headers": {"X-Api-Key": SECRET, "Accept": "*/*"}}]}},
     "authorization as an object": {"session": {"authorization": {"type": SECRET, "access": [{"token": SECRET}]}}},
@@ -150,6 +156,8 @@ def test_a_secret_in_a_message_goes_and_all_other_bytes_stay(name: str) -> None:
         '{"session":{"tools":[{"parameters":{"properties":{"authorization":{"type":"string"},"headers":{}}}}]}}',
         '{"type":"response.text.delta","delta":"my value is \\"value\\""}',
         '{"value":"not a key"}',
+        '{"session":{"value":"not a key","expires_at":1}}',
+        '{"credential":"of nothing"}',
         "no JSON at all, but it says client_secret and tools and authorization",
         "",
     ],

@@ -110,6 +110,25 @@ def test_each_kind_has_its_place(record: JournalRecord, kind: str, payload: str,
     assert (row["kind"], row.get("payload"), row.get("payload_bytes")) == (kind, payload, payload_bytes)
 
 
+@pytest.mark.parametrize(
+    ("said", "failure_keys"),
+    [
+        # Gemini Live sends JSON in binary frames; so do relays that pass on what a library gave them.
+        ([server(b'{"setupComplete":{}}', opcode=Opcode.BINARY)], []),
+        ([server("hello")], []),
+        ([server(b"\xff")], []),
+        ([server(b"", opcode=Opcode.PING)], ["absent:session.created"]),
+        ([client(b"{}", opcode=Opcode.BINARY)], ["absent:session.created"]),
+    ],
+)
+def test_an_endpoint_that_speaks_another_protocol_is_not_silent(
+    said: list[JournalRecord], failure_keys: list[str]
+) -> None:
+    waited = SessionEnd(offset_ns=60_000_000_000, closed_by="client")
+    _, summary = unroll(fact(START), fact(REQUEST), fact(SWITCHED), *said, fact(waited, 60_000_000_000))
+    assert summary["failure_keys"] == failure_keys
+
+
 def test_messages_are_numbered_in_the_order_they_ended() -> None:
     split = client('{"type":"slow"}')
     rows, summary = session(

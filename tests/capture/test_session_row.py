@@ -32,15 +32,20 @@ def summary(
     connection.take_fact(HandshakeRequest(offset_ns=0, method="GET", path="/", headers=[("Upgrade", "websocket")]))
     if status is not None:
         connection.take_fact(HandshakeResponse(offset_ns=0, status=status, headers=[]))
-    for number, (sender, event) in enumerate(said):
-        text = json.dumps(event)
-        header = read_header(text)
-        assert header is not None
-        session.observe(sender, header, text, number * SECOND_NS)
+    for number, message in enumerate(said):
+        say(session, message, number * SECOND_NS)
     if ended:
         told = SessionEnd(offset_ns=60 * SECOND_NS, closed_by="client", end_reason=COMPLETED, drift_us=12.5)
         connection.take_fact(told)
     return session
+
+
+def say(session: SessionSummary, message: tuple[Sender, dict[str, Any]], offset_ns: int = 0) -> None:
+    sender, event = message
+    text = json.dumps(event)
+    header = read_header(text)
+    assert header is not None
+    session.observe(sender, header, text, offset_ns)
 
 
 def row_of(session: SessionSummary) -> dict[str, Any]:
@@ -229,6 +234,21 @@ def test_behind_a_gap_nobody_knows_that_there_was_no_close_frame(
     session.take_gap(Gap("server", 1, 2, 500, "the disk was full"))
     row = row_of(session)
     assert (row["closed_by"], row["close_code"], row["failure_keys"]) == (closed_by, close_code, failure_keys)
+
+
+@pytest.mark.parametrize(("closes_first", "absent"), [(True, []), (False, ["absent:response.created"])])
+def test_no_answer_is_due_to_what_crosses_the_endpoints_goodbye(closes_first: bool, absent: list[str]) -> None:
+    """A client that sends all it has at once, to an endpoint that takes the upgrade and then not the key."""
+    refusal = {"type": "error", "error": {"type": "invalid_request_error", "code": "invalid_api_key"}}
+    session = summary(("server", refusal))
+    create: tuple[Sender, dict[str, Any]] = ("client", {"type": "response.create"})
+    if not closes_first:
+        say(session, create)
+    session.connection.observe_close("server", b"\x0b\xb8")
+    if closes_first:
+        say(session, create)
+    keys = ["error|invalid_request_error|invalid_api_key|", "close|server|3000|"]
+    assert row_of(session)["failure_keys"] == keys + absent
 
 
 def test_a_response_out_of_band_lengthens_no_turn() -> None:

@@ -204,6 +204,23 @@ async def test_a_reset_passes_on_as_a_reset() -> None:
         end = await pair.ended
     assert end.end_reason is not None
     assert end.end_reason.startswith("connection to the client lost")
+    assert end.closed_by == "client"
+
+
+@pytest.mark.parametrize(
+    ("sender", "error", "closed_by"),
+    [
+        ("client", ConnectionResetError(104, "Connection reset by peer"), "client"),
+        ("client", BrokenPipeError(32, "Broken pipe"), "client"),
+        ("client", TimeoutError(110, "Connection timed out"), "network"),
+        ("server", ConnectionResetError(104, "Connection reset by peer"), "network"),
+    ],
+)
+async def test_only_a_client_that_resets_is_held_to_have_let_go(sender: Sender, error: OSError, closed_by: str) -> None:
+    async with spliced() as pair, asyncio.timeout(10):
+        pair.splice.note_end(sender, error)
+        pair.client.reset()
+        assert (await pair.ended).closed_by == closed_by
 
 
 async def test_a_slow_reader_holds_the_sender_back_and_the_wait_is_counted() -> None:

@@ -274,12 +274,19 @@ async def hear_out(reader: asyncio.StreamReader) -> bytes | str:
 
 
 @pytest.mark.parametrize(
-    ("way", "code", "blamed"),
-    [("empty close", 1005, None), ("end", 1006, None), ("reset", 1006, "network")],
+    ("closer", "way", "code", "blamed", "outcome"),
+    [
+        ("client", "empty close", 1005, "client", "ok"),
+        ("client", "end", 1006, "client", "ok"),
+        # A client that is killed does one or the other, as it has something left to read or not.
+        ("client", "reset", 1006, "client", "ok"),
+        ("server", "empty close", 1005, "server", "failed"),
+        ("server", "end", 1006, "server", "failed"),
+        ("server", "reset", 1006, "network", "failed"),
+    ],
 )
-@pytest.mark.parametrize("closer", ["client", "server"])
 async def test_an_end_without_a_word_is_the_same_end_on_the_other_side(
-    recorder: Recorder, closer: str, way: str, code: int, blamed: str | None
+    recorder: Recorder, closer: str, way: str, code: int, blamed: str, outcome: str
 ) -> None:
     async def end(through: Recorder | None) -> bytes | str:
         heard: asyncio.Future[bytes | str] = asyncio.get_running_loop().create_future()
@@ -309,7 +316,7 @@ async def test_an_end_without_a_word_is_the_same_end_on_the_other_side(
     assert directly == {"empty close": EMPTY_CLOSE[closer], "end": b"", "reset": "reset"}[way]
     assert await end(recorder) == directly
     row = only_recording(recorder).session
-    assert (row["close_code"], row["close_reason"], row["closed_by"]) == (code, None, blamed or closer)
+    assert (row["close_code"], row["close_reason"], row["closed_by"], row["outcome"]) == (code, None, blamed, outcome)
 
 
 # The handshake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from replay.simulator.ids import IdSource
 from replay.simulator.protocol.admission import Admission
 
 AnswerRequest = Callable[[HttpRequest], HttpAnswer]
+
+_NO_BODY = re.compile(rb"\r\ncontent-length:[ \t]*0[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
 class SimulatedConnection(ServerConnection):
@@ -44,6 +47,8 @@ class SimulatedConnection(ServerConnection):
         if not self._begun:
             self._begun = True
             self._reader = RequestReader() if is_plain(data) else None
+            # Java's own client says that its upgrade has no body. Before version 17 websockets hangs up on that.
+            data = data if self._reader else _NO_BODY.sub(b"", data, count=1)
         if self._reader is None:
             super().data_received(data)
         elif not self.was_plain:

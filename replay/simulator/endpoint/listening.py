@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -42,17 +43,31 @@ _logger.addFilter(QuietHandshakes())
 
 @asynccontextmanager
 async def listen(
-    talk: Callable[[ServerConnection], Awaitable[None]], address: tuple[str, int], **options: Any
+    talk: Callable[[ServerConnection], Awaitable[None]],
+    address: tuple[str, int],
+    *,
+    create_connection: Callable[..., ServerConnection] = ServerConnection,
+    **options: Any,
 ) -> AsyncIterator[str]:
     """Have `talk` serve every client until the block is left; give the origin, `ws://HOST:PORT`.
 
     `options` are those of `websockets.serve`. Raises `UsageProblem` where the address cannot be listened on.
     """
     host, port = address
+    # Noted here: a server of websockets tells only those that are open, and keeps all of them under another name in
+    # each version.
+    connected: weakref.WeakSet[ServerConnection] = weakref.WeakSet()
+
+    def connect(*arguments: Any, **more: Any) -> ServerConnection:
+        connection = create_connection(*arguments, **more)
+        connected.add(connection)
+        return connection
+
     listening = serve(
         talk,
         host,
         port,
+        create_connection=cast("type[ServerConnection]", connect),
         select_subprotocol=_select_subprotocol,
         max_size=_MAX_MESSAGE_BYTES,
         logger=_logger,
@@ -69,19 +84,18 @@ async def listen(
     try:
         yield f"ws://{f'[{host}]' if ':' in host else host}:{bound}"
     finally:
-        await _end(server)
+        await _end(server, connected)
 
 
-async def _end(server: Server) -> None:
+async def _end(server: Server, connected: Iterable[ServerConnection]) -> None:
     # A client that stands at a breakpoint takes neither what is being sent nor a close, and one that has asked for
     # nothing yet has 10 s to do so: websockets waits on.
-    connected = list(server.handlers)
     server.close()
     try:
         async with asyncio.timeout(_FAREWELL_S):
             await server.wait_closed()
     except TimeoutError:
-        for connection in connected:
+        for connection in list(connected):
             connection.transport.abort()
         await server.wait_closed()
 

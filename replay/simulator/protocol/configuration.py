@@ -133,6 +133,8 @@ def response_settings(session: Json, asked: Json | None) -> Json:
         "conversation": "auto",
     }
     settings |= deepcopy(asked) | {"audio": merge(settings["audio"], deepcopy(asked.get("audio", {})))}
+    if settings["instructions"] is None:
+        settings["instructions"] = session["instructions"]
     output = settings["audio"]["output"]
     output["format"] = _fill_format(output["format"])
     return settings

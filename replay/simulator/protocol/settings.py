@@ -203,7 +203,8 @@ TRANSCRIPTION_SESSION = Table(
 RESPONSE = Table(
     {
         "output_modalities": _MODALITIES,
-        "instructions": Text(),
+        # LiveKit Agents sends null wherever a program gives none for the answer.
+        "instructions": Nullable(Text()),
         "audio": Table({"output": Table({"format": _FORMAT, "voice": _VOICE})}),
         "conversation": Choice(("auto", "none")),
         "input": ListOf(Tagged("type", {**ITEMS, "item_reference": REFERENCE})),

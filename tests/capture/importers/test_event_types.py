@@ -21,6 +21,7 @@ from capture.importers.event_types import sender_of
         ("session.started", "server"),
         ("session.input_audio.append", "client"),
         ("session.output_audio.delta", "server"),
+        ("input_audio.turn.append", "client"),
         ("ping", None),
         ("", None),
     ],

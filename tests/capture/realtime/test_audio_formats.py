@@ -63,9 +63,10 @@ def test_no_declaration_makes_it_raise(declared: object) -> None:
     assert found is None or found.bytes_per_ms > 0
 
 
-def test_appends_are_the_clients_track() -> None:
-    text = '{"type":"input_audio_buffer.append","audio":"AAEC"}'
-    assert audio_field("client", "input_audio_buffer.append", text) == AudioField("client", "AAEC")
+@pytest.mark.parametrize("event_type", ["input_audio_buffer.append", "input_audio.turn.append"])
+def test_appends_are_the_clients_track(event_type: str) -> None:
+    text = json.dumps({"type": event_type, "audio": "AAEC"})
+    assert audio_field("client", event_type, text) == AudioField("client", "AAEC")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from capture.realtime.session_fields import (
 
 
 def sdk_type(module: str, name: str) -> Any:
-    """Give a type of the SDK, which the environment with the newest websockets has not."""
+    """Give a type of the SDK; where that is not installed, the test is skipped."""
     return getattr(pytest.importorskip(module), name)
 
 

@@ -30,6 +30,24 @@ async def test_a_plain_request_is_answered_once_and_the_connection_ends(cut: int
     assert b'"value":"ek_' in answer
 
 
+async def test_the_upgrade_of_javas_own_client_is_taken() -> None:
+    head = [
+        "GET /v1/realtime?model=gpt-realtime HTTP/1.1",
+        "Connection: Upgrade",
+        "Content-Length: 0",
+        "Host: h",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ]
+    async with serve([load_scenario("healthy")]) as simulator:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(simulator.origin.rpartition(":")[2]))
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 101 ")
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_what_is_no_request_is_hung_up_on() -> None:
     async with serve([load_scenario("healthy")]) as simulator:
         assert await exchange(simulator, b"POST garbage\r\n\r\n") == b""

@@ -15,6 +15,9 @@ from websockets.typing import Subprotocol
 from capture.errors import UsageProblem
 from replay.simulator.endpoint.listening import QuietHandshakes, listen
 
+# How a server ends is not the same in any two versions of websockets.
+pytestmark = pytest.mark.codec
+
 LOOPBACK = ("127.0.0.1", 0)
 
 

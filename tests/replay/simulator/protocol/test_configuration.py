@@ -165,3 +165,8 @@ def test_a_response_has_the_settings_of_the_session_unless_it_asks_for_others() 
 def test_a_response_cannot_ask_for_both_modalities() -> None:
     with pytest.raises(ClientMistake, match=r"Supported combinations are: \['text'\] and \['audio'\]"):
         response_settings(session(), {"output_modalities": ["audio", "text"]})
+
+
+def test_a_response_whose_instructions_are_null_has_the_sessions() -> None:
+    """As LiveKit Agents asks for every answer that it is given no instructions for."""
+    assert response_settings(session(), {"instructions": None}) == response_settings(session(), None)
