@@ -12,6 +12,7 @@ from capture.realtime.events import asks_out_of_band, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
+from replay.late_failure import LateFailures
 from replay.onsets import Heard, anchor_steps
 from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Message, Plan, Step, WaitFor
 from replay.rewrite import id_fields
@@ -21,17 +22,24 @@ from replay.window import WindowScope
 
 Json = dict[str, Any]
 
+_SENT = ("event", "text", "binary")
+"""Pings, pongs and the close belong to the connection."""
 _AFTER_ANSWERS = {"conversation.item.create", "response.create"}
 _CUTS_IN = {"response.cancel", "conversation.item.truncate"}
 _AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
 
 
-def make_plan(messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = ()) -> Plan:
-    """Plan the replay of a recorded session's messages; `gaps` is the column of its row."""
+def make_plan(
+    messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = (), closed_ns: int | None = None
+) -> Plan:
+    """Plan the replay of a recorded session's messages; `gaps` is the column of its row.
+
+    `closed_ns` is when the endpoint ended the session, from its start, where that was a failure.
+    """
     planner = _Planner(gaps)
     for message in messages:
         planner.take(message)
-    return planner.finish()
+    return planner.finish(closed_ns)
 
 
 class _Planner:
@@ -50,13 +58,14 @@ class _Planner:
         self._protocol: str | None = None
         self._heard = Heard()
         self._tools = ToolCalls()
+        self._late = LateFailures(self._seen)
         self._outputs: list[str] = []
         """Calls that were answered since the last response.create."""
         self._truncations: list[tuple[int, Json]] = []
         """Step -> its message."""
 
     def take(self, message: Message) -> None:
-        if self._protocol is None and message.kind in ("event", "text", "binary"):
+        if self._protocol is None and message.kind in _SENT:
             self._protocol = protocol_of_message(message.type, message.content)
         # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
         bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
@@ -105,8 +114,10 @@ class _Planner:
             self._spoken.observe(message.sender, event, len(self._steps))
             self._spoken.note_due(self._seen, at_ns)
             self._heard.observe(at_ns, message.sender, event, self._output_format)
+        if event is not None or (message.sender == "client" and message.kind in _SENT):
+            self._late.observe(at_ns, message.sender)
 
-    def finish(self) -> Plan:
+    def finish(self, closed_ns: int | None) -> Plan:
         for number, truncation in self._truncations:
             was_refused = any(each is truncation for each in self._seen.refused)
             self._steps[number] = replace(self._steps[number], was_refused=was_refused)
@@ -132,11 +143,12 @@ class _Planner:
             protocol=self._protocol,
             tools=self._tools,
             responses=None if owed else len(self._heard.answers.begun),
+            late_failure=self._late.last(None if closed_ns is None else self._scope.elapsed_ns(closed_ns)),
         )
 
     def _plan(self, message: Message, event: Json | None, *, pinned: bool) -> None:
-        if message.kind not in ("event", "text", "binary"):
-            # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
+        if message.kind not in _SENT:
+            # What could not be decoded cannot be sent.
             if message.kind == "raw":
                 self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns / 1e9:.1f} s")
             return

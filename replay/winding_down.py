@@ -29,6 +29,7 @@ class WindingDown:
         self.extra_turns = 0
         """Spoken turns that the recording does not have, less those of it that did not come."""
         self._progress = progress
+        self._speed = speed
         self._chunk_ns = chunk_ns(SILENCE_CHUNK_MS, speed)
         # Audio that was sent without a clock is heard after all of it was sent.
         self._patience_ns = SETTLE_NS if math.isinf(speed) else self._chunk_ns
@@ -53,8 +54,8 @@ class WindingDown:
             return self._await(plan, missing, now_ns, max(last_event_ns, self._began_ns), actions)
         if self._quiet_since_ns is None:
             self._quiet_since_ns = now_ns
-        if now_ns < self._quiet_since_ns + SETTLE_NS:
-            return self._quiet_since_ns + SETTLE_NS
+        if now_ns < (until_ns := self._quiet_since_ns + self._stays_ns(plan)):
+            return until_ns
         if plan.turns and not plan.has_audio and not self._progress.commits:
             # Nothing was heard of what failed or went well then: that it went well now would prove nothing.
             return Finished("no_audio: the recording does not hold what the caller said")
@@ -67,6 +68,13 @@ class WindingDown:
             turns, expected = len(self._progress.commits), plan.turns + self.extra_turns
             missing.insert(0, f"audio turn {turns + 1}" + (f" of {expected}" if turns < expected else ""))
         return missing
+
+    def _stays_ns(self, plan: Plan) -> int:
+        """Give the time to stay when nothing is owed: as long as a recorded failure may still come."""
+        failure = plan.late_failure
+        if failure is None or (failure.errors is not None and self._progress.unowed_errors >= failure.errors):
+            return SETTLE_NS
+        return max(SETTLE_NS, int(failure.after_ns / self._speed) + TERMINAL_TIMEOUT_NS)
 
     def _turn_is_open(self, plan: Plan) -> bool:
         if not plan.has_audio or self._progress.configuration.turn_detection in (None, "none"):

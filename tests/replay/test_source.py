@@ -112,6 +112,16 @@ def test_the_digest_is_of_what_is_sent_and_when() -> None:
 
 
 @pytest.mark.slow
+async def test_a_close_in_a_silence_is_stayed_for(root: Root, recorder: Recorder) -> None:
+    played = await stage(
+        load_scenario("abnormal_close_1006"), root, speed=8, sealer=Sealer(root, in_process=True)
+    )
+    source = prepare(open_recording(root, played.session_ids[0]))
+    assert source.recording.failure_keys == ["close|server|1006|"]
+    assert source.plan.late_failure is not None
+
+
+@pytest.mark.slow
 async def test_what_errors_name_is_blamed_and_a_model_is_no_option(root: Root, recorder: Recorder) -> None:
     played = await stage(
         load_scenario("config_rejected_session_runs_default"), root, speed=8, sealer=Sealer(root, in_process=True)
