@@ -169,6 +169,8 @@ class Plan:
     """The recorded function calls, with what the client answered."""
     responses: int | None = None
     """Responses of the recorded conversation; None where that is not to be compared."""
+    is_muted: bool = False
+    """Whether the caller's audio is not in the recording, for it was redacted: silence stands in its place."""
     late_failure: LateFailure | None = None
     """What is to be stayed for when all was sent and answered."""
     left_out: tuple[tuple[int, Change], ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -61,6 +62,10 @@ class _Planner:
         self._late = LateFailures(self._seen)
         self._outputs: list[str] = []
         """Calls that were answered since the last response.create."""
+        self._redacted: Counter[str] = Counter()
+        """Messages that something was taken out of, by their types."""
+        self._is_audible = False
+        """Whether anything that was appended is not digital silence."""
         self._truncations: list[tuple[int, Json]] = []
         """Step -> its message."""
 
@@ -131,6 +136,11 @@ class _Planner:
             self._not_sent.append(
                 f"the audio of {spoken}, which is not in the recording: it went over WebRTC or SIP, or was not logged"
             )
+        is_muted = self._redacted[APPEND] > 0 and not self._is_audible
+        if is_muted:
+            muted = counted(self._redacted.pop(APPEND), "append")
+            self._not_sent.append(f"the audio of {muted}, which was redacted: silence goes in its place")
+        self._not_sent += (f"what was redacted from {count} {kind}" for kind, count in self._redacted.items())
         return Plan(
             steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
             ids=self._ids,
@@ -143,6 +153,7 @@ class _Planner:
             protocol=self._protocol,
             tools=self._tools,
             responses=None if owed else len(self._heard.answers.begun),
+            is_muted=is_muted,
             late_failure=self._late.last(None if closed_ns is None else self._scope.elapsed_ns(closed_ns)),
         )
 
@@ -153,7 +164,7 @@ class _Planner:
                 self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns / 1e9:.1f} s")
             return
         if message.redacted:
-            self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")
+            self._redacted[message.type or message.kind] += 1
         at_ns = self._scope.elapsed_ns(message.offset_ns)
         untimed = pinned or (message.type in UPDATES and self._clock_zero_ns is None)
         # What was pinned has to be in force before a window begins, as the opening configuration has.
@@ -164,6 +175,7 @@ class _Planner:
         is_audio = message.type == APPEND and isinstance(message.content, str)
         if is_audio:
             self._spoken.append(message.content, self._input_format, len(self._steps))
+            self._listen(message.content)
         if _is_act(event or {}):
             self._heard.acts.append(len(self._steps))
         if event is not None and message.type == "conversation.item.truncate":
@@ -183,6 +195,11 @@ class _Planner:
                 stops_response=message.type == "response.cancel" and bool(self._seen.active_responses),
             )
         )
+
+    def _listen(self, append: str | bytes) -> None:
+        if not self._is_audible:
+            step = Step(len(self._steps), APPEND, append, None)
+            self._is_audible = bool(step.audio.strip(self._input_format.silence(1)[:1]))
 
     def _commits_speech(self, event_type: str | None) -> bool:
         manual = self._seen.configuration.turn_detection in (None, "none")

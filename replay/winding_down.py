@@ -59,6 +59,8 @@ class WindingDown:
         if plan.turns and not plan.has_audio and not self._progress.commits:
             # Nothing was heard of what failed or went well then: that it went well now would prove nothing.
             return Finished("no_audio: the recording does not hold what the caller said")
+        if plan.is_muted and plan.turns:
+            return Finished("no_audio: what the caller said was redacted")
         return Finished("completed")
 
     def missing(self, plan: Plan) -> list[str]:
@@ -79,6 +81,9 @@ class WindingDown:
     def _turn_is_open(self, plan: Plan) -> bool:
         if not plan.has_audio or self._progress.configuration.turn_detection in (None, "none"):
             return False
+        if plan.is_muted:
+            # In silence no turn is heard.
+            return self._progress.speech_is_open
         return self._progress.speech_is_open or len(self._progress.commits) < plan.turns + self.extra_turns
 
     def _send_silence(self, plan: Plan, now_ns: int, actions: list[Action]) -> int | None:

@@ -51,7 +51,7 @@ def test_what_belongs_to_the_connection_is_not_sent_again(script: Any) -> None:
     script.client(b"??", 10, kind="raw").client({"type": "x", "secret": "[redacted]"}, 11, redacted=True)
     plan = make_plan(script.messages)
     assert [step.type for step in plan.steps] == ["input_audio_buffer.append", "x"]
-    assert plan.not_sent == ("2 undecodable bytes at 0.0 s", "the secrets redacted from x")
+    assert plan.not_sent == ("2 undecodable bytes at 0.0 s", "what was redacted from 1 x")
 
 
 def test_nothing_goes_out_before_the_session_is_created(script: Any) -> None:
