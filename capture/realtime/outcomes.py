@@ -20,6 +20,8 @@ Json = dict[str, Any]
 ABSENT_AFTER_NS = 5_000_000_000
 """What is due counts as absent after so long, if the client was still there; a hang-up in between is no failure."""
 
+NEVER_CAME = "never came"
+"""What is said of an event that is absent."""
 COMPLETED = "completed"
 """End reason of a replay that was played to its end."""
 INTERRUPTED = "interrupted"
@@ -286,7 +288,7 @@ class OutcomeTracker:
             self.failure_offsets_ns.append(at_ns)
 
     def _absent(self, event_type: str, due_ns: list[int]) -> None:
-        self._count(f"absent:{event_type}", f"{event_type} never came")
+        self._count(f"absent:{event_type}", f"{event_type} {NEVER_CAME}")
         self.failure_offsets_ns += due_ns
 
     def _count(self, key: str, said: str) -> None:
