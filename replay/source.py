@@ -187,10 +187,10 @@ def is_home(target: Target, source: Source) -> bool:
 
 
 def _closed_ns(session: Mapping[str, Any]) -> int | None:
-    """Tell when the endpoint ended a session, where that was a failure and its time is known."""
+    """Tell when the endpoint ended a session, where that was a failure; 0 where no times are known."""
     keys: Iterable[str] = session["failure_keys"] or ()
     was_failure = any(key.startswith(("close|server|", "close|network|")) for key in keys)
-    return int(session["duration_ms"] * 1e6) if was_failure and session["duration_ms"] is not None else None
+    return int((session["duration_ms"] or 0.0) * 1e6) if was_failure else None
 
 
 def _passing(messages: Iterable[RecordedMessage], blame: Blame) -> Iterator[RecordedMessage]:
