@@ -9,7 +9,7 @@ from typing import Any
 
 from capture.narration import counted
 from capture.realtime.answering import UPDATES
-from capture.realtime.events import asks_out_of_band, parse_event
+from capture.realtime.events import asks_out_of_band, is_repeat, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
@@ -59,6 +59,7 @@ class _Planner:
         self._protocol: str | None = None
         self._heard = Heard()
         self._tools = ToolCalls()
+        self._told_before: Json = {}
         self._late = LateFailures(self._seen)
         self._outputs: list[str] = []
         """Calls that were answered since the last response.create."""
@@ -75,6 +76,11 @@ class _Planner:
         # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
         bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
         event = None if bulk else parse_event(message.content)
+        if event is not None and message.sender == "server":
+            if is_repeat(event, self._told_before):
+                # Counted, it would be waited for at endpoints that say it once.
+                return
+            self._told_before = event
         if not self._scope.is_cut:
             self._follow(message, event)
         elif message.is_pinned:

@@ -578,3 +578,35 @@ def test_a_recording_whose_audio_was_redacted_proves_nothing(script: Any, openin
     assert Stage(Player(plan), answer, greeting=opening).play() == "no_audio: what the caller said was redacted"
     # What else is said in its place is heard.
     assert not speak(plan, AudioChoice("silence")).is_muted
+
+
+@pytest.mark.parametrize("recorded_times", [1, 2])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_an_endpoint_says_twice_is_said_once(script: Any, recorded_times: int, times: int) -> None:
+    def told(event: Json, number: int) -> Json:
+        return {**event, "event_id": f"event_{number}"}
+
+    def say(event: Json, at_ms: int) -> None:
+        for _ in range(recorded_times):
+            script.server(told(event, at_ms), at_ms)
+
+    say(CREATED, 0)
+    script.client(UPDATE, 10)
+    say(UPDATED, 20)
+    for at_ms, response_id in ((30, "r1"), (1000, "r2")):
+        script.client(CREATE, at_ms)
+        say(begun(response_id), at_ms + 10)
+        say(done(response_id), at_ms + 20)
+    asked: list[Json] = []
+
+    def answer(event: Json) -> Iterable[tuple[float, Json]]:
+        asked.append(event)
+        number = len(asked)
+        answers = [UPDATED] if event == UPDATE else [begun(f"new_{number}"), done(f"new_{number}")]
+        for place, each in enumerate(answers):
+            yield from [(5 + 300 * place, told(each, 100 * number + place))] * times
+
+    stage = Stage(Player(make_plan(script.messages)), answer)
+    assert (stage.play(), stage.diverged) == ("completed", [])
+    # The second is asked for as long after the first answer as in the recording, and nothing is waited for in vain.
+    assert stage.times_ms == [5, 10, 980]
