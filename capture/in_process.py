@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -19,6 +20,8 @@ from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd
 from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
+from capture.targets import Target
+from capture.upstream import Addresses, find_proxy
 
 USER_AGENT = f"wiretape/{__version__}"
 STALLED_S = 30.0
@@ -153,6 +156,10 @@ async def _open(
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
+    except ssl.SSLCertVerificationError as error:
+        hint = "where an authority of your own signed it, name that one's certificate in SSL_CERT_FILE"
+        reason = f"shows a certificate that is not trusted: {error.verify_message}; {hint}"
+        raise EndpointRefused(redact_url(url), reason) from error
     except (OSError, UnicodeError) as error:
         # The latter of a host's name that cannot be asked for.
         reason = str(error) or "it hung up before the connection stood"
@@ -166,7 +173,16 @@ def _phrase(status: int) -> str:
 
 
 class _Connect(connect):
-    """Follows no redirect: it would carry the credential to another host, and hide where the session was held."""
+    """Follows no redirect: it would carry the credential to another host, and hide where the session was held.
+
+    Who does not get an answer of a name server can be interrupted all the same.
+    """
+
+    async def create_connection(self) -> ClientConnection:
+        asked = Target("", self.uri)
+        if find_proxy(asked) is None:
+            self.connection_kwargs["sock"] = await Addresses(asked.host, asked.port).open_socket()
+        return await super().create_connection()
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc

@@ -56,7 +56,7 @@ class Upstream:
         self._target = target
         self._shutdown_s = shutdown_s
         named = self.proxy or target
-        self._addresses = _Addresses(named.host, named.port)
+        self._addresses = Addresses(named.host, named.port)
 
     async def connect(self) -> Gate:
         """Open a connection, TLS included; OSError where the target, or the proxy before it, cannot be reached."""
@@ -167,11 +167,11 @@ def _basic(parts: SplitResult) -> str | None:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-class _Addresses:
+class Addresses:
     """The addresses of a host, asked for with each connection, on threads that nobody waits for.
 
     A name server that does not answer takes half a minute. The loop's own threads would be waited for at its end: a
-    proxy that is to end would go on until it is killed.
+    proxy or a replay that is to end would go on until it is killed.
     """
 
     def __init__(self, host: str, port: int) -> None:

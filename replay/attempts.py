@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from capture.errors import UsageProblem
-from capture.realtime.outcomes import COMPLETED
+from capture.realtime.outcomes import COMPLETED, NEVER_CAME
 from capture.recording.facts import ReplayFacts, TrialKind
 from capture.sealing import SealingFailed
 from replay.client import Played, Upgrade, play
@@ -108,7 +108,8 @@ class SessionRunner:
         try:
             sealed = await asyncio.wrap_future(played.sealed)
             outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
-            note = note or (sealed.first_error or "" if outcome == "failed_otherwise" else "")
+            if outcome == "failed_otherwise" and played.refusal is None:
+                note = _explain(note, sealed.first_error)
             sent_ms, pacing_us = sealed.audio_in_ms or 0.0, sealed.pacing_p50_us
         except SealingFailed as failure:
             note = str(failure)
@@ -130,6 +131,12 @@ class SessionRunner:
         except UsageProblem:
             return Attempt(trial)
         return Attempt(trial, read_wait(said), is_hopeless)
+
+
+def _explain(end_reason: str, first_error: str | None) -> str:
+    """Say why a trial failed otherwise: how it ended, and what the endpoint said first, if it said anything."""
+    said = "" if first_error is None or first_error.endswith(NEVER_CAME) else first_error
+    return ": ".join(part for part in (end_reason, said) if part)
 
 
 def _facts(run: Run, job: Job) -> ReplayFacts:

@@ -114,7 +114,8 @@ def cost_of(source: Source, plan: Plan, *, speed: float = 1.0) -> Cost:
     sent_ms = plan.audio_ms
     usage = source.usage
     # Without a clock the endpoint and the line set the pace.
-    lasts_s = math.nan if math.isinf(speed) else plan.duration_ns / 1e9 / speed + ANSWER_S
+    stays_ns = 0 if plan.late_failure is None else max(0, plan.late_failure.after_ns)
+    lasts_s = math.nan if math.isinf(speed) else (plan.duration_ns + stays_ns) / 1e9 / speed + ANSWER_S
     if usage.input_tokens or usage.output_tokens:
         # A plan that was shortened, or that a clip made longer, uses as much more or less.
         share = sent_ms / usage.sent_ms if sent_ms and usage.sent_ms else 1.0

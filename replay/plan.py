@@ -25,6 +25,7 @@ from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import parse_event
 from replay.anchors import Anchor
 from replay.id_map import IdIndex
+from replay.late_failure import LateFailure
 from replay.rewrite import Change, compose_update, name_deployment, override, unset
 from replay.spoken_turns import SpokenTurn
 from replay.tools import ToolCalls
@@ -168,6 +169,10 @@ class Plan:
     """The recorded function calls, with what the client answered."""
     responses: int | None = None
     """Responses of the recorded conversation; None where that is not to be compared."""
+    is_muted: bool = False
+    """Whether the caller's audio is not in the recording, for it was redacted: silence stands in its place."""
+    late_failure: LateFailure | None = None
+    """What is to be stayed for when all was sent and answered."""
     left_out: tuple[tuple[int, Change], ...] = ()
     """Messages that the target's dialect has nothing like, with their numbers."""
 

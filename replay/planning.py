@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from capture.narration import counted
 from capture.realtime.answering import UPDATES
-from capture.realtime.events import asks_out_of_band, parse_event
+from capture.realtime.events import asks_out_of_band, is_repeat, parse_event
 from capture.realtime.progress import Progress
 from replay.foreign import protocol_of_message
 from replay.id_map import IdIndex
+from replay.late_failure import LateFailures
 from replay.onsets import Heard, anchor_steps
 from replay.plan import APPEND, COMMIT_LEAST_MS, Dependency, Message, Plan, Step, WaitFor
 from replay.rewrite import id_fields
@@ -21,17 +23,24 @@ from replay.window import WindowScope
 
 Json = dict[str, Any]
 
+_SENT = ("event", "text", "binary")
+"""Pings, pongs and the close belong to the connection."""
 _AFTER_ANSWERS = {"conversation.item.create", "response.create"}
 _CUTS_IN = {"response.cancel", "conversation.item.truncate"}
 _AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
 
 
-def make_plan(messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = ()) -> Plan:
-    """Plan the replay of a recorded session's messages; `gaps` is the column of its row."""
+def make_plan(
+    messages: Iterable[Message], gaps: Iterable[Mapping[str, Any]] = (), closed_ns: int | None = None
+) -> Plan:
+    """Plan the replay of a recorded session's messages; `gaps` is the column of its row.
+
+    `closed_ns` is when the endpoint ended the session, from its start, where that was a failure.
+    """
     planner = _Planner(gaps)
     for message in messages:
         planner.take(message)
-    return planner.finish()
+    return planner.finish(closed_ns)
 
 
 class _Planner:
@@ -50,17 +59,28 @@ class _Planner:
         self._protocol: str | None = None
         self._heard = Heard()
         self._tools = ToolCalls()
+        self._told_before: Json = {}
+        self._late = LateFailures(self._seen)
         self._outputs: list[str] = []
         """Calls that were answered since the last response.create."""
+        self._redacted: Counter[str] = Counter()
+        """Messages that something was taken out of, by their types."""
+        self._is_audible = False
+        """Whether anything that was appended is not digital silence."""
         self._truncations: list[tuple[int, Json]] = []
         """Step -> its message."""
 
     def take(self, message: Message) -> None:
-        if self._protocol is None and message.kind in ("event", "text", "binary"):
+        if self._protocol is None and message.kind in _SENT:
             self._protocol = protocol_of_message(message.type, message.content)
         # Audio and text deltas make up nearly all of a recording and hold nothing that a send depends on.
         bulk = message.kind != "event" or message.type is None or message.type.endswith((".append", ".delta"))
         event = None if bulk else parse_event(message.content)
+        if event is not None and message.sender == "server":
+            if is_repeat(event, self._told_before):
+                # Counted, it would be waited for at endpoints that say it once.
+                return
+            self._told_before = event
         if not self._scope.is_cut:
             self._follow(message, event)
         elif message.is_pinned:
@@ -105,8 +125,10 @@ class _Planner:
             self._spoken.observe(message.sender, event, len(self._steps))
             self._spoken.note_due(self._seen, at_ns)
             self._heard.observe(at_ns, message.sender, event, self._output_format)
+        if event is not None or (message.sender == "client" and message.kind in _SENT):
+            self._late.observe(at_ns, message.sender)
 
-    def finish(self) -> Plan:
+    def finish(self, closed_ns: int | None) -> Plan:
         for number, truncation in self._truncations:
             was_refused = any(each is truncation for each in self._seen.refused)
             self._steps[number] = replace(self._steps[number], was_refused=was_refused)
@@ -120,6 +142,11 @@ class _Planner:
             self._not_sent.append(
                 f"the audio of {spoken}, which is not in the recording: it went over WebRTC or SIP, or was not logged"
             )
+        is_muted = self._redacted[APPEND] > 0 and not self._is_audible
+        if is_muted:
+            muted = counted(self._redacted.pop(APPEND), "append")
+            self._not_sent.append(f"the audio of {muted}, which was redacted: silence goes in its place")
+        self._not_sent += (f"what was redacted from {count} {kind}" for kind, count in self._redacted.items())
         return Plan(
             steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
             ids=self._ids,
@@ -132,16 +159,18 @@ class _Planner:
             protocol=self._protocol,
             tools=self._tools,
             responses=None if owed else len(self._heard.answers.begun),
+            is_muted=is_muted,
+            late_failure=self._late.last(None if closed_ns is None else self._scope.elapsed_ns(closed_ns)),
         )
 
     def _plan(self, message: Message, event: Json | None, *, pinned: bool) -> None:
-        if message.kind not in ("event", "text", "binary"):
-            # Pings, pongs and the close belong to the connection; what could not be decoded cannot be sent.
+        if message.kind not in _SENT:
+            # What could not be decoded cannot be sent.
             if message.kind == "raw":
                 self._not_sent.append(f"{len(message.content)} undecodable bytes at {message.offset_ns / 1e9:.1f} s")
             return
         if message.redacted:
-            self._not_sent.append(f"the secrets redacted from {message.type or message.kind}")
+            self._redacted[message.type or message.kind] += 1
         at_ns = self._scope.elapsed_ns(message.offset_ns)
         untimed = pinned or (message.type in UPDATES and self._clock_zero_ns is None)
         # What was pinned has to be in force before a window begins, as the opening configuration has.
@@ -152,6 +181,7 @@ class _Planner:
         is_audio = message.type == APPEND and isinstance(message.content, str)
         if is_audio:
             self._spoken.append(message.content, self._input_format, len(self._steps))
+            self._listen(message.content)
         if _is_act(event or {}):
             self._heard.acts.append(len(self._steps))
         if event is not None and message.type == "conversation.item.truncate":
@@ -171,6 +201,11 @@ class _Planner:
                 stops_response=message.type == "response.cancel" and bool(self._seen.active_responses),
             )
         )
+
+    def _listen(self, append: str | bytes) -> None:
+        if not self._is_audible:
+            step = Step(len(self._steps), APPEND, append, None)
+            self._is_audible = bool(step.audio.strip(self._input_format.silence(1)[:1]))
 
     def _commits_speech(self, event_type: str | None) -> bool:
         manual = self._seen.configuration.turn_detection in (None, "none")

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from capture.narration import counted
-from capture.realtime.events import parse_event, write_json
+from capture.realtime.events import is_repeat, parse_event, write_json
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
 from replay.composing import compose
 from replay.followed import Followed
@@ -67,6 +67,7 @@ class Player:
         )
         self._on_new_tool = on_new_tool
         self._skipped_calls: set[str] = set()
+        self._told_before: Json = {}
         self._next = 0
         self._blocked_since_ns: int | None = None
         self._last_event_ns = 0
@@ -75,9 +76,10 @@ class Player:
     def receive(self, now_ns: int, event: Json) -> list[Action]:
         """Take in an event of the endpoint."""
         self._last_event_ns = now_ns
-        if not isinstance(event.get("type"), str):
-            # It means nothing, in any dialect.
+        if not isinstance(event.get("type"), str) or is_repeat(event, self._told_before):
+            # It means nothing, in any dialect, or nothing new.
             return self.tick(now_ns)
+        self._told_before = event
         if self._plan.transposed_from is not None:
             # Compared with a recording of the other dialect.
             heard = transpose_server_event(event, self._plan.transposed_from)

@@ -32,7 +32,8 @@ _MISSING = object()
 _HOLDER = r"(?:item|response|response\.(?:input|output)\[\d+\])\."
 _ID_FIELD = re.compile(
     # What else is called an id is another's: of prompts, voices, connectors, and whatever metadata holds.
-    rf"{_HOLDER}id|(?:{_HOLDER})?(?:item_id|previous_item_id|response_id|call_id|approval_request_id)"
+    # Beta's references to items stand in the content of a message.
+    rf"{_HOLDER}(?:content\[\d+\]\.)?id|(?:{_HOLDER})?(?:item_id|previous_item_id|response_id|call_id|approval_request_id)"
 )
 
 

@@ -79,6 +79,8 @@ def _asked_formats(plan: Plan) -> dict[int, AudioFormat]:
 
 
 def _with_audio(plan: Plan, wanted: Mapping[int, AudioFormat], choice: AudioChoice, seed: int) -> Plan:
+    if choice.kind == "recorded" and plan.is_muted:
+        plan = replace(plan, steps=tuple(_loosely_anchored(plan, plan.steps, AudioChoice("silence"))))
     if choice.kind == "recorded" and all(plan.steps[at].audio_format == asked for at, asked in wanted.items()):
         return plan
     random = np.random.default_rng(seed)
@@ -98,7 +100,14 @@ def _with_audio(plan: Plan, wanted: Mapping[int, AudioFormat], choice: AudioChoi
     if choice.kind != "recorded":
         steps, responses = tuple(_loosely_anchored(plan, steps, choice)), None
     timed = [step.not_before_ns for step in steps if step.not_before_ns is not None]
-    return replace(plan, steps=steps, turns=expected, responses=responses, duration_ns=max(timed, default=0))
+    return replace(
+        plan,
+        steps=steps,
+        turns=expected,
+        responses=responses,
+        duration_ns=max(timed, default=0),
+        is_muted=plan.is_muted and choice.kind in ("recorded", "noise"),
+    )
 
 
 def _loosely_anchored(plan: Plan, steps: Iterable[Step], choice: AudioChoice) -> Iterator[Step]:

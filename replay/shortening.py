@@ -43,7 +43,8 @@ def _end_after(plan: Plan, turn: int) -> Plan:
         kept.pop()
     before, after = f"{len(plan.steps)} messages", f"{len(kept)} messages, until turn {turn}"
     kept[-1] = _changed(kept[-1], Change("until", "", json.dumps(before), json.dumps(after)))
-    return _with_steps(replace(plan, turns=turn, spoken=plan.spoken[: last + 1], responses=None), kept)
+    shortened = replace(plan, turns=turn, spoken=plan.spoken[: last + 1], responses=None, late_failure=None)
+    return _with_steps(shortened, kept)
 
 
 def _skip_idle(plan: Plan, longest_ns: int) -> Plan:
@@ -63,6 +64,10 @@ def _skip_idle(plan: Plan, longest_ns: int) -> Plan:
             kept.append(_changed(moved, *said))
     if told < len(skipped) and kept:
         kept[-1] = _changed(kept[-1], *(_idle_change(span, longest_ns) for span in skipped[told:]))
+    late = plan.late_failure
+    if late is not None and late.after_ns > longest_ns and kept:
+        kept[-1] = _changed(kept[-1], _idle_change((longest_ns, late.after_ns), longest_ns))
+        plan = replace(plan, late_failure=replace(late, after_ns=longest_ns))
     return _with_steps(_with_turns_moved(plan, {step.number for step in kept}), kept)
 
 

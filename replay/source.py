@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -90,7 +90,7 @@ def prepare(recording: Recording) -> Source:
     """Read a recording and plan its replay."""
     session = recording.session
     blame = Blame()
-    plan = make_plan(_passing(recording.messages(), blame), session["gaps"] or ())
+    plan = make_plan(_passing(recording.messages(), blame), session["gaps"] or (), _closed_ns(session))
     named = blame.named(plan.configuration.asked)
     likely = [path for path in (*named, *_OPTIONS) if path not in TRANSCRIPTION_MODEL_PATHS]
     options = {path: value for path in likely if (value := plan.setting(path)) is not None}
@@ -184,6 +184,13 @@ def _named_there(target: Target) -> int:
 def is_home(target: Target, source: Source) -> bool:
     """Tell whether a target is the recorded one, under whatever name: what is deployed there was deployed then."""
     return nearness(target, source) > 1
+
+
+def _closed_ns(session: Mapping[str, Any]) -> int | None:
+    """Tell when the endpoint ended a session, where that was a failure; 0 where no times are known."""
+    keys: Iterable[str] = session["failure_keys"] or ()
+    was_failure = any(key.startswith(("close|server|", "close|network|")) for key in keys)
+    return int((session["duration_ms"] or 0.0) * 1e6) if was_failure else None
 
 
 def _passing(messages: Iterable[RecordedMessage], blame: Blame) -> Iterator[RecordedMessage]:

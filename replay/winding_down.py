@@ -29,6 +29,7 @@ class WindingDown:
         self.extra_turns = 0
         """Spoken turns that the recording does not have, less those of it that did not come."""
         self._progress = progress
+        self._speed = speed
         self._chunk_ns = chunk_ns(SILENCE_CHUNK_MS, speed)
         # Audio that was sent without a clock is heard after all of it was sent.
         self._patience_ns = SETTLE_NS if math.isinf(speed) else self._chunk_ns
@@ -53,11 +54,13 @@ class WindingDown:
             return self._await(plan, missing, now_ns, max(last_event_ns, self._began_ns), actions)
         if self._quiet_since_ns is None:
             self._quiet_since_ns = now_ns
-        if now_ns < self._quiet_since_ns + SETTLE_NS:
-            return self._quiet_since_ns + SETTLE_NS
+        if now_ns < (until_ns := self._quiet_since_ns + self._stays_ns(plan)):
+            return until_ns
         if plan.turns and not plan.has_audio and not self._progress.commits:
             # Nothing was heard of what failed or went well then: that it went well now would prove nothing.
             return Finished("no_audio: the recording does not hold what the caller said")
+        if plan.is_muted and plan.turns:
+            return Finished("no_audio: what the caller said was redacted")
         return Finished("completed")
 
     def missing(self, plan: Plan) -> list[str]:
@@ -68,9 +71,19 @@ class WindingDown:
             missing.insert(0, f"audio turn {turns + 1}" + (f" of {expected}" if turns < expected else ""))
         return missing
 
+    def _stays_ns(self, plan: Plan) -> int:
+        """Give the time to stay when nothing is owed: as long as a recorded failure may still come."""
+        failure = plan.late_failure
+        if failure is None or (failure.errors is not None and self._progress.unowed_errors >= failure.errors):
+            return SETTLE_NS
+        return max(SETTLE_NS, int(failure.after_ns / self._speed) + TERMINAL_TIMEOUT_NS)
+
     def _turn_is_open(self, plan: Plan) -> bool:
         if not plan.has_audio or self._progress.configuration.turn_detection in (None, "none"):
             return False
+        if plan.is_muted:
+            # In silence no turn is heard.
+            return self._progress.speech_is_open
         return self._progress.speech_is_open or len(self._progress.commits) < plan.turns + self.extra_turns
 
     def _send_silence(self, plan: Plan, now_ns: int, actions: list[Action]) -> int | None:

@@ -148,6 +148,11 @@ def items_told(event: Json) -> list[Json]:
     return [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
 
 
+def is_repeat(event: Json, previous: Json) -> bool:
+    """Tell whether an endpoint, or who logged it, gave one event twice in a row: the same in all, and with an id."""
+    return event.get("event_id") is not None and event == previous
+
+
 def response_of(event: Json) -> str | None:
     """Give the id of the response that an event of the endpoint is about."""
     named = event.get("response_id") or object_of(event, "response").get("id")

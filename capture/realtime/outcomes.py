@@ -20,17 +20,17 @@ Json = dict[str, Any]
 ABSENT_AFTER_NS = 5_000_000_000
 """What is due counts as absent after so long, if the client was still there; a hang-up in between is no failure."""
 
+NEVER_CAME = "never came"
+"""What is said of an event that is absent."""
 COMPLETED = "completed"
 """End reason of a replay that was played to its end."""
 INTERRUPTED = "interrupted"
 """End reason of a replay that its user stopped."""
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
-_FAILED_EVENTS = {
-    "error",
-    f"{_TRANSCRIPTION}failed",
-    "mcp_list_tools.failed",
-}
+UNANNOUNCED = frozenset({"error", "mcp_list_tools.failed"})
+"""Failures that may come at any time, and in nothing's place."""
+_FAILED_EVENTS = UNANNOUNCED | {f"{_TRANSCRIPTION}failed"}
 _MCP_FAILED = "response.mcp_call.failed"
 _THROTTLED = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
 _QUIET_CLOSES = {1000, 1005}
@@ -85,6 +85,13 @@ def session_outcome(failure_keys: list[str], *, lost_bytes: int, end_seen: bool)
     if failure_keys:
         return "failed"
     return "incomplete" if lost_bytes or not end_seen else "ok"
+
+
+def is_benign(error_code: object, *, by_detection: bool) -> bool:
+    """Tell whether an error is none: what it refuses was needless. `by_detection`: server VAD commits the turns."""
+    return error_code == "response_cancel_not_active" or (
+        error_code == "input_audio_buffer_commit_empty" and by_detection
+    )
 
 
 def trial_outcome(
@@ -244,10 +251,7 @@ class OutcomeTracker:
         # After an error nothing tells which request it refused: no answer is held to be due.
         if header.type == "error":
             self._response_due_ns = None
-        benign = header.error_code == "response_cancel_not_active" or (
-            header.error_code == "input_audio_buffer_commit_empty" and self._commits_by_detection
-        )
-        if not benign:
+        if not is_benign(header.error_code, by_detection=self._commits_by_detection):
             self._fail(header.type or "", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
 
     def _observe_mcp_call(self, header: EventHeader, offset_ns: int) -> None:
@@ -288,7 +292,7 @@ class OutcomeTracker:
             self.failure_offsets_ns.append(at_ns)
 
     def _absent(self, event_type: str, due_ns: list[int]) -> None:
-        self._count(f"absent:{event_type}", f"{event_type} never came")
+        self._count(f"absent:{event_type}", f"{event_type} {NEVER_CAME}")
         self.failure_offsets_ns += due_ns
 
     def _count(self, key: str, said: str) -> None:

@@ -14,6 +14,7 @@ from capture.realtime.audio_formats import decoded_bytes
 from capture.realtime.configuration import ConfigurationTracker, read_setting
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import object_of
+from capture.realtime.outcomes import UNANNOUNCED, is_benign
 
 Json = dict[str, Any]
 
@@ -46,6 +47,8 @@ class Progress:
         """What the client sent and nothing has answered or refused yet."""
         self.refused: list[Json] = []
         """What the client sent and an error refused."""
+        self.unowed_errors = 0
+        """Errors that nobody waits for: none of them stands in the place of an answer, and none is benign."""
         self._asides = Asides()
         self._answers_due: list[str] = []
         self._transcriptions_due: list[str] = []
@@ -97,8 +100,16 @@ class Progress:
         answered = None if place is None else self._unanswered.pop(place)
         if answered is not None and event["type"] == "error":
             self.refused.append(answered)
+        if event["type"] in UNANNOUNCED and not self._is_awaited_or_benign(event, answered):
+            self.unowed_errors += 1
         is_update = answered is not None and answered["type"] in UPDATES
         self.updates_answered += is_update or event["type"] in _UPDATED
+
+    def _is_awaited_or_benign(self, error: Json, refused: Json | None) -> bool:
+        if refused is not None and refused["type"] in (CREATE, COMMIT):
+            return True
+        by_detection = bool(self.commits) and self._setting("audio.input.turn_detection.type") not in (None, "none")
+        return is_benign(object_of(error, "error").get("code"), by_detection=by_detection)
 
     def _open(self, event_type: str) -> list[Json]:
         return [event for event in self._unanswered if event["type"] == event_type]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -20,6 +22,7 @@ from capture.recording.facts import SessionEnd
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from tests.capture.test_upstream import NameServer
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
@@ -323,4 +326,32 @@ async def test_an_endpoint_that_hangs_up_during_the_tls_handshake_is_told_of_in_
         with pytest.raises(EndpointRefused, match=r"cannot be reached: \S"):
             async with connect_recorded(url, recording=started(recorder)):
                 pass
+    recorder.close()
+
+
+async def test_a_certificate_that_is_not_trusted_says_how_one_of_the_house_is_made_so(recorder: Recorder) -> None:
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(served)
+    async with endpoint(lambda connection: connection.wait_closed(), ssl=served) as origin:
+        url = origin.replace("ws://127.0.0.1", "wss://localhost")
+        with pytest.raises(EndpointRefused, match=r"a certificate that is not trusted: .*; .* in SSL_CERT_FILE"):
+            async with connect_recorded(url, recording=started(recorder)):
+                pass
+    recorder.close()
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for_at_the_end(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = NameServer(monkeypatch)
+
+    async def give_up() -> None:
+        with pytest.raises(EndpointRefused, match="gave no answer"):
+            async with connect_recorded("ws://endpoint.test", recording=started(recorder), open_timeout_s=0.05):
+                pass
+
+    # A replay would hang here, deaf to Ctrl-C.
+    asyncio.run(give_up())
+    assert (names.asked, names.has_answered) == (["endpoint.test"], False)
+    names.may_answer.set()
     recorder.close()

@@ -10,6 +10,7 @@ import pytest
 
 from replay.client import Upgrade
 from replay.estimate import Cost, cost_of, say_duration, total
+from replay.late_failure import LateFailure
 from replay.planning import make_plan
 from replay.runs import RunRecording
 from replay.source import Source, Usage
@@ -67,6 +68,11 @@ def test_without_a_clock_the_time_is_unknown_and_the_audio_is_as_long_as_ever(so
     assert (at_once.minutes_at(2), at_once.time_in_words(2)) == (None, "as fast as it goes")
     paced = cost_of(source, source.plan, speed=2).times(12)
     assert (paced.minutes_at(2), paced.time_in_words(2)) == (0.75, "about 45 s in all")
+
+
+def test_a_late_failure_is_stayed_for(source: Source) -> None:
+    plan = replace(source.plan, late_failure=LateFailure(30_000_000_000))
+    assert cost_of(source, plan).seconds_at(1) == pytest.approx(cost_of(source, source.plan).seconds_at(1) + 30)
 
 
 def test_times_are_said_as_people_do() -> None:

@@ -275,12 +275,20 @@ def test_what_said_nothing_is_made_again_and_its_sessions_stay_counted(source: S
 
 
 @pytest.mark.slow
-async def test_a_trial_cut_short_without_a_failure_is_not_ok(
-    simulate: Any, call: Any, recorder: Recorder, root: Root
+@pytest.mark.parametrize(
+    ("code", "reason", "note"),
+    [
+        (1000, "", "closed_by_endpoint"),
+        (1011, "out of capacity", "closed_by_endpoint: close: server 1011 out of capacity"),
+    ],
+)
+async def test_a_trial_cut_short_is_not_ok_and_says_what_the_endpoint_said(
+    simulate: Any, call: Any, recorder: Recorder, root: Root, code: int, reason: str, note: str
 ) -> None:
     async def hang_up(connection: ServerConnection) -> None:
         await connection.send('{"type": "session.created", "session": {}}')
         await connection.recv()
+        await connection.close(code, reason)
 
     async with simulate() as simulator:
         source = prepare(await call(simulator.targets("gpt-realtime")[0], transcription="whisper-1"))
@@ -290,7 +298,7 @@ async def test_a_trial_cut_short_without_a_failure_is_not_ok(
         run = plan_run([source], [polite], trials=1)
         await run_matrix(run, plan_jobs(run, [source], [polite]), root, recorder)
     [trial] = run.cells[0].trials
-    assert (trial.outcome, trial.note) == ("failed_otherwise", "closed_by_endpoint")
+    assert (trial.outcome, trial.note) == ("failed_otherwise", note)
 
 
 def test_a_credential_that_is_varied_names_no_cell(script: Any) -> None:

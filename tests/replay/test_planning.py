@@ -51,7 +51,7 @@ def test_what_belongs_to_the_connection_is_not_sent_again(script: Any) -> None:
     script.client(b"??", 10, kind="raw").client({"type": "x", "secret": "[redacted]"}, 11, redacted=True)
     plan = make_plan(script.messages)
     assert [step.type for step in plan.steps] == ["input_audio_buffer.append", "x"]
-    assert plan.not_sent == ("2 undecodable bytes at 0.0 s", "the secrets redacted from x")
+    assert plan.not_sent == ("2 undecodable bytes at 0.0 s", "what was redacted from 1 x")
 
 
 def test_nothing_goes_out_before_the_session_is_created(script: Any) -> None:
@@ -108,8 +108,16 @@ def test_a_cancellation_waits_for_something_to_cancel(script: Any) -> None:
     assert [waits(plan, number) for number in (1, 2, 3)] == [[], ["response.created"], ["response resp_a"]]
 
 
-def test_an_item_reference_is_found_wherever_it_stands(script: Any) -> None:
-    asked = {"input": [{"type": "item_reference", "id": "item_b"}], "conversation": "none"}
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"type": "item_reference", "id": "item_b"},
+        {"type": "message", "role": "user", "content": [{"type": "item_reference", "id": "item_b"}]},
+    ],
+    ids=["ga", "beta"],
+)
+def test_an_item_reference_is_found_wherever_it_stands(script: Any, asked: Any) -> None:
+    asked = {"input": [asked], "conversation": "none"}
     script.server(CREATED).append(0).server(SPOKEN, 20).client({"type": "response.create", "response": asked}, 30)
     assert waits(make_plan(script.messages), 1) == ["item item_b"]
 

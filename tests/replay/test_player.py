@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
 import json
 from collections.abc import Callable, Iterable
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 
 from capture.realtime.progress import Progress
 from replay.actions import Diverged, Finished, Send, WaitUntil
+from replay.audio_choice import AudioChoice
 from replay.id_map import IdIndex
 from replay.plan import Dependency, Plan, Step, adapt
 from replay.planning import make_plan
 from replay.player import Player
+from replay.sent_audio import speak
 from replay.winding_down import SETTLE_NS, SILENCE_LIMIT_MS, TERMINAL_TIMEOUT_NS
 
 Json = dict[str, Any]
@@ -32,6 +35,7 @@ VAD_CREATED = {
 UPDATE = {"type": "session.update", "session": {"type": "realtime"}}
 UPDATED = {"type": "session.updated", "session": CREATED["session"]}
 CREATE = {"type": "response.create"}
+COMMIT = {"type": "input_audio_buffer.commit"}
 TRUNCATE = {"type": "conversation.item.truncate", "item_id": "item_b", "content_index": 0, "audio_end_ms": 900}
 
 
@@ -553,3 +557,56 @@ def test_the_side_channel_of_a_call_proves_nothing_without_what_the_caller_said(
     stage = Stage(Player(plan), echo_updates(30), greeting=VAD_CREATED)
     assert stage.play() == "no_audio: the recording does not hold what the caller said"
     assert len(stage.events()) == 1
+
+
+@pytest.mark.parametrize("opening", [CREATED, VAD_CREATED])
+def test_a_recording_whose_audio_was_redacted_proves_nothing(script: Any, opening: Json) -> None:
+    silence = base64.b64encode(bytes(960)).decode()
+    script.server(opening)
+    for at_ms in range(0, 400, 20):
+        script.client({"type": "input_audio_buffer.append", "audio": silence}, at_ms, redacted=True)
+    if opening is CREATED:
+        script.client(COMMIT, 400)
+    script.server({"type": "input_audio_buffer.committed", "item_id": "item_a"}, 410)
+    script.server({"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_a"}, 600)
+    plan = speak(make_plan(script.messages))
+    assert plan.not_sent == ("the audio of 20 appends, which was redacted: silence goes in its place",)
+
+    def answer(event: Json) -> list[tuple[float, Json]]:
+        return [(5, {"type": "input_audio_buffer.committed", "item_id": "item_b"})] if event == COMMIT else []
+
+    assert Stage(Player(plan), answer, greeting=opening).play() == "no_audio: what the caller said was redacted"
+    # What else is said in its place is heard.
+    assert not speak(plan, AudioChoice("silence")).is_muted
+
+
+@pytest.mark.parametrize("recorded_times", [1, 2])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_an_endpoint_says_twice_is_said_once(script: Any, recorded_times: int, times: int) -> None:
+    def told(event: Json, number: int) -> Json:
+        return {**event, "event_id": f"event_{number}"}
+
+    def say(event: Json, at_ms: int) -> None:
+        for _ in range(recorded_times):
+            script.server(told(event, at_ms), at_ms)
+
+    say(CREATED, 0)
+    script.client(UPDATE, 10)
+    say(UPDATED, 20)
+    for at_ms, response_id in ((30, "r1"), (1000, "r2")):
+        script.client(CREATE, at_ms)
+        say(begun(response_id), at_ms + 10)
+        say(done(response_id), at_ms + 20)
+    asked: list[Json] = []
+
+    def answer(event: Json) -> Iterable[tuple[float, Json]]:
+        asked.append(event)
+        number = len(asked)
+        answers = [UPDATED] if event == UPDATE else [begun(f"new_{number}"), done(f"new_{number}")]
+        for place, each in enumerate(answers):
+            yield from [(5 + 300 * place, told(each, 100 * number + place))] * times
+
+    stage = Stage(Player(make_plan(script.messages)), answer)
+    assert (stage.play(), stage.diverged) == ("completed", [])
+    # The second is asked for as long after the first answer as in the recording, and nothing is waited for in vain.
+    assert stage.times_ms == [5, 10, 980]

@@ -145,7 +145,9 @@ def test_what_only_looks_like_an_id_stays() -> None:
 
 
 def test_all_fields_that_carry_ids_are_known() -> None:
-    asked = [{"type": "item_reference", "id": "a"}, {"type": "function_call_output", "call_id": "b", "output": "a"}]
+    in_beta = {"type": "message", "content": [{"type": "item_reference", "id": "c"}, {"type": "text", "text": "a"}]}
+    output = {"type": "function_call_output", "call_id": "b", "output": "a"}
+    asked = [{"type": "item_reference", "id": "a"}, output, in_beta]
     message = {"previous_item_id": "a", "response_id": "b", "item": {"id": "a", "approval_request_id": "b"}}
     told = list(id_fields(message | {"item_id": "a", "response": {"input": asked, "instructions": "a"}}))
     assert told == [
@@ -156,6 +158,7 @@ def test_all_fields_that_carry_ids_are_known() -> None:
         ("item_id", "a"),
         ("response.input[0].id", "a"),
         ("response.input[1].call_id", "b"),
+        ("response.input[2].content[0].id", "c"),
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from capture.errors import UsageProblem
 from replay.anchors import Anchor
+from replay.late_failure import LateFailure
 from replay.plan import APPEND, Plan
 from replay.planning import make_plan
 from replay.shortening import shorten
@@ -103,6 +104,18 @@ def test_what_something_was_due_in_is_no_pause(script: Any) -> None:
     short = shorten(make_plan(script.messages), longest_idle_s=3)
     # 8.9 s of waiting for the response stay; of the 10.7 s behind it, 3.
     assert seconds(short) == pytest.approx([0, 0.1, 0.12, 12.3], abs=0.01)
+
+
+def test_a_late_failure_is_stayed_for_no_longer_than_a_pause_and_belongs_to_the_last_turn(script: Any) -> None:
+    script.server(MANUAL)
+    for start_ms in (0, 1000):
+        script.append(start_ms, LOUD).client(COMMIT, start_ms + 100).server(heard("committed"), start_ms + 110)
+    plan = make_plan(script.messages, closed_ns=61_110 * MS)
+    assert plan.late_failure == LateFailure(60_000 * MS)
+    short = shorten(plan, longest_idle_s=2)
+    assert short.late_failure == LateFailure(2000 * MS)
+    assert told(short) == [("idle", "60.00 s", "2 s")]
+    assert shorten(plan, until_turn=1).late_failure is None
 
 
 def test_quiet_audio_without_a_vad_is_part_of_a_turn(script: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from capture.errors import UsageProblem
+from capture.importers.importing import Importer
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
@@ -109,6 +111,25 @@ def test_the_digest_is_of_what_is_sent_and_when() -> None:
     assert shortened(source, until_turn=1).recording.digest == source.recording.digest
     sent = [at for at, message in enumerate(messages) if message.sender == "client" and message.kind == "event"]
     assert digest_of(make_plan(messages[: sent[-1]])) != source.recording.digest
+
+
+@pytest.mark.slow
+async def test_a_close_in_a_silence_is_stayed_for(root: Root, recorder: Recorder) -> None:
+    played = await stage(load_scenario("abnormal_close_1006"), root, speed=8, sealer=Sealer(root, in_process=True))
+    source = prepare(open_recording(root, played.session_ids[0]))
+    assert source.recording.failure_keys == ["close|server|1006|"]
+    assert source.plan.late_failure is not None
+
+
+def test_a_close_in_a_silence_is_stayed_for_also_where_a_log_tells_no_times(root: Root, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        '{"dir": "received", "event": {"type": "session.created", "session": {}}}\n'
+        '{"dir": "sent", "event": {"type": "input_audio_buffer.clear"}}\n'
+        '{"dir": "received", "kind": "close", "code": 1011, "reason": "internal"}\n'
+    )
+    Importer(root).import_file(log)
+    assert prepare(open_recording(root, list_session_ids(root)[0])).plan.late_failure is not None
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capture.realtime.events import (
     EventHeader,
+    is_repeat,
     items_told,
     parse_event,
     read_header,
@@ -298,3 +299,11 @@ def test_what_is_written_can_be_sent_as_text_and_reads_as_it_was(text: str) -> N
 
 def test_what_utf_8_can_spell_is_written_readably() -> None:
     assert write_json("é 😀") == '"é 😀"'
+
+
+def test_an_event_that_comes_twice_in_a_row_is_a_repeat_where_it_has_an_id() -> None:
+    cleared = {"type": "input_audio_buffer.cleared", "event_id": "event_1"}
+    assert is_repeat(cleared, dict(cleared))
+    assert not is_repeat(cleared, cleared | {"event_id": "event_2"})
+    # One of two alike, where an endpoint gives no ids.
+    assert not is_repeat({"type": "input_audio_buffer.cleared"}, {"type": "input_audio_buffer.cleared"})
