@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import shlex
 import signal
 import sys
@@ -210,3 +211,18 @@ async def test_a_tab_is_told_that_its_screen_has_ended_even_by_a_kill(served: Po
             async for _ in screen:
                 pass
     assert screen.close_code == 1000
+
+
+@needs_the_extra
+async def test_a_tab_whose_server_was_killed_ends_too(served: Popen[str], address: str) -> None:
+    origin, cookie = address.split("/?")[0], (await asyncio.to_thread(get, address))[2]
+    socket = f"{origin.replace('http', 'ws')}/ws?width=100&height=30"
+    async with connect(socket, additional_headers={"Cookie": cookie, "Origin": origin}) as screen:
+        await asyncio.wait_for(screen.recv(), 40)
+        tabs = [os.pidfd_open(pid) for pid in processes_below(served.pid)]
+        served.kill()
+    assert tabs
+    for tab in tabs:
+        # It reads as soon as its process is gone.
+        assert await asyncio.to_thread(select.select, [tab], [], [], 40) == ([tab], [], [])
+        os.close(tab)
