@@ -104,6 +104,17 @@ def test_nothing_that_is_served_leads_to_another_host(address: str) -> None:
 
 
 @needs_the_extra
+def test_what_gives_the_screen_its_keys_is_served_as_a_script(address: str) -> None:
+    _, page, cookie = get(address)
+    script = next(src for src in re.findall(r'src="([^"]+)"', page) if "static" not in src)
+    content, headers = asked(address.split("/?")[0] + script, {"Cookie": cookie})
+    # Browsers run nothing else: `nosniff`.
+    assert headers["Content-Type"].startswith(("text/javascript", "application/javascript"))
+    assert b".focus()" in content
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@needs_the_extra
 async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: str) -> None:
     status, page, cookie = await asyncio.to_thread(get, address)
     assert status == 200
