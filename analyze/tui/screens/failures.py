@@ -15,7 +15,7 @@ from analyze.audio_health import AudioHealth
 from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import total_by_name
-from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, run_facts, total_line, unknown_line
+from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
@@ -237,7 +237,7 @@ class FailuresScreen(FilteringScreen):
 
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
-        lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
+        lines = found_lines(unknown, total_by_name(findings))
         # The matrix and the verdict need their room: all but three lines of a terminal of 24.
         room = max(3, (self.size.height - 18) // 2)
         if len(lines) > room:
