@@ -105,6 +105,7 @@ class FilteringScreen(SourceScreen[None]):
 
     def action_saved(self) -> None:
         """Choose a saved filter, or save the one that holds under a name."""
+        self.memory.look()
         saved = sorted(self.memory.filters.items())
         choices = [
             Choice(name, f"{name} {content}", (*pad(text(name, "strong"), _FIELD_CELLS), *text(f" {content}", "muted")))
@@ -125,7 +126,7 @@ class FilteringScreen(SourceScreen[None]):
         elif chosen.action == "remove":
             self.memory.drop_filter(chosen.value)
             self.action_saved()
-        else:
+        elif chosen.value in self.memory.filters:
             self.set_filter(self.memory.filters[chosen.value])
 
 
