@@ -143,6 +143,7 @@ class FailuresScreen(FilteringScreen):
 
     def _read(self) -> None:
         by, words = (self.rows, self.columns), self.filter_text
+        self.looked = self.source.looks
         self.memory.remember(self.NAME, rows=self.rows, columns=self.columns)
         self.ask(
             # Which files are damaged is known once they were read.
@@ -314,9 +315,10 @@ class FailuresScreen(FilteringScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.ask(self.source.reload, lambda _: self._read_all(), kind="failures")
+        self.ask(self.source.reload, lambda _: self.root_changed(), kind="failures")
 
-    def _read_all(self) -> None:
+    def root_changed(self) -> None:
+        """Count again, and judge again."""
         self._read()
         self._judge()
 

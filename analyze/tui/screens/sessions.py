@@ -145,6 +145,7 @@ class SessionsScreen(InFlightScreen):
     def read(self, *, keep_cursor: bool = True) -> None:
         """Ask for the sessions of filter and cell, in their order."""
         self._read_at = monotonic()
+        self.looked = self.source.looks
         filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
 
         def show(answer: SessionList) -> None:
@@ -278,8 +279,13 @@ class SessionsScreen(InFlightScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.names, self._is_behind = None, False
-        self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
+        self._is_behind = False
+        self.ask(self.source.reload, lambda _: self.root_changed(), kind="sessions")
+
+    def root_changed(self) -> None:
+        """Read the list again, and what was found in it."""
+        self.names = None
+        self.read()
 
     def action_clear(self) -> None:
         """Clear marks first, then filter and cell."""
