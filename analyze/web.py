@@ -18,6 +18,7 @@ from analyze.web_page import SCRIPT, headers, page
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.narration import print_line, tell
+from capture.own_program import own_program
 
 DEFAULT_LISTEN = "127.0.0.1:8790"
 _TABS_END_WITHIN_S = 3
@@ -87,7 +88,7 @@ async def _close_behind(app_service: Any, websocket: Any) -> None:
 
 def command(recordings: Path | None) -> str:
     """Write the command that shows the terminal browser, for a shell."""
-    words = [sys.executable, "-m", "wiretape", "analyze"]
+    words = [sys.executable, *own_program("wiretape", "main(sys.argv[1:])"), "analyze"]
     return shlex.join([*words, *(["--recordings", str(recordings)] if recordings is not None else [])])
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 from urllib.parse import urlsplit
 
 import pytest
@@ -181,15 +181,16 @@ def test_the_token_leaves_the_address_line_and_the_rest_stays(address: str) -> N
 
 def test_each_tab_runs_the_terminal_browser(tmp_path: Path) -> None:
     folder = tmp_path / "my recordings; rm -rf x"
-    assert shlex.split(command(folder)) == [
-        sys.executable,
-        "-m",
-        "wiretape",
-        "analyze",
-        "--recordings",
-        str(folder),
-    ]
+    words = shlex.split(command(folder))
+    assert (words[0], words[-3:]) == (sys.executable, ["analyze", "--recordings", str(folder)])
     assert shlex.split(command(None))[-1] == "analyze"
+
+
+def test_a_tab_runs_no_program_of_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    for name in ("analyze", "wiretape", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    ran = run([*shlex.split(command(None)), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Usage: wiretape analyze" in ran.stdout, ran.stderr
 
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
