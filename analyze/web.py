@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from analyze.web_page import headers, page
+from analyze.web_page import SCRIPT, headers, page
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.narration import print_line, tell
+from capture.own_program import own_program
 
 DEFAULT_LISTEN = "127.0.0.1:8790"
 _TABS_END_WITHIN_S = 3
@@ -63,8 +64,12 @@ def serve(listen: str, recordings: Path | None) -> None:
             # A name that is refused stands in no header.
             answer.headers.update(headers(request.host if request.host in guard.hosts else f"{_in_url(host)}:{port}"))
 
+        async def handle_script(_: web.Request) -> web.FileResponse:
+            return web.FileResponse(SCRIPT)
+
         async def made() -> Any:
             app = await server._make_app()
+            app.router.add_get(f"/{SCRIPT.name}", handle_script)
             app.middlewares.append(web.middleware(guard.handler(web)))
             app.on_response_prepare.append(add_headers)
             return app
@@ -83,7 +88,7 @@ async def _close_behind(app_service: Any, websocket: Any) -> None:
 
 def command(recordings: Path | None) -> str:
     """Write the command that shows the terminal browser, for a shell."""
-    words = [sys.executable, "-m", "wiretape", "analyze"]
+    words = [sys.executable, *own_program("wiretape", "main(sys.argv[1:])"), "analyze"]
     return shlex.join([*words, *(["--recordings", str(recordings)] if recordings is not None else [])])
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 DEFAULT_FONT_SIZE = 16
 _FONT_SIZES = range(6, 65)
 _PAGE = Path(__file__).with_suffix(".html")
+SCRIPT = Path(__file__).with_suffix(".js")
+"""What the page runs beside textual-serve's script; served under its name, for a policy that takes no other."""
 
 
 def page(host: str, font_size: str | None = None) -> str:

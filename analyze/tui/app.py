@@ -12,7 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from analyze.tui.hang_up import end_with_terminal
+from analyze.tui.hang_up import end_with_server, end_with_terminal
 from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.base import SourceScreen
@@ -178,7 +178,9 @@ def run(root: Root, *, start: str | None = None) -> None:
     has_driver = bool(os.environ.get("TEXTUAL_DRIVER"))
     if not has_driver and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageProblem("this needs a terminal: ask a question instead, such as `wiretape analyze sessions`")
-    if not has_driver:
+    if has_driver:
+        end_with_server()
+    else:
         end_with_terminal()
     source = RootSource(root)
     try:

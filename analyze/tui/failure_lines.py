@@ -29,19 +29,23 @@ def legend_line() -> Line:
     )
 
 
-def unknown_line(failure: UnknownFailure) -> Line:
-    """Write a failure that no signature knows: under its key, never under a name."""
-    return (*_count("?", failure.count), *failure_text(failure.failure_key))
+def found_lines(unknown: Sequence[UnknownFailure], totals: Sequence[FindingTotal]) -> list[Line]:
+    """Write what was found, a line each with its sessions: failures that no signature knows, then findings."""
+    sessions = [*(failure.count for failure in unknown), *(total.count for total in totals)]
+    counts = [counted(count, "session") for count in sessions]
+    cells = max(map(len, counts), default=0)
+    lines = (*map(_unknown_line, unknown), *map(_total_line, totals))
+    return [(line[0], Run(f"{count:<{cells}}  "), *line[1:]) for count, line in zip(counts, lines, strict=True)]
 
 
-def total_line(total: FindingTotal) -> Line:
-    """Write how often something was found, how sure that is, and when."""
+def _unknown_line(failure: UnknownFailure) -> Line:
+    # Under its key, never under a name.
+    return (Run("  ? ", "failed"), *failure_text(failure.failure_key))
+
+
+def _total_line(total: FindingTotal) -> Line:
     seen = f"  {total.confidence} · {span_words(total.first_at, total.last_at)}"
-    return (*_count("▲", total.count), *text(total.name, "strong"), *text(seen, "muted"))
-
-
-def _count(sign: str, sessions: int) -> Line:
-    return (Run(f"  {sign} ", "failed"), *text(f"{counted(sessions, 'session'):<12}", "plain"))
+    return (Run("  ▲ ", "failed"), *text(total.name, "strong"), *text(seen, "muted"))
 
 
 def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:

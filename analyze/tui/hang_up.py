@@ -1,4 +1,4 @@
-"""A terminal that goes away ends the interface, whoever was told of it."""
+"""A terminal that goes away ends the interface, whoever was told of it; so does a server of its browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Callable
 
 _ENDED_BY_HANG_UP = 128 + signal.SIGHUP
 
@@ -23,14 +24,29 @@ def end_with_terminal() -> None:
         # At once, and not as Ctrl-C ends a command: nothing is left to be shown, nor anybody to show it to.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        threading.Thread(target=_wait, name="hang-up", daemon=True).start()
+        _watch(_hang_up)
 
 
-def _wait() -> None:
-    poller = select.poll()
-    # Hang-ups and errors are reported whatever is asked for.
-    poller.register(_STDIN, 0)
-    poller.poll()
+def end_with_server() -> None:
+    """Have this process end when nobody writes to its stdin any more: the server of a browser's tab was killed.
+
+    Textual's driver then waits for ever for the word to quit. SIGTERM is that word: what is under way ends well.
+    """
+    _watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def _watch(then: Callable[[], None]) -> None:
+    def wait() -> None:
+        poller = select.poll()
+        # Hang-ups and errors are reported whatever is asked for.
+        poller.register(_STDIN, 0)
+        poller.poll()
+        then()
+
+    threading.Thread(target=wait, name="hang-up", daemon=True).start()
+
+
+def _hang_up() -> None:
     os.kill(os.getpid(), signal.SIGHUP)
     # Under `nohup` that does nothing.
     os._exit(_ENDED_BY_HANG_UP)

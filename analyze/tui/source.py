@@ -66,6 +66,11 @@ class Source(Protocol):
         """Count the values of the fields that sessions are told apart by."""
         ...
 
+    @property
+    def looks(self) -> int:
+        """How often the root was looked at afresh, or written to: answers of before may be of another root."""
+        ...
+
     def reload(self) -> None:
         """Look at the root afresh before the next answer."""
         ...
@@ -194,6 +199,7 @@ class RootSource:
         self._pass_store: Store | None = None
         self._is_stale = self._is_pass_stale = False
         """The root may have changed since a store took it in."""
+        self._looks = 0
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
@@ -249,9 +255,15 @@ class RootSource:
                 store.close()
         self._console.close()
 
+    @property
+    def looks(self) -> int:
+        """How often the root was looked at afresh, or written to."""
+        return self._looks
+
     def reload(self) -> None:
         """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""
         self._is_stale = self._is_pass_stale = True
+        self._looks += 1
 
     def unreadable(self) -> dict[Path, str]:
         """Name the files that were left out so far, with the reason."""
@@ -280,6 +292,7 @@ class RootSource:
         annotate(self._root, session_ids, tags=tags, notes=notes)
         with self._queries() as queries:
             queries.store.refresh()
+        self._looks += 1
 
     def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word
         """Count the values of the fields that sessions are told apart by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from analyze.tui.state_folder import state_file, write_state
+from analyze.tui.state_folder import StateFile, state_file
 from capture.redaction import redact_text
 
 KEPT = 200
@@ -22,8 +22,9 @@ class SqlHistory:
     """Statements, the oldest first, and where in them one stands while looking back."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self.statements = _read(path)
+        self._file = StateFile(path)
+        self.statements: list[str] = []
+        self._look()
         self._at = len(self.statements)
         self._draft = ""
 
@@ -32,6 +33,7 @@ class SqlHistory:
         kept = redact_text(statement.strip())
         if not kept or len(kept) > _LONGEST:
             return
+        self._look()
         self.statements = [*[other for other in self.statements if other != kept], kept][-KEPT:]
         self._at, self._draft = len(self.statements), ""
         self._write()
@@ -52,14 +54,18 @@ class SqlHistory:
         self._at += 1
         return self._draft if self._at == len(self.statements) else self.statements[self._at]
 
+    def _look(self) -> None:
+        # What another terminal has run since is kept.
+        if (content := self._file.news()) is not None:
+            self.statements = _read(content)
+
     def _write(self) -> None:
-        write_state(self._path, "".join(f"{json.dumps(statement)}\n" for statement in self.statements))
+        self._file.write("".join(f"{json.dumps(statement)}\n" for statement in self.statements))
 
 
-def _read(path: Path) -> list[str]:
+def _read(content: str) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        statements = [json.loads(line) for line in lines]
-    except (OSError, ValueError):
+        statements = [json.loads(line) for line in content.splitlines()]
+    except ValueError:
         return []
     return [statement for statement in statements if isinstance(statement, str)][-KEPT:]

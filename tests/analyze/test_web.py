@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import shlex
 import signal
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 from urllib.parse import urlsplit
 
 import pytest
@@ -103,6 +104,17 @@ def test_nothing_that_is_served_leads_to_another_host(address: str) -> None:
 
 
 @needs_the_extra
+def test_what_gives_the_screen_its_keys_is_served_as_a_script(address: str) -> None:
+    _, page, cookie = get(address)
+    script = next(src for src in re.findall(r'src="([^"]+)"', page) if "static" not in src)
+    content, headers = asked(address.split("/?")[0] + script, {"Cookie": cookie})
+    # Browsers run nothing else: `nosniff`.
+    assert headers["Content-Type"].startswith(("text/javascript", "application/javascript"))
+    assert b".focus()" in content
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@needs_the_extra
 async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: str) -> None:
     status, page, cookie = await asyncio.to_thread(get, address)
     assert status == 200
@@ -169,15 +181,16 @@ def test_the_token_leaves_the_address_line_and_the_rest_stays(address: str) -> N
 
 def test_each_tab_runs_the_terminal_browser(tmp_path: Path) -> None:
     folder = tmp_path / "my recordings; rm -rf x"
-    assert shlex.split(command(folder)) == [
-        sys.executable,
-        "-m",
-        "wiretape",
-        "analyze",
-        "--recordings",
-        str(folder),
-    ]
+    words = shlex.split(command(folder))
+    assert (words[0], words[-3:]) == (sys.executable, ["analyze", "--recordings", str(folder)])
     assert shlex.split(command(None))[-1] == "analyze"
+
+
+def test_a_tab_runs_no_program_of_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    for name in ("analyze", "wiretape", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    ran = run([*shlex.split(command(None)), "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Usage: wiretape analyze" in ran.stdout, ran.stderr
 
 
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,3 +223,18 @@ async def test_a_tab_is_told_that_its_screen_has_ended_even_by_a_kill(served: Po
             async for _ in screen:
                 pass
     assert screen.close_code == 1000
+
+
+@needs_the_extra
+async def test_a_tab_whose_server_was_killed_ends_too(served: Popen[str], address: str) -> None:
+    origin, cookie = address.split("/?")[0], (await asyncio.to_thread(get, address))[2]
+    socket = f"{origin.replace('http', 'ws')}/ws?width=100&height=30"
+    async with connect(socket, additional_headers={"Cookie": cookie, "Origin": origin}) as screen:
+        await asyncio.wait_for(screen.recv(), 40)
+        tabs = [os.pidfd_open(pid) for pid in processes_below(served.pid)]
+        served.kill()
+    assert tabs
+    for tab in tabs:
+        # It reads as soon as its process is gone.
+        assert await asyncio.to_thread(select.select, [tab], [], [], 40) == ([tab], [], [])
+        os.close(tab)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from analyze.web_page import DEFAULT_FONT_SIZE, headers, page
+from analyze.web_page import DEFAULT_FONT_SIZE, SCRIPT, headers, page
 
 HOST = "127.0.0.1:8790"
 
@@ -36,8 +36,20 @@ def test_the_page_connects_to_the_host_it_was_opened_under() -> None:
     for host in (HOST, "localhost:9000", "[::1]:8790"):
         addresses = Addresses(page(host)).found
         assert f"ws://{host}/ws" in addresses
-        assert [each for each in addresses if not each.startswith(("/", f"ws://{host}/"))] == []
+        assert [each for each in addresses if each and not each.startswith(("/", f"ws://{host}/"))] == []
         assert not any(each.startswith("//") for each in addresses)
+
+
+def test_a_screen_that_ended_opens_again_under_its_address() -> None:
+    # With the size of its letters: an empty address is that of the page, and what stood behind it.
+    assert '<a href="">Open it again</a>' in page(HOST, "20")
+
+
+def test_what_the_page_runs_is_served_by_this_machine() -> None:
+    assert f"/{SCRIPT.name}" in Addresses(page(HOST)).found
+    script = SCRIPT.read_text(encoding="utf-8")
+    assert "//" not in re.sub(r"^ *// .*$", "", script, flags=re.MULTILINE), "it leads elsewhere"
+    assert not re.search(r"fetch|XMLHttpRequest|WebSocket|import|eval|innerHTML", script)
 
 
 def test_the_page_has_no_script_of_its_own() -> None:

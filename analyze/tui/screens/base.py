@@ -104,7 +104,7 @@ class SourceScreen(Screen[ResultT]):
     def copy(self, what: str, words: str) -> None:
         """Put words on the clipboard of whoever sits at the terminal (OSC 52), and say so."""
         self.app.copy_to_clipboard(words)
-        self.hint(f"{what} is on the clipboard, where the terminal allows it")
+        self.hint(f"on the clipboard, where the terminal allows it: {what}")
 
     def place(self, *parts: Line) -> None:
         """Say in the first line where this is."""

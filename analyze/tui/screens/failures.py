@@ -15,7 +15,7 @@ from analyze.audio_health import AudioHealth
 from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import total_by_name
-from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, run_facts, total_line, unknown_line
+from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
@@ -143,6 +143,7 @@ class FailuresScreen(FilteringScreen):
 
     def _read(self) -> None:
         by, words = (self.rows, self.columns), self.filter_text
+        self.looked = self.source.looks
         self.memory.remember(self.NAME, rows=self.rows, columns=self.columns)
         self.ask(
             # Which files are damaged is known once they were read.
@@ -237,7 +238,7 @@ class FailuresScreen(FilteringScreen):
 
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
-        lines = [*map(unknown_line, unknown), *map(total_line, total_by_name(findings))]
+        lines = found_lines(unknown, total_by_name(findings))
         # The matrix and the verdict need their room: all but three lines of a terminal of 24.
         room = max(3, (self.size.height - 18) // 2)
         if len(lines) > room:
@@ -314,9 +315,10 @@ class FailuresScreen(FilteringScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.ask(self.source.reload, lambda _: self._read_all(), kind="failures")
+        self.ask(self.source.reload, lambda _: self.root_changed(), kind="failures")
 
-    def _read_all(self) -> None:
+    def root_changed(self) -> None:
+        """Count again, and judge again."""
         self._read()
         self._judge()
 

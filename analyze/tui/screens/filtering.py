@@ -32,7 +32,18 @@ class FilteringScreen(SourceScreen[None]):
         super().__init__(source)
         self.memory = memory or Memory(None, source.root)
         self.filter_text = self.memory.recall(self.NAME).get("filter", "")
+        self.looked: int | None = None
+        """Which look at the root what is shown is of; None before the first question."""
         self._values: Mapping[str, Sequence[str]] = values_of(())
+
+    def on_screen_resume(self) -> None:
+        """Ask anew where another screen has looked at the root since: the two count the same sessions."""
+        if self.looked not in (None, self.source.looks):
+            self.root_changed()
+
+    def root_changed(self) -> None:
+        """Ask anew: there may be other sessions."""
+        raise NotImplementedError
 
     def filter_changed(self) -> None:
         """Ask anew: another filter holds from here on."""
@@ -105,6 +116,7 @@ class FilteringScreen(SourceScreen[None]):
 
     def action_saved(self) -> None:
         """Choose a saved filter, or save the one that holds under a name."""
+        self.memory.look()
         saved = sorted(self.memory.filters.items())
         choices = [
             Choice(name, f"{name} {content}", (*pad(text(name, "strong"), _FIELD_CELLS), *text(f" {content}", "muted")))
@@ -125,7 +137,7 @@ class FilteringScreen(SourceScreen[None]):
         elif chosen.action == "remove":
             self.memory.drop_filter(chosen.value)
             self.action_saved()
-        else:
+        elif chosen.value in self.memory.filters:
             self.set_filter(self.memory.filters[chosen.value])
 
 

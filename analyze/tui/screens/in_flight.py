@@ -38,7 +38,16 @@ class InFlightScreen(MarkingScreen):
     @property
     def in_flight(self) -> LiveSession | None:
         """The session in flight that keys are about; None while they are about a recording."""
-        return self.live.current if self.focused is self.live else None
+        return self.live.current if self._is_at_live else None
+
+    @property
+    def _is_at_live(self) -> bool:
+        # While another window has the keys nothing has the focus here, and what had it gets it back.
+        return self.live.is_pointing if self._is_away else self.focused is self.live
+
+    @property
+    def _is_away(self) -> bool:
+        return self.focused is None and not self.app.app_focus
 
     def session_ended(self, *, is_selected: bool) -> None:
         """Take note that a session is no longer in flight; `is_selected` where the cursor stands on it."""
@@ -85,7 +94,9 @@ class InFlightScreen(MarkingScreen):
 
     def _keep_focus(self) -> None:
         # What is not drawn can have no cursor: one of the two lists may be away, or both. Then the table waits with the
-        # keys for its first row: what was hidden has lost them.
+        # keys for its first row: what was hidden has lost them. A filter that is being typed waits for its window.
+        if self._is_away:
+            return
         if self.focused is None or (self.focused is self.live and not self.live.display):
             self.table.focus()
         if self.focused in (None, self.table) and not self.table.display and self.live.display:
@@ -95,7 +106,7 @@ class InFlightScreen(MarkingScreen):
     @on(events.DescendantBlur)
     def _point(self) -> None:
         # Asked of the screen: which of the two messages comes first is not said.
-        at_live = self.focused is self.live
+        at_live = self._is_at_live
         self.live.is_pointing, self.table.is_pointing = at_live, not at_live
 
     @on(RowList.Beyond)

@@ -73,6 +73,8 @@ class SessionsScreen(InFlightScreen):
         """Session that the cursor goes to with the first answer."""
         self._at: str | None = None
         """Session under the cursor, while there is a screen and after it."""
+        self._shown: tuple[str, frozenset[str] | None] | None = None
+        """Filter and cell of the list that is shown; None before the first."""
         self._read_at = 0.0
         self._is_behind = False
         """Sessions have ended since the list was read."""
@@ -143,11 +145,16 @@ class SessionsScreen(InFlightScreen):
     def read(self, *, keep_cursor: bool = True) -> None:
         """Ask for the sessions of filter and cell, in their order."""
         self._read_at = monotonic()
+        self.looked = self.source.looks
         filter_text, order, only, names = self.filter_text, self.order, self.only, self.names
+
+        def show(answer: SessionList) -> None:
+            # Of what another filter picks the first is looked at first; where one was is kept in the same list.
+            stay_near, self._shown = self._shown == (filter_text, only), (filter_text, only)
+            self._show(answer, keep_cursor=keep_cursor, stay_near=stay_near)
+
         self.ask(
-            lambda: read_list(self.source, filter_text, order=order, only=only, names=names),
-            lambda answer: self._show(answer, keep_cursor=keep_cursor),
-            kind="sessions",
+            lambda: read_list(self.source, filter_text, order=order, only=only, names=names), show, kind="sessions"
         )
 
     def _glance(self) -> None:
@@ -174,12 +181,12 @@ class SessionsScreen(InFlightScreen):
         """Go to the list."""
         self.table.focus()
 
-    def _show(self, answer: SessionList, *, keep_cursor: bool = True) -> None:
+    def _show(self, answer: SessionList, *, keep_cursor: bool = True, stay_near: bool = False) -> None:
         self.complain(left_out(answer.unreadable))
         self.set_class(answer.total == 0, "-empty")
         self.query_one(Welcome).welcome(f"{self.source.root.path}/")
         self.table.empty_text = "no session matches; escape clears the filter"
-        self.table.show(answer.rows, keep_cursor=keep_cursor)
+        self.table.show(answer.rows, keep_cursor=keep_cursor, stay_near=stay_near)
         if self._selected is not None:
             self.table.go_to(self._selected)
             # Where only the newest are there, it may be among the others.
@@ -272,8 +279,13 @@ class SessionsScreen(InFlightScreen):
 
     def action_reload(self) -> None:
         """Look at the root again."""
-        self.names, self._is_behind = None, False
-        self.ask(self.source.reload, lambda _: self.read(), kind="sessions")
+        self._is_behind = False
+        self.ask(self.source.reload, lambda _: self.root_changed(), kind="sessions")
+
+    def root_changed(self) -> None:
+        """Read the list again, and what was found in it."""
+        self.names = None
+        self.read()
 
     def action_clear(self) -> None:
         """Clear marks first, then filter and cell."""

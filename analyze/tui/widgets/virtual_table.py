@@ -121,16 +121,22 @@ class VirtualTable(RowList, Generic[RowT]):
         self.sorted_by: tuple[str, bool] | None = None
         """Name of the column and whether it descends; shown in the heading."""
 
-    def show(self, rows: Sequence[RowT], *, keep_cursor: bool = True) -> None:
-        """Show other rows; the cursor stays on the row with its key where that is still there."""
-        kept = self._key(self.current) if keep_cursor and self.current is not None else None
+    def show(self, rows: Sequence[RowT], *, keep_cursor: bool = True, stay_near: bool = False) -> None:
+        """Show other rows; the cursor stays on the row with its key where that is still there.
+
+        With `stay_near` it goes to the next one below that still is, or above, else to the first row.
+        """
+        before, at = self.rows, self.cursor
         self.rows = rows
         self._needed = [0] * len(self._columns)
         # Some rows stand for all: measuring 100,000 would cost more than drawing them.
         self._measure([] if isinstance(rows, Pages) else rows[:: len(rows) // _MEASURED_ROWS + 1])
         if isinstance(rows, Pages) and rows.is_loaded(0):
             self._measure(rows[:PAGE_ROWS])
-        self.rows_changed(0 if kept is None else self._place_of(kept) or 0)
+        place = self._place_of(self._key_in(before, at)) if keep_cursor and at < len(before) else None
+        if place is None and keep_cursor and stay_near:
+            place = self._nearest(before, at)
+        self.rows_changed(place or 0)
 
     def mark(self, keys: Sequence[Hashable]) -> None:
         """Show which rows are marked, numbered in the order given."""
@@ -190,8 +196,19 @@ class VirtualTable(RowList, Generic[RowT]):
         return (Run("›" if self.is_at_cursor(index) else " ", "strong"), self._mark_of(row), *_beside(shown))
 
     def _place_of(self, key: Hashable) -> int | None:
-        keys: Iterable[Hashable] = self.rows.keys if isinstance(self.rows, Pages) else map(self._key, self.rows)
-        return next((at for at, each in enumerate(keys) if each == key), None)
+        return next((at for at, each in enumerate(self._keys_of(self.rows)) if each == key), None)
+
+    def _nearest(self, before: Sequence[RowT], at: int) -> int | None:
+        places = {key: place for place, key in enumerate(self._keys_of(self.rows))}
+        keys = list(self._keys_of(before))
+        return next((places[key] for key in (*keys[at:], *keys[:at][::-1]) if key in places), None)
+
+    def _keys_of(self, rows: Sequence[RowT]) -> Iterable[Hashable]:
+        return rows.keys if isinstance(rows, Pages) else map(self._key, rows)
+
+    def _key_in(self, rows: Sequence[RowT], at: int) -> Hashable:
+        # Of a page that is not loaded the rows are not known yet, but which they are.
+        return rows.keys[at] if isinstance(rows, Pages) else self._key(rows[at])
 
     def _mark_of(self, row: RowT) -> Run:
         if not self.marked or (key := self._key(row)) not in self.marked:

@@ -271,6 +271,7 @@ class FakeSource:
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    looks: int = 0
     console: ConsoleSource = field(default_factory=lambda: ConsoleSource(SAMPLE))
     """The real one, over the sample in the repository."""
 
@@ -287,6 +288,7 @@ class FakeSource:
 
     def annotate(self, session_ids: Sequence[str], tags: Mapping[str, str | None], notes: Sequence[str]) -> None:
         self._note("annotate", tuple(session_ids), dict(tags), tuple(notes))
+        self.looks += 1
         given = {name: value for name, value in tags.items() if value is not None}
         self.listed = [
             replace(s, tags=s.tags | given, notes=(*s.notes, *notes)) if s.session_id in session_ids else s
@@ -305,6 +307,7 @@ class FakeSource:
 
     def reload(self) -> None:
         self._note("reload")
+        self.looks += 1
 
     def unreadable(self) -> dict[Path, str]:
         return self.foreign

@@ -8,7 +8,7 @@ import pytest
 from analyze.answers import MatrixCell
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal
-from analyze.tui.failure_lines import cell_filter, cell_words, legend_line, run_facts, total_line, unknown_line
+from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
 from analyze.tui.lines import plain, width_of
 
 AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
@@ -16,9 +16,12 @@ AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
 
 def test_failures_and_findings_say_how_many_sessions() -> None:
     unknown = UnknownFailure("error|odd|strange|no [bold]luck[/bold]", ("a",), 1, AT, AT)
-    assert plain(unknown_line(unknown)) == "  ? 1 session   error  odd  strange  no [bold]luck[/bold]"
-    total = FindingTotal("commit_empty", "likely", 12, (), AT, AT)
-    assert plain(total_line(total)) == "  ▲ 12 sessions commit_empty  likely · 2026-02-12 08:30:00"
+    total = FindingTotal("commit_empty", "likely", 1_157, (), AT, AT)
+    assert [plain(line) for line in found_lines([unknown], [total])] == [
+        "  ? 1 session       error  odd  strange  no [bold]luck[/bold]",
+        "  ▲ 1,157 sessions  commit_empty  likely · 2026-02-12 08:30:00",
+    ]
+    assert found_lines([], []) == []
 
 
 def test_a_cell_is_a_sentence() -> None:

@@ -71,3 +71,18 @@ def test_it_lies_in_the_state_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_path() == tmp_path / ".local" / "state" / "wiretape" / "screens.json"
+
+
+def test_two_terminals_forget_nothing_of_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "screens.json"
+    one, two = Memory(path, ROOT), Memory(path, OTHER)
+    one.save_filter("east", "region:eastus2")
+    two.remember("sessions", selected="20260212T083055-4f3a9c12")
+    one.remember("app", mode="failures")
+    two.save_filter("west", "region:westus")
+    one.drop_filter("east")
+    assert Memory(path, ROOT).filters == {"west": "region:westus"}
+    assert Memory(path, ROOT).recall("app") == {"mode": "failures"}
+    assert Memory(path, OTHER).recall("sessions") == {"selected": "20260212T083055-4f3a9c12"}
+    two.look()
+    assert two.filters == {"west": "region:westus"}

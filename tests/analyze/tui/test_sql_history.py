@@ -56,3 +56,13 @@ def test_the_file_lies_with_the_user_s_state(monkeypatch: pytest.MonkeyPatch, tm
     assert default_path() == tmp_path / "wiretape" / "sql_history.jsonl"
     monkeypatch.setenv("XDG_STATE_HOME", "")
     assert default_path() == Path.home() / ".local" / "state" / "wiretape" / "sql_history.jsonl"
+
+
+def test_two_terminals_keep_what_either_has_run(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    one, two = SqlHistory(path), SqlHistory(path)
+    one.add("SELECT 1")
+    two.add("SELECT 2")
+    one.add("SELECT 3")
+    assert SqlHistory(path).statements == ["SELECT 1", "SELECT 2", "SELECT 3"]
+    assert [one.back(""), one.back("")] == ["SELECT 3", "SELECT 2"]

@@ -115,3 +115,25 @@ async def test_a_filter_is_saved_recalled_on_another_screen_and_removed(
         assert "6 of 10 failed" in shown(app)
         await press(pilot, "l", "ctrl+r", "escape")
         assert Memory(path, source.root).filters == {}
+
+
+async def test_what_one_screen_has_taken_in_the_other_counts_too(source: Any) -> None:
+    app = WiretapeApp(source)
+
+    def asked(question: str) -> int:
+        return sum(each[0] == question for each in source.asked)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "f", "f")
+        counted, listed = asked("failures"), asked("sessions_in_order")
+        # Nothing is asked again for going to and fro.
+        await press(pilot, "f", "f")
+        assert (asked("failures"), asked("sessions_in_order")) == (counted, listed)
+        await press(pilot, "f5")
+        assert asked("failures") == counted
+        await press(pilot, "f")
+        assert asked("failures") == counted + 1
+        listed = asked("sessions_in_order")
+        await press(pilot, "f5", "f")
+        assert asked("sessions_in_order") > listed

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual.app import App
+from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
 from analyze.tui.app import WiretapeApp
@@ -154,3 +156,38 @@ async def test_the_cursor_goes_from_a_call_that_ended_to_its_recording(
     finally:
         writer.close()
         source.close()
+
+
+async def test_a_filter_is_typed_on_after_a_look_at_another_window(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash", *"region:sw")
+        app.post_message(AppBlur())
+        await look(pilot)
+        app.post_message(AppFocus())
+        await look(pilot)
+        await press(pilot, *"eden", "enter")
+        assert sessions(app).filter_text == "region:sweden"
+
+
+async def test_a_session_that_ends_while_another_window_is_looked_at_hands_the_cursor_on(
+    source: Any, make_live: Make
+) -> None:
+    source.in_flight = [make_live(1), make_live(2)]
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "up")
+        ended = sessions(app).in_flight
+        assert ended is not None
+        app.post_message(AppBlur())
+        await look(pilot)
+        assert (sessions(app).in_flight, sessions(app).live.is_pointing) == (ended, True)
+        source.in_flight = [session for session in source.in_flight if session != ended]
+        source.listed = [replace(source.listed[0], session_id=ended.session_id), *source.listed]
+        await look(pilot)
+        app.post_message(AppFocus())
+        await look(pilot)
+        current = sessions(app).table.current
+        assert (sessions(app).in_flight, current and current.session_id) == (None, ended.session_id)

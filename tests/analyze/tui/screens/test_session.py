@@ -268,7 +268,7 @@ async def test_the_id_and_a_message_go_to_the_clipboard(source: Any) -> None:
         await settle(pilot)
         await press(pilot, "enter", "y")
         assert app.clipboard == source.listed[0].session_id
-        assert said(app) == f"{app.clipboard} is on the clipboard, where the terminal allows it"
+        assert said(app) == f"on the clipboard, where the terminal allows it: {app.clipboard}"
         await press(pilot, "n", "Y")
         assert json.loads(app.clipboard)["type"] == "conversation.item.input_audio_transcription.failed"
         copied = app.clipboard

@@ -314,3 +314,20 @@ async def test_ids_go_to_the_clipboard(source: Any) -> None:
         assert app.clipboard == source.listed[1].session_id
         await press(pilot, "space", "space", "y")
         assert app.clipboard == f"{source.listed[1].session_id} {source.listed[2].session_id}"
+
+
+async def test_where_one_was_is_kept_when_that_session_is_dropped(source: Any) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *["down"] * 5)
+        gone, below = source.listed[5], source.listed[6]
+        source.listed = [session for session in source.listed if session != gone]
+        await press(pilot, "f5")
+        await settle(pilot)
+        current = sessions(app).table.current
+        assert (sessions(app).table.cursor, current and current.session_id) == (5, below.session_id)
+        # Of what a filter picks the first is looked at first.
+        await pilot.press("slash", *"region:swedencentral")
+        await press(pilot, "enter")
+        assert sessions(app).table.cursor == 0

@@ -110,6 +110,31 @@ async def test_the_cursor_stays_on_its_row_when_rows_come(shown: Shown) -> None:
         assert table.current == "c"
 
 
+async def test_the_cursor_stays_near_when_its_row_is_gone() -> None:
+    app = TableApp([*"abcdef"])
+    async with app.run_test(size=(40, 10)) as pilot:
+        table = app.query_one(VirtualTable)
+        await pilot.press("down", "down", "down")
+        table.show([*"abcef"], stay_near=True)
+        assert table.current == "e"
+        table.show([*"abc"], stay_near=True)
+        assert table.current == "c"
+        # What is another list begins with its first row.
+        table.show([*"xyz"], stay_near=True)
+        table.show([*"abc"])
+        assert table.current == "a"
+
+
+async def test_the_cursor_stays_on_a_row_that_is_not_read_yet() -> None:
+    keys = [f"row {n}" for n in range(1_000)]
+    app = TableApp(Pages(keys, lambda wanted: wanted, key=str))
+    async with app.run_test(size=(40, 10)) as pilot:
+        table = app.query_one(VirtualTable)
+        await pilot.press("end")
+        table.show(Pages(["new", *keys], lambda wanted: wanted, key=str))
+        assert table.cursor == 1_000
+
+
 async def test_marks_are_numbered_in_their_order(shown: Shown) -> None:
     app = TableApp(["a", "b", "c"])
     async with app.run_test(size=(40, 10)) as pilot:
