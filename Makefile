@@ -2,14 +2,16 @@
 # make demo   record an incident, replay it, see the verdict
 # make check  format, lint, types, layers
 # make test   the tests of codec, relay and endpoint with the newest websockets, then all tests, four at a time where they may
+# make lowest the tests with the oldest packages that pyproject.toml admits
 # make docs   write docs/incidents.md from the signatures
 # make bench  measurements (nothing in `make test` depends on them)
 
 PYTHON ?= python3
 BIN := .venv/bin
 NEWEST := .venv-newest-websockets
+LOWEST := .venv-lowest
 
-.PHONY: venv demo test check format docs bench lock clean
+.PHONY: venv demo test lowest check format docs bench lock clean
 
 venv: .venv/.complete
 
@@ -58,6 +60,21 @@ $(NEWEST)/.complete: requirements.lock pyproject.toml | venv
 	  'websockets>=17,<18' openai pytest pytest-asyncio pytest-xdist hypothesis trustme --editable .
 	@touch $@
 
+# Of packages this old some are deprecated by others, and the pictures are those of one release of Textual.
+lowest: export PYTHONDONTWRITEBYTECODE =
+lowest: $(LOWEST)/.complete
+	$(LOWEST)/bin/python -m pytest $(IN_PARALLEL) -W ignore::DeprecationWarning -m 'not alone' \
+	  --ignore tests/analyze/tui/test_snapshots.py
+
+$(LOWEST)/.complete: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --no-emit-index-url --no-header \
+	  --extra entra --extra fast --extra play --extra web --output-file $(LOWEST)/lowest.txt pyproject.toml
+	grep -E '^(hypothesis|openai|pytest[a-z-]*|trustme)==' requirements.lock | sed 's/ \\$$//' > $(LOWEST)/tools.txt
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/lowest.txt -r $(LOWEST)/tools.txt --editable .
+	@touch $@
+
 # All programs run even where one misses its target. The peers of bench/relay.py get environments of their own;
 # HAProxy is Debian's. What is not to be had is left out and named.
 bench: venv
@@ -71,4 +88,4 @@ lock: venv
 	  --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv $(NEWEST) .venv-mitmproxy .venv-uvloop .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv $(NEWEST) $(LOWEST) .venv-mitmproxy .venv-uvloop .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

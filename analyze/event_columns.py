@@ -111,9 +111,7 @@ class EventColumns:
     def coded(self, name: str) -> Coded:
         """Give a column of few different values."""
         column: Any = pc.dictionary_encode(self._table[name])
-        column = (
-            column.combine_chunks() if column.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.large_string()))
-        )
+        column = column.combine_chunks() if column.num_chunks else pc.dictionary_encode(pa.array([], pa.large_string()))
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
         return Coded(pc.fill_null(column.indices, -1).to_numpy().astype(np.int64), column.dictionary.to_pylist())
 

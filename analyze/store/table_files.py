@@ -9,7 +9,6 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capture.recording.file_problem import NAME_IS_NO_TEXT
 from capture.recording.listing import TableFiles
 from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
@@ -33,6 +32,19 @@ def readable_names(files: TableFiles, committed: Collection[str], unreadable: Co
     """List the files that a query reads: no own file of a session that has no sessions row."""
     own = [path for path in files.own if path.stem in committed]
     return sorted(str(path) for path in (*own, *files.compacted, *files.foreign) if path not in unreadable)
+
+
+def nameless_files(files: TableFiles) -> list[Path]:
+    """List the files whose paths are no text: some releases of the engine refuse all that are asked for with them."""
+    return [path for path in (*files.own, *files.compacted, *files.foreign) if not _is_text(str(path))]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def newest_files(files: TableFiles, count: int) -> tuple[list[Path], str] | None:
@@ -89,8 +101,6 @@ def file_problem(path: Path, schema: pa.Schema) -> str | None:
         found = pq.read_schema(path)
     except FileNotFoundError:
         return None
-    except UnicodeEncodeError:
-        return NAME_IS_NO_TEXT
     except (pa.ArrowException, OSError) as error:
         return f"no readable Parquet file: {str(error).splitlines()[0]}"
     if "session_id" not in found.names:

@@ -15,12 +15,14 @@ from analyze.store.small_files import read_small_files
 from analyze.store.table_files import (
     Shape,
     file_problem,
+    nameless_files,
     names_holding,
     newest_files,
     page_problem,
     readable_names,
     shape_of,
 )
+from capture.recording.file_problem import NAME_IS_NO_TEXT
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
 from capture.recording.root import Root
@@ -84,6 +86,8 @@ class StoredTables:
 
     def take_in(self, listing: Listing) -> None:
         """Read from the files of this listing from here on; raises one of `FILE_ERRORS` where one has vanished."""
+        for files in listing.tables.values():
+            self.unreadable |= dict.fromkeys(nameless_files(files), NAME_IS_NO_TEXT)
         sessions = listing.tables["sessions"]
         if self._is_partial:
             self._refresh_sessions([])

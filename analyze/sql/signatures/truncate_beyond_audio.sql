@@ -9,8 +9,9 @@
 WITH refused AS (
     SELECT
         *,
-        CAST(regexp_extract(error_message, 'content of (\d{1,9}) ?ms', 1) AS DOUBLE) AS audio_ms,
-        CAST(regexp_extract(error_message, 'shorter than (\d{1,9}) ?ms', 1) AS DOUBLE) AS asked_ms
+        -- Also asked of messages that the condition below leaves out: in which order is the engine's affair.
+        TRY_CAST(regexp_extract(error_message, 'content of (\d{1,9}) ?ms', 1) AS DOUBLE) AS audio_ms,
+        TRY_CAST(regexp_extract(error_message, 'shorter than (\d{1,9}) ?ms', 1) AS DOUBLE) AS asked_ms
     FROM _errors
     WHERE regexp_matches(error_message, 'Audio content of \d{1,9} ?ms is already shorter than \d{1,9} ?ms')
 )
