@@ -12,6 +12,7 @@ from analyze.cli import app as analyze_app
 from capture import __version__
 from capture.cli import app as capture_app
 from capture.ending import run_to_end, while_read
+from capture.options import read_root
 from replay.cli import app as replay_app
 
 
@@ -58,7 +59,10 @@ def _options(
 def demo(
     plain: Annotated[bool, typer.Option("--plain", help="Print the verdict and the table; no TUI.")] = False,
     recordings: Annotated[
-        Path | None, typer.Option("--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.")
+        Path | None,
+        typer.Option(
+            "--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.", parser=read_root
+        ),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, max=50, help="Replays a cell.")] = 5,
 ) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from capture.options import AsJson, Recordings
+
 if TYPE_CHECKING:
     from analyze.audio_health import AudioHealth
     from analyze.queries import Queries
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Browse recordings in a terminal; or, with a command, ask one question.")
 
-Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, a unique prefix, or `last`.")]
 Filter = Annotated[
     str, typer.Argument(metavar="[FILTER]", help="Such as 'region:eastus2 outcome:failed since:2h whisper*'.")

@@ -11,8 +11,8 @@ import typer
 
 from capture import drop_command, housekeeping, import_command
 from capture.ending import while_read
-from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from capture.call import CallPlan, CallProgress, CallResult

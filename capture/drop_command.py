@@ -13,8 +13,9 @@ import typer
 
 from capture.ending import while_read
 from capture.errors import UsageProblem, WiretapeError
-from capture.housekeeping import AsJson, Recordings, tell_passed_over
+from capture.housekeeping import tell_passed_over
 from capture.narration import narrate, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from capture.recording.root import Root

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from capture.options import AsJson, Recordings
 from replay.options import (
     Clock,
     DryRun,
-    Json,
     MaxMinutes,
     MaxSessions,
     OnNewTool,
-    Recordings,
     Redact,
     Resume,
     Retries,
@@ -103,7 +102,7 @@ def run_command(
     ] = None,
     redact: Redact = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials as JUnit XML too.")] = None,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Replay recordings over targets x variations x trials, record every trial, and say what that proves.
@@ -182,7 +181,7 @@ def isolate_command(
     resume: Resume = None,
     dry_run: DryRun = False,
     redact: Redact = None,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Find what a failure depends on: reproduce it, change one thing at a time, stop when that is decided.
@@ -227,7 +226,7 @@ def stage_command(
         float,
         typer.Option(min=0.1, max=100, callback=finite, help="How fast time passes at best; recordings look as at 1."),
     ] = 1.0,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Play scenarios end to end: simulated endpoint, recording proxy and scripted client; print the sessions' ids.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -74,8 +73,6 @@ Resume = Annotated[
     str | None,
     typer.Option("--resume", metavar="RUN", help="Go on with a run: an id, a unique prefix, or `last`."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
 
 
 def given_options(context: typer.Context) -> set[str]:
