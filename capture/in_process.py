@@ -143,13 +143,16 @@ async def _open(
     except InvalidStatus as refusal:
         status, body = refusal.response.status_code, refusal.response.body or b""
         recording.http_body("server", bytes(body))
+        told = {name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())}
+        # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
+        elsewhere = f", and sends to {told['location']}" if 300 <= status < 400 and "location" in told else ""
         raise EndpointRefused(
             redact_url(url),
-            f"refused the session with HTTP {status} {_phrase(status)}".rstrip(),
+            f"refused the session with HTTP {status} {_phrase(status)}".rstrip() + elsewhere,
             status=status,
             # Endpoints repeat the key that they refuse, and this is printed.
             body=redact_text(bytes(body).decode("utf-8", "replace")),
-            headers={name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())},
+            headers=told,
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error

@@ -204,6 +204,21 @@ async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Re
     recorder.close()
 
 
+async def test_a_redirect_is_not_followed_and_told_with_where_it_leads(recorder: Recorder) -> None:
+    location = f"https://elsewhere.example/v1/realtime?model=gpt-realtime&api-key={SECRET}"
+    answer = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    recording = started(recorder)
+    async with raw_endpoint(answer.encode()) as origin:
+        with pytest.raises(EndpointRefused) as refused:
+            async with connect_recorded(origin, recording=recording):
+                pass
+    assert str(refused.value) == (
+        f"{origin} refused the session with HTTP 307 Temporary Redirect, and sends to"
+        " https://elsewhere.example/v1/realtime?model=gpt-realtime&api-key=[redacted]"
+    )
+    assert SECRET not in str(sealed(recorder, recording).session)
+
+
 async def test_pings_keep_the_connection_open_and_never_close_it(recorder: Recorder) -> None:
     async with endpoint(echo) as url, connect_recorded(url, recording=started(recorder)) as connection:
         assert connection.ping_interval
