@@ -19,6 +19,8 @@ from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd
 from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
+from capture.targets import Target
+from capture.upstream import Way
 
 USER_AGENT = f"wiretape/{__version__}"
 STALLED_S = 30.0
@@ -122,23 +124,27 @@ async def _open(
     compression: str | None,
     open_timeout_s: float,
 ) -> TappedConnection:
+    way = Way(Target(redact_url(url), url))
     # Who holds the connection may have more to say of its end than the tap.
-    tap = Tap(lambda: recording)
+    tap = Tap(lambda: recording, is_direct=way.proxy is None)
     try:
-        connection = await _Connect(
-            url,
-            create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
-            additional_headers=headers,
-            user_agent_header=USER_AGENT,
-            subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
-            compression=compression,
-            open_timeout=open_timeout_s,
-            # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would be
-            # closed with 1011, and the recording would lay that to the endpoint.
-            ping_timeout=None,
-            # A message of the Realtime API may be far larger than the library's 1 MiB.
-            max_size=None,
-        )
+        async with asyncio.timeout(open_timeout_s):
+            connection = await _Connect(
+                url,
+                # Not left to the library, whose look-ups nothing ends: who gives up would wait for the name server.
+                sock=await way.open_socket(),
+                create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
+                additional_headers=headers,
+                user_agent_header=USER_AGENT,
+                subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
+                compression=compression,
+                open_timeout=None,
+                # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would
+                # be closed with 1011, and the recording would lay that to the endpoint.
+                ping_timeout=None,
+                # A message of the Realtime API may be far larger than the library's 1 MiB.
+                max_size=None,
+            )
         return cast("TappedConnection", connection)
     except InvalidStatus as refusal:
         status, body = refusal.response.status_code, refusal.response.body or b""
