@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import sys
 
-import typer
-from typer.core import TyperGroup
+try:
+    from pathlib import Path
+    from typing import Annotated, Any
 
-from analyze.cli import app as analyze_app
-from capture import __version__
-from capture.cli import app as capture_app
-from capture.ending import run_to_end, while_read
-from capture.options import read_root
-from replay.cli import app as replay_app
+    import typer
+    from typer.core import TyperGroup
+
+    from analyze.cli import app as analyze_app
+    from capture import __version__
+    from capture.cli import app as capture_app
+    from capture.ending import run_to_end, while_read
+    from capture.options import read_root
+    from replay.cli import app as replay_app
+except KeyboardInterrupt:
+    # They take a fifth of a second, and nothing is open yet that `run_to_end` would have to close.
+    sys.exit(130)
 
 
 class FrontDoor(TyperGroup):

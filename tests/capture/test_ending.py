@@ -50,6 +50,33 @@ def test_an_error_is_one_line_and_a_status(
     assert (ended.value.code, capsys.readouterr().err) == (status, said)
 
 
+def test_ctrl_c_while_a_class_is_set_up_is_a_ctrl_c() -> None:
+    # `analyze sessions`, in the moment that numpy is imported.
+    def set_up() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__ on 'cached_property' instance 'eps'") from error
+
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(set_up)
+    assert ended.value.code == 130
+
+
+def test_a_fault_of_ours_is_no_ctrl_c() -> None:
+    with pytest.raises(RuntimeError, match="ours"):
+        run_to_end(raising(RuntimeError("ours")))
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_without_a_traceback() -> None:
+    # At the first import of ours; the signal comes where it would come from the keyboard.
+    interrupt = "import signal, sys; sys.meta_path.insert(0, type('Finder', (), {'find_spec': staticmethod("
+    interrupt += "lambda name, *_: signal.raise_signal(signal.SIGINT) if name == 'analyze.cli' else None)})); "
+    command = [sys.executable, "-c", f"{interrupt}from wiretape import main; main()"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
 def test_a_command_that_works_just_returns() -> None:
     done: list[int] = []
     run_to_end(lambda: done.append(1))
