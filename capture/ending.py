@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TextIO
 
-from capture.errors import WiretapeError
+from capture.errors import OutOfFiles, WiretapeError
 from capture.plain_text import visible_lines
 
 
@@ -33,6 +34,11 @@ def run_to_end(command: Callable[[], None]) -> None:
     except BrokenPipeError:
         let_go_of(sys.stdout)
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        _complain(OutOfFiles())
+        sys.exit(OutOfFiles.exit_code)
     except KeyboardInterrupt:
         _exit_interrupted()
     except RuntimeError as error:

@@ -80,7 +80,7 @@ def run_command(
     as_recorded: Annotated[
         bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
     ] = False,
-    trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
+    trials: Annotated[int, typer.Option(min=1, max=10_000, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
     speed: Speed = "1",
     clock: Clock = None,
