@@ -47,7 +47,7 @@ class UsageProblem(WiretapeError):
 
 
 class OutOfFiles(UsageProblem):
-    """This process may open no further file: what it cannot read is sound for all anybody knows."""
+    """The process may open no further file: what it cannot read is sound for all anybody knows."""
 
     def __init__(self) -> None:
         super().__init__("no more files can be opened here: allow more first, with `ulimit -n 1024`")
