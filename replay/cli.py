@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from capture.completion import offer_sessions, offer_targets
 from capture.options import AsJson, Recordings
+from replay.completion import offer_scenarios
 from replay.options import (
     Clock,
     DryRun,
@@ -31,10 +33,16 @@ app = typer.Typer(no_args_is_help=True, help="Run recorded sessions again, again
 def run_command(
     context: typer.Context,
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
     ] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="TARGET|URL", help="Where to replay; may be repeated.", autocompletion=offer_targets
+        ),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -152,13 +160,24 @@ def run_command(
 def isolate_command(
     context: typer.Context,
     session: Annotated[
-        str | None, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")
+        str | None,
+        typer.Argument(
+            metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
     ] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Another place to try; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="TARGET|URL", help="Another place to try; may be repeated.", autocompletion=offer_targets
+        ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="TARGET|URL", help="Where it was recorded; found by itself if it is known.")
+        str | None,
+        typer.Option(
+            metavar="TARGET|URL",
+            help="Where it was recorded; found by itself if it is known.",
+            autocompletion=offer_targets,
+        ),
     ] = None,
     axes: Annotated[
         list[str] | None,
@@ -220,7 +239,10 @@ def isolate_command(
 
 @app.command("stage")
 def stage_command(
-    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.", autocompletion=offer_scenarios),
+    ],
     seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
     speed: Annotated[
         float,
@@ -241,7 +263,12 @@ def stage_command(
 
 @app.command("serve")
 def serve_command(
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.")],
+    session: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
+    ],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
     speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
     timeout: Annotated[
@@ -263,7 +290,10 @@ def serve_command(
 @app.command("simulate")
 def simulate_command(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO…]", help="What fails where; none: nothing fails.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO…]", help="What fails where; none: nothing fails.", autocompletion=offer_scenarios
+        ),
     ] = None,
     region: Annotated[list[str] | None, typer.Option("--region", help="A region to serve; may be repeated.")] = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT")] = "127.0.0.1:8900",

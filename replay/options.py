@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from replay.completion import offer_runs
+
 
 class ClockChoice(StrEnum):
     """What `--clock` can ask for."""
@@ -71,7 +73,12 @@ Retries = Annotated[
 ]
 Resume = Annotated[
     str | None,
-    typer.Option("--resume", metavar="RUN", help="Go on with a run: an id, a unique prefix, or `last`."),
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Go on with a run: an id, a unique prefix, or `last`.",
+        autocompletion=offer_runs,
+    ),
 ]
 
 
