@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from analyze.tui.hang_up import end_with_terminal
+from analyze.tui.job_control import may_be_stopped
 from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.base import SourceScreen
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from analyze.tui.screens.failures import FailuresScreen
     from analyze.tui.screens.sql import SqlScreen
 
+REPLAYING = "run"
+"""Kind of the question that plays a replay."""
 MODES = ("sessions", "failures", "sql")
 """The main screens."""
 
@@ -52,6 +55,8 @@ class WiretapeApp(App[None]):
     COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands, SessionJump}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
+        # In a field it undoes what was typed.
+        Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", show=False),
     ]
 
     def __init__(
@@ -72,6 +77,8 @@ class WiretapeApp(App[None]):
         self.register_theme(DARK_THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
+        # What stood on the terminal before it was the shell's is gone.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.mode_change_signal.subscribe(self, lambda mode: self.memory.remember("app", mode=mode))
         # Without a wish one comes back to where one was.
         first = self._start or self.memory.recall("app").get("mode")
@@ -97,6 +104,15 @@ class WiretapeApp(App[None]):
     def action_help(self) -> None:
         """Show the keys of the current screen."""
         self.push_screen(HelpScreen(self.screen))
+
+    def action_suspend_process(self) -> None:
+        """Give the terminal back to the shell until it is told `fg`."""
+        if not may_be_stopped():
+            self.notify("no shell waits for this program: ctrl+q leaves it", timeout=3)
+        elif any(worker.group == REPLAYING and worker.is_running for worker in self.workers):
+            self.notify("a replay runs, and would stand still too: cancel it first, or wait", timeout=3)
+        else:
+            super().action_suspend_process()
 
     def on_source_screen_session_chosen(self, message: SourceScreen.SessionChosen) -> None:
         """Open a session."""
