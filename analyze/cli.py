@@ -97,7 +97,7 @@ def browse(
 def sessions_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=2**31, help="The newest so many.")] = 50,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:

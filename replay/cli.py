@@ -11,6 +11,7 @@ from capture.completion import offer_sessions, offer_targets
 from capture.options import AsJson, Recordings
 from replay.completion import offer_scenarios
 from replay.options import (
+    A_DAY_S,
     Clock,
     DryRun,
     MaxMinutes,
@@ -77,6 +78,7 @@ def run_command(
             "--skip-idle",
             metavar="S",
             min=0.5,
+            max=A_DAY_S,
             callback=finite,
             help="Shorten pauses with nothing due to so many seconds.",
         ),
@@ -272,7 +274,8 @@ def serve_command(
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
     speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
     timeout: Annotated[
-        float, typer.Option(min=0.1, callback=finite, help="Seconds until a message awaited in vain is told.")
+        float,
+        typer.Option(min=0.1, max=A_DAY_S, callback=finite, help="Seconds until a message awaited in vain is told."),
     ] = 15.0,
     once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
     recordings: Recordings = None,

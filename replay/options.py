@@ -33,6 +33,8 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+A_DAY_S = 86_400
+"""No time that anybody means is longer; as nanoseconds, what is much longer has no end."""
 Speed = Annotated[str, typer.Option("--speed", metavar="X|max", help="1 is the recorded pace; max: no clock.")]
 Clock = Annotated[
     ClockChoice | None,
@@ -52,7 +54,12 @@ OnNewTool = Annotated[
 Timeout = Annotated[
     float,
     typer.Option(
-        "--timeout", metavar="S", min=0.1, callback=finite, help="Seconds to wait for what a send depends on."
+        "--timeout",
+        metavar="S",
+        min=0.1,
+        max=A_DAY_S,
+        callback=finite,
+        help="Seconds to wait for what a send depends on.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the order of trials.")]

@@ -53,6 +53,17 @@ def test_what_is_no_number_to_count_with_is_a_usage_error(command: str, option: 
 
 
 @pytest.mark.parametrize(
+    ("command", "option"),
+    [("run last --to x", "--timeout"), ("run last --to x", "--skip-idle"), ("serve last", "--timeout")],
+)
+def test_a_time_that_never_ends_is_a_usage_error(command: str, option: str) -> None:
+    # It was an OverflowError: nanoseconds without end.
+    done = CliRunner().invoke(app, [*command.split(), f"{option}=1e300"])
+    assert done.exit_code == 2
+    assert option in done.output
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["run"],
