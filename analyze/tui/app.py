@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -79,6 +80,9 @@ class WiretapeApp(App[None]):
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
         # What stood on the terminal before it was the shell's is gone.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        if not writes_utf_8(sys.__stderr__):
+            words = "this locale lacks some signs, and columns move: start with LC_ALL=C.UTF-8"
+            self.notify(words, severity="warning", timeout=10, markup=False)
         self.mode_change_signal.subscribe(self, lambda mode: self.memory.remember("app", mode=mode))
         # Without a wish one comes back to where one was.
         first = self._start or self.memory.recall("app").get("mode")
@@ -174,6 +178,11 @@ class WiretapeApp(App[None]):
         await self.switch_mode("sessions")
         if isinstance(self.screen, SessionsScreen):
             self.screen.narrow(message.filter_text, message.session_ids, message.name)
+
+
+def writes_utf_8(stream: TextIO | None) -> bool:
+    """Tell whether a stream has all characters; Textual draws on stderr, where others come as escapes of many cells."""
+    return stream is None or codecs.lookup(stream.encoding).name == "utf-8"
 
 
 def spare_the_screen() -> AbstractContextManager[None]:

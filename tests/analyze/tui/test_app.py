@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -54,6 +55,14 @@ async def test_q_leaves_from_a_main_screen(source: Source) -> None:
     async with app.run_test() as pilot:
         await press(pilot, "q")
     assert app.return_code == 0
+
+
+async def test_a_locale_that_lacks_signs_is_told_at_the_start(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "__stderr__", io.TextIOWrapper(io.BytesIO(), encoding="iso-8859-1"))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert ["start with LC_ALL=C.UTF-8" in notice.message for notice in app._notifications] == [True]
 
 
 async def test_ctrl_z_stops_nothing_where_nobody_could_say_fg(
