@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import sys
 
-import typer
-from typer.core import TyperGroup
+try:
+    from pathlib import Path
+    from typing import Annotated, Any
 
-from analyze.cli import app as analyze_app
-from capture import __version__
-from capture.cli import app as capture_app
-from capture.ending import run_to_end, while_read
-from replay.cli import app as replay_app
+    import typer
+    from typer.core import TyperGroup
+
+    from analyze.cli import app as analyze_app
+    from capture import __version__
+    from capture.cli import app as capture_app
+    from capture.ending import run_to_end, while_read
+    from capture.options import read_root
+    from replay.cli import app as replay_app
+except KeyboardInterrupt:
+    # They take a fifth of a second, and nothing is open yet that `run_to_end` would have to close.
+    sys.exit(130)
 
 
 class FrontDoor(TyperGroup):
@@ -58,7 +65,10 @@ def _options(
 def demo(
     plain: Annotated[bool, typer.Option("--plain", help="Print the verdict and the table; no TUI.")] = False,
     recordings: Annotated[
-        Path | None, typer.Option("--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.")
+        Path | None,
+        typer.Option(
+            "--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.", parser=read_root
+        ),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, max=50, help="Replays a cell.")] = 5,
 ) -> None:

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from capture.completion import Offers, offer_in_flight, offer_sessions, silent
+from capture.options import AsJson, Recordings
+from replay.completion import offer_runs
+
 if TYPE_CHECKING:
     from analyze.audio_health import AudioHealth
     from analyze.queries import Queries
@@ -20,9 +24,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Browse recordings in a terminal; or, with a command, ask one question.")
 
-Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id, a unique prefix, or `last`.")]
+Session = Annotated[
+    str,
+    typer.Argument(
+        metavar="SESSION", help="A session's id, a unique prefix, or `last`.", autocompletion=offer_sessions
+    ),
+]
 Filter = Annotated[
     str, typer.Argument(metavar="[FILTER]", help="Such as 'region:eastus2 outcome:failed since:2h whisper*'.")
 ]
@@ -40,6 +47,13 @@ class FilteringCommand(TyperCommand):
         if more and not ctx.resilient_parsing:
             ctx.fail("a filter of several terms is one argument: quote it, as 'region:eastus2 outcome:failed'")
         return more
+
+
+@silent
+def _offer_investigations(incomplete: str) -> Offers:  # noqa: ARG001 - typer passes it
+    from analyze.investigations import load_investigations
+
+    return [(question.name, question.title) for question in load_investigations()]
 
 
 _UNWANTED = re.compile(r"-\w+:")
@@ -83,7 +97,7 @@ def browse(
 def sessions_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=2**31, help="The newest so many.")] = 50,
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -135,7 +149,12 @@ def show_command(
 def follow_command(
     context: typer.Context,
     session: Annotated[
-        str, typer.Argument(metavar="SESSION", help="One in flight: its id, a unique prefix of it, or last.")
+        str,
+        typer.Argument(
+            metavar="SESSION",
+            help="One in flight: its id, a unique prefix of it, or last.",
+            autocompletion=offer_in_flight,
+        ),
     ],
     every: Annotated[bool, typer.Option("--all", help="One line an event: streams are not folded.")] = False,
     recordings: Recordings = None,
@@ -196,8 +215,16 @@ def annotate_command(
 @app.command("diff")
 def diff_command(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="A", help="The baseline: of two sessions, its lines are marked -.")],
-    others: Annotated[list[str], typer.Argument(metavar="B…", help="The others, up to seven; of one, marked +.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The baseline: of two sessions, its lines are marked -.", autocompletion=offer_sessions
+        ),
+    ],
+    others: Annotated[
+        list[str],
+        typer.Argument(metavar="B…", help="The others, up to seven; of one, marked +.", autocompletion=offer_sessions),
+    ],
     every: Annotated[bool, typer.Option("--all", help="Equal events too, one line each.")] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,
@@ -231,7 +258,10 @@ def failures_command(
     by: Annotated[
         str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
     ] = "region,transcription_model",
-    run: Annotated[str | None, typer.Option("--run", help="Sessions of this run only: id, prefix, or `last`.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="Sessions of this run only: id, prefix, or `last`.", autocompletion=offer_runs),
+    ] = None,
     over_time: Annotated[
         bool, typer.Option("--over-time", help="Rates over time for each value of ROW, with onset and clearing.")
     ] = False,
@@ -275,6 +305,7 @@ def verdict_command(
         typer.Argument(
             metavar="[RUN…]",
             help="A run's id, a unique prefix, or `last`; several are put together, as are sessions tagged run=NAME.",
+            autocompletion=offer_runs,
         ),
     ] = None,
     recordings: Recordings = None,
@@ -299,7 +330,13 @@ def sql_command(
         str | None, typer.Argument(metavar="[SQL]", help="One SELECT or EXPLAIN, in DuckDB's dialect.")
     ] = None,
     investigation: Annotated[
-        str | None, typer.Option("--investigation", metavar="NAME", help="Ask a saved question instead.")
+        str | None,
+        typer.Option(
+            "--investigation",
+            metavar="NAME",
+            help="Ask a saved question instead.",
+            autocompletion=_offer_investigations,
+        ),
     ] = None,
     saved: Annotated[bool, typer.Option("--list", help="List the saved questions.")] = False,
     recordings: Recordings = None,

@@ -15,6 +15,7 @@ from analyze.left_out import unreadable_words, windows_words
 from analyze.queries import Queries
 from analyze.signatures import Signature, load_signatures
 from analyze.totals import unexplained
+from analyze.wording import handshake_words
 from capture.keeping import OUTSIDE_WINDOW
 from capture.narration import counted
 from capture.plain_text import visible
@@ -260,7 +261,7 @@ def _support_facts(
         ("dialect", (summary.dialect,)),
         ("model", _asked_and_echoed(summary.model, row["model_echoed"])),
         ("transcription", _asked_and_echoed(summary.transcription_model, row["transcription_model_echoed"])),
-        ("handshake", (_numbered("HTTP", row["handshake_status"]),)),
+        ("handshake", (handshake_words(row),)),
         ("close", (_numbered("code", row["close_code"]), row["close_reason"], _by(row["closed_by"]))),
         ("ended because", (row["end_reason"],)),
         ("client", (row["user_agent"], _numbered("recorded by wiretape", row["tool_version"]))),

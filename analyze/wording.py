@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -46,6 +46,14 @@ class Event(NamedTuple):
     audio_start: int | None
     audio_bytes: int | None
     wire_bytes: int | None
+
+
+def handshake_words(row: Mapping[str, Any]) -> str | None:
+    """Say how an upgrade was answered, of a row of sessions: a redirect with where to; None: no answer came."""
+    status, location = row["handshake_status"], (row["response_headers"] or {}).get("location")
+    if status is None:
+        return None
+    return f"HTTP {status}, sends to {location}" if location and 300 <= status < 400 else f"HTTP {status}"
 
 
 def error_of(event: Event) -> str | None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture import drop_command, housekeeping, import_command
+from capture.completion import offer_targets
 from capture.ending import while_read
-from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from capture.call import CallPlan, CallProgress, CallResult
@@ -29,7 +30,12 @@ Redact = Annotated[
         help="Not to be kept, with its length left: transcripts, audio, emails, phones, cards or /REGEX/; repeatable.",
     ),
 ]
-To = Annotated[str, typer.Option("--to", metavar="TARGET|URL", help="A target of wiretape.toml, or a URL.")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="TARGET|URL", help="A target of wiretape.toml, or a URL.", autocompletion=offer_targets
+    ),
+]
 
 
 class TurnTaking(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -28,6 +30,8 @@ _NO_CLOSE_CODE = 1005
 # The last record of every journal is the session's end. Without it nobody knows more than this.
 _NO_END = "the recorder died, or could write no more, before the session's end"
 _NO_END_IN_FILE = "the imported file tells no end"
+# What a server appends to the client's key to prove that it speaks WebSocket (RFC 6455, 4.2.2).
+_ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _REQUEST_IDS = frozenset({"x-request-id", "apim-request-id", "cf-ray"})
 
 
@@ -78,6 +82,18 @@ class ConnectionSummary:
     def is_upgraded(self) -> bool:
         """Whether it became a WebSocket."""
         return self.has_messages or self.status == SWITCHING_PROTOCOLS
+
+    @property
+    def flaw(self) -> str | None:
+        """What is wrong with the 101, so that a client that looks at it leaves; None: nothing, or it is not known."""
+        key = self._sent_headers.get("sec-websocket-key")
+        if self.status != SWITCHING_PROTOCOLS or self.is_imported or not key:
+            return None
+        given = self._received_headers.get("sec-websocket-accept")
+        if given is None:
+            return "it has no Sec-WebSocket-Accept"
+        due = base64.b64encode(hashlib.sha1(f"{key}{_ACCEPT_GUID}".encode(), usedforsecurity=False).digest())
+        return None if given.encode() == due else "its Sec-WebSocket-Accept answers another key"
 
     @property
     def is_imported(self) -> bool:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capture.completion import offer_recordings
 from capture.ending import while_read
 from capture.errors import UsageProblem, WiretapeError
-from capture.housekeeping import AsJson, Recordings, tell_passed_over
+from capture.housekeeping import tell_passed_over
 from capture.narration import narrate, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from capture.recording.root import Root
@@ -24,7 +26,10 @@ app = typer.Typer()
 
 @app.command("drop")
 def drop_command(
-    sessions: Annotated[list[str], typer.Argument(metavar="SESSION…", help="Ids, or unique beginnings of them.")],
+    sessions: Annotated[
+        list[str],
+        typer.Argument(metavar="SESSION…", help="Ids, or unique beginnings of them.", autocompletion=offer_recordings),
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
     recordings: Recordings = None,
     as_json: AsJson = False,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
-from capture.errors import WiretapeError
+from capture.errors import OutOfFiles, WiretapeError
 from capture.plain_text import visible_lines
 
 
@@ -33,10 +34,24 @@ def run_to_end(command: Callable[[], None]) -> None:
     except BrokenPipeError:
         let_go_of(sys.stdout)
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        _complain(OutOfFiles())
+        sys.exit(OutOfFiles.exit_code)
     except KeyboardInterrupt:
-        # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(130)
+        _exit_interrupted()
+    except RuntimeError as error:
+        # What Python 3.11 makes of a Ctrl-C while a class is set up, as numpy's are by its import.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        _exit_interrupted()
+
+
+def _exit_interrupted() -> NoReturn:
+    # All is closed by now; a third Ctrl-C could only break the interpreter's own clearing up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(130)
 
 
 def _open_what_is_closed() -> None:

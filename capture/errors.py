@@ -46,6 +46,13 @@ class UsageProblem(WiretapeError):
     """What was asked cannot be done as asked."""
 
 
+class OutOfFiles(UsageProblem):
+    """The process may open no further file: what it cannot read is sound for all anybody knows."""
+
+    def __init__(self) -> None:
+        super().__init__("no more files can be opened here: allow more first, with `ulimit -n 1024`")
+
+
 class EndpointRefused(WiretapeError):
     """The endpoint cannot be reached or refused the session."""
 

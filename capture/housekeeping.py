@@ -10,6 +10,7 @@ import typer
 
 from capture.ending import while_read
 from capture.narration import console, narrate, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from capture.recovery import Recovery
 
 app = typer.Typer()
-
-Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("recover")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.ending import while_read
-from capture.housekeeping import AsJson, Recordings
 from capture.narration import console, counted, narrate, print_json, print_line, tell
+from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
     from capture.importers.importing import FileImport, Importer

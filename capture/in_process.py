@@ -21,7 +21,7 @@ from capture.recording.facts import ClosedBy, SessionEnd
 from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
 from capture.targets import Target
-from capture.upstream import Addresses, find_proxy
+from capture.upstream import Way
 
 USER_AGENT = f"wiretape/{__version__}"
 STALLED_S = 30.0
@@ -125,34 +125,41 @@ async def _open(
     compression: str | None,
     open_timeout_s: float,
 ) -> TappedConnection:
+    way = Way(Target(redact_url(url), url))
     # Who holds the connection may have more to say of its end than the tap.
-    tap = Tap(lambda: recording)
+    tap = Tap(lambda: recording, is_direct=way.proxy is None)
     try:
-        connection = await _Connect(
-            url,
-            create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
-            additional_headers=headers,
-            user_agent_header=USER_AGENT,
-            subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
-            compression=compression,
-            open_timeout=open_timeout_s,
-            # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would be
-            # closed with 1011, and the recording would lay that to the endpoint.
-            ping_timeout=None,
-            # A message of the Realtime API may be far larger than the library's 1 MiB.
-            max_size=None,
-        )
+        async with asyncio.timeout(open_timeout_s):
+            connection = await _Connect(
+                url,
+                # Not left to the library, whose look-ups nothing ends: who gives up would wait for the name server.
+                sock=await way.open_socket(),
+                create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
+                additional_headers=headers,
+                user_agent_header=USER_AGENT,
+                subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
+                compression=compression,
+                open_timeout=None,
+                # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would
+                # be closed with 1011, and the recording would lay that to the endpoint.
+                ping_timeout=None,
+                # A message of the Realtime API may be far larger than the library's 1 MiB.
+                max_size=None,
+            )
         return cast("TappedConnection", connection)
     except InvalidStatus as refusal:
         status, body = refusal.response.status_code, refusal.response.body or b""
         recording.http_body("server", bytes(body))
+        told = {name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())}
+        # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
+        elsewhere = f", and sends to {told['location']}" if 300 <= status < 400 and "location" in told else ""
         raise EndpointRefused(
             redact_url(url),
-            f"refused the session with HTTP {status} {_phrase(status)}".rstrip(),
+            f"refused the session with HTTP {status} {_phrase(status)}".rstrip() + elsewhere,
             status=status,
             # Endpoints repeat the key that they refuse, and this is printed.
             body=redact_text(bytes(body).decode("utf-8", "replace")),
-            headers={name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())},
+            headers=told,
         ) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
@@ -173,16 +180,7 @@ def _phrase(status: int) -> str:
 
 
 class _Connect(connect):
-    """Follows no redirect: it would carry the credential to another host, and hide where the session was held.
-
-    Who does not get an answer of a name server can be interrupted all the same.
-    """
-
-    async def create_connection(self) -> ClientConnection:
-        asked = Target("", self.uri)
-        if find_proxy(asked) is None:
-            self.connection_kwargs["sock"] = await Addresses(asked.host, asked.port).open_socket()
-        return await super().create_connection()
+    """Follows no redirect: it would carry the credential to another host, and hide where the session was held."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc

@@ -147,8 +147,11 @@ class SessionSummary:
                 self._tokens[name] = self._tokens.get(name, 0) + used
 
     def _judge_end(self, ended_ns: int, close: Row) -> None:
-        end = self.connection.end
-        if self.connection.is_upgraded:
+        end, flaw = self.connection.end, self.connection.flaw
+        if flaw is not None and not self._events["client"]:
+            # The client left because of it. Who does not look at it goes on, and nothing has failed.
+            self._outcomes.refuse(self.connection.status, None, flaw)
+        elif self.connection.is_upgraded:
             if close["close_code"] == NO_CLOSE_FRAME and close["closed_by"] != "network" and not self._is_whole:
                 # Nobody knows that there was no close frame: it may be among what is lost.
                 close["close_code"] = None

@@ -39,12 +39,16 @@ OnEnded = Callable[[Future[SealedSession]], None]
 class Tap:
     """Copies what goes over one connection into its recording. No method raises: the call comes first."""
 
-    def __init__(self, begin: Callable[[], SessionRecording], on_ended: OnEnded | None = None) -> None:
+    def __init__(
+        self, begin: Callable[[], SessionRecording], on_ended: OnEnded | None = None, *, is_direct: bool = True
+    ) -> None:
         """`begin` gives the recording once the connection stands.
 
-        With `on_ended` it ends with the connection; without, somebody else ends it.
+        With `on_ended` it ends with the connection; without, somebody else ends it. Where it is not direct, its other
+        end is a proxy, and the endpoint's address is not known.
         """
         self._begin = begin
+        self._is_direct = is_direct
         self._on_ended = on_ended
         self._recording: SessionRecording | None = None
         self._has_failed = False
@@ -62,7 +66,7 @@ class Tap:
     def connected(self, peer: Any) -> None:
         """Begin the recording; `peer` is the socket's address of the other end."""
         try:
-            self._remote_ip = str(peer[0]) if isinstance(peer, tuple) else None
+            self._remote_ip = str(peer[0]) if self._is_direct and isinstance(peer, tuple) else None
             self._recording = self._begin()
         except Exception as error:  # noqa: BLE001 - the call goes on without a recording
             _log.error("a session is not recorded: %s", error)

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from capture.completion import offer_sessions, offer_targets
+from capture.options import AsJson, Recordings
+from replay.completion import offer_scenarios
 from replay.options import (
+    A_DAY_S,
     Clock,
     DryRun,
-    Json,
     MaxMinutes,
     MaxSessions,
     OnNewTool,
-    Recordings,
     Redact,
     Resume,
     Retries,
@@ -32,10 +34,16 @@ app = typer.Typer(no_args_is_help=True, help="Run recorded sessions again, again
 def run_command(
     context: typer.Context,
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SESSION…", help="Recordings: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
     ] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Where to replay; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="TARGET|URL", help="Where to replay; may be repeated.", autocompletion=offer_targets
+        ),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -70,6 +78,7 @@ def run_command(
             "--skip-idle",
             metavar="S",
             min=0.5,
+            max=A_DAY_S,
             callback=finite,
             help="Shorten pauses with nothing due to so many seconds.",
         ),
@@ -81,7 +90,7 @@ def run_command(
     as_recorded: Annotated[
         bool, typer.Option("--as-recorded", help="Change nothing; say what stands in the way, and exit 2.")
     ] = False,
-    trials: Annotated[int, typer.Option(min=1, help="Trials a cell.")] = 5,
+    trials: Annotated[int, typer.Option(min=1, max=10_000, help="Trials a cell.")] = 5,
     concurrency: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
     speed: Speed = "1",
     clock: Clock = None,
@@ -103,7 +112,7 @@ def run_command(
     ] = None,
     redact: Redact = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials as JUnit XML too.")] = None,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Replay recordings over targets x variations x trials, record every trial, and say what that proves.
@@ -153,13 +162,24 @@ def run_command(
 def isolate_command(
     context: typer.Context,
     session: Annotated[
-        str | None, typer.Argument(metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.")
+        str | None,
+        typer.Argument(
+            metavar="SESSION", help="Recording: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
     ] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", metavar="TARGET|URL", help="Another place to try; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="TARGET|URL", help="Another place to try; may be repeated.", autocompletion=offer_targets
+        ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="TARGET|URL", help="Where it was recorded; found by itself if it is known.")
+        str | None,
+        typer.Option(
+            metavar="TARGET|URL",
+            help="Where it was recorded; found by itself if it is known.",
+            autocompletion=offer_targets,
+        ),
     ] = None,
     axes: Annotated[
         list[str] | None,
@@ -182,7 +202,7 @@ def isolate_command(
     resume: Resume = None,
     dry_run: DryRun = False,
     redact: Redact = None,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Find what a failure depends on: reproduce it, change one thing at a time, stop when that is decided.
@@ -221,13 +241,16 @@ def isolate_command(
 
 @app.command("stage")
 def stage_command(
-    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.")],
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(metavar="SCENARIO…", help="Names, or paths of .toml files.", autocompletion=offer_scenarios),
+    ],
     seed: Annotated[int, typer.Option(help="The same seed gives the same faults and the same ids.")] = 0,
     speed: Annotated[
         float,
         typer.Option(min=0.1, max=100, callback=finite, help="How fast time passes at best; recordings look as at 1."),
     ] = 1.0,
-    json_output: Json = False,
+    json_output: AsJson = False,
     recordings: Recordings = None,
 ) -> None:
     """Play scenarios end to end: simulated endpoint, recording proxy and scripted client; print the sessions' ids.
@@ -242,11 +265,17 @@ def stage_command(
 
 @app.command("serve")
 def serve_command(
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.")],
+    session: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION", help="A recording: an id, a unique prefix, or `last`.", autocompletion=offer_sessions
+        ),
+    ],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0 takes a free one.")] = "127.0.0.1:0",
     speed: Annotated[str, typer.Option(metavar="X|max", help="1 is the recorded pace.")] = "1",
     timeout: Annotated[
-        float, typer.Option(min=0.1, callback=finite, help="Seconds until a message awaited in vain is told.")
+        float,
+        typer.Option(min=0.1, max=A_DAY_S, callback=finite, help="Seconds until a message awaited in vain is told."),
     ] = 15.0,
     once: Annotated[bool, typer.Option("--once", help="End when the first client is gone.")] = False,
     recordings: Recordings = None,
@@ -264,7 +293,10 @@ def serve_command(
 @app.command("simulate")
 def simulate_command(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO…]", help="What fails where; none: nothing fails.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO…]", help="What fails where; none: nothing fails.", autocompletion=offer_scenarios
+        ),
     ] = None,
     region: Annotated[list[str] | None, typer.Option("--region", help="A region to serve; may be repeated.")] = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT")] = "127.0.0.1:8900",

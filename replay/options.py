@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from replay.completion import offer_runs
 
 
 class ClockChoice(StrEnum):
@@ -32,6 +33,8 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+A_DAY_S = 86_400
+"""No time that anybody means is longer; as nanoseconds, what is much longer has no end."""
 Speed = Annotated[str, typer.Option("--speed", metavar="X|max", help="1 is the recorded pace; max: no clock.")]
 Clock = Annotated[
     ClockChoice | None,
@@ -51,7 +54,12 @@ OnNewTool = Annotated[
 Timeout = Annotated[
     float,
     typer.Option(
-        "--timeout", metavar="S", min=0.1, callback=finite, help="Seconds to wait for what a send depends on."
+        "--timeout",
+        metavar="S",
+        min=0.1,
+        max=A_DAY_S,
+        callback=finite,
+        help="Seconds to wait for what a send depends on.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the order of trials.")]
@@ -72,10 +80,13 @@ Retries = Annotated[
 ]
 Resume = Annotated[
     str | None,
-    typer.Option("--resume", metavar="RUN", help="Go on with a run: an id, a unique prefix, or `last`."),
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Go on with a run: an id, a unique prefix, or `last`.",
+        autocompletion=offer_runs,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Recordings = Annotated[Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.")]
 
 
 def given_options(context: typer.Context) -> set[str]:

@@ -21,6 +21,7 @@ from analyze.printing.findings import finding_json, session_findings_lines
 from analyze.printing.page import heading, mark
 from analyze.totals import unexplained
 from analyze.waterfall import steps_of
+from analyze.wording import handshake_words
 from capture.narration import counted
 from capture.plain_text import visible
 from replay.printing.page import cell, table
@@ -138,8 +139,7 @@ def _fact_lines(detail: SessionDetail) -> Iterator[tuple[str, Sequence[object]]]
     yield "transcription", (summary.transcription_model, echoed)
     yield "turn detection", (row["turn_detection"],)
     yield "ids", (row["server_session_id"], *(f"{k} {v}" for k, v in (row["request_ids"] or {}).items()))
-    status = row["handshake_status"]
-    yield "handshake", (f"HTTP {status}" if status not in (None, 101) else None,)
+    yield "handshake", (handshake_words(row) if row["handshake_status"] != 101 else None,)
     close_code = f"code {row['close_code']}" if row["close_code"] is not None else None
     closed_by = f"by {row['closed_by']}" if row["closed_by"] else None
     yield "closed", (close_code, row["close_reason"], closed_by, row["end_reason"])

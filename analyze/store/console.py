@@ -94,7 +94,8 @@ def sql_problem(error: duckdb.Error) -> str:
         return "this SQL cannot be run: its answer holds a time with a zone; cast it, as in now()::TIMESTAMP"
     first, _, rest = str(error).partition("\n")
     place = re.search(r"^LINE (\d+): (.*)\n( *\^+)", rest, re.MULTILINE)
-    candidates = re.search(r"^(Candidate bindings|Did you mean).*", rest, re.MULTILINE)
+    # Not a table of ours that holds no row: its name begins with a line.
+    candidates = re.search(r'^(Candidate bindings|Did you mean (?!"_)).*', rest, re.MULTILINE)
     sentence = f"this SQL cannot be run: {first.strip()}"
     if candidates:
         sentence += f" {candidates[0].strip()}"

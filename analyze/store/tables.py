@@ -6,6 +6,8 @@ tables are views over files that a variable names, so that a query can be narrow
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from analyze.store.table_files import (
     readable_names,
     shape_of,
 )
+from capture.errors import OutOfFiles
 from capture.recording.file_problem import NAME_IS_NO_TEXT
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
@@ -235,6 +238,8 @@ class StoredTables:
         return names_holding(root, table, session_ids, names, self._shared[table] & names)
 
     def _set_aside(self, suspected: Mapping[str, Iterable[str]], error: duckdb.Error) -> bool:
+        if os.strerror(errno.EMFILE) in str(error):
+            raise OutOfFiles from error
         suspects = [(Path(name), TABLES[table]) for table, names in suspected.items() for name in names]
         found = {path: reason for path, schema in suspects if (reason := file_problem(path, schema))}
         if not found:

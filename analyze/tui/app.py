@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from analyze.tui.hang_up import end_with_server, end_with_terminal
+from analyze.tui.job_control import may_be_stopped
 from analyze.tui.memory import Memory, default_path
 from analyze.tui.palette import ScreenCommands, SessionJump
 from analyze.tui.screens.base import SourceScreen
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from analyze.tui.screens.failures import FailuresScreen
     from analyze.tui.screens.sql import SqlScreen
 
+REPLAYING = "run"
+"""Kind of the question that plays a replay."""
 MODES = ("sessions", "failures", "sql")
 """The main screens."""
 
@@ -52,6 +56,8 @@ class WiretapeApp(App[None]):
     COMMANDS: ClassVar = App.COMMANDS | {ScreenCommands, SessionJump}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Leave wiretape", show=False, priority=True),
+        # In a field it undoes what was typed.
+        Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns", show=False),
     ]
 
     def __init__(
@@ -72,6 +78,11 @@ class WiretapeApp(App[None]):
         self.register_theme(DARK_THEME)
         self.register_theme(LIGHT_THEME)
         self.theme = LIGHT_THEME.name if self._light else DARK_THEME.name
+        # What stood on the terminal before it was the shell's is gone.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        if not writes_utf_8(sys.__stderr__):
+            words = "this locale lacks some signs, and columns move: start with LC_ALL=C.UTF-8"
+            self.notify(words, severity="warning", timeout=10, markup=False)
         self.mode_change_signal.subscribe(self, lambda mode: self.memory.remember("app", mode=mode))
         # Without a wish one comes back to where one was.
         first = self._start or self.memory.recall("app").get("mode")
@@ -97,6 +108,15 @@ class WiretapeApp(App[None]):
     def action_help(self) -> None:
         """Show the keys of the current screen."""
         self.push_screen(HelpScreen(self.screen))
+
+    def action_suspend_process(self) -> None:
+        """Give the terminal back to the shell until it is told `fg`."""
+        if not may_be_stopped():
+            self.notify("no shell waits for this program: ctrl+q leaves it", timeout=3)
+        elif any(worker.group == REPLAYING and worker.is_running for worker in self.workers):
+            self.notify("a replay runs, and would stand still too: cancel it first, or wait", timeout=3)
+        else:
+            super().action_suspend_process()
 
     def on_source_screen_session_chosen(self, message: SourceScreen.SessionChosen) -> None:
         """Open a session."""
@@ -158,6 +178,11 @@ class WiretapeApp(App[None]):
         await self.switch_mode("sessions")
         if isinstance(self.screen, SessionsScreen):
             self.screen.narrow(message.filter_text, message.session_ids, message.name)
+
+
+def writes_utf_8(stream: TextIO | None) -> bool:
+    """Tell whether a stream has all characters; Textual draws on stderr, where others come as escapes of many cells."""
+    return stream is None or codecs.lookup(stream.encoding).name == "utf-8"
 
 
 def spare_the_screen() -> AbstractContextManager[None]:

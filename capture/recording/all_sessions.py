@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from capture.recording.listing import list_files
-from capture.recording.manifest import own_session
+from capture.recording.manifest import may_hold, own_session
 from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
 from capture.recording.tables import Row, RowGroup, TableDamaged, Vanished, opened, with_all_columns
@@ -38,6 +39,20 @@ def read_all_sessions(root: Root, columns: Sequence[str], on_damage: Callable[[T
                 on_damage(TableDamaged(path, "it is listed, and is not there"))
             done.add(path)
     return dict(sorted(rows.items()))
+
+
+def read_some_sessions(root: Root, session_ids: Collection[str], columns: Sequence[str]) -> dict[str, Row]:
+    """Read some columns of a few sessions from the files that may hold them; what cannot be read is left out."""
+    files, wanted = list_files(root, ["sessions"]).tables["sessions"], frozenset(session_ids)
+    own = [path for path in files.own if path.stem in wanted]
+    shared = [path for path in files.compacted if any(may_hold(path.name, session_id) for session_id in wanted)]
+    rows: dict[str, Row] = {}
+    for path in (*own, *shared, *files.foreign):
+        with suppress(TableDamaged, Vanished):
+            for row in _rows_in(path, columns):
+                if row["session_id"] in wanted:
+                    rows.setdefault(row["session_id"], row)
+    return rows
 
 
 def _files(root: Root) -> list[Path]:

@@ -76,6 +76,11 @@ class Root:
     def _check_path(self) -> None:
         try:
             str(self.path.absolute()).encode()
+        except FileNotFoundError as error:
+            raise UsageProblem(
+                "the folder that this is run in is gone: change to one that is there, or give --recordings with the"
+                " whole path"
+            ) from error
         except UnicodeEncodeError as error:
             # Neither Arrow nor DuckDB opens a file below it.
             raise UsageProblem(f"the path of {self.path} is not UTF-8: rename it, or give another root") from error

@@ -50,6 +50,12 @@ def test_sessions(failed_session: str, ok_session: str, analyze: Analyze) -> Non
     assert "2 of 2 sessions" in err
 
 
+def test_a_limit_that_no_number_of_the_engine_holds_is_a_usage_error(failed_session: str, analyze: Analyze) -> None:
+    status, _, err = analyze("sessions", "--limit", "99999999999999999999")
+    assert status == 2
+    assert "--limit" in err
+
+
 def test_sessions_filtered_and_limited(failed_session: str, ok_session: str, analyze: Analyze) -> None:
     assert failed_session in analyze("sessions", "region:eastus2")[1]
     assert ok_session not in analyze("sessions", "region:eastus2")[1]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analyze.wording import error_of, parse_payload, summary_of
+from analyze.wording import error_of, handshake_words, parse_payload, summary_of
 from capture.plain_text import shorten, visible
 from tests.analyze.conftest import Trace, events_of
 
@@ -107,3 +107,19 @@ def test_a_long_text_is_summed_up_by_its_beginning(length: int, end: str) -> Non
         said = begin + end.rjust(length - len(visible(begin)), "o")
         whole = visible(f"“{said}”")
         assert words_of("response.output_text.done", text=said) == shorten(whole, 200)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (None, {}, None),
+        (101, {"location": "/elsewhere"}, "HTTP 101"),
+        (308, {"location": "https://h/v1/realtime/"}, "HTTP 308, sends to https://h/v1/realtime/"),
+        (302, {}, "HTTP 302"),
+        (401, None, "HTTP 401"),
+    ],
+)
+def test_a_redirect_is_told_with_where_it_leads(
+    status: int | None, headers: dict[str, str] | None, words: str | None
+) -> None:
+    assert handshake_words({"handshake_status": status, "response_headers": headers}) == words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import signal
@@ -40,6 +41,11 @@ def raising(error: BaseException) -> Callable[[], None]:
         (UsageProblem("give another root"), 2, "wiretape: give another root\n"),
         (EndpointRefused("wss://host", "refused\x1b[31m"), 1, "wiretape: wss://host refused\\x1b[31m\n"),
         (KeyboardInterrupt(), 130, ""),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            2,
+            "wiretape: no more files can be opened here: allow more first, with `ulimit -n 1024`\n",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_a_status(
@@ -48,6 +54,33 @@ def test_an_error_is_one_line_and_a_status(
     with pytest.raises(SystemExit) as ended:
         run_to_end(raising(error))
     assert (ended.value.code, capsys.readouterr().err) == (status, said)
+
+
+def test_ctrl_c_while_a_class_is_set_up_is_a_ctrl_c() -> None:
+    # `analyze sessions`, in the moment that numpy is imported.
+    def set_up() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__ on 'cached_property' instance 'eps'") from error
+
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(set_up)
+    assert ended.value.code == 130
+
+
+def test_a_fault_of_ours_is_no_ctrl_c() -> None:
+    with pytest.raises(RuntimeError, match="ours"):
+        run_to_end(raising(RuntimeError("ours")))
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_without_a_traceback() -> None:
+    # At the first import of ours; the signal comes where it would come from the keyboard.
+    interrupt = "import signal, sys; sys.meta_path.insert(0, type('Finder', (), {'find_spec': staticmethod("
+    interrupt += "lambda name, *_: signal.raise_signal(signal.SIGINT) if name == 'analyze.cli' else None)})); "
+    command = [sys.executable, "-c", f"{interrupt}from wiretape import main; main()"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
 
 
 def test_a_command_that_works_just_returns() -> None:
@@ -101,6 +134,13 @@ def test_of_no_command_is_it_a_failure_that_head_has_seen_enough(command: str) -
             ["sh", "-c", asked, sys.executable], cwd=PROJECT, stdout=nobody, stderr=subprocess.PIPE, check=False
         )
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_where_no_more_files_can_be_opened_no_recording_is_said_to_be_damaged() -> None:
+    asked = 'ulimit -n 32; exec "$0" -m wiretape analyze failures --recordings recordings'
+    ended = subprocess.run(["sh", "-c", asked, sys.executable], cwd=PROJECT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert ended.stderr == b"wiretape: no more files can be opened here: allow more first, with `ulimit -n 1024`\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")

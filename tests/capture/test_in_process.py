@@ -22,7 +22,6 @@ from capture.recording.facts import SessionEnd
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
-from tests.capture.test_upstream import NameServer
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
@@ -207,6 +206,21 @@ async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Re
     recorder.close()
 
 
+async def test_a_redirect_is_not_followed_and_told_with_where_it_leads(recorder: Recorder) -> None:
+    location = f"https://elsewhere.example/v1/realtime?model=gpt-realtime&api-key={SECRET}"
+    answer = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    recording = started(recorder)
+    async with raw_endpoint(answer.encode()) as origin:
+        with pytest.raises(EndpointRefused) as refused:
+            async with connect_recorded(origin, recording=recording):
+                pass
+    assert str(refused.value) == (
+        f"{origin} refused the session with HTTP 307 Temporary Redirect, and sends to"
+        " https://elsewhere.example/v1/realtime?model=gpt-realtime&api-key=[redacted]"
+    )
+    assert SECRET not in str(sealed(recorder, recording).session)
+
+
 async def test_pings_keep_the_connection_open_and_never_close_it(recorder: Recorder) -> None:
     async with endpoint(echo) as url, connect_recorded(url, recording=started(recorder)) as connection:
         assert connection.ping_interval
@@ -337,21 +351,4 @@ async def test_a_certificate_that_is_not_trusted_says_how_one_of_the_house_is_ma
         with pytest.raises(EndpointRefused, match=r"a certificate that is not trusted: .*; .* in SSL_CERT_FILE"):
             async with connect_recorded(url, recording=started(recorder)):
                 pass
-    recorder.close()
-
-
-def test_a_name_server_that_does_not_answer_is_not_waited_for_at_the_end(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = NameServer(monkeypatch)
-
-    async def give_up() -> None:
-        with pytest.raises(EndpointRefused, match="gave no answer"):
-            async with connect_recorded("ws://endpoint.test", recording=started(recorder), open_timeout_s=0.05):
-                pass
-
-    # A replay would hang here, deaf to Ctrl-C.
-    asyncio.run(give_up())
-    assert (names.asked, names.has_answered) == (["endpoint.test"], False)
-    names.may_answer.set()
     recorder.close()

@@ -19,7 +19,7 @@ import pytest
 import trustme
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus
 from websockets.frames import Close, CloseCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -374,6 +374,55 @@ async def test_an_endpoint_that_speaks_no_http_is_answered_502(recorder: Recorde
             await connect(f"{origin}/v1/realtime")
     assert refused.value.response.status_code == 502
     assert b"gave no answer" in (refused.value.response.body or b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Sec-WebSocket-Accept: c3R1Y2sgaW4gYSBjYWNoZQ==\r\n", "its Sec-WebSocket-Accept answers another key"),
+        ("", "it has no Sec-WebSocket-Accept"),
+    ],
+)
+async def test_a_101_that_answers_another_key_is_the_failure_and_not_that_the_client_left(
+    recorder: Recorder, line: str, said: str
+) -> None:
+    # Of a cache in front of the endpoint.
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{line}\r\n"
+        writer.write(head.encode())
+        await reader.read()
+
+    async with raw_endpoint(handle) as target, relayed(target, recorder) as origin:
+        with pytest.raises(InvalidHandshake):
+            await connect(f"{origin}/v1/realtime")
+    (recording,) = recordings(recorder)
+    assert recording.session["outcome"] == "failed"
+    assert recording.session["first_error"] == f"handshake: 101 {said}"
+    assert recording.session["failure_keys"] == [f"handshake||101|{said}"]
+
+
+async def test_a_client_that_does_not_look_at_the_accept_header_goes_on_and_nothing_has_failed(
+    recorder: Recorder,
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        created = b'{"type":"session.created"}'
+        writer.write(bytes([0x81, len(created)]) + created)
+        await reader.read()
+
+    async with raw_endpoint(handle) as target, relayed(target, recorder) as origin:
+        reader, writer = await open_raw(origin)
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        head = f"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n\r\n"
+        writer.write(head.encode())
+        await reader.readuntil(b'{"type":"session.created"}')
+        asked = b'{"type":"session.update"}'
+        writer.write(bytes([0x81, 0x80 | len(asked), 0, 0, 0, 0]) + asked)
+        writer.close()
+        await writer.wait_closed()
+    (recording,) = recordings(recorder)
+    assert contents(recording, "client", "event") == ['{"type":"session.update"}']
+    assert (recording.session["outcome"], recording.session["failure_keys"]) == ("ok", [])
 
 
 async def test_an_endpoint_that_stays_silent_is_answered_504(recorder: Recorder) -> None:

@@ -19,7 +19,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import InvalidStatus
 
-from capture.errors import UsageProblem
+from capture.errors import EndpointRefused, UsageProblem
+from capture.in_process import connect_recorded
 from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
@@ -32,6 +33,7 @@ from tests.noise import noise
 
 PASSWORD = "s3cr3t p@ss:word"
 WSS, WS = Target("endpoint", "wss://endpoint.test"), Target("endpoint", "ws://endpoint.test:8080")
+V4, V6 = Target("endpoint", "wss://10.2.3.4"), Target("endpoint", "wss://[fd00::2]")
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +70,7 @@ def recorder(root: Root) -> Iterator[Recorder]:
         (WS, {"HTTP_PROXY": "http://corp.test:3128"}, "corp.test:3128"),
         (WS, {"HTTPS_PROXY": "http://corp.test:3128"}, "corp.test:3128"),
         (WS, {"HTTP_PROXY": "http://corp.test:3128", "NO_PROXY": "endpoint.test:8080"}, None),
-        # As `websockets` has it, by which calls and replays go: an address without brackets.
-        (Target("endpoint", "wss://[fd00::2]"), {"HTTPS_PROXY": "http://corp.test:3128", "NO_PROXY": "fd00::2"}, None),
+        (V6, {"HTTPS_PROXY": "http://corp.test:3128", "NO_PROXY": "fd00::2"}, None),
     ],
 )
 def test_the_environment_chooses_the_proxy(
@@ -82,8 +83,38 @@ def test_the_environment_chooses_the_proxy(
 
 
 @pytest.mark.parametrize(
+    ("target", "no_proxy", "is_exempt"),
+    [
+        (WSS, "*.test", True),
+        (WSS, "*.TEST:443", True),
+        (WSS, "*.test:8080", False),
+        (WSS, "*.endpoint.test", False),
+        (WSS, "localhost other.test, endpoint.test", True),
+        (V4, "10.0.0.0/8", True),
+        (V4, "10.1.0.0/16,192.168.0.0/16", False),
+        (V4, "fd00::/8", False),
+        (WSS, "10.0.0.0/8", False),
+        (V6, "fd00::/8", True),
+        (V6, "[fd00::2]", True),
+        (V6, "[fd00::2]:443", True),
+        (V6, "[fd00::2]:80", False),
+        (WSS, "10.0.0.0/99,*.,,", False),
+    ],
+)
+def test_what_is_exempt_is_written_as_for_curl_and_go(
+    monkeypatch: pytest.MonkeyPatch, target: Target, no_proxy: str, is_exempt: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://corp.test:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert (find_proxy(target) is None) is is_exempt
+
+
+@pytest.mark.parametrize(
     "url",
     [
+        "http://me:12/hidden@corp.test:3128",
+        "http://me:12?hidden@corp.test:3128",
+        "http://me:12#hidden@corp.test:3128",
         "socks5h://me:hidden@corp.test:1080",
         "https://me:hidden@corp.test",
         "ftp://me:hidden@corp.test:1",
@@ -283,10 +314,11 @@ async def test_a_host_that_has_no_such_name_is_answered_502(recorder: Recorder) 
 async def test_a_host_that_has_no_such_name_is_asked_of_no_proxy(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with behind_a_proxy(monkeypatch), relayed(Target("endpoint", "wss://a..b"), recorder) as origin:
+    endpoint = Target("endpoint", "wss://a..b")
+    async with behind_a_proxy(monkeypatch) as (_, proxy), relayed(endpoint, recorder) as origin:
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{origin}/v1/realtime", proxy=None)
-    assert refused.value.response.status_code == 502
+    assert (refused.value.response.status_code, proxy.asked) == (502, [])
 
 
 async def test_a_proxy_that_stays_silent_is_given_up(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,6 +333,44 @@ async def test_a_proxy_that_stays_silent_is_given_up(recorder: Recorder, monkeyp
             await connect(f"{origin}/v1/realtime", proxy=None)
     silent.close()
     assert b"nothing came within 0.05 s" in (refused.value.response.body or b"")
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_a_call_of_our_own_goes_the_same_way(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, endpoint_tls: ssl.SSLContext, is_tls: bool
+) -> None:
+    options: dict[str, Any] = {"ssl": endpoint_tls} if is_tls else {}
+    recording = recorder.start_session(recorder.new_facts(target="endpoint"))
+    async with (
+        behind_a_proxy(monkeypatch, **options) as (target, proxy),
+        connect_recorded(target.url, recording=recording) as connection,
+    ):
+        await connection.send("hello")
+        assert await connection.recv() == "hello"
+    assert proxy.asked[0].startswith(f"CONNECT {target.url.partition('://')[2]} ".encode())
+    session = only_recording(recorder).session
+    assert (session["outcome"], session["remote_ip"]) == ("ok", None)
+
+
+async def test_a_proxy_that_refuses_a_call_of_our_own_is_named(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = recorder.start_session(recorder.new_facts(target="endpoint"))
+    async with behind_a_proxy(monkeypatch) as (target, proxy):
+        proxy.refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
+        with pytest.raises(EndpointRefused, match=r"the proxy .* refused CONNECT with 407 Proxy Authentication"):
+            async with connect_recorded(target.url, recording=recording):
+                pass
+
+
+async def test_a_proxy_that_sends_more_than_its_answer_is_not_believed(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with behind_a_proxy(monkeypatch) as (target, proxy), relayed(target, recorder) as origin:
+        proxy.refusal = b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n"
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime", proxy=None)
+    assert b"answered CONNECT with more than its answer" in (refused.value.response.body or b"")
 
 
 # Straight
@@ -347,6 +417,23 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for_at_the_end(monkeyp
                 await Upstream(WS, shutdown_s=1).connect()
 
     # The proxy would hang here, deaf to SIGTERM, with all its sessions ended.
+    asyncio.run(give_up())
+    assert (names.asked, names.has_answered) == (["endpoint.test"], False)
+    names.may_answer.set()
+
+
+def test_a_call_that_is_broken_off_does_not_wait_for_the_name_server(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = NameServer(monkeypatch)
+    recording = recorder.start_session(recorder.new_facts(target="endpoint"))
+
+    async def give_up() -> None:
+        with pytest.raises(EndpointRefused, match=r"gave no answer within 0\.05 s"):
+            async with connect_recorded(WS.url, recording=recording, open_timeout_s=0.05):
+                pass
+
+    # After Ctrl-C too `capture call` hung here until the name server had been given up.
     asyncio.run(give_up())
     assert (names.asked, names.has_answered) == (["endpoint.test"], False)
     names.may_answer.set()

@@ -52,6 +52,26 @@ def test_what_is_no_number_to_count_with_is_a_usage_error(command: str, option: 
     assert option in done.output
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "last"], ["run", "last", "--to", "x", "--trials", "0"]])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("run last --to x", "--timeout"), ("run last --to x", "--skip-idle"), ("serve last", "--timeout")],
+)
+def test_a_time_that_never_ends_is_a_usage_error(command: str, option: str) -> None:
+    # It was an OverflowError: nanoseconds without end.
+    done = CliRunner().invoke(app, [*command.split(), f"{option}=1e300"])
+    assert done.exit_code == 2
+    assert option in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["run", "last"],
+        ["run", "last", "--to", "x", "--trials", "0"],
+        # Each would be laid out, in gigabytes of memory, by `--dry-run` too.
+        ["run", "last", "--to", "x", "--trials", "100000000", "--dry-run"],
+    ],
+)
 def test_what_is_missing_or_out_of_range_is_a_usage_error(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -59,23 +59,29 @@ class SourceScreen(Screen[ResultT]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self._unanswered = ""
+        """Kind of the question that the notice is about."""
 
     def ask(self, question: Callable[[], Answer], answered: Callable[[Answer], None], *, kind: str) -> None:
         """Ask in a thread, then hand the answer to the screen; a newer question of the kind takes its place.
 
-        What comes back after the screen was left is dropped.
+        What comes back after the screen was left is dropped. What went wrong is told until one of the kind works.
         """
 
         async def work() -> None:
             try:
                 answer = await asyncio.to_thread(question)
                 if not self.is_left:
+                    if self._unanswered == kind:
+                        self._unanswered = ""
+                        self.complain("")
                     answered(answer)
             # Whatever a query raises, or an answer that cannot be shown, is a sentence on the screen, never the end of
             # the program.
             except Exception as problem:
                 log.debug("a question failed", exc_info=True)
                 if not self.is_left:
+                    self._unanswered = kind
                     self.complain(sentence_of(problem))
 
         # The function, not its coroutine: one that is replaced before its turn was then never begun.

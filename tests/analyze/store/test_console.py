@@ -171,6 +171,13 @@ def test_an_sql_error_is_one_sentence_with_its_place(failed_session: str, store:
     assert line.index("sesion_id") == carets.index("^")
 
 
+def test_no_table_of_our_own_making_is_offered_for_one_that_is_misspelt(store: Store) -> None:
+    with pytest.raises(UsageProblem, match=r"Table with name noevents does not exist!\n"):
+        store.console("SELECT * FROM noevents")
+    with pytest.raises(UsageProblem, match='Did you mean "events"'):
+        store.console("SELECT * FROM event")
+
+
 def test_sql_that_is_no_text_is_refused(store: Store) -> None:
     with pytest.raises(UsageProblem, match="no valid UTF-8"):
         store.console("SELECT '\udcff'")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +55,37 @@ async def test_q_leaves_from_a_main_screen(source: Source) -> None:
     async with app.run_test() as pilot:
         await press(pilot, "q")
     assert app.return_code == 0
+
+
+async def test_a_locale_that_lacks_signs_is_told_at_the_start(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "__stderr__", io.TextIOWrapper(io.BytesIO(), encoding="iso-8859-1"))
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert ["start with LC_ALL=C.UTF-8" in notice.message for notice in app._notifications] == [True]
+
+
+async def test_ctrl_z_stops_nothing_where_nobody_could_say_fg(
+    source: Source, shown: Callable[[App[None]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze.tui.app.may_be_stopped", lambda: False)
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "ctrl+z")
+        assert "no shell waits for this program: ctrl+q leaves it" in shown(app)
+
+
+async def test_ctrl_z_gives_the_terminal_back_to_a_shell(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyze.tui.app.may_be_stopped", lambda: True)
+    sent = []
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        monkeypatch.setattr("textual.drivers.headless_driver.HeadlessDriver.can_suspend", True, raising=False)
+        monkeypatch.setattr("os.kill", lambda _pid, number: sent.append(number))
+        await press(pilot, "ctrl+z")
+    assert sent == [signal.SIGTSTP]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from capture.compaction import compact_date
-from capture.recording.all_sessions import read_all_sessions
+from capture.recording.all_sessions import read_all_sessions, read_some_sessions
 from capture.recording.listing import list_files
 from capture.recording.root import Root
 from capture.recording.tables import TableDamaged
@@ -76,6 +76,17 @@ def test_a_compaction_between_listing_and_reading_hides_none(root: Root, monkeyp
 
     monkeypatch.setattr("capture.recording.all_sessions.list_files", list_then_compact)
     assert outcomes(root) == dict.fromkeys((FIRST, SECOND, THIRD), "ok")
+
+
+def test_a_few_are_read_from_the_files_that_may_hold_them(root: Root) -> None:
+    for session_id in (FIRST, SECOND):
+        save(root, session_id, outcome="ok")
+    compact_date(root, DATE, grace_s=0)
+    save(root, THIRD, outcome="failed")
+    later = save(root, "20260213T083058-0000000d", outcome="ok")
+    later.write_bytes(b"this is no Parquet, and nobody asks for it")
+    rows = read_some_sessions(root, [SECOND, THIRD, later.stem], ["outcome"])
+    assert {session_id: row["outcome"] for session_id, row in rows.items()} == {SECOND: "ok", THIRD: "failed"}
 
 
 def test_damaged_files_are_told_and_hide_no_other(root: Root) -> None:

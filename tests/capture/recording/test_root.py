@@ -49,6 +49,18 @@ def test_opening_a_root_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_the_folder_one_is_in_is_gone_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageProblem, match="the folder that this is run in is gone"):
+        open_root(Path("recordings")).check_readable()
+    with pytest.raises(UsageProblem, match="the folder that this is run in is gone"):
+        open_root(Path("recordings")).check_writable()
+    open_root(tmp_path).check_readable()
+
+
 def test_a_session_id_is_the_time_in_utc_and_chance() -> None:
     at = datetime(2026, 2, 12, 9, 30, 55, tzinfo=timezone(timedelta(hours=1)))
     ids = {new_session_id(at) for _ in range(50)}

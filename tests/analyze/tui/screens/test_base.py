@@ -54,6 +54,22 @@ async def test_what_went_wrong_goes_away_when_it_works_again(source: Any, shown:
         assert "▲ not now" not in shown(app)
 
 
+async def test_a_file_that_could_not_be_written_is_forgotten_once_it_was(
+    source: Any, shown: Callable[[App[None]], str]
+) -> None:
+    source.failing["write_wav"] = UsageProblem("no room left")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "w")
+        # Another question that works says nothing of it.
+        await press(pilot, "down")
+        assert "▲ no room left" in shown(app)
+        source.failing.clear()
+        await press(pilot, "w")
+        assert "▲ no room left" not in shown(app)
+
+
 async def test_an_answer_that_cannot_be_shown_is_a_sentence_too(source: Any, shown: Callable[[App[None]], str]) -> None:
     app = WiretapeApp(source)
     async with app.run_test(size=(80, 24)) as pilot:

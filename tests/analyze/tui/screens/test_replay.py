@@ -190,6 +190,26 @@ async def test_leaving_the_app_cancels_a_run(app: WiretapeApp, tmp_path: Path) -
     assert list(root.journal.glob("*.journal")) == []
 
 
+async def test_a_run_does_not_stand_still_for_the_shell(
+    app: WiretapeApp, shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze.tui.app.may_be_stopped", lambda: True)
+    async with serve([load_scenario("transcription_model_path_failure")]) as simulator:
+        (tmp_path / "wiretape.toml").write_text(targets_of(simulator))
+        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+            await settle(pilot)
+            await press(pilot, "end", "r", "ctrl+r")
+            await pilot.press("y")
+            while not form_of_any(app):
+                await pilot.pause(0.02)
+            await pilot.press("ctrl+z")
+            await pilot.pause()
+            assert "a replay runs, and would stand still too" in shown(app)
+            await pilot.press("escape", "escape")
+            await settle(pilot)
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
 def form_of_any(app: WiretapeApp) -> bool:
     return isinstance(app.screen, ReplayScreen) and bool(app.screen._trials)
 
