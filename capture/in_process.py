@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +13,7 @@ from typing import cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from capture import __version__
@@ -130,37 +132,10 @@ async def _open(
     tap = Tap(lambda: recording, is_direct=way.proxy is None)
     try:
         async with asyncio.timeout(open_timeout_s):
-            connection = await _Connect(
-                url,
-                # Not left to the library, whose look-ups nothing ends: who gives up would wait for the name server.
-                sock=await way.open_socket(),
-                create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
-                additional_headers=headers,
-                user_agent_header=USER_AGENT,
-                subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
-                compression=compression,
-                open_timeout=None,
-                # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would
-                # be closed with 1011, and the recording would lay that to the endpoint.
-                ping_timeout=None,
-                # A message of the Realtime API may be far larger than the library's 1 MiB.
-                max_size=None,
-            )
-        return cast("TappedConnection", connection)
+            return await _connect(url, await way.open_socket(), tap, headers, subprotocols, compression)
     except InvalidStatus as refusal:
-        status, body = refusal.response.status_code, refusal.response.body or b""
-        recording.http_body("server", bytes(body))
-        told = {name.lower(): value for name, value in redact_headers(refusal.response.headers.raw_items())}
-        # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
-        elsewhere = f", and sends to {told['location']}" if 300 <= status < 400 and "location" in told else ""
-        raise EndpointRefused(
-            redact_url(url),
-            f"refused the session with HTTP {status} {_phrase(status)}".rstrip() + elsewhere,
-            status=status,
-            # Endpoints repeat the key that they refuse, and this is printed.
-            body=redact_text(bytes(body).decode("utf-8", "replace")),
-            headers=told,
-        ) from refusal
+        recording.http_body("server", bytes(refusal.response.body or b""))
+        raise _refused(url, refusal.response) from refusal
     except TimeoutError as error:
         raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
     except ssl.SSLCertVerificationError as error:
@@ -173,6 +148,48 @@ async def _open(
         raise EndpointRefused(redact_url(url), f"cannot be reached: {reason}") from error
     except InvalidHandshake as error:
         raise EndpointRefused(redact_url(url), f"opened no WebSocket: {error}") from error
+
+
+async def _connect(
+    url: str,
+    opened: socket.socket,
+    tap: Tap,
+    headers: Mapping[str, str] | Sequence[tuple[str, str]],
+    subprotocols: Sequence[str] | None,
+    compression: str | None,
+) -> TappedConnection:
+    connection = await _Connect(
+        url,
+        # Not left to the library, whose look-ups nothing ends: who gives up would wait for the name server.
+        sock=opened,
+        create_connection=cast("type[ClientConnection]", partial(TappedConnection, tap=tap)),
+        additional_headers=headers,
+        user_agent_header=USER_AGENT,
+        subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
+        compression=compression,
+        open_timeout=None,
+        # Who connects here waits for what is due by clocks of their own. An endpoint that answers no ping would be
+        # closed with 1011, and the recording would lay that to the endpoint.
+        ping_timeout=None,
+        # A message of the Realtime API may be far larger than the library's 1 MiB.
+        max_size=None,
+    )
+    return cast("TappedConnection", connection)
+
+
+def _refused(url: str, response: Response) -> EndpointRefused:
+    status = response.status_code
+    headers = {name.lower(): value for name, value in redact_headers(response.headers.raw_items())}
+    # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
+    elsewhere = f", and sends to {headers['location']}" if 300 <= status < 400 and "location" in headers else ""
+    return EndpointRefused(
+        redact_url(url),
+        f"refused the session with HTTP {status} {_phrase(status)}".rstrip() + elsewhere,
+        status=status,
+        # Endpoints repeat the key that they refuse, and this is printed.
+        body=redact_text(bytes(response.body or b"").decode("utf-8", "replace")),
+        headers=headers,
+    )
 
 
 def _phrase(status: int) -> str:
