@@ -87,7 +87,7 @@ def estimate_isolation(isolation: Isolation) -> tuple[Cost, Cost]:
     plan, _, _ = isolation.plan_for(run.cells[0])
     one = cost_of(isolation.known.source, plan, speed=run.speed)
     certain = min(run.trials, LOOKS[1] * len(run.cells) + 2)
-    left = [max(0, count - run.finished_trials) for count in (certain, run.trials)]
+    left = [0 if run.status == "done" else max(0, count - run.finished_trials) for count in (certain, run.trials)]
     return one.times(left[0]), one.times(left[1])
 
 

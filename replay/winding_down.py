@@ -57,7 +57,7 @@ class WindingDown:
             self._quiet_since_ns = now_ns
         if now_ns < (until_ns := self._quiet_since_ns + self._stays_ns(plan)):
             return until_ns
-        return Finished(self._why_it_proves_nothing(plan) or "completed")
+        return Finished(self.conclusion(plan))
 
     def missing(self, plan: Plan) -> list[str]:
         """List what the endpoint still owes, each with what it belongs to."""
@@ -67,12 +67,12 @@ class WindingDown:
             missing.insert(0, f"audio turn {turns + 1}" + (f" of {expected}" if turns < expected else ""))
         return missing
 
-    def _why_it_proves_nothing(self, plan: Plan) -> str:
-        """Say why nothing was heard of what failed or went well in the recording; empty where something was."""
+    def conclusion(self, plan: Plan) -> str:
+        """Say how a trial ended in which all came that was owed: completed, or why it proves nothing."""
         if plan.turns and plan.is_muted:
             return "no_audio: what the caller said was redacted"
         if not plan.turns or self._progress.commits:
-            return ""
+            return "completed"
         if not plan.has_audio:
             return "no_audio: the recording does not hold what the caller said"
         return "no_turn: the endpoint committed nothing of what the caller said"

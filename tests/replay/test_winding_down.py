@@ -113,3 +113,10 @@ def test_a_session_without_the_recorded_turn_detection_heard_no_turn(script: Scr
     updated = {**CREATED, "type": "session.updated"}
     stage = Stage(Player(plan), lambda event: [(5, updated)] if event["type"] == "session.update" else [])
     assert stage.play() == "no_turn: the endpoint committed nothing of what the caller said"
+
+
+def test_an_endpoint_that_hangs_up_proves_nothing_of_what_the_caller_said_either(script: Script) -> None:
+    script.server(VAD_CREATED).server(committed(1), 1500)
+    player = Player(make_plan(script.messages))
+    player.receive(0, VAD_CREATED)
+    assert player.disconnect()[-1] == Finished("no_audio: the recording does not hold what the caller said")
