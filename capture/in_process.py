@@ -137,7 +137,8 @@ async def _open(
         recording.http_body("server", bytes(refusal.response.body or b""))
         raise _refused(url, refusal.response) from refusal
     except TimeoutError as error:
-        raise EndpointRefused(redact_url(url), f"gave no answer within {open_timeout_s:g} s") from error
+        through = "" if way.proxy is None else f" through the proxy {way.proxy}"
+        raise EndpointRefused(redact_url(url), f"gave no answer{through} within {open_timeout_s:g} s") from error
     except ssl.SSLCertVerificationError as error:
         hint = "where an authority of your own signed it, name that one's certificate in SSL_CERT_FILE"
         reason = f"shows a certificate that is not trusted: {error.verify_message}; {hint}"

@@ -119,7 +119,7 @@ class Player:
         left = len(self._plan.steps) - self._next
         missing = [f"{left} more messages to send"] if left else self._ending.missing(self._plan)
         actions: list[Action] = [Diverged(self._next, "closed_early", each, seen, "ended") for each in missing]
-        finished = Finished("closed_by_endpoint" if missing else "completed")
+        finished = Finished("closed_by_endpoint" if missing else self._ending.conclusion(self._plan))
         self._finish(finished, actions)
         return [*actions, finished]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from capture.realtime.events import read_header
+from capture.realtime.events import parse_event, read_header
 from capture.realtime.outcomes import failure_key, is_throttling
 from capture.recording.reader import open_recording
 from replay.throttling import Refusals
@@ -42,8 +41,5 @@ def read_refusals(root: Root, session_id: str) -> tuple[Refusals, bool]:
 
 
 def _read_limits(content: str) -> list[dict[str, object]]:
-    try:
-        entries = json.loads(content).get("rate_limits")
-    except ValueError:
-        return []
+    entries = (parse_event(content) or {}).get("rate_limits")
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -20,7 +20,8 @@ LONGEST_WAIT_S = 600.0
 """What is told to last longer is not waited for: the target is left alone for the rest of the run."""
 _FIRST_WAIT_S, _LONGEST_GUESS_S = 5.0, 60.0
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])(?:ec(?:ond)?s?|in(?:ute)?s?|ours?|ays?)?(?![a-z])")
+# From a number's first digit only: tried from each of thousands in a header, it would take seconds.
+_PART = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s*(ms|[smhd])(?:ec(?:ond)?s?|in(?:ute)?s?|ours?|ays?)?(?![a-z])")
 _AGAIN = re.compile(
     r"(?:try again|retry) (?:in|after) "
     r"((?:\d+(?:\.\d+)?\s*(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d)[,\s]*)+)"
@@ -158,10 +159,7 @@ def _is_spent(headers: Mapping[str, str], limit: str) -> bool:
 
 
 def _read_rate_limits(entries: Sequence[Mapping[str, Any]]) -> Told | None:
-    resets = [
-        float(entry["reset_seconds"])
-        for entry in entries
-        if entry.get("remaining") == 0 and isinstance(entry.get("reset_seconds"), int | float)
-    ]
-    known = [reset for reset in resets if _sane(reset) is not None]
+    # As text: a whole number in JSON may be larger than any float.
+    resets = [read_duration(str(entry.get("reset_seconds"))) for entry in entries if entry.get("remaining") == 0]
+    known = [reset for reset in resets if reset is not None]
     return Told(max(known), "rate_limits.updated") if known else None

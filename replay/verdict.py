@@ -73,6 +73,7 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     recording = _find_recording(run, session_id)
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
+    run = msgspec.structs.replace(run, axes=_axes_of(recording, run))
     cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
@@ -97,6 +98,17 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
         not_tested=not_tested,
         common_changes=common,
     )
+
+
+def _axes_of(recording: RunRecording, run: Run) -> list[Axis]:
+    """Give the axes with the values that were tried with one recording: of runs put together each has its own."""
+    if len(run.recordings) == 1:
+        return run.axes
+    tried = {pair for cell in run.cells if cell.session_id == recording.session_id for pair in cell.values.items()}
+    return [
+        msgspec.structs.replace(axis, values=[value for value in axis.values if (axis.axis, value) in tried])
+        for axis in run.axes
+    ]
 
 
 def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from capture.realtime.answering import COMMIT
 from capture.realtime.outcomes import ABSENT_AFTER_NS
 from capture.realtime.progress import Progress
 from replay.actions import Action, Diverged, Finished, Send
@@ -56,12 +57,7 @@ class WindingDown:
             self._quiet_since_ns = now_ns
         if now_ns < (until_ns := self._quiet_since_ns + self._stays_ns(plan)):
             return until_ns
-        if plan.turns and not plan.has_audio and not self._progress.commits:
-            # Nothing was heard of what failed or went well then: that it went well now would prove nothing.
-            return Finished("no_audio: the recording does not hold what the caller said")
-        if plan.is_muted and plan.turns:
-            return Finished("no_audio: what the caller said was redacted")
-        return Finished("completed")
+        return Finished(self.conclusion(plan))
 
     def missing(self, plan: Plan) -> list[str]:
         """List what the endpoint still owes, each with what it belongs to."""
@@ -71,6 +67,16 @@ class WindingDown:
             missing.insert(0, f"audio turn {turns + 1}" + (f" of {expected}" if turns < expected else ""))
         return missing
 
+    def conclusion(self, plan: Plan) -> str:
+        """Say how a trial ended in which all came that was owed: completed, or why it proves nothing."""
+        if plan.turns and plan.is_muted:
+            return "no_audio: what the caller said was redacted"
+        if not plan.turns or self._progress.commits:
+            return "completed"
+        if not plan.has_audio:
+            return "no_audio: the recording does not hold what the caller said"
+        return "no_turn: the endpoint committed nothing of what the caller said"
+
     def _stays_ns(self, plan: Plan) -> int:
         """Give the time to stay when nothing is owed: as long as a recorded failure may still come."""
         failure = plan.late_failure
@@ -79,12 +85,19 @@ class WindingDown:
         return max(SETTLE_NS, int(failure.after_ns / self._speed) + TERMINAL_TIMEOUT_NS)
 
     def _turn_is_open(self, plan: Plan) -> bool:
-        if not plan.has_audio or self._progress.configuration.turn_detection in (None, "none"):
+        if not plan.has_audio or not self._endpoint_ends_turns(plan):
             return False
         if plan.is_muted:
             # In silence no turn is heard.
             return self._progress.speech_is_open
         return self._progress.speech_is_open or len(self._progress.commits) < plan.turns + self.extra_turns
+
+    def _endpoint_ends_turns(self, plan: Plan) -> bool:
+        told = self._progress.configuration.turn_detection or plan.configuration.turn_detection
+        if told is not None:
+            return told != "none"
+        # An endpoint may say nothing of it and do it all the same, as the recorded one.
+        return all(step.type != COMMIT for step in plan.steps)
 
     def _send_silence(self, plan: Plan, now_ns: int, actions: list[Action]) -> int | None:
         if now_ns < self._silence_due_ns:

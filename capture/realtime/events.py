@@ -150,7 +150,7 @@ def items_told(event: Json) -> list[Json]:
 
 def is_repeat(event: Json, previous: Json) -> bool:
     """Tell whether an endpoint, or who logged it, gave one event twice in a row: the same in all, and with an id."""
-    return event.get("event_id") is not None and event == previous
+    return bool(event.get("event_id")) and event == previous
 
 
 def response_of(event: Json) -> str | None:

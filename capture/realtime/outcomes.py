@@ -106,7 +106,7 @@ def trial_outcome(
         return "failed"
     if any(is_throttling(key) for key in failure_keys):
         return "throttled"
-    if handshake_status != 101:
+    if handshake_status != 101 or any(key.startswith("handshake|") for key in failure_keys):
         return "not_run"
     if failure_keys:
         return "failed_otherwise"

@@ -206,6 +206,17 @@ async def test_a_silent_endpoint_is_given_up_after_the_time_allowed(recorder: Re
     recorder.close()
 
 
+async def test_a_proxy_that_is_silent_is_named(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with raw_endpoint(None) as origin:
+        proxy = origin.removeprefix("ws://")
+        monkeypatch.setenv("https_proxy", f"http://me:hidden@{proxy}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(EndpointRefused, match=f"gave no answer through the proxy {proxy} within"):
+            async with connect_recorded("wss://endpoint.test/v1", recording=started(recorder), open_timeout_s=0.05):
+                pass
+    recorder.close()
+
+
 async def test_a_redirect_is_not_followed_and_told_with_where_it_leads(recorder: Recorder) -> None:
     location = f"https://elsewhere.example/v1/realtime?model=gpt-realtime&api-key={SECRET}"
     answer = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"

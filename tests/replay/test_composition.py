@@ -10,7 +10,7 @@ import pytest
 
 from capture.errors import UsageProblem
 from replay.composition import compose_run
-from replay.verdict import read_verdict
+from replay.verdict import read_verdict, read_verdicts
 
 MODEL = "session.audio.input.transcription.model"
 VOICE = "session.audio.output.voice"
@@ -103,6 +103,21 @@ def test_cells_of_two_runs_are_compared_as_those_of_one() -> None:
     assert verdict.sentence.endswith(
         "The trials are those of two runs (r1, r2): what changed from one to the next is not told from what was varied."
     )
+
+
+def test_what_was_varied_with_one_recording_is_not_tested_with_another() -> None:
+    world = World().replays("r1", "eastus2", "failed", 6).replays("r1", "swedencentral", "ok", 6)
+    other = world.original | {"session_id": "20261123T010000-00000002"}
+    of_other = {"replay_of": other["session_id"]}
+    world.replays("r2", "eastus2", "failed", 6, **of_other)
+    world.replays("r2", "eastus2", "ok", 6, overrides={MODEL: "whisper-1"}, **of_other)
+    originals = {row["session_id"]: row for row in (world.original, other)}
+    run = compose_run("r1 + r2", world.rows, originals, lambda _, path: RECORDED.get(path))
+    first, second = read_verdicts(run)
+    assert first.sentence.startswith("With this session transcription fails at eastus2, 6/6; 0/6 at swedencentral")
+    assert "other transcription models" in [topic.what for topic in first.not_tested]
+    assert "other transcription models" not in [topic.what for topic in second.not_tested]
+    assert "other targets" in [topic.what for topic in second.not_tested]
 
 
 def test_what_was_unset_is_a_value_of_its_own() -> None:

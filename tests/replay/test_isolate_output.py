@@ -43,6 +43,8 @@ def test_the_estimate_is_of_a_certain_failure_and_of_the_most_and_shrinks_as_tri
         Trial(trial=at, block=at, session_id=f"t{at}", outcome="failed") for at in range(1, 31)
     ]
     assert [cost.sessions for cost in estimate_isolation(isolation)] == [0, 270]
+    isolation.run.status = "done"
+    assert [cost.sessions for cost in estimate_isolation(isolation)] == [0, 0]
 
 
 def test_a_batch_is_told_with_what_came_of_it(isolation: Isolation, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,3 +111,8 @@ def test_a_target_is_left_alone_until_its_longest_pause_is_over(said: list[tuple
         now_s += passes_s
         for each, until in until_s.items():
             assert pauses.left_s(each) == max(0.0, until - now_s)
+
+
+@pytest.mark.parametrize("reset", [10**400, -1, "soon", None, [], True])
+def test_a_limit_that_tells_no_time_is_guessed(reset: object) -> None:
+    assert read_wait(Refusals({}, (), [{"name": "requests", "remaining": 0, "reset_seconds": reset}])) is None

@@ -676,6 +676,7 @@ def test_a_failure_that_was_seen_outweighs_bytes_that_were_not(
         (["handshake||401|No"], [FOUNDING_KEY], 401, "not_run"),
         (["handshake||unreachable|No route"], [FOUNDING_KEY], None, "not_run"),
         ([], [FOUNDING_KEY], None, "not_run"),
+        (["handshake||101|its Sec-WebSocket-Accept answers another key"], [FOUNDING_KEY], 101, "not_run"),
     ],
 )
 def test_a_trial_failed_only_if_the_recordings_failure_came_again(
