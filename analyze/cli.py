@@ -390,7 +390,7 @@ def print_verdict(root: Root, *runs: str) -> None:
     from analyze.printing.decision import verdict_page
     from replay.printing.page import page, print_all
 
-    print_all(*(verdict_page(verdict, page().width, root, health) for verdict, health in _verdicts(root, *runs)))
+    print_all(*(verdict_page(verdict, page().width, health) for verdict, health in _verdicts(root, *runs)))
 
 
 def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]]:

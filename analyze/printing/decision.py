@@ -14,7 +14,6 @@ from analyze.audio_health import AudioHealth
 from analyze.printing.page import heading
 from analyze.printing.session import audio_health_json
 from capture.plain_text import visible
-from capture.recording.root import Root
 from replay.comparison import AxisDecision, CellResult
 from replay.printing.page import cell, shares, table
 from replay.statistics import exact_upper_bound
@@ -27,10 +26,10 @@ _WIDE = 100
 """Columns of a terminal from which on the cells' sessions have room."""
 
 
-def verdict_page(verdict: Verdict, width: int, root: Root, audio: AudioHealth | None = None) -> Group:
+def verdict_page(verdict: Verdict, width: int, audio: AudioHealth | None = None) -> Group:
     """Lay out a verdict for so many columns: one sentence for the ticket, then what it rests on.
 
-    `root` is where it was read, for the commands; `audio` is the judgement on the audio that was replayed.
+    `audio` is the judgement on the audio that was replayed.
     """
     parts: list[RenderableType] = [
         Text(f"run {verdict.run_id} · replay of {verdict.session_id}", style="dim"),
@@ -45,7 +44,7 @@ def verdict_page(verdict: Verdict, width: int, root: Root, audio: AudioHealth | 
     if verdict.not_tested:
         parts.append(heading("not tested"))
         for topic in verdict.not_tested:
-            parts += _not_tested(topic, root)
+            parts += _not_tested(topic)
     return Group(*parts)
 
 
@@ -121,9 +120,9 @@ def _chance(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}"
 
 
-def _not_tested(topic: NotTested, root: Root) -> list[Text]:
+def _not_tested(topic: NotTested) -> list[Text]:
     what = Text(f"  {visible(topic.what)}")
     if not topic.command:
         return [what.append("  (no command does that yet)", style="dim")]
     # One line however narrow the terminal: it is there to be copied.
-    return [what, Text(f"    {visible(root.in_command(topic.command))}", style="dim", no_wrap=True, overflow="ignore")]
+    return [what, Text(f"    {visible(topic.command)}", style="dim", no_wrap=True, overflow="ignore")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,15 +84,6 @@ class Root:
         except UnicodeEncodeError as error:
             # Neither Arrow nor DuckDB opens a file below it.
             raise UsageProblem(f"the path of {self.path} is not UTF-8: rename it, or give another root") from error
-
-    @property
-    def words(self) -> list[str]:
-        """Name the root in a command, where it is not the one that is taken unasked."""
-        return [] if str(self.path) == "recordings" else ["--recordings", str(self.path)]
-
-    def in_command(self, command: str) -> str:
-        """Give a command with the root named, ready for a shell."""
-        return " ".join([command, *map(shlex.quote, self.words)])
 
     def journal_of(self, session_id: str) -> Path:
         """Name the journal of a session in flight."""

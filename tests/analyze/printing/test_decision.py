@@ -1,28 +1,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from analyze.audio_health import AudioFact, AudioHealth
 from analyze.printing.decision import verdict_json, verdict_page
-from capture.recording.root import Root
 from replay.common_changes import CommonChange
 from replay.comparison import AxisDecision, CellResult, Comparison
 from replay.verdict import NotTested, Verdict
 from tests.conftest import Lines
-
-HERE = Root(Path("recordings"))
 
 
 def test_the_replayed_audio_is_exonerated_or_not(lines: Lines) -> None:
     verdict = Verdict("r1", "20260212T083055-0000000a", "undecided", "Open.", (), (), ())
     clean = AudioHealth((), is_measured=True, sent_ms=3000)
     broken = AudioHealth((AudioFact("dc_offset", "warning", "DC offset 0.12"),), is_measured=True, sent_ms=3000)
-    assert lines(verdict_page(verdict, 100, HERE, clean), 100)[2] == "sent audio: audio is clean"
-    assert lines(verdict_page(verdict, 100, HERE, broken), 100)[2] == "sent audio: DC offset 0.12"
+    assert lines(verdict_page(verdict, 100, clean), 100)[2] == "sent audio: audio is clean"
+    assert lines(verdict_page(verdict, 100, broken), 100)[2] == "sent audio: DC offset 0.12"
     silent = replace(verdict, common_changes=(CommonChange("audio", "silence", "the audio as recorded"),))
-    assert lines(verdict_page(silent, 100, HERE, clean), 100)[2] == "recorded audio: audio is clean"
-    assert not any("sent audio" in line for line in lines(verdict_page(verdict, 100, HERE), 100))
+    assert lines(verdict_page(silent, 100, clean), 100)[2] == "recorded audio: audio is clean"
+    assert not any("sent audio" in line for line in lines(verdict_page(verdict, 100), 100))
     assert verdict_json(verdict, broken)["audio_health"]["sentence"] == "DC offset 0.12"
     assert verdict_json(verdict, None)["audio_health"] is None
 
@@ -48,7 +44,7 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
         axes=(AxisDecision("model", "transcription model", "implicated", (comparison,)),),
         not_tested=(NotTested("other audio", "wiretape replay run OTHER"), NotTested("the account", "")),
     )
-    shown = lines(verdict_page(verdict, 100, HERE), 100)
+    shown = lines(verdict_page(verdict, 100), 100)
     assert shown[:2] == ["run r1 · replay of 20260212T083055-0000000a", "Transcription fails with gpt-4o-transcribe."]
     table = [line.split() for line in shown[4:9]]
     assert table[1][-5:] == ["5/5", "20–100", "%", "20260212T083000-0000000a", "+4"]
@@ -57,8 +53,6 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
     assert table[4] == ["open:", "429"]
     assert "transcription model  whisper-1  0/5     0.004         1            implicated" in shown
     assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account  (no command does that yet)"]
-    elsewhere = lines(verdict_page(verdict, 100, Root(Path("/mnt/call logs"))), 100)
-    assert elsewhere[-2] == "    wiretape replay run OTHER --recordings '/mnt/call logs'"
 
 
 def test_an_adaptive_run_shows_what_each_cell_was_compared_with_and_excludes(lines: Lines) -> None:
@@ -66,7 +60,7 @@ def test_an_adaptive_run_shows_what_each_cell_was_compared_with_and_excludes(lin
     comparison = Comparison("model", "whisper-1", whisper, 0.001, 1.0, 0.0014, "implicated", "", None, "6/6")
     axes = (AxisDecision("model", "transcription model", "implicated", (comparison,)),)
     verdict = Verdict("r1", "20260212T083055-0000000a", "one_axis", "It fails.", (whisper,), axes, ())
-    shown = lines(verdict_page(verdict, 120, HERE), 120)
+    shown = lines(verdict_page(verdict, 120), 120)
     assert "axes (exact tests, one-sided, level 0.0014; at most: 95 %)" in shown
     [row] = [line.split() for line in shown if line.startswith("transcription model")]
     assert row[2:6] == ["whisper-1", "0/6", "6/6", "39%"]

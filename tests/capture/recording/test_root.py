@@ -44,12 +44,6 @@ def test_the_root_is_the_one_given_then_the_variables_then_recordings_here(
     assert open_root() == Root(Path("recordings"))
 
 
-def test_a_command_names_the_root_where_it_is_not_the_one_taken_unasked() -> None:
-    command = "wiretape replay run --resume last"
-    assert Root(Path("recordings")).in_command(command) == command
-    assert Root(Path("/mnt/call logs")).in_command(command) == f"{command} --recordings '/mnt/call logs'"
-
-
 def test_opening_a_root_writes_nothing(tmp_path: Path) -> None:
     open_root(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
