@@ -19,7 +19,8 @@ from capture.journal.protocols import JournalKeeper, Taker
 from capture.journal.spool import SLOTS, SPOOL_BYTES, make_spool
 from capture.journal.spooled_journal import Piece, SpooledJournal, Stream
 from capture.journal.writer import JournalWriter
-from capture.journal.writer_process import Closed, Lost, WriterProcess
+from capture.journal.writer_process import Closed, Lost, WriterProcess, write_in_its_place
+from capture.narration import counted
 
 _log = logging.getLogger(__name__)
 
@@ -90,10 +91,18 @@ class SpooledJournals:
             time.sleep(_POLL_S)
             self._feed.retry()
         self._process.finish()
+        write_in_its_place(self._spool, self.folder, lambda slot, name: self._heard(Closed(slot, name)))
         self._is_closed = True
         atexit.unregister(self.close)
-        for journal in list(self._journals.values()):
-            journal.finished()
+        if self._spool.is_removed():
+            for journal in list(self._journals.values()):
+                journal.finished()
+        elif self._journals:
+            # Sealed now they would be cut short, and what is left of them in memory would have nowhere to go.
+            _log.error(
+                "%s left unsealed in the journal: the next start, or `wiretape capture recover`, seals what is there",
+                counted(len(self._journals), "session"),
+            )
         self._feed.close()
         self._spool.close()
 
