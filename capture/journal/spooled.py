@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import weakref
+from _thread import start_new_thread
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,13 +120,19 @@ class SpooledJournals:
         """Try again with what is held, though nothing else may come."""
         if self._feed.is_holding and not self._is_retrying:
             self._is_retrying = True
-            timer = threading.Timer(_RETRY_S, self._retry)
-            timer.daemon = True
-            timer.start()
+            try:
+                # No `Timer`: its `start` waits until it runs. Where memory is short it never does, and all calls stop.
+                start_new_thread(self._retry, ())
+            except RuntimeError:
+                # Who takes the next piece tries again.
+                self._is_retrying = False
 
     def _retry(self) -> None:
+        while self._feed.is_holding:
+            time.sleep(_RETRY_S)
+            self._feed.retry()
         self._is_retrying = False
-        self._feed.retry()
+        # What came to be held just before found this still at work.
         self._retry_later()
 
     def _heard(self, report: Closed | Lost) -> None:

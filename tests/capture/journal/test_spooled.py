@@ -244,6 +244,24 @@ def test_a_journal_that_was_closed_while_the_writer_was_dead_is_closed_by_the_ne
     assert told(tmp_path) == [(FACT, b"{}")]
 
 
+def test_where_no_thread_can_be_started_nobody_waits_and_the_next_piece_brings_what_is_held(
+    tmp_path: Path, journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("capture.journal.spooled.start_new_thread", refuse)
+    journal, other = journals.open(NAME), journals.open("20260212T083055-00000001")
+    os.kill(process_of(journals), signal.SIGSTOP)
+    facts = [b'{"number": %d}' % number + bytes(30_000) for number in range(60)]
+    for fact in facts:
+        journal.append(FACT, 0, fact)
+    os.kill(process_of(journals), signal.SIGCONT)
+    eventually(lambda: other.append(FACT, 0, b"{}") or (tmp_path / "journal" / f"{NAME}.journal").exists())
+    eventually(lambda: other.append(FACT, 0, b"{}") or told(tmp_path) == [(FACT, fact) for fact in facts])
+
+
 def kill_for_good(journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Kill the process where the system has no room for another."""
 
