@@ -258,8 +258,12 @@ def test_where_no_thread_can_be_started_nobody_waits_and_the_next_piece_brings_w
     for fact in facts:
         journal.append(FACT, 0, fact)
     os.kill(process_of(journals), signal.SIGCONT)
-    eventually(lambda: other.append(FACT, 0, b"{}") or (tmp_path / "journal" / f"{NAME}.journal").exists())
-    eventually(lambda: other.append(FACT, 0, b"{}") or told(tmp_path) == [(FACT, fact) for fact in facts])
+
+    def have_come() -> bool:
+        other.append(FACT, 0, b"{}")
+        return (tmp_path / "journal" / f"{NAME}.journal").exists() and told(tmp_path) == [(FACT, one) for one in facts]
+
+    eventually(have_come)
 
 
 def kill_for_good(journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
