@@ -22,7 +22,7 @@ from capture.recorder import Recorder
 from capture.recovery import remove_half_written, remove_orphans
 from capture.redaction import redact_url
 from capture.relay import Relay
-from capture.sealing import SealedSession, leftover_journals
+from capture.sealing import SealedSession, SealingFailed, leftover_journals
 from capture.stop_signals import StopSignals
 from capture.targets import Target
 
@@ -34,6 +34,7 @@ DEFAULT_DRAIN_S = 5.0
 # What the mending thread may still take of that: it has only to be told that nobody is waited for any more.
 _MENDING_ENDS_WITHIN_S = 1.0
 
+_SEALED_LATER = "; the next start, or `wiretape capture recover`, seals it"
 _KEPT_AS = {"whole": "", "window": " · windows around its failures kept", "none": " · not kept"}
 
 _log = logging.getLogger(__name__)
@@ -262,7 +263,8 @@ def _origin(server: asyncio.Server, *, is_tls: bool) -> str:
 def _report(done: Future[SealedSession]) -> None:
     error = done.exception()
     if error is not None:
-        _log.warning("%s", error)
+        is_kept = isinstance(error, SealingFailed) and error.kept_in is not None and not error.is_quarantined
+        _log.warning("%s%s", error, _SEALED_LATER if is_kept else "")
         return
     sealed = done.result()
     seconds = sealed.duration_ms / 1000

@@ -9,6 +9,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -101,6 +102,11 @@ class SealingFailed(WiretapeError):
         self.kept_in = kept_in
         """Where the journal is now; None where there is none."""
 
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether its journal is where nobody tries again by themselves."""
+        return self.kept_in is not None and self.kept_in.parent.name == "quarantine"
+
     def __str__(self) -> str:
         """Name the session, the reason, and where its journal is."""
         kept = f"; its journal is kept in {self.kept_in}" if self.kept_in else ""
@@ -119,7 +125,9 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
         sealed = _find_sealed(root, session_id)
         if sealed is None:
             if not journal.exists():
-                raise SealingFailed(session_id, "it has no journal", None)
+                raise SealingFailed(
+                    session_id, f"it has no journal in {journal.parent}: was that moved or removed?", None
+                )
             sealed = _write_recording(root, session_id, journal)
         # The sessions row is on disk, or not wanted there: from here on the journal is only a copy.
         journal.unlink(missing_ok=True)
@@ -166,16 +174,25 @@ class Sealer:
         )
         self._pool: ProcessPoolExecutor | None = None
         self._is_abandoned = False
+        self._is_closed = False
 
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
-        return self._dispatcher.submit(self._seal, session_id)
+        try:
+            return self._dispatcher.submit(self._seal, session_id)
+        except RuntimeError as error:
+            reason = "it was interrupted" if self._is_closed else str(error)
+            journal = self._root.journal_of(session_id)
+            failed: Future[SealedSession] = Future()
+            failed.set_exception(SealingFailed(session_id, reason, journal if journal.exists() else None))
+            return failed
 
     def close(self) -> None:
         """Wait until everything submitted is sealed, and end the process.
 
         Interrupted (a second Ctrl-C), it ends at once: what is not sealed stays in the journal for `recover`.
         """
+        self._is_closed = True
         try:
             self._dispatcher.shutdown(wait=True)
             self._drop_pool()
@@ -195,19 +212,30 @@ class Sealer:
                     _log.warning("sealing %s failed (attempt %d): %s", session_id, attempt, _told(error))
                 problem = error
                 self._drop_pool()
+                if isinstance(error, SealingFailed) and error.kept_in is None:
+                    # There is nothing to seal, for another process neither.
+                    break
         raise self._give_up(session_id, problem) from problem
 
     def _attempt(self, session_id: str) -> SealedSession:
         if self._in_process:
             return seal(self._root.path, session_id)
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
+        pool = self._pool or self._start_pool()
+        return pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
+
+    def _start_pool(self) -> ProcessPoolExecutor:
+        try:
+            pool = self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 # A fork would copy the locks and sockets of a process that is busy with calls.
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin_worker,
             )
-        return self._pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
+            pool.submit(os.getpid).result()
+        except (BrokenProcessPool, BrokenPipeError) as error:
+            # No fault of the session's: its journal must not go to quarantine for it.
+            raise OSError(f"no sealer can be started: {sys.executable} is gone, or memory is short") from error
+        return pool
 
     def _abandon(self) -> None:
         self._is_abandoned = True

@@ -8,8 +8,8 @@ import ipaddress
 import re
 import socket
 import ssl
-import threading
 import urllib.request
+from _thread import start_new_thread
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -229,7 +229,11 @@ class _Addresses:
         # A burst of calls asks once.
         if self._asked is None or self._asked.done() or loop.time() - self._asked_at_s > _ASKED_AGAIN_AFTER_S:
             self._asked, self._asked_at_s = loop.create_future(), loop.time()
-            threading.Thread(target=self._ask, args=(self._asked,), name="wiretape lookup", daemon=True).start()
+            try:
+                # No `Thread`: its `start` waits until it runs. Where memory is short it never does, and all calls stop.
+                start_new_thread(self._ask, (self._asked,))
+            except RuntimeError as error:
+                self._asked.set_exception(OSError(f"{self._host} cannot be looked up: {error}"))
         return self._asked
 
     def _ask(self, asked: asyncio.Future[list[Any]]) -> None:

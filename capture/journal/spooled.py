@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import weakref
+from _thread import start_new_thread
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from capture.journal.protocols import JournalKeeper, Taker
 from capture.journal.spool import SLOTS, SPOOL_BYTES, make_spool
 from capture.journal.spooled_journal import Piece, SpooledJournal, Stream
 from capture.journal.writer import JournalWriter
-from capture.journal.writer_process import Closed, Lost, WriterProcess
+from capture.journal.writer_process import Closed, Lost, WriterProcess, write_in_its_place
+from capture.narration import counted
 
 _log = logging.getLogger(__name__)
 
@@ -90,10 +92,18 @@ class SpooledJournals:
             time.sleep(_POLL_S)
             self._feed.retry()
         self._process.finish()
+        write_in_its_place(self._spool, self.folder, lambda slot, name: self._heard(Closed(slot, name)))
         self._is_closed = True
         atexit.unregister(self.close)
-        for journal in list(self._journals.values()):
-            journal.finished()
+        if self._spool.is_removed():
+            for journal in list(self._journals.values()):
+                journal.finished()
+        elif self._journals:
+            # Sealed now they would be cut short, and what is left of them in memory would have nowhere to go.
+            _log.error(
+                "%s left unsealed in the journal: the next start, or `wiretape capture recover`, seals what is there",
+                counted(len(self._journals), "session"),
+            )
         self._feed.close()
         self._spool.close()
 
@@ -110,13 +120,19 @@ class SpooledJournals:
         """Try again with what is held, though nothing else may come."""
         if self._feed.is_holding and not self._is_retrying:
             self._is_retrying = True
-            timer = threading.Timer(_RETRY_S, self._retry)
-            timer.daemon = True
-            timer.start()
+            try:
+                # No `Timer`: its `start` waits until it runs. Where memory is short it never does, and all calls stop.
+                start_new_thread(self._retry, ())
+            except RuntimeError:
+                # Who takes the next piece tries again.
+                self._is_retrying = False
 
     def _retry(self) -> None:
+        while self._feed.is_holding:
+            time.sleep(_RETRY_S)
+            self._feed.retry()
         self._is_retrying = False
-        self._feed.retry()
+        # What came to be held just before found this still at work.
         self._retry_later()
 
     def _heard(self, report: Closed | Lost) -> None:

@@ -131,19 +131,36 @@ class WriterProcess:
                 return
             _log.error("the process that writes the journals died (%d): it is replaced", status)
             # One that cannot live is not to be started over and over.
-            time.sleep(max(0.0, started_s + _REPLACE_AFTER_S - time.monotonic()))
-            self._replace()
+            if not self._replace(started_s + _REPLACE_AFTER_S):
+                return
 
-    def _replace(self) -> None:
-        died = self._process
-        try:
-            self._process = self._start()
-            _input(died).close()
-            self._on_replaced()
-        except OSError as problem:
-            _log.error("no process that writes the journals can be started: %s", problem)
+    def _replace(self, not_before_s: float) -> bool:
+        """Start another, as soon as the system lets it be; False where that is not worth waiting for any more."""
+        died, is_told = self._process, False
+        while True:
+            time.sleep(max(0.0, not_before_s - time.monotonic()))
+            not_before_s = time.monotonic() + _REPLACE_AFTER_S
+            try:
+                self._process = self._start()
+            except OSError as problem:
+                if self._is_finishing:
+                    return False
+                if not is_told:
+                    _log.error(
+                        "no process that writes the journals can be started: %s; it is tried every second, and what"
+                        " has no room in memory meanwhile is not recorded",
+                        problem,
+                    )
+                    is_told = True
+            else:
+                break
+        _input(died).close()
+        if is_told:
+            _log.info("a process writes the journals again")
+        self._on_replaced()
         if self._is_finishing:
             self.forget()
+        return True
 
     def _hear(self) -> None:
         output = self._process.stdout
@@ -188,6 +205,21 @@ def _claim(spool: Spool, hurry: threading.Event | None = None) -> bool:
         if time.monotonic() > deadline_s or hurry.wait(0.02):
             return False
     return True
+
+
+def write_in_its_place(spool: Spool, folder: Path, on_closed: Callable[[int, str], None]) -> None:
+    """Write what a recorder that ends has in its spool, where no process does that for it any more.
+
+    `on_closed` gets the slot and the name of each session whose journal is closed. Where it cannot be written, it is
+    left for a recovery.
+    """
+    try:
+        if spool.is_removed() or not spool.claim_reading():
+            return
+        journals = JournalWriter(folder, has_thread=False)
+        _finish(Drain(spool, journals, on_closed), spool, journals)
+    except Exception as problem:  # noqa: BLE001 - what kept killing the process may be in what it read
+        _log.error("what was not written to the journals yet is left in %s: %s", spool.path, describe_fault(problem))
 
 
 def _finish(drain: Drain, spool: Spool, journals: JournalWriter) -> None:

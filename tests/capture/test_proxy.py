@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from capture.errors import UsageProblem
-from capture.proxy import read_client_token, run_proxy, serve_proxy
+from capture.proxy import _report, read_client_token, run_proxy, serve_proxy
 from capture.recorder import Recorder
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.sealing import Sealer
+from capture.sealing import SealedSession, Sealer, SealingFailed
 from capture.targets import Target
 from tests.proxy_process import calling, endpoint, eventually, proxy_process, recordings_by_call, run_capture
 
@@ -355,3 +356,20 @@ async def test_a_log_that_is_not_read_holds_up_no_call_and_no_end(root: Root) ->
         assert await proxy.wait() == 0
     os.close(reading)
     assert len(list_session_ids(root)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kept_in", "ending"),
+    [
+        ("journal/ID.journal", "ID.journal; the next start, or `wiretape capture recover`, seals it"),
+        ("journal/quarantine/ID.journal", "quarantine/ID.journal"),
+        (None, "the reason"),
+    ],
+)
+def test_of_a_session_that_is_not_sealed_the_log_says_when_it_will_be(
+    kept_in: str | None, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: Future[SealedSession] = Future()
+    done.set_exception(SealingFailed("ID", "the reason", Path(kept_in) if kept_in else None))
+    _report(done)
+    assert caplog.messages[0].endswith(ending)

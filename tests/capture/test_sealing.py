@@ -268,6 +268,42 @@ def test_a_session_whose_sealer_dies_is_sealed_by_a_fresh_one(
     assert deaths.read_text() == "0"
 
 
+UNABLE_TO_START = """
+    import os, sys
+
+    if "--multiprocessing-fork" in sys.orig_argv and os.path.exists(os.environ["LIVES"]):
+        os._exit(1)
+"""
+
+
+def test_where_no_sealer_can_be_started_the_journal_stays_where_it_is_found_again(
+    root: Root, write_journal: Write, sealer: Sealer, deaths: Path
+) -> None:
+    (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(UNABLE_TO_START))
+    deaths.touch()
+    with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory is short") as told:
+        sealer.submit(write_journal(SAID)).result(timeout=60)
+    assert not told.value.is_quarantined
+    assert leftover_journals(root) == [SESSION_ID]
+    deaths.unlink()
+    assert sealer.submit(SESSION_ID).result(timeout=60).complete
+
+
+def test_what_ends_after_the_recorder_stays_for_a_recovery(root: Root, write_journal: Write) -> None:
+    sealer = Sealer(root)
+    sealer.close()
+    with pytest.raises(SealingFailed, match=r"it was interrupted; its journal is kept in .*\.journal"):
+        sealer.submit(write_journal(SAID)).result(timeout=0)
+
+
+def test_a_session_without_a_journal_is_tried_once(
+    root: Root, sealer: Sealer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SealingFailed, match=r"it has no journal in .*: was that moved or removed\?"):
+        sealer.submit(SESSION_ID).result(timeout=60)
+    assert caplog.text.count("failed (attempt") == 1
+
+
 def test_a_session_that_kills_two_sealers_goes_to_quarantine(
     root: Root, write_journal: Write, sealer: Sealer, deaths: Path
 ) -> None:

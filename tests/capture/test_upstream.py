@@ -28,7 +28,7 @@ from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
 from capture.targets import Target
-from capture.upstream import Upstream, find_proxy
+from capture.upstream import Upstream, Way, find_proxy
 from tests.noise import noise
 
 PASSWORD = "s3cr3t p@ss:word"
@@ -437,6 +437,30 @@ def test_a_call_that_is_broken_off_does_not_wait_for_the_name_server(
     asyncio.run(give_up())
     assert (names.asked, names.has_answered) == (["endpoint.test"], False)
     names.may_answer.set()
+
+
+async def test_the_loop_does_not_wait_until_the_look_up_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = NameServer(monkeypatch)
+    names.may_answer.set()
+    # What `Thread.start` does where there is no memory for what the thread does first: all calls stood still.
+    monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("the loop waits for a thread"))
+    with pytest.raises(ConnectionRefusedError):
+        await Way(Target("endpoint", "ws://endpoint.test:1")).open_socket()
+    assert names.asked == ["endpoint.test"]
+
+
+async def test_where_there_is_no_room_for_another_thread_the_endpoint_is_said_to_be_out_of_reach(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("capture.upstream.start_new_thread", refuse)
+    async with relayed(WS, recorder) as origin:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{origin}/v1/realtime", proxy=None)
+    assert refused.value.response.status_code == 502
+    assert b"endpoint.test cannot be looked up: can't start new thread" in (refused.value.response.body or b"")
 
 
 async def test_a_burst_of_calls_asks_for_the_address_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -14,11 +15,21 @@ from pathlib import Path
 import pytest
 
 from capture.frames import FrameCursor
-from capture.journal import Direction, Gap, JournalWriter, decode_gap, is_locked, read_journal, spooled_names
+from capture.journal import (
+    Direction,
+    Gap,
+    JournalWriter,
+    decode_gap,
+    is_locked,
+    read_journal,
+    spooled_names,
+    write_what_was_left,
+)
 from capture.journal.shared_memory import SHARED_MEMORY, names_for
 from capture.journal.spooled import SpooledJournals, open_journals
 from capture.journal.spooled_journal import SpooledJournal
 from capture.journal.writer import BUFFER_FULL
+from capture.journal.writer_process import WriterProcess
 
 pytestmark = pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory")
 CLIENT, SERVER, FACT, GAP = Direction
@@ -231,6 +242,88 @@ def test_a_journal_that_was_closed_while_the_writer_was_dead_is_closed_by_the_ne
     os.kill(process_of(journals), signal.SIGKILL)
     close(journal)
     assert told(tmp_path) == [(FACT, b"{}")]
+
+
+def test_where_no_thread_can_be_started_nobody_waits_and_the_next_piece_brings_what_is_held(
+    tmp_path: Path, journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("capture.journal.spooled.start_new_thread", refuse)
+    journal, other = journals.open(NAME), journals.open("20260212T083055-00000001")
+    os.kill(process_of(journals), signal.SIGSTOP)
+    facts = [b'{"number": %d}' % number + bytes(30_000) for number in range(60)]
+    for fact in facts:
+        journal.append(FACT, 0, fact)
+    os.kill(process_of(journals), signal.SIGCONT)
+
+    def have_come() -> bool:
+        other.append(FACT, 0, b"{}")
+        return (tmp_path / "journal" / f"{NAME}.journal").exists() and told(tmp_path) == [(FACT, one) for one in facts]
+
+    eventually(have_come)
+
+
+def kill_for_good(journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Kill the process where the system has no room for another."""
+
+    def start(_: WriterProcess) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(WriterProcess, "_start", start)
+    os.kill(process_of(journals), signal.SIGKILL)
+    eventually(lambda: "no process that writes the journals can be started" in caplog.text)
+
+
+def test_a_writer_that_cannot_be_replaced_yet_is_replaced_once_it_can(
+    tmp_path: Path, journals: SpooledJournals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    journal, killed = journals.open(NAME), process_of(journals)
+    journal.append(CLIENT, 0, b"before")
+    with monkeypatch.context() as patched:
+        kill_for_good(journals, patched, caplog)
+        journal.append(CLIENT, 1, b", meanwhile")
+    eventually(lambda: process_of(journals) != killed)
+    journal.append(CLIENT, 2, b" and after")
+    close(journal)
+    assert content_of(tmp_path, CLIENT) == b"before, meanwhile and after"
+    assert "a process writes the journals again" in caplog.text
+
+
+def test_where_no_writer_can_be_had_any_more_closing_writes_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journals = SpooledJournals(tmp_path / "journal")
+    journal, ended, done = journals.open(NAME), journals.open("20260212T083055-00000001"), threading.Event()
+    kill_for_good(journals, monkeypatch, caplog)
+    journal.append(CLIENT, 0, b"hello")
+    ended.append(FACT, 0, b"{}")
+    ended.close(done.set)
+    journals.close()
+    assert done.is_set()
+    assert told(tmp_path) == [(CLIENT, b"hello")]
+    assert told(tmp_path, ended.name) == [(FACT, b"{}")]
+    assert names_for(tmp_path / "journal", "spool") == []
+
+
+def test_what_nobody_could_write_is_left_for_a_recovery_and_not_taken_for_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journals = SpooledJournals(tmp_path / "journal")
+    journal, done = journals.open(NAME), threading.Event()
+    kill_for_good(journals, monkeypatch, caplog)
+    journal.append(CLIENT, 0, b"hello")
+    journal.close(done.set)
+    with monkeypatch.context() as patched:
+        patched.setattr("capture.journal.writer_process.Drain.finish", lambda _: 1 // 0)
+        journals.close()
+    assert not done.is_set()
+    assert "1 session left unsealed in the journal" in caplog.text
+    write_what_was_left(tmp_path / "journal")
+    assert told(tmp_path) == [(CLIENT, b"hello")]
 
 
 def test_a_slot_that_was_given_back_is_given_away_again(tmp_path: Path, journals: SpooledJournals) -> None:
