@@ -33,6 +33,7 @@ def resolve_in_flight(root: Root, text: str) -> str:
 
     Raises `UsageProblem` that names those there are.
     """
+    root.check_readable()
     ids = ids_in_flight(root)
     found = ids[-1:] if text == "last" else [each for each in ids if each.startswith(text)]
     if len(found) == 1:

@@ -54,7 +54,13 @@ class Root:
     def check_readable(self) -> None:
         """Raise `UsageProblem` where the root, or a folder of it, cannot be read: it must not look empty."""
         self._check_path()
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            is_file = self.path.exists() and not self.path.is_dir()
+        except PermissionError as error:
+            raise UsageProblem(f"{self.path} cannot be read: check its permissions, or give another root") from error
+        except OSError as error:
+            raise UsageProblem(f"{self.path} cannot be read: {error.strerror}; give another root") from error
+        if is_file:
             raise UsageProblem(f"{self.path} is a file: name the folder that holds recordings")
         tables = (self.table("sessions"), self.table("events"))
         for folder in (self.path, self.journal, self.runs, self.annotations, *tables):
@@ -65,7 +71,7 @@ class Root:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
         self._check_path()
         folders = (self.journal, *self.journal.parents)
-        nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
+        nearest = next(folder for folder in folders if _is_there(folder) or folder == folders[-1])
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UsageProblem(
                 f"no recordings can be written to {self.path}: {nearest} is"
@@ -104,6 +110,14 @@ class Root:
     def date_folder(self, name: str, date: str) -> Path:
         """Name the folder of one date in one table."""
         return self.path / name / f"date={date}"
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except PermissionError:
+        # Below a folder of somebody else's: what matters is that folder.
+        return False
 
 
 def date_of(session_id: str) -> str:
