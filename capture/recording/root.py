@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from capture.errors import UsageProblem
 ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
 ID_PATTERN = r"\d{8}T\d{6}-[0-9a-f]{8}"
 """Pattern of a session's id."""
+_USUAL = "recordings"
 _ID_TIME = "%Y%m%dT%H%M%S"
 
 
@@ -50,6 +52,16 @@ class Root:
     def manifest_file(self, date: str) -> Path:
         """Name the manifest of a date: `manifests/date=YYYY-MM-DD.json`."""
         return self.manifests / f"date={date}.json"
+
+    @property
+    def words(self) -> list[str]:
+        """Words that name it for a command; none where it is the root that is taken unasked."""
+        is_usual = str(self.path) == _USUAL and not os.environ.get(ROOT_VARIABLE)
+        return [] if is_usual else ["--recordings", str(self.path)]
+
+    def command(self, line: str) -> str:
+        """Give a command, written for a shell, that is asked of this root."""
+        return " ".join([line, *map(shlex.quote, self.words)])
 
     def check_readable(self) -> None:
         """Raise `UsageProblem` where the root, or a folder of it, cannot be read: it must not look empty."""
@@ -127,7 +139,7 @@ def date_of(session_id: str) -> str:
 
 def open_root(path: Path | None = None) -> Root:
     """Open the given folder, else `$WIRETAPE_RECORDINGS`, else `./recordings`."""
-    return Root(path or Path(os.environ.get(ROOT_VARIABLE) or "recordings"))
+    return Root(path or Path(os.environ.get(ROOT_VARIABLE) or _USUAL))
 
 
 def new_session_id(started_at: datetime | None = None) -> str:

@@ -83,6 +83,17 @@ def test_session_ids_sort_by_time() -> None:
     assert new_session_id() > ids[0] or datetime.now(UTC) < start
 
 
+def test_a_command_that_is_told_names_its_root_unless_it_is_taken_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ROOT_VARIABLE, raising=False)
+    assert open_root().command("wiretape replay run --resume r1") == "wiretape replay run --resume r1"
+    elsewhere = Root(Path("/srv/calls of today"))
+    assert elsewhere.command("wiretape analyze show last") == (
+        "wiretape analyze show last --recordings '/srv/calls of today'"
+    )
+    monkeypatch.setenv(ROOT_VARIABLE, "/srv/others")
+    assert Root(Path("recordings")).command("wiretape analyze show last").endswith(" --recordings recordings")
+
+
 def test_a_root_that_cannot_be_written_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     root.check_writable()
     assert not root.path.exists()
