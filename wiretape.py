@@ -67,7 +67,10 @@ def demo(
     recordings: Annotated[
         Path | None,
         typer.Option(
-            "--recordings", metavar="ROOT", help="Root to record into; without it ./recordings.", parser=read_root
+            "--recordings",
+            metavar="ROOT",
+            help="Root to record into; else that of WIRETAPE_RECORDINGS, or ./recordings.",
+            parser=read_root,
         ),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, max=50, help="Replays a cell.")] = 5,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from capture.errors import UsageProblem
+from capture.realtime.events import storable
 from capture.recording.root import Root
 from capture.redaction import redact_text
 from capture.tagging import VALUE_LIMIT
@@ -57,8 +58,8 @@ def annotate(
     if longest := next((note for note in kept if len(note) > NOTE_LIMIT), None):
         raise UsageProblem(f"the note has {len(longest)} characters; {NOTE_LIMIT} are the most")
     # People paste error messages, and these may hold a key: secrets never reach disk.
-    clean = {name: None if value is None else redact_text(value) for name, value in tags.items()}
-    cleaned = [redact_text(note) for note in kept]
+    clean = {storable(name): None if value is None else storable(redact_text(value)) for name, value in tags.items()}
+    cleaned = [storable(redact_text(note)) for note in kept]
     now = at or datetime.now(UTC)
     try:
         for session_id in session_ids:

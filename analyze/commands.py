@@ -20,12 +20,7 @@ _SETTING = "session."
 def fill_in(template: str, session: SessionSummary, root: Root) -> str:
     """Put a session and the target it went to into a signature's command."""
     words = [_word(word, session) for word in shlex.split(template)]
-    return shlex.join([*words, *root_words(root)])
-
-
-def root_words(root: Root) -> list[str]:
-    """Name a root for a command, where it is not the one that is taken unasked."""
-    return [] if str(root.path) == "recordings" else ["--recordings", str(root.path)]
+    return shlex.join([*words, *root.words])
 
 
 def command_lines(command: str, width: int) -> list[str]:

@@ -33,6 +33,7 @@ def resolve_in_flight(root: Root, text: str) -> str:
 
     Raises `UsageProblem` that names those there are.
     """
+    root.check_readable()
     ids = ids_in_flight(root)
     found = ids[-1:] if text == "last" else [each for each in ids if each.startswith(text)]
     if len(found) == 1:
@@ -115,7 +116,7 @@ def _message(row: Row) -> str:
 
 def _what_is_left(root: Root, session_id: str) -> str:
     if session_id in list_session_ids(root):
-        return f"wiretape analyze show {session_id}"
+        return root.command(f"wiretape analyze show {session_id}")
     if root.quarantined(session_id).exists():
         return "it could not be sealed, and its journal is in quarantine"
     return LEFT_BEHIND if root.journal_of(session_id).exists() else "by its keep rule nothing is kept of it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -270,7 +271,13 @@ class Queries:
         """Say what a run proved of each session it replayed; several, or a tag's sessions, are put together."""
         from replay.verdict import read_verdicts
 
-        return read_verdicts(find_run(self.store, run_ids))
+        return [self._ready_for_a_shell(verdict) for verdict in read_verdicts(find_run(self.store, run_ids))]
+
+    def _ready_for_a_shell(self, verdict: Verdict) -> Verdict:
+        # A verdict knows its run, and not where that lies.
+        command = self.store.root.command
+        topics = (replace(topic, command=topic.command and command(topic.command)) for topic in verdict.not_tested)
+        return replace(verdict, not_tested=tuple(topics))
 
     def _detail(self, parts: SessionParts) -> SessionDetail:
         latencies_ms = [turn.first_audio_latency_ms for turn in parts.turns if turn.first_audio_latency_ms is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -88,9 +89,11 @@ def read_clip(path: Path) -> tuple[NDArray[np.int16], int]:
     if not path.is_file():
         raise UsageProblem(f"there is no audio file {path}: give a WAV, FLAC or OGG file")
     try:
-        frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        # As bytes: a name need not be UTF-8.
+        frames, rate = soundfile.read(os.fsencode(path), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise UsageProblem(f"{path} is no audio file that can be read ({error}): give WAV, FLAC or OGG") from error
+        said = getattr(error, "error_string", error)
+        raise UsageProblem(f"{path} is no audio file that can be read ({said}): give WAV, FLAC or OGG") from error
     if not len(frames):
         raise UsageProblem(f"{path} holds no audio: give a clip with at least one sample")
     return _to_int16(frames.mean(axis=1)), int(rate)

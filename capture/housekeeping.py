@@ -70,6 +70,7 @@ def list_command(
 
     narrate()
     root = open_root(recordings)
+    root.check_readable()
     if watch:
         with while_read():
             listing.watch(root, as_json=as_json)

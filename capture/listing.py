@@ -64,6 +64,7 @@ def resolve_recording(root: Root, text: str) -> str:
 
     Where it means a session that is no recording yet, the `UsageProblem` says how that stands.
     """
+    root.check_readable()
     try:
         return resolve_session(root, text)
     except UsageProblem:

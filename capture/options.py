@@ -21,6 +21,12 @@ def read_root(text: str) -> Path:
 
 
 Recordings = Annotated[
-    Path | None, typer.Option("--recordings", metavar="ROOT", help="Folder of recordings.", parser=read_root)
+    Path | None,
+    typer.Option(
+        "--recordings",
+        metavar="ROOT",
+        help="Folder of recordings; else that of WIRETAPE_RECORDINGS, or ./recordings.",
+        parser=read_root,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

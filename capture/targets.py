@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
 from capture.entra import entra_token
 from capture.errors import UsageProblem
-from capture.redaction import is_credential_header, is_credential_name, redact_url
+from capture.redaction import is_credential_header, is_credential_name, redact_text, redact_url
 
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
@@ -25,8 +25,15 @@ _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
 """Where Azure's preview may have the deployment, beside the query."""
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADERS_OF_THE_UPGRADE = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
+# Such as systemd, Kubernetes and shells take; a key has longer stretches without a separator.
+_VARIABLE = re.compile(r"(?!.*[A-Za-z0-9]{30})[A-Za-z_.-][A-Za-z0-9_.-]*")
 
 Auth = Literal["api-key", "bearer", "entra"]
+Provider = Literal["azure", "openai", "simulator", "other"]
+TargetDialect = Literal["ga", "beta"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Target:
     """Model id to deployment name on this resource: Azure wants the latter (protocol section 0.2)."""
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
-    dialect: Literal["ga", "beta"] | None = None
+    dialect: TargetDialect | None = None
     """What it speaks; None leaves it to the URL, and to what was recorded."""
     models: dict[str, str] = field(default_factory=dict)
     """Realtime model id to deployment name on this resource, for replays that vary the model."""
@@ -164,13 +171,13 @@ class _TargetTable(msgspec.Struct, forbid_unknown_fields=True):
     url: str
     model: str | None = None
     region: str | None = None
-    provider: Literal["azure", "openai", "simulator", "other"] | None = None
+    provider: Provider | None = None
     auth: Auth | None = None
     api_key_env: str | None = None
     transcription_models: dict[str, str] = {}
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
-    dialect: Literal["ga", "beta"] | None = None
+    dialect: TargetDialect | None = None
     models: dict[str, str] = {}
     headers_env: dict[str, str] = {}
     query_env: dict[str, str] = {}
@@ -196,7 +203,9 @@ def load_targets(path: Path | None = None) -> dict[str, Target]:
         # Editors on Windows write a byte order mark.
         text = source.read_bytes().removeprefix(codecs.BOM_UTF8)
         configuration = msgspec.toml.decode(text, type=_Configuration)
-    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{source} cannot be read: it is no UTF-8; save it as that") from error
+    except (msgspec.DecodeError, OSError) as error:
         raise UsageProblem(f"{source} cannot be read: {error}{_name_near(error, _Configuration)}") from error
     return {name: _target(name, _read_table(source, name, table)) for name, table in configuration.targets.items()}
 
@@ -214,7 +223,7 @@ def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Ta
         name = redact_url(text)
         return Target(name=name, url=_checked_url(text, name))
     raise UsageProblem(
-        f"unknown target {text!r}: {_known_names(text, targets)}; or give a URL such as ws://127.0.0.1:8900"
+        f"unknown target {redact_url(text)!r}: {_known_names(text, targets)}; or give a URL such as ws://127.0.0.1:8900"
     )
 
 
@@ -224,19 +233,29 @@ def _read_table(source: Path, name: str, table: object) -> _TargetTable:
     except msgspec.ValidationError as error:
         # What it says of the place counts from the table, which it does not name.
         said = str(error).replace(" - at `$.", " - at `")
-        near = _name_near(error, _TargetTable)
+        near = _name_near(error, _TargetTable) + _known_values(said)
         raise UsageProblem(f"{source} cannot be read: [targets.{name}]: {said}{near}") from error
 
 
 def _name_near(error: Exception, kind: type[msgspec.Struct]) -> str:
     unknown = re.search(r"unknown field `(.*?)`", str(error))
     near = difflib.get_close_matches(unknown[1], kind.__struct_fields__, n=1, cutoff=0.5) if unknown else []
-    return f": is it {near[0]}?" if near else ""
+    if near and near[0].endswith("_env"):
+        return f": is it {near[0]}? That takes the name of an environment variable; no key stands in this file"
+    return f": is it {near[0]}?" if near else f"; known are {', '.join(kind.__struct_fields__)}" if unknown else ""
+
+
+def _known_values(said: str) -> str:
+    place = re.search(r"Invalid enum value .* at `(\w+)`", said)
+    kinds = {"auth": Auth, "provider": Provider, "dialect": TargetDialect}
+    return f": known are {', '.join(get_args(kinds[place[1]]))}" if place else ""
 
 
 def _target(name: str, table: _TargetTable) -> Target:
     fields = msgspec.structs.asdict(table)
     _check_secrets(name, table)
+    _check_variables(name, table)
+    _check_headers(name, table.headers)
     return Target(name=name, **{**fields, "url": _checked_url(table.url, name)})
 
 
@@ -259,12 +278,39 @@ def _check_secrets(name: str, table: _TargetTable) -> None:
             )
 
 
+def _check_variables(name: str, table: _TargetTable) -> None:
+    named = {
+        f"{kind}_env": variables for kind, variables in (("headers", table.headers_env), ("query", table.query_env))
+    }
+    places = [(f"{kind}: {each}", variable) for kind, pairs in named.items() for each, variable in pairs.items()]
+    if table.api_key_env is not None:
+        places.append(("api_key_env", table.api_key_env))
+    for place, variable in places:
+        # What stands there may be the key itself, which "set the environment variable …" would print.
+        if not _VARIABLE.fullmatch(variable) or redact_text(variable) != variable:
+            raise UsageProblem(
+                f"target {name}: what stands at {place} is no name of an environment variable: put the key into one,"
+                " such as MY_KEY, and write that name here"
+            )
+
+
+def _check_headers(name: str, headers: Mapping[str, str]) -> None:
+    for header, value in headers.items():
+        if not HEADER_NAME.fullmatch(header):
+            raise UsageProblem(f"target {name}: {header!r} in headers is no name of a header")
+        if header.lower() in HEADERS_OF_THE_UPGRADE or header.lower().startswith("sec-websocket-"):
+            raise UsageProblem(f"target {name}: {header} in headers belongs to the upgrade itself: leave it out")
+        if not (value.isascii() and value.isprintable()):
+            raise UsageProblem(f"target {name}: the value of {header} in headers has a character that none can hold")
+
+
 def _checked_url(url: str, name: str) -> str:
+    url = url.strip()
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageProblem(f"target {name}: {url!r} is no URL ({error})") from error
+        raise UsageProblem(f"target {name}: {redact_url(url)!r} is no URL ({error})") from error
     if parts.scheme not in _SCHEMES or not host:
         raise UsageProblem(f"target {name}: give its url as ws://… or wss://…, not {redact_url(url)!r}")
     try:
@@ -274,6 +320,8 @@ def _checked_url(url: str, name: str) -> str:
         raise UsageProblem(
             f"target {name}: {host!r} is no name of a host (a part of it is empty or too long)"
         ) from error
+    if _BLANK.search(url):
+        raise UsageProblem(f"target {name}: {redact_url(url)!r} has a blank or a line break: take it out, or write %20")
     if parts.username is not None:
         raise UsageProblem(f"target {name}: a URL must hold no password; name its variable as api_key_env")
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, parts.query, ""))

@@ -7,7 +7,6 @@ are the target's, from the environment.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,7 +15,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from capture.errors import UsageProblem
 from capture.redaction import is_credential_header, is_credential_name, redact_text
-from capture.targets import DEPLOYMENT_IN_PATH
+from capture.targets import DEPLOYMENT_IN_PATH, HEADER_NAME, HEADERS_OF_THE_UPGRADE
 from replay.paths import nearest_hint
 from replay.rewrite import Change
 from replay.runs import CONNECTION_MODEL, as_text
@@ -33,8 +32,7 @@ _DOCUMENTED = {
 """Names that endpoints are known to read (protocol sections 3.1, 3.2)."""
 _ALIKE = 0.75
 """From which likeness on a name is taken for another one that was misspelt."""
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_OURS = ("host", "connection", "upgrade", "content-length", "transfer-encoding", "user-agent")
+_OURS = (*HEADERS_OF_THE_UPGRADE, "user-agent")
 """Headers that make the upgrade what it is, or say who asks."""
 
 
@@ -180,7 +178,7 @@ def _check_path(path: str) -> None:
         if is_credential_name(name):
             raise UsageProblem(f"{path!r} is a credential: a target has it from the environment (api_key_env)")
         return
-    if path.startswith(HEADER) and _HEADER_NAME.fullmatch(path.removeprefix(HEADER)):
+    if path.startswith(HEADER) and HEADER_NAME.fullmatch(path.removeprefix(HEADER)):
         name = path.removeprefix(HEADER).lower()
         if is_credential_header(name):
             raise UsageProblem(f"{path!r} is a credential: a target has it from the environment (api_key_env)")

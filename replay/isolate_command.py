@@ -93,9 +93,9 @@ def _play_planned(request: IsolateRequest, isolation: Isolation, root: Root, *, 
         if not finished:
             output.hurry()
         with while_read():
-            print_verdict(run, read_verdict(run), as_json=as_json)
+            print_verdict(run, read_verdict(run), root, as_json=as_json)
         if run.status != "done":
-            tell(f"go on with: wiretape replay isolate --resume {run.run_id}")
+            tell("go on with: " + root.command(f"wiretape replay isolate --resume {run.run_id}"))
     if not finished:
         return INTERRUPTED
     raise_if_refused(run)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from capture.narration import print_json, tell
+from capture.recording.root import Root
 from replay.arms import LOOKS
 from replay.attempts import Job
 from replay.estimate import Cost, cost_of
@@ -136,7 +137,7 @@ def _describe(isolation: Isolation, cell: RunCell) -> dict[str, Any]:
     }
 
 
-def print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
+def print_verdict(run: Run, verdict: Verdict, root: Root, *, as_json: bool) -> None:
     """Print what the run proved, and the decision on each axis."""
     if as_json:
         print_json(
@@ -171,4 +172,4 @@ def print_verdict(run: Run, verdict: Verdict, *, as_json: bool) -> None:
             decision = each.decision.replace("_", " ") + (f": {each.reason}" if each.reason else "")
             compared.add_row(cell(axis.label), cell(each.value), each.cell.ratio, each.against, cell(decision))
     print_all(cell(verdict.sentence), cell(""), compared)
-    tell(f"tests, intervals, sessions: wiretape analyze verdict {run.run_id}")
+    tell("tests, intervals, sessions: " + root.command(f"wiretape analyze verdict {run.run_id}"))

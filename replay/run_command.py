@@ -99,9 +99,9 @@ def _conclude(
     unwritten = _try_report(run, request.junit, expectations)
     # A gate that is missed is missed, whoever has stopped reading.
     with while_read():
-        print_result(run, read_verdicts(run), expectations, as_json=as_json)
+        print_result(run, read_verdicts(run), root, expectations, as_json=as_json)
     if run.status != "done":
-        tell(f"go on with: wiretape replay run --resume {run.run_id}")
+        tell("go on with: " + root.command(f"wiretape replay run --resume {run.run_id}"))
     if unwritten is not None:
         raise unwritten
     if not finished:

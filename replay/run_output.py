@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from capture.narration import print_json, tell
+from capture.recording.root import Root
 from replay.attempts import Job
 from replay.comparison import CellResult
 from replay.estimate import Cost
@@ -49,7 +50,7 @@ def _plan_table(jobs: Sequence[Job]) -> Table:
 
 
 def print_result(
-    run: Run, verdicts: Sequence[Verdict], expectations: Sequence[GateResult] = (), *, as_json: bool
+    run: Run, verdicts: Sequence[Verdict], root: Root, expectations: Sequence[GateResult] = (), *, as_json: bool
 ) -> None:
     """Print what came of the cells, what that proves, and on stderr which gates are missed."""
     if as_json:
@@ -71,7 +72,7 @@ def print_result(
     for each in expectations:
         tell(f"--expect {each.gate}: " + ("met" if each.is_met else f"missed: {'; '.join(each.reasons)}"))
     if not as_json:
-        tell(f"look further: wiretape analyze verdict {run.run_id}")
+        tell("look further: " + root.command(f"wiretape analyze verdict {run.run_id}"))
 
 
 def _print_tables(verdicts: Sequence[Verdict]) -> None:

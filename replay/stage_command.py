@@ -33,7 +33,7 @@ def run_stage(names: list[str], recordings: Path | None, *, seed: int, speed: fl
             raise
         if as_json:
             print_json([_told(each) for each in staged])
-        tell(f"recorded in {root.path}; now: wiretape analyze failures --recordings {root.path}")
+        tell(f"recorded in {root.path}; now: {root.command('wiretape analyze failures')}")
     return 1 if any(each.problems for each in staged) else 0
 
 

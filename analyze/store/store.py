@@ -429,15 +429,12 @@ def open_store(root: Root, *, newest: int | None = None) -> Store:
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
+    root.check_readable()
     try:
         if root.path.exists():
             next(root.path.iterdir(), None)
-    except NotADirectoryError:
-        # A file: that is said below.
-        pass
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
-    root.check_readable()
     return Store(root, newest=newest)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analyze.answers import FailureMatrix
-from analyze.commands import root_words
 from analyze.matrix import count_failures
 from capture.arguments import parse_values
 from capture.errors import UsageProblem
@@ -155,7 +154,7 @@ def shell_command(session_id: str, form: ReplayForm, root: Root) -> str:
     words += [word for target in form.targets for word in ("--to", target)]
     for option, name in (("--set", "settings"), ("--vary", "vary"), ("--unset", "unset")):
         words += [word for change in changes[name] for word in (option, change)]
-    return shlex.join([*words, "--trials", str(form.trials), *root_words(root)])
+    return shlex.join([*words, "--trials", str(form.trials), *root.words])
 
 
 def run_matrix_of(run: Run) -> FailureMatrix:

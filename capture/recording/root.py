@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from capture.errors import UsageProblem
 ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
 ID_PATTERN = r"\d{8}T\d{6}-[0-9a-f]{8}"
 """Pattern of a session's id."""
+_USUAL = "recordings"
 _ID_TIME = "%Y%m%dT%H%M%S"
 
 
@@ -51,10 +53,26 @@ class Root:
         """Name the manifest of a date: `manifests/date=YYYY-MM-DD.json`."""
         return self.manifests / f"date={date}.json"
 
+    @property
+    def words(self) -> list[str]:
+        """Words that name it for a command; none where it is the root that is taken unasked."""
+        is_usual = str(self.path) == _USUAL and not os.environ.get(ROOT_VARIABLE)
+        return [] if is_usual else ["--recordings", str(self.path)]
+
+    def command(self, line: str) -> str:
+        """Give a command, written for a shell, that is asked of this root."""
+        return " ".join([line, *map(shlex.quote, self.words)])
+
     def check_readable(self) -> None:
         """Raise `UsageProblem` where the root, or a folder of it, cannot be read: it must not look empty."""
         self._check_path()
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            is_file = self.path.exists() and not self.path.is_dir()
+        except PermissionError as error:
+            raise UsageProblem(f"{self.path} cannot be read: check its permissions, or give another root") from error
+        except OSError as error:
+            raise UsageProblem(f"{self.path} cannot be read: {error.strerror}; give another root") from error
+        if is_file:
             raise UsageProblem(f"{self.path} is a file: name the folder that holds recordings")
         tables = (self.table("sessions"), self.table("events"))
         for folder in (self.path, self.journal, self.runs, self.annotations, *tables):
@@ -65,7 +83,7 @@ class Root:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
         self._check_path()
         folders = (self.journal, *self.journal.parents)
-        nearest = next(folder for folder in folders if folder.exists() or folder == folders[-1])
+        nearest = next(folder for folder in folders if _is_there(folder) or folder == folders[-1])
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UsageProblem(
                 f"no recordings can be written to {self.path}: {nearest} is"
@@ -106,6 +124,14 @@ class Root:
         return self.path / name / f"date={date}"
 
 
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except PermissionError:
+        # Below a folder of somebody else's: what matters is that folder.
+        return False
+
+
 def date_of(session_id: str) -> str:
     """Give the UTC day in a session's id, as `YYYY-MM-DD`."""
     return f"{session_id[:4]}-{session_id[4:6]}-{session_id[6:8]}"
@@ -113,7 +139,7 @@ def date_of(session_id: str) -> str:
 
 def open_root(path: Path | None = None) -> Root:
     """Open the given folder, else `$WIRETAPE_RECORDINGS`, else `./recordings`."""
-    return Root(path or Path(os.environ.get(ROOT_VARIABLE) or "recordings"))
+    return Root(path or Path(os.environ.get(ROOT_VARIABLE) or _USUAL))
 
 
 def new_session_id(started_at: datetime | None = None) -> str:

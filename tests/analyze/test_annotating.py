@@ -39,6 +39,17 @@ def test_a_secret_in_a_note_never_reaches_disk(root: Root, failed_session: str, 
     assert key not in str(queries.store.rows("SELECT * FROM annotations"))
 
 
+def test_a_note_that_a_latin_1_terminal_sends_is_written_down(
+    root: Root, failed_session: str, queries: Queries
+) -> None:
+    # "café" as an argument in ISO-8859-1, where Python expects UTF-8.
+    annotate(root, [failed_session], tags={"caf\udce9": "th\udce9"}, notes=["caf\udce9 was noisy"])
+    queries.store.refresh()
+    (session,) = queries.sessions("note:noisy")
+    assert session.notes == ("caf? was noisy",)
+    assert session.tags["caf?"] == "th?"
+
+
 def test_nothing_to_say_and_too_much_to_say(root: Root) -> None:
     with pytest.raises(UsageProblem, match="nothing to write down"):
         annotate(root, ["20260212T083055-00000001"], tags={}, notes=["  "])

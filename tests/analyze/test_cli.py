@@ -243,13 +243,18 @@ def run_id(root: Root, failed_session: str) -> str:
     return run.run_id
 
 
-def test_verdict(run_id: str, failed_session: str, analyze: Analyze) -> None:
+def test_verdict(run_id: str, failed_session: str, analyze: Analyze, root: Root) -> None:
     status, out, _ = analyze("verdict", "r2026")
     assert status == 0
     assert f"run {run_id} · replay of {failed_session}" in out
     assert re.search(r"▲ +eastus2 · gpt-4o-transcribe \(baseline\) +5/5", out)
     assert "0/5" in out
     assert "not tested" in out
+    # The commands are there to be copied, and the run lies in no ./recordings.
+    assert (
+        f"    wiretape replay run {failed_session} --to eastus2 --to ANOTHER_TARGET --trials 5 --recordings {root.path}"
+        in out
+    )
     (verdict,) = json.loads(analyze("verdict", "--json")[1])
     assert [(cell["failed"], cell["trials"]) for cell in verdict["cells"]] == [(5, 5), (0, 5)]
 

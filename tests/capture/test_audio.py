@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -138,6 +139,17 @@ def test_a_clip_of_any_kind_becomes_the_sessions_format(tmp_path: Path, suffix: 
     assert loudest_hertz(clip, 24000) == pytest.approx(440, abs=3)
     # Vorbis is lossy; the others and the resampler keep the level.
     assert np.abs(clip).max() == pytest.approx(16383, rel=0.2 if suffix == "ogg" else 0.02)
+
+
+def test_a_clip_may_have_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    with path.open("wb") as file:
+        soundfile.write(file, tone(8000), 8000, format="WAV")
+    samples, rate = read_clip(path)
+    assert (len(samples), rate) == (4000, 8000)
+    path.write_bytes(b"no sound")
+    with pytest.raises(UsageProblem, match=r"is no audio file that can be read \(Format not recognised"):
+        read_clip(path)
 
 
 def test_stereo_is_mixed_down(tmp_path: Path) -> None:

@@ -65,6 +65,19 @@ def test_recover_of_what_it_may_not_read_says_so(run: CliRunner, root: Root, mon
     assert list_session_ids(root) == []
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--watch"]])
+def test_a_list_of_what_it_may_not_read_says_so(
+    run: CliRunner, root: Root, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    leave_journal(root)
+    # As above; the list ended in a traceback, or passed over what is live.
+    with monkeypatch.context() as another_user:
+        another_user.setattr(os, "access", lambda path, _: path != root.journal)
+        asked = run.invoke(app, ["list", *options])
+    assert isinstance(asked.exception, UsageProblem)
+    assert f"{root.journal} cannot be read: check its permissions" in str(asked.exception)
+
+
 def test_recover_with_loss_has_its_own_exit_status(run: CliRunner, root: Root) -> None:
     leave_journal(root)
     (root.journal / "20260101T000000-00000000.journal").write_bytes(b"this is no journal")

@@ -164,7 +164,7 @@ async def test_it_tells_what_it_tries_and_prints_the_verdict(
         "  1 failed",
         "stopped: nothing more to decide, after 20 trials",
     ]
-    assert told[-1] == f"tests, intervals, sessions: wiretape analyze verdict {saved.run_id}"
+    assert told[-1] == f"tests, intervals, sessions: wiretape analyze verdict {saved.run_id} --recordings {root.path}"
     printed = out.decode().splitlines()
     assert printed[0].startswith("With this session transcription fails at eastus2 with gpt-4o-transcribe, 6/6;")
     assert printed[4].split() == ["target", "swedencentral", "0/6", "6/6", "implicated"]
@@ -189,7 +189,7 @@ async def test_ctrl_c_keeps_what_was_done_and_gives_the_verdict_so_far_and_it_go
     assert process.returncode == 130, err.decode()
     stopped = load_run(root, "last")
     assert (saved.status, stopped.status, stopped.run_id) == ("interrupted", "interrupted", saved.run_id)
-    assert f"go on with: wiretape replay isolate --resume {saved.run_id}" in err.decode()
+    assert f"go on with: wiretape replay isolate --resume {saved.run_id} --recordings {root.path}" in err.decode()
     told = capped_err.decode()
     assert f"run {saved.run_id} goes on after {saved.finished_trials} of at most 300 trials" in told
     assert f"stopped: --max-sessions, the rest is open, after {stopped.finished_trials} trials" in told

@@ -114,7 +114,7 @@ async def test_it_prints_the_table_the_verdict_and_the_next_command(
     assert rows[2][:3] == ["●", "swedencentral", "0/4"]
     assert "transcription fails at eastus2, 4/4; 0/4 at swedencentral: it is the target eastus2." in stdout
     saved = load_run(root, "last")
-    assert f"look further: wiretape analyze verdict {saved.run_id}" in stderr
+    assert f"look further: wiretape analyze verdict {saved.run_id} --recordings {root.path}" in stderr
 
 
 @pytest.mark.slow
@@ -447,7 +447,7 @@ async def test_a_log_that_nobody_reads_holds_up_no_trial_and_has_the_last_line(
     assert sorted(line[: len("  eastus2 1/2: failed,")] for line in said[1:3]) == [
         *("  eastus2 1/2: failed,", "  eastus2 2/2: failed,"),
     ]
-    assert said[-1] == f"look further: wiretape analyze verdict {run_id}"
+    assert said[-1] == f"look further: wiretape analyze verdict {run_id} --recordings {root.path}"
 
 
 def is_done(root: Root) -> bool:

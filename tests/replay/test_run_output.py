@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capture.recording.root import Root
 from capture.targets import Target
 from replay.cells import Variation, plan_run
 from replay.client import Upgrade
@@ -79,15 +81,16 @@ def test_the_result_names_the_gates_and_why_they_are_missed(
     for cell, outcome in zip(planned.run.cells, outcomes, strict=True):
         cell.trials = [Trial(trial=at, block=at, session_id=f"{outcome}{at}", outcome=outcome) for at in (1, 2, 3)]
     expectations = [GateResult("failed", ()), GateResult("ok", ("3 failed",))]
-    print_result(planned.run, read_verdicts(planned.run), expectations, as_json=False)
+    root = Root(Path("/srv/calls of today"))
+    print_result(planned.run, read_verdicts(planned.run), root, expectations, as_json=False)
     shown = capsys.readouterr()
     assert re.search(r" 3/3 +44–100 % ", shown.out)
     assert re.search(r" 0/3 +0–56 % ", shown.out)
     assert shown.err.splitlines() == [
         "--expect failed: met",
         "--expect ok: missed: 3 failed",
-        f"look further: wiretape analyze verdict {planned.run.run_id}",
+        f"look further: wiretape analyze verdict {planned.run.run_id} --recordings '{root.path}'",
     ]
-    print_result(planned.run, read_verdicts(planned.run), expectations, as_json=True)
+    print_result(planned.run, read_verdicts(planned.run), root, expectations, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["expectations"][1] == {"expect": "ok", "met": False, "reasons": ["3 failed"]}

@@ -37,7 +37,7 @@ def test_a_file_is_no_root(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_root_that_must_not_be_read(root: Root) -> None:
     root.path.mkdir(mode=0)
-    with pytest.raises(UsageProblem, match=r"cannot read .*recordings: Permission denied"):
+    with pytest.raises(UsageProblem, match=r"recordings cannot be read: check its permissions"):
         open_store(root)
 
 

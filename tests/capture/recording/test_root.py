@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -82,6 +83,17 @@ def test_session_ids_sort_by_time() -> None:
     assert new_session_id() > ids[0] or datetime.now(UTC) < start
 
 
+def test_a_command_that_is_told_names_its_root_unless_it_is_taken_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ROOT_VARIABLE, raising=False)
+    assert open_root().command("wiretape replay run --resume r1") == "wiretape replay run --resume r1"
+    elsewhere = Root(Path("/srv/calls of today"))
+    assert elsewhere.command("wiretape analyze show last") == (
+        "wiretape analyze show last --recordings '/srv/calls of today'"
+    )
+    monkeypatch.setenv(ROOT_VARIABLE, "/srv/others")
+    assert Root(Path("recordings")).command("wiretape analyze show last").endswith(" --recordings recordings")
+
+
 def test_a_root_that_cannot_be_written_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     root.check_writable()
     assert not root.path.exists()
@@ -103,6 +115,27 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
     with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
         root.check_readable()
+
+
+def test_a_root_of_somebody_else_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.path.mkdir()
+    of_system = os.stat
+
+    def stat(path: str | Path, **how: bool) -> os.stat_result:
+        if root.path in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return of_system(path, **how)
+
+    # Tests may run as root, whom no permission stops.
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "access", lambda path, _: path != root.path)
+    with pytest.raises(UsageProblem, match=f"{root.path} cannot be read: check its permissions, or give another root"):
+        root.check_readable()
+    with pytest.raises(UsageProblem, match=f"{root.path} is not writable; give another root"):
+        root.check_writable()
+    below = Root(root.path / "recordings")
+    with pytest.raises(UsageProblem, match=f"{below.path} cannot be read: check its permissions"):
+        below.check_readable()
 
 
 def test_a_root_that_is_a_file_does_not_look_empty(root: Root) -> None:
