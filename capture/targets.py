@@ -28,8 +28,8 @@ _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 HEADERS_OF_THE_UPGRADE = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
-# Such as systemd, Kubernetes and shells take; a key has longer stretches without a separator.
-_VARIABLE = re.compile(r"(?!.*[A-Za-z0-9]{30})[A-Za-z_.-][A-Za-z0-9_.-]*")
+# Such as systemd, Kubernetes and shells take; a key has long stretches with small letters and without a separator.
+_VARIABLE = re.compile(r"(?!.*(?=[A-Z0-9]*[a-z])[A-Za-z0-9]{30})[A-Za-z_.-][A-Za-z0-9_.-]*")
 
 Auth = Literal["api-key", "bearer", "entra"]
 Provider = Literal["azure", "openai", "simulator", "other"]

@@ -366,7 +366,9 @@ def test_a_key_where_its_variable_should_be_named_is_not_repeated(configuration:
     assert not key or key not in str(problem.value)
 
 
-@pytest.mark.parametrize("variable", ["AZURE_EASTUS2_KEY", "foundryKey2", "_k", "contoso-eastus2.key"])
+@pytest.mark.parametrize(
+    "variable", ["AZURE_EASTUS2_KEY", "foundryKey2", "_k", "contoso-eastus2.key", "CONTOSOFOUNDRYEASTUS2PRODUCTIONKEY"]
+)
 def test_a_variable_may_have_any_name_that_shells_and_kubernetes_take(configuration: Path, variable: str) -> None:
     targets = load_targets(written(configuration, f'[targets.a]\nurl = "ws://h"\napi_key_env = "{variable}"'))
     assert targets["a"].api_key_env == variable
