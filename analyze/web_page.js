@@ -11,7 +11,7 @@ new MutationObserver((_, observer) => {
     keyboard().focus();
   }
 }).observe(document.documentElement, { subtree: true, attributeFilter: ["class"] });
-addEventListener("click", () => keyboard().focus());
+addEventListener("click", () => keyboard()?.focus());
 
 // As a control character it would paste what was last copied on the screen; the browser pastes from the clipboard.
 addEventListener(
