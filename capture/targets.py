@@ -27,7 +27,7 @@ DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-HEADERS_OF_THE_UPGRADE = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
+_HEADERS_OF_THE_UPGRADE = frozenset({"host", "connection", "upgrade", "content-length", "transfer-encoding"})
 # Such as systemd, Kubernetes and shells take; a key has long stretches with small letters and without a separator.
 _VARIABLE = re.compile(r"(?!.*(?=[A-Z0-9]*[a-z])[A-Za-z0-9]{30})[A-Za-z_.-][A-Za-z0-9_.-]*")
 
@@ -279,12 +279,9 @@ def _check_secrets(name: str, table: _TargetTable) -> None:
 
 
 def _check_variables(name: str, table: _TargetTable) -> None:
-    named = {
-        f"{kind}_env": variables for kind, variables in (("headers", table.headers_env), ("query", table.query_env))
-    }
-    places = [(f"{kind}: {each}", variable) for kind, pairs in named.items() for each, variable in pairs.items()]
-    if table.api_key_env is not None:
-        places.append(("api_key_env", table.api_key_env))
+    places = [("api_key_env", table.api_key_env)] if table.api_key_env is not None else []
+    places += [(f"headers_env: {header}", variable) for header, variable in table.headers_env.items()]
+    places += [(f"query_env: {parameter}", variable) for parameter, variable in table.query_env.items()]
     for place, variable in places:
         # What stands there may be the key itself, which "set the environment variable …" would print.
         if not _VARIABLE.fullmatch(variable) or redact_text(variable) != variable:
@@ -294,11 +291,16 @@ def _check_variables(name: str, table: _TargetTable) -> None:
             )
 
 
+def belongs_to_the_upgrade(header: str) -> bool:
+    """Tell whether a header, in lower case, makes the upgrade what it is: nobody else may set it."""
+    return header in _HEADERS_OF_THE_UPGRADE or header.startswith("sec-websocket-")
+
+
 def _check_headers(name: str, headers: Mapping[str, str]) -> None:
     for header, value in headers.items():
         if not HEADER_NAME.fullmatch(header):
             raise UsageProblem(f"target {name}: {header!r} in headers is no name of a header")
-        if header.lower() in HEADERS_OF_THE_UPGRADE or header.lower().startswith("sec-websocket-"):
+        if belongs_to_the_upgrade(header.lower()):
             raise UsageProblem(f"target {name}: {header} in headers belongs to the upgrade itself: leave it out")
         if not (value.isascii() and value.isprintable()):
             raise UsageProblem(f"target {name}: the value of {header} in headers has a character that none can hold")

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from capture.errors import UsageProblem
 from capture.redaction import is_credential_header, is_credential_name, redact_text
-from capture.targets import DEPLOYMENT_IN_PATH, HEADER_NAME, HEADERS_OF_THE_UPGRADE
+from capture.targets import DEPLOYMENT_IN_PATH, HEADER_NAME, belongs_to_the_upgrade
 from replay.paths import nearest_hint
 from replay.rewrite import Change
 from replay.runs import CONNECTION_MODEL, as_text
@@ -32,8 +32,6 @@ _DOCUMENTED = {
 """Names that endpoints are known to read (protocol sections 3.1, 3.2)."""
 _ALIKE = 0.75
 """From which likeness on a name is taken for another one that was misspelt."""
-_OURS = (*HEADERS_OF_THE_UPGRADE, "user-agent")
-"""Headers that make the upgrade what it is, or say who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,8 @@ def _check_path(path: str) -> None:
         name = path.removeprefix(HEADER).lower()
         if is_credential_header(name):
             raise UsageProblem(f"{path!r} is a credential: a target has it from the environment (api_key_env)")
-        if name in _OURS or name.startswith("sec-websocket-"):
+        # The latter says who asks.
+        if belongs_to_the_upgrade(name) or name == "user-agent":
             raise UsageProblem(f"{path!r} belongs to the upgrade itself and cannot be changed")
         return
     raise UsageProblem(f"a connection has no {path!r}: it has connection.model, {QUERY}NAME and {HEADER}NAME")
