@@ -60,12 +60,11 @@ $(NEWEST)/.complete: requirements.lock pyproject.toml | venv
 	  'websockets>=17,<18' openai pytest pytest-asyncio pytest-xdist hypothesis trustme --editable .
 	@touch $@
 
-# Of packages this old some are deprecated by others, and the pictures are those of one release of Textual. DuckDB 1.5 does not
-# always let a question be broken off.
+# Of packages this old some are deprecated by others, and the pictures are those of one release of Textual.
 lowest: export PYTHONDONTWRITEBYTECODE =
 lowest: $(LOWEST)/.complete
 	$(LOWEST)/bin/python -m pytest $(IN_PARALLEL) -W ignore::DeprecationWarning -m 'not alone' \
-	  --ignore tests/analyze/tui/test_snapshots.py --ignore tests/analyze/test_breaking_off.py
+	  --ignore tests/analyze/tui/test_snapshots.py
 
 $(LOWEST)/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)

@@ -15,6 +15,8 @@ from typing import NoReturn, TextIO
 from capture.errors import OutOfFiles, WiretapeError
 from capture.plain_text import visible_lines
 
+_SOON_S = 0.01
+
 
 def run_to_end(command: Callable[[], None]) -> None:
     """Run a command; exit 0: done, 1: an endpoint refused or a gate failed, 2: it was misused, 130: Ctrl-C."""
@@ -26,6 +28,7 @@ def run_to_end(command: Callable[[], None]) -> None:
     # Under `nohup` a command goes on.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _end_as_ctrl_c_does)
+    sys.unraisablehook = _end_soon
     try:
         command()
     except WiretapeError as error:
@@ -102,6 +105,15 @@ def _end_as_ctrl_c_does(*_: object) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
+
+
+def _end_soon(ignored: sys.UnraisableHookArgs) -> None:
+    """Let no Ctrl-C be lost that Python met where it can only ignore it: in a callback of a module's lock, say."""
+    if ignored.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(ignored)
+        return
+    signal.signal(signal.SIGALRM, _end_as_ctrl_c_does)
+    signal.setitimer(signal.ITIMER_REAL, _SOON_S)
 
 
 def write_to_stderr(lines: str) -> None:

@@ -110,8 +110,10 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a question that a signal ended before its answer is broken off."""
         with self._lock:
+            # To close is to wait for all tasks of such a question, and the engine would work on them to their end.
+            self.interrupt()
             self._helper.shutdown()
             self._beside.close()
             self._connection.close()

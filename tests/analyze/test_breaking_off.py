@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from threading import Timer
+from threading import Semaphore, Timer
 
+import duckdb
 import pytest
 
 from analyze.breaking_off import broken_off_by_signals
@@ -41,8 +42,42 @@ def test_a_question_without_end_ends_with_its_command(number: signal.Signals) ->
     assert (asking.returncode, *printed) == (130, b"", b"")
 
 
-def test_a_ctrl_c_that_the_engine_saw_itself_is_no_fault() -> None:
-    with pytest.raises(KeyboardInterrupt), broken_off_by_signals():
-        raise RuntimeError("Query interrupted")
-    with pytest.raises(RuntimeError, match="another"), broken_off_by_signals():
-        raise RuntimeError("another")
+def test_it_is_said_again_until_the_command_ends() -> None:
+    """An engine that begins a question at that moment forgets what it was told a moment before."""
+    told = Semaphore(0)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with broken_off_by_signals() as breaks_off:
+            breaks_off(told.release)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert all(told.acquire(timeout=60) for _ in range(3))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_question_that_a_signal_ended_is_not_worked_at_to_its_end() -> None:
+    """The engine raises where it saw the signal itself; to close waits for what its threads are at."""
+    interrupt = Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    try:
+        with pytest.raises((RuntimeError, KeyboardInterrupt)), open_store(SAMPLE) as store:
+            interrupt.start()
+            store.console(WITHOUT_END)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("Query interrupted"), duckdb.InvalidInputException("reading the object failed: KeyboardInterrupt")],
+)
+def test_a_ctrl_c_that_the_engine_saw_itself_is_no_fault(error: Exception) -> None:
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with pytest.raises(KeyboardInterrupt), broken_off_by_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise error
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pytest.raises(type(error)), broken_off_by_signals():
+        raise error

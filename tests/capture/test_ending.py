@@ -8,6 +8,8 @@ import pty
 import signal
 import subprocess
 import sys
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,8 +25,11 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -82,6 +87,32 @@ def test_ctrl_c_while_the_command_line_is_imported_ends_without_a_traceback() ->
     command = [sys.executable, "-c", f"{interrupt}from wiretape import main; main()"]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (130, b"")
+
+
+def test_a_ctrl_c_that_python_can_only_ignore_comes_again() -> None:
+    """As in the moment when an import gives back the lock of its module."""
+
+    def work() -> None:
+        module = type("Module", (), {})()
+        lock = weakref.ref(module, lambda _: signal.raise_signal(signal.SIGINT))
+        del module
+        while lock() is None:
+            time.sleep(60)
+
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(work)
+    assert ended.value.code == 130
+
+
+def test_another_error_that_python_can_only_ignore_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        module = type("Module", (), {})()
+        lock = weakref.ref(module, lambda _: raising(ValueError("not ours"))())
+        del module
+        assert lock() is None
+
+    run_to_end(work)
+    assert "not ours" in capsys.readouterr().err
 
 
 def test_a_command_that_works_just_returns() -> None:
