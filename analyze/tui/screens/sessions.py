@@ -184,7 +184,7 @@ class SessionsScreen(InFlightScreen):
     def _show(self, answer: SessionList, *, keep_cursor: bool = True, stay_near: bool = False) -> None:
         self.complain(left_out(answer.unreadable))
         self.set_class(answer.total == 0, "-empty")
-        self.query_one(Welcome).welcome(f"{self.source.root.path}/")
+        self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=answer.has_folder)
         self.table.empty_text = "no session matches; escape clears the filter"
         self.table.show(answer.rows, keep_cursor=keep_cursor, stay_near=stay_near)
         if self._selected is not None:
@@ -285,6 +285,7 @@ class SessionsScreen(InFlightScreen):
     def root_changed(self) -> None:
         """Read the list again, and what was found in it."""
         self.names = None
+        self.unmark_gone()
         self.read()
 
     def action_clear(self) -> None:
