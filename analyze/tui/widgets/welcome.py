@@ -24,7 +24,10 @@ class Welcome(Block):
     def welcome(self, root: str, *, has_folder: bool) -> None:
         """Say that a root is empty, or that there is none, and what fills it."""
         lines: list[Line] = [
-            (Run("No recordings yet in " if has_folder else "No recordings: there is no folder "), *text(root, "strong")),
+            (
+                Run("No recordings yet in " if has_folder else "No recordings: there is no folder "),
+                *text(root, "strong"),
+            ),
             (),
             text("Record a session:", "muted"),
         ]

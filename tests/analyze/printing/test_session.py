@@ -108,7 +108,7 @@ def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
     facts = dict(line.strip().split(maxsplit=1) for line in shown[1:] if line.startswith("  "))
     assert facts["replay"] == "of x · run r1 · eastus2 · whisper-1 · trial 3: ok"
     assert facts["closed"] == "code 1001 · expired · by server"
-    assert facts["handshake"] == "HTTP 429"
+    assert facts["handshake"] == "HTTP 429 Too Many Requests"
     assert facts["model"] == "gpt-realtime · echoed as gpt-realtime-2025"
     assert facts["tags"] == "team=voice"
 
