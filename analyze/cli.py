@@ -445,7 +445,7 @@ def _count_or_explain(queries: Queries) -> int:
     if not total and (in_flight := ids_in_flight(root)):
         raise UsageProblem(
             f"no recordings in {root.path} yet, and {counted(len(in_flight), 'session')} not sealed yet:"
-            " `wiretape capture list` shows how they stand"
+            f" `{root.command('wiretape capture list')}` shows how they stand"
         )
     if not total:
         raise UsageProblem(

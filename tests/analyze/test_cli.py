@@ -388,7 +388,9 @@ def test_before_the_first_call_is_over_a_list_says_that_one_goes_on(command: str
     status, out, told = analyze(command)
     writer.close()
     assert (status, out) == (2, "")
-    assert told.endswith("yet, and 1 session not sealed yet: `wiretape capture list` shows how they stand\n")
+    shows = root.command("wiretape capture list")
+    assert "--recordings" in shows
+    assert told.endswith(f"yet, and 1 session not sealed yet: `{shows}` shows how they stand\n")
 
 
 def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) -> None:

@@ -28,6 +28,7 @@ from analyze.tui.widgets.row_list import READING, RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 from capture.narration import counted
+from capture.recording.root import Root
 
 FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
@@ -182,7 +183,7 @@ class SessionsScreen(InFlightScreen):
         self.table.focus()
 
     def _show(self, answer: SessionList, *, keep_cursor: bool = True, stay_near: bool = False) -> None:
-        self.complain(left_out(answer.unreadable))
+        self.complain(left_out(answer.unreadable, self.source.root))
         self.set_class(answer.total == 0, "-empty")
         self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=answer.has_folder)
         self.table.empty_text = "no session matches; escape clears the filter"
@@ -310,12 +311,13 @@ def remembered_order(kept: str) -> Order:
     return (name, direction == "down") if any(column.order == name for column in COLUMNS) else NEWEST_FIRST
 
 
-def left_out(unreadable: Mapping[Path, str]) -> str:
+def left_out(unreadable: Mapping[Path, str], root: Root) -> str:
     """Say which files could not be read; nothing where all could."""
     if not unreadable:
         return ""
     path, reason = next(iter(unreadable.items()))
     others = len(unreadable) - 1
-    more = f", and {counted(others, 'other file')}: wiretape analyze sessions names them" if others else ""
+    names_them = root.command("wiretape analyze sessions")
+    more = f", and {counted(others, 'other file')}: {names_them} names them" if others else ""
     # Files of all tables bear the session's name.
     return f"left out: {'/'.join(path.parts[-3:])} ({reason}){more}"

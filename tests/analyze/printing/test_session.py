@@ -13,6 +13,8 @@ PAGE = """
   Every transcription of the user's speech failed with server_error and no code,
   while the answers were healthy; no quota, outage or deployment name accounts
   for it.
+  failed transcriptions 1 · completed transcriptions 0 · failed at endpoint 1 ·
+  completed at endpoint 0 · other models working 0 · other models failing 0
 
   started        2026-02-12 08:30:55.000 UTC
   target         azure-eastus2 · azure · eastus2 · ga
