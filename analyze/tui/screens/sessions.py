@@ -198,6 +198,9 @@ class SessionsScreen(InFlightScreen):
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
+            # The newest of all, whatever the filter.
+            if self.filter_text or self.only is not None:
+                self.wait_for_count()
             self.read()
         if answer.cut or answer.named:
             return
