@@ -56,6 +56,15 @@ def _offer_investigations(incomplete: str) -> Offers:  # noqa: ARG001 - typer pa
     return [(question.name, question.title) for question in load_investigations()]
 
 
+@silent
+def _offer_dimensions(incomplete: str) -> Offers:
+    from analyze.filters import TEXT_FIELDS
+
+    # No words of a filter, and no tags: bash takes a word apart at `:` and `=`, and zsh evaluates what clients named.
+    row, comma, _ = incomplete.rpartition(",")
+    return [(f"{row}{comma}{name}", "") for name in (*TEXT_FIELDS, "date") if name != row]
+
+
 _UNWANTED = re.compile(r"-\w+:")
 
 
@@ -256,7 +265,13 @@ def failures_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
     by: Annotated[
-        str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
+        str,
+        typer.Option(
+            "--by",
+            metavar="ROW[,COLUMN]",
+            help="One or two columns of sessions, or tag:NAME.",
+            autocompletion=_offer_dimensions,
+        ),
     ] = "region,transcription_model",
     run: Annotated[
         str | None,
