@@ -365,6 +365,7 @@ def sql_command(
     """
     from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem
+    from capture.narration import tell
 
     if as_json and as_csv:
         raise UsageProblem("--json and --csv cannot both be printed: choose one")
@@ -373,6 +374,9 @@ def sql_command(
         return
     asked = statement_of(statement, investigation)
     with _asking(context, recordings) as queries:
+        if not (path := queries.store.root.path).is_dir():
+            # Its tables are empty, and a count of nothing would read as an answer.
+            tell(f"there is no folder {path}: give the one that holds recordings with --recordings")
         print_answer(queries.store, asked, "json" if as_json else "csv" if as_csv else "table")
 
 
@@ -463,8 +467,13 @@ def _count_or_explain(queries: Queries) -> int:
             f" `{root.command('wiretape capture list')}` shows how they stand"
         )
     if not total:
+        none = (
+            f"no recordings in {root.path} yet"
+            if root.path.is_dir()
+            else f"no recordings: there is no folder {root.path}"
+        )
         raise UsageProblem(
-            f"no recordings in {root.path} yet; record one with:"
+            f"{none}; record one with:"
             " wiretape capture call --to TARGET --audio FILE (or see `wiretape capture import` and `wiretape demo`)"
         )
     return total

@@ -290,6 +290,19 @@ def test_sql(failed_session: str, analyze: Analyze) -> None:
     ]
 
 
+def test_a_folder_that_is_not_there_is_no_root_without_failures(analyze: Analyze, tmp_path: Path) -> None:
+    # As where its name was misspelt: a count of nothing would read as an answer.
+    nowhere = tmp_path / "recodings"
+    status, out, told = analyze("sql", "SELECT COUNT(*) AS n FROM sessions", "--csv", "--recordings", str(nowhere))
+    assert (status, out.split()) == (0, ["n", "0"])
+    assert told == f"there is no folder {nowhere}: give the one that holds recordings with --recordings\n"
+    status, _, told = analyze("failures", "--recordings", str(nowhere))
+    assert status == 2
+    assert told.startswith(f"wiretape: no recordings: there is no folder {nowhere}; record one with:")
+    nowhere.mkdir()
+    assert analyze("sql", "SELECT COUNT(*) AS n FROM sessions", "--csv", "--recordings", str(nowhere))[2] == ""
+
+
 def test_sql_errors_are_one_sentence_and_its_place(failed_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("sql", "SELECT * FROM evnts")
     assert (status, out) == (2, "")
