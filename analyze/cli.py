@@ -56,6 +56,15 @@ def _offer_investigations(incomplete: str) -> Offers:  # noqa: ARG001 - typer pa
     return [(question.name, question.title) for question in load_investigations()]
 
 
+@silent
+def _offer_dimensions(incomplete: str) -> Offers:
+    from analyze.filters import TEXT_FIELDS
+
+    # No words of a filter, and no tags: bash takes a word apart at `:` and `=`, and zsh evaluates what clients named.
+    row, comma, _ = incomplete.rpartition(",")
+    return [(f"{row}{comma}{name}", "") for name in (*TEXT_FIELDS, "date") if name != row]
+
+
 _UNWANTED = re.compile(r"-\w+:")
 
 
@@ -256,7 +265,13 @@ def failures_command(
     context: typer.Context,
     filter: Filter = "",  # noqa: A002 - its word
     by: Annotated[
-        str, typer.Option("--by", metavar="ROW[,COLUMN]", help="One or two columns of sessions, or tag:NAME.")
+        str,
+        typer.Option(
+            "--by",
+            metavar="ROW[,COLUMN]",
+            help="One or two columns of sessions, or tag:NAME.",
+            autocompletion=_offer_dimensions,
+        ),
     ] = "region,transcription_model",
     run: Annotated[
         str | None,
@@ -350,6 +365,7 @@ def sql_command(
     """
     from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem
+    from capture.narration import tell
 
     if as_json and as_csv:
         raise UsageProblem("--json and --csv cannot both be printed: choose one")
@@ -358,6 +374,9 @@ def sql_command(
         return
     asked = statement_of(statement, investigation)
     with _asking(context, recordings) as queries:
+        if not (path := queries.store.root.path).is_dir():
+            # Its tables are empty, and a count of nothing would read as an answer.
+            tell(f"there is no folder {path}: give the one that holds recordings with --recordings")
         print_answer(queries.store, asked, "json" if as_json else "csv" if as_csv else "table")
 
 
@@ -445,11 +464,16 @@ def _count_or_explain(queries: Queries) -> int:
     if not total and (in_flight := ids_in_flight(root)):
         raise UsageProblem(
             f"no recordings in {root.path} yet, and {counted(len(in_flight), 'session')} not sealed yet:"
-            " `wiretape capture list` shows how they stand"
+            f" `{root.command('wiretape capture list')}` shows how they stand"
         )
     if not total:
+        none = (
+            f"no recordings in {root.path} yet"
+            if root.path.is_dir()
+            else f"no recordings: there is no folder {root.path}"
+        )
         raise UsageProblem(
-            f"no recordings in {root.path} yet; record one with:"
+            f"{none}; record one with:"
             " wiretape capture call --to TARGET --audio FILE (or see `wiretape capture import` and `wiretape demo`)"
         )
     return total

@@ -39,7 +39,8 @@ def resolve_in_flight(root: Root, text: str) -> str:
     if len(found) == 1:
         return found[0]
     if text in list_session_ids(root):
-        raise UsageProblem(f"session {text} is over: `wiretape analyze show {text}` shows its recording")
+        shows = root.command(f"wiretape analyze show {text}")
+        raise UsageProblem(f"session {text} is over: `{shows}` shows its recording")
     there = f"in flight: {', '.join(ids)}" if ids else "no session is in flight"
     raise UsageProblem(f"{text!r} begins {len(found)} sessions: give more of the id; {there}" if found else there)
 

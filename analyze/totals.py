@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from analyze.findings import Finding
 from analyze.signatures import CONFIDENCES
+
+_UNITS = {"ms": "ms", "us": "µs", "s": "s", "dbfs": "dBFS", "hz": "Hz", "percent": "%"}
+"""What the name of a number ends with, and how that unit is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,23 @@ def span_words(first: datetime | None, last: datetime | None) -> str:
     if begin == end:
         return begin
     return f"{begin} to {end[11:] if begin[:10] == end[:10] else end}"
+
+
+def numbers_words(numbers: Mapping[str, float]) -> str:
+    """Write what was counted or measured: `sent by client 1 · longest gap 2,200 ms · close code 1006`."""
+    return " · ".join(_number_words(name, value) for name, value in numbers.items())
+
+
+def _number_words(name: str, value: float) -> str:
+    words = name.split("_")
+    written = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.2f}"
+    if words[-1] == "share":
+        return f"{' '.join(words)} {value * 100:.0f} %"
+    # They count nothing: their digits are not set apart by thousands, and are searched for as they came.
+    if words[-1] in ("code", "status"):
+        return f"{' '.join(words)} {value:.0f}"
+    unit = _UNITS.get(words[-1])
+    return f"{' '.join(words)} {written}" if unit is None else f"{' '.join(words[:-1])} {written} {unit}"
 
 
 def _total(name: str, having: list[Finding]) -> FindingTotal:

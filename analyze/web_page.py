@@ -10,6 +10,8 @@ _FONT_SIZES = range(6, 65)
 _PAGE = Path(__file__).with_suffix(".html")
 SCRIPT = Path(__file__).with_suffix(".js")
 """What the page runs beside textual-serve's script; served under its name, for a policy that takes no other."""
+ICON = Path(__file__).with_suffix(".svg")
+"""The tab's sign, likewise; without one a browser asks for `/favicon.ico`, and complains of the 404."""
 
 
 def page(host: str, font_size: str | None = None) -> str:

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +15,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 from analyze.web_guard import Guard
-from analyze.web_page import SCRIPT, headers, page
+from analyze.web_page import ICON, SCRIPT, headers, page
 
 _TABS_END_WITHIN_S = 3
 
@@ -48,13 +50,11 @@ class LocalServer(Server):
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
-        app.router.add_get(f"/{SCRIPT.name}", self._handle_script)
+        for file in (SCRIPT, ICON):
+            app.router.add_get(f"/{file.name}", partial(_give, file))
         app.middlewares.append(self._let_in)
         app.on_response_prepare.append(self._add_headers)
         return app
-
-    async def _handle_script(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(SCRIPT)
 
     @web.middleware
     async def _let_in(
@@ -82,6 +82,10 @@ class LocalServer(Server):
             ended = tasks.create_task(_close_behind(app_service, websocket), name="wiretape end of a screen")
             await super()._process_messages(websocket, app_service)
             ended.cancel()
+
+
+async def _give(file: Path, _: web.Request) -> web.FileResponse:
+    return web.FileResponse(file)
 
 
 async def _close_behind(app_service: Any, websocket: web.WebSocketResponse) -> None:

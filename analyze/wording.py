@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from capture.plain_text import shorten, visible
-from capture.recording.facts import Sender
+from capture.recording.facts import Sender, answer_words
 
 Json = dict[str, Any]
 
@@ -49,11 +49,9 @@ class Event(NamedTuple):
 
 
 def handshake_words(row: Mapping[str, Any]) -> str | None:
-    """Say how an upgrade was answered, of a row of sessions: a redirect with where to; None: no answer came."""
-    status, location = row["handshake_status"], (row["response_headers"] or {}).get("location")
-    if status is None:
-        return None
-    return f"HTTP {status}, sends to {location}" if location and 300 <= status < 400 else f"HTTP {status}"
+    """Say how an upgrade was answered, of a row of sessions; None: no answer came."""
+    status = row["handshake_status"]
+    return None if status is None else answer_words(status, row["response_headers"] or {})
 
 
 def error_of(event: Event) -> str | None:

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import cast
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,7 +18,7 @@ from websockets.typing import Subprotocol
 from capture import __version__
 from capture.errors import EndpointRefused
 from capture.recorder import SessionRecording
-from capture.recording.facts import ClosedBy, SessionEnd
+from capture.recording.facts import ClosedBy, SessionEnd, answer_words
 from capture.redaction import redact_headers, redact_text, redact_url
 from capture.tap import Tap, TappedConnection
 from capture.targets import Target
@@ -179,22 +178,16 @@ async def _connect(
 
 
 def _refused(url: str, response: Response) -> EndpointRefused:
-    status = response.status_code
     headers = {name.lower(): value for name, value in redact_headers(response.headers.raw_items())}
-    # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
-    elsewhere = f", and sends to {headers['location']}" if 300 <= status < 400 and "location" in headers else ""
     return EndpointRefused(
         redact_url(url),
-        f"refused the session with HTTP {status} {_phrase(status)}".rstrip() + elsewhere,
-        status=status,
+        # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
+        f"refused the session with {answer_words(response.status_code, headers)}",
+        status=response.status_code,
         # Endpoints repeat the key that they refuse, and this is printed.
         body=redact_text(bytes(response.body or b"").decode("utf-8", "replace")),
         headers=headers,
     )
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
 class _Connect(connect):

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from analyze.commands import command_lines
 from analyze.explanation import Evidence, ExplainedFailure, ExplainedFinding, Explanation
-from analyze.printing.findings import finding_json, number_words
+from analyze.printing.findings import finding_json
 from analyze.printing.page import heading
 from analyze.printing.session import arrow, audio_health_json, event_words, session_title
-from analyze.totals import span_words
+from analyze.totals import numbers_words, span_words
 from capture.plain_text import visible
 
 _LABEL = 13
@@ -104,7 +104,7 @@ def _finding_lines(each: ExplainedFinding) -> Iterator[tuple[str, RenderableType
         yield "evidence", Text("the handshake (below)")
     yield from _evidence_lines(each.evidence)
     if each.finding.numbers:
-        yield "numbers", Text(" · ".join(number_words(name, value) for name, value in each.finding.numbers.items()))
+        yield "numbers", Text(numbers_words(each.finding.numbers))
     if each.finding.first_at is not None:
         yield "seen", Text(f"{span_words(each.finding.first_at, each.finding.last_at)} UTC")
     for cause in each.signature.causes:

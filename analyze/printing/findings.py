@@ -14,11 +14,9 @@ from rich.text import Text
 from analyze.findings import Finding, UnknownFailure
 from analyze.printing.page import heading, title
 from analyze.signatures import load_signatures
-from analyze.totals import span_words, total_by_name
+from analyze.totals import numbers_words, span_words, total_by_name
 from capture.plain_text import visible
 from replay.printing.page import cell, table
-
-_UNITS = {"ms": "ms", "us": "µs", "s": "s", "dbfs": "dBFS", "hz": "Hz", "percent": "%"}
 
 
 def findings_parts(findings: Sequence[Finding], unknown: Sequence[UnknownFailure]) -> list[RenderableType]:
@@ -42,6 +40,8 @@ def session_findings_lines(findings: Sequence[Finding], unknown: Sequence[str]) 
         line = Text("▲ ", style="red").append(finding.name, style="bold")
         line.append(f"  {finding.confidence}", style="yellow")
         lines += [line, Padding(Text(happened[finding.name]), (0, 0, 0, 2))]
+        if finding.numbers:
+            lines.append(Padding(Text(numbers_words(finding.numbers), style="dim"), (0, 0, 0, 2)))
     return lines
 
 
@@ -63,16 +63,6 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "refuted_by": signature.refuted_by,
         "sources": signature.sources,
     }
-
-
-def number_words(name: str, value: float) -> str:
-    """Write a number with its unit, which its name ends with: `longest gap 2,200 ms`."""
-    words = name.split("_")
-    written = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.2f}"
-    if words[-1] == "share":
-        return f"{' '.join(words)} {value * 100:.0f} %"
-    unit = _UNITS.get(words[-1])
-    return f"{' '.join(words)} {written}" if unit is None else f"{' '.join(words[:-1])} {written} {unit}"
 
 
 def _unknown_table(unknown: Sequence[UnknownFailure]) -> Table:

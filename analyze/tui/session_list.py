@@ -105,6 +105,8 @@ class SessionList:
     """What the rows sum up to: regions, outcomes, failures."""
     failed: int
     """Rows that failed."""
+    has_folder: bool = True
+    """The root is there, if empty: else it was removed, or has another name."""
 
 
 def glance(source: Source, limit: int) -> SessionList | None:
@@ -146,6 +148,7 @@ def read_list(
         named=names is not None,
         tally=tally(len(rows), listed.noted, None if names is None else _among(names, listed.session_ids)),
         failed=failed,
+        has_folder=source.root.path.is_dir(),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Literal
 
 import msgspec
@@ -150,3 +152,13 @@ def decode_fact(record: bytes) -> Fact:
     Raises `msgspec.DecodeError` where it is no fact of this version.
     """
     return _decoder.decode(record)
+
+
+def answer_words(status: int, headers: Mapping[str, str]) -> str:
+    """Say how an endpoint answered: its status by number and name, and where a redirect leads.
+
+    The names of `headers` are in small letters.
+    """
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+    named, location = f"HTTP {status} {phrase}".rstrip(), headers.get("location")
+    return f"{named}, and sends to {location}" if location and 300 <= status < 400 else named

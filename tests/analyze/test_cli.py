@@ -290,6 +290,19 @@ def test_sql(failed_session: str, analyze: Analyze) -> None:
     ]
 
 
+def test_a_folder_that_is_not_there_is_no_root_without_failures(analyze: Analyze, tmp_path: Path) -> None:
+    # As where its name was misspelt: a count of nothing would read as an answer.
+    nowhere = tmp_path / "recodings"
+    status, out, told = analyze("sql", "SELECT COUNT(*) AS n FROM sessions", "--csv", "--recordings", str(nowhere))
+    assert (status, out.split()) == (0, ["n", "0"])
+    assert told == f"there is no folder {nowhere}: give the one that holds recordings with --recordings\n"
+    status, _, told = analyze("failures", "--recordings", str(nowhere))
+    assert status == 2
+    assert told.startswith(f"wiretape: no recordings: there is no folder {nowhere}; record one with:")
+    nowhere.mkdir()
+    assert analyze("sql", "SELECT COUNT(*) AS n FROM sessions", "--csv", "--recordings", str(nowhere))[2] == ""
+
+
 def test_sql_errors_are_one_sentence_and_its_place(failed_session: str, analyze: Analyze) -> None:
     status, out, err = analyze("sql", "SELECT * FROM evnts")
     assert (status, out) == (2, "")
@@ -388,7 +401,9 @@ def test_before_the_first_call_is_over_a_list_says_that_one_goes_on(command: str
     status, out, told = analyze(command)
     writer.close()
     assert (status, out) == (2, "")
-    assert told.endswith("yet, and 1 session not sealed yet: `wiretape capture list` shows how they stand\n")
+    shows = root.command("wiretape capture list")
+    assert "--recordings" in shows
+    assert told.endswith(f"yet, and 1 session not sealed yet: `{shows}` shows how they stand\n")
 
 
 def test_recorded_text_cannot_act_on_the_terminal(root: Root, analyze: Analyze) -> None:

@@ -128,5 +128,5 @@ def test_only_a_session_in_flight_can_be_followed(root: Root, writer: JournalWri
         resolve_in_flight(root, "2025")
     session.end()
     seal(root.path, SESSION_ID)
-    with pytest.raises(UsageProblem, match=f"is over: `wiretape analyze show {SESSION_ID}`"):
+    with pytest.raises(UsageProblem, match=f"is over: `wiretape analyze show {SESSION_ID} --recordings "):
         resolve_in_flight(root, SESSION_ID)

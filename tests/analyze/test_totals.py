@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from analyze.findings import Finding
-from analyze.totals import span_words, total_by_name, unexplained
+from analyze.totals import numbers_words, span_words, total_by_name, unexplained
 
 AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
 FINDING = Finding("s1", "commit_empty", "possible", (3,), AT, AT, {}, ("error|a||b",))
@@ -35,3 +37,20 @@ def test_a_span_names_its_day_once() -> None:
     assert span_words(AT, AT + timedelta(minutes=2)) == "2026-02-12 08:30:55 to 08:32:55"
     assert span_words(AT, AT + timedelta(days=1)) == "2026-02-12 08:30:55 to 2026-02-13 08:30:55"
     assert span_words(None, AT) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("failed_transcriptions", 3.0, "failed transcriptions 3"),
+        ("longest_gap_ms", 2200.4, "longest gap 2,200 ms"),
+        ("sent_dbfs", -74.25, "sent -74.25 dBFS"),
+        ("failed_share", 0.853, "failed share 85 %"),
+        ("input_tokens", 14_012.0, "input tokens 14,012"),
+        ("age_s", 0.5, "age 0.50 s"),
+        ("close_code", 1006.0, "close code 1006"),
+        ("handshake_status", 403.0, "handshake status 403"),
+    ],
+)
+def test_numbers_have_their_units(name: str, value: float, words: str) -> None:
+    assert numbers_words({name: value}) == words

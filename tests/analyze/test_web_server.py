@@ -108,6 +108,14 @@ def test_what_gives_the_screen_its_keys_is_served_as_a_script(address: str) -> N
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_the_tab_has_a_sign_that_is_served_as_a_picture(address: str) -> None:
+    _, page, cookie = get(address)
+    [icon] = re.findall(r'rel="icon" href="([^"]+)"', page)
+    content, headers = asked(address.split("/?")[0] + icon, {"Cookie": cookie})
+    assert headers["Content-Type"] == "image/svg+xml"
+    assert content.startswith(b"<svg")
+
+
 async def test_the_page_leads_to_a_live_screen_and_strangers_stay_out(address: str) -> None:
     status, page, cookie = await asyncio.to_thread(get, address)
     assert status == 200

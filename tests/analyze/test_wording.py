@@ -113,13 +113,11 @@ def test_a_long_text_is_summed_up_by_its_beginning(length: int, end: str) -> Non
     ("status", "headers", "words"),
     [
         (None, {}, None),
-        (101, {"location": "/elsewhere"}, "HTTP 101"),
-        (308, {"location": "https://h/v1/realtime/"}, "HTTP 308, sends to https://h/v1/realtime/"),
-        (302, {}, "HTTP 302"),
-        (401, None, "HTTP 401"),
+        (308, {"location": "https://h/"}, "HTTP 308 Permanent Redirect, and sends to https://h/"),
+        (401, None, "HTTP 401 Unauthorized"),
     ],
 )
-def test_a_redirect_is_told_with_where_it_leads(
+def test_an_answer_to_the_upgrade_is_told_as_calls_tell_it(
     status: int | None, headers: dict[str, str] | None, words: str | None
 ) -> None:
     assert handshake_words({"handshake_status": status, "response_headers": headers}) == words

@@ -65,6 +65,15 @@ def test_shells_that_show_more_say_how_a_session_went(folder: Path) -> None:
     assert offered(f"wiretape analyze explain {CALL}", folder, "fish") == [f"{CALL}\tfailed, eastus2"]
 
 
+def test_what_failures_are_counted_by_is_offered_for_rows_and_columns(folder: Path) -> None:
+    assert offered("wiretape analyze failures --by tra", folder) == [
+        "transcription_model",
+        "transcription_model_echoed",
+    ]
+    assert offered("wiretape analyze failures --by region,reg", folder) == []
+    assert offered("wiretape analyze failures --by region,voi", folder) == ["region,voice"]
+
+
 def test_what_is_removed_for_good_is_never_the_last_one(folder: Path) -> None:
     assert "last" not in offered("wiretape capture drop ", folder)
 

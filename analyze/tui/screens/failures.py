@@ -242,7 +242,8 @@ class FailuresScreen(FilteringScreen):
         # The matrix and the verdict need their room: all but three lines of a terminal of 24.
         room = max(3, (self.size.height - 18) // 2)
         if len(lines) > room:
-            more = f"    and {len(lines) - room + 1:,} more; wiretape analyze failures lists all"
+            lists_all = self.source.root.command("wiretape analyze failures")
+            more = f"    and {len(lines) - room + 1:,} more; all of them: {lists_all}"
             lines = [*lines[: room - 1], text(more, "muted")]
         self.query_one("#found", Block).lines = tuple(lines)
         self._share_height()

@@ -16,8 +16,10 @@ from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
+from analyze.tui.widgets.row_list import READING
 
 HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
+_WAITING: Line = (Run(f" {READING} ", "muted"),)
 _FIELD_CELLS = 21
 _COUNT_CELLS = 8
 
@@ -71,7 +73,18 @@ class FilteringScreen(SourceScreen[None]):
     def _take(self, filter_text: str) -> None:
         self.filter_text = filter_text
         self.memory.remember(self.NAME, filter=filter_text)
+        self.wait_for_count()
         self.filter_changed()
+
+    def wait_for_count(self) -> None:
+        """Say in place of the count that what stands below is not of this filter yet: a large root takes seconds."""
+        self.bar.found = _WAITING
+
+    def complain(self, sentence: str) -> None:
+        """Show what went wrong; a count that was waited for does not come then."""
+        super().complain(sentence)
+        if sentence and self.bar.found == _WAITING:
+            self.bar.found = ()
 
     def _ways(self, typed: str) -> list[Way]:
         return ways(typed, self._values)

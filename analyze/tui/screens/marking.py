@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analyze.answers import SessionSummary
 from analyze.tui.memory import Memory
 from analyze.tui.screens.annotate import AnnotateScreen, Remarks
@@ -35,6 +37,18 @@ class MarkingScreen(FilteringScreen):
         """Take all marks away."""
         self.marks = {}
         self.table.mark(())
+
+    def unmark_gone(self) -> None:
+        """Take the marks of those away that the root no longer has."""
+        marked = list(self.marks)
+
+        def keep(there: Sequence[SessionSummary]) -> None:
+            for session_id in set(marked) - {session.session_id for session in there}:
+                self.marks.pop(session_id, None)
+            self.table.mark(tuple(self.marks))
+
+        if marked:
+            self.ask(lambda: self.source.sessions_by_id(marked), keep, kind="marks")
 
     def action_mark(self) -> None:
         """Mark or unmark the current session and go on to the next."""

@@ -173,7 +173,10 @@ class SessionScreen(SessionAudio):
     def action_next_error(self, step: int) -> None:
         """Go to the next event that failed, or the one before."""
         way = "after" if step > 0 else "before"
-        if not self.timeline.go_to_error(step):
+        if self.evidence and not self.timeline.has_errors:
+            # A connection that broke, an answer that never came: what there is to see is what a finding rests on.
+            self.hint("no event tells of a failure: e goes to what was found")
+        elif not self.timeline.go_to_error(step):
             self.hint(f"no failure {way} this event")
 
     @on(RowList.Opened, "Timeline")

@@ -28,6 +28,7 @@ from analyze.tui.widgets.row_list import READING, RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from analyze.tui.widgets.welcome import Welcome
 from capture.narration import counted
+from capture.recording.root import Root
 
 FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
@@ -182,9 +183,9 @@ class SessionsScreen(InFlightScreen):
         self.table.focus()
 
     def _show(self, answer: SessionList, *, keep_cursor: bool = True, stay_near: bool = False) -> None:
-        self.complain(left_out(answer.unreadable))
+        self.complain(left_out(answer.unreadable, self.source.root))
         self.set_class(answer.total == 0, "-empty")
-        self.query_one(Welcome).welcome(f"{self.source.root.path}/")
+        self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=answer.has_folder)
         self.table.empty_text = "no session matches; escape clears the filter"
         self.table.show(answer.rows, keep_cursor=keep_cursor, stay_near=stay_near)
         if self._selected is not None:
@@ -197,6 +198,9 @@ class SessionsScreen(InFlightScreen):
         self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
         self._count(answer)
         if answer.cut:
+            # The newest of all, whatever the filter.
+            if self.filter_text or self.only is not None:
+                self.wait_for_count()
             self.read()
         if answer.cut or answer.named:
             return
@@ -285,6 +289,7 @@ class SessionsScreen(InFlightScreen):
     def root_changed(self) -> None:
         """Read the list again, and what was found in it."""
         self.names = None
+        self.unmark_gone()
         self.read()
 
     def action_clear(self) -> None:
@@ -309,12 +314,13 @@ def remembered_order(kept: str) -> Order:
     return (name, direction == "down") if any(column.order == name for column in COLUMNS) else NEWEST_FIRST
 
 
-def left_out(unreadable: Mapping[Path, str]) -> str:
+def left_out(unreadable: Mapping[Path, str], root: Root) -> str:
     """Say which files could not be read; nothing where all could."""
     if not unreadable:
         return ""
     path, reason = next(iter(unreadable.items()))
     others = len(unreadable) - 1
-    more = f", and {counted(others, 'other file')}: wiretape analyze sessions names them" if others else ""
+    names_them = root.command("wiretape analyze sessions")
+    more = f", and {counted(others, 'other file')}: {names_them} names them" if others else ""
     # Files of all tables bear the session's name.
     return f"left out: {'/'.join(path.parts[-3:])} ({reason}){more}"

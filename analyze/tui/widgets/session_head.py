@@ -11,7 +11,7 @@ from analyze.audio_health import AudioHealth
 from analyze.findings import Finding
 from analyze.left_out import unreadable_words, windows_words
 from analyze.signatures import load_signatures
-from analyze.totals import unexplained
+from analyze.totals import numbers_words, unexplained
 from analyze.tui.figures import failure_text, mark, who
 from analyze.tui.lines import Line, Run, join, spread, text, wrap_short
 from analyze.tui.widgets.painted import Block
@@ -20,6 +20,8 @@ from capture.narration import counted
 SHOWN_FAILURES = 3
 LONGEST_LINES = 3
 """Lines that the one failure of a session, and each caution beside it, take at most."""
+LONGEST_NUMBERS = 2
+"""Lines that what was measured of it takes at most: the events need theirs."""
 _INDENT = 3
 
 
@@ -80,8 +82,17 @@ def _finding(finding: Finding, width: int, most: int) -> list[Line]:
     )
     rows = len(finding.evidence)
     right = text(f" [{counted(rows, 'row')}] " if rows else " [handshake] ", "muted")
-    *others, last = [left] if most == 1 else wrap_short(left, width, _INDENT, most)
-    return [*others, spread(last, right, width)]
+    if most == 1:
+        return [spread(left, right, width)]
+    *others, last = wrap_short(left, width, _INDENT, most)
+    return [*others, spread(last, right, width), *_numbers(finding, width)]
+
+
+def _numbers(finding: Finding, width: int) -> list[Line]:
+    if not finding.numbers:
+        return []
+    line = (Run(" " * _INDENT), *text(numbers_words(finding.numbers), "muted"))
+    return wrap_short(line, width, _INDENT, LONGEST_NUMBERS)
 
 
 def _shortened(told: list[list[Line]]) -> list[Line]:

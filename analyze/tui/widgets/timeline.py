@@ -186,6 +186,11 @@ class Timeline(VirtualTable[Entry]):
         if not self.step_to(self._entries.places_of(lambda of: (of.offsets_ms - at_ms) * step >= 0), step):
             self.action_edge(step)
 
+    @property
+    def has_errors(self) -> bool:
+        """Tell whether any row failed."""
+        return bool(self._entries.places_of(lambda of: of.failed))
+
     def go_to_error(self, step: int) -> bool:
         """Move to the next (1) or the last (-1) row that failed; False where there is none that way."""
         return self.step_to(self._entries.places_of(lambda of: of.failed), step)

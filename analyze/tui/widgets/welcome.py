@@ -21,10 +21,13 @@ class Welcome(Block):
     Welcome { padding: 1 4; height: 1fr; }
     """
 
-    def welcome(self, root: str) -> None:
-        """Say that a root is empty and what fills it."""
+    def welcome(self, root: str, *, has_folder: bool) -> None:
+        """Say that a root is empty, or that there is none, and what fills it."""
         lines: list[Line] = [
-            (Run("No recordings yet in "), *text(root, "strong")),
+            (
+                Run("No recordings yet in " if has_folder else "No recordings: there is no folder "),
+                *text(root, "strong"),
+            ),
             (),
             text("Record a session:", "muted"),
         ]

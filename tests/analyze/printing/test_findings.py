@@ -3,11 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from rich.console import Group
 
 from analyze.findings import Finding, UnknownFailure
-from analyze.printing.findings import findings_json, findings_parts, number_words, session_findings_lines
+from analyze.printing.findings import findings_json, findings_parts, session_findings_lines
 from tests.conftest import Lines
 
 AT = datetime(2026, 2, 12, 8, 30, 55, tzinfo=UTC)
@@ -35,28 +34,14 @@ def test_nothing_found_is_nothing_printed() -> None:
 
 
 def test_one_session_is_told_what_happened(lines: Lines) -> None:
-    unknown, name, happened, *_ = lines(Group(*session_findings_lines([FINDING], ["error|odd||words"])), 120)
+    unknown, name, happened, *_, numbers = lines(Group(*session_findings_lines([FINDING], ["error|odd||words"])), 120)
     assert unknown == "? error · odd · words  known to no signature"
     assert name == f"▲ {NAME}  likely"
     assert happened.startswith("  Every transcription of the user's speech failed")
+    assert numbers == "  failures 1"
 
 
 def test_as_json() -> None:
     found = findings_json([FINDING, replace(FINDING, session_id="s2")], [UNKNOWN])
     assert found["unknown_failures"][0]["failure_key"] == UNKNOWN.failure_key
     assert [(each["name"], each["count"], each["sessions"]) for each in found["findings"]] == [(NAME, 2, ("s1", "s2"))]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("failed_transcriptions", 3.0, "failed transcriptions 3"),
-        ("longest_gap_ms", 2200.4, "longest gap 2,200 ms"),
-        ("sent_dbfs", -74.25, "sent -74.25 dBFS"),
-        ("failed_share", 0.853, "failed share 85 %"),
-        ("input_tokens", 14_012.0, "input tokens 14,012"),
-        ("age_s", 0.5, "age 0.50 s"),
-    ],
-)
-def test_numbers_have_their_units(name: str, value: float, words: str) -> None:
-    assert number_words(name, value) == words

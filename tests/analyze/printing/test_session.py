@@ -13,6 +13,8 @@ PAGE = """
   Every transcription of the user's speech failed with server_error and no code,
   while the answers were healthy; no quota, outage or deployment name accounts
   for it.
+  failed transcriptions 1 · completed transcriptions 0 · failed at endpoint 1 ·
+  completed at endpoint 0 · other models working 0 · other models failing 0
 
   started        2026-02-12 08:30:55.000 UTC
   target         azure-eastus2 · azure · eastus2 · ga
@@ -108,7 +110,7 @@ def test_a_replay_says_what_it_is(root: Root, lines: Lines) -> None:
     facts = dict(line.strip().split(maxsplit=1) for line in shown[1:] if line.startswith("  "))
     assert facts["replay"] == "of x · run r1 · eastus2 · whisper-1 · trial 3: ok"
     assert facts["closed"] == "code 1001 · expired · by server"
-    assert facts["handshake"] == "HTTP 429"
+    assert facts["handshake"] == "HTTP 429 Too Many Requests"
     assert facts["model"] == "gpt-realtime · echoed as gpt-realtime-2025"
     assert facts["tags"] == "team=voice"
 

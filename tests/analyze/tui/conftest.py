@@ -531,7 +531,9 @@ def source() -> Iterator[FakeSource]:
 
 
 @pytest.fixture
-def empty_source() -> FakeSource:
+def empty_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSource:
+    monkeypatch.chdir(tmp_path)
+    Path("recordings").mkdir()
     return FakeSource(Root(Path("recordings")), [])
 
 

@@ -16,6 +16,7 @@ from capture.recording.facts import (
     Rewrite,
     SessionEnd,
     SessionFacts,
+    answer_words,
     decode_fact,
     encode_fact,
 )
@@ -78,3 +79,18 @@ def test_fields_of_a_newer_recorder_are_passed_over() -> None:
 def test_what_is_no_fact_is_refused(record: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_fact(record)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (101, {"location": "/elsewhere"}, "HTTP 101 Switching Protocols"),
+        (308, {"location": "https://h/"}, "HTTP 308 Permanent Redirect, and sends to https://h/"),
+        (302, {}, "HTTP 302 Found"),
+        (599, {}, "HTTP 599"),
+    ],
+)
+def test_an_answer_is_told_by_number_and_name_a_redirect_with_where_it_leads(
+    status: int, headers: dict[str, str], words: str
+) -> None:
+    assert answer_words(status, headers) == words

@@ -14,6 +14,7 @@ from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import RootSource
+from capture.recording.root import Root
 from tests.sample import SAMPLE
 
 Shown = Callable[[App[None]], str]
@@ -168,13 +169,15 @@ async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(
 
 
 async def test_more_findings_than_there_is_room_for_are_counted(source: Any, shown: Shown) -> None:
+    source.root = Root(Path("my calls"))
     source.listed[:6] = [
         replace(row, failure_keys=(f"error|odd|strange_{n}|",)) for n, row in enumerate(source.listed[:6])
     ]
     app = WiretapeApp(source, start="failures")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert "and 5 more; wiretape analyze failures lists all" in shown(app)
+        # Copied as it stands it asks the root that is shown.
+        assert "and 5 more; all of them: wiretape analyze failures --recordings 'my calls'" in shown(app)
 
 
 async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:

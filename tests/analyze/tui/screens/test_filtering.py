@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -137,3 +138,56 @@ async def test_what_one_screen_has_taken_in_the_other_counts_too(source: Any) ->
         listed = asked("sessions_in_order")
         await press(pilot, "f5", "f")
         assert asked("sessions_in_order") > listed
+
+
+@pytest.mark.parametrize(("main", "question"), [("sessions", "sessions_in_order"), ("failures", "failures")])
+async def test_until_a_filter_is_answered_no_count_of_another_stands_beside_it(
+    source: Any, shown: Shown, monkeypatch: pytest.MonkeyPatch, main: str, question: str
+) -> None:
+    asked, may_answer = getattr(source, question), Event()
+
+    def answer_later(*words: Any, **options: Any) -> Any:
+        may_answer.wait(20)
+        return asked(*words, **options)
+
+    app = WiretapeApp(source, start=main)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert filter_line(shown(app)).endswith("failed")
+        monkeypatch.setattr(source, question, answer_later)
+        filtering(app).set_filter("region:eastus2")
+        await pilot.pause()
+        assert filter_line(shown(app)).endswith("reading …")
+        may_answer.set()
+        await settle(pilot)
+        assert "failed" in filter_line(shown(app))
+        filtering(app).set_filter("nope:1")
+        await settle(pilot)
+        assert filter_line(shown(app)) == " filter ▏nope:1"
+
+
+async def test_the_newest_sessions_of_all_are_not_counted_under_a_filter_that_was_remembered(
+    source: Any, shown: Shown, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    memory, may_answer = Memory(tmp_path / "screens.json", source.root), Event()
+    memory.remember("sessions", filter="region:eastus2")
+    source.opens_slowly = True
+    asked = source.sessions_in_order
+
+    def answer_later(*words: Any, **options: Any) -> Any:
+        may_answer.wait(20)
+        return asked(*words, **options)
+
+    monkeypatch.setattr(source, "sessions_in_order", answer_later)
+    app = WiretapeApp(source, memory=memory)
+    async with app.run_test(size=(120, 40)) as pilot:
+        while "21 sessions" not in shown(app):
+            await pilot.pause()
+        assert filter_line(shown(app)).endswith("reading …")
+        may_answer.set()
+        await settle(pilot)
+        assert "of 21" in filter_line(shown(app))
+
+
+def filter_line(page: str) -> str:
+    return next(line.rstrip() for line in page.splitlines() if line.startswith(" filter ▏"))

@@ -41,6 +41,22 @@ async def test_any_number_of_sessions_can_be_marked_and_eight_are_compared(
         assert isinstance(app.screen, MarkingScreen)
 
 
+async def test_a_session_that_is_dropped_loses_its_mark(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "space", "space")
+        dropped, other = sessions(app).marks
+        # Out of the filter's sight is not gone.
+        await pilot.press("slash", *"region:nowhere")
+        await press(pilot, "enter", "f5")
+        assert list(sessions(app).marks) == [dropped, other]
+        source.listed = [session for session in source.listed if session.session_id != dropped]
+        await press(pilot, "f5", "d")
+        assert list(sessions(app).marks) == [other]
+        assert "mark sessions with space" in shown(app)
+
+
 async def test_tags_and_a_note_are_written_for_all_that_are_marked(source: Any, shown: Shown) -> None:
     app = WiretapeApp(source)
     async with app.run_test(size=(200, 50), notifications=True) as pilot:

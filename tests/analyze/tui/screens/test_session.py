@@ -45,7 +45,7 @@ async def test_the_failure_leads(app: WiretapeApp, shown: Shown) -> None:
 async def test_levels_and_turns_stand_on_one_axis(app: WiretapeApp, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        client, marks, _, server = shown(app).split("\n")[4:8]
+        client, marks, _, server = shown(app).split("\n")[5:9]
         assert client.startswith(" client ▁▁▁")
         assert server.startswith(" server ▁▁▁")
         assert "├" in marks
@@ -67,6 +67,23 @@ async def test_n_goes_to_the_failure_and_the_detail_follows(app: WiretapeApp, sh
         assert '"code": null' in shown(app)
         await press(pilot, "n")
         assert "no failure after this event" in shown(app)
+
+
+async def test_where_no_event_tells_of_the_failure_n_says_what_leads_to_it(
+    source: Any, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where the connection broke, or an answer never came.
+    healthy = [replace(row, error=None) for row in source.timeline("")]
+    monkeypatch.setattr(source, "timeline", lambda _: healthy)
+    app = WiretapeApp(source, start=source.listed[0].session_id)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "home", "n")
+        assert "no event tells of a failure: e goes to what was found" in shown(app)
+        await press(pilot, "e")
+        current = session(app).timeline.current
+        assert current is not None
+        assert current.row.first_seq == 106
 
 
 async def test_enter_unfolds_a_run_and_folds_it_again(app: WiretapeApp) -> None:

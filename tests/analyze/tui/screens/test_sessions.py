@@ -123,6 +123,18 @@ async def test_an_empty_root_says_how_to_record(empty_source: Any, shown: Shown)
         assert isinstance(app.screen, SessionsScreen)
 
 
+async def test_a_root_that_vanishes_meanwhile_is_not_called_empty(empty_source: Any, source: Any, shown: Shown) -> None:
+    empty_source.listed = source.listed
+    app = WiretapeApp(empty_source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "21 sessions" in shown(app)
+        Path("recordings").rmdir()  # noqa: ASYNC240 - a folder of the test
+        empty_source.listed = []
+        await press(pilot, "f5")
+        assert "No recordings: there is no folder recordings/" in shown(app)
+
+
 async def test_f5_finds_what_was_recorded_since(empty_source: Any, source: Any, shown: Shown) -> None:
     app = WiretapeApp(empty_source)
     async with app.run_test(size=(80, 24)) as pilot:

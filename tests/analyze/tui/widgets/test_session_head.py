@@ -40,11 +40,12 @@ def test_of_many_failures_some_are_counted(source: Any) -> None:
 
 def test_a_finding_takes_the_place_of_the_failures_it_accounts_for(source: Any) -> None:
     findings = source.session_findings(source.listed[0].session_id)
-    _, line, last = drawn(source, findings=findings)
+    _, line, last, numbers = drawn(source, findings=findings)
     assert line.startswith(
         " ▲ transcription_model_path_failure  likely · Every transcription of the user's speech failed"
     )
     assert last.endswith("[1 row]")
+    assert numbers == "   failed transcriptions 1"
 
 
 def test_at_80_columns_the_one_failure_and_wrong_audio_are_told_to_their_end(source: Any) -> None:
@@ -67,7 +68,15 @@ def test_of_several_failures_each_has_a_line(source: Any) -> None:
 
 def test_a_finding_without_rows_rests_on_the_handshake(source: Any) -> None:
     findings = [replace(source.session_findings(source.listed[0].session_id)[0], evidence=())]
-    assert drawn(source, findings=findings)[-1].endswith("[handshake]")
+    assert drawn(source, findings=findings)[-2].endswith("[handshake]")
+
+
+def test_what_a_finding_says_stands_in_the_numbers_is_there(source: Any) -> None:
+    # A refusal without a body is no event: its status stands nowhere else on the screen.
+    refused = Finding("s1", "handshake_refused", "certain", (), None, None, {"handshake_status": 401.0}, ())
+    *_, told, numbers = drawn(source, width=80, findings=[refused], failure_keys=())
+    assert "The status is in the numbers." in told
+    assert numbers == "   handshake status 401"
 
 
 def test_a_failure_that_no_finding_accounts_for_leads(source: Any) -> None:
