@@ -646,6 +646,7 @@ async def test_a_live_call_is_closed_and_sealed_when_the_proxy_stops(recorder: R
     assert contents(recording, "client", "text") == ["hello"]
     assert recording.session["closed_by"] == "recorder"
     assert recording.session["end_reason"] == "the proxy was stopped"
+    assert (recording.session["close_code"], recording.session["close_reason"]) == (1001, "the recorder stops")
 
 
 class FullDisk:
