@@ -316,13 +316,13 @@ class Splice:
             self._closed_by, self._end_reason = closed_by, reason
 
     def _end(self) -> SessionEnd:
-        said = _GOODBYE if self._closed_by == "recorder" and self._has_said_goodbye else None
+        is_told = self._closed_by == "recorder" and self._has_said_goodbye
         return SessionEnd(
             offset_ns=self.tap.now_ns(),
             closed_by=self._closed_by,
             end_reason=self._end_reason,
-            close_code=said and said.code,
-            close_reason=said and said.reason,
+            close_code=_GOODBYE.code if is_told else None,
+            close_reason=_GOODBYE.reason if is_told else None,
             relay_lag_p50_us=self.lag.quantile_us(0.5),
             relay_lag_p99_us=self.lag.quantile_us(0.99),
             relay_lag_max_us=self.lag.max_us,

@@ -192,7 +192,8 @@ def _basic(parts: SplitResult) -> str | None:
     if parts.username is None:
         return None
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    # A password that is not UTF-8 is sent in the bytes in which the environment has it.
+    return f"Basic {base64.b64encode(pair.encode(errors='surrogateescape')).decode()}"
 
 
 async def _read_head(opened: socket.socket) -> tuple[bytes, bytes]:

@@ -148,6 +148,13 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy.authorization not in f"{proxy} {proxy!r}"
 
 
+def test_a_password_that_is_not_utf8_is_sent_in_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hidd\udce8n@corp.test:3128")
+    proxy = find_proxy(WSS)
+    assert proxy is not None
+    assert proxy.authorization == "Basic " + base64.b64encode(b"me:hidd\xe8n").decode()
+
+
 # Through it
 
 
