@@ -47,6 +47,7 @@ _log = GuestLog(__name__)
 _ATTEMPTS = 2
 _NICENESS = 10
 _FIRST_RECORDS = 8
+_NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,7 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
         sealed = _find_sealed(root, session_id)
         if sealed is None:
             if not journal.exists():
-                raise SealingFailed(
-                    session_id, f"it has no journal in {journal.parent}: was that moved or removed?", None
-                )
+                raise SealingFailed(session_id, f"it has no journal in {journal.parent}: {_NO_JOURNAL}", None)
             sealed = _write_recording(root, session_id, journal)
         # The sessions row is on disk, or not wanted there: from here on the journal is only a copy.
         journal.unlink(missing_ok=True)
@@ -207,14 +206,14 @@ class Sealer:
                 if not self._is_abandoned:
                     return self._attempt(session_id)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
+                if isinstance(error, SealingFailed) and error.kept_in is None:
+                    # There is nothing to seal, for another process neither; and this one has done nothing wrong.
+                    raise
                 if not self._is_abandoned:
                     # Not its repr: that of a UnicodeError holds the whole text, and with it what was said.
                     _log.warning("sealing %s failed (attempt %d): %s", session_id, attempt, _told(error))
                 problem = error
                 self._drop_pool()
-                if isinstance(error, SealingFailed) and error.kept_in is None:
-                    # There is nothing to seal, for another process neither.
-                    break
         raise self._give_up(session_id, problem) from problem
 
     def _attempt(self, session_id: str) -> SealedSession:

@@ -296,12 +296,16 @@ def test_what_ends_after_the_recorder_stays_for_a_recovery(root: Root, write_jou
         sealer.submit(write_journal(SAID)).result(timeout=0)
 
 
-def test_a_session_without_a_journal_is_tried_once(
+def test_a_session_without_a_journal_is_told_once_and_costs_no_sealer(
     root: Root, sealer: Sealer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(SealingFailed, match=r"it has no journal in .*: was that moved or removed\?"):
+    with pytest.raises(SealingFailed, match=r"it has no journal in .*: none could be written, as on a full"):
         sealer.submit(SESSION_ID).result(timeout=60)
-    assert caplog.text.count("failed (attempt") == 1
+    pool = sealer._pool
+    assert (pool is not None, caplog.text) == (True, "")
+    with pytest.raises(SealingFailed, match="it has no journal"):
+        sealer.submit(SESSION_ID).result(timeout=60)
+    assert sealer._pool is pool
 
 
 def test_a_session_that_kills_two_sealers_goes_to_quarantine(
