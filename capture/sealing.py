@@ -35,6 +35,7 @@ from capture.journal import (
     write_what_was_left,
 )
 from capture.keeping import Kept, Window, has_windows
+from capture.own_program import end_first
 from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 _log = GuestLog(__name__)
 _ATTEMPTS = 2
 _NICENESS = 10
+SEALERS_URGENCY = 1000
+"""Where memory is short: what a sealer has not done stays in the journal."""
 _FIRST_RECORDS = 8
 _NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
 
@@ -205,7 +208,7 @@ class Sealer:
             try:
                 if not self._is_abandoned:
                     return self._attempt(session_id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
+            except Exception as error:
                 if isinstance(error, SealingFailed) and error.kept_in is None:
                     # There is nothing to seal, for another process neither; and this one has done nothing wrong.
                     raise
@@ -230,7 +233,10 @@ class Sealer:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin_worker,
             )
-            pool.submit(os.getpid).result()
+            has_started = pool.submit(os.getpid)
+            for process in multiprocessing.active_children():
+                end_first(process.pid, SEALERS_URGENCY)
+            has_started.result()
         except (BrokenProcessPool, BrokenPipeError) as error:
             # No fault of the session's: its journal must not go to quarantine for it.
             raise OSError(f"no sealer can be started: {sys.executable} is gone, or memory is short") from error
@@ -369,6 +375,10 @@ def _begin_worker() -> None:
     # Before pyarrow is loaded: its own allocators keep what they once had, 40 MB more for an hour's session.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+    # Where memory is too short even for the libraries, no session is to blame for it: a sealer that dies of them is one
+    # that could not be started.
+    from capture.recording.writer import SessionWriter  # noqa: F401
+    from capture.rows import SessionRows  # noqa: F401
 
 
 def _follow_parent() -> None:

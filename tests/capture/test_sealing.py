@@ -274,12 +274,25 @@ UNABLE_TO_START = """
     if "--multiprocessing-fork" in sys.orig_argv and os.path.exists(os.environ["LIVES"]):
         os._exit(1)
 """
+# What the system does where memory is too short for the libraries.
+UNABLE_TO_LOAD = """
+    import os, signal, sys
+
+    class Killer:
+        def find_spec(self, name, path=None, target=None):
+            if name == "pyarrow" and os.path.exists(os.environ["LIVES"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if "--multiprocessing-fork" in sys.orig_argv:
+        sys.meta_path.insert(0, Killer())
+"""
 
 
+@pytest.mark.parametrize("unable", [UNABLE_TO_START, UNABLE_TO_LOAD])
 def test_where_no_sealer_can_be_started_the_journal_stays_where_it_is_found_again(
-    root: Root, write_journal: Write, sealer: Sealer, deaths: Path
+    root: Root, write_journal: Write, sealer: Sealer, deaths: Path, unable: str
 ) -> None:
-    (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(UNABLE_TO_START))
+    (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(unable))
     deaths.touch()
     with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory is short") as told:
         sealer.submit(write_journal(SAID)).result(timeout=60)
