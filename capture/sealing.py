@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
@@ -50,6 +50,7 @@ _NICENESS = 10
 SEALERS_URGENCY = 1000
 """Where memory is short: what a sealer has not done stays in the journal."""
 _FIRST_RECORDS = 8
+_LOOK_AT_POOL_S = 0.5
 _NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
 
 
@@ -226,27 +227,32 @@ class Sealer:
         return pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
 
     def _start_pool(self) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(
+            max_workers=1,
+            # A fork would copy the locks and sockets of a process that is busy with calls.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+        )
         try:
-            pool = self._pool = ProcessPoolExecutor(
-                max_workers=1,
-                # A fork would copy the locks and sockets of a process that is busy with calls.
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin_worker,
-            )
             has_started = pool.submit(os.getpid)
             for process in multiprocessing.active_children():
                 end_first(process.pid, SEALERS_URGENCY)
-            has_started.result()
-        except (BrokenProcessPool, BrokenPipeError) as error:
+            _wait_for_start(pool, has_started)
+        # The process died, or the system has no room for one of the pool's threads.
+        except (BrokenPipeError, RuntimeError, TimeoutError) as error:
+            _kill_children()
+            pool.shutdown(wait=False)
             # No fault of the session's: its journal must not go to quarantine for it.
-            raise OSError(f"no sealer can be started: {sys.executable} is gone, or memory is short") from error
+            raise OSError(
+                f"no sealer can be started: {sys.executable} is gone, or memory or room for threads is short"
+            ) from error
+        self._pool = pool
         return pool
 
     def _abandon(self) -> None:
         self._is_abandoned = True
         # Left alone it could outlive an exit that is interrupted once more, and the exit would wait for it.
-        for process in multiprocessing.active_children():
-            process.kill()
+        _kill_children()
 
     def _give_up(self, session_id: str, problem: Exception | None) -> SealingFailed:
         if isinstance(problem, SealingFailed):
@@ -268,6 +274,18 @@ class Sealer:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
             self._pool = None
+
+
+def _wait_for_start(pool: ProcessPoolExecutor, has_started: Future[int]) -> None:
+    # Where its thread has died, because another one could not be started, nobody tells who waits.
+    while not has_started.done() and pool._executor_manager_thread.is_alive():  # type: ignore[attr-defined]
+        wait([has_started], _LOOK_AT_POOL_S)
+    has_started.result(timeout=0)
+
+
+def _kill_children() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _told(error: Exception) -> str:

@@ -294,11 +294,30 @@ def test_where_no_sealer_can_be_started_the_journal_stays_where_it_is_found_agai
 ) -> None:
     (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(unable))
     deaths.touch()
-    with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory is short") as told:
+    with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory or room for") as told:
         sealer.submit(write_journal(SAID)).result(timeout=60)
     assert not told.value.is_quarantined
     assert leftover_journals(root) == [SESSION_ID]
     deaths.unlink()
+    assert sealer.submit(SESSION_ID).result(timeout=60).complete
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    "of", ["multiprocessing.queues.Queue._start_thread", "concurrent.futures.process._ExecutorManagerThread.start"]
+)
+def test_where_the_system_has_no_room_for_a_thread_nobody_waits_without_end(
+    root: Root, write_journal: Write, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    def refuse(*_: object) -> None:
+        # A limit on processes, which threads count among: `docker run --pids-limit`, TasksMax=.
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(of, refuse)
+        with pytest.raises(SealingFailed, match="no sealer can be started") as told:
+            sealer.submit(write_journal(SAID)).result(timeout=60)
+    assert not told.value.is_quarantined
     assert sealer.submit(SESSION_ID).result(timeout=60).complete
 
 
