@@ -170,11 +170,7 @@ class Sealer:
         self._in_process = in_process
         self._least_cpu_s = least_cpu_s
         # Waiting, retrying and starting processes is this thread's work: `submit` must not hold up a call.
-        self._dispatcher = ThreadPoolExecutor(
-            max_workers=1,
-            thread_name_prefix="sealer",
-            initializer=None if in_process else _block_interrupts,
-        )
+        self._dispatcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
         self._pool: ProcessPoolExecutor | None = None
         self._is_abandoned = False
         self._is_closed = False
@@ -234,17 +230,18 @@ class Sealer:
             initializer=_begin_worker,
         )
         try:
+            _block_interrupts()
             has_started = pool.submit(os.getpid)
             for process in multiprocessing.active_children():
                 end_first(process.pid, SEALERS_URGENCY)
             _wait_for_start(pool, has_started)
-        # The process died, or the system has no room for one of the pool's threads.
-        except (BrokenPipeError, RuntimeError, TimeoutError) as error:
+        # The process died, or the system has no room for it, or for one of the pool's threads.
+        except (OSError, RuntimeError) as error:
             _kill_children()
             pool.shutdown(wait=False)
             # No fault of the session's: its journal must not go to quarantine for it.
             raise OSError(
-                f"no sealer can be started: {sys.executable} is gone, or memory or room for threads is short"
+                f"no sealer can be started: {sys.executable} is gone, or memory or room for processes is short"
             ) from error
         self._pool = pool
         return pool

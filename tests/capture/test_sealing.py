@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -304,14 +305,19 @@ def test_where_no_sealer_can_be_started_the_journal_stays_where_it_is_found_agai
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(
-    "of", ["multiprocessing.queues.Queue._start_thread", "concurrent.futures.process._ExecutorManagerThread.start"]
+    ("of", "why"),
+    [
+        ("multiprocessing.queues.Queue._start_thread", RuntimeError("can't start new thread")),
+        ("concurrent.futures.process._ExecutorManagerThread.start", RuntimeError("can't start new thread")),
+        ("multiprocessing.resource_tracker.ensure_running", BlockingIOError(errno.EAGAIN, "try again")),
+    ],
 )
-def test_where_the_system_has_no_room_for_a_thread_nobody_waits_without_end(
-    root: Root, write_journal: Write, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, of: str
+def test_where_the_system_has_no_room_for_a_thread_or_process_nobody_waits_without_end(
+    root: Root, write_journal: Write, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, of: str, why: Exception
 ) -> None:
     def refuse(*_: object) -> None:
         # A limit on processes, which threads count among: `docker run --pids-limit`, TasksMax=.
-        raise RuntimeError("can't start new thread")
+        raise why
 
     with monkeypatch.context() as full:
         full.setattr(of, refuse)
