@@ -65,7 +65,8 @@ def client_credentials(request: RequestHead) -> list[str]:
 
 def is_authorized(request: RequestHead, client_token: str) -> bool:
     """Tell whether a client's request holds the token, compared in constant time; an empty token admits nobody."""
-    expected = client_token.encode()
+    # One that is not UTF-8 is compared in the bytes in which the environment has it.
+    expected = client_token.encode(errors="surrogateescape")
     return bool(expected) and any(
         hmac.compare_digest(spelled, expected) for key in client_credentials(request) for spelled in _spellings(key)
     )

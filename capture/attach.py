@@ -57,10 +57,14 @@ def record(
 
     Every connection is a session of its own in the root (else `$WIRETAPE_RECORDINGS`, else `./recordings`), and
     bears the tags; `target` names the endpoint, else its URL does. `keep`, `pre_s`, `post_s` and `redact` are the
-    proxy's options `--keep`, `--pre`, `--post` and `--redact`; raises `UsageProblem` where they cannot be read.
+    proxy's options `--keep`, `--pre`, `--post` and `--redact`; raises `UsageProblem` where they cannot be read, or
+    the root is empty.
     Nothing that fails later reaches a connection: one that cannot be recorded works all the same, and an error is
     logged.
     """
+    if root == "":
+        # Of a variable that is not set. As a path it would be the folder that the program happens to be in.
+        raise UsageProblem("the root is empty, as of a variable that is not set: name a folder, or give None")
     facts: dict[str, Any] = {
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
         # Ids of programs are numbers and UUIDs, too: found out at the first connection, nothing would be recorded.

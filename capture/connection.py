@@ -159,7 +159,8 @@ class ConnectionSummary:
         code, reason = None, None
         if self.is_upgraded:
             frames = [frame for sender, frame in self._close_frames.items() if closed_by in (sender, "recorder")]
-            code, reason = frames[0] if frames else self._told_close() if self.is_imported else (NO_CLOSE_FRAME, "")
+            told = self._told_close()
+            code, reason = frames[0] if frames else told if told[0] or self.is_imported else (NO_CLOSE_FRAME, "")
         return {
             "closed_by": closed_by,
             "close_code": code,

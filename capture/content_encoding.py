@@ -1,7 +1,8 @@
-"""Read HTTP bodies that came compressed; pure."""
+"""Read HTTP bodies that came compressed, or in another encoding than UTF-8; pure."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +31,19 @@ def decode_content(body: bytes, encodings: Iterable[str]) -> tuple[bytes, bool]:
         body, is_layer_whole = _decoded(body, encoding)
         is_whole &= is_layer_whole
     return body, is_whole
+
+
+def wide_text(content: bytes) -> str | None:
+    """Read JSON in UTF-16 or UTF-32, which clients take though RFC 8259 does not; None where it is none.
+
+    Of JSON without a mark every other byte is a zero: it is UTF-8 as well, and no key in it would be found.
+    """
+    encoding = json.detect_encoding(content)
+    if encoding.startswith("utf-8"):
+        return None
+    # What is no character would keep the rest from being searched.
+    text = content.decode(encoding, "ignore")
+    return text if text.lstrip()[:1] in ("{", "[", '"') else None
 
 
 def _decoded(body: bytes, encoding: str) -> tuple[bytes, bool]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TextIO
 
-from capture.errors import OutOfFiles, WiretapeError
+from capture.errors import OutOfFiles, UsageProblem, WiretapeError
 from capture.plain_text import visible_lines
 
 _SOON_S = 0.01
@@ -42,6 +42,13 @@ def run_to_end(command: Callable[[], None]) -> None:
             raise
         _complain(OutOfFiles())
         sys.exit(OutOfFiles.exit_code)
+    except UnicodeEncodeError:
+        odd = next((argument for argument in sys.argv if not _is_utf8(argument)), None)
+        if odd is None:
+            raise
+        # Files may be called so; what goes to an endpoint or into a recording may not.
+        _complain(UsageProblem(f"{odd!r} is not UTF-8, as from a terminal in another encoding: write it in UTF-8"))
+        sys.exit(UsageProblem.exit_code)
     except KeyboardInterrupt:
         _exit_interrupted()
     except RuntimeError as error:
@@ -49,6 +56,14 @@ def run_to_end(command: Callable[[], None]) -> None:
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
         _exit_interrupted()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _exit_interrupted() -> NoReturn:

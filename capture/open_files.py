@@ -9,6 +9,8 @@ import logging
 import resource
 from typing import Any
 
+from capture.errors import OutOfFiles
+
 _FILES_OF_A_CONNECTION = 4
 """Two sockets, a journal, and one to spare for its sealing."""
 _FILES_OF_THE_PROCESS = 64
@@ -25,6 +27,13 @@ def raise_open_files_limit() -> None:
     # macOS names a hard limit that it does not grant.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def check_room_for_a_connection() -> None:
+    """Raise `OutOfFiles` where the limit has no room for a single connection: a loop would end in a traceback."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _FILES_OF_THE_PROCESS + _FILES_OF_A_CONNECTION:
+        raise OutOfFiles
 
 
 def count_connections_with_room() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 _HOME = str(Path(__file__).parents[1])
@@ -19,3 +20,11 @@ def own_program(module: str, call: str) -> list[str]:
     name = call.partition("(")[0]
     # `-P`: the folder that the program runs in may hold a module that is called as one of ours.
     return ["-P", "-c", f"{_PROGRAM}from {module} import {name}\n{call}\n"]
+
+
+def end_first(pid: int | None, urgency: int) -> None:
+    """Have the system end this process before those that carry calls, where memory is short; most urgent is 1000."""
+    # By itself it ends the largest one, which is the proxy while another still loads its libraries. What the ended one
+    # had to do, the next one does. Where there is no such file the system decides.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(urgency))

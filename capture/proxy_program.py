@@ -20,7 +20,7 @@ from capture.ending import run_to_end, while_read
 from capture.event_loop import choose_loop, spare_the_loop
 from capture.journal.spooled import open_journals
 from capture.narration import narrate, print_line
-from capture.open_files import raise_open_files_limit
+from capture.open_files import check_room_for_a_connection, raise_open_files_limit
 from capture.own_program import own_program
 from capture.policy import RecordingPolicy
 from capture.proxy import check_serving, read_client_token, run_proxy
@@ -83,6 +83,7 @@ def serve(options: ProxyOptions) -> None:
     narrate()
     certificate = _load_certificate(options)
     raise_open_files_limit()
+    check_room_for_a_connection()
     spare_the_loop()
     with (
         queued_output(ends_within_s=A_MOMENT_S),

@@ -108,6 +108,8 @@ class QueuedStream(io.TextIOBase):
         self._stream = stream
         self._writer = writer
         self._failure: OSError | None = None
+        self._is_torn = False
+        """Whether a full disk took only the beginning of what was written last."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -140,7 +142,9 @@ class QueuedStream(io.TextIOBase):
 
     def write_out(self, text: str) -> None:
         """Write, from the thread, and wait for whoever reads."""
-        content = memoryview(text.encode(self.encoding, "backslashreplace"))
+        line = f"\n{text}" if self._is_torn else text
+        content = memoryview(line.encode(self.encoding, "backslashreplace"))
+        whole_bytes = len(content)
         try:
             # Not through the stream: its lock would be waited for at the interpreter's end.
             while content:
@@ -151,6 +155,8 @@ class QueuedStream(io.TextIOBase):
         except OSError as error:
             # Nor is a log that the disk has no room for.
             self._failure = None if self.may_lose else error
+        if len(content) < whole_bytes:
+            self._is_torn = bool(content)
 
     def _write_some(self, content: memoryview) -> int:
         try:

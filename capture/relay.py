@@ -169,20 +169,24 @@ class Relay:
                 url=redact_url(url),
                 **self._policy.facts(self._tags_of(request)),
             )
-            return self._recorder.start_session(facts, on_loss=self._to_loop(on_loss))
+            return self._recorder.start_session(facts, on_loss=self._to_loop(on_loss, facts.session_id))
         except Exception as fault:  # noqa: BLE001 - it is the recording's and not the call's
             _log.exception("a session is not recorded: its journal cannot be opened")
             if self._policy.is_strict:
                 on_loss(f"its journal cannot be opened: {fault}")
             return Unrecorded()
 
-    def _to_loop(self, on_loss: Callable[[str], None]) -> Callable[[str], None] | None:
+    def _to_loop(self, on_loss: Callable[[str], None], session_id: str) -> Callable[[str], None] | None:
         if not self._policy.is_strict:
             return None
         loop = asyncio.get_running_loop()
 
+        def end(reason: str) -> None:
+            _log.warning("%s: recording falters, and --strict ends the call: %s", session_id, reason)
+            on_loss(reason)
+
         def tell(reason: str) -> None:
-            loop.call_soon_threadsafe(on_loss, reason)
+            loop.call_soon_threadsafe(end, reason)
 
         return tell
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from capture.connection import SWITCHING_PROTOCOLS
-from capture.content_encoding import decode_content
+from capture.content_encoding import decode_content, wide_text
 from capture.journal import Direction, JournalRecord, decode_gap
 from capture.keeping import Decision, Window, WindowFilter
 from capture.literals import apply_edits, moved
@@ -179,18 +179,20 @@ class SessionRows:
             row["http_method"] = self._summary.connection.http_method
         encodings = self._summary.connection.content_encodings(message.sender)
         content, is_whole = decode_content(message.content, encodings)
-        text = _utf8(content) if is_whole else content.decode(errors="ignore")
+        wide = wide_text(content)
+        text = wide or (_utf8(content) if is_whole else content.decode(errors="ignore"))
         if text is None:
             self._put_bytes(row, content if encodings and redact_bytes(content) else message.content)
         elif text or is_whole:
-            self._take_body_text(message, text, row, came_as_text=not encodings, is_whole=is_whole)
+            came_as_text = not (encodings or wide)
+            self._take_body_text(message, text, row, came_as_text=came_as_text, is_whole=is_whole)
         else:
             # Nobody can tell what is in it.
             row |= {"payload_bytes": bytes(len(message.content)), "redacted": True}
         self._ready.append(("events", row))
 
     def _take_body_text(self, message: WireMessage, text: str, row: Row, *, came_as_text: bool, is_whole: bool) -> None:
-        """Keep a body's text; of one that came compressed, with nothing to hide in it, the bytes as they came."""
+        """Keep a body's text; of one that came otherwise, with nothing to hide in it, the bytes as they came."""
         read = read_text(text)
         if message.sender == "server":
             self._summary.observe_answer(read.header, redact_text(text))

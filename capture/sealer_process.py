@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO
 
 from capture.errors import GuestLog
-from capture.own_program import own_program
+from capture.own_program import end_first, own_program
 from capture.recording.root import Root
-from capture.sealing import SealedSession, Sealer, leftover_journals, seal_within
+from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, leftover_journals, seal_within
 
 _log = GuestLog(__name__)
 
@@ -139,6 +139,7 @@ class SealerProcess(Sealer):
             # Ctrl-C goes to the whole terminal group; what has ended is to be sealed all the same.
             start_new_session=True,
         )
+        end_first(worker.pid, SEALERS_URGENCY)
         if _read_line(worker) != _READY:
             worker.kill()
             _end(worker)

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
@@ -35,6 +35,7 @@ from capture.journal import (
     write_what_was_left,
 )
 from capture.keeping import Kept, Window, has_windows
+from capture.own_program import end_first
 from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of
@@ -46,7 +47,11 @@ if TYPE_CHECKING:
 _log = GuestLog(__name__)
 _ATTEMPTS = 2
 _NICENESS = 10
+SEALERS_URGENCY = 1000
+"""Where memory is short: what a sealer has not done stays in the journal."""
 _FIRST_RECORDS = 8
+_LOOK_AT_POOL_S = 0.5
+_NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,7 @@ def seal(root_path: Path, session_id: str) -> SealedSession:
         sealed = _find_sealed(root, session_id)
         if sealed is None:
             if not journal.exists():
-                raise SealingFailed(
-                    session_id, f"it has no journal in {journal.parent}: was that moved or removed?", None
-                )
+                raise SealingFailed(session_id, f"it has no journal in {journal.parent}: {_NO_JOURNAL}", None)
             sealed = _write_recording(root, session_id, journal)
         # The sessions row is on disk, or not wanted there: from here on the journal is only a copy.
         journal.unlink(missing_ok=True)
@@ -167,11 +170,7 @@ class Sealer:
         self._in_process = in_process
         self._least_cpu_s = least_cpu_s
         # Waiting, retrying and starting processes is this thread's work: `submit` must not hold up a call.
-        self._dispatcher = ThreadPoolExecutor(
-            max_workers=1,
-            thread_name_prefix="sealer",
-            initializer=None if in_process else _block_interrupts,
-        )
+        self._dispatcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
         self._pool: ProcessPoolExecutor | None = None
         self._is_abandoned = False
         self._is_closed = False
@@ -206,15 +205,15 @@ class Sealer:
             try:
                 if not self._is_abandoned:
                     return self._attempt(session_id)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next session must be sealed
+            except Exception as error:
+                if isinstance(error, SealingFailed) and error.kept_in is None:
+                    # There is nothing to seal, for another process neither; and this one has done nothing wrong.
+                    raise
                 if not self._is_abandoned:
                     # Not its repr: that of a UnicodeError holds the whole text, and with it what was said.
                     _log.warning("sealing %s failed (attempt %d): %s", session_id, attempt, _told(error))
                 problem = error
                 self._drop_pool()
-                if isinstance(error, SealingFailed) and error.kept_in is None:
-                    # There is nothing to seal, for another process neither.
-                    break
         raise self._give_up(session_id, problem) from problem
 
     def _attempt(self, session_id: str) -> SealedSession:
@@ -224,24 +223,33 @@ class Sealer:
         return pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
 
     def _start_pool(self) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(
+            max_workers=1,
+            # A fork would copy the locks and sockets of a process that is busy with calls.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+        )
         try:
-            pool = self._pool = ProcessPoolExecutor(
-                max_workers=1,
-                # A fork would copy the locks and sockets of a process that is busy with calls.
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin_worker,
-            )
-            pool.submit(os.getpid).result()
-        except (BrokenProcessPool, BrokenPipeError) as error:
+            _block_interrupts()
+            has_started = pool.submit(os.getpid)
+            for process in multiprocessing.active_children():
+                end_first(process.pid, SEALERS_URGENCY)
+            _wait_for_start(pool, has_started)
+        # The process died, or the system has no room for it, or for one of the pool's threads.
+        except (OSError, RuntimeError) as error:
+            _kill_children()
+            pool.shutdown(wait=False)
             # No fault of the session's: its journal must not go to quarantine for it.
-            raise OSError(f"no sealer can be started: {sys.executable} is gone, or memory is short") from error
+            raise OSError(
+                f"no sealer can be started: {sys.executable} is gone, or memory or room for processes is short"
+            ) from error
+        self._pool = pool
         return pool
 
     def _abandon(self) -> None:
         self._is_abandoned = True
         # Left alone it could outlive an exit that is interrupted once more, and the exit would wait for it.
-        for process in multiprocessing.active_children():
-            process.kill()
+        _kill_children()
 
     def _give_up(self, session_id: str, problem: Exception | None) -> SealingFailed:
         if isinstance(problem, SealingFailed):
@@ -263,6 +271,18 @@ class Sealer:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
             self._pool = None
+
+
+def _wait_for_start(pool: ProcessPoolExecutor, has_started: Future[int]) -> None:
+    # Where its thread has died, because another one could not be started, nobody tells who waits.
+    while not has_started.done() and pool._executor_manager_thread.is_alive():  # type: ignore[attr-defined]
+        wait([has_started], _LOOK_AT_POOL_S)
+    has_started.result(timeout=0)
+
+
+def _kill_children() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _told(error: Exception) -> str:
@@ -370,6 +390,10 @@ def _begin_worker() -> None:
     # Before pyarrow is loaded: its own allocators keep what they once had, 40 MB more for an hour's session.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+    # Where memory is too short even for the libraries, no session is to blame for it: a sealer that dies of them is one
+    # that could not be started.
+    from capture.recording.writer import SessionWriter  # noqa: F401
+    from capture.rows import SessionRows  # noqa: F401
 
 
 def _follow_parent() -> None:

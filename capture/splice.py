@@ -19,7 +19,8 @@ from capture.recording.facts import ClosedBy, Sender, SessionEnd
 
 _log = logging.getLogger(__name__)
 
-_GOING_AWAY = Frame(Opcode.CLOSE, Close(CloseCode.GOING_AWAY, "the recorder stops").serialize())
+_GOODBYE = Close(CloseCode.GOING_AWAY, "the recorder stops")
+_GOING_AWAY = Frame(Opcode.CLOSE, _GOODBYE.serialize())
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -242,6 +243,7 @@ class Splice:
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._closed_by: ClosedBy | None = None
         self._end_reason: str | None = None
+        self._has_said_goodbye = False
         self._failed = False
 
     async def run(self) -> SessionEnd:
@@ -259,13 +261,14 @@ class Splice:
     def stop(self, reason: str = "the proxy was stopped") -> None:
         """Close both ends on behalf of the recorder: with a close frame 1001 wherever no other frame is cut by it.
 
-        That frame is nobody's message: it is not recorded.
+        That frame is nobody's message: the recording's end tells of it.
         """
         self._note("recorder", reason)
         for side in (self.client, self.server):
             if self._may_say_goodbye(side):
                 # Each end hears it in the other's name: only clients mask.
                 side.transport.write(_GOING_AWAY.serialize(mask=side.sender == "server"))
+                self._has_said_goodbye = True
             _close(side.transport)
             self._timers.append(self._loop.call_later(self._linger_s, side.transport.abort))
 
@@ -313,10 +316,13 @@ class Splice:
             self._closed_by, self._end_reason = closed_by, reason
 
     def _end(self) -> SessionEnd:
+        is_told = self._closed_by == "recorder" and self._has_said_goodbye
         return SessionEnd(
             offset_ns=self.tap.now_ns(),
             closed_by=self._closed_by,
             end_reason=self._end_reason,
+            close_code=_GOODBYE.code if is_told else None,
+            close_reason=_GOODBYE.reason if is_told else None,
             relay_lag_p50_us=self.lag.quantile_us(0.5),
             relay_lag_p99_us=self.lag.quantile_us(0.99),
             relay_lag_max_us=self.lag.max_us,

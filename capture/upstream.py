@@ -21,6 +21,7 @@ import aiohappyeyeballs
 from capture.errors import UsageProblem
 from capture.exchange import Gate
 from capture.handshake import BadRequest, parse_response, take_head
+from capture.plain_text import visible
 from capture.targets import Target
 
 _OTHER_FAMILY_AFTER_S = 0.25
@@ -88,7 +89,8 @@ class Way:
         except (OSError, ValueError, BadRequest) as error:
             raise TunnelRefused(f"the proxy {proxy} gave no answer to CONNECT: {error}") from error
         if not 200 <= status < 300:
-            said = answer.split(b"\r\n")[0].decode("latin-1").partition(" ")[2]
+            # It goes on to the client, in our own words: escapes in it must not steer a terminal.
+            said = visible(answer.partition(b"\n")[0].rstrip(b"\r").decode("latin-1").partition(" ")[2])
             raise TunnelRefused(f"the proxy {proxy} refused CONNECT with {said}")
         if rest:
             # Through a tunnel it is the client who speaks first.
@@ -190,7 +192,8 @@ def _basic(parts: SplitResult) -> str | None:
     if parts.username is None:
         return None
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    # A password that is not UTF-8 is sent in the bytes in which the environment has it.
+    return f"Basic {base64.b64encode(pair.encode(errors='surrogateescape')).decode()}"
 
 
 async def _read_head(opened: socket.socket) -> tuple[bytes, bytes]:

@@ -238,6 +238,10 @@ async def proxy_process(root: Root, to: str, *options: str, **environment: str) 
     finally:
         if process.returncode is None:
             await proxy.kill()
+        # What multiprocessing started beside the sealer has the output open a moment longer: left unread, its pipe
+        # would be found open when a later test's garbage is collected.
+        async with asyncio.timeout(30):
+            await process.communicate()
 
 
 async def run_capture(root: Root, *arguments: str) -> tuple[int, str, str]:

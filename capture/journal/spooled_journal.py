@@ -68,6 +68,7 @@ class SpooledJournal:
         self.failure: str | None = None
         self._owner = owner
         self._on_loss = on_loss
+        self._is_loss_told = False
         self._streams = {kind: Stream(self, kind, first_word) for kind in (*Direction, CLOSE)}
         self.is_closed = False
         self._is_finished = False
@@ -132,14 +133,17 @@ class SpooledJournal:
         self.lost_bytes += lost_bytes
         self.failure = reason
         if is_news and not self.is_closed:
-            _log.warning("%s.journal: recording falters, the call goes on: %s", self.name, reason)
             self.tell_loss(reason)
 
     def tell_loss(self, reason: str) -> None:
-        """Tell who wants to know that something is not recorded, once."""
-        on_loss, self._on_loss = self._on_loss, None
-        if on_loss is not None:
-            self._tell(partial(on_loss, reason))
+        """Tell who wants to know that something is not recorded, else the log; once."""
+        if self._is_loss_told:
+            return
+        self._is_loss_told = True
+        if self._on_loss is None:
+            _log.warning("%s.journal: recording falters, the call goes on: %s", self.name, reason)
+        else:
+            self._tell(partial(self._on_loss, reason))
 
     def _put_close(self) -> None:
         # Its name, because a slot may have another owner by the time this is read once more.

@@ -380,8 +380,10 @@ class Journal:
         self.lost_bytes += lost_bytes
         self.failure = reason
         if is_news and not self._is_closed:
-            self._news = reason
-            if self._on_loss is not None:
+            if self._on_loss is None:
+                self._news = reason
+            else:
+                # Who is told says what becomes of the call.
                 self._tell(partial(self._on_loss, reason))
 
     def _say_news(self) -> None:

@@ -27,11 +27,13 @@ from capture.journal.blocks import BEHIND_BYTES
 from capture.journal.drain import Drain
 from capture.journal.spool import Spool, left_spools, open_spool
 from capture.journal.writer import JournalWriter
-from capture.own_program import own_program
+from capture.own_program import end_first, own_program
 
 _log = logging.getLogger(__name__)
 
 _NICENESS = 5
+_URGENCY = 500
+"""Where memory is short: behind a sealer, before the calls. What it has not written stands in shared memory."""
 _SHORTEST_TICK_S, _LONGEST_TICK_S = 0.001, 0.025
 _PORTION_BYTES = 128 << 10
 """What is moved in one tick: all that waits in one go would take a core, and maybe a disk, for milliseconds."""
@@ -119,6 +121,7 @@ class WriterProcess:
             # Ctrl-C goes to the whole terminal group; what was forwarded is to be written all the same.
             start_new_session=True,
         )
+        end_first(process.pid, _URGENCY)
         os.set_blocking(_input(process).fileno(), False)
         return process
 

@@ -117,7 +117,7 @@ class SessionEnd(msgspec.Struct, kw_only=True, omit_defaults=True, tag="end"):
     """Who ended the connection; None lets sealing read it off the close frames."""
     end_reason: str | None = None
     close_code: int | None = None
-    """As another tool told it, of an imported session without close frames."""
+    """What a recorder said that ended the session; what another tool told of an imported one without close frames."""
     close_reason: str | None = None
     relay_lag_p50_us: float | None = None
     relay_lag_p99_us: float | None = None

@@ -16,6 +16,8 @@ ID_PATTERN = r"\d{8}T\d{6}-[0-9a-f]{8}"
 """Pattern of a session's id."""
 _USUAL = "recordings"
 _ID_TIME = "%Y%m%dT%H%M%S"
+_LONGEST_NAME_BYTES = 255
+"""Of a file or folder, on nearly every disk."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class Root:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
         self._check_path()
         folders = (self.journal, *self.journal.parents)
-        nearest = next(folder for folder in folders if _is_there(folder) or folder == folders[-1])
+        # A link that leads nowhere, as to a volume that is not mounted, is there too; what is below a folder of
+        # somebody else's is not: what matters is that folder.
+        nearest = next(folder for folder in folders if os.path.lexists(folder) or folder == folders[-1])
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UsageProblem(
                 f"no recordings can be written to {self.path}: {nearest} is"
@@ -102,6 +106,10 @@ class Root:
         except UnicodeEncodeError as error:
             # Neither Arrow nor DuckDB opens a file below it.
             raise UsageProblem(f"the path of {self.path} is not UTF-8: rename it, or give another root") from error
+        if any(len(part.encode()) > _LONGEST_NAME_BYTES for part in self.path.parts):
+            raise UsageProblem(
+                f"{self.path} has a name of more than {_LONGEST_NAME_BYTES} bytes in it: give another root"
+            )
 
     def journal_of(self, session_id: str) -> Path:
         """Name the journal of a session in flight."""
@@ -122,14 +130,6 @@ class Root:
     def date_folder(self, name: str, date: str) -> Path:
         """Name the folder of one date in one table."""
         return self.path / name / f"date={date}"
-
-
-def _is_there(folder: Path) -> bool:
-    try:
-        return folder.exists()
-    except PermissionError:
-        # Below a folder of somebody else's: what matters is that folder.
-        return False
 
 
 def date_of(session_id: str) -> str:

@@ -10,7 +10,7 @@ from capture.handshake import BadRequest, RequestHead, parse_request
 
 def upgrade(*lines: str, path: str = "/v1/realtime?model=gpt-realtime", host: str = "127.0.0.1:8765") -> RequestHead:
     fixed = (f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: Upgrade", "Upgrade: websocket")
-    return parse_request("".join(f"{line}\r\n" for line in (*fixed, *lines, "")).encode())
+    return parse_request("".join(f"{line}\r\n" for line in (*fixed, *lines, "")).encode(errors="surrogateescape"))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,9 @@ def test_a_token_may_be_any_text() -> None:
     assert is_authorized(upgrade("api-key: tök€n"), "tök€n")
     assert is_authorized(upgrade(path="/?api-key=t%C3%B6k%E2%82%ACn"), "tök€n")
     assert not is_authorized(upgrade("api-key: tökn"), "tök€n")
+    in_latin_1 = "t\udcf6k"
+    assert is_authorized(upgrade("api-key: t\udcf6k"), in_latin_1)
+    assert not is_authorized(upgrade("api-key: tok"), in_latin_1)
 
 
 def test_an_empty_token_admits_nobody() -> None:

@@ -540,3 +540,8 @@ def test_what_cannot_be_kept_or_redacted_is_told_at_once(root: Root, wrong: Any,
     with pytest.raises(UsageProblem, match=re.escape(said)):
         record(root.path, **wrong)
     assert not root.path.exists()
+
+
+def test_a_root_of_a_variable_that_is_not_set_is_not_the_current_folder() -> None:
+    with pytest.raises(UsageProblem, match="the root is empty, as of a variable that is not set"):
+        record("")

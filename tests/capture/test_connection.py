@@ -165,6 +165,12 @@ def test_a_recorder_that_stopped_says_so_whatever_the_frames_say() -> None:
     assert connection.close()["closed_by"] == "recorder"
 
 
+def test_what_a_recorder_said_that_stopped_is_how_it_closed() -> None:
+    goodbye = SessionEnd(offset_ns=1, closed_by="recorder", close_code=1001, close_reason="the recorder stops")
+    row = summary(response(), goodbye).close()
+    assert (row["closed_by"], row["close_code"], row["close_reason"]) == ("recorder", 1001, "the recorder stops")
+
+
 def test_a_client_that_hangs_up_without_a_close_frame() -> None:
     row = summary(response(), end("client")).close()
     assert (row["closed_by"], row["close_code"]) == ("client", 1006)

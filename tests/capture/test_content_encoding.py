@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.content_encoding import READ_LIMIT_BYTES, decode_content, encodings_of
+from capture.content_encoding import READ_LIMIT_BYTES, decode_content, encodings_of, wide_text
 
 BODY = b'{"error":{"type":"invalid_request_error","code":"invalid_api_key","message":"Incorrect API key"}}' * 4
 
@@ -69,3 +69,15 @@ def test_a_bomb_is_read_up_to_a_limit(coding: str) -> None:
 def test_any_bytes_pass_without_a_crash(body: bytes, coding: str) -> None:
     content, _ = decode_content(body, [coding])
     assert len(content) <= READ_LIMIT_BYTES
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_json_in_other_encodings_is_read_whatever_is_broken_in_it(encoding: str) -> None:
+    assert wide_text('{"value": "Zo\u00eb"}'.encode(encoding)) == '{"value": "Zo\u00eb"}'
+    broken = '{"a": "\ud800"}'.encode(encoding, "surrogatepass") + b"\x00"
+    assert wide_text(broken) == '{"a": ""}'
+
+
+@pytest.mark.parametrize("content", [b"", b"{", BODY, b"\x00\x01\x00\x02", "plain".encode("utf-16"), b"\xff\xfe"])
+def test_what_is_no_json_in_another_encoding_is_left_to_others(content: bytes) -> None:
+    assert wide_text(content) is None

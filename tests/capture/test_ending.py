@@ -115,6 +115,21 @@ def test_another_error_that_python_can_only_ignore_is_told(capsys: pytest.Captur
     assert "not ours" in capsys.readouterr().err
 
 
+def test_an_argument_that_is_not_utf8_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # `capture call --model` on a terminal in Latin-1.
+    monkeypatch.setattr(sys, "argv", ["wiretape", "--model", "mod\udce8le"])
+    sent: list[bytes] = []
+    with pytest.raises(SystemExit) as ended:
+        run_to_end(lambda: sent.append(sys.argv[2].encode()))
+    said = "'mod\\udce8le' is not UTF-8, as from a terminal in another encoding: write it in UTF-8"
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"wiretape: {said}\n")
+    monkeypatch.setattr(sys, "argv", ["wiretape"])
+    with pytest.raises(UnicodeEncodeError):
+        run_to_end(lambda: sent.append("\ud800".encode()))
+
+
 def test_a_command_that_works_just_returns() -> None:
     done: list[int] = []
     run_to_end(lambda: done.append(1))

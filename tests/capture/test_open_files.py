@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from capture.open_files import AcceptFaults, count_connections_with_room
+from capture.errors import OutOfFiles
+from capture.open_files import AcceptFaults, check_room_for_a_connection, count_connections_with_room
 
 RAISED = """
 import resource
@@ -29,6 +30,18 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
 def test_there_is_always_room_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
     assert count_connections_with_room() == 1
+
+
+@pytest.mark.parametrize("limit", [68, resource.RLIM_INFINITY])
+def test_with_room_for_one_connection_a_proxy_begins(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    check_room_for_a_connection()
+
+
+def test_without_room_for_one_connection_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (67, 67))
+    with pytest.raises(OutOfFiles, match="allow more first, with `ulimit -n 1024`"):
+        check_room_for_a_connection()
 
 
 async def test_a_flood_of_failed_accepts_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from capture.own_program import own_program
+import pytest
+
+from capture.own_program import end_first, own_program
 
 
 def test_a_function_of_ours_is_called_with_the_arguments_and_no_module_of_the_same_name(tmp_path: Path) -> None:
@@ -22,3 +24,13 @@ def test_all_else_is_found_as_usual_and_not_beside_the_package(tmp_path: Path) -
     program = own_program("capture.narration", "print_line(repr(sys.path[-1]))")
     told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told.strip() == repr(str(Path(__file__).parents[2]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_where_memory_is_short_what_carries_no_call_goes_first() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        end_first(process.pid, 500)
+        urgency = Path(f"/proc/{process.pid}/oom_score_adj").read_text()
+        process.kill()
+    assert urgency == "500\n"
+    end_first(process.pid, 500)

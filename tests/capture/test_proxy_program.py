@@ -62,6 +62,16 @@ async def test_a_certificate_that_clients_refuse_is_served_with_a_word(root: Roo
         assert await proxy.stop() == 0
 
 
+@on_linux
+def test_where_too_few_files_may_be_opened_it_says_so_and_does_not_begin(root: Root) -> None:
+    command = program("proxy", "--to", "ws://127.0.0.1:1", "--listen", "127.0.0.1:0", "--recordings", str(root.path))
+    asked = ["sh", "-c", 'ulimit -n 16; exec "$@"', "sh", *command]
+    ended = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    said = "wiretape: no more files can be opened here: allow more first, with `ulimit -n 1024`\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+    assert not root.path.exists()
+
+
 def read(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", "replace")
 

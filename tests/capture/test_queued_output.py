@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -146,6 +147,34 @@ def test_streams_are_as_before_when_the_block_ends(monkeypatch: pytest.MonkeyPat
             raise RuntimeError
         assert sys.stderr is file
     assert (tmp_path / "log").read_text() == "in the block\n"
+
+
+def test_after_a_full_disk_the_log_goes_on_in_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_bytes, of_system = 60, os.write
+
+    def write(descriptor: int, content: bytes) -> int:
+        nonlocal room_bytes
+        if not room_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = of_system(descriptor, content[:room_bytes])
+        room_bytes -= written
+        return written
+
+    monkeypatch.setattr("capture.queued_output.os.write", write)
+    with (tmp_path / "log").open("w", encoding="utf-8") as file:
+        writer = Writer()
+        stream = QueuedStream(file, writer, may_lose=True)
+        for _ in range(3):
+            stream.write_out(LINE)
+        room_bytes = 1000
+        stream.write_out(LINE)
+        stream.write_out(LINE)
+        assert writer.end(within_s=60)
+    first, torn, *rest = lines_of((tmp_path / "log").read_text())
+    left = 60 - len(LINE.encode())
+    assert (first, torn, rest) == (LINE, f"{LINE[:left]}\n", [LINE, LINE])
 
 
 COMMAND = """

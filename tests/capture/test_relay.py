@@ -646,6 +646,7 @@ async def test_a_live_call_is_closed_and_sealed_when_the_proxy_stops(recorder: R
     assert contents(recording, "client", "text") == ["hello"]
     assert recording.session["closed_by"] == "recorder"
     assert recording.session["end_reason"] == "the proxy was stopped"
+    assert (recording.session["close_code"], recording.session["close_reason"]) == (1001, "the recorder stops")
 
 
 class FullDisk:
@@ -680,7 +681,7 @@ async def test_a_strict_recorder_lets_no_call_begin_that_it_cannot_record(
 
 
 async def test_a_strict_recorder_ends_the_call_that_it_can_record_no_further(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
         endpoint(echo) as target,
@@ -702,4 +703,7 @@ async def test_a_strict_recorder_ends_the_call_that_it_can_record_no_further(
     cut_short = ended["strict: it could not be recorded: No space left on device"]
     assert (cut_short["outcome"], cut_short["closed_by"], cut_short["complete"]) == ("incomplete", "recorder", False)
     assert cut_short["lost_bytes"] > 0
+    told = f"{cut_short['session_id']}: recording falters, and --strict ends the call: No space left on device"
+    assert told in caplog.text
+    assert "the call goes on" not in caplog.text
     assert sorted(session["outcome"] for session in ended.values()) == ["incomplete", "ok"]

@@ -244,6 +244,17 @@ def test_what_a_company_must_not_keep_goes_out_of_compressed_bodies_too() -> Non
     assert (row["payload"], row["redacted"]) == ("call xxxxxxxx now", True)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_client_secret_goes_out_of_a_body_in_another_encoding(encoding: str) -> None:
+    minted = '{"value":"ek_68af296e8e408191a1120ab6383263c2","expires_at":1}'
+    row, _ = compressed_refusal(minted.encode(encoding), coding="identity")
+    assert (row["payload"], row.get("payload_bytes")) == ('{"value":"[redacted]","expires_at":1}', None)
+    assert row["redacted"]
+    harmless = '{"error":{"message":"gone","code":"DeploymentNotFound"}}'.encode(encoding)
+    row, _ = compressed_refusal(harmless, coding="identity")
+    assert (row["payload_bytes"], row["error_code"], row["redacted"]) == (harmless, "DeploymentNotFound", False)
+
+
 def test_a_body_that_is_no_text_is_kept_as_bytes() -> None:
     tables, _ = unroll(
         fact(START),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -274,18 +275,55 @@ UNABLE_TO_START = """
     if "--multiprocessing-fork" in sys.orig_argv and os.path.exists(os.environ["LIVES"]):
         os._exit(1)
 """
+# What the system does where memory is too short for the libraries.
+UNABLE_TO_LOAD = """
+    import os, signal, sys
+
+    class Killer:
+        def find_spec(self, name, path=None, target=None):
+            if name == "pyarrow" and os.path.exists(os.environ["LIVES"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if "--multiprocessing-fork" in sys.orig_argv:
+        sys.meta_path.insert(0, Killer())
+"""
 
 
+@pytest.mark.parametrize("unable", [UNABLE_TO_START, UNABLE_TO_LOAD])
 def test_where_no_sealer_can_be_started_the_journal_stays_where_it_is_found_again(
-    root: Root, write_journal: Write, sealer: Sealer, deaths: Path
+    root: Root, write_journal: Write, sealer: Sealer, deaths: Path, unable: str
 ) -> None:
-    (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(UNABLE_TO_START))
+    (deaths.parent / "sitecustomize.py").write_text(textwrap.dedent(unable))
     deaths.touch()
-    with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory is short") as told:
+    with pytest.raises(SealingFailed, match=r"no sealer can be started: .* is gone, or memory or room for") as told:
         sealer.submit(write_journal(SAID)).result(timeout=60)
     assert not told.value.is_quarantined
     assert leftover_journals(root) == [SESSION_ID]
     deaths.unlink()
+    assert sealer.submit(SESSION_ID).result(timeout=60).complete
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [
+        ("multiprocessing.queues.Queue._start_thread", RuntimeError("can't start new thread")),
+        ("concurrent.futures.process._ExecutorManagerThread.start", RuntimeError("can't start new thread")),
+        ("multiprocessing.resource_tracker.ensure_running", BlockingIOError(errno.EAGAIN, "try again")),
+    ],
+)
+def test_where_the_system_has_no_room_for_a_thread_or_process_nobody_waits_without_end(
+    root: Root, write_journal: Write, sealer: Sealer, monkeypatch: pytest.MonkeyPatch, of: str, why: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        # A limit on processes, which threads count among: `docker run --pids-limit`, TasksMax=.
+        raise why
+
+    with monkeypatch.context() as full:
+        full.setattr(of, refuse)
+        with pytest.raises(SealingFailed, match="no sealer can be started") as told:
+            sealer.submit(write_journal(SAID)).result(timeout=60)
+    assert not told.value.is_quarantined
     assert sealer.submit(SESSION_ID).result(timeout=60).complete
 
 
@@ -296,12 +334,16 @@ def test_what_ends_after_the_recorder_stays_for_a_recovery(root: Root, write_jou
         sealer.submit(write_journal(SAID)).result(timeout=0)
 
 
-def test_a_session_without_a_journal_is_tried_once(
+def test_a_session_without_a_journal_is_told_once_and_costs_no_sealer(
     root: Root, sealer: Sealer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(SealingFailed, match=r"it has no journal in .*: was that moved or removed\?"):
+    with pytest.raises(SealingFailed, match=r"it has no journal in .*: none could be written, as on a full"):
         sealer.submit(SESSION_ID).result(timeout=60)
-    assert caplog.text.count("failed (attempt") == 1
+    pool = sealer._pool
+    assert (pool is not None, caplog.text) == (True, "")
+    with pytest.raises(SealingFailed, match="it has no journal"):
+        sealer.submit(SESSION_ID).result(timeout=60)
+    assert sealer._pool is pool
 
 
 def test_a_session_that_kills_two_sealers_goes_to_quarantine(

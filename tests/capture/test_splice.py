@@ -279,6 +279,7 @@ async def test_stopping_ends_both_sides_with_a_close_frame_and_says_who_did_it()
     assert closed[0] == b"\x88\x14\x03\xe9the recorder stops"
     assert (closed[1][:2], len(closed[1])) == (b"\x88\x94", 2 + 4 + 20)
     assert (end.closed_by, end.end_reason) == ("recorder", "the proxy was stopped")
+    assert (end.close_code, end.close_reason) == (1001, "the recorder stops")
     # What the recorder says is no message of either end.
     assert pair.copies.pieces == [("server", to_client), ("client", to_server)]
 
@@ -293,7 +294,8 @@ async def test_stopping_cuts_no_frame_and_follows_no_close() -> None:
         pair.splice.stop()
         assert await pair.client.reader.read() == b""
         assert await pair.server.reader.read() == b""
-        await pair.ended
+        end = await pair.ended
+    assert (end.closed_by, end.close_code) == ("recorder", None)
 
 
 async def test_a_client_that_is_gone_does_not_keep_a_quiet_endpoint_open() -> None:

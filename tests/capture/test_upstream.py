@@ -148,6 +148,13 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy.authorization not in f"{proxy} {proxy!r}"
 
 
+def test_a_password_that_is_not_utf8_is_sent_in_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hidd\udce8n@corp.test:3128")
+    proxy = find_proxy(WSS)
+    assert proxy is not None
+    assert proxy.authorization == "Basic " + base64.b64encode(b"me:hidd\xe8n").decode()
+
+
 # Through it
 
 
@@ -259,7 +266,8 @@ async def test_a_call_goes_through_the_proxy_and_its_password_is_nowhere(
             b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
             b"refused CONNECT with 407 Proxy Authentication Required",
         ),
-        (b"HTTP/1.1 403 Not\x1bHere\r\nContent-Length: 2\r\n\r\nno", b"refused CONNECT with 403"),
+        (b"HTTP/1.1 403 Not\x1bHere\r\nContent-Length: 2\r\n\r\nno", b"refused CONNECT with 403 Not\\x1bHere\n"),
+        (b"HTTP/1.1 403 Forbidden\nSet-Cookie: session=1234\n\n", b"refused CONNECT with 403 Forbidden\n"),
         (b"SSH-2.0-OpenSSH_9\r\n\r\n", b"gave no answer to CONNECT"),
         (b"HTTP/1.1 20", b"gave no answer to CONNECT"),
         (b"X" * (70 << 10), b"gave no answer to CONNECT"),

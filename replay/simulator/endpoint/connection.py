@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server
 from websockets.server import ServerProtocol
 
+from replay.simulator.endpoint.listening import ToldConnection
 from replay.simulator.endpoint.plain_http import (
     BadRequest,
     HttpAnswer,
@@ -26,7 +27,7 @@ AnswerRequest = Callable[[HttpRequest], HttpAnswer]
 _NO_BODY = re.compile(rb"\r\ncontent-length:[ \t]*0[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
-class SimulatedConnection(ServerConnection):
+class SimulatedConnection(ToldConnection):
     """Remembers what its handshake decided. websockets takes GET only: what begins otherwise is answered here."""
 
     admission: Admission

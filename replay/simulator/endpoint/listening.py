@@ -41,12 +41,23 @@ class QuietHandshakes(logging.Filter):
 _logger.addFilter(QuietHandshakes())
 
 
+class ToldConnection(ServerConnection):
+    """Tells the log that a handshake came to nothing, as websockets itself did before version 17."""
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Perform the opening handshake."""
+        await super().handshake(*arguments, **options)
+        # Before, this was raised by now, and told.
+        if self.protocol.handshake_exc is not None:
+            self.logger.error("opening handshake failed", exc_info=self.protocol.handshake_exc)
+
+
 @asynccontextmanager
 async def listen(
     talk: Callable[[ServerConnection], Awaitable[None]],
     address: tuple[str, int],
     *,
-    create_connection: Callable[..., ServerConnection] = ServerConnection,
+    create_connection: Callable[..., ServerConnection] = ToldConnection,
     **options: Any,
 ) -> AsyncIterator[str]:
     """Have `talk` serve every client until the block is left; give the origin, `ws://HOST:PORT`.

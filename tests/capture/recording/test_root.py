@@ -108,6 +108,20 @@ def test_a_root_that_cannot_be_written_is_told(root: Root, monkeypatch: pytest.M
         root.check_writable()
 
 
+def test_a_root_whose_name_is_too_long_is_told(root: Root) -> None:
+    endless = Root(root.path / ("ö" * 128))
+    for check in (endless.check_writable, endless.check_readable):
+        with pytest.raises(UsageProblem, match="has a name of more than 255 bytes in it: give another root"):
+            check()
+    Root(root.path / ("x" * 255)).check_writable()
+
+
+def test_a_root_on_a_volume_that_is_not_mounted_is_told(root: Root) -> None:
+    root.path.symlink_to("/mnt/not mounted/recordings")
+    with pytest.raises(UsageProblem, match=f"{root.path} is no folder; give another root"):
+        root.check_writable()
+
+
 def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     root.table("sessions").mkdir(parents=True)
     root.check_readable()

@@ -217,6 +217,7 @@ class Listener(logging.Handler):
             self.heard.set()
 
 
+@pytest.mark.codec
 async def test_a_port_probe_leaves_one_quiet_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
