@@ -17,6 +17,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from capture import __version__
+from capture.connection import header_map
 from capture.errors import EndpointRefused
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd
@@ -180,7 +181,7 @@ async def _connect(
 
 def _refused(url: str, response: Response) -> EndpointRefused:
     status = response.status_code
-    headers = {name.lower(): value for name, value in redact_headers(response.headers.raw_items())}
+    headers = header_map(redact_headers(response.headers.raw_items()))
     # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.
     elsewhere = f", and sends to {headers['location']}" if 300 <= status < 400 and "location" in headers else ""
     return EndpointRefused(
