@@ -195,6 +195,7 @@ class _Planner:
                 not_before_ns=None if untimed else at_ns - (self._clock_zero_ns or 0),
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
+                is_binary=message.kind == "binary",
                 audio_format=self._input_format if is_audio else None,
                 commits_speech=self._commits_speech(message.type),
                 answers_calls=self._note_outputs(event or {}),
