@@ -145,7 +145,7 @@ class _Planner:
         is_muted = self._redacted[APPEND] > 0 and not self._is_audible
         if is_muted:
             muted = counted(self._redacted.pop(APPEND), "append")
-            self._not_sent.append(f"the audio of {muted}, which was redacted: silence goes in its place")
+            self._not_sent.append(f"the audio of {muted}, which was redacted")
         self._not_sent += (f"what was redacted from {count} {kind}" for kind, count in self._redacted.items())
         return Plan(
             steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
