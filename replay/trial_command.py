@@ -63,9 +63,9 @@ def take_up(
     run = planned.run
     most = f"at most {run.trials}" if design == "adaptive" else str(run.trials * len(run.cells))
     again = sum(trial.says_nothing for trial in run.all_trials) if design == "factorial" else 0
-    if saved.status == "done" and again:
+    if run.status == "done" and again:
         tell(f"run {run.run_id} is done, but for {counted(again, 'trial')} that came to nothing: made again")
-    elif saved.status == "done":
+    elif run.status == "done":
         tell(f"run {run.run_id} is done: nothing is left to make")
     else:
         tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")
