@@ -116,6 +116,7 @@ def take_over(saved: Run, planned: Run) -> None:
     """Give a run that was laid out anew the trials and the identity of its file."""
     planned.run_id, planned.started_at = saved.run_id, saved.started_at
     planned.status, planned.ended_at, planned.paused_until = saved.status, saved.ended_at, saved.paused_until
+    planned.cut_short_ms = saved.cut_short_ms
     made = {cell.key: cell for cell in saved.cells}
     for cell in planned.cells:
         before = made.pop(cell.key)

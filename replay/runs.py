@@ -182,6 +182,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: dict[str, Any] = {}
     """What was asked for, so that the run can go on; empty where it cannot."""
 
+    cut_short_ms: list[float] = []
+    """Of each session that Ctrl-C cut short, the audio that it was to send: no trial, and spent."""
     paused_until: dict[str, datetime] = {}
     """Until when targets want to be left alone, as far as they said so."""
 

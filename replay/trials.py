@@ -145,7 +145,11 @@ class TrialPlayer:
                 return "held back"
             if number == 1:
                 self._how.on_progress(job, None)
-            ran = await self._run_session(job)
+            try:
+                ran = await self._run_session(job)
+            except asyncio.CancelledError:
+                self._run.cut_short_ms.append(job.plan.audio_ms)
+                raise
             if ran.throttled_upgrade is not None:
                 # Before anything else can begin: a pause that comes late is one that was not kept.
                 self._pause(name, read_wait(ran.throttled_upgrade), number)

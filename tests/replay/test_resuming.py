@@ -129,12 +129,13 @@ def test_the_trials_and_cells_that_were_added_on_the_way_are_taken_over() -> Non
     saved.cells[0].trials.append(trial)
     saved.cells.append(RunCell(cell="east · a=1 · b=2", session_id="s0", target="east"))
     saved.paused_until = {"east": datetime(2026, 11, 27, 13, tzinfo=UTC)}
+    saved.cut_short_ms = [400.0]
     take_over(saved, planned)
     assert pauses_left(planned, datetime(2026, 11, 27, 12, tzinfo=UTC)) == [
         "east wants to be left alone until 2026-11-27 13:00:00 UTC"
     ]
     assert pauses_left(planned, datetime(2026, 11, 27, 14, tzinfo=UTC)) == []
-    assert planned.run_id == saved.run_id
+    assert (planned.run_id, planned.cut_short_ms) == (saved.run_id, [400.0])
     assert [(cell.cell, cell.trials) for cell in planned.cells] == [("east", [trial]), ("east · a=1 · b=2", [])]
 
 
