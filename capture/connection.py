@@ -57,9 +57,9 @@ class ConnectionSummary:
             case SessionFacts():
                 self.facts = fact
             case HandshakeRequest():
-                self._request, self._sent_headers = fact, _header_map(fact.headers)
+                self._request, self._sent_headers = fact, header_map(fact.headers)
             case HandshakeResponse():
-                self._response, self._received_headers = fact, _header_map(fact.headers)
+                self._response, self._received_headers = fact, header_map(fact.headers)
             case SessionEnd():
                 self.end = fact
 
@@ -210,7 +210,7 @@ def _split(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def _header_map(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+def header_map(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Map lower-case names to values; a name given several times has its values joined, as HTTP allows."""
     joined: dict[str, str] = {}
     for name, value in headers:

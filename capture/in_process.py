@@ -16,6 +16,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from capture import __version__
+from capture.connection import header_map
 from capture.errors import EndpointRefused
 from capture.recorder import SessionRecording
 from capture.recording.facts import ClosedBy, SessionEnd, answer_words
@@ -178,7 +179,7 @@ async def _connect(
 
 
 def _refused(url: str, response: Response) -> EndpointRefused:
-    headers = {name.lower(): value for name, value in redact_headers(response.headers.raw_items())}
+    headers = header_map(redact_headers(response.headers.raw_items()))
     return EndpointRefused(
         redact_url(url),
         # No redirect is followed (see `_Connect`): where it leads is what a target has to be changed to.

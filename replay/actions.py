@@ -16,6 +16,7 @@ class Send:
     due_ns: int | None
     """When it was due; None where it was not due at a time."""
     changes: tuple[Change, ...] = ()
+    is_binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Decide what the blocks of one arm say: it takes part in the failure, it does not, or that is open; pure.
 
 An arm is compared with the baseline trials of its own blocks only, and only at the looks, each at its share of the
-level: tested after every block without that, it would be decided wrongly far more often.
+level: tested after every block without that, it would be decided wrongly far more often. What helps is told by the
+blocks in which one of the two fails: their order is random, so that no pattern in time (every second session fails, as
+behind a balancer with one bad backend of two) makes the same one fail each time, and a block is a fair coin.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replay.runs import TrialOutcome
-from replay.statistics import fisher_one_sided, halving_excluded
+from replay.statistics import halving_excluded, sign_test
 
 Changes = tuple[tuple[str, str], ...]
 """What an arm changes against the recording: (axis, value), in the order of the axes; () is the baseline."""
@@ -19,13 +21,13 @@ Phase = Literal["opening", "blocks", "control"]
 State = Literal["implicated", "ruled_out", "open"]
 
 BASELINE: Changes = ()
-LOOKS = (6, 12, 24, 48, 96, 192)
-"""Trials a cell at which it may be decided; a test after every block would be wrong far more often."""
+LOOKS = (12, 24, 48, 96, 192)
+"""Trials a cell at which it may be decided, from the first at which a certain failure is."""
 LEVEL = 0.05
 """Chance of any wrong decision among the arms of a stage, shared out over arms and looks."""
 NOT_COUNTED_AT_MOST = 1 / 5
-_PATIENCE = 12
-"""Trials of a cell after which too many that do not count close it."""
+_NONE_COUNTS, _PATIENCE = 6, 12
+"""Trials of a cell after which it is closed, if none counts, and if too many do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def _look(
 ) -> ArmDecision:
     n = len(pairs)
     k1, k2 = sum(before for before, _ in pairs), sum(after for _, after in pairs)
-    implicated = fisher_one_sided(k1, n, k2, n) if n else None
+    helped, harmed = pairs.count((True, False)), pairs.count((False, True))
+    implicated = sign_test(helped, harmed) if n else None
     ruled_out = halving_excluded(k1, n, k2, n) if n else None
     state: State = "open"
     if is_running is None and implicated is not None and implicated <= level:
@@ -114,7 +117,7 @@ def is_useless(results: Iterable[Result]) -> bool:
     """Tell whether so many trials do not count that more of them are a waste."""
     made = list(results)
     counted = sum(result.counts for result in made)
-    if not counted and len(made) >= LOOKS[0]:
+    if not counted and len(made) >= _NONE_COUNTS:
         return True
     return len(made) >= _PATIENCE and _not_counted_share(made) > NOT_COUNTED_AT_MOST
 

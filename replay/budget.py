@@ -63,5 +63,5 @@ class Budget:
 def spent_by(run: Run, caps: Caps | None = None) -> Budget:
     """Give the budget of a run that has made trials already."""
     trials = [*run.all_trials, *(trial for cell in run.cells for trial in cell.remade)]
-    sessions = sum(1 + len(trial.throttled) for trial in trials)
-    return Budget(caps, sessions=sessions, sent_ms=sum(trial.sent_ms for trial in trials))
+    sessions = sum(1 + len(trial.throttled) for trial in trials) + len(run.cut_short_ms)
+    return Budget(caps, sessions=sessions, sent_ms=sum(trial.sent_ms for trial in trials) + sum(run.cut_short_ms))

@@ -234,7 +234,7 @@ class _Trial:
             self._rewrite(send.step, change)
         # That the endpoint is gone shows at the next receive.
         with suppress(ConnectionClosed):
-            await connection.send(send.content)
+            await connection.send(send.content, text=not send.is_binary)
 
     async def _next_actions(self, inbox: Inbox, wait_until_ns: int) -> list[Action]:
         try:

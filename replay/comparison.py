@@ -63,7 +63,7 @@ class Comparison:
     value: str
     cell: CellResult
     p_implicated: float | None
-    """Fisher's exact test, one-sided: a small value says that the change lowers the rate."""
+    """A small value says that the change lowers the rate: Fisher's exact test, of blocks the sign test; one-sided."""
     p_ruled_out: float | None
     """Exact: a small value says that the change does not even halve the rate."""
     level: float

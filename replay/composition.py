@@ -199,7 +199,8 @@ def _recording(session_id: str, row: Row | None, replays: Iterable[Row]) -> RunR
         # Gone; what failed in it came again in the trials that are called failed.
         failed = [each for each in replays if each["replay_of"] == session_id and each["trial_outcome"] == "failed"]
         keys = list(failed[0]["failure_keys"] or ()) if failed else []
-        return RunRecording(session_id=session_id, outcome="failed" if keys else "ok", failure_keys=keys)
+        outcome = "failed" if keys else "ok"
+        return RunRecording(session_id=session_id, outcome=outcome, failure_keys=keys, is_gone=True)
     return describe_recording(row)
 
 

@@ -47,8 +47,8 @@ _CLEARED = 0.001
 """Where so many passes in a row were less likely than this, the failure went away."""
 _CONTROL = 0.01
 """Chance that the control passes although the failure is there: the verdict is then open for nothing."""
-_FIRST_LOOKS = 12
-"""Blocks that a wave of arms should have before the cap ends it."""
+_CHECKS = (LOOKS[0] // 2, *LOOKS)
+"""Trials a cell after which it is asked what comes next: whether the failure is gone, or a cell of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Experiment:
         last = max((at for at, outcome in enumerate(outcomes) if outcome == "failed"), default=-1)
         quiet, before = len(outcomes) - last - 1, outcomes[: last + 1]
         if not before:
-            return quiet >= LOOKS[2]
+            return quiet >= LOOKS[1]
         return _chance_of_passes(quiet, before.count("failed"), len(before)) < _CLEARED
 
     @property
@@ -195,8 +195,8 @@ class Experiment:
     def _plan_blocks(self, running: Sequence[ArmDecision]) -> Batch | None:
         left = self.max_trials - len(self.results) - max(1, self._control_trials)
         # With a small cap it is better to decide the likeliest than none.
-        wave = running[: max(1, self.max_trials // _FIRST_LOOKS - 1)]
-        missing = min(next(look for look in LOOKS if look > arm.trials) - arm.trials for arm in wave)
+        wave = running[: max(1, self.max_trials // LOOKS[0] - 1)]
+        missing = min(next(check for check in _CHECKS if check > arm.trials) - arm.trials for arm in wave)
         count = min(missing, left // (len(wave) + 1))
         if count < 1:
             return None

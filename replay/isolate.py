@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from capture.recording.facts import TrialKind
@@ -155,10 +157,28 @@ async def run_isolation(
             if batch is None:
                 return Stop("max_sessions" if cap.startswith("--max-sessions") else "max_minutes")
             on_batch(batch)
-            if await player.play(isolation.jobs(batch)):
-                return Stop("throttled")
+            for jobs in _in_step(isolation.jobs(batch), run.concurrency):
+                if await player.play(jobs):
+                    return Stop("throttled")
         run.status = "done"
     return step
+
+
+def _in_step(jobs: Sequence[Job], concurrency: int) -> Iterator[list[Job]]:
+    """Part jobs into whole blocks that are played at a time, as many as every endpoint has room for.
+
+    An endpoint with few trials in a block would be done with all of its blocks while others are at their first: a
+    failure that comes and goes would then meet one of them alone.
+    """
+    begun: list[Job] = []
+    for _, trials in groupby(jobs, key=lambda job: job.block):
+        block = list(trials)
+        busiest = max(Counter(job.target.origin for job in (*begun, *block)).values())
+        if begun and busiest > concurrency:
+            yield begun
+            begun = []
+        begun += block
+    yield begun
 
 
 def _within(budget: Budget, isolation: Isolation, batch: Batch) -> tuple[Batch | None, str]:

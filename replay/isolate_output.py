@@ -81,12 +81,12 @@ class IsolationNarrator:
 def estimate_isolation(isolation: Isolation) -> tuple[Cost, Cost]:
     """Estimate what is still to be made: of a failure that is certain, and at the most; by the baseline's plan.
 
-    A certain failure takes the first two looks in each cell, and one trial each to open and to close.
+    A certain failure takes the first look in each cell, and one trial each to open and to close.
     """
     run = isolation.run
     plan, _, _ = isolation.plan_for(run.cells[0])
     one = cost_of(isolation.known.source, plan, speed=run.speed)
-    certain = min(run.trials, LOOKS[1] * len(run.cells) + 2)
+    certain = min(run.trials, LOOKS[0] * len(run.cells) + 2)
     left = [0 if run.status == "done" else max(0, count - run.finished_trials) for count in (certain, run.trials)]
     return one.times(left[0]), one.times(left[1])
 

@@ -112,6 +112,8 @@ class Step:
     """Recorded ids in the message that the new session has others for."""
     changes: tuple[Change, ...] = ()
     """What was changed against the recording."""
+    is_binary: bool = False
+    """Whether it came in a binary frame; bytes in a text frame are no UTF-8, and go as they were."""
     audio_format: AudioFormat | None = None
     """How an append's audio is encoded."""
     anchor: Anchor | None = None

@@ -145,7 +145,7 @@ class _Planner:
         is_muted = self._redacted[APPEND] > 0 and not self._is_audible
         if is_muted:
             muted = counted(self._redacted.pop(APPEND), "append")
-            self._not_sent.append(f"the audio of {muted}, which was redacted: silence goes in its place")
+            self._not_sent.append(f"the audio of {muted}, which was redacted")
         self._not_sent += (f"what was redacted from {count} {kind}" for kind, count in self._redacted.items())
         return Plan(
             steps=anchor_steps(self._steps, turns, self._spoken, self._heard, zero_ns),
@@ -195,6 +195,7 @@ class _Planner:
                 not_before_ns=None if untimed else at_ns - (self._clock_zero_ns or 0),
                 after=tuple(self._dependencies(message.type, event or {}, references, begins_clock=begins_clock)),
                 references=references,
+                is_binary=message.kind == "binary",
                 audio_format=self._input_format if is_audio else None,
                 commits_speech=self._commits_speech(message.type),
                 answers_calls=self._note_outputs(event or {}),

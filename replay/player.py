@@ -247,7 +247,7 @@ class Player:
         if event is not None:
             self._observe(now_ns, "client", event)
         self._microphone.note(step, now_ns if due_ns is None else due_ns)
-        actions.append(Send(step.number, content, due_ns, (*pause, *changes)))
+        actions.append(Send(step.number, content, due_ns, (*pause, *changes), step.is_binary))
 
     def _needless(self, step: Step) -> Diverged | None:
         """Tell what would be refused here and was not in the recording: it would look like the endpoint's failure."""

@@ -21,6 +21,8 @@ from capture.arguments import parse_values
 from capture.errors import UsageProblem
 from capture.redaction import REDACTED, redact_headers, redact_setting, redact_url
 from replay.audio_choice import AUDIO_AXIS, parse_audio
+from replay.experiment import Batch
+from replay.isolation import read_experiment
 from replay.runs import NO_CLOCK, Run, RunCell, RunDesign, RunTarget, without_secrets
 
 if TYPE_CHECKING:
@@ -114,12 +116,20 @@ def take_over(saved: Run, planned: Run) -> None:
     """Give a run that was laid out anew the trials and the identity of its file."""
     planned.run_id, planned.started_at = saved.run_id, saved.started_at
     planned.status, planned.ended_at, planned.paused_until = saved.status, saved.ended_at, saved.paused_until
+    planned.cut_short_ms = saved.cut_short_ms
     made = {cell.key: cell for cell in saved.cells}
     for cell in planned.cells:
         before = made.pop(cell.key)
         cell.trials, cell.remade = before.trials, before.remade
     # Of an adaptive run: cells that were added on the way.
     planned.cells += made.values()
+    if (
+        saved.design == "adaptive"
+        and saved.status == "done"
+        and isinstance(read_experiment(planned).decide_next(), Batch)
+    ):
+        # By an earlier version, to which fewer trials were enough.
+        planned.status = "interrupted"
 
 
 def pauses_left(run: Run, now: datetime) -> list[str]:

@@ -126,6 +126,8 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Options of the recorded configuration that further runs could vary: path -> value."""
     blamed: list[str] = []
     """Settings that the recorded failures point to, as paths: what errors name, and a failed transcription's model."""
+    is_gone: bool = False
+    """Whether it was not there any more when the run was put together afterwards: nothing is known of it then."""
     digest: str = ""
     """Of what its client sent and when; a run is resumed only with the same."""
 
@@ -180,6 +182,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: dict[str, Any] = {}
     """What was asked for, so that the run can go on; empty where it cannot."""
 
+    cut_short_ms: list[float] = []
+    """Of each session that Ctrl-C cut short, the audio that it was to send: no trial, and spent."""
     paused_until: dict[str, datetime] = {}
     """Until when targets want to be left alone, as far as they said so."""
 

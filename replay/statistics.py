@@ -6,7 +6,7 @@ scipy costs more than a second to import, so only the functions that need it do.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import sqrt
+from math import comb, sqrt
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
@@ -32,6 +32,12 @@ def fisher_one_sided(k1: int, n1: int, k2: int, n2: int) -> float:
     from scipy.stats import hypergeom
 
     return min(1.0, float(hypergeom.sf(k1 - 1, n1 + n2, k1 + k2, n1)))
+
+
+def sign_test(helped: int, harmed: int) -> float:
+    """Give the chance that so many, or more, of the pairs that differ are helped, if a coin decided each (exact)."""
+    pairs = helped + harmed
+    return float(sum(comb(pairs, number) for number in range(helped, pairs + 1)) / 2**pairs)
 
 
 def exact_upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:

@@ -109,14 +109,17 @@ def _sane(seconds: float) -> float | None:
 
 
 def _read_retry_after(headers: Mapping[str, str], now: datetime) -> Told | None:
-    milliseconds = read_duration(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return Told(milliseconds / 1000, "retry-after-ms")
-    stated = headers.get("retry-after", "")
-    seconds = read_duration(stated)
-    if seconds is None and stated:
-        seconds = _seconds_until(stated, headers.get("date", ""), now)
-    return None if seconds is None else Told(seconds, "retry-after")
+    if milliseconds := _read_each(headers.get("retry-after-ms", ""), read_duration):
+        return Told(max(milliseconds) / 1000, "retry-after-ms")
+    stated, sent = headers.get("retry-after", ""), headers.get("date", "")
+    seconds = _read_each(stated, read_duration) or _read_each(stated, lambda text: _seconds_until(text, sent, now))
+    return Told(max(seconds), "retry-after") if seconds else None
+
+
+def _read_each(stated: str, read: Callable[[str], float | None]) -> list[float]:
+    """Read the values of a header: of one that is given twice, by a gateway and by what is behind it, there are two."""
+    # A date has a comma too: what is behind it is read as the same date.
+    return [value for each in stated.split(",") if (value := read(each)) is not None]
 
 
 def _seconds_until(stated: str, sent: str, now: datetime) -> float | None:

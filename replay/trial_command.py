@@ -63,9 +63,9 @@ def take_up(
     run = planned.run
     most = f"at most {run.trials}" if design == "adaptive" else str(run.trials * len(run.cells))
     again = sum(trial.says_nothing for trial in run.all_trials) if design == "factorial" else 0
-    if saved.status == "done" and again:
+    if run.status == "done" and again:
         tell(f"run {run.run_id} is done, but for {counted(again, 'trial')} that came to nothing: made again")
-    elif saved.status == "done":
+    elif run.status == "done":
         tell(f"run {run.run_id} is done: nothing is left to make")
     else:
         tell(f"run {run.run_id} goes on after {run.finished_trials} of {most} trials")
@@ -78,8 +78,10 @@ def tell_beforehand(
     run: Run, sources: Sequence[Source], targets: Sequence[Target], sent: Iterable[tuple[Target, Plan]]
 ) -> None:
     """Tell before the first trial what of the recordings is not sent, and what may not be meant as it is."""
+    sent = list(sent)
     tell_left_out(sent)
     tell_not_sent(sources)
+    tell_muted(plan for _, plan in sent)
     tell_misspelt(run, sources, targets)
     tell_unmapped(run, sources, targets)
 
@@ -99,6 +101,15 @@ def tell_not_sent(sources: Iterable[Source]) -> None:
     for source in sources:
         if parts := source.plan.not_sent:
             tell(f"not sent of {source.recording.session_id}: {first_of(parts, _SHOWN_PARTS)}")
+
+
+def tell_muted(plans: Iterable[Plan]) -> None:
+    """Tell what comes of trials that send silence, for the audio was redacted, and what to do instead."""
+    if any(plan.is_muted for plan in plans):
+        tell(
+            "silence goes in the place of the redacted audio, for as long as that was: a trial in which nothing fails"
+            " does not count. Say a clip instead, with `wiretape replay run … --audio FILE`"
+        )
 
 
 def tell_misspelt(run: Run, sources: Iterable[Source], targets: Iterable[Target]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from capture.event_loop import pass_over_the_heap
 from replay.attempts import Attempt, Job, Ran
@@ -43,6 +43,7 @@ class Pause:
     """Whether the target gets nothing more in this run, for the pause is longer than is waited for."""
 
 
+T = TypeVar("T")
 OnProgress = Callable[[Job, Trial | None], None]
 """Called with None when a trial starts, and with its outcome when it is over."""
 OnPause = Callable[[Pause], None]
@@ -144,12 +145,16 @@ class TrialPlayer:
                 return "held back"
             if number == 1:
                 self._how.on_progress(job, None)
-            ran = await self._run_session(job)
+            try:
+                ran = await self._run_session(job)
+            except asyncio.CancelledError:
+                self._run.cut_short_ms.append(job.plan.audio_ms)
+                raise
             if ran.throttled_upgrade is not None:
                 # Before anything else can begin: a pause that comes late is one that was not kept.
                 self._pause(name, read_wait(ran.throttled_upgrade), number)
         # Sealing takes its time, and needs no slot.
-        attempt = await ran.judged
+        attempt = await _to_its_end(ran.judged)
         self._how.budget.correct(job.plan.audio_ms, attempt.trial.sent_ms)
         if attempt.trial.outcome != "throttled":
             if is_probe and ran.throttled_upgrade is None:
@@ -193,5 +198,21 @@ class TrialPlayer:
         job.cell.trials.append(trial)
         async with self._one_writer:
             # Waiting for the disk would make the other trials late.
-            await asyncio.to_thread(save_run, self._root, self._run.run_id, encode_run(self._run))
+            await _to_its_end(asyncio.to_thread(save_run, self._root, self._run.run_id, encode_run(self._run)))
         self._how.on_progress(job, trial)
+
+
+async def _to_its_end(begun: Awaitable[T]) -> T:
+    """Wait for what must not be left half done, also where this is cancelled meanwhile: it ends with it, not before.
+
+    A session that is over has been paid for, and what it comes to is kept, or it would be made again; and a file that
+    is still being written would take the place of the one that says how the run ended.
+    """
+    doing = asyncio.ensure_future(begun)  # noqa: TID251 - awaited here in any case
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        done = await doing
+        if (task := asyncio.current_task()) is not None:
+            task.cancel()
+        return done

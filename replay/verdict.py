@@ -144,6 +144,8 @@ def _read_pattern(
     *,
     as_recorded: bool,
 ) -> Pattern:
+    if recording.is_gone:
+        return "no_baseline"
     if not recording.failure_keys:
         return "recording_did_not_fail"
     if baseline is None or baseline.open_reason:
@@ -182,6 +184,8 @@ def _say(
     subject = ("these calls" if of_calls else "this session") + changed
     if pattern == "recording_did_not_fail":
         return wording.say_recording_was_ok(cells, axes, changed)
+    if recording.is_gone:
+        return wording.say_recording_is_gone(recording.session_id)
     if baseline is None or (pattern == "no_baseline" and baseline.open_reason):
         return wording.say_no_baseline(baseline, axes)
     if pattern == "no_baseline":
@@ -212,6 +216,8 @@ def _list_not_tested(
     cells: Sequence[CellResult],
     common: Sequence[CommonChange] = (),
 ) -> tuple[NotTested, ...]:
+    if recording.is_gone:
+        return ()
     target = baseline.target if baseline is not None else (recording.target or "TARGET")
     replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
     trials = ["--trials", str(run.trials if run.design == "factorial" else 5)]

@@ -103,6 +103,15 @@ def say_no_baseline(baseline: CellResult | None, axes: Sequence[Axis]) -> str:
     return f"Open: the baseline {place(baseline, axes)} decides nothing: {baseline.open_reason}."
 
 
+def say_recording_is_gone(session_id: str) -> str:
+    """Say that nothing can be compared, for what was replayed is not there any more."""
+    return (
+        f"Open: recording {session_id}, which these trials replayed, is gone, and without it nobody knows which of them"
+        " are as recorded. Put its files back, or ask for the verdict of one run alone, whose file"
+        " under runs/ knows."
+    )
+
+
 def say_recording_was_ok(cells: Sequence[CellResult], axes: Sequence[Axis], changed: str = "") -> str:
     """Sum up a run of a recording that had no failure to look for; `changed` says what all its trials change."""
     said = "The recorded session did not fail, so there is no failure to reproduce"

@@ -135,7 +135,11 @@ async def test_the_handshake_is_recorded_without_its_secrets(recorder: Recorder,
 
 async def test_a_refused_upgrade_is_raised_with_status_and_body_and_recorded(recorder: Recorder) -> None:
     def refuse(connection: ServerConnection, _: Request) -> Response:
-        return connection.respond(403, "not from here")
+        answer = connection.respond(403, "not from here")
+        # A gateway's, and that of the endpoint behind it.
+        answer.headers["Retry-After"] = "20"
+        answer.headers["Retry-After"] = "30"
+        return answer
 
     recording = started(recorder)
     async with endpoint(echo, process_request=refuse) as origin:
@@ -143,6 +147,7 @@ async def test_a_refused_upgrade_is_raised_with_status_and_body_and_recorded(rec
             async with connect_recorded(f"{origin}/v1/realtime?api-key={SECRET}", recording=recording):
                 pass
     assert (refused.value.status, refused.value.body) == (403, "not from here")
+    assert refused.value.headers["retry-after"] == "20, 30"
     assert "HTTP 403 Forbidden: not from here" in str(refused.value)
     assert SECRET not in str(refused.value)
     found = sealed(recorder, recording)

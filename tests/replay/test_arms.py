@@ -33,9 +33,9 @@ def decide(arm: str, baseline: str, level: float = LEVEL) -> ArmDecision:
 @pytest.mark.parametrize(
     ("arm", "baseline", "state"),
     [
-        ("." * 5, "F" * 5, "open"),
-        ("." * 6, "F" * 6, "implicated"),
-        ("F" * 6, "F" * 6, "open"),
+        ("." * 11, "F" * 11, "open"),
+        ("." * 12, "F" * 12, "implicated"),
+        ("F" * 11, "F" * 11, "open"),
         ("F" * 12, "F" * 12, "ruled_out"),
         ("." * 24, "." * 24, "open"),
     ],
@@ -44,20 +44,28 @@ def test_it_is_decided_at_the_looks(arm: str, baseline: str, state: str) -> None
     assert decide(arm, baseline).state == state
 
 
+def test_every_second_session_that_fails_makes_no_change_help() -> None:
+    # Behind a balancer with one bad backend of two, one trial of each block fails: which one, their order says.
+    unlucky = decide("FF.........." * 2, "..FFFFFFFFFF" * 2)
+    assert (unlucky.failed, unlucky.baseline_failed) == (4, 20)
+    assert unlucky.p_implicated == pytest.approx(0.000772, rel=1e-3)
+    assert decide("FF..........", "..FFFFFFFFFF").state == "open"
+
+
 def test_between_two_looks_nothing_is_decided() -> None:
-    # Seven certain blocks would pass the level, and are no look.
-    assert decide("F" + "." * 6, "F" * 7).state == "open"
-    assert decide("F" + "." * 11, "F" * 12).state == "implicated"
+    # Thirteen certain blocks would pass the level, and are no look.
+    assert decide("FF" + "." * 12, "..F" + "F" * 11).state == "open"
+    assert decide("FF" + "." * 22, "..F" + "F" * 21).state == "implicated"
 
 
 def test_a_decision_stands_whatever_comes_after() -> None:
-    found = decide("." * 6 + "F" * 6, "F" * 12)
-    assert (found.state, found.trials, found.failed) == ("implicated", 6, 0)
+    found = decide("." * 12 + "F" * 12, "F" * 24)
+    assert (found.state, found.trials, found.failed) == ("implicated", 12, 0)
 
 
 def test_only_the_baseline_trials_of_its_own_blocks_are_compared() -> None:
-    found = decide(" " * 6 + "." * 6, "." * 6 + "F" * 6)
-    assert (found.state, found.baseline_failed, found.trials) == ("implicated", 6, 6)
+    found = decide(" " * 12 + "." * 12, "." * 12 + "F" * 12)
+    assert (found.state, found.baseline_failed, found.trials) == ("implicated", 12, 12)
 
 
 def test_a_block_without_a_trial_that_counts_on_either_side_is_no_pair() -> None:
@@ -69,7 +77,7 @@ def test_more_than_one_in_five_that_do_not_count_leave_it_open_and_say_why() -> 
     found = decide("......tt", "F" * 8)
     assert (found.state, found.is_running) == ("open", True)
     assert found.reason == "2 of 8 trials do not count (2 throttled)"
-    assert decide("........tt", "F" * 10).state == "implicated"
+    assert decide("............ttt", "F" * 15).state == "implicated"
     closed = decide(".........xx-", "F" * 12)
     assert (closed.is_running, closed.reason) == (
         False,

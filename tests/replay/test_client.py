@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
@@ -332,3 +333,29 @@ async def test_a_trial_whose_endpoint_takes_nothing_more_ends_and_says_so(
         is_over.set()
     assert played.end_reason.startswith("stalled: the endpoint took nothing more for")
     assert (await asyncio.wrap_future(played.sealed)).trial_outcome == "failed_otherwise"
+
+
+@pytest.mark.parametrize(("kind", "code"), [("text", 1007), ("binary", 1000)])
+async def test_bytes_go_in_the_kind_of_frame_in_which_they_came(
+    script: Any, recorder: Recorder, kind: str, code: int
+) -> None:
+    received: list[str | bytes] = []
+
+    async def take(connection: ServerConnection) -> None:
+        await connection.send('{"type": "session.created", "session": {}}')
+        received.extend([message async for message in connection])
+
+    script.server({"type": "session.created", "session": {}}).client({"type": "x"})
+    spoilt = b'{"type": "x", "text": "\xff"}'
+    sent = [
+        *script.messages[:-1],
+        msgspec.structs.replace(script.messages[-1], kind=kind, type=None, content=spoilt),
+    ]
+    async with serve_websockets(take, "127.0.0.1", 0) as server:
+        target = Target(name="strict", url=f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime")
+        facts = ReplayFacts(run_id="r1", replay_of="x", cell="strict", trial=1)
+        played = await play(make_plan(sent), target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
+        await asyncio.wrap_future(played.sealed)
+    # A text frame that is no UTF-8 ends the session, as it ended the recorded one.
+    assert open_recording(recorder.root, played.session_id).session["close_code"] == code
+    assert received == ([] if code == 1007 else [spoilt])

@@ -161,6 +161,19 @@ def test_a_recording_that_is_gone_failed_as_its_trials_did() -> None:
     assert run.recordings[0].failure_keys == [KEY]
 
 
+@pytest.mark.parametrize("outcome", ["failed", "ok"])
+def test_of_a_recording_that_is_gone_the_verdict_says_so_and_what_to_do(outcome: str) -> None:
+    world = World().replays("r1", "eastus2", outcome, 5).replays("r2", "swedencentral", "ok", 5)
+    verdict = read_verdict(compose_run("r1 r2", world.rows, {}, lambda *_: None))
+    assert verdict.pattern == "no_baseline"
+    assert verdict.sentence.startswith(
+        "Open: recording 20261123T010000-00000001, which these trials replayed, is gone, and without it nobody knows"
+        " which of them are as recorded. Put its files back, or ask for the verdict of one run alone, whose file"
+    )
+    # What would test more replays the recording.
+    assert verdict.not_tested == ()
+
+
 def test_calls_are_compared_with_the_first_that_failed_which_is_none_of_them() -> None:
     world = (
         World().calls(7, outcome="failed", failure_keys=[KEY]).calls(6, target="swedencentral", region="swedencentral")

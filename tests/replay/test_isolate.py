@@ -58,15 +58,15 @@ async def test_a_model_that_fails_in_one_region_takes_both(
         isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=10, speed=SPEED)
         batches, decided = await isolate(isolation, root, recorder)
     assert decided == {"target": "implicated", "transcription model": "implicated"}
-    assert [batch.phase for batch in batches] == ["opening", "blocks", "control"]
+    assert [batch.phase for batch in batches] == ["opening", "blocks", "blocks", "control"]
     verdict = read_verdict(isolation.run)
     assert verdict.pattern == "combination"
-    assert "6/6; 0/6 with whisper-1, 0/6 at swedencentral: it takes both." in verdict.sentence
+    assert "12/12; 0/12 with whisper-1, 0/12 at swedencentral: it takes both." in verdict.sentence
     table = pq.read_table(root.path / "sessions", columns=["run_id", "trial_kind", "block", "overrides"]).to_pylist()
     trials = [row for row in table if row["run_id"] == isolation.run.run_id]
     assert sorted({(row["trial_kind"], row["block"]) for row in trials if row["trial_kind"] != "variation"}) == [
-        *(("baseline", block) for block in range(7)),
-        ("control", 7),
+        *(("baseline", block) for block in range(13)),
+        ("control", 13),
     ]
     assert {row["overrides"] for row in trials} == {"{}", json.dumps({MODEL: "whisper-1"})}
 
@@ -91,7 +91,7 @@ async def test_an_option_that_is_refused_everywhere_is_found(
     assert decided == {"target": "ruled_out", "noise_reduction": "implicated"}
     verdict = read_verdict(isolation.run)
     assert verdict.pattern == "one_axis"
-    assert "12/12; 0/6 without noise_reduction: it is the noise_reduction." in verdict.sentence
+    assert "12/12; 0/12 without noise_reduction: it is the noise_reduction." in verdict.sentence
     [passed] = [cell for cell in isolation.run.cells if cell.unset]
     assert passed.unset == [NOISE]
     rewrites = pq.read_table(root.path / "rewrites").to_pylist()
@@ -126,6 +126,28 @@ async def test_one_endpoint_has_no_more_trials_at_a_time_than_asked(
     assert isolation.run.finished_trials == 6
     rows = pq.read_table(root.path / "sessions", columns=["role", "started_at", "ended_at"]).to_pylist()
     spans = sorted((row["started_at"], row["ended_at"]) for row in rows if row["role"] == "replayed")
+    assert all(ended <= begun for (_, ended), (begun, _) in pairwise(spans))
+
+
+@pytest.mark.slow
+async def test_no_endpoint_is_done_with_its_blocks_while_another_is_at_its_first(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate("transcription_model_path_failure") as east, simulate() as west:
+        home = east.targets("gpt-realtime")[0]
+        elsewhere = dataclasses.replace(west.targets("gpt-realtime")[1], name="elsewhere")
+        source = prepare(await call(home, transcription="gpt-4o-transcribe"))
+        known = Known(source, home, [elsewhere], {})
+        isolation = plan_isolation(known, list_choices(known), max_trials=100, concurrency=1, speed=SPEED)
+        four_blocks = spent_by(isolation.run, Caps(max_sessions=1 + 4 * 3))
+        await run_isolation(isolation, root, recorder, budget=four_blocks)
+    rows = pq.read_table(root.path / "sessions", columns=["block", "started_at", "ended_at"]).to_pylist()
+    spans = [
+        (min(row["started_at"] for row in of), max(row["ended_at"] for row in of))
+        for block in range(1, 5)
+        if (of := [row for row in rows if row["block"] == block])
+    ]
+    assert len(spans) == 4
     assert all(ended <= begun for (_, ended), (begun, _) in pairwise(spans))
 
 

@@ -113,7 +113,7 @@ def test_opening_and_control_are_counted_apart_from_the_blocks() -> None:
         ("eastus2", "12/12"),
         ("eastus2 (opening)", "1/1"),
         ("eastus2 (control)", "1/1"),
-        ("target", "0/6"),
+        ("target", "0/12"),
         (MODEL, "12/12"),
         (NOISE, "12/12"),
     ]
@@ -123,7 +123,7 @@ def test_opening_and_control_are_counted_apart_from_the_blocks() -> None:
 
 def test_a_control_in_the_midst_of_the_blocks_says_nothing_of_the_end() -> None:
     fails = fails_unless("target")
-    run = run_in(lambda changed, made: "ok" if 25 <= made < 43 else fails(changed, made))
+    run = run_in(lambda changed, made: "ok" if 25 <= made < 49 else fails(changed, made))
     baseline = run.cells[0].trials
     controls = [trial.block for trial in baseline if trial.kind == "control"]
     reading = read_isolation(run)
@@ -138,7 +138,7 @@ def test_every_decision_says_what_it_was_compared_with() -> None:
     reading = read_isolation(run_in(fails_unless("target")))
     compared = {axis.label: (axis.decision, axis.comparisons[0].against) for axis in reading.singles}
     assert compared == {
-        "target": ("implicated", "6/6"),
+        "target": ("implicated", "12/12"),
         "transcription model": ("ruled_out", "12/12"),
         "noise_reduction": ("ruled_out", "12/12"),
     }

@@ -24,6 +24,7 @@ from replay.resuming import (
 )
 from replay.run_request import RunRequest
 from replay.runs import Run, RunCell, RunRecording, Trial, decode_run, encode_run
+from tests.replay.test_isolation import fails_unless, run_in
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime", query={"api-key": "t0psecret"})
 
@@ -128,10 +129,23 @@ def test_the_trials_and_cells_that_were_added_on_the_way_are_taken_over() -> Non
     saved.cells[0].trials.append(trial)
     saved.cells.append(RunCell(cell="east · a=1 · b=2", session_id="s0", target="east"))
     saved.paused_until = {"east": datetime(2026, 11, 27, 13, tzinfo=UTC)}
+    saved.cut_short_ms = [400.0]
     take_over(saved, planned)
     assert pauses_left(planned, datetime(2026, 11, 27, 12, tzinfo=UTC)) == [
         "east wants to be left alone until 2026-11-27 13:00:00 UTC"
     ]
     assert pauses_left(planned, datetime(2026, 11, 27, 14, tzinfo=UTC)) == []
-    assert planned.run_id == saved.run_id
+    assert (planned.run_id, planned.cut_short_ms) == (saved.run_id, [400.0])
     assert [(cell.cell, cell.trials) for cell in planned.cells] == [("east", [trial]), ("east · a=1 · b=2", [])]
+
+
+def test_an_experiment_that_was_done_by_fewer_trials_than_it_takes_now_goes_on() -> None:
+    def taken_over(stop_after: int | None) -> Run:
+        saved, planned = run_in(fails_unless("target"), stop_after=stop_after), run_in(fails_unless(), stop_after=0)
+        saved.status = "done"
+        take_over(saved, planned)
+        return planned
+
+    assert taken_over(None).status == "done"
+    # After six blocks the target was called implicated once.
+    assert taken_over(1 + 6 * 4).status == "interrupted"

@@ -15,6 +15,7 @@ from replay.statistics import (
     exact_upper_bound,
     fisher_one_sided,
     halving_excluded,
+    sign_test,
     trials_to_decide,
     wilson,
 )
@@ -93,3 +94,11 @@ def test_rates_just_between_are_not_decided_by_any_number_of_trials_one_would_pa
 
 def test_nothing_is_decided_without_trials() -> None:
     assert not decides(0, 0, 5, 5, 0.5)
+
+
+def test_of_pairs_that_differ_a_coin_decides_as_often_either_way() -> None:
+    assert sign_test(0, 0) == 1.0
+    assert sign_test(6, 0) == 1 / 64
+    assert sign_test(12, 0) == 1 / 4096
+    assert sign_test(1, 1) == 0.75
+    assert sign_test(0, 5) == 1.0

@@ -59,6 +59,10 @@ def test_durations_as_endpoints_write_them(text: str, seconds: float | None) -> 
             Told(12, "x-ratelimit-reset-requests"),
         ),
         ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "3s"}, Told(3, "x-ratelimit-reset-tokens")),
+        # Given twice, by a gateway and by the endpoint behind it: the longer one holds for both.
+        ({"retry-after": "20, 30"}, Told(30, "retry-after")),
+        ({"retry-after": "Fri, 27 Nov 2026 12:00:07 GMT, Fri, 27 Nov 2026 12:00:09 GMT"}, Told(9, "retry-after")),
+        ({"retry-after-ms": "1500, 900", "retry-after": "2"}, Told(1.5, "retry-after-ms")),
         ({"retry-after": "whenever"}, None),
         ({}, None),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from replay.resuming import describe_targets, keep_request
 from replay.run_request import RunRequest
 from replay.runs import Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
 from replay.source import Source
-from replay.trial_command import raise_if_refused, take_up, tell_misspelt, tell_not_sent, tell_unmapped
+from replay.trial_command import raise_if_refused, take_up, tell_misspelt, tell_muted, tell_not_sent, tell_unmapped
 
 EAST = Target(name="east", url="wss://east.example/v1", model="gpt-realtime")
 RUN_ID = "r20261127T100000-abcd"
@@ -144,6 +145,21 @@ def test_what_a_recording_does_not_hold_is_told_before_the_run(script: Any, caps
     many = [gaps[0] | {"reason": f"fault {number}"} for number in range(8)]
     tell_not_sent([Source(RunRecording(session_id="s0"), make_plan(script.messages, many), Upgrade("/"), "")])
     assert capsys.readouterr().err.endswith("fault 4; and 3 more\n")
+
+
+def test_redacted_audio_is_told_with_what_comes_of_it_where_no_clip_takes_its_place(
+    script: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(4800)).decode()}
+    script.server({"type": "session.created", "session": {}}).client(append, 10, redacted=True)
+    plan = make_plan(script.messages)
+    tell_muted([plan, plan])
+    assert capsys.readouterr().err == (
+        "silence goes in the place of the redacted audio, for as long as that was: a trial in which nothing fails does"
+        " not count. Say a clip instead, with `wiretape replay run … --audio FILE`\n"
+    )
+    tell_muted([replace(plan, is_muted=False)])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_realtime_deployment_that_no_target_maps_is_told_too(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from capture.recording.root import Root
 from capture.targets import Target
 from replay.attempts import Attempt, Job, Ran
-from replay.budget import Budget, Caps
+from replay.budget import Budget, Caps, spent_by
 from replay.cells import plan_run
 from replay.client import Upgrade
 from replay.matrix import plan_jobs, unplayed
@@ -231,3 +231,26 @@ def resumed(run: Run, root: Root, endpoints: Endpoints, jobs: list[Job]) -> tupl
 
     on_staged_time(playing())
     return left, min((at_s for _, at_s, _ in endpoints.began[began:]), default=0)
+
+
+def test_a_session_that_was_over_when_it_was_interrupted_is_kept_and_not_made_again(source: Source, root: Root) -> None:
+    run = plan_run([source], TARGETS[:1], trials=3, concurrency=1)
+    jobs = plan_jobs(run, [source], TARGETS)
+    endpoints = Endpoints({"east": []})
+
+    async def playing() -> None:
+        slots = asyncio.Semaphore(1)
+        player = TrialPlayer(run, root, Playing(), run_session=endpoints.run_session, slot_of=lambda _: slots)
+        async with asyncio.timeout(HANDSHAKE_S + LENGTH_S + 0.1):
+            await player.play(jobs)
+
+    with pytest.raises(TimeoutError):
+        on_staged_time(playing())
+    # The first was being sealed, the second had begun.
+    assert [trial.session_id for trial in run.all_trials] == ["s1"]
+    # Made again, it is paid for twice: the caps are of the whole run.
+    assert (spent_by(run).sessions, spent_by(run).sent_ms) == (2, 1000.0 + jobs[0].plan.audio_ms)
+    assert [trial.session_id for trial in load_run(root, run.run_id).all_trials] == ["s1"]
+    assert [job.trial for job in unplayed(run, jobs)] == [
+        job.trial for job in jobs if job.trial != run.all_trials[0].trial
+    ]
