@@ -51,6 +51,7 @@ SEALERS_URGENCY = 1000
 """Where memory is short: what a sealer has not done stays in the journal."""
 _FIRST_RECORDS = 8
 _LOOK_AT_POOL_S = 0.5
+_DIES_WITHIN_S = 1.0
 _NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
 
 
@@ -281,8 +282,12 @@ def _wait_for_start(pool: ProcessPoolExecutor, has_started: Future[int]) -> None
 
 
 def _kill_children() -> None:
-    for process in multiprocessing.active_children():
+    killed = multiprocessing.active_children()
+    for process in killed:
         process.kill()
+    for process in killed:
+        # At once, unless its disk stalls: nobody is to find it running still.
+        process.join(_DIES_WITHIN_S)
 
 
 def _told(error: Exception) -> str:
