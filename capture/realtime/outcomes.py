@@ -194,8 +194,12 @@ class OutcomeTracker:
         close_code: int | None,
         close_reason: str | None,
         bytes_lost: bool = False,
+        is_side_channel: bool = False,
     ) -> None:
-        """Take in the end of an upgraded session: how it closed, and what never came."""
+        """Take in the end of an upgraded session: how it closed, and what never came.
+
+        `is_side_channel`: the call itself went over WebRTC or SIP.
+        """
         for failed_ns in self._mcp_failed_ns.values():
             self._fail(_MCP_FAILED, None, None, None, at_ns=failed_ns)
         endpoint_left = closed_by in ("server", "network")
@@ -204,6 +208,9 @@ class OutcomeTracker:
             close_code = _NO_CLOSE_FRAME
         if close_code is not None and _is_failing_close(closed_by, close_code):
             self._fail("close", closed_by, str(close_code), close_reason or "", at_ns=ended_ns)
+        if is_side_channel and close_code in _QUIET_CLOSES:
+            # The endpoint says goodbye here when the caller hangs up there.
+            endpoint_left = False
         if not bytes_lost:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 

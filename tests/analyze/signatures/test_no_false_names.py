@@ -12,6 +12,7 @@ import pytest
 from analyze.findings import Finding
 from capture.importers.importing import Importer
 from capture.recording.facts import KeepRule
+from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from tests.analyze.signatures.conftest import (
     LOST,
@@ -464,3 +465,13 @@ def test_with_an_avatar_the_audio_goes_another_way(record: Record, names: Names)
     record([*opening(None), connected, *speech(100), *answer(600, audio_ms=0)])
 
     assert names() == {}
+
+
+def test_a_caller_who_hangs_up_on_the_telephone_in_the_middle_of_an_answer(root: Root, record: Record) -> None:
+    lines = [*opening("whisper-1"), *speech(100), *transcribed(600), *answer(700, done=False)]
+    beside = "wss://api.openai.com/v1/realtime?call_id=rtc_9f"
+
+    hung_up = record(lines, url=beside, closed=("server", 1000, ""))
+    alone = record(lines, closed=("server", 1000, ""))
+    assert open_recording(root, hung_up).session["outcome"] == "ok"
+    assert open_recording(root, alone).session["failure_keys"] == ["absent:response.done"]

@@ -80,12 +80,10 @@ class Session:
         self.now_ns += int(seconds * SECOND_NS)
 
     def end(
-        self, closed_by: str | None = "client", code: int | None = 1000, reason: str = "", *, bytes_lost: bool = False
+        self, closed_by: str | None = "client", code: int | None = 1000, reason: str = "", **facts: bool
     ) -> list[str]:
         """Close the session; give its failure keys."""
-        self.outcomes.finish(
-            self.now_ns, closed_by=closed_by, close_code=code, close_reason=reason, bytes_lost=bytes_lost
-        )
+        self.outcomes.finish(self.now_ns, closed_by=closed_by, close_code=code, close_reason=reason, **facts)
         return self.outcomes.failure_keys
 
     def _observe(self, sender: str, event: dict[str, Any]) -> None:
@@ -295,6 +293,15 @@ def test_it_is_absent_at_once_where_the_endpoint_left(closed_by: str) -> None:
     session.turn()
     session.answer()
     assert f"absent:{TRANSCRIPTION}.completed" in session.end(closed_by)
+
+
+def test_a_caller_who_hangs_up_on_the_telephone_ends_the_side_channel_of_the_call() -> None:
+    session = Session()
+    session.turn()
+    session.server("response.created", response={"id": "resp_1"})
+    assert session.end("server", is_side_channel=True) == []
+    assert session.end("server", 1011, is_side_channel=True)[0] == "close|server|1011|"
+    assert "absent:response.done" in session.end("server", 1011, is_side_channel=True)
 
 
 def test_a_transcription_is_due_only_where_it_was_configured() -> None:
