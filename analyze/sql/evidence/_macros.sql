@@ -45,6 +45,10 @@ CREATE OR REPLACE MACRO is_of_the_account(code) AS
         FALSE
     );
 
+-- Codes of refusals that pass with time; some give them as the type.
+CREATE OR REPLACE MACRO is_rate_limit(code) AS
+    COALESCE(code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded'), FALSE);
+
 -- The failure keys that begin in one of these ways.
 CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     list_filter(COALESCE(keys, []), lambda failure_key: len(

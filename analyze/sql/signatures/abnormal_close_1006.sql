@@ -45,5 +45,6 @@ WHERE s.close_code = 1006
     AND NOT is_age_of_cap(s.duration_ms, s.started_at, s.expires_at)
     AND NOT EXISTS (
         SELECT 1 FROM _errors AS e
-        WHERE e.session_id = s.session_id AND (e.offset_ms > s.duration_ms - 5000 OR e.about = 'end of session')
+        WHERE e.session_id = s.session_id AND NOT e.is_benign
+            AND (e.offset_ms > s.duration_ms - 5000 OR e.about = 'end of session')
     );

@@ -46,9 +46,15 @@ mcp_outputs AS (
 ),
 -- Outputs of calls that were made here: calls of before, told as history, are due no answer.
 outputs AS (
-    SELECT m.session_id, m.seq, m.offset_ms, m.at_utc
+    SELECT
+        m.session_id,
+        m.seq,
+        -- Who says goodbye and hangs up by a tool waits until it was heard.
+        GREATEST(m.offset_ms, COALESCE(a.first_audio_ms + a.audio_ms, 0)) AS offset_ms,
+        m.at_utc
     FROM _marks AS m
     INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
+    LEFT JOIN _answers AS a ON a.session_id = c.session_id AND a.response_id = c.response_id
     ANTI JOIN at_work AS w ON w.session_id = c.session_id AND w.response_id = c.response_id
     WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
     UNION ALL
@@ -58,19 +64,21 @@ followed AS (
     SELECT o.session_id, o.seq, o.offset_ms, o.at_utc,
         MIN(CASE WHEN m.type IN ('response.create', 'response.created') THEN m.offset_ms END) AS followed_ms,
         -- The answer is asked for once all outputs are there.
-        MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms,
-        COUNT(CASE WHEN m.type = 'error' THEN 1 END) AS errors
+        MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms
     FROM outputs AS o
     LEFT JOIN _marks AS m
         ON m.session_id = o.session_id AND m.seq > o.seq
-        AND m.type IN ('response.create', 'response.created', 'conversation.item.create', 'error')
+        AND m.type IN ('response.create', 'response.created', 'conversation.item.create')
     GROUP BY ALL
 ),
 waited AS (
     SELECT f.*, LEAST(COALESCE(f.followed_ms, s.duration_ms), s.duration_ms) - f.offset_ms AS waited_ms
     FROM followed AS f
     INNER JOIN sessions AS s ON s.session_id = f.session_id
-    WHERE s.complete AND s.kept = 'whole' AND f.errors = 0
+    -- The output itself may have been refused.
+    ANTI JOIN _errors AS e
+        ON e.session_id = f.session_id AND e.seq > f.seq AND e.offset_ms < f.offset_ms + 5000 AND NOT e.is_benign
+    WHERE is_whole(s.complete, s.kept)
         AND (f.next_output_ms IS NULL OR f.next_output_ms > f.followed_ms)
 )
 SELECT

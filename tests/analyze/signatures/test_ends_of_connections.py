@@ -114,6 +114,15 @@ def test_an_error_before_the_drop_is_not_called_an_accident(record: Record, name
     assert names() == {}
 
 
+def test_a_needless_cancel_before_the_drop_hides_nothing(record: Record, names: Names) -> None:
+    needless = error(
+        4000, type="invalid_request_error", code="response_cancel_not_active", message="Nothing to cancel."
+    )
+    session = record([*opening(), *healthy_turn(100), needless], closed=None, closed_by="network", ended_ms=4100)
+
+    assert names() == {session: ["abnormal_close_1006"]}
+
+
 def test_the_cap_is_told_by_an_error_and_a_close(record: Record, findings: Findings) -> None:
     lines = [*opening(), *healthy_turn(100), error(HOUR_MS, **EXPIRED)]
     record(lines, closed=("server", 1001, str(EXPIRED["message"])))
