@@ -31,14 +31,18 @@ SELECT
     first_seqs(u.failed_seqs) AS evidence,
     u.first_at,
     u.last_at,
-    MAP {
-        'failed_transcriptions': u.failed_transcriptions,
-        'completed_transcriptions': u.completed_transcriptions,
-        'failed_at_endpoint': o.failed_at_endpoint,
-        'completed_at_endpoint': o.completed_at_endpoint,
-        'other_models_working': o.other_models_working,
-        'other_models_failing': o.other_models_failing
-    } AS numbers,
+    map_concat(
+        MAP {
+            'failed_transcriptions': u.failed_transcriptions,
+            'completed_transcriptions': u.completed_transcriptions,
+            'failed_at_endpoint': o.failed_at_endpoint,
+            'completed_at_endpoint': o.completed_at_endpoint,
+            'other_models_working': o.other_models_working,
+            'other_models_failing': o.other_models_failing
+        },
+        -- A client that went on with another model: the rest is of the one that failed.
+        CASE WHEN u.by_other_models > 0 THEN MAP {'transcriptions_by_other_models': u.by_other_models} ELSE MAP {} END
+    ) AS numbers,
     u.explains
 FROM _untranscribed AS u
 INNER JOIN others AS o ON o.session_id = u.session_id

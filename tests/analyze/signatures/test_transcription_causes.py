@@ -171,3 +171,32 @@ def test_regions_are_judged_each_by_itself(record: Record, names: Names) -> None
     elsewhere = record(turns(False, False, transcription="whisper-1"), region="swedencentral")
 
     assert names() == {failed: [PATH], elsewhere: [PATH]}
+
+
+def changed(*models: str, failing: str) -> list[Line]:
+    """Give a session of three turns with each of these transcription models, of which one fails."""
+    lines: list[Line] = []
+    for place, model in enumerate(models):
+        begun_ms = 15_000.0 * place
+        session = opening(model, at_ms=begun_ms)
+        lines += session if place == 0 else session[1:]
+        for number in range(3):
+            at_ms, item = begun_ms + 100 + 5000 * number, f"item_{model}_{number}"
+            end = not_transcribed if model == failing else transcribed
+            lines += [*speech(at_ms, item), *answer(at_ms + 500, f"resp_{model}_{number}"), *end(at_ms + 1000, item)]
+    return lines
+
+
+@pytest.mark.parametrize("models", [("gpt-4o-transcribe", "whisper-1"), ("whisper-1", "gpt-4o-transcribe")], ids=str)
+def test_a_client_that_changes_the_model_in_the_middle(
+    record: Record, findings: Findings, models: tuple[str, str]
+) -> None:
+    record(changed(*models, failing="gpt-4o-transcribe"))
+
+    (finding,) = findings()
+
+    assert (finding.name, finding.confidence) == (PATH, "likely")
+    assert finding.numbers["failed_transcriptions"] == 3
+    assert (finding.numbers["completed_transcriptions"], finding.numbers["other_models_working"]) == (0, 1)
+    assert finding.numbers["transcriptions_by_other_models"] == 3
+    assert len(finding.explains) == 1
