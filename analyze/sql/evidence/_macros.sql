@@ -45,6 +45,12 @@ CREATE OR REPLACE MACRO is_of_the_account(code) AS
         FALSE
     );
 
+-- The failure keys of answers that failed with server_error and no code. Some endpoints say it in an error event as well.
+CREATE OR REPLACE MACRO keys_of_failed_answers(keys) AS
+    list_filter(COALESCE(keys, []), lambda failure_key: starts_with(failure_key, 'response.done|server_error||')
+        OR (starts_with(failure_key, 'error|server_error||')
+            AND list_contains(keys, 'response.done' || substr(failure_key, len('error') + 1))));
+
 -- Codes of refusals that pass with time; some give them as the type.
 CREATE OR REPLACE MACRO is_rate_limit(code) AS
     COALESCE(code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded'), FALSE);
