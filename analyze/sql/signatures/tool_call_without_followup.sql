@@ -44,19 +44,26 @@ mcp_outputs AS (
         AND COALESCE(a.last_audio_ms, -1) < m.offset_ms
     GROUP BY m.session_id, i.response_id
 ),
+-- Until when each answer was under way, or heard: before that nobody asks for the next one.
+heard AS (
+    SELECT session_id, created_ms,
+        GREATEST(done_ms, CASE WHEN status = 'completed' THEN first_audio_ms + audio_ms END) AS until_ms
+    FROM _answers
+    WHERE NOT is_aside
+),
 -- Outputs of calls that were made here: calls of before, told as history, are due no answer.
 outputs AS (
     SELECT
         m.session_id,
         m.seq,
-        -- Who says goodbye and hangs up by a tool waits until it was heard.
-        GREATEST(m.offset_ms, COALESCE(a.first_audio_ms + a.audio_ms, 0)) AS offset_ms,
+        GREATEST(m.offset_ms, MAX(h.until_ms)) AS offset_ms,
         m.at_utc
     FROM _marks AS m
     INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
-    LEFT JOIN _answers AS a ON a.session_id = c.session_id AND a.response_id = c.response_id
+    LEFT JOIN heard AS h ON h.session_id = m.session_id AND h.created_ms <= m.offset_ms
     ANTI JOIN at_work AS w ON w.session_id = c.session_id AND w.response_id = c.response_id
     WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
+    GROUP BY m.session_id, m.seq, m.offset_ms, m.at_utc
     UNION ALL
     SELECT session_id, seq, offset_ms, at_utc FROM mcp_outputs
 ),

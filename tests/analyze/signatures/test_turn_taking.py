@@ -235,6 +235,14 @@ def test_a_goodbye_is_heard_before_its_tool_hangs_up(record: Record, names: Name
     assert names() == {waits_for_nothing: ["tool_call_without_followup"]}
 
 
+def test_a_tool_that_comes_back_while_another_answer_is_heard(record: Record, names: Names) -> None:
+    weather, small_talk = tool_call(600), answer(3600, "resp_2", audio_ms=9000)
+    lines = [*weather, *speech(3000, "item_u2"), *small_talk, output(4000), ask(12_700), *answer(12_900, "resp_3")]
+    record(in_order([*opening(None), *speech(100), *lines]))
+
+    assert names() == {}
+
+
 def test_an_answer_that_only_the_next_turn_brought(record: Record, findings: Findings) -> None:
     lines = [*opening(None), *speech(100), *tool_call(600), output(1000)]
     record([*lines, *speech(8000, "item_u2"), *answer(8500, "resp_2")])
