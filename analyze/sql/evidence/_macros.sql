@@ -62,6 +62,9 @@ CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     ) > 0);
 
 -- Where a session was served: sessions of one place are compared with each other. The port counts: two endpoints on one
--- machine differ by nothing else.
-CREATE OR REPLACE MACRO endpoint_of(url, target, region) AS
-    CONCAT_WS(' ', COALESCE(NULLIF(regexp_extract(url, '^\w+://([^/?#]+)', 1), ''), target), region);
+-- machine differ by nothing else. Where nobody told, as in many logs of other tools, a session is compared with none.
+CREATE OR REPLACE MACRO endpoint_of(url, target, region, session_id) AS
+    COALESCE(
+        NULLIF(CONCAT_WS(' ', COALESCE(NULLIF(regexp_extract(url, '^\w+://([^/?#]+)', 1), ''), target), region), ''),
+        session_id
+    );

@@ -12,7 +12,7 @@ CREATE OR REPLACE MACRO is_catalogue_id(model) AS
 CREATE OR REPLACE TEMP TABLE _attempts AS
 SELECT
     h.session_id,
-    endpoint_of(s.url, s.target, s.region) AS endpoint,     -- host, port and region
+    endpoint_of(s.url, s.target, s.region, s.session_id) AS endpoint,   -- host, port and region
     -- Clients change it in the middle of a session, as to go on with another where one fails.
     COALESCE(u.transcription_model, s.transcription_model, s.transcription_model_echoed)
         AS model,                                           -- transcription model asked for, as the turn was committed

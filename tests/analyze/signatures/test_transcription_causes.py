@@ -52,6 +52,15 @@ def test_a_window_of_hours_between_good_sessions_is_an_outage(record: Record, fi
     assert found[0].numbers["window_minutes"] == pytest.approx(240, abs=1)
 
 
+def test_logs_that_tell_no_endpoint_are_no_outage_of_one(record: Record, names: Names) -> None:
+    unknown = {"url": None, "target": None, "region": None, "provider": None, "headers": {"date": "then"}}
+    record(turns(True), at="2026-02-12T07:30:00", **unknown)
+    bad = [record(turns(False, False), at=f"2026-02-12T{hour:02}:30:00", **unknown) for hour in (8, 10, 12)]
+    record(turns(True), at="2026-02-12T15:40:00", **unknown)
+
+    assert names() == {session: [PATH] for session in bad}
+
+
 def test_an_outage_that_has_not_ended_is_a_broken_path(record: Record, names: Names) -> None:
     record(turns(True), at="2026-02-12T07:30:00")
     bad = [record(turns(False, False), at=f"2026-02-12T{hour:02}:30:00") for hour in (8, 10)]
