@@ -6,7 +6,7 @@
 -- causes: the path from the realtime endpoint to this transcription model is broken in this region; an option
 --   (language, prompt, noise reduction) that this model does not take
 -- refuted by: The same session fails with another transcription model too.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="whisper-1"' --trials 5
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="{another_transcription_model}"' --trials 5
 -- replay: wiretape replay run {session} --to {target} --trials 5
 -- sources: Microsoft Q&A 5772601
 WITH others AS (
