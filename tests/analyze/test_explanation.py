@@ -220,7 +220,6 @@ def test_a_close_and_what_no_message_told_have_times_too(root: Root, reused_stor
     configure(unknown)
     unknown.frame("server", 2500, "close", b"\x13\x87odd")
     refused: Row = {"outcome": "failed", "failure_keys": ["handshake|404|404|no such deployment"]}
-    asked = [("upgrade", "websocket")]
     known = Trace("20260212T083155-0000000b", refused | {"handshake_status": 404, "events_sent": 0})
     for trace in (unknown, known):
         trace.write(root)
