@@ -45,7 +45,13 @@ def _word(word: str, session: SessionSummary) -> str:
     if session.dialect == "beta" and word.startswith(_SETTING):
         path, equals, value = word.removeprefix(_SETTING).partition("=")
         word = _SETTING + beta_path(path) + equals + value
+    word = word.replace("{another_transcription_model}", _another_model(session.transcription_model))
     return word.replace("{session}", session.session_id).replace("{target}", target)
+
+
+def _another_model(model: str | None) -> str:
+    """Name a transcription model to try instead of one; a deployment's name may have the model's in it."""
+    return "gpt-4o-mini-transcribe" if model is not None and "whisper" in model else "whisper-1"
 
 
 def _parts(words: list[str]) -> Iterator[str]:

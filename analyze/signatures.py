@@ -43,7 +43,7 @@ class Signature:
     refuted_by: str
     """The replay and its result that would refute it, in a sentence."""
     replays: tuple[str, ...]
-    """Commands with `{session}` and `{target}` to be filled in."""
+    """Commands with `{session}`, `{target}` and `{another_transcription_model}` to be filled in."""
     sources: tuple[str, ...]
     sql: str
     """SELECT of findings; see `analyze.findings`."""

@@ -131,6 +131,11 @@ class ConnectionSummary:
         query = parse_qs(_split(self.url).query)
         return next((query[name][0] for name in ("model", "deployment") if name in query), None)
 
+    @property
+    def is_side_channel(self) -> bool:
+        """Whether the call itself goes over WebRTC or SIP."""
+        return "call_id" in parse_qs(_split(self.url).query)
+
     def peer(self) -> Row:
         """Tell who was at the other end."""
         return {

@@ -161,6 +161,7 @@ class SessionSummary:
                 close_code=close["close_code"],
                 close_reason=close["close_reason"],
                 bytes_lost=not self._is_whole,
+                is_side_channel=self.connection.is_side_channel,
             )
         elif end is not None and not self.connection.is_answered_exchange:
             error_type, said = self._refusal

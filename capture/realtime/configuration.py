@@ -132,8 +132,12 @@ class ConfigurationTracker:
     @property
     def is_transcription_session(self) -> bool:
         """Whether the session only transcribes, so that no responses are due."""
-        # GA says so in `type`, beta by the name of its events; a client may ask in vain.
-        return self._transcription_events or self.echoed.get("type") == "transcription"
+        # GA says so in `type`, beta by the name of its events, others by `object` alone; a client may ask in vain.
+        return (
+            self._transcription_events
+            or self.echoed.get("type") == "transcription"
+            or self.echoed.get("object") == "realtime.transcription_session"
+        )
 
     def _in_force(self, path: str) -> object:
         echoed = read_setting(self.echoed, path)

@@ -32,6 +32,7 @@ UNANNOUNCED = frozenset({"error", "mcp_list_tools.failed"})
 """Failures that may come at any time, and in nothing's place."""
 _FAILED_EVENTS = UNANNOUNCED | {f"{_TRANSCRIPTION}failed"}
 _MCP_FAILED = "response.mcp_call.failed"
+_COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 _THROTTLED = {"rate_limit_exceeded", "inference_rate_limit_exceeded", "insufficient_quota"}
 _QUIET_CLOSES = {1000, 1005}
 _NO_CLOSE_FRAME = 1006
@@ -89,9 +90,7 @@ def session_outcome(failure_keys: list[str], *, lost_bytes: int, end_seen: bool)
 
 def is_benign(error_code: object, *, by_detection: bool) -> bool:
     """Tell whether an error is none: what it refuses was needless. `by_detection`: server VAD commits the turns."""
-    return error_code == "response_cancel_not_active" or (
-        error_code == "input_audio_buffer_commit_empty" and by_detection
-    )
+    return error_code == "response_cancel_not_active" or (error_code == _COMMIT_EMPTY and by_detection)
 
 
 def trial_outcome(
@@ -131,6 +130,10 @@ class OutcomeTracker:
         self._configuration = configuration
         self._server_spoke = False
         self._commits_by_detection = False
+        self._commits_asked = 0
+        """Commits of the client that are not answered yet."""
+        self._turns_detected: set[str | None] = set()
+        """Items of turns that turn detection ended or that silence made: these it commits by itself."""
         self._transcriptions_due: dict[str, int] = {}
         self._transcriptions_ended: set[str] = set()
         self._silences: set[str | None] = set()
@@ -191,8 +194,12 @@ class OutcomeTracker:
         close_code: int | None,
         close_reason: str | None,
         bytes_lost: bool = False,
+        is_side_channel: bool = False,
     ) -> None:
-        """Take in the end of an upgraded session: how it closed, and what never came."""
+        """Take in the end of an upgraded session: how it closed, and what never came.
+
+        `is_side_channel`: the call itself went over WebRTC or SIP.
+        """
         for failed_ns in self._mcp_failed_ns.values():
             self._fail(_MCP_FAILED, None, None, None, at_ns=failed_ns)
         endpoint_left = closed_by in ("server", "network")
@@ -201,11 +208,16 @@ class OutcomeTracker:
             close_code = _NO_CLOSE_FRAME
         if close_code is not None and _is_failing_close(closed_by, close_code):
             self._fail("close", closed_by, str(close_code), close_reason or "", at_ns=ended_ns)
+        if is_side_channel and close_code in _QUIET_CLOSES:
+            # The endpoint says goodbye here when the caller hangs up there.
+            endpoint_left = False
         if not bytes_lost:
             self._note_absent(ended_ns if endpoint_left else ended_ns - ABSENT_AFTER_NS)
 
     def _observe_client(self, header: EventHeader, event: Json, offset_ns: int) -> None:
         self._asides.observe(event)
+        if header.type == "input_audio_buffer.commit":
+            self._commits_asked += 1
         if header.type == "response.create" and not asks_out_of_band(event):
             self._response_due_ns = offset_ns
 
@@ -216,13 +228,18 @@ class OutcomeTracker:
             return
         if header.type == "input_audio_buffer.timeout_triggered":
             self._silences.add(header.item_id)
+        if header.type in ("input_audio_buffer.speech_stopped", "input_audio_buffer.timeout_triggered"):
+            self._turns_detected.add(header.item_id)
         if header.type != "input_audio_buffer.committed":
             return
+        item_id = header.item_id
+        # A commit that the client asked for makes no answer, with turn detection as without.
+        is_asked = self._commits_asked > 0 and item_id not in self._turns_detected
+        self._commits_asked -= is_asked
         if self._setting("audio.input.turn_detection.type") not in (None, "none"):
             self._commits_by_detection = True
-            if self._is_answer_due():
+            if not is_asked and self._is_answer_due():
                 self._response_due_ns = offset_ns
-        item_id = header.item_id
         # xAI may complete a transcription before it commits the audio.
         if not item_id or item_id in self._transcriptions_ended or item_id in self._silences:
             return
@@ -248,11 +265,14 @@ class OutcomeTracker:
             self._fail("response.done", "incomplete", "content_filter", None, at_ns=offset_ns)
 
     def _observe_failure(self, header: EventHeader, offset_ns: int) -> None:
+        if header.error_code == _COMMIT_EMPTY:
+            self._commits_asked = max(self._commits_asked - 1, 0)
+        if is_benign(header.error_code, by_detection=self._commits_by_detection):
+            return
         # After an error nothing tells which request it refused: no answer is held to be due.
         if header.type == "error":
             self._response_due_ns = None
-        if not is_benign(header.error_code, by_detection=self._commits_by_detection):
-            self._fail(header.type or "", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
+        self._fail(header.type or "", header.error_type, header.error_code, header.error_message, at_ns=offset_ns)
 
     def _observe_mcp_call(self, header: EventHeader, offset_ns: int) -> None:
         # The event that says that a call failed does not say why: the item does, before it or after it.
@@ -311,8 +331,15 @@ class OutcomeTracker:
         return not (
             self._responses_open.keys() - self._asides_open
             or self._configuration.is_transcription_session
-            or self._setting("audio.input.turn_detection.create_response") is False
+            or self._creates_response is False
         )
+
+    @property
+    def _creates_response(self) -> object:
+        path = "audio.input.turn_detection.create_response"
+        # Some endpoints echo the kind of turn detection alone: then what was asked is all there is to go by.
+        echoed = self._setting(path)
+        return read_setting(self._configuration.asked, path) if echoed is None else echoed
 
 
 def _is_failing_close(closed_by: str | None, close_code: int | None) -> bool:

@@ -48,6 +48,23 @@ def test_the_values_of_a_signature_keep_their_quotes(session: SessionSummary) ->
     assert shlex.split(filled)[-1] == 'session.audio.input.transcription.model="whisper-1"'
 
 
+@pytest.mark.parametrize(
+    ("failing", "instead"),
+    [
+        ("gpt-4o-transcribe", "whisper-1"),
+        ("whisper-1", "gpt-4o-mini-transcribe"),
+        ("our-whisper", "gpt-4o-mini-transcribe"),
+        (None, "whisper-1"),
+    ],
+)
+def test_another_transcription_model_is_never_the_one_that_failed(
+    session: SessionSummary, failing: str | None, instead: str
+) -> None:
+    template = """wiretape replay run {session} --to {target} --set 'model="{another_transcription_model}"'"""
+    filled = fill_in(template, replace(session, transcription_model=failing), HERE)
+    assert shlex.split(filled)[-1] == f'model="{instead}"'
+
+
 def test_beta_sessions_name_their_transcription_model_elsewhere(session: SessionSummary) -> None:
     template = "wiretape replay run {session} --to {target} --set session.audio.input.transcription.model=null"
     filled = fill_in(template, replace(session, dialect="beta"), HERE)

@@ -96,7 +96,10 @@ def test_what_no_message_told_of_is_looked_for_among_the_replays(failed_session:
 
 def test_a_client_that_sent_nothing_is_not_replayed(root: Root, reused_store: Store) -> None:
     refused: Row = {"outcome": "failed", "failure_keys": ["handshake|404|404|no such deployment"]}
-    session_id = Trace(columns=refused | {"handshake_status": 404, "events_sent": 0}).write(root)
+    asked = [("upgrade", "websocket")]
+    session_id = Trace(columns=refused | {"handshake_status": 404, "events_sent": 0, "request_headers": asked}).write(
+        root
+    )
     reused_store.refresh()
     (found,) = explain(Queries(reused_store), session_id).findings
 

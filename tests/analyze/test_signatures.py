@@ -61,10 +61,10 @@ def test_a_comment_in_the_sql_is_no_header() -> None:
 
 
 def test_all_signatures_can_be_read_and_have_replays_to_fill_in() -> None:
-    signatures = load_signatures()
+    signatures, places = load_signatures(), {"session", "target", "another_transcription_model"}
 
     assert [signature.name for signature in signatures] == sorted({signature.name for signature in signatures})
     for signature in signatures:
         for replay in signature.replays:
             assert replay.startswith("wiretape "), signature.name
-            assert set(re.findall(r"\{(\w+)\}", replay)) <= {"session", "target"}, signature.name
+            assert set(re.findall(r"\{(\w+)\}", replay)) <= places, signature.name

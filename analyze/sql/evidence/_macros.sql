@@ -45,6 +45,16 @@ CREATE OR REPLACE MACRO is_of_the_account(code) AS
         FALSE
     );
 
+-- The failure keys of answers that failed with server_error and no code. Some endpoints say it in an error event as well.
+CREATE OR REPLACE MACRO keys_of_failed_answers(keys) AS
+    list_filter(COALESCE(keys, []), lambda failure_key: starts_with(failure_key, 'response.done|server_error||')
+        OR (starts_with(failure_key, 'error|server_error||')
+            AND list_contains(keys, 'response.done' || substr(failure_key, len('error') + 1))));
+
+-- Codes of refusals that pass with time; some give them as the type.
+CREATE OR REPLACE MACRO is_rate_limit(code) AS
+    COALESCE(code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded'), FALSE);
+
 -- The failure keys that begin in one of these ways.
 CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     list_filter(COALESCE(keys, []), lambda failure_key: len(
@@ -52,6 +62,9 @@ CREATE OR REPLACE MACRO keys_starting(keys, beginnings) AS
     ) > 0);
 
 -- Where a session was served: sessions of one place are compared with each other. The port counts: two endpoints on one
--- machine differ by nothing else.
-CREATE OR REPLACE MACRO endpoint_of(url, target, region) AS
-    CONCAT_WS(' ', COALESCE(NULLIF(regexp_extract(url, '^\w+://([^/?#]+)', 1), ''), target), region);
+-- machine differ by nothing else. Where nobody told, as in many logs of other tools, a session is compared with none.
+CREATE OR REPLACE MACRO endpoint_of(url, target, region, session_id) AS
+    COALESCE(
+        NULLIF(CONCAT_WS(' ', COALESCE(NULLIF(regexp_extract(url, '^\w+://([^/?#]+)', 1), ''), target), region), ''),
+        session_id
+    );

@@ -4,7 +4,7 @@
 CREATE OR REPLACE TEMP TABLE _served AS
 SELECT
     a.session_id,
-    CONCAT_WS(' ', endpoint_of(s.url, s.target, s.region), s.model) AS endpoint,    -- where, and which model
+    CONCAT_WS(' ', endpoint_of(s.url, s.target, s.region, s.session_id), s.model) AS endpoint,    -- where, and which model
     CAST(a.done_at AS DATE) AS day,                             -- UTC
     date_part('hour', a.done_at) AS hour,                       -- hour of the day, UTC
     a.done_seq,

@@ -25,24 +25,26 @@ named AS (
     WHERE type = 'error' AND sender = 'server'
 )
 SELECT
-    session_id,                                     -- its session
-    seq,                                            -- place in the session
-    offset_ms,                                      -- milliseconds from the session's start
-    at_utc,                                         -- UTC
-    error_type,                                     -- such as invalid_request_error
-    error_code,                                     -- NULL where the endpoint gave none
-    error_message,                                  -- the endpoint's words
-    error_param,                                    -- what the endpoint complained of
-    field,                                          -- the same, or the field that its words name
-    offset_ms - created_ms AS after_created_ms,     -- since session.created; NULL: none came before it
-    used_seq IS NOT NULL AS after_use,              -- something was said or asked before it
-    update_seq,                                     -- the last session.update before it
-    updated,                                        -- updates that the session took in all
+    n.session_id,                                   -- its session
+    n.seq,                                          -- place in the session
+    n.offset_ms,                                    -- milliseconds from the session's start
+    n.at_utc,                                       -- UTC
+    n.error_type,                                   -- such as invalid_request_error
+    n.error_code,                                   -- NULL where the endpoint gave none
+    n.error_message,                                -- the endpoint's words
+    n.error_param,                                  -- what the endpoint complained of
+    n.field,                                        -- the same, or the field that its words name
+    n.offset_ms - n.created_ms AS after_created_ms, -- since session.created; NULL: none came before it
+    n.used_seq IS NOT NULL AS after_use,            -- something was said or asked before it
+    n.update_seq,                                   -- the last session.update before it
+    n.updated,                                      -- updates that the session took in all
+    -- What it refused was needless: the session has no failure key of it.
+    len(keys_starting(s.failure_keys, [error_key(n.error_type, n.error_code)])) = 0 AS is_benign,
     CASE
         WHEN error_code = 'beta_api_shape_disabled' THEN 'beta api'
         WHEN error_code = 'invalid_api_key' THEN 'key'
         WHEN is_of_the_account(error_code) OR is_of_the_account(error_type) THEN 'account'
-        WHEN error_code IN ('rate_limit_exceeded', 'inference_rate_limit_exceeded') THEN 'quota'
+        WHEN is_rate_limit(error_code) OR is_rate_limit(error_type) THEN 'quota'
         WHEN error_code = 'session_expired' OR error_message LIKE '%maximum duration%' THEN 'end of session'
         WHEN error_message LIKE 'Passing a transcription session%' THEN 'session type'
         WHEN error_code = 'unknown_parameter' AND is_of_one_dialect(field) THEN 'dialect'
@@ -52,4 +54,5 @@ SELECT
         WHEN error_type = 'invalid_request_error' AND update_seq = asked_seq AND updates_before > updated_before
             THEN 'update'
     END AS about                                    -- NULL: something else
-FROM named;
+FROM named AS n
+INNER JOIN sessions AS s ON s.session_id = n.session_id;

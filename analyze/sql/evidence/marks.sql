@@ -29,7 +29,11 @@ SELECT
         'response.output_audio_transcript.done',
         'response.output_text.done',
         'response.text.done'
-    ) THEN payload END AS payload   -- the text, of those whose words are evidence
+    ) THEN payload END AS payload,  -- the text, of those whose words are evidence
+    CASE WHEN sender = 'client' AND type IN ('session.update', 'transcription_session.update') THEN COALESCE(
+        get_json_object(payload, '$.session.audio.input.transcription.model'),
+        get_json_object(payload, '$.session.input_audio_transcription.model')
+    ) END AS transcription_model    -- asked for by an update of the session; NULL: it names none
 FROM events AS e
 -- Of one column alone: a condition on two is tried row by row, which takes twice as long.
 WHERE (type NOT LIKE '%.delta' AND type NOT LIKE '%.append') OR type IS NULL;

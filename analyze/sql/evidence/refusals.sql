@@ -15,7 +15,8 @@ refused AS (
         s.handshake_status,
         s.failure_keys,
         COALESCE(s.url, '') AS url,
-        s.request_headers['upgrade'] IS NOT NULL AS is_upgrade,
+        -- Other tools' logs may lack the header, as of HTTP/2, and hold no plain exchange.
+        s.request_headers['upgrade'] IS NOT NULL OR s.role = 'imported' AS is_upgrade,
         s.request_headers['openai-beta'] AS beta_header,
         CONCAT_WS('|', s.first_error, b.payload) AS said,
         COALESCE(b.seqs, []) AS seqs
@@ -42,5 +43,5 @@ SELECT
         ) THEN 'dialect'
     END AS about                    -- NULL: something else
 FROM refused
--- Plain exchanges, such as those that mint tokens, are no upgrades; GPT-Live is upgraded at such a path.
-WHERE is_upgrade OR NOT regexp_matches(url, '/(client_secrets|transcription_sessions|sessions|calls)(\?|$)');
+-- Plain exchanges, such as those that mint tokens or ask whether a proxy is there, are no upgrades.
+WHERE is_upgrade;

@@ -12,8 +12,10 @@ CREATE OR REPLACE MACRO is_catalogue_id(model) AS
 CREATE OR REPLACE TEMP TABLE _attempts AS
 SELECT
     h.session_id,
-    endpoint_of(s.url, s.target, s.region) AS endpoint,     -- host, port and region
-    COALESCE(s.transcription_model, s.transcription_model_echoed) AS model,         -- transcription model asked for
+    endpoint_of(s.url, s.target, s.region, s.session_id) AS endpoint,   -- host, port and region
+    -- Clients change it in the middle of a session, as to go on with another where one fails.
+    COALESCE(u.transcription_model, s.transcription_model, s.transcription_model_echoed)
+        AS model,                                           -- transcription model asked for, as the turn was committed
     h.seq,
     h.at_utc,
     epoch_ms(COALESCE(c.at_utc, h.at_utc)) AS asked_ms,     -- when it was asked for: its commit
@@ -21,7 +23,9 @@ SELECT
     h.completions = 0 AND h.error_type = 'server_error' AND h.error_code IS NULL AS has_failed_without_code
 FROM _heard AS h
 INNER JOIN sessions AS s ON s.session_id = h.session_id
-LEFT JOIN _commits AS c ON c.session_id = h.session_id AND c.item_id = h.item_id;
+LEFT JOIN _commits AS c ON c.session_id = h.session_id AND c.item_id = h.item_id
+ASOF LEFT JOIN (SELECT * FROM _marks WHERE transcription_model IS NOT NULL) AS u
+    ON u.session_id = h.session_id AND u.seq <= COALESCE(c.seq, h.seq);
 
 CREATE OR REPLACE TEMP TABLE _transcribers AS
 SELECT
@@ -34,12 +38,12 @@ SELECT
 FROM _attempts
 GROUP BY endpoint, model;
 
--- One row a session that transcribed.
+-- One row a model that transcribed in a session.
 CREATE OR REPLACE TEMP TABLE _hearing AS
 SELECT
     a.session_id,
     MIN(a.endpoint) AS endpoint,
-    MIN(a.model) AS model,
+    a.model,
     MIN(s.started_at) AS started_at,
     -- What must not have changed for two sessions to be compared.
     MIN(CONCAT_WS('|', a.endpoint, a.model, s.model, s.turn_detection, s.input_format, s.dialect)) AS configuration,
@@ -51,7 +55,7 @@ SELECT
     MAX(CASE WHEN a.has_failed_without_code THEN a.at_utc END) AS last_at
 FROM _attempts AS a
 INNER JOIN sessions AS s ON s.session_id = a.session_id
-GROUP BY a.session_id;
+GROUP BY a.session_id, a.model;
 
 -- An outage: sessions of one configuration went well, then failed wholly, then went well again. A run of failures that is
 -- to be expected among so many sessions, at the rate of those around it, is none.
@@ -91,6 +95,7 @@ weighed AS (
 )
 SELECT
     b.session_id,                                                   -- session that failed inside the window
+    b.model,                                                        -- by this transcription model
     r.bad_sessions,                                                 -- sessions that failed in a row
     b.good_before AS good_sessions_before,                          -- sessions that went well before
     b.good - b.good_before AS good_sessions_after,                  -- and after
@@ -160,6 +165,7 @@ together AS (
 )
 SELECT
     f.session_id,                                                       -- session that went over the quota
+    f.model,                                                            -- of this transcription model
     f.quota_per_minute,                                                 -- transcriptions that passed in a minute
     f.passes_again,                                                     -- once the minute was over
     -- Chernoff's bound of so many sessions that fit.
@@ -199,10 +205,12 @@ CREATE OR REPLACE TEMP TABLE _untranscribed AS
 SELECT
     h.session_id,                                       -- its session
     h.endpoint,                                         -- host, port and region
-    h.model,                                            -- transcription model asked for
-    h.attempts,                                         -- transcriptions that ended
+    h.model,                                            -- transcription model that failed
+    h.attempts,                                         -- its transcriptions that ended
     h.failed AS failed_transcriptions,                  -- of these, failed without a code
     h.completed AS completed_transcriptions,            -- of these, completed
+    (SELECT SUM(x.attempts) FROM _hearing AS x WHERE x.session_id = h.session_id) - h.attempts
+        AS by_other_models,                             -- transcriptions of the session by other models
     h.failed_seqs,                                      -- the failed ones
     h.first_at,                                         -- first failure, UTC
     h.last_at,                                          -- last failure, UTC
@@ -218,7 +226,10 @@ SELECT
     END AS cause                                        -- quota, outage, deployment name, model path; NULL: none fits
 FROM _hearing AS h
 INNER JOIN sessions AS s ON s.session_id = h.session_id
-LEFT JOIN _quotas AS q ON q.session_id = h.session_id AND q.by_chance <= 0.2
-LEFT JOIN _outages AS o ON o.session_id = h.session_id
+LEFT JOIN _quotas AS q
+    ON q.session_id = h.session_id AND q.model IS NOT DISTINCT FROM h.model AND q.by_chance <= 0.2
+LEFT JOIN _outages AS o ON o.session_id = h.session_id AND o.model IS NOT DISTINCT FROM h.model
 LEFT JOIN _unnamed_deployments AS d ON d.endpoint = h.endpoint
-WHERE h.failed > 0;
+WHERE h.failed > 0
+-- Where several models failed in a session, the one that is best accounted for.
+QUALIFY ROW_NUMBER() OVER (PARTITION BY h.session_id ORDER BY cause NULLS LAST, h.failed DESC, h.model) = 1;

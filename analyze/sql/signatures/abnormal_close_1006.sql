@@ -14,6 +14,10 @@ WITH closing AS (
     FROM _marks AS m
     WHERE m.session_id IN (SELECT session_id FROM sessions WHERE close_code = 1006)
     GROUP BY m.session_id
+),
+-- Pieces of an answer are no marks.
+answering AS (
+    SELECT session_id, MAX(last_ms) AS heard_ms FROM _answers GROUP BY session_id
 )
 SELECT
     s.session_id,
@@ -30,7 +34,9 @@ SELECT
     MAP {
         'age_s': s.duration_ms / 1000,
         'pacing_ratio': s.pacing_ratio,
-        'since_endpoint_spoke_s': (s.duration_ms - c.heard_ms) / 1000,
+        -- What windows left out may have been its last words.
+        'since_endpoint_spoke_s': CASE WHEN s.kept IS DISTINCT FROM 'window'
+            THEN (s.duration_ms - GREATEST(c.heard_ms, a.heard_ms)) / 1000 END,
         'relay_lag_max_us': s.relay_lag_max_us,
         'backpressure_client_ms': s.backpressure_client_ms,
         'backpressure_server_ms': s.backpressure_server_ms,
@@ -39,11 +45,13 @@ SELECT
     keys_matching(s.failure_keys, '^close\|[a-z]*\|1006\||^absent:') AS explains
 FROM sessions AS s
 LEFT JOIN closing AS c ON c.session_id = s.session_id
+LEFT JOIN answering AS a ON a.session_id = s.session_id
 WHERE s.close_code = 1006
     AND s.closed_by IN ('server', 'network')
     AND len(keys_like(s.failure_keys, 'close|%|1006|%')) > 0
     AND NOT is_age_of_cap(s.duration_ms, s.started_at, s.expires_at)
     AND NOT EXISTS (
         SELECT 1 FROM _errors AS e
-        WHERE e.session_id = s.session_id AND (e.offset_ms > s.duration_ms - 5000 OR e.about = 'end of session')
+        WHERE e.session_id = s.session_id AND NOT e.is_benign
+            AND (e.offset_ms > s.duration_ms - 5000 OR e.about = 'end of session')
     );

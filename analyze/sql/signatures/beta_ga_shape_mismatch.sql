@@ -1,7 +1,8 @@
 -- name: beta_ga_shape_mismatch
 -- group: connection
 -- happened: The client spoke one dialect and the endpoint the other: a field, an event or a URL of the beta interface at a
---   GA endpoint, or the other way round. A refused session.update is refused whole: the session runs on its defaults.
+--   GA endpoint, or the other way round. A refused session.update is refused whole: the session runs
+--   on its defaults until one is taken.
 -- confidence: certain
 -- causes: a client library of before GA; a GA configuration sent to a preview URL; `api-version` on a GA path
 -- refuted by: A replay of the same messages to the same URL is not refused.

@@ -28,8 +28,5 @@ FROM _marks AS m
 INNER JOIN sessions AS s ON s.session_id = m.session_id
 -- Some call it an invalid request: the code says what it is. Others give the code as the type.
 WHERE m.type IN ('response.done', 'error')
-    AND (
-        m.error_code IN ('inference_rate_limit_exceeded', 'rate_limit_exceeded')
-        OR m.error_type IN ('inference_rate_limit_exceeded', 'rate_limit_exceeded')
-    )
+    AND (is_rate_limit(m.error_code) OR is_rate_limit(m.error_type))
 GROUP BY m.session_id;

@@ -8,7 +8,7 @@
 -- sources: Microsoft Q&A 5846034
 WITH models AS (
     SELECT
-        endpoint_of(s.url, s.target, s.region) AS endpoint,
+        endpoint_of(s.url, s.target, s.region, s.session_id) AS endpoint,
         s.model,
         COUNT(CASE WHEN a.error_code = 'inference_service_unavailable_error' THEN 1 END) AS unavailable,
         COUNT(CASE WHEN a.error_type IS NULL AND a.error_code IS NULL THEN 1 END) AS fine
@@ -49,7 +49,7 @@ FROM failed AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
 -- The other models of the same resource, where they answered anything.
 LEFT JOIN models AS m
-    ON m.endpoint = endpoint_of(s.url, s.target, s.region)
+    ON m.endpoint = endpoint_of(s.url, s.target, s.region, s.session_id)
     AND m.model <> s.model
     AND m.fine + m.unavailable > 0
 GROUP BY f.session_id;

@@ -21,7 +21,7 @@ SELECT
         'worst_hour_share': MIN(f.highest_rate),
         'best_hour_share': MIN(f.lowest_rate)
     } AS numbers,
-    keys_like(MIN(s.failure_keys), 'response.done|server_error||%') AS explains
+    keys_of_failed_answers(MIN(s.failure_keys)) AS explains
 FROM _failed_answers AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
 WHERE f.is_in_peak

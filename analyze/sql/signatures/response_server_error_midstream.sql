@@ -1,6 +1,6 @@
 -- name: response_server_error_midstream
 -- group: response
--- happened: A response ended as failed with server_error and no code, without an error event; the socket stayed open.
+-- happened: A response ended as failed with server_error and no code.
 -- confidence: likely
 -- causes: a fault of the endpoint while it made the answer; this session's context or tools, if it always fails here
 -- refuted by: The same session fails at another region or endpoint too.
@@ -17,7 +17,7 @@ SELECT
         'failed_after_audio': COUNT(f.first_audio_seq),
         'longest_response_ms': MAX(f.response_ms)
     } AS numbers,
-    keys_like(MIN(s.failure_keys), 'response.done|server_error||%') AS explains
+    keys_of_failed_answers(MIN(s.failure_keys)) AS explains
 FROM _failed_answers AS f
 INNER JOIN sessions AS s ON s.session_id = f.session_id
 GROUP BY f.session_id

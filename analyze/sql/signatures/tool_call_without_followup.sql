@@ -44,13 +44,26 @@ mcp_outputs AS (
         AND COALESCE(a.last_audio_ms, -1) < m.offset_ms
     GROUP BY m.session_id, i.response_id
 ),
+-- Until when each answer was under way, or heard: before that nobody asks for the next one.
+heard AS (
+    SELECT session_id, created_ms,
+        GREATEST(done_ms, CASE WHEN status = 'completed' THEN first_audio_ms + audio_ms END) AS until_ms
+    FROM _answers
+    WHERE NOT is_aside
+),
 -- Outputs of calls that were made here: calls of before, told as history, are due no answer.
 outputs AS (
-    SELECT m.session_id, m.seq, m.offset_ms, m.at_utc
+    SELECT
+        m.session_id,
+        m.seq,
+        GREATEST(m.offset_ms, MAX(h.until_ms)) AS offset_ms,
+        m.at_utc
     FROM _marks AS m
     INNER JOIN called AS c ON c.session_id = m.session_id AND c.call_id = m.call_id
+    LEFT JOIN heard AS h ON h.session_id = m.session_id AND h.created_ms <= m.offset_ms
     ANTI JOIN at_work AS w ON w.session_id = c.session_id AND w.response_id = c.response_id
     WHERE m.sender = 'client' AND m.type = 'conversation.item.create'
+    GROUP BY m.session_id, m.seq, m.offset_ms, m.at_utc
     UNION ALL
     SELECT session_id, seq, offset_ms, at_utc FROM mcp_outputs
 ),
@@ -58,19 +71,21 @@ followed AS (
     SELECT o.session_id, o.seq, o.offset_ms, o.at_utc,
         MIN(CASE WHEN m.type IN ('response.create', 'response.created') THEN m.offset_ms END) AS followed_ms,
         -- The answer is asked for once all outputs are there.
-        MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms,
-        COUNT(CASE WHEN m.type = 'error' THEN 1 END) AS errors
+        MIN(CASE WHEN m.call_id IS NOT NULL AND m.type = 'conversation.item.create' THEN m.offset_ms END) AS next_output_ms
     FROM outputs AS o
     LEFT JOIN _marks AS m
         ON m.session_id = o.session_id AND m.seq > o.seq
-        AND m.type IN ('response.create', 'response.created', 'conversation.item.create', 'error')
+        AND m.type IN ('response.create', 'response.created', 'conversation.item.create')
     GROUP BY ALL
 ),
 waited AS (
     SELECT f.*, LEAST(COALESCE(f.followed_ms, s.duration_ms), s.duration_ms) - f.offset_ms AS waited_ms
     FROM followed AS f
     INNER JOIN sessions AS s ON s.session_id = f.session_id
-    WHERE s.complete AND s.kept = 'whole' AND f.errors = 0
+    -- The output itself may have been refused.
+    ANTI JOIN _errors AS e
+        ON e.session_id = f.session_id AND e.seq > f.seq AND e.offset_ms < f.offset_ms + 5000 AND NOT e.is_benign
+    WHERE is_whole(s.complete, s.kept)
         AND (f.next_output_ms IS NULL OR f.next_output_ms > f.followed_ms)
 )
 SELECT

@@ -6,7 +6,7 @@
 -- causes: the path from the realtime endpoint to this transcription model is broken in this region; an option
 --   (language, prompt, noise reduction) that this model does not take
 -- refuted by: The same session fails with another transcription model too.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="whisper-1"' --trials 5
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="{another_transcription_model}"' --trials 5
 -- replay: wiretape replay run {session} --to {target} --trials 5
 -- sources: Microsoft Q&A 5772601
 WITH others AS (
@@ -31,14 +31,18 @@ SELECT
     first_seqs(u.failed_seqs) AS evidence,
     u.first_at,
     u.last_at,
-    MAP {
-        'failed_transcriptions': u.failed_transcriptions,
-        'completed_transcriptions': u.completed_transcriptions,
-        'failed_at_endpoint': o.failed_at_endpoint,
-        'completed_at_endpoint': o.completed_at_endpoint,
-        'other_models_working': o.other_models_working,
-        'other_models_failing': o.other_models_failing
-    } AS numbers,
+    map_concat(
+        MAP {
+            'failed_transcriptions': u.failed_transcriptions,
+            'completed_transcriptions': u.completed_transcriptions,
+            'failed_at_endpoint': o.failed_at_endpoint,
+            'completed_at_endpoint': o.completed_at_endpoint,
+            'other_models_working': o.other_models_working,
+            'other_models_failing': o.other_models_failing
+        },
+        -- A client that went on with another model: the rest is of the one that failed.
+        CASE WHEN u.by_other_models > 0 THEN MAP {'transcriptions_by_other_models': u.by_other_models} ELSE MAP {} END
+    ) AS numbers,
     u.explains
 FROM _untranscribed AS u
 INNER JOIN others AS o ON o.session_id = u.session_id

@@ -22,5 +22,5 @@ SELECT
     } AS numbers,
     u.explains
 FROM _untranscribed AS u
-INNER JOIN _outages AS o ON o.session_id = u.session_id
+INNER JOIN _outages AS o ON o.session_id = u.session_id AND o.model IS NOT DISTINCT FROM u.model
 WHERE u.cause = 'outage';

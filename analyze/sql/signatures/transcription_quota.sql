@@ -19,5 +19,5 @@ SELECT
     } AS numbers,
     u.explains
 FROM _untranscribed AS u
-INNER JOIN _quotas AS q ON q.session_id = u.session_id
+INNER JOIN _quotas AS q ON q.session_id = u.session_id AND q.model IS NOT DISTINCT FROM u.model
 WHERE u.cause = 'quota';

@@ -40,4 +40,4 @@ INNER JOIN heard AS h ON h.session_id = s.session_id
 WHERE s.turn_detection LIKE '%vad'
     AND h.turns = 0
     -- What was not kept may have been heard.
-    AND s.complete AND s.kept = 'whole';
+    AND is_whole(s.complete, s.kept);

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from analyze.findings import Finding
+from capture.recording.facts import KeepRule
 from tests.analyze.signatures.conftest import Line, Record, answer, healthy_turn, opening, sound, speech
 
 Names = Callable[[], dict[str, list[str]]]
@@ -112,6 +113,29 @@ def test_an_error_before_the_drop_is_not_called_an_accident(record: Record, name
     record(lines, closed=None, closed_by="server", ended_ms=4100, health=HEALTH)
 
     assert names() == {}
+
+
+@pytest.mark.parametrize("rule", [KeepRule(), KeepRule(keep="failed", pre_s=0.5, post_s=0.0)], ids=["whole", "window"])
+def test_how_long_the_endpoint_was_silent_is_told_where_it_is_known(
+    record: Record, findings: Findings, rule: KeepRule
+) -> None:
+    # The last audio comes at 10,600 ms.
+    lines = [*opening(None), *speech(100), *answer(600, audio_ms=40_000, every_ms=50, done=False, said="")]
+    record(lines, closed=None, closed_by="network", ended_ms=12_000, keep_rule=rule)
+
+    (finding,) = findings()
+
+    assert finding.name == "abnormal_close_1006"
+    assert finding.numbers.get("since_endpoint_spoke_s") == (pytest.approx(1.4) if rule.pre_s is None else None)
+
+
+def test_a_needless_cancel_before_the_drop_hides_nothing(record: Record, names: Names) -> None:
+    needless = error(
+        4000, type="invalid_request_error", code="response_cancel_not_active", message="Nothing to cancel."
+    )
+    session = record([*opening(), *healthy_turn(100), needless], closed=None, closed_by="network", ended_ms=4100)
+
+    assert names() == {session: ["abnormal_close_1006"]}
 
 
 def test_the_cap_is_told_by_an_error_and_a_close(record: Record, findings: Findings) -> None:

@@ -12,6 +12,7 @@ import pytest
 from analyze.findings import Finding
 from capture.importers.importing import Importer
 from capture.recording.facts import KeepRule
+from capture.recording.reader import open_recording
 from capture.recording.root import Root
 from tests.analyze.signatures.conftest import (
     LOST,
@@ -444,6 +445,14 @@ def test_a_keepalive_that_a_log_tells_without_its_frame(root: Root, tmp_path: Pa
     assert list(names().values()) == [["keepalive_timeout"]]
 
 
+def test_a_log_that_tells_no_end_tells_of_a_tool_all_the_same(root: Root, tmp_path: Path, names: Names) -> None:
+    lines = [*opening(None), *speech(100), *tool_call(600, "call_1"), output(1000, "call_1")]
+    later: Line = (9000, "client", {"type": "input_audio_buffer.append", "audio": sound(20, 0.0)})
+    imported(root, tmp_path, logged([*lines, later], timed=True))
+
+    assert list(names().values()) == [["tool_call_without_followup"]]
+
+
 def test_a_refused_session_of_gpt_live_is_a_refused_upgrade(record: Record, names: Names) -> None:
     session = record([], status=401, url="wss://api.openai.com/v1/live/sessions", body='{"error": {"message": "No."}}')
 
@@ -453,10 +462,10 @@ def test_a_refused_session_of_gpt_live_is_a_refused_upgrade(record: Record, name
 def test_a_rate_limit_that_is_told_as_the_type(record: Record, findings: Findings) -> None:
     told = {"type": "rate_limit_exceeded", "code": None, "message": "Slow down."}
     record([*TURN, (3000, "server", {"type": "error", "error": told})])
+    record([*opening(), (40, "server", {"type": "error", "error": told})])
 
-    assert [(finding.name, finding.explains) for finding in findings()] == [
-        ("inference_rate_limited", ("error|rate_limit_exceeded||Slow down.",))
-    ]
+    named = ("inference_rate_limited", ("error|rate_limit_exceeded||Slow down.",))
+    assert [(finding.name, finding.explains) for finding in findings()] == [named, named]
 
 
 def test_with_an_avatar_the_audio_goes_another_way(record: Record, names: Names) -> None:
@@ -464,3 +473,13 @@ def test_with_an_avatar_the_audio_goes_another_way(record: Record, names: Names)
     record([*opening(None), connected, *speech(100), *answer(600, audio_ms=0)])
 
     assert names() == {}
+
+
+def test_a_caller_who_hangs_up_on_the_telephone_in_the_middle_of_an_answer(root: Root, record: Record) -> None:
+    lines = [*opening("whisper-1"), *speech(100), *transcribed(600), *answer(700, done=False)]
+    beside = "wss://api.openai.com/v1/realtime?call_id=rtc_9f"
+
+    hung_up = record(lines, url=beside, closed=("server", 1000, ""))
+    alone = record(lines, closed=("server", 1000, ""))
+    assert open_recording(root, hung_up).session["outcome"] == "ok"
+    assert open_recording(root, alone).session["failure_keys"] == ["absent:response.done"]

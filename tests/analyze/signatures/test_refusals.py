@@ -73,11 +73,20 @@ def test_a_model_that_cannot_be_called_so_is_no_plain_refusal(
     assert names() == {session: ["session_type_mismatch"]}
 
 
-def test_a_token_that_was_not_minted_is_no_upgrade(record: Record, names: Names) -> None:
-    url = "https://contoso.openai.azure.com/openai/v1/realtime/client_secrets"
-    session = record([], status=500, url=url, method="POST", upgrade=False, body=said(None, "Internal error."))
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "openai/v1/realtime/client_secrets", 500),
+        ("POST", "openai/v1/chat/completions", 429),
+        # A load balancer, or a browser, that looks whether the proxy is there.
+        ("GET", "", 404),
+    ],
+)
+def test_a_plain_request_is_no_upgrade(record: Record, names: Names, method: str, path: str, status: int) -> None:
+    url = f"https://contoso.openai.azure.com/{path}"
+    record([], status=status, url=url, method=method, upgrade=False, body=said(None, "No."))
 
-    assert "handshake_refused" not in names().get(session, [])
+    assert names() == {}
 
 
 def test_a_throttled_upgrade_is_no_failure_of_an_answer(record: Record, names: Names) -> None:

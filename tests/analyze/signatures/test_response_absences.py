@@ -47,6 +47,17 @@ def test_an_answer_that_never_ends(record: Record, findings: Findings) -> None:
     assert finding.explains == ("absent:response.done",)
 
 
+def test_an_answer_that_waits_for_an_mcp_server_is_not_surely_lost(record: Record, findings: Findings) -> None:
+    item = {"id": "item_m", "type": "mcp_call", "name": "search_orders", "server_label": "crm", "arguments": "{}"}
+    waiting: list[Line] = [
+        (620, "server", {"type": "response.output_item.added", "response_id": "resp_1", "item": item}),
+        (630, "server", {"type": "response.mcp_call.in_progress", "item_id": "item_m", "output_index": 0}),
+    ]
+    record([*opening(None), *speech(100), *answer(600, audio_ms=0, said="", done=False), *waiting], ended_ms=25_000)
+
+    assert [(finding.name, finding.confidence) for finding in findings()] == [("response_never_done", "possible")]
+
+
 def test_who_hangs_up_in_the_middle_of_an_answer_did_not_wait(record: Record, names: Names) -> None:
     record(heard(*answer(600, done=False)), ended_ms=3000)
 

@@ -73,6 +73,16 @@ def test_a_server_error_without_a_code(record: Record, findings: Findings) -> No
     assert finding.explains == (f"response.done|server_error||{HAD_AN_ERROR}",)
 
 
+def test_a_server_error_that_is_told_twice_is_one_failure(record: Record, findings: Findings) -> None:
+    told = {"type": "server_error", "code": None, "message": HAD_AN_ERROR}
+    record([*opening(), *failed_turn(1), (2000, "server", {"type": "error", "error": told})])
+
+    (finding,) = findings()
+
+    assert finding.name == MIDSTREAM
+    assert finding.explains == (f"response.done|server_error||{HAD_AN_ERROR}", f"error|server_error||{HAD_AN_ERROR}")
+
+
 @once
 def test_failures_that_follow_the_hour(record: Record, findings: Findings) -> None:
     for clock in GOOD_HOURS:

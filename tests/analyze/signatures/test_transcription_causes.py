@@ -52,6 +52,15 @@ def test_a_window_of_hours_between_good_sessions_is_an_outage(record: Record, fi
     assert found[0].numbers["window_minutes"] == pytest.approx(240, abs=1)
 
 
+def test_logs_that_tell_no_endpoint_are_no_outage_of_one(record: Record, names: Names) -> None:
+    unknown = {"url": None, "target": None, "region": None, "provider": None, "headers": {"date": "then"}}
+    record(turns(True), at="2026-02-12T07:30:00", **unknown)
+    bad = [record(turns(False, False), at=f"2026-02-12T{hour:02}:30:00", **unknown) for hour in (8, 10, 12)]
+    record(turns(True), at="2026-02-12T15:40:00", **unknown)
+
+    assert names() == {session: [PATH] for session in bad}
+
+
 def test_an_outage_that_has_not_ended_is_a_broken_path(record: Record, names: Names) -> None:
     record(turns(True), at="2026-02-12T07:30:00")
     bad = [record(turns(False, False), at=f"2026-02-12T{hour:02}:30:00") for hour in (8, 10)]
@@ -171,3 +180,32 @@ def test_regions_are_judged_each_by_itself(record: Record, names: Names) -> None
     elsewhere = record(turns(False, False, transcription="whisper-1"), region="swedencentral")
 
     assert names() == {failed: [PATH], elsewhere: [PATH]}
+
+
+def changed(*models: str, failing: str) -> list[Line]:
+    """Give a session of three turns with each of these transcription models, of which one fails."""
+    lines: list[Line] = []
+    for place, model in enumerate(models):
+        begun_ms = 15_000.0 * place
+        session = opening(model, at_ms=begun_ms)
+        lines += session if place == 0 else session[1:]
+        for number in range(3):
+            at_ms, item = begun_ms + 100 + 5000 * number, f"item_{model}_{number}"
+            end = not_transcribed if model == failing else transcribed
+            lines += [*speech(at_ms, item), *answer(at_ms + 500, f"resp_{model}_{number}"), *end(at_ms + 1000, item)]
+    return lines
+
+
+@pytest.mark.parametrize("models", [("gpt-4o-transcribe", "whisper-1"), ("whisper-1", "gpt-4o-transcribe")], ids=str)
+def test_a_client_that_changes_the_model_in_the_middle(
+    record: Record, findings: Findings, models: tuple[str, str]
+) -> None:
+    record(changed(*models, failing="gpt-4o-transcribe"))
+
+    (finding,) = findings()
+
+    assert (finding.name, finding.confidence) == (PATH, "likely")
+    assert finding.numbers["failed_transcriptions"] == 3
+    assert (finding.numbers["completed_transcriptions"], finding.numbers["other_models_working"]) == (0, 1)
+    assert finding.numbers["transcriptions_by_other_models"] == 3
+    assert len(finding.explains) == 1

@@ -215,6 +215,34 @@ def test_what_an_mcp_server_gave_that_nobody_went_on_with(record: Record, findin
     assert finding.numbers == {"outputs_without_answer": 1, "longest_wait_s": 7.3}
 
 
+def test_a_needless_cancel_later_on_hides_no_tool_that_nobody_went_on_with(record: Record, names: Names) -> None:
+    cancel: list[Line] = [
+        (8000, "client", {"type": "response.cancel"}),
+        error(8010, code="response_cancel_not_active", message="Cancellation failed: no active response found"),
+    ]
+    session = record([*opening(None), *speech(100), *tool_call(600), output(1000), *cancel], ended_ms=9000)
+
+    assert names() == {session: ["tool_call_without_followup"]}
+
+
+def test_a_goodbye_is_heard_before_its_tool_hangs_up(record: Record, names: Names) -> None:
+    goodbye = answer(600, "resp_1", said="Have a pleasant day, and goodbye.", audio_ms=5000, done=False)
+    called = [line for line in tool_call(1900) if line[2].get("type") != "response.created"]  # type: ignore[union-attr]
+    lines = [*opening(None), *speech(100), *goodbye, *called, output(2000)]
+    waits_for_nothing = record(lines, ended_ms=12_000)
+    record(lines, ended_ms=7500)
+
+    assert names() == {waits_for_nothing: ["tool_call_without_followup"]}
+
+
+def test_a_tool_that_comes_back_while_another_answer_is_heard(record: Record, names: Names) -> None:
+    weather, small_talk = tool_call(600), answer(3600, "resp_2", audio_ms=9000)
+    lines = [*weather, *speech(3000, "item_u2"), *small_talk, output(4000), ask(12_700), *answer(12_900, "resp_3")]
+    record(in_order([*opening(None), *speech(100), *lines]))
+
+    assert names() == {}
+
+
 def test_an_answer_that_only_the_next_turn_brought(record: Record, findings: Findings) -> None:
     lines = [*opening(None), *speech(100), *tool_call(600), output(1000)]
     record([*lines, *speech(8000, "item_u2"), *answer(8500, "resp_2")])

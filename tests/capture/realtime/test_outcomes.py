@@ -80,12 +80,10 @@ class Session:
         self.now_ns += int(seconds * SECOND_NS)
 
     def end(
-        self, closed_by: str | None = "client", code: int | None = 1000, reason: str = "", *, bytes_lost: bool = False
+        self, closed_by: str | None = "client", code: int | None = 1000, reason: str = "", **facts: bool
     ) -> list[str]:
         """Close the session; give its failure keys."""
-        self.outcomes.finish(
-            self.now_ns, closed_by=closed_by, close_code=code, close_reason=reason, bytes_lost=bytes_lost
-        )
+        self.outcomes.finish(self.now_ns, closed_by=closed_by, close_code=code, close_reason=reason, **facts)
         return self.outcomes.failure_keys
 
     def _observe(self, sender: str, event: dict[str, Any]) -> None:
@@ -297,6 +295,15 @@ def test_it_is_absent_at_once_where_the_endpoint_left(closed_by: str) -> None:
     assert f"absent:{TRANSCRIPTION}.completed" in session.end(closed_by)
 
 
+def test_a_caller_who_hangs_up_on_the_telephone_ends_the_side_channel_of_the_call() -> None:
+    session = Session()
+    session.turn()
+    session.server("response.created", response={"id": "resp_1"})
+    assert session.end("server", is_side_channel=True) == []
+    assert session.end("server", 1011, is_side_channel=True)[0] == "close|server|1011|"
+    assert "absent:response.done" in session.end("server", 1011, is_side_channel=True)
+
+
 def test_a_transcription_is_due_only_where_it_was_configured() -> None:
     session = Session(transcription=None)
     session.turn()
@@ -365,6 +372,42 @@ def test_no_answer_is_due_that_nobody_asked_for(detection: object) -> None:
     assert session.end() == []
 
 
+def test_a_turn_that_the_client_commits_itself_makes_no_answer_with_turn_detection_either() -> None:
+    session = Session()
+    session.turn()
+    transcribed(session)
+    session.answer()
+    # The caller hangs up in the middle of a sentence; the client wants the words all the same.
+    session.server("input_audio_buffer.speech_started", item_id="item_2")
+    session.client("input_audio_buffer.commit")
+    session.server("input_audio_buffer.committed", item_id="item_2")
+    transcribed(session, 2)
+    session.wait(60)
+    assert session.end() == []
+
+
+def test_a_turn_that_detection_commits_while_the_client_asks_for_it_is_answered() -> None:
+    empty = {"type": "invalid_request_error", "code": "input_audio_buffer_commit_empty"}
+    session = Session(transcription=None)
+    session.server("input_audio_buffer.speech_started", item_id="item_1")
+    session.client("input_audio_buffer.commit")
+    session.server("input_audio_buffer.speech_stopped", item_id="item_1")
+    session.server("input_audio_buffer.committed", item_id="item_1")
+    session.server("error", error=empty)
+    session.wait(6)
+    assert session.end() == ["absent:response.created"]
+
+
+def test_an_endpoint_that_echoes_the_kind_of_detection_alone_gives_no_answers_where_none_were_asked_for() -> None:
+    session = Session(transcription=None)
+    detection = {"type": "server_vad", "create_response": False}
+    session.client("session.update", session={"audio": {"input": {"turn_detection": detection}}})
+    session.server("session.updated", session={"audio": {"input": {"turn_detection": {"type": "server_vad"}}}})
+    session.turn()
+    session.wait(60)
+    assert session.end() == []
+
+
 def test_an_answer_the_client_asked_for_is_due() -> None:
     session = Session(detection=None)
     session.client("response.create")
@@ -412,6 +455,17 @@ def test_after_an_error_no_answer_is_held_to_be_due() -> None:
     assert session.end() == ["error|invalid_request_error|conversation_already_has_active_response|"]
 
 
+@pytest.mark.parametrize("code", ["response_cancel_not_active", "input_audio_buffer_commit_empty"])
+def test_after_an_error_that_is_none_the_answer_is_still_due(code: str) -> None:
+    session = Session(transcription=None)
+    session.turn()
+    session.answer()
+    session.client("response.create")
+    session.server("error", error={"type": "invalid_request_error", "code": code})
+    session.wait(6)
+    assert session.end() == ["absent:response.created"]
+
+
 def test_a_caller_who_goes_on_talking_may_get_no_answer_to_what_came_before() -> None:
     session = Session(transcription=None)
     session.turn(1)
@@ -432,7 +486,11 @@ def test_a_turn_during_an_answer_may_get_none_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("event_type", "configuration"),
-    [("session.updated", {"type": "transcription"}), ("transcription_session.updated", {})],
+    [
+        ("session.updated", {"type": "transcription"}),
+        ("session.updated", {"object": "realtime.transcription_session"}),
+        ("transcription_session.updated", {}),
+    ],
 )
 def test_transcription_sessions_give_no_answers(event_type: str, configuration: dict[str, Any]) -> None:
     session = Session()
