@@ -84,7 +84,7 @@ class SealerProcess(Sealer):
         left_behind = self._leftovers()
         # It stands before the first session ends: an interpreter that exits may start no process any more.
         with suppress(OSError):
-            self._worker = self._start()
+            self._start()
         for session_id in left_behind:
             _log.info("sealing %s, left behind by an earlier run", session_id)
             self._seal_into(Future(), session_id)
@@ -111,7 +111,7 @@ class SealerProcess(Sealer):
             sealed.set_exception(error)
 
     def _attempt(self, session_id: str) -> SealedSession:
-        worker = self._worker = self._worker or self._start()
+        worker = self._worker or self._start()
         try:
             _input(worker).write(f"{session_id}\n".encode())
         except BrokenPipeError as error:
@@ -131,7 +131,8 @@ class SealerProcess(Sealer):
             _end(worker)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        worker = subprocess.Popen(
+        # Known before it is ready: a program in a hurry hands over to it, and a forked child lets go of it.
+        worker = self._worker = subprocess.Popen(
             [_interpreter(), *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -140,10 +141,12 @@ class SealerProcess(Sealer):
             start_new_session=True,
         )
         end_first(worker.pid, SEALERS_URGENCY)
-        if _read_line(worker) != _READY:
-            worker.kill()
-            _end(worker)
-            raise _no_sealer()
+        # What a `sitecustomize` prints comes first.
+        while (line := _read_line(worker)) != _READY:
+            if not line:
+                worker.kill()
+                self._drop_pool()
+                raise _no_sealer()
         return worker
 
     def _hand_over(self) -> None:
@@ -165,7 +168,10 @@ def work(root: str) -> None:
     answers = os.dup(1)
     # What else prints must not pass for an answer.
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A service manager sends its signals to every process of a service: what has ended is to be sealed all the same,
+    # and so is what ends while the program takes its leave.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)
     asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
