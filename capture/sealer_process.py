@@ -24,7 +24,7 @@ from typing import IO
 from capture.errors import GuestLog
 from capture.own_program import end_first, own_program
 from capture.recording.root import Root
-from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, leftover_journals, seal_within
+from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, SealingFailed, leftover_journals, seal_within
 
 _log = GuestLog(__name__)
 
@@ -54,19 +54,21 @@ class SealerProcess(Sealer):
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         sealed: Future[SealedSession] = Future()
-        if self._is_abandoned:
+        if self._is_abandoned or self._is_closed:
             # Who waits for it would wait for ever.
-            sealed.set_exception(self._give_up(session_id, None))
+            reason = "it was interrupted" if self._is_abandoned else "it ended after its recorder was closed"
+            sealed.set_exception(SealingFailed(session_id, reason, self._root.journal_of(session_id)))
             return sealed
         self._unsealed[session_id] = None
         self._submitted.put((session_id, sealed))
         return sealed
 
-    def close(self) -> None:
-        """Wait for what was submitted, up to the time given; then hand over the rest and return."""
+    def close(self, within_s: float | None = None) -> None:
+        """Wait for what was submitted, up to the time given, here or at first; then hand over the rest and return."""
+        self._is_closed = True
         self._submitted.put(None)
         with suppress(KeyboardInterrupt):
-            self._thread.join(self._close_within_s)
+            self._thread.join(self._close_within_s if within_s is None else within_s)
         if self._thread.is_alive():
             self._hand_over()
 
