@@ -132,7 +132,7 @@ class ConnectionRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.wait(CONTEXT_WAIT_S):
-            _log.warning("sealing takes longer than %g s; it goes on", CONTEXT_WAIT_S)
+            _warn_of_sealing()
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,7 +140,13 @@ class ConnectionRecorder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        unsealed = [asyncio.wrap_future(sealed) for sealed in set(self._unsealed)]
+        try:
+            async with asyncio.timeout(CONTEXT_WAIT_S):
+                # Not in a thread: after Ctrl-C the loop would wait for that one before it ends.
+                await asyncio.gather(*unsealed, return_exceptions=True)
+        except TimeoutError:
+            _warn_of_sealing()
 
     def forget(self) -> None:
         """Wait for nothing any more, in a forked child: what was recorded before, its parent seals."""
@@ -164,6 +170,10 @@ class ConnectionRecorder:
     def _keep_until_sealed(self, sealed: Future[SealedSession]) -> None:
         self._unsealed.add(sealed)
         sealed.add_done_callback(self._unsealed.discard)
+
+
+def _warn_of_sealing() -> None:
+    _log.warning("sealing takes longer than %g s; it goes on", CONTEXT_WAIT_S)
 
 
 _connection_recorders: weakref.WeakSet[ConnectionRecorder] = weakref.WeakSet()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -421,6 +422,29 @@ else:
 """
 
 
+INTERRUPTED = """
+import asyncio, concurrent.futures, faulthandler, signal, sys
+from websockets.asyncio.client import connect
+import capture.attach
+
+async def call():
+    async with capture.attach.record(sys.argv[2]) as tap:
+        async with connect(sys.argv[1], create_connection=tap) as connection:
+            await connection.send("hello")
+            await connection.recv()
+        asyncio.get_running_loop().call_later(0.2, signal.raise_signal, signal.SIGINT)
+
+# Sealing takes for ever.
+capture.attach.SealerProcess.submit = lambda sealer, session_id: concurrent.futures.Future()
+capture.attach.CONTEXT_WAIT_S = 1e6
+faulthandler.dump_traceback_later(30, exit=True)
+try:
+    asyncio.run(call())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
 async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
     # No `if __name__ == "__main__"`: a script of three lines has none.
     script = tmp_path / "program.py"
@@ -495,6 +519,26 @@ async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while
         "client",
         "the program let go of the connection",
     )
+
+
+async def test_ctrl_c_ends_the_wait_for_sealing(root: Root, tmp_path: Path) -> None:
+    assert await run(tmp_path, root, program=INTERRUPTED) == (0, "interrupted\n")
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_sealing_that_takes_too_long_is_said(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, in_thread: bool
+) -> None:
+    monkeypatch.setattr("capture.attach.CONTEXT_WAIT_S", 0.01)
+    monkeypatch.setattr(SealerProcess, "submit", lambda _sealer, _session_id: Future())
+    async with endpoint() as host:
+        if in_thread:
+            with record(root.path) as tap:
+                await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        else:
+            async with record(root.path) as tap:
+                await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert "sealing takes longer than 0.01 s; it goes on" in caplog.messages
 
 
 async def test_a_forked_child_waits_for_nothing_that_its_parent_recorded(root: Root, tmp_path: Path) -> None:
