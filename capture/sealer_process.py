@@ -109,7 +109,10 @@ class SealerProcess(Sealer):
         try:
             sealed.set_result(self._seal(session_id))
         except Exception as error:  # noqa: BLE001 - the next session must be sealed
-            _log.warning("%s", error)
+            # A journal that was found and is gone, another program's sealer has sealed: it was not left behind.
+            was_submitted = session_id in self._unsealed
+            if was_submitted or not isinstance(error, SealingFailed) or error.kept_in is not None:
+                _log.warning("%s", error)
             sealed.set_exception(error)
 
     def _attempt(self, session_id: str) -> SealedSession:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import select
 import signal
@@ -45,8 +46,17 @@ def test_what_an_earlier_run_left_is_sealed_first(root: Root, write_journal: Wri
     assert list_session_ids(root) == [session_id]
 
 
+def test_what_another_program_has_sealed_meanwhile_was_not_left_behind(
+    root: Root, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It ended a moment ago, and its rule kept nothing of it.
+    monkeypatch.setattr("capture.sealer_process.leftover_journals", lambda _: [OTHER_ID])
+    SealerProcess(root, close_within_s=60).close()
+    assert [entry.message for entry in caplog.records if entry.levelno >= logging.WARNING] == []
+
+
 def test_what_is_no_session_is_told_and_the_next_is_sealed(sealer: SealerProcess, write_journal: Write) -> None:
-    with pytest.raises(SealingFailed, match="it has no journal"):
+    with pytest.raises(SealingFailed, match="or another process sealed it and did not have to keep it"):
         sealer.submit(OTHER_ID).result()
     assert sealer.submit(write_journal()).result().outcome == "ok"
 
