@@ -6,9 +6,11 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import wraps
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -36,6 +38,8 @@ _log = GuestLog(__name__)
 
 EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
+_LEAST_WAIT_S = 0.1
+"""That each root's journals get to be written in, though another root's disk has stalled."""
 CONTEXT_WAIT_S = 60.0
 """How long `with record(…)` waits."""
 _LAST = -1_000
@@ -90,7 +94,10 @@ class ConnectionRecorder:
     """Makes connections with a tap. As a context manager it waits until what has ended by then is sealed."""
 
     def __init__(self, root: Root, facts: Mapping[str, Any]) -> None:
-        self.root = Root(root.path.absolute())
+        self.root = root
+        # In a folder that is gone, as an old release is, there is no whole path: the first connection says so.
+        with suppress(FileNotFoundError):
+            self.root = Root(root.path.absolute())
         self._facts = facts
         self._unsealed: set[Future[SealedSession]] = set()
         _connection_recorders.add(self)
@@ -125,7 +132,7 @@ class ConnectionRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.wait(CONTEXT_WAIT_S):
-            _log.warning("sealing takes longer than %g s; it goes on", CONTEXT_WAIT_S)
+            _warn_of_sealing()
 
     async def __aenter__(self) -> Self:
         return self
@@ -133,7 +140,13 @@ class ConnectionRecorder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        unsealed = [asyncio.wrap_future(sealed) for sealed in set(self._unsealed)]
+        try:
+            async with asyncio.timeout(CONTEXT_WAIT_S):
+                # Not in a thread: after Ctrl-C the loop would wait for that one before it ends.
+                await asyncio.gather(*unsealed, return_exceptions=True)
+        except TimeoutError:
+            _warn_of_sealing()
 
     def forget(self) -> None:
         """Wait for nothing any more, in a forked child: what was recorded before, its parent seals."""
@@ -159,8 +172,12 @@ class ConnectionRecorder:
         sealed.add_done_callback(self._unsealed.discard)
 
 
+def _warn_of_sealing() -> None:
+    _log.warning("sealing takes longer than %g s; it goes on", CONTEXT_WAIT_S)
+
+
 _connection_recorders: weakref.WeakSet[ConnectionRecorder] = weakref.WeakSet()
-_recorders: dict[Root, tuple[Recorder, SealerProcess]] = {}
+_recorders: dict[Root, tuple[Recorder, JournalWriter, SealerProcess]] = {}
 """One for each root: a journal has one writer in a process."""
 _recorders_lock = threading.Lock()
 
@@ -173,8 +190,14 @@ def close_recorders() -> None:
     with _recorders_lock:
         closing = list(_recorders.values())
         _recorders.clear()
-    for recorder, _ in closing:
-        recorder.close()
+    deadline_s = time.monotonic() + EXIT_WAIT_S
+    try:
+        # All of them first: what the sealers are handed has to be on disk.
+        for _, journals, _ in closing:
+            journals.close(max(_LEAST_WAIT_S, deadline_s - time.monotonic()))
+    finally:
+        for _, _, sealer in closing:
+            sealer.close(max(0.0, deadline_s - time.monotonic()))
 
 
 def _shared_recorder(root: Root) -> Recorder:
@@ -184,7 +207,7 @@ def _shared_recorder(root: Root) -> Recorder:
             root.check_writable()
             journals = JournalWriter(root.journal)
             sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
-            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), sealer)
+            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), journals, sealer)
             # A process that `multiprocessing` forks ends by `os._exit`, which calls no `atexit`.
             Finalize(None, close_recorders, exitpriority=_LAST)
         return _recorders[root][0]
@@ -194,7 +217,7 @@ def _begin_anew_in_child() -> None:
     global _recorders_lock
     # The parent's may have been held when it forked.
     _recorders_lock = threading.Lock()
-    for _, sealer in _recorders.values():
+    for _, _, sealer in _recorders.values():
         sealer.forget()
     _recorders.clear()
     for connection_recorder in _connection_recorders:

@@ -24,7 +24,7 @@ from typing import IO
 from capture.errors import GuestLog
 from capture.own_program import end_first, own_program
 from capture.recording.root import Root
-from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, leftover_journals, seal_within
+from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, SealingFailed, leftover_journals, seal_within
 
 _log = GuestLog(__name__)
 
@@ -54,19 +54,21 @@ class SealerProcess(Sealer):
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         sealed: Future[SealedSession] = Future()
-        if self._is_abandoned:
+        if self._is_abandoned or self._is_closed:
             # Who waits for it would wait for ever.
-            sealed.set_exception(self._give_up(session_id, None))
+            reason = "it was interrupted" if self._is_abandoned else "it ended after its recorder was closed"
+            sealed.set_exception(SealingFailed(session_id, reason, self._root.journal_of(session_id)))
             return sealed
         self._unsealed[session_id] = None
         self._submitted.put((session_id, sealed))
         return sealed
 
-    def close(self) -> None:
-        """Wait for what was submitted, up to the time given; then hand over the rest and return."""
+    def close(self, within_s: float | None = None) -> None:
+        """Wait for what was submitted, up to the time given, here or at first; then hand over the rest and return."""
+        self._is_closed = True
         self._submitted.put(None)
         with suppress(KeyboardInterrupt):
-            self._thread.join(self._close_within_s)
+            self._thread.join(self._close_within_s if within_s is None else within_s)
         if self._thread.is_alive():
             self._hand_over()
 
@@ -84,7 +86,7 @@ class SealerProcess(Sealer):
         left_behind = self._leftovers()
         # It stands before the first session ends: an interpreter that exits may start no process any more.
         with suppress(OSError):
-            self._worker = self._start()
+            self._start()
         for session_id in left_behind:
             _log.info("sealing %s, left behind by an earlier run", session_id)
             self._seal_into(Future(), session_id)
@@ -107,11 +109,14 @@ class SealerProcess(Sealer):
         try:
             sealed.set_result(self._seal(session_id))
         except Exception as error:  # noqa: BLE001 - the next session must be sealed
-            _log.warning("%s", error)
+            # A journal that was found and is gone, another program's sealer has sealed: it was not left behind.
+            was_submitted = session_id in self._unsealed
+            if was_submitted or not isinstance(error, SealingFailed) or error.kept_in is not None:
+                _log.warning("%s", error)
             sealed.set_exception(error)
 
     def _attempt(self, session_id: str) -> SealedSession:
-        worker = self._worker = self._worker or self._start()
+        worker = self._worker or self._start()
         try:
             _input(worker).write(f"{session_id}\n".encode())
         except BrokenPipeError as error:
@@ -131,7 +136,8 @@ class SealerProcess(Sealer):
             _end(worker)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        worker = subprocess.Popen(
+        # Known before it is ready: a program in a hurry hands over to it, and a forked child lets go of it.
+        worker = self._worker = subprocess.Popen(
             [_interpreter(), *own_program(__name__, "work(*sys.argv[1:])"), str(self._root.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -140,10 +146,12 @@ class SealerProcess(Sealer):
             start_new_session=True,
         )
         end_first(worker.pid, SEALERS_URGENCY)
-        if _read_line(worker) != _READY:
-            worker.kill()
-            _end(worker)
-            raise _no_sealer()
+        # What a `sitecustomize` prints comes first.
+        while (line := _read_line(worker)) != _READY:
+            if not line:
+                worker.kill()
+                self._drop_pool()
+                raise _no_sealer()
         return worker
 
     def _hand_over(self) -> None:
@@ -165,7 +173,10 @@ def work(root: str) -> None:
     answers = os.dup(1)
     # What else prints must not pass for an answer.
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A service manager sends its signals to every process of a service: what has ended is to be sealed all the same,
+    # and so is what ends while the program takes its leave.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)
     asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()

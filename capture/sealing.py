@@ -52,7 +52,10 @@ SEALERS_URGENCY = 1000
 _FIRST_RECORDS = 8
 _LOOK_AT_POOL_S = 0.5
 _DIES_WITHIN_S = 1.0
-_NO_JOURNAL = "none could be written, as on a full disk, or it was moved, removed or unmounted"
+_NO_JOURNAL = (
+    "none could be written, as on a full disk, it was moved, removed or unmounted, or another process sealed it and did"
+    " not have to keep it"
+)
 
 
 @dataclass(frozen=True, slots=True)

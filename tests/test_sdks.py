@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trustme
@@ -115,7 +115,7 @@ def run_snippet(source: str, **names: Any) -> Any:
 async def test_the_lines_of_the_docs_record_as_they_stand(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIRETAPE_RECORDINGS", str(root.path))
     monkeypatch.chdir(root.path.parent)
-    for_openai, for_websockets, for_others, with_options = (code for code in SNIPPETS if "record" in code)
+    for_openai, for_websockets, for_others, with_options = (code for code in SNIPPETS if "record(" in code)
     authority = trustme.CA()
     server_tls, client_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     authority.issue_cert("api.openai.com").configure_cert(server_tls)
@@ -146,6 +146,19 @@ async def test_the_lines_of_the_docs_record_as_they_stand(root: Root, monkeypatc
         {"call": "c-1"}
     ]
     assert {session["host"] for session in sessions} == {"127.0.0.1", "api.openai.com"}
+
+
+async def test_the_lines_of_the_docs_for_uvicorn_leave_nothing_in_the_journal(root: Root) -> None:
+    (source,) = (code for code in SNIPPETS if "lifespan" in code)
+    names: dict[str, Any] = {"asyncio": asyncio}
+    exec(source, names)  # noqa: S102 - our own docs
+    async with serve([load_scenario("healthy")]) as simulator, names["lifespan"](None):
+        url = f"{simulator.origin}/v1/realtime?model=m"
+        await greet(connect(url, proxy=None, create_connection=cast("Any", record(root.path))))
+    async with asyncio.timeout(20):
+        while any(root.journal.glob("*.journal")):  # noqa: ASYNC110 - another process's files
+            await asyncio.sleep(0.02)
+    assert len(list_session_ids(root)) == 1
 
 
 async def greet(connecting: Any) -> None:

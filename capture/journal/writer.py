@@ -70,20 +70,19 @@ class JournalWriter:
         held: it must return at once, and leave the journal alone.
 
         The call comes first: this never touches the disk, which may be slow or full. The thread makes the
-        file within a tick, and where it cannot, tries again with every write.
+        file within a tick, and where it cannot, tries again with every write. Raises RuntimeError where there is no
+        room for the thread.
         """
         journal = Journal(self, self.folder / f"{name}.journal", on_loss)
         with self._lock:
             if self._is_closed:
                 journal._abandon()
                 return journal
+            self._start_thread()
             self._counters = self._counters or CounterPage(self.folder)
             journal._slot, journal._counts = self._counters.take_slot(name)
             self._open.add(journal)
             self._look_after(journal)
-            if self._thread is None and self._has_thread:
-                self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
-                self._thread.start()
         return journal
 
     def reopen(
@@ -117,15 +116,24 @@ class JournalWriter:
         self._write_each(busy)
         return len(busy)
 
-    def close(self) -> None:
-        """Write everything, close all journals, stop the thread. Closing again does nothing."""
+    def close(self, within_s: float | None = None) -> None:
+        """Write everything, close all journals, stop the thread. Closing again does nothing.
+
+        Who gives a time goes on after it though the disk has stalled, and the thread with it.
+        """
         with self._lock:
             is_first = not self._is_closed
             self._is_closed = True
             thread, self._thread = self._thread, None
         if thread is not None:
             self._wake.set()
-            thread.join()
+            thread.join(within_s)
+            if thread.is_alive():
+                _log.warning(
+                    "%s: the disk has stalled; what it did not take is lost when the process ends", self.folder
+                )
+                # The counts stay, for sealing to tell how much that was.
+                return
         elif is_first:
             self._close_all()
         with self._lock:
@@ -133,6 +141,13 @@ class JournalWriter:
             counters, self._counters = self._counters, None
             if counters is not None:
                 counters.close()
+
+    def _start_thread(self) -> None:
+        if self._thread is None and self._has_thread:
+            thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+            thread.start()
+            # Not before: where there was no room for it, the next session starts one.
+            self._thread = thread
 
     def _run(self) -> None:
         while not self._is_closed:

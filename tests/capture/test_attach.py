@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import ssl
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +33,7 @@ from capture.journal.shared_memory import SHARED_MEMORY, name_for
 from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
+from capture.sealer_process import SealerProcess
 from capture.sealing import leftover_journals
 from tests.noise import noise
 
@@ -185,6 +189,19 @@ async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
     async with endpoint() as host, record(root.path) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
     assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
+
+
+async def test_a_program_whose_folder_is_gone_as_an_old_release_is_goes_on_with_its_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = tmp_path / "release"
+    release.mkdir()
+    monkeypatch.chdir(release)
+    release.rmdir()
+    async with endpoint() as host:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=record())
+    (told,) = (entry.message for entry in caplog.records if entry.levelno == logging.ERROR)
+    assert "a session is not recorded: the folder that this is run in is gone: change to one that is there" in told
 
 
 async def test_a_root_that_cannot_be_written_starts_no_sealer_for_each_connection(root: Root) -> None:
@@ -405,6 +422,29 @@ else:
 """
 
 
+INTERRUPTED = """
+import asyncio, concurrent.futures, faulthandler, signal, sys
+from websockets.asyncio.client import connect
+import capture.attach
+
+async def call():
+    async with capture.attach.record(sys.argv[2]) as tap:
+        async with connect(sys.argv[1], create_connection=tap) as connection:
+            await connection.send("hello")
+            await connection.recv()
+        asyncio.get_running_loop().call_later(0.2, signal.raise_signal, signal.SIGINT)
+
+# Sealing takes for ever.
+capture.attach.SealerProcess.submit = lambda sealer, session_id: concurrent.futures.Future()
+capture.attach.CONTEXT_WAIT_S = 1e6
+faulthandler.dump_traceback_later(30, exit=True)
+try:
+    asyncio.run(call())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
 async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
     # No `if __name__ == "__main__"`: a script of three lines has none.
     script = tmp_path / "program.py"
@@ -481,9 +521,60 @@ async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while
     )
 
 
+async def test_ctrl_c_ends_the_wait_for_sealing(root: Root, tmp_path: Path) -> None:
+    assert await run(tmp_path, root, program=INTERRUPTED) == (0, "interrupted\n")
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_sealing_that_takes_too_long_is_said(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, in_thread: bool
+) -> None:
+    monkeypatch.setattr("capture.attach.CONTEXT_WAIT_S", 0.01)
+    monkeypatch.setattr(SealerProcess, "submit", lambda _sealer, _session_id: Future())
+    async with endpoint() as host:
+        if in_thread:
+            with record(root.path) as tap:
+                await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        else:
+            async with record(root.path) as tap:
+                await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    assert "sealing takes longer than 0.01 s; it goes on" in caplog.messages
+
+
 async def test_a_forked_child_waits_for_nothing_that_its_parent_recorded(root: Root, tmp_path: Path) -> None:
     assert await run(tmp_path, root, program=LEAVING_CHILD) == (0, "the child waits: True\n")
     assert [contents(open_recording(root, found), "client") for found in list_session_ids(root)] == [["hello"]] * 2
+
+
+async def test_who_waits_for_a_call_that_outlived_the_recorders_does_not_wait_for_ever(root: Root) -> None:
+    tap = record(root.path)
+    async with endpoint() as host, connect(f"ws://{host}/v1/realtime", create_connection=tap) as connection:  # type: ignore[arg-type]
+        await connection.send("hello")
+        await connection.recv()
+        await asyncio.to_thread(close_recorders)
+    assert await asyncio.to_thread(tap.wait, 30)
+    # It ended when nobody wrote any more: for `recover`, or the next program.
+    assert leftover_journals(root) != []
+
+
+async def test_however_many_roots_a_program_has_it_waits_for_two_seconds_in_all(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float | None] = []
+    close, now_s = SealerProcess.close, itertools.count()
+
+    def close_and_tell(sealer: SealerProcess, within_s: float | None = None) -> None:
+        waits.append(within_s)
+        close(sealer, 60)
+
+    monkeypatch.setattr(SealerProcess, "close", close_and_tell)
+    async with endpoint() as host:
+        for tenant in "abc":
+            await say_hello(f"ws://{host}/v1/realtime", create_connection=record(root.path / tenant))
+        with monkeypatch.context() as clock:
+            clock.setattr("capture.attach.time", SimpleNamespace(monotonic=lambda: next(now_s)))
+            close_recorders()
+    assert waits == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("keep", "sessions"), [("failed", 0), ("sample:0", 0), ("sample:1", 1), ("all", 1)])

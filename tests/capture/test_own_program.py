@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,19 @@ def test_all_else_is_found_as_usual_and_not_beside_the_package(tmp_path: Path) -
     program = own_program("capture.narration", "print_line(repr(sys.path[-1]))")
     told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told.strip() == repr(str(Path(__file__).parents[2]))
+
+
+def test_libraries_are_found_where_this_process_has_them_and_the_program_s_own_modules_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled, beside_main = tmp_path / "bundled", tmp_path / "application"
+    monkeypatch.setattr("__main__.__file__", str(beside_main / "main.py"), raising=False)
+    monkeypatch.setattr(sys, "path", [str(beside_main), "", str(bundled), tmp_path, *sys.path])
+    program = own_program("capture.narration", "print_line(repr(sys.path))")
+    told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    path = ast.literal_eval(told)
+    assert path[-1] == str(bundled)
+    assert not {"", str(beside_main)} & {*path}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,8 +46,17 @@ def test_what_an_earlier_run_left_is_sealed_first(root: Root, write_journal: Wri
     assert list_session_ids(root) == [session_id]
 
 
+def test_what_another_program_has_sealed_meanwhile_was_not_left_behind(
+    root: Root, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It ended a moment ago, and its rule kept nothing of it.
+    monkeypatch.setattr("capture.sealer_process.leftover_journals", lambda _: [OTHER_ID])
+    SealerProcess(root, close_within_s=60).close()
+    assert [entry.message for entry in caplog.records if entry.levelno >= logging.WARNING] == []
+
+
 def test_what_is_no_session_is_told_and_the_next_is_sealed(sealer: SealerProcess, write_journal: Write) -> None:
-    with pytest.raises(SealingFailed, match="it has no journal"):
+    with pytest.raises(SealingFailed, match="or another process sealed it and did not have to keep it"):
         sealer.submit(OTHER_ID).result()
     assert sealer.submit(write_journal()).result().outcome == "ok"
 
@@ -113,6 +124,69 @@ def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_j
     # It works on although nobody listens any more, and then goes.
     assert worker.wait(60) == 0
     assert OTHER_ID in list_session_ids(root)
+
+
+@pytest.fixture
+def may_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Name a file without which no interpreter gets to run anything, as on a machine that is busy; each is chatty."""
+    customs, may_start = tmp_path / "customs", tmp_path / "may_start"
+    customs.mkdir()
+    (customs / "sitecustomize.py").write_text(
+        f"import os, time\nprint('customs')\nwhile not os.path.exists({str(may_start)!r}):\n    time.sleep(0.01)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(customs), os.environ.get("PYTHONPATH", "")]))
+    return may_start
+
+
+def worker_of(sealer: SealerProcess) -> subprocess.Popen[bytes]:
+    while sealer._worker is None:
+        time.sleep(0.01)
+    return sealer._worker
+
+
+def test_a_script_that_ends_before_the_process_is_ready_leaves_its_session_to_it(
+    root: Root, write_journal: Write, may_start: Path
+) -> None:
+    sealer = SealerProcess(root, close_within_s=0)
+    worker = worker_of(sealer)
+    sealer.submit(write_journal())
+    sealer.close()
+    may_start.touch()
+    assert worker.wait(60) == 0
+    assert len(list_session_ids(root)) == 1
+
+
+# Python 3.12 warns of it; programs do it all the same.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_is_forked_before_the_process_is_ready_lets_go_of_it(root: Root, may_start: Path) -> None:
+    sealer = SealerProcess(root, close_within_s=60)
+    worker = worker_of(sealer)
+    outlives, ends = os.pipe()
+    child = os.fork()
+    if child == 0:
+        sealer.forget()
+        os.close(ends)
+        os.read(outlives, 1)
+        os._exit(0)
+    try:
+        may_start.touch()
+        sealer.close()
+        # Its input has ended, though the child lives on.
+        assert worker.wait(60) == 0
+    finally:
+        os.close(ends)
+        os.close(outlives)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_every_process_of_a_service_does_not_end_it_before_its_program(
+    sealer: SealerProcess, write_journal: Write, caplog: pytest.LogCaptureFixture, number: signal.Signals
+) -> None:
+    sealer.submit(write_journal()).result()
+    os.kill(worker_of(sealer).pid, number)
+    assert sealer.submit(write_journal(session_id=OTHER_ID)).result().session_id == OTHER_ID
+    assert not caplog.messages
 
 
 def test_who_reads_what_the_program_says_does_not_wait_for_what_is_sealed_after_its_end(

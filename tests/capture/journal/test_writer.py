@@ -423,6 +423,39 @@ def test_a_disk_that_stays_full_does_not_hold_up_the_close(writer: JournalWriter
     assert writer._buffered_bytes == 0
 
 
+def test_a_disk_that_has_stalled_holds_up_the_close_no_longer_than_is_said(
+    writer: JournalWriter, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, closed = writer.open("call"), threading.Event()
+    disk.stall()
+    journal.append(CLIENT, 0, b"hello")
+    assert disk.is_waiting.wait(30)
+    writer.close(0.01)
+    assert "the disk has stalled" in caplog.text
+    journal.close(closed.set)
+    assert not closed.is_set()
+    disk.goes_on.set()
+    assert closed.wait(30)
+    assert told(journal.path) == [(CLIENT, b"hello")]
+
+
+def test_where_there_was_no_room_for_the_thread_the_next_session_starts_it(
+    writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def has_no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", has_no_room)
+        with pytest.raises(RuntimeError):
+            writer.open("first")
+    journal = writer.open("second")
+    journal.append(CLIENT, 0, b"hello")
+    close(journal)
+    assert told(journal.path) == [(CLIENT, b"hello")]
+    assert [path.name for path in writer.folder.iterdir()] == ["second.journal"]
+
+
 def test_a_folder_that_cannot_be_made_costs_the_recording_and_not_the_call(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("a file where a folder should be")
     writer = JournalWriter(tmp_path / "root" / "journal", tick_s=0.001)
