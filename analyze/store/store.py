@@ -390,8 +390,9 @@ class Store:
 
     def _read_events_from(self, source: str) -> None:
         if source != self._events_source:
-            # To bind a view opens files, too.
-            self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
+            # To bind a view opens all files that it is over, and the question that follows may ask none of them.
+            with self._tables.one_file_of("events"):
+                self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
             self._events_source = source
 
     def _drop_temporary(self) -> None:

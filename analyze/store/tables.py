@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -126,6 +127,16 @@ class StoredTables:
                 # A table function wants a file, even where none of them holds the session.
                 self._asked[table] = chosen or names[:1]
                 self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
+
+    @contextmanager
+    def one_file_of(self, table: str) -> Iterator[None]:
+        """Read a large table from one of its files only, which is enough to know the columns."""
+        self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table][:1]])
+        try:
+            yield
+        finally:
+            # By now they may be others.
+            self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
 
     def has_vanished_files(self) -> bool:
         """Tell whether a file of a large table is gone since it was listed."""

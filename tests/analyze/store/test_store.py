@@ -240,3 +240,13 @@ def test_a_refresh_that_finds_nothing_new_keeps_what_was_computed(root: Root, fa
         Trace("20260212T100000-0000000c").write(root)
         store.refresh()
         assert (store.refreshes, store.rows(f"{COUNT} sessions")) == (before + 1, [{"n": 2}])
+
+
+def test_a_question_about_sessions_opens_no_file_of_events(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        root.table_file("events", ok_session).write_bytes(b"damaged")
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert not store.unreadable
+        # Whoever asks for events reads all of them, and learns which cannot be read.
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": failed_session}]
+        assert list(store.unreadable) == [root.table_file("events", ok_session)]
