@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
+from analyze.store.gathering import Script
 from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
 from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
@@ -167,7 +168,7 @@ class Store:
             self._narrow(tuple(only))
             return self._insist(lambda: self._read_arrow(sql, params))
 
-    def pass_over(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    def pass_over(self, scripts: Iterable[Script], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         """Run scripts of ours that gather temporary tables from all sessions, then the named questions to these.
 
         The tables go with the pass: they may be as large as a tenth of the root.
@@ -181,14 +182,30 @@ class Store:
                 if self.refreshes == taken_in:
                     return found
 
-    def _pass_once(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    def _pass_once(self, scripts: Iterable[Script], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         self._narrow(())
         try:
             for script in scripts:
-                self._execute(script, ())
+                if script.table is None:
+                    self._execute(script.sql, ())
+                elif not self._gather(script, script.table):
+                    return {}
             return {name: self.rows(sql) for name, sql in questions.items()}
         finally:
             self._drop_temporary()
+
+    def _gather(self, script: Script, table: str) -> bool:
+        """Run a script over the files of a table piece by piece; False where these turned out to be others."""
+        taken_in = self.refreshes
+        # Until it is narrowed anew, also where that fails.
+        self._scope = None
+        for names, sql in script.statements(self._tables.pieces(table)):
+            self._tables.ask(table, names)
+            self._execute(sql, ())
+            if self.refreshes != taken_in:
+                return False
+        self._narrow(())
+        return True
 
     def look_at(self, session_ids: Collection[str]) -> None:
         """Prepare for many questions about these one or two sessions."""

@@ -125,8 +125,25 @@ class StoredTables:
             if names:
                 chosen = self._files_of(table, session_ids) if session_ids else names
                 # A table function wants a file, even where none of them holds the session.
-                self._asked[table] = chosen or names[:1]
-                self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
+                self.ask(table, chosen or names[:1])
+
+    def pieces(self, table: str) -> list[list[str]]:
+        """Cut the files of a large table into pieces that hold sessions whole and may be asked one after the other.
+
+        The engine holds 60 kB for each file that a question is put to, as long as the answer takes.
+        """
+        names, shared = self._files[table], self._shared[table]
+        if any(place_of(Path(name).name) == "foreign" for name in shared):
+            # Others may have cut a session in two.
+            return [names]
+        own = [name for name in names if name not in shared]
+        pieces = [[name for name in names if name in shared], *_by_the_hundred(own)]
+        return [piece for piece in pieces if piece] or [[]]
+
+    def ask(self, table: str, names: Sequence[str]) -> None:
+        """Put questions to these files of a large table, until files are chosen anew."""
+        self._asked[table] = list(names)
+        self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
 
     @contextmanager
     def one_file_of(self, table: str) -> Iterator[None]:
@@ -289,4 +306,8 @@ def _batches(names: Sequence[str]) -> Iterator[list[str]]:
             own.append(name)
         else:
             yield [name]
-    yield from (own[at : at + _OWN_AT_ONCE] for at in range(0, len(own), _OWN_AT_ONCE))
+    yield from _by_the_hundred(own)
+
+
+def _by_the_hundred(own: Sequence[str]) -> Iterator[list[str]]:
+    return (list(own[at : at + _OWN_AT_ONCE]) for at in range(0, len(own), _OWN_AT_ONCE))
