@@ -19,6 +19,7 @@ import pyarrow as pa
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
 from analyze.store.gathering import Script
+from analyze.store.table_files import look_whole, only_holding
 from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
 from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
@@ -65,15 +66,19 @@ def _private_folder() -> str:
 class Store:
     """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
 
-    def __init__(self, root: Root, *, newest: int | None = None) -> None:
-        """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed."""
+    def __init__(self, root: Root, *, newest: int | None = None, only: Collection[str] = ()) -> None:
+        """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed.
+
+        With `only` these sessions are there, and perhaps others, as long as no file of the sessions looks torn.
+        """
         self.root = root
-        self.is_partial = False
-        """Only the newest sessions are held, and nothing else: a refresh takes in the rest."""
+        self.others_up_to: str | None = None
+        """An id that no session is above but those that are held; None: all are."""
         self.listed_sessions = 0
         """How many sessions the root has, by the names of its files."""
         self.refreshes = 0
         """How often the root was taken in: what was computed over all of it holds while this stays."""
+        self._only = tuple(only)
         self._lock = threading.RLock()
         self._scope: tuple[str, ...] | None = ()
         """The sessions that are asked from here on; none: all of them, None: not known."""
@@ -82,6 +87,8 @@ class Store:
         """What the view of events reads, as it was last defined here."""
         self._undefined = list(_ON_DEMAND)
         """Views that nobody has asked yet."""
+        self._listed: Listing | None = None
+        """The files of the root when these were listed last."""
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
         self._spilled = _private_folder()
@@ -118,6 +125,16 @@ class Store:
             self._helper.shutdown()
             self._beside.close()
             self._connection.close()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only the newest sessions are held, and nothing else: a refresh takes in the rest."""
+        return self.others_up_to is not None
+
+    def looks_whole(self) -> bool:
+        """Tell whether no file of the sessions looks torn or is missing, those among them that were not read."""
+        with self._lock:
+            return not self.unreadable and self._listed is not None and look_whole(self._listed.tables["sessions"])
 
     @property
     def unreadable(self) -> dict[Path, str]:
@@ -271,11 +288,12 @@ class Store:
 
     def _open(self, newest: int | None) -> None:
         if newest is not None:
+            self._annotations.take_in()
             try:
-                self.is_partial = self._tables.take_newest(self._list(), newest)
+                self.others_up_to = self._tables.take_newest(self._list(), newest)
             except FILE_ERRORS:
                 # The whole of it says which file it was.
-                self.is_partial = False
+                self.others_up_to = None
         if not self.is_partial:
             self.refresh()
 
@@ -298,7 +316,7 @@ class Store:
                         raise
                 else:
                     self._taken_in = (listing, frozenset(self.unreadable))
-                    self.is_partial = False
+                    self.others_up_to = None
                     return
 
     def _take_in(self, listing: Listing) -> None:
@@ -371,10 +389,11 @@ class Store:
             listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
         except OSError as error:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
-        sessions = listing.tables["sessions"]
+        self._listed, sessions = listing, listing.tables["sessions"]
         self.listed_sessions = len(listing.session_ids) + len(sessions.own) + len(sessions.foreign)
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
-        return listing
+        # What is torn is named, whichever session is asked about: then all are read.
+        return only_holding(listing, self._only) if self._only and look_whole(sessions) else listing
 
     def _narrow(self, session_ids: tuple[str, ...]) -> None:
         """Ask these sessions only from here on; all sessions where none is named."""
@@ -444,8 +463,8 @@ class Store:
             return self._insist(work)
 
 
-def open_store(root: Root, *, newest: int | None = None) -> Store:
-    """Open a root; `newest` as in `Store`.
+def open_store(root: Root, *, newest: int | None = None, only: Collection[str] = ()) -> Store:
+    """Open a root; `newest` and `only` as in `Store`.
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
@@ -455,7 +474,7 @@ def open_store(root: Root, *, newest: int | None = None) -> Store:
             next(root.path.iterdir(), None)
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
-    return Store(root, newest=newest)
+    return Store(root, newest=newest, only=only)
 
 
 def _fetch_from(

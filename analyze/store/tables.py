@@ -77,16 +77,19 @@ class StoredTables:
         for table in _LARGE:
             self._use_files(table, [])
 
-    def take_newest(self, listing: Listing, count: int) -> bool:
-        """Hold the newest sessions only, and no other table; False where that is no less than all of them."""
+    def take_newest(self, listing: Listing, count: int) -> str | None:
+        """Hold the newest sessions only, and no other table; None where that is no less than all of them.
+
+        Gives an id that no other session's is above.
+        """
         sessions = listing.tables["sessions"]
         newest = newest_files(sessions, count)
         if newest is None:
-            return False
+            return None
         chosen, above = newest
         self._load_sessions(sorted(map(str, chosen)), above=above)
         self._is_partial = True
-        return True
+        return above
 
     def take_in(self, listing: Listing) -> None:
         """Read from the files of this listing from here on; raises one of `FILE_ERRORS` where one has vanished."""
