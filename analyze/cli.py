@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,8 @@ def _offer_dimensions(incomplete: str) -> Offers:
     return [(f"{row}{comma}{name}", "") for name in (*TEXT_FIELDS, "date") if name != row]
 
 
+_MANY = 2000
+"""Files of one session each that are read in a few seconds."""
 _MORE_HELD = 50
 """Sessions that are read beyond those that a list shows: ids do not tell which came last within a second."""
 _UNWANTED = re.compile(r"-\w+:")
@@ -429,7 +432,8 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
     from capture.errors import UsageProblem
 
     found: list[tuple[Verdict, AudioHealth | None]] = []
-    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+    say = partial(_tell_of_many, root)
+    with broken_off_by_signals() as breaks_off, open_store(root, before_reading=say) as store:
         breaks_off(store.interrupt)
         queries = Queries(store)
         for verdict in queries.verdicts(*runs):
@@ -456,13 +460,28 @@ def _asking(
 
     root = open_root(_root_of(context, recordings))
     held = None if newest is None else newest + _MORE_HELD
-    with broken_off_by_signals() as breaks_off, open_store(root, newest=held, only=only) as store:
+    say = partial(_tell_of_many, root)
+    with broken_off_by_signals() as breaks_off, open_store(root, newest=held, only=only, before_reading=say) as store:
         breaks_off(store.interrupt)
         try:
             yield Queries(store)
         finally:
             for path, reason in store.unreadable.items():
                 tell(f"left out {path}: {reason}")
+
+
+def _tell_of_many(root: Root, session_ids: Sequence[str]) -> None:
+    """Say why it takes long, and what makes it quick, where many sessions lie in files of their own."""
+    from datetime import UTC, datetime
+
+    from capture.narration import tell
+    from capture.recording.root import date_of
+
+    if len(session_ids) > _MANY:
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        is_past = any(date_of(session_id) < today for session_id in session_ids)
+        command = root.command("wiretape capture compact" if is_past else "wiretape capture compact --all")
+        tell(f"reading {len(session_ids):,} sessions, each from a file of its own, takes long: `{command}` merges them")
 
 
 def _resolved(context: typer.Context, recordings: Path | None, *sessions: str) -> list[str]:

@@ -66,10 +66,18 @@ def _private_folder() -> str:
 class Store:
     """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
 
-    def __init__(self, root: Root, *, newest: int | None = None, only: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Root,
+        *,
+        newest: int | None = None,
+        only: Collection[str] = (),
+        before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+    ) -> None:
         """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed.
 
         With `only` these sessions are there, and perhaps others, as long as no file of the sessions looks torn.
+        `before_reading` is told which sessions are about to be read from files of their own: many take long.
         """
         self.root = root
         self.others_up_to: str | None = None
@@ -79,6 +87,7 @@ class Store:
         self.refreshes = 0
         """How often the root was taken in: what was computed over all of it holds while this stays."""
         self._only = tuple(only)
+        self._before_reading = before_reading
         self._lock = threading.RLock()
         self._scope: tuple[str, ...] | None = ()
         """The sessions that are asked from here on; none: all of them, None: not known."""
@@ -307,6 +316,8 @@ class Store:
                 state = (listing, frozenset(self.unreadable))
                 if state == self._taken_in:
                     return
+                if self._taken_in is None:
+                    self._before_reading([path.stem for path in listing.tables["sessions"].own])
                 try:
                     self._take_in(listing)
                 except FILE_ERRORS as error:
@@ -463,8 +474,14 @@ class Store:
             return self._insist(work)
 
 
-def open_store(root: Root, *, newest: int | None = None, only: Collection[str] = ()) -> Store:
-    """Open a root; `newest` and `only` as in `Store`.
+def open_store(
+    root: Root,
+    *,
+    newest: int | None = None,
+    only: Collection[str] = (),
+    before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+) -> Store:
+    """Open a root; `newest`, `only` and `before_reading` as in `Store`.
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
@@ -474,7 +491,7 @@ def open_store(root: Root, *, newest: int | None = None, only: Collection[str] =
             next(root.path.iterdir(), None)
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
-    return Store(root, newest=newest, only=only)
+    return Store(root, newest=newest, only=only, before_reading=before_reading)
 
 
 def _fetch_from(

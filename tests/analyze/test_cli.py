@@ -133,6 +133,26 @@ def test_a_list_of_the_newest_is_that_of_all(
     assert some[0] == 0
 
 
+def test_who_waits_for_many_small_files_learns_what_makes_it_quick(
+    root: Root, many: list[str], analyze: Analyze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze.cli._MANY", 5)
+    for command in (["failures"], ["explain", "last"], ["sql", "SELECT 1"], ["sessions", "turns:>0"]):
+        first_line = analyze(*command)[2].splitlines()[0]
+        assert first_line == (
+            "reading 6 sessions, each from a file of its own, takes long:"
+            f" `wiretape capture compact --recordings {root.path}` merges them"
+        )
+    # Nobody waits for these.
+    assert "takes long" not in analyze("sessions", "--limit", "2")[2]
+    assert "takes long" not in analyze("diff", *many[:2])[2]
+    compact_date(root, "2026-02-12", grace_s=0)
+    assert "takes long" not in analyze("failures")[2]
+    for minute in range(6):
+        Trace(f"{datetime.now(UTC):%Y%m%d}T00{minute:02}00-0000000a").write(root)
+    assert f"`wiretape capture compact --all --recordings {root.path}`" in analyze("failures")[2]
+
+
 def test_sessions_that_are_named_are_compared_without_reading_others(
     root: Root, failed_session: str, ok_session: str, many: list[str], analyze: Analyze
 ) -> None:
