@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,6 +66,10 @@ def _offer_dimensions(incomplete: str) -> Offers:
     return [(f"{row}{comma}{name}", "") for name in (*TEXT_FIELDS, "date") if name != row]
 
 
+_MANY = 2000
+"""Files of one session each that are read in a few seconds."""
+_MORE_HELD = 50
+"""Sessions that are read beyond those that a list shows: ids do not tell which came last within a second."""
 _UNWANTED = re.compile(r"-\w+:")
 
 
@@ -116,11 +121,17 @@ def sessions_command(
     from capture.narration import tell
     from replay.printing.page import page, print_all
 
-    with _asking(context, recordings) as queries:
-        total = _count_or_explain(queries)
-        width = page().width
-        found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
-        matching = queries.session_count(filter) if len(found) == limit else len(found)
+    width = page().width
+    with _asking(context, recordings, newest=None if filter or as_json else limit) as queries:
+        found, total = queries.newest_held(limit), queries.store.listed_sessions
+        if found is not None and not shows_findings(width, total):
+            matching = total
+        else:
+            if queries.store.is_partial:
+                queries.store.refresh()
+            total = _count_or_explain(queries)
+            found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
+            matching = queries.session_count(filter) if len(found) == limit else len(found)
         if as_json:
             print_json(found)
         elif found:
@@ -211,8 +222,8 @@ def annotate_command(
     from analyze.printing.page import print_json
     from capture.narration import tell
 
-    with _asking(context, recordings) as queries:
-        session_id = queries.resolve(session)
+    (session_id,) = _resolved(context, recordings, session)
+    with _asking(context, recordings, only=[session_id]) as queries:
         annotate(queries.store.root, [session_id], tags=dict(map(read_tag, tag or [])), notes=note or [])
         queries.store.refresh()
         summary = queries.session(session_id).summary
@@ -247,8 +258,9 @@ def diff_command(
     from analyze.printing.side_by_side import outcomes_json, outcomes_table, side_by_side_json, side_by_side_page
     from replay.printing.page import print_all
 
-    with _asking(context, recordings) as queries:
-        shown = queries.side_by_side([queries.resolve(session) for session in (first, *others)])
+    ids = _resolved(context, recordings, first, *others)
+    with _asking(context, recordings, only=ids) as queries:
+        shown = queries.side_by_side(ids)
         if len(shown.diffs) > 1:
             if as_json:
                 print_json(side_by_side_json(shown))
@@ -420,7 +432,8 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
     from capture.errors import UsageProblem
 
     found: list[tuple[Verdict, AudioHealth | None]] = []
-    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+    say = partial(_tell_of_many, root)
+    with broken_off_by_signals() as breaks_off, open_store(root, before_reading=say) as store:
         breaks_off(store.interrupt)
         queries = Queries(store)
         for verdict in queries.verdicts(*runs):
@@ -432,8 +445,13 @@ def _verdicts(root: Root, *runs: str) -> list[tuple[Verdict, AudioHealth | None]
 
 
 @contextmanager
-def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries]:
-    """Open the root for one command; name on stderr what had to be left out."""
+def _asking(
+    context: typer.Context, recordings: Path | None, *, newest: int | None = None, only: Sequence[str] = ()
+) -> Iterator[Queries]:
+    """Open the root for one command; name on stderr what had to be left out.
+
+    `newest` is a list's limit, and `only` are the ids of the sessions that a command is about.
+    """
     from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
@@ -441,13 +459,38 @@ def _asking(context: typer.Context, recordings: Path | None) -> Iterator[Queries
     from capture.recording.root import open_root
 
     root = open_root(_root_of(context, recordings))
-    with broken_off_by_signals() as breaks_off, open_store(root) as store:
+    held = None if newest is None else newest + _MORE_HELD
+    say = partial(_tell_of_many, root)
+    with broken_off_by_signals() as breaks_off, open_store(root, newest=held, only=only, before_reading=say) as store:
         breaks_off(store.interrupt)
         try:
             yield Queries(store)
         finally:
             for path, reason in store.unreadable.items():
                 tell(f"left out {path}: {reason}")
+
+
+def _tell_of_many(root: Root, session_ids: Sequence[str]) -> None:
+    """Say why it takes long, and what makes it quick, where many sessions lie in files of their own."""
+    from datetime import UTC, datetime
+
+    from capture.narration import tell
+    from capture.recording.root import date_of
+
+    if len(session_ids) > _MANY:
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        is_past = any(date_of(session_id) < today for session_id in session_ids)
+        command = root.command("wiretape capture compact" if is_past else "wiretape capture compact --all")
+        tell(f"reading {len(session_ids):,} sessions, each from a file of its own, takes long: `{command}` merges them")
+
+
+def _resolved(context: typer.Context, recordings: Path | None, *sessions: str) -> list[str]:
+    """Find the ids that are meant, once: a session that is sealed meanwhile is another `last`."""
+    from capture.listing import resolve_recording
+    from capture.recording.root import open_root
+
+    root = open_root(_root_of(context, recordings))
+    return [resolve_recording(root, session) for session in sessions]
 
 
 def _root_of(context: typer.Context, recordings: Path | None) -> Path | None:

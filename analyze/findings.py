@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from analyze.answers import SessionSummary
 from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
+from analyze.store.gathering import Script
 
 if TYPE_CHECKING:
     from analyze.store import Store
@@ -32,6 +33,7 @@ EVIDENCE = (
     "commits",
     "heard",
     "repeated",
+    "answer_audio",
     "answers",
     "transcribers",
     "capacity",
@@ -41,6 +43,8 @@ EVIDENCE = (
     "sent_audio",
 )
 """Files of sql/evidence, each after those it reads."""
+_READ_FROM_FILES = {"tracks": "audio", "marks": "events", "answer_audio": "events"}
+"""Those that read a large table, and which; all others read what these gathered, and the sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,10 @@ def _unknown(key: str, sessions: list[Mapping[str, Any]]) -> UnknownFailure:
 
 
 @cache
-def _evidence() -> tuple[str, ...]:
+def _evidence() -> tuple[Script, ...]:
     folder = files("analyze") / "sql" / "evidence"
-    scripts = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE)
-    return (limits_as_sql(), *scripts)
+    texts = {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE}
+    return (Script(limits_as_sql()), *(Script(sql, _READ_FROM_FILES.get(name)) for name, sql in texts.items()))
 
 
 def _finding(name: str, row: Mapping[str, Any]) -> Finding:

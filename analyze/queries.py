@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ from analyze.store import Store
 from analyze.summaries import Summaries, by_finding
 from capture.errors import UsageProblem
 from capture.listing import resolve_recording
+from capture.recording.root import started_at_by
 
 if TYPE_CHECKING:
     from replay.verdict import Verdict
@@ -108,6 +110,24 @@ class Queries:
         """
         listed = self._summaries.newest(self._read_filter(filter), limit=limit, latency=latency)
         return with_findings(listed, names_by_session(self._named.all())) if findings else listed
+
+    def newest_held(self, limit: int) -> list[SessionSummary] | None:
+        """List the newest sessions of a store that was opened with these only, as `sessions` lists them of all.
+
+        None where another may be among them, or something of them stands in files that are not held.
+        """
+        store = self.store
+        if store.others_up_to is None or not store.looks_whole():
+            return None
+        found = self._summaries.newest(read_filter(""), limit=limit, latency=False)
+        if len(found) < limit:
+            return None
+        # Ids tell the second in which a session began, and of one second not which came first.
+        earliest = found[-1].started_at or started_at_by(found[-1].session_id)
+        next_one = started_at_by(store.others_up_to)
+        if earliest is None or next_one is None or earliest < next_one + timedelta(seconds=1):
+            return None
+        return None if self._summaries.lack_latencies(found) else found
 
     def sessions_in_order(
         self,

@@ -38,6 +38,12 @@ class Summaries:
         )
         return self._summed_up(self._rows([row[0] for row in found]), latency=latency)
 
+    def lack_latencies(self, summaries: Sequence[SessionSummary]) -> bool:
+        """Tell whether sealing left a latency of these sessions to be measured on their events."""
+        ids = [each.session_id for each in summaries]
+        older = "SELECT 1 FROM sessions WHERE turn_latencies IS NULL AND session_id IN (SELECT UNNEST(?)) LIMIT 1"
+        return bool(self._store.tuples(older, [ids]))
+
     def these(self, session_ids: Sequence[str]) -> list[SessionSummary]:
         """Sum up the sessions of these ids, in their order; an id that is gone is passed over."""
         return self._summed_up(self._rows(session_ids), latency=True)

@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
+from analyze.store.gathering import Script
+from analyze.store.table_files import look_whole, only_holding
 from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
 from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
@@ -64,15 +66,28 @@ def _private_folder() -> str:
 class Store:
     """An open root; a context manager that closes its connection. Its methods may be called from any thread."""
 
-    def __init__(self, root: Root, *, newest: int | None = None) -> None:
-        """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed."""
+    def __init__(
+        self,
+        root: Root,
+        *,
+        newest: int | None = None,
+        only: Collection[str] = (),
+        before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+    ) -> None:
+        """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed.
+
+        With `only` these sessions are there, and perhaps others, as long as no file of the sessions looks torn.
+        `before_reading` is told which sessions are about to be read from files of their own: many take long.
+        """
         self.root = root
-        self.is_partial = False
-        """Only the newest sessions are held, and nothing else: a refresh takes in the rest."""
+        self.others_up_to: str | None = None
+        """An id that no session is above but those that are held; None: all are."""
         self.listed_sessions = 0
         """How many sessions the root has, by the names of its files."""
         self.refreshes = 0
         """How often the root was taken in: what was computed over all of it holds while this stays."""
+        self._only = tuple(only)
+        self._before_reading = before_reading
         self._lock = threading.RLock()
         self._scope: tuple[str, ...] | None = ()
         """The sessions that are asked from here on; none: all of them, None: not known."""
@@ -81,6 +96,8 @@ class Store:
         """What the view of events reads, as it was last defined here."""
         self._undefined = list(_ON_DEMAND)
         """Views that nobody has asked yet."""
+        self._listed: Listing | None = None
+        """The files of the root when these were listed last."""
         self._taken_in: tuple[Listing, frozenset[Path]] | None = None
         """The files of the root as they were taken in, and those that were left out."""
         self._spilled = _private_folder()
@@ -117,6 +134,16 @@ class Store:
             self._helper.shutdown()
             self._beside.close()
             self._connection.close()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only the newest sessions are held, and nothing else: a refresh takes in the rest."""
+        return self.others_up_to is not None
+
+    def looks_whole(self) -> bool:
+        """Tell whether no file of the sessions looks torn or is missing, those among them that were not read."""
+        with self._lock:
+            return not self.unreadable and self._listed is not None and look_whole(self._listed.tables["sessions"])
 
     @property
     def unreadable(self) -> dict[Path, str]:
@@ -167,7 +194,7 @@ class Store:
             self._narrow(tuple(only))
             return self._insist(lambda: self._read_arrow(sql, params))
 
-    def pass_over(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    def pass_over(self, scripts: Iterable[Script], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         """Run scripts of ours that gather temporary tables from all sessions, then the named questions to these.
 
         The tables go with the pass: they may be as large as a tenth of the root.
@@ -181,14 +208,30 @@ class Store:
                 if self.refreshes == taken_in:
                     return found
 
-    def _pass_once(self, scripts: Iterable[str], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    def _pass_once(self, scripts: Iterable[Script], questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         self._narrow(())
         try:
             for script in scripts:
-                self._execute(script, ())
+                if script.table is None:
+                    self._execute(script.sql, ())
+                elif not self._gather(script, script.table):
+                    return {}
             return {name: self.rows(sql) for name, sql in questions.items()}
         finally:
             self._drop_temporary()
+
+    def _gather(self, script: Script, table: str) -> bool:
+        """Run a script over the files of a table piece by piece; False where these turned out to be others."""
+        taken_in = self.refreshes
+        # Until it is narrowed anew, also where that fails.
+        self._scope = None
+        for names, sql in script.statements(self._tables.pieces(table)):
+            self._tables.ask(table, names)
+            self._execute(sql, ())
+            if self.refreshes != taken_in:
+                return False
+        self._narrow(())
+        return True
 
     def look_at(self, session_ids: Collection[str]) -> None:
         """Prepare for many questions about these one or two sessions."""
@@ -254,11 +297,12 @@ class Store:
 
     def _open(self, newest: int | None) -> None:
         if newest is not None:
+            self._annotations.take_in()
             try:
-                self.is_partial = self._tables.take_newest(self._list(), newest)
+                self.others_up_to = self._tables.take_newest(self._list(), newest)
             except FILE_ERRORS:
                 # The whole of it says which file it was.
-                self.is_partial = False
+                self.others_up_to = None
         if not self.is_partial:
             self.refresh()
 
@@ -272,6 +316,8 @@ class Store:
                 state = (listing, frozenset(self.unreadable))
                 if state == self._taken_in:
                     return
+                if self._taken_in is None:
+                    self._before_reading([path.stem for path in listing.tables["sessions"].own])
                 try:
                     self._take_in(listing)
                 except FILE_ERRORS as error:
@@ -281,7 +327,7 @@ class Store:
                         raise
                 else:
                     self._taken_in = (listing, frozenset(self.unreadable))
-                    self.is_partial = False
+                    self.others_up_to = None
                     return
 
     def _take_in(self, listing: Listing) -> None:
@@ -354,10 +400,11 @@ class Store:
             listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
         except OSError as error:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
-        sessions = listing.tables["sessions"]
+        self._listed, sessions = listing, listing.tables["sessions"]
         self.listed_sessions = len(listing.session_ids) + len(sessions.own) + len(sessions.foreign)
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
-        return listing
+        # What is torn is named, whichever session is asked about: then all are read.
+        return only_holding(listing, self._only) if self._only and look_whole(sessions) else listing
 
     def _narrow(self, session_ids: tuple[str, ...]) -> None:
         """Ask these sessions only from here on; all sessions where none is named."""
@@ -390,8 +437,9 @@ class Store:
 
     def _read_events_from(self, source: str) -> None:
         if source != self._events_source:
-            # To bind a view opens files, too.
-            self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
+            # To bind a view opens all files that it is over, and the question that follows may ask none of them.
+            with self._tables.one_file_of("events"):
+                self._execute(f"CREATE OR REPLACE VIEW _events AS SELECT * FROM {source}", ())  # noqa: S608
             self._events_source = source
 
     def _drop_temporary(self) -> None:
@@ -426,8 +474,14 @@ class Store:
             return self._insist(work)
 
 
-def open_store(root: Root, *, newest: int | None = None) -> Store:
-    """Open a root; `newest` as in `Store`.
+def open_store(
+    root: Root,
+    *,
+    newest: int | None = None,
+    only: Collection[str] = (),
+    before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+) -> Store:
+    """Open a root; `newest`, `only` and `before_reading` as in `Store`.
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
@@ -437,7 +491,7 @@ def open_store(root: Root, *, newest: int | None = None) -> Store:
             next(root.path.iterdir(), None)
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
-    return Store(root, newest=newest)
+    return Store(root, newest=newest, only=only, before_reading=before_reading)
 
 
 def _fetch_from(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
@@ -9,10 +11,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from capture.recording.listing import TableFiles
+from capture.recording.listing import Listing, TableFiles
 from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
 
+_TAIL = struct.Struct("<I4s")
+"""Of a Parquet file: the length of the footer before it, and the mark that begins the file too."""
 Shape = Literal["empty", "committed", "shared"]
 """No files; every row is committed; some files may hold rows that nobody committed."""
 
@@ -45,6 +49,39 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def only_holding(listing: Listing, session_ids: Collection[str]) -> Listing:
+    """Leave of a listing the files that may hold these sessions."""
+    wanted = frozenset(session_ids)
+    tables = {
+        table: TableFiles(
+            [path for path in files.own if path.stem in wanted],
+            [path for path in files.compacted if any(may_hold(path.name, session_id) for session_id in wanted)],
+            files.foreign,
+        )
+        for table, files in listing.tables.items()
+    }
+    return Listing(tables, listing.session_ids, listing.missing)
+
+
+def look_whole(files: TableFiles) -> bool:
+    """Tell whether each file ends as Parquet does, which a torn, empty or overwritten one does not.
+
+    A hundredth of what it takes to open them.
+    """
+    return all(_ends_well(path) for path in (*files.own, *files.compacted, *files.foreign))
+
+
+def _ends_well(path: Path) -> bool:
+    try:
+        with path.open("rb", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _TAIL.size, 0))
+            footer_bytes, magic = _TAIL.unpack(file.read())
+    except (OSError, struct.error):
+        return False
+    return bool(magic == b"PAR1" and 0 < footer_bytes <= size - _TAIL.size - 4)
 
 
 def newest_files(files: TableFiles, count: int) -> tuple[list[Path], str] | None:

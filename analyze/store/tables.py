@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -76,16 +77,19 @@ class StoredTables:
         for table in _LARGE:
             self._use_files(table, [])
 
-    def take_newest(self, listing: Listing, count: int) -> bool:
-        """Hold the newest sessions only, and no other table; False where that is no less than all of them."""
+    def take_newest(self, listing: Listing, count: int) -> str | None:
+        """Hold the newest sessions only, and no other table; None where that is no less than all of them.
+
+        Gives an id that no other session's is above.
+        """
         sessions = listing.tables["sessions"]
         newest = newest_files(sessions, count)
         if newest is None:
-            return False
+            return None
         chosen, above = newest
         self._load_sessions(sorted(map(str, chosen)), above=above)
         self._is_partial = True
-        return True
+        return above
 
     def take_in(self, listing: Listing) -> None:
         """Read from the files of this listing from here on; raises one of `FILE_ERRORS` where one has vanished."""
@@ -124,8 +128,35 @@ class StoredTables:
             if names:
                 chosen = self._files_of(table, session_ids) if session_ids else names
                 # A table function wants a file, even where none of them holds the session.
-                self._asked[table] = chosen or names[:1]
-                self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
+                self.ask(table, chosen or names[:1])
+
+    def pieces(self, table: str) -> list[list[str]]:
+        """Cut the files of a large table into pieces that hold sessions whole and may be asked one after the other.
+
+        The engine holds 60 kB for each file that a question is put to, as long as the answer takes.
+        """
+        names, shared = self._files[table], self._shared[table]
+        if any(place_of(Path(name).name) == "foreign" for name in shared):
+            # Others may have cut a session in two.
+            return [names]
+        own = [name for name in names if name not in shared]
+        pieces = [[name for name in names if name in shared], *_by_the_hundred(own)]
+        return [piece for piece in pieces if piece] or [[]]
+
+    def ask(self, table: str, names: Sequence[str]) -> None:
+        """Put questions to these files of a large table, until files are chosen anew."""
+        self._asked[table] = list(names)
+        self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
+
+    @contextmanager
+    def one_file_of(self, table: str) -> Iterator[None]:
+        """Read a large table from one of its files only, which is enough to know the columns."""
+        self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table][:1]])
+        try:
+            yield
+        finally:
+            # By now they may be others.
+            self._connection.execute(f"SET VARIABLE {table}_files = ?", [self._asked[table]])
 
     def has_vanished_files(self) -> bool:
         """Tell whether a file of a large table is gone since it was listed."""
@@ -278,4 +309,8 @@ def _batches(names: Sequence[str]) -> Iterator[list[str]]:
             own.append(name)
         else:
             yield [name]
-    yield from (own[at : at + _OWN_AT_ONCE] for at in range(0, len(own), _OWN_AT_ONCE))
+    yield from _by_the_hundred(own)
+
+
+def _by_the_hundred(own: Sequence[str]) -> Iterator[list[str]]:
+    return (list(own[at : at + _OWN_AT_ONCE]) for at in range(0, len(own), _OWN_AT_ONCE))

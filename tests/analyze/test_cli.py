@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import wiretape
 from analyze.cli import app
 from analyze.store import open_store
+from capture.compaction import compact_date
 from capture.journal import JournalWriter
 from capture.recording.root import Root
 from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, encode_run, save_run
@@ -76,6 +78,90 @@ def test_sessions_beyond_the_limit_are_counted(
         assert "; --limit N shows more" in err
     assert analyze("sessions", "outcome:failed", "--limit", "1")[2].startswith("1 of 3 sessions in ")
     assert analyze("sessions", "--limit", "3", "--json")[2] == ""
+
+
+@pytest.fixture
+def many(root: Root, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record six calls, two of them in one second, of which the other id came last; lists are too long for findings."""
+    monkeypatch.setattr("analyze.printing.listing._QUICKLY_PASSED", 0)
+    monkeypatch.setattr("analyze.cli._MORE_HELD", 1)
+    ids = [f"20260212T1{minute}0000-0000000a" for minute in range(4)]
+    for session_id in ids:
+        Trace(session_id, {"turn_latencies": []}).write(root)
+    last_of_second = {"20260212T140000-0000000b": 900_000, "20260212T140000-0000000c": 100_000}
+    for session_id, microsecond in last_of_second.items():
+        started_at = datetime(2026, 2, 12, 14, 0, 0, microsecond, tzinfo=UTC)
+        Trace(session_id, {"started_at": started_at, "turn_latencies": []}).write(root)
+    return [*ids, "20260212T140000-0000000c", "20260212T140000-0000000b"]
+
+
+def test_a_list_of_the_newest_opens_no_file_of_others(root: Root, many: list[str], analyze: Analyze) -> None:
+    oldest = root.table_file("sessions", many[0])
+    stored = oldest.read_bytes()
+    # Its end is whole: only whoever reads it comes upon what is inside.
+    oldest.write_bytes(stored[:4] + bytes(len(stored) // 4) + stored[4 + len(stored) // 4 :])
+    status, out, err = analyze("sessions", "--limit", "3")
+    assert status == 0
+    assert [line.split()[1] for line in out.splitlines()[1:]] == [many[5], many[4], many[3]]
+    assert err.startswith("the newest 3 of 6 sessions in ")
+    assert len(err.splitlines()) == 1
+    # A question about all of them names it.
+    assert f"left out {oldest}" in analyze("sessions", "turns:>=0", "--limit", "3")[2]
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "3", "5"])
+@pytest.mark.parametrize("odd", ["sound", "torn", "compacted in part", "tagged later", "older", "another's"])
+def test_a_list_of_the_newest_is_that_of_all(
+    limit: str, odd: str, root: Root, many: list[str], analyze: Analyze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, second = root.table_file("sessions", many[5]), root.table_file("sessions", many[4])
+    if odd == "torn":
+        torn = root.table_file("sessions", many[1])
+        torn.write_bytes(torn.read_bytes()[:-1])
+    elif odd == "compacted in part":
+        compact_date(root, "2026-02-12", grace_s=0)
+        Trace("20260212T150000-0000000a").write(root)
+    elif odd == "tagged later":
+        assert analyze("annotate", many[5], "--tag", "cause=network")[0] == 0
+    elif odd == "older":
+        pq.write_table(pq.read_table(newest, partitioning=None).drop_columns(["turn_latencies"]), newest)
+    elif odd == "another's":
+        second.rename(second.with_name("of-others.parquet"))
+    some = analyze("sessions", "--limit", limit)
+    monkeypatch.setattr("analyze.cli._MORE_HELD", 1000)
+    assert some == analyze("sessions", "--limit", limit)
+    assert some[0] == 0
+
+
+def test_who_waits_for_many_small_files_learns_what_makes_it_quick(
+    root: Root, many: list[str], analyze: Analyze, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze.cli._MANY", 5)
+    for command in (["failures"], ["explain", "last"], ["sql", "SELECT 1"], ["sessions", "turns:>0"]):
+        first_line = analyze(*command)[2].splitlines()[0]
+        assert first_line == (
+            "reading 6 sessions, each from a file of its own, takes long:"
+            f" `wiretape capture compact --recordings {root.path}` merges them"
+        )
+    # Nobody waits for these.
+    assert "takes long" not in analyze("sessions", "--limit", "2")[2]
+    assert "takes long" not in analyze("diff", *many[:2])[2]
+    compact_date(root, "2026-02-12", grace_s=0)
+    assert "takes long" not in analyze("failures")[2]
+    for minute in range(6):
+        Trace(f"{datetime.now(UTC):%Y%m%d}T00{minute:02}00-0000000a").write(root)
+    assert f"`wiretape capture compact --all --recordings {root.path}`" in analyze("failures")[2]
+
+
+def test_sessions_that_are_named_are_compared_without_reading_others(
+    root: Root, failed_session: str, ok_session: str, many: list[str], analyze: Analyze
+) -> None:
+    compared = analyze("diff", failed_session, ok_session)
+    other = root.table_file("sessions", many[0])
+    stored = other.read_bytes()
+    other.write_bytes(stored[:4] + bytes(len(stored) // 4) + stored[4 + len(stored) // 4 :])
+    assert compared == analyze("diff", failed_session, ok_session)
+    assert analyze("annotate", ok_session, "--note", "heard an echo")[0] == 0
 
 
 def test_a_filter_may_begin_with_what_is_not_wanted(failed_session: str, ok_session: str, analyze: Analyze) -> None:

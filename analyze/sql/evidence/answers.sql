@@ -1,19 +1,5 @@
 -- Answers: one row a response that the endpoint announced or ended, in either dialect.
 
-CREATE OR REPLACE TEMP TABLE _answer_audio AS
-SELECT
-    session_id,
-    response_id,
-    MIN(seq) AS first_audio_seq,
-    MAX(seq) AS last_audio_seq,
-    MIN(offset_ms) AS first_audio_ms,
-    MAX(offset_ms) AS last_audio_ms,
-    SUM(audio_bytes) AS audio_bytes,
-    COUNT(*) AS audio_messages
-FROM events
-WHERE audio_track = 'server' AND response_id IS NOT NULL
-GROUP BY session_id, response_id;
-
 CREATE OR REPLACE TEMP TABLE _answers AS
 WITH marked AS (
     SELECT

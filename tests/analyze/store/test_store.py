@@ -240,3 +240,30 @@ def test_a_refresh_that_finds_nothing_new_keeps_what_was_computed(root: Root, fa
         Trace("20260212T100000-0000000c").write(root)
         store.refresh()
         assert (store.refreshes, store.rows(f"{COUNT} sessions")) == (before + 1, [{"n": 2}])
+
+
+def test_a_question_about_sessions_opens_no_file_of_events(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root) as store:
+        root.table_file("events", ok_session).write_bytes(b"damaged")
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert not store.unreadable
+        # Whoever asks for events reads all of them, and learns which cannot be read.
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": failed_session}]
+        assert list(store.unreadable) == [root.table_file("events", ok_session)]
+
+
+def test_a_store_of_some_sessions_opens_no_file_of_others(root: Root, failed_session: str, ok_session: str) -> None:
+    with open_store(root, only=[failed_session]) as store:
+        assert store.rows("SELECT session_id FROM sessions") == [{"session_id": failed_session}]
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": failed_session}]
+        assert store.listed_sessions == 2
+        # Compacted since it was opened: the others are in its file now.
+        compact_date(root, "2026-02-12", grace_s=0)
+        assert store.rows(f"{COUNT} events", only=[failed_session]) == [{"n": 20}]
+
+
+def test_where_a_file_is_torn_all_sessions_are_read(root: Root, failed_session: str, ok_session: str) -> None:
+    torn = root.table_file("sessions", ok_session)
+    torn.write_bytes(torn.read_bytes()[:-100])
+    with open_store(root, only=[failed_session]) as store:
+        assert list(store.unreadable) == [torn]
