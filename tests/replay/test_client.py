@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from base64 import b64decode
 from typing import Any
 
 import msgspec
@@ -55,6 +56,11 @@ def sent(recording: Recording) -> list[str | bytes]:
     return [m.content for m in recording.messages() if m.sender == "client" and m.kind == "event"]
 
 
+def said(recording: Recording) -> list[str | bytes]:
+    """Give what was sent, but for silence: on a busy machine there is more of it in a replay, which waits with it."""
+    return [text for text in sent(recording) if any(b64decode(json.loads(text).get("audio", "AQ==")))]
+
+
 async def test_a_replay_is_again_a_recording_and_sends_the_same_bytes(
     simulate: Any, call: Any, recorder: Recorder
 ) -> None:
@@ -64,7 +70,8 @@ async def test_a_replay_is_again_a_recording_and_sends_the_same_bytes(
         played, again = await replay(recording, eastus2, recorder)
     assert played.end_reason == "completed"
     assert played.divergences == 0
-    assert sent(again) == sent(recording)
+    assert said(again) == said(recording)
+    assert len(sent(again)) >= len(sent(recording)) > len(said(recording))
     session = again.session
     assert (session["role"], session["replay_of"], session["run_id"]) == ("replayed", recording.session_id, "r1")
     assert (session["trial_outcome"], session["outcome"]) == ("failed", "failed")
@@ -86,7 +93,7 @@ async def test_what_a_cell_changes_is_recorded_and_nothing_else_is_changed(
     assert again.session["model"] == "gpt-realtime-mini"
     assert again.session["transcription_model_echoed"] == "whisper-1"
     assert again.session["trial_outcome"] == "ok"
-    assert sent(again)[1:] == sent(recording)[1:]
+    assert said(again)[1:] == said(recording)[1:]
     rewrites = _rows(recorder.root, "rewrites", again.session_id)
     assert [(row["kind"], row["path"], row["before"], row["after"]) for row in rewrites] == [
         ("model", "url", "model=gpt-realtime", "model=gpt-realtime-mini"),

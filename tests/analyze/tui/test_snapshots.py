@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.replay_plan import PlannedReplay
@@ -109,6 +109,7 @@ def _every_question_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_cursor_blinks(monkeypatch: pytest.MonkeyPatch) -> None:
     # On a busy machine half a second passes between the last key and the picture.
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
