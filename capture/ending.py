@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn, TextIO
 
 from capture.errors import OutOfFiles, UsageProblem, WiretapeError
-from capture.plain_text import visible_lines
+from capture.plain_text import is_utf8, visible_lines
 
 _SOON_S = 0.01
 
@@ -43,7 +43,7 @@ def run_to_end(command: Callable[[], None]) -> None:
         _complain(OutOfFiles())
         sys.exit(OutOfFiles.exit_code)
     except UnicodeEncodeError:
-        odd = next((argument for argument in sys.argv if not _is_utf8(argument)), None)
+        odd = next((argument for argument in sys.argv if not is_utf8(argument)), None)
         if odd is None:
             raise
         # Files may be called so; what goes to an endpoint or into a recording may not.
@@ -56,14 +56,6 @@ def run_to_end(command: Callable[[], None]) -> None:
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
         _exit_interrupted()
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _exit_interrupted() -> NoReturn:

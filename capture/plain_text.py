@@ -36,3 +36,12 @@ def shorten(text: str, length: int) -> str:
 def escape_unseen(json_text: str) -> str:
     r"""Escape such characters in JSON text, where `\u001b` means the same; its own line breaks stay."""
     return _UNSEEN.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], json_text)
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: an argument or a path of other bytes holds lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from capture.plain_text import is_utf8
 from capture.recording.listing import Listing, TableFiles
 from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
@@ -40,15 +41,7 @@ def readable_names(files: TableFiles, committed: Collection[str], unreadable: Co
 
 def nameless_files(files: TableFiles) -> list[Path]:
     """List the files whose paths are no text: some releases of the engine refuse all that are asked for with them."""
-    return [path for path in (*files.own, *files.compacted, *files.foreign) if not _is_text(str(path))]
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return [path for path in (*files.own, *files.compacted, *files.foreign) if not is_utf8(str(path))]
 
 
 def only_holding(listing: Listing, session_ids: Collection[str]) -> Listing:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from capture.plain_text import escape_unseen, hidden, shorten, visible, visible_lines
+from capture.plain_text import escape_unseen, hidden, is_utf8, shorten, visible, visible_lines
 
 
 def test_characters_that_act_on_a_terminal_are_shown() -> None:
@@ -36,3 +36,7 @@ def test_escaped_json_means_the_same() -> None:
     assert json.loads(text) == value
     assert text.isascii()
     assert text.count("\n") == 2
+
+
+def test_what_a_terminal_in_another_encoding_sent_is_no_utf8() -> None:
+    assert (is_utf8("modèle 東京"), is_utf8("mod\udce8le")) == (True, False)
