@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from analyze.answers import SessionSummary
 from analyze.audio_health import limits_as_sql
 from analyze.signatures import CONFIDENCES, load_signatures
-from analyze.store.gathering import Script
 
 if TYPE_CHECKING:
     from analyze.store import Store
+    from analyze.store.gathering import Script
 
 EVIDENCE = (
     "_macros",
@@ -174,6 +174,9 @@ def _unknown(key: str, sessions: list[Mapping[str, Any]]) -> UnknownFailure:
 
 @cache
 def _evidence() -> tuple[Script, ...]:
+    # With the engine, which the first screen does without.
+    from analyze.store.gathering import Script
+
     folder = files("analyze") / "sql" / "evidence"
     texts = {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in EVIDENCE}
     return (Script(limits_as_sql()), *(Script(sql, _READ_FROM_FILES.get(name)) for name, sql in texts.items()))

@@ -43,7 +43,11 @@ FROM drawn
 """
 COMMITS = """
 CREATE OR REPLACE TEMP TABLE _commits AS
-SELECT session_id, 'item_' || number AS item_id, make_timestamp(at_s * 1000000) AS at_utc FROM drawn
+SELECT session_id, 'item_' || number AS item_id, number AS seq, make_timestamp(at_s * 1000000) AS at_utc FROM drawn
+"""
+MARKS = """
+CREATE OR REPLACE TEMP TABLE _marks AS
+SELECT session_id, 0 AS seq, 'transcribe-prod' AS transcription_model FROM sessions
 """
 HEARD = """
 CREATE OR REPLACE TEMP TABLE _heard AS
@@ -116,7 +120,7 @@ def test_failures_at_random_are_neither_an_outage_nor_a_quota(
 ) -> None:
     drawn = draw(2, days=3, sessions=sessions, turns=turns, rate=rate, in_clusters=in_clusters)
     database.register("drawn", drawn)
-    for script in (SESSIONS, COMMITS, HEARD, evidence("transcribers")):
+    for script in (SESSIONS, MARKS, COMMITS, HEARD, evidence("transcribers")):
         database.execute(script).fetchall()
 
     assert share_of_roots(database, "transcription_outage_window") <= MOST
