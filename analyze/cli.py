@@ -472,14 +472,12 @@ def _asking(
 
 def _tell_of_many(root: Root, session_ids: Sequence[str]) -> None:
     """Say why it takes long, and what makes it quick, where many sessions lie in files of their own."""
-    from datetime import UTC, datetime
-
+    from capture.compaction import dates_to_compact
     from capture.narration import tell
     from capture.recording.root import date_of
 
     if len(session_ids) > _MANY:
-        today = f"{datetime.now(UTC):%Y-%m-%d}"
-        is_past = any(date_of(session_id) < today for session_id in session_ids)
+        is_past = not {date_of(session_id) for session_id in session_ids}.isdisjoint(dates_to_compact(root))
         command = root.command("wiretape capture compact" if is_past else "wiretape capture compact --all")
         tell(f"reading {len(session_ids):,} sessions, each from a file of its own, takes long: `{command}` merges them")
 

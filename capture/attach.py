@@ -206,7 +206,7 @@ def _shared_recorder(root: Root) -> Recorder:
             # What may fail goes first: the process of a sealer that nobody has would stay, one for each connection.
             root.check_writable()
             journals = JournalWriter(root.journal)
-            sealer = SealerProcess(root, close_within_s=EXIT_WAIT_S)
+            sealer = SealerProcess(root)
             _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), journals, sealer)
             # A process that `multiprocessing` forks ends by `os._exit`, which calls no `atexit`.
             Finalize(None, close_recorders, exitpriority=_LAST)

@@ -40,10 +40,8 @@ class SealerProcess(Sealer):
     Works while the interpreter exits too, when executors no longer do.
     """
 
-    def __init__(self, root: Root, *, close_within_s: float) -> None:
-        """Take the root; `close` waits so long and then leaves the rest to the process, which outlives this one."""
+    def __init__(self, root: Root) -> None:
         super().__init__(root)
-        self._close_within_s = close_within_s
         self._submitted: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         self._unsealed: dict[str, None] = {}
         """Submitted and not answered yet, in their order."""
@@ -64,11 +62,11 @@ class SealerProcess(Sealer):
         return sealed
 
     def close(self, within_s: float | None = None) -> None:
-        """Wait for what was submitted, up to the time given, here or at first; then hand over the rest and return."""
+        """Wait for what was submitted, up to the time given; then leave the rest to its process, which lives on."""
         self._is_closed = True
         self._submitted.put(None)
         with suppress(KeyboardInterrupt):
-            self._thread.join(self._close_within_s if within_s is None else within_s)
+            self._thread.join(within_s)
         if self._thread.is_alive():
             self._hand_over()
 

@@ -82,8 +82,6 @@ class Store:
         self.root = root
         self.others_up_to: str | None = None
         """An id that no session is above but those that are held; None: all are."""
-        self.listed_sessions = 0
-        """How many sessions the root has, by the names of its files."""
         self.refreshes = 0
         """How often the root was taken in: what was computed over all of it holds while this stays."""
         self._only = tuple(only)
@@ -139,6 +137,14 @@ class Store:
     def is_partial(self) -> bool:
         """Whether only the newest sessions are held, and nothing else: a refresh takes in the rest."""
         return self.others_up_to is not None
+
+    @property
+    def listed_sessions(self) -> int:
+        """How many sessions the root has, by the names of its files."""
+        if self._listed is None:
+            return 0
+        sessions = self._listed.tables["sessions"]
+        return len(self._listed.session_ids) + len(sessions.own) + len(sessions.foreign)
 
     def looks_whole(self) -> bool:
         """Tell whether no file of the sessions looks torn or is missing, those among them that were not read."""
@@ -400,11 +406,10 @@ class Store:
             listing = list_files(Root(self.root.path.resolve()), tuple(TABLES))
         except OSError as error:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
-        self._listed, sessions = listing, listing.tables["sessions"]
-        self.listed_sessions = len(listing.session_ids) + len(sessions.own) + len(sessions.foreign)
+        self._listed = listing
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
         # What is torn is named, whichever session is asked about: then all are read.
-        return only_holding(listing, self._only) if self._only and look_whole(sessions) else listing
+        return only_holding(listing, self._only) if self._only and look_whole(listing.tables["sessions"]) else listing
 
     def _narrow(self, session_ids: tuple[str, ...]) -> None:
         """Ask these sessions only from here on; all sessions where none is named."""

@@ -140,7 +140,7 @@ class StoredTables:
             # Others may have cut a session in two.
             return [names]
         own = [name for name in names if name not in shared]
-        pieces = [[name for name in names if name in shared], *_by_the_hundred(own)]
+        pieces = [[name for name in names if name in shared], *_grouped(own)]
         return [piece for piece in pieces if piece] or [[]]
 
     def ask(self, table: str, names: Sequence[str]) -> None:
@@ -309,8 +309,8 @@ def _batches(names: Sequence[str]) -> Iterator[list[str]]:
             own.append(name)
         else:
             yield [name]
-    yield from _by_the_hundred(own)
+    yield from _grouped(own)
 
 
-def _by_the_hundred(own: Sequence[str]) -> Iterator[list[str]]:
+def _grouped(own: Sequence[str]) -> Iterator[list[str]]:
     return (list(own[at : at + _OWN_AT_ONCE]) for at in range(0, len(own), _OWN_AT_ONCE))

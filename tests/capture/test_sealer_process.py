@@ -27,7 +27,7 @@ OTHER_ID = "20260212T083056-00000002"
 
 @pytest.fixture
 def sealer(root: Root) -> Iterator[SealerProcess]:
-    sealer = SealerProcess(root, close_within_s=60)
+    sealer = SealerProcess(root)
     yield sealer
     sealer.close()
 
@@ -42,7 +42,7 @@ def test_a_session_is_sealed_in_another_process(sealer: SealerProcess, root: Roo
 
 def test_what_an_earlier_run_left_is_sealed_first(root: Root, write_journal: Write) -> None:
     session_id = write_journal()
-    SealerProcess(root, close_within_s=60).close()
+    SealerProcess(root).close()
     assert list_session_ids(root) == [session_id]
 
 
@@ -51,7 +51,7 @@ def test_what_another_program_has_sealed_meanwhile_was_not_left_behind(
 ) -> None:
     # It ended a moment ago, and its rule kept nothing of it.
     monkeypatch.setattr("capture.sealer_process.leftover_journals", lambda _: [OTHER_ID])
-    SealerProcess(root, close_within_s=60).close()
+    SealerProcess(root).close()
     assert [entry.message for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
@@ -64,7 +64,7 @@ def test_what_is_no_session_is_told_and_the_next_is_sealed(sealer: SealerProcess
 def test_a_journal_that_cannot_be_sealed_goes_to_quarantine(root: Root) -> None:
     root.journal.mkdir(parents=True)
     root.journal_of(OTHER_ID).write_bytes(b"this is no journal at all")
-    SealerProcess(root, close_within_s=60).close()
+    SealerProcess(root).close()
     assert [path.stem for path in root.quarantine.iterdir()] == [OTHER_ID]
 
 
@@ -80,7 +80,7 @@ def test_where_no_process_can_start_sessions_stay_in_the_journal(
     root: Root, write_journal: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    sealer = SealerProcess(root, close_within_s=60)
+    sealer = SealerProcess(root)
     session_id = write_journal()
     with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
         sealer.submit(session_id).result()
@@ -104,7 +104,7 @@ def test_a_program_that_is_no_python_is_not_run_once_more_in_the_place_of_a_seal
         program.chmod(0o700)
     monkeypatch.setattr(sys, "executable", None if name is None else str(tmp_path / name))
     monkeypatch.setattr(sys, "frozen", is_frozen, raising=False)
-    sealer = SealerProcess(root, close_within_s=60)
+    sealer = SealerProcess(root)
     session_id = write_journal()
     with pytest.raises(SealingFailed, match="starts no sealer; run `wiretape capture recover`"):
         sealer.submit(session_id).result(60)
@@ -114,13 +114,12 @@ def test_a_program_that_is_no_python_is_not_run_once_more_in_the_place_of_a_seal
 
 
 def test_a_program_in_a_hurry_leaves_the_rest_to_the_process(root: Root, write_journal: Write) -> None:
-    sealer = SealerProcess(root, close_within_s=60)
+    sealer = SealerProcess(root)
     sealer.submit(write_journal()).result()
     worker = sealer._worker
     assert worker is not None
-    sealer._close_within_s = 0
     sealer.submit(write_journal(session_id=OTHER_ID))
-    sealer.close()
+    sealer.close(0)
     # It works on although nobody listens any more, and then goes.
     assert worker.wait(60) == 0
     assert OTHER_ID in list_session_ids(root)
@@ -147,10 +146,10 @@ def worker_of(sealer: SealerProcess) -> subprocess.Popen[bytes]:
 def test_a_script_that_ends_before_the_process_is_ready_leaves_its_session_to_it(
     root: Root, write_journal: Write, may_start: Path
 ) -> None:
-    sealer = SealerProcess(root, close_within_s=0)
+    sealer = SealerProcess(root)
     worker = worker_of(sealer)
     sealer.submit(write_journal())
-    sealer.close()
+    sealer.close(0)
     may_start.touch()
     assert worker.wait(60) == 0
     assert len(list_session_ids(root)) == 1
@@ -159,7 +158,7 @@ def test_a_script_that_ends_before_the_process_is_ready_leaves_its_session_to_it
 # Python 3.12 warns of it; programs do it all the same.
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_that_is_forked_before_the_process_is_ready_lets_go_of_it(root: Root, may_start: Path) -> None:
-    sealer = SealerProcess(root, close_within_s=60)
+    sealer = SealerProcess(root)
     worker = worker_of(sealer)
     outlives, ends = os.pipe()
     child = os.fork()
