@@ -266,11 +266,12 @@ def _compact(
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        for date in dates:
-            task = bar.add_task(date)
+        for number, date in enumerate(dates, start=1):
+            # One line, which a terminal always has: below a line for each day the last ones would be out of sight.
+            task = bar.add_task(date if len(dates) == 1 else f"{date}, day {number:,} of {len(dates):,}")
 
-            def show(merged: int, total: int, task: Any = task) -> None:
-                bar.update(task, completed=merged, total=total)
+            def show(done: int, steps: int, task: Any = task) -> None:
+                bar.update(task, completed=done, total=steps)
 
             try:
                 one = compact_date(root, date, at_least=at_least, grace_s=grace_s, on_progress=show)
@@ -279,6 +280,8 @@ def _compact(
                 failed.append({"date": date, "reason": str(problem)})
                 tell(f"{date} is left as it is: {problem}")
                 continue
+            finally:
+                bar.remove_task(task)
             for path, reason in one.left_alone.items():
                 tell(f"{path} is left as it is: {reason}")
             if one.waits:
