@@ -146,6 +146,11 @@ class Store:
         sessions = self._listed.tables["sessions"]
         return len(self._listed.session_ids) + len(sessions.own) + len(sessions.foreign)
 
+    @property
+    def own_sessions(self) -> list[str]:
+        """The sessions that lie in files of their own, by the names of these."""
+        return [] if self._listed is None else [path.stem for path in self._listed.tables["sessions"].own]
+
     def looks_whole(self) -> bool:
         """Tell whether no file of the sessions looks torn or is missing, those among them that were not read."""
         with self._lock:

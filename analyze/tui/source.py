@@ -87,6 +87,11 @@ class Source(Protocol):
         """List sessions, newest first."""
         ...
 
+    @property
+    def slow(self) -> str:
+        """Why to open the root takes long, and what makes it quick, once it was glanced at; empty where it does not."""
+        ...
+
     def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
         """Give the newest sessions and how many there are in all, where that is quicker than opening the root.
 
@@ -200,6 +205,7 @@ class RootSource:
         self._is_stale = self._is_pass_stale = False
         """The root may have changed since a store took it in."""
         self._looks = 0
+        self._slow = ""
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
@@ -311,10 +317,15 @@ class RootSource:
         with self._queries() as queries:
             return queries.sessions(filter, limit=limit)
 
+    @property
+    def slow(self) -> str:
+        """Why to open the root takes long, and what makes it quick."""
+        return self._slow
+
     def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
         """Give the newest sessions of a root that is not open yet, and about how many there are."""
         from analyze.queries import Queries
-        from analyze.store import open_store
+        from analyze.store import open_store, why_slow
 
         with self._lock:
             if self._asked is not None:
@@ -323,6 +334,7 @@ class RootSource:
             self._asked = Queries(store, self._named)
             if not store.is_partial:
                 return None
+            self._slow = why_slow(self._root, store.own_sessions)
             return self._asked.sessions(limit=limit, latency=False), store.listed_sessions
 
     def sessions_in_order(

@@ -182,6 +182,22 @@ def test_a_glance_gives_the_newest_before_the_root_is_open(root: Root, failed_se
     source.close()
 
 
+def test_a_glance_at_thousands_of_small_files_says_what_makes_it_quick(
+    root: Root, failed_session: str, ok_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = RootSource(root)
+    source.glance(1)
+    assert source.slow == ""
+    source.close()
+    monkeypatch.setattr("analyze.store.small_files._MANY", 1)
+    source.glance(1)
+    assert source.slow == (
+        "reading 2 sessions, each from a file of its own, takes long:"
+        f" `wiretape capture compact --recordings {root.path}` merges them"
+    )
+    source.close()
+
+
 def test_a_small_root_needs_no_glance(root: Root, failed_session: str) -> None:
     source = RootSource(root)
     assert source.glance(1) is None
