@@ -71,6 +71,10 @@ class Source(Protocol):
         """How often the root was looked at afresh, or written to: answers of before may be of another root."""
         ...
 
+    def leave(self) -> None:
+        """Break off what is read and asked: nobody waits for an answer any more."""
+        ...
+
     def reload(self) -> None:
         """Look at the root afresh before the next answer."""
         ...
@@ -209,7 +213,8 @@ class RootSource:
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
-        self._console = ConsoleSource(root)
+        self._is_left = False
+        self._console = ConsoleSource(root, lambda: self._is_left)
 
     @property
     def console(self) -> ConsoleSource:
@@ -228,7 +233,7 @@ class RootSource:
 
         with self._lock:
             if self._asked is None:
-                self._asked = Queries(open_store(self._root), self._named)
+                self._asked = Queries(open_store(self._root, is_over=lambda: self._is_left), self._named)
             if self._is_stale or self._asked.store.is_partial:
                 self._asked.store.refresh()
                 self._is_stale = False
@@ -243,7 +248,7 @@ class RootSource:
         from analyze.store import open_store
 
         if self._pass_store is None:
-            self._pass_store = open_store(self._root)
+            self._pass_store = open_store(self._root, is_over=lambda: self._is_left)
         elif self._is_pass_stale:
             self._pass_store.refresh()
         self._is_pass_stale = False
@@ -265,6 +270,11 @@ class RootSource:
     def looks(self) -> int:
         """How often the root was looked at afresh, or written to."""
         return self._looks
+
+    def leave(self) -> None:
+        """Break off what is read and asked; what is asked later is answered only from what was read before."""
+        self._is_left = True
+        self._console.interrupt()
 
     def reload(self) -> None:
         """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""
@@ -330,7 +340,7 @@ class RootSource:
         with self._lock:
             if self._asked is not None:
                 return None
-            store = open_store(self._root, newest=limit)
+            store = open_store(self._root, newest=limit, is_over=lambda: self._is_left)
             self._asked = Queries(store, self._named)
             if not store.is_partial:
                 return None

@@ -306,6 +306,9 @@ class FakeSource:
             for having in [[s for s in found if getattr(s, name) == value]]
         ]
 
+    def leave(self) -> None:
+        self._note("leave")
+
     def reload(self) -> None:
         self._note("reload")
         self.looks += 1
