@@ -66,8 +66,6 @@ def _offer_dimensions(incomplete: str) -> Offers:
     return [(f"{row}{comma}{name}", "") for name in (*TEXT_FIELDS, "date") if name != row]
 
 
-_MANY = 2000
-"""Files of one session each that are read in a few seconds."""
 _MORE_HELD = 50
 """Sessions that are read beyond those that a list shows: ids do not tell which came last within a second."""
 _UNWANTED = re.compile(r"-\w+:")
@@ -471,15 +469,11 @@ def _asking(
 
 
 def _tell_of_many(root: Root, session_ids: Sequence[str]) -> None:
-    """Say why it takes long, and what makes it quick, where many sessions lie in files of their own."""
-    from capture.compaction import dates_to_compact
+    from analyze.store import why_slow
     from capture.narration import tell
-    from capture.recording.root import date_of
 
-    if len(session_ids) > _MANY:
-        is_past = not {date_of(session_id) for session_id in session_ids}.isdisjoint(dates_to_compact(root))
-        command = root.command("wiretape capture compact" if is_past else "wiretape capture compact --all")
-        tell(f"reading {len(session_ids):,} sessions, each from a file of its own, takes long: `{command}` merges them")
+    if why := why_slow(root, session_ids):
+        tell(why)
 
 
 def _resolved(context: typer.Context, recordings: Path | None, *sessions: str) -> list[str]:

@@ -47,7 +47,8 @@ LONGEST_GRACE_S = 10 * 365 * 86_400.0
 _log = logging.getLogger(__name__)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 OnProgress = Callable[[int, int], None]
-"""Told how many sessions of how many are merged, once for each table."""
+"""Told how many steps of how many are done: each session is checked, and then merged once for each table."""
+_STEPS = 1 + len(TABLES)
 Rows = Iterator[tuple[str, pa.Table]]
 
 
@@ -117,7 +118,7 @@ def compact_date(
     with manifests_locked(root):
         manifest = swept(root, date, grace_s)
         left_alone: dict[str, str] = {}
-        plan = _plan(root, date, manifest, left_alone, file_bytes)
+        plan = _plan(root, date, manifest, left_alone, file_bytes, on_progress)
         if len(plan.sessions) < at_least:
             return DateCompacted(date=date, left_alone=left_alone)
         if manifest.replaced is not None:
@@ -144,13 +145,18 @@ def compact_date(
 # --- what is to be merged -------------------------------------------------------------------------------------
 
 
-def _plan(root: Root, date: str, manifest: Manifest, left_alone: dict[str, str], file_bytes: int) -> _Plan:
-    superseded = manifest.superseded()
+def _plan(
+    root: Root,
+    date: str,
+    manifest: Manifest,
+    left_alone: dict[str, str],
+    file_bytes: int,
+    on_progress: OnProgress,
+) -> _Plan:
     plan = _Plan({}, {})
-    for path in sorted(root.date_folder("sessions", date).glob("*.parquet")):
-        session_id = own_session(path.name)
-        if session_id is None or session_id in superseded or date_of(session_id) != date:
-            continue
+    session_ids = _uncompacted(root, date, manifest)
+    for done, session_id in enumerate(session_ids):
+        on_progress(done, len(session_ids) * _STEPS)
         # The sessions row comes last: all other files of the session are there.
         files = {table: root.table_file(table, session_id) for table in TABLES}
         files = {table: own for table, own in files.items() if own.exists()}
@@ -161,6 +167,13 @@ def _plan(root: Root, date: str, manifest: Manifest, left_alone: dict[str, str],
         small = [path for path in paths if path.exists() and path.stat().st_size < file_bytes / 2]
         plan.compacted[table] = [path for path in small if _are_usable({table: path}, left_alone)]
     return plan
+
+
+def _uncompacted(root: Root, date: str, manifest: Manifest) -> list[str]:
+    superseded = manifest.superseded()
+    names = (path.name for path in root.date_folder("sessions", date).glob("*.parquet"))
+    found = (session_id for name in names if (session_id := own_session(name)) is not None)
+    return sorted(each for each in found if each not in superseded and date_of(each) == date)
 
 
 def _are_usable(files: dict[str, Path], left_alone: dict[str, str]) -> bool:
@@ -196,8 +209,8 @@ def _merge_what_can_be(
     while True:
         made: dict[str, list[Path]] = {}
         try:
-            for table in TABLES:
-                made[table] = _merge_table(root, date, table, plan, file_bytes, on_progress)
+            for place, table in enumerate(TABLES):
+                made[table] = _merge_table(root, date, table, plan, file_bytes, _from_step(1 + place, on_progress))
         except SourceUnusable as problem:
             _log.warning("%s is left as it is: %s", problem.path, problem.reason)
             left_alone[str(problem.path)] = problem.reason
@@ -208,6 +221,11 @@ def _merge_what_can_be(
             raise
         else:
             return plan, made
+
+
+def _from_step(step: int, on_progress: OnProgress) -> OnProgress:
+    """Tell how many sessions of how many are through this step, as part of all steps."""
+    return lambda done, sessions: on_progress(step * sessions + done, _STEPS * sessions)
 
 
 def _merge_table(

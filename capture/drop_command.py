@@ -15,7 +15,7 @@ from capture.completion import offer_recordings
 from capture.ending import while_read
 from capture.errors import UsageProblem, WiretapeError
 from capture.housekeeping import tell_passed_over
-from capture.narration import narrate, print_json, print_line, tell
+from capture.narration import narrate, print_json, print_line, progress_told, tell
 from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def replays_of(root: Root, session_ids: Collection[str]) -> list[str]:
     """List the replays of sessions, and those of these, oldest first, without the sessions themselves."""
     from capture.recording.all_sessions import read_all_sessions
 
-    rows = read_all_sessions(root, ["replay_of"], tell_passed_over)
+    with progress_told("looking for replays") as show:
+        rows = read_all_sessions(root, ["replay_of"], tell_passed_over, show)
     heard = set(session_ids)
     # A replay of a replay may have come first where a clock went back.
     while more := {session_id for session_id, row in rows.items() if row["replay_of"] in heard} - heard:

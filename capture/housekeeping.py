@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.ending import while_read
-from capture.narration import console, narrate, print_json, print_line, tell
+from capture.narration import console, narrate, print_json, print_line, progress_told, tell
 from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
@@ -137,7 +137,9 @@ def prune_command(
         include_runs=include_runs,
         journals_older_than=parse_age(journals_older_than) if journals_older_than else JOURNALS_OLDER_THAN,
     )
-    plan = plan_pruning(_root_that_is_there(recordings), rule)
+    root = _root_that_is_there(recordings)
+    with progress_told("reading outcomes") as show:
+        plan = plan_pruning(root, rule, on_progress=show)
     problem: WiretapeError | None = None
     try:
         if not dry_run:
@@ -240,7 +242,8 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
     from capture.listing import NOTHING_LIVE
     from capture.recording.all_sessions import read_all_sessions
 
-    sessions = read_all_sessions(root, ["started_at", "target", "outcome"], tell_passed_over)
+    with progress_told("reading") as show:
+        sessions = read_all_sessions(root, ["started_at", "target", "outcome"], tell_passed_over, show)
     for session_id, session in sessions.items():
         # An imported session's may not be known.
         started_at = session["started_at"] and session["started_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -266,11 +269,12 @@ def _compact(
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        for date in dates:
-            task = bar.add_task(date)
+        for number, date in enumerate(dates, start=1):
+            # One line, which a terminal always has: below a line for each day the last ones would be out of sight.
+            task = bar.add_task(date if len(dates) == 1 else f"{date}, day {number:,} of {len(dates):,}")
 
-            def show(merged: int, total: int, task: Any = task) -> None:
-                bar.update(task, completed=merged, total=total)
+            def show(done: int, steps: int, task: Any = task) -> None:
+                bar.update(task, completed=done, total=steps)
 
             try:
                 one = compact_date(root, date, at_least=at_least, grace_s=grace_s, on_progress=show)
@@ -279,6 +283,8 @@ def _compact(
                 failed.append({"date": date, "reason": str(problem)})
                 tell(f"{date} is left as it is: {problem}")
                 continue
+            finally:
+                bar.remove_task(task)
             for path, reason in one.left_alone.items():
                 tell(f"{path} is left as it is: {reason}")
             if one.waits:

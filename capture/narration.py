@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from capture.ending import let_go_of, write_to_stderr
@@ -15,6 +15,7 @@ from capture.plain_text import escape_unseen, visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 
 def narrate() -> None:
@@ -98,6 +99,33 @@ def console() -> Console:
 
     # A log file has no width to fold lines at.
     return Narration(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+@contextmanager
+def progress_told(what: str, *, after_s: float = 1) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how much of how much is done, of work that takes longer than `after_s`; leaves no trace."""
+    began_s = time.monotonic()
+    with ExitStack() as shown:
+        bar: Progress | None = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                if time.monotonic() - began_s < after_s:
+                    return
+                bar = shown.enter_context(_progress_bar())
+                bar.add_task(what)
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        yield show
+
+
+def _progress_bar() -> Progress:
+    # Most work is done before its import would be.
+    from rich.progress import Progress
+
+    screen = console()
+    return Progress(console=screen, transient=True, disable=not screen.is_terminal)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ from capture.recording.sweeping import unnamed_files
 from capture.recording.tables import TableDamaged
 
 _log = logging.getLogger(__name__)
+OnProgress = Callable[[int, int], None]
+"""Told how many files of how many are read."""
 
 JOURNALS_OLDER_THAN = timedelta(days=7)
 """Maximum age of journals in quarantine and of abandoned ones: secrets inside messages still stand in them."""
@@ -122,14 +124,16 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def plan_pruning(root: Root, rule: PruneRule, now: datetime | None = None) -> PrunePlan:
-    """Find out what a rule removes from a root; changes nothing."""
+def plan_pruning(
+    root: Root, rule: PruneRule, now: datetime | None = None, *, on_progress: OnProgress = lambda _done, _files: None
+) -> PrunePlan:
+    """Find out what a rule removes from a root; changes nothing. `on_progress` is told while outcomes are read."""
     at = now or datetime.now(UTC)
     plan = PrunePlan(root, bytes_left=_bytes_of(root))
     ids = list_session_ids(root)
     in_runs = set() if rule.include_runs else _ids_in_runs(root)
     compacted = _compacted_bytes(root, ids)
-    went_well = _ids_that_went_well(root) if rule.keep_failed else set()
+    went_well = _ids_that_went_well(root, on_progress) if rule.keep_failed else set()
     for session_id in ids:
         started_at = started_at_by(session_id)
         is_too_old = rule.older_than is not None and started_at is not None and started_at < at - rule.older_than
@@ -275,13 +279,13 @@ def _leftovers(root: Root, known: set[str]) -> Iterator[Removal]:
         yield Removal(session_id, sum(map(_size, paths)))
 
 
-def _ids_that_went_well(root: Root) -> set[str]:
+def _ids_that_went_well(root: Root, on_progress: OnProgress) -> set[str]:
     """Give the sessions of outcome ok. What cannot be read is none of them: it may be the very incident."""
 
     def keep(damage: TableDamaged) -> None:
         _log.warning("%s cannot be read, and what it holds is kept: %s", damage.path, damage.reason)
 
-    sessions = read_all_sessions(root, ["outcome"], keep)
+    sessions = read_all_sessions(root, ["outcome"], keep, on_progress)
     return {session_id for session_id, session in sessions.items() if session["outcome"] == "ok"}
 
 

@@ -8,6 +8,7 @@
 """
 
 from analyze.store.console import ConsoleResult, TokenKind, sql_tokens
+from analyze.store.small_files import why_slow
 from analyze.store.store import VIEWS, Store, open_store
 
-__all__ = ["VIEWS", "ConsoleResult", "Store", "TokenKind", "open_store", "sql_tokens"]
+__all__ = ["VIEWS", "ConsoleResult", "Store", "TokenKind", "open_store", "sql_tokens", "why_slow"]

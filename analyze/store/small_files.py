@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
 
+from capture.recording.root import Root, date_of
+
 _LEAST_FILES = 50
 """Fewer are not worth a connection of their own."""
 _MOST_THREADS = 4
+_MANY = 2000
+"""Files that are read in a few seconds."""
 
 Columns = Sequence[tuple[str, str]]
 """Names and types, as the engine describes them."""
@@ -30,6 +34,20 @@ def read_small_files(names: Sequence[str], columns: Columns) -> pa.Table | None:
         parts = list(pool.map(lambda first: _read(names[first::threads], columns), range(threads)))
     found = [part for part in parts if part is not None]
     return pa.concat_tables(found).combine_chunks() if len(found) == threads else None
+
+
+def why_slow(root: Root, session_ids: Collection[str]) -> str:
+    """Say why to read these sessions takes long, and what makes it quick; nothing of as few as take no time.
+
+    They are those that lie in files of their own.
+    """
+    from capture.compaction import dates_to_compact
+
+    if len(session_ids) <= _MANY:
+        return ""
+    is_past = not {date_of(session_id) for session_id in session_ids}.isdisjoint(dates_to_compact(root))
+    command = root.command("wiretape capture compact" if is_past else "wiretape capture compact --all")
+    return f"reading {len(session_ids):,} sessions, each from a file of its own, takes long: `{command}` merges them"
 
 
 def _read(names: Sequence[str], columns: Columns) -> pa.Table | None:

@@ -73,11 +73,13 @@ class Store:
         newest: int | None = None,
         only: Collection[str] = (),
         before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         """Open a root; with `newest` so many sessions only where that is quicker, until it is refreshed.
 
         With `only` these sessions are there, and perhaps others, as long as no file of the sessions looks torn.
-        `before_reading` is told which sessions are about to be read from files of their own: many take long.
+        `before_reading` is told which sessions are about to be read from files of their own: many take long. Between
+        them `is_over` is asked whether nobody waits any more: to read them then raises `UsageProblem`.
         """
         self.root = root
         self.others_up_to: str | None = None
@@ -106,7 +108,7 @@ class Store:
         self._beside = self._connection.cursor()
         """Asks what is held in memory while the other is busy; which files to read is not set for it."""
         self._helper = ThreadPoolExecutor(1, "wiretape store")
-        self._tables = StoredTables(self._connection, root)
+        self._tables = StoredTables(self._connection, root, is_over)
         self._annotations = StoredAnnotations(self._connection, root, self._tables.unreadable)
         try:
             self._tables.define()
@@ -145,6 +147,11 @@ class Store:
             return 0
         sessions = self._listed.tables["sessions"]
         return len(self._listed.session_ids) + len(sessions.own) + len(sessions.foreign)
+
+    @property
+    def own_sessions(self) -> list[str]:
+        """The sessions that lie in files of their own, by the names of these."""
+        return [] if self._listed is None else [path.stem for path in self._listed.tables["sessions"].own]
 
     def looks_whole(self) -> bool:
         """Tell whether no file of the sessions looks torn or is missing, those among them that were not read."""
@@ -232,6 +239,7 @@ class Store:
         # Until it is narrowed anew, also where that fails.
         self._scope = None
         for names, sql in script.statements(self._tables.pieces(table)):
+            self._tables.check_wanted()
             self._tables.ask(table, names)
             self._execute(sql, ())
             if self.refreshes != taken_in:
@@ -485,8 +493,9 @@ def open_store(
     newest: int | None = None,
     only: Collection[str] = (),
     before_reading: Callable[[Sequence[str]], None] = lambda _ids: None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Store:
-    """Open a root; `newest`, `only` and `before_reading` as in `Store`.
+    """Open a root; `newest`, `only`, `before_reading` and `is_over` as in `Store`.
 
     Raises `UsageProblem` where it is no folder or cannot be read; an empty or missing root has empty tables.
     """
@@ -496,7 +505,7 @@ def open_store(
             next(root.path.iterdir(), None)
     except OSError as error:
         raise UsageProblem(f"cannot read {root.path}: {error.strerror or error}") from error
-    return Store(root, newest=newest, only=only, before_reading=before_reading)
+    return Store(root, newest=newest, only=only, before_reading=before_reading, is_over=is_over)
 
 
 def _fetch_from(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from analyze.store.table_files import (
     readable_names,
     shape_of,
 )
-from capture.errors import OutOfFiles
+from capture.errors import OutOfFiles, UsageProblem
 from capture.recording.file_problem import NAME_IS_NO_TEXT
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
@@ -46,11 +46,14 @@ _PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = t
 class StoredTables:
     """Defines `_sessions` in memory, and `_stored_TABLE` and `_TABLE` over the files of each of the others."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, root: Root) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, root: Root, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self.unreadable: dict[Path, str] = {}
         """Files that are left out, and why; the rest of the root works without them."""
         self._connection = connection
         self._root = root
+        self._is_over = is_over
         self._files: dict[str, list[str]] = {table: [] for table in TABLES}
         self._asked: dict[str, list[str]] = {table: [] for table in TABLES}
         """Those of them that the question at hand is put to."""
@@ -184,7 +187,13 @@ class StoredTables:
         fresh = [name for name in names if name not in loaded]
         # Not all at once: the engine would hold several times of what the table comes to.
         for few in _batches(fresh):
+            self.check_wanted()
             self._load_sessions(few)
+
+    def check_wanted(self) -> None:
+        """Raise `UsageProblem` where nobody waits for what is read any more."""
+        if self._is_over():
+            raise UsageProblem("broken off: not all of the root was read")
 
     def _load_sessions(self, fresh: list[str], *, above: str | None = None) -> None:
         """Hold the sessions of files, those with ids above one where it is given."""

@@ -90,6 +90,10 @@ class WiretapeApp(App[None]):
         if self._start not in (None, *MODES):
             self.open_session(self._start)
 
+    def on_unmount(self) -> None:
+        """Break off what is read: the program ends when the last of its threads does."""
+        self.source.leave()
+
     def _failures_screen(self) -> FailuresScreen:
         from analyze.tui.screens.failures import FailuresScreen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -13,13 +14,18 @@ if TYPE_CHECKING:
 
 ROWS = 100_000
 """Rows of an answer that are held; an export writes all of them."""
+_AGAIN_S = 0.05
 
 
 class ConsoleSource:
     """Answers typed SQL, one question at a time; called from worker threads."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, is_left: Callable[[], bool] = lambda: False) -> None:
+        """Ask a root; `is_left` tells that nobody waits for an answer any more."""
         self._root = root
+        self._is_left = is_left
+        self._is_broken_off = False
+        """What is read of the root is not waited for."""
         self._opening = Lock()
         self._store: Store | None = None
 
@@ -42,14 +48,19 @@ class ConsoleSource:
         return 0 if self._store is None else len(self._store.unreadable)
 
     def interrupt(self) -> None:
-        """Break off the question that is being answered, if any; at once, on any thread."""
+        """Break off the question that is being answered, and the reading for it, if any; at once, on any thread."""
+        self._is_broken_off = True
         if self._store is not None:
             self._store.interrupt()
 
     def close(self) -> None:
         """Close the store, breaking off what runs; the next question opens it again."""
-        with self._opening:
+        while not self._opening.acquire(timeout=_AGAIN_S):
+            self._is_broken_off = True
+        try:
             store, self._store = self._store, None
+        finally:
+            self._opening.release()
         if store is None:
             return
         closing = Thread(target=store.close, name="closing the console")
@@ -57,12 +68,13 @@ class ConsoleSource:
         # Again and again: a question may only be about to start.
         while closing.is_alive():
             store.interrupt()
-            closing.join(0.05)
+            closing.join(_AGAIN_S)
 
     def _opened(self) -> Store:
         from analyze.store import open_store
 
         with self._opening:
             if self._store is None:
-                self._store = open_store(self._root)
+                self._is_broken_off = False
+                self._store = open_store(self._root, is_over=lambda: self._is_broken_off or self._is_left())
             return self._store

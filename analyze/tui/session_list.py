@@ -107,6 +107,8 @@ class SessionList:
     """Rows that failed."""
     has_folder: bool = True
     """The root is there, if empty: else it was removed, or has another name."""
+    slow: str = ""
+    """Why the rest of them takes long, where it does."""
 
 
 def glance(source: Source, limit: int) -> SessionList | None:
@@ -118,7 +120,7 @@ def glance(source: Source, limit: int) -> SessionList | None:
     noted = [_noted(row) for row in rows if row.outcome != "ok" or row.failure_keys]
     failed = sum(session.outcome == "failed" for session in noted)
     line = tally(len(rows), noted)
-    return SessionList(rows, total, {}, cut=True, named=False, tally=line, failed=failed)
+    return SessionList(rows, total, {}, cut=True, named=False, tally=line, failed=failed, slow=source.slow)
 
 
 def read_list(

@@ -71,6 +71,10 @@ class Source(Protocol):
         """How often the root was looked at afresh, or written to: answers of before may be of another root."""
         ...
 
+    def leave(self) -> None:
+        """Break off what is read and asked: nobody waits for an answer any more."""
+        ...
+
     def reload(self) -> None:
         """Look at the root afresh before the next answer."""
         ...
@@ -85,6 +89,11 @@ class Source(Protocol):
 
     def sessions(self, filter: str = "", *, limit: int | None = None) -> list[SessionSummary]:  # noqa: A002 - its word
         """List sessions, newest first."""
+        ...
+
+    @property
+    def slow(self) -> str:
+        """Why to open the root takes long, and what makes it quick, once it was glanced at; empty where it does not."""
         ...
 
     def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
@@ -200,10 +209,12 @@ class RootSource:
         self._is_stale = self._is_pass_stale = False
         """The root may have changed since a store took it in."""
         self._looks = 0
+        self._slow = ""
         self._named = NamedFailures(self._open_for_pass)
         self._journals: LiveJournals | None = None
         self._live_lock = Lock()
-        self._console = ConsoleSource(root)
+        self._is_left = False
+        self._console = ConsoleSource(root, lambda: self._is_left)
 
     @property
     def console(self) -> ConsoleSource:
@@ -222,7 +233,7 @@ class RootSource:
 
         with self._lock:
             if self._asked is None:
-                self._asked = Queries(open_store(self._root), self._named)
+                self._asked = Queries(open_store(self._root, is_over=lambda: self._is_left), self._named)
             if self._is_stale or self._asked.store.is_partial:
                 self._asked.store.refresh()
                 self._is_stale = False
@@ -237,7 +248,7 @@ class RootSource:
         from analyze.store import open_store
 
         if self._pass_store is None:
-            self._pass_store = open_store(self._root)
+            self._pass_store = open_store(self._root, is_over=lambda: self._is_left)
         elif self._is_pass_stale:
             self._pass_store.refresh()
         self._is_pass_stale = False
@@ -259,6 +270,11 @@ class RootSource:
     def looks(self) -> int:
         """How often the root was looked at afresh, or written to."""
         return self._looks
+
+    def leave(self) -> None:
+        """Break off what is read and asked; what is asked later is answered only from what was read before."""
+        self._is_left = True
+        self._console.interrupt()
 
     def reload(self) -> None:
         """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""
@@ -311,18 +327,24 @@ class RootSource:
         with self._queries() as queries:
             return queries.sessions(filter, limit=limit)
 
+    @property
+    def slow(self) -> str:
+        """Why to open the root takes long, and what makes it quick."""
+        return self._slow
+
     def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
         """Give the newest sessions of a root that is not open yet, and about how many there are."""
         from analyze.queries import Queries
-        from analyze.store import open_store
+        from analyze.store import open_store, why_slow
 
         with self._lock:
             if self._asked is not None:
                 return None
-            store = open_store(self._root, newest=limit)
+            store = open_store(self._root, newest=limit, is_over=lambda: self._is_left)
             self._asked = Queries(store, self._named)
             if not store.is_partial:
                 return None
+            self._slow = why_slow(self._root, store.own_sessions)
             return self._asked.sessions(limit=limit, latency=False), store.listed_sessions
 
     def sessions_in_order(

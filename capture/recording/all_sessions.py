@@ -15,17 +15,25 @@ from capture.recording.schema import SESSIONS
 from capture.recording.tables import Row, RowGroup, TableDamaged, Vanished, opened, with_all_columns
 
 
-def read_all_sessions(root: Root, columns: Sequence[str], on_damage: Callable[[TableDamaged], None]) -> dict[str, Row]:
+def read_all_sessions(
+    root: Root,
+    columns: Sequence[str],
+    on_damage: Callable[[TableDamaged], None],
+    on_progress: Callable[[int, int], None] = lambda _done, _files: None,
+) -> dict[str, Row]:
     """Read some columns of the sessions table; gives the rows by their ids, oldest first.
 
-    `on_damage` gets each file that cannot be read: its sessions are left out, and no others.
+    `on_damage` gets each file that cannot be read: its sessions are left out, and no others. `on_progress` is told how
+    many files of how many are read.
     """
     root.check_readable()
     rows: dict[str, Row] = {}
     done: set[Path] = set()
     vanished: set[Path] = set()
     while unread := [path for path in _files(root) if path not in done]:
-        for path in unread:
+        before = len(done)
+        for number, path in enumerate(unread):
+            on_progress(before + number, before + len(unread))
             try:
                 for row in _rows_in(path, columns):
                     rows.setdefault(row["session_id"], row)
@@ -66,8 +74,9 @@ def _rows_in(path: Path, columns: Sequence[str]) -> list[Row]:
     names = ["session_id", *columns]
     wanted = pa.schema([SESSIONS.field(name).with_nullable(True) for name in names])
     with opened(path) as file:
+        # To share out four columns of one row among threads takes as long as to read them.
         # Of others, whose times may be text or dates, and whose ids may be missing.
-        stored = with_all_columns(file.read(columns=names), wanted).select(names).cast(wanted)
+        stored = with_all_columns(file.read(columns=names, use_threads=False), wanted).select(names).cast(wanted)
     rows = RowGroup(path, stored).rows()
     own = own_session(path.name)
     if own is None:

@@ -133,12 +133,15 @@ class _OpenFile:
 def check_source(path: Path, schema: pa.Schema) -> None:
     """Check by its footer that a file can be compacted; raises `SourceUnusable`, and `FileNotFoundError`."""
     try:
-        names = pq.read_schema(path).names
+        # `read_schema` looks for a package of other filesystems first, anew for each file.
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
         raise SourceUnusable(path, brief(error)) from error
-    unknown = [name for name in names if name not in schema.names]
+    known = frozenset(schema.names)
+    unknown = [name for name in names if name not in known]
     if unknown:
         # To drop a column that a newer Wiretape wrote would be a loss.
         raise SourceUnusable(path, f"it has a column {unknown[0]}, which this version does not know")
@@ -147,7 +150,8 @@ def check_source(path: Path, schema: pa.Schema) -> None:
 def own_rows(path: Path, schema: pa.Schema, session_id: str) -> Iterator[pa.Table]:
     """Give the rows of a session's own file, one row group in memory at a time; raises `SourceUnusable`."""
     for rows in _groups(path, schema):
-        if pc.all(pc.equal(rows.column("session_id"), session_id), min_count=0).as_py() is not True:
+        bounds = pc.min_max(rows.column("session_id")).as_py()
+        if len(rows) and bounds != {"min": session_id, "max": session_id}:
             raise SourceUnusable(path, "it holds rows of another session")
         yield rows
 
@@ -175,12 +179,15 @@ def _groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
-                yield _unified(file.read_row_group(number), schema)
+                # To share out seventy columns of a few rows among threads takes longer than to read them.
+                yield _unified(file.read_row_group(number, use_threads=False), schema)
     except UNREADABLE as error:
         raise SourceUnusable(path, brief(error)) from error
 
 
 def _unified(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    if rows.schema.equals(schema):
+        return rows
     # Files of an older tool lack columns that were added since.
     for column in schema:
         if column.name not in rows.column_names:

@@ -136,7 +136,7 @@ def test_a_list_of_the_newest_is_that_of_all(
 def test_who_waits_for_many_small_files_learns_what_makes_it_quick(
     root: Root, many: list[str], analyze: Analyze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analyze.cli._MANY", 5)
+    monkeypatch.setattr("analyze.store.small_files._MANY", 5)
     for command in (["failures"], ["explain", "last"], ["sql", "SELECT 1"], ["sessions", "turns:>0"]):
         first_line = analyze(*command)[2].splitlines()[0]
         assert first_line == (

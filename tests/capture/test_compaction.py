@@ -138,6 +138,16 @@ def test_large_files_are_left_as_they_are_and_no_session_is_cut(
     assert {key: value for key, value in contents(root).items() if key in sealed} == sealed
 
 
+def test_progress_shows_from_the_first_session_on_and_never_goes_back(
+    root: Root, sealed: dict[str, list[object]]
+) -> None:
+    told: list[tuple[int, int]] = []
+    compact_date(root, DATE, on_progress=lambda done, steps: told.append((done, steps)))
+    # Nothing is merged while the footers are read, which takes a quarter of the time.
+    checked = [(number, 30) for number in range(5)]
+    assert told == [*checked, *((number, 30) for number in range(6, 31))]
+
+
 def test_nothing_is_done_for_the_sake_of_one_session(root: Root, write_journal: Write) -> None:
     seal(root.path, write_journal(speech(1), session_id=IDS[0]))
     before = names(root)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from capture.cli import app
@@ -150,6 +152,20 @@ def test_compact_gives_a_line_a_day_and_says_what_it_leaves_alone(run: CliRunner
     assert asked.stderr.endswith("compacted 2 sessions of 1 day\n")
     assert len(list_session_ids(root)) == 4
     assert len(list(root.path.rglob("*.parquet"))) == 4 + 2 + 2 + 1
+
+
+def test_a_low_terminal_shows_the_day_that_is_compacted_however_many_are_behind_it(
+    run: CliRunner, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(10, 16):
+        with SessionWriter(root, f"202602{day}T083055-0000000a") as writer:
+            writer.commit({})
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, height=3)
+    monkeypatch.setattr("capture.housekeeping.console", lambda: screen)
+    assert run.invoke(app, ["compact"]).exit_code == 0
+    drawn = cast("io.StringIO", screen.file).getvalue()
+    assert "2026-02-10, day 1 of 6" in drawn
+    assert "2026-02-15, day 6 of 6" in drawn
 
 
 def test_compact_takes_a_named_day_and_tells_json(run: CliRunner, root: Root) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 import time
+from typing import cast
 
 import pytest
+from rich.console import Console
 
-from capture.narration import Seldom, counted, first_of, narrate, print_json, print_line, size, tell
+from capture.narration import Seldom, counted, first_of, narrate, print_json, print_line, progress_told, size, tell
 
 
 def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +23,25 @@ def test_data_goes_to_stdout_and_narration_to_stderr(capsys: pytest.CaptureFixtu
     assert json.loads(rest) == {"region": "schweden-süd", "said": "\x9b2J\u202e"}
     assert rest.count("\\u") == 2
     assert printed.err == "1 session was sealed\n"
+
+
+def test_long_work_shows_on_a_terminal_how_far_it_is_and_short_work_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr("capture.narration.console", lambda: screen)
+    drawn = cast("io.StringIO", screen.file)
+    with progress_told("reading", after_s=float("inf")) as show:
+        show(4_000, 20_000)
+    assert drawn.getvalue() == ""
+    with progress_told("reading", after_s=0) as show:
+        show(4_000, 20_000)
+    assert "reading" in drawn.getvalue()
+    assert " 20%" in drawn.getvalue()
+
+
+def test_a_pipe_gets_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_told("reading", after_s=0) as show:
+        show(4_000, 20_000)
+    assert capsys.readouterr().err == ""
 
 
 def test_what_an_endpoint_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

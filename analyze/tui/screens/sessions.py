@@ -184,6 +184,9 @@ class SessionsScreen(InFlightScreen):
 
     def _show(self, answer: SessionList, *, keep_cursor: bool = True, stay_near: bool = False) -> None:
         self.complain(left_out(answer.unreadable, self.source.root))
+        if answer.slow:
+            # No complaint: it is gone with the next answer.
+            self.query_one("#notice", Notice).lines = ((Run(" "), *text(answer.slow, "muted")),)
         self.set_class(answer.total == 0, "-empty")
         self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=answer.has_folder)
         self.table.empty_text = "no session matches; escape clears the filter"

@@ -267,6 +267,7 @@ class FakeSource:
     health: AudioHealth = NO_AUDIO
     opens_slowly: bool = False
     """Whether there is anything to glance at before the root is open."""
+    slow: str = ""
     failing: dict[str, Exception] = field(default_factory=dict)
     """Questions that raise, by name."""
     foreign: dict[Path, str] = field(default_factory=dict)
@@ -304,6 +305,9 @@ class FakeSource:
             for value in sorted({str(getattr(s, name)) for s in found if getattr(s, name)})
             for having in [[s for s in found if getattr(s, name) == value]]
         ]
+
+    def leave(self) -> None:
+        self._note("leave")
 
     def reload(self) -> None:
         self._note("reload")

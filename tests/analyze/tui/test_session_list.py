@@ -57,10 +57,11 @@ def test_only_the_first_page_of_a_list_is_read(source: Any) -> None:
 
 
 def test_a_glance_shows_the_newest_and_says_that_it_is_cut(source: Any) -> None:
-    source.opens_slowly = True
+    source.opens_slowly, source.slow = True, "reading 21 sessions takes long"
     answer = glance(source, 5)
     assert answer is not None
     assert (len(answer.rows), answer.total, answer.cut, answer.failed) == (5, 21, True, 5)
+    assert answer.slow == "reading 21 sessions takes long"
 
 
 def test_an_open_root_needs_no_glance(source: Any) -> None:

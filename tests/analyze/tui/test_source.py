@@ -11,6 +11,7 @@ import pytest
 
 from analyze.findings import Finding, find_all
 from analyze.store import Store
+from analyze.store.tables import StoredTables
 from analyze.tui.failure_lines import cell_filter
 from analyze.tui.screens.failures import DIMENSIONS, MORE_DIMENSIONS
 from analyze.tui.source import RootSource
@@ -179,6 +180,43 @@ def test_a_glance_gives_the_newest_before_the_root_is_open(root: Root, failed_se
     assert source.glance(1) is None
     assert source.sessions_in_order().session_ids == [ok_session, failed_session]
     assert source.timeline(failed_session)
+    source.close()
+
+
+def test_a_glance_at_thousands_of_small_files_says_what_makes_it_quick(
+    root: Root, failed_session: str, ok_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = RootSource(root)
+    source.glance(1)
+    assert source.slow == ""
+    source.close()
+    monkeypatch.setattr("analyze.store.small_files._MANY", 1)
+    source.glance(1)
+    assert source.slow == (
+        "reading 2 sessions, each from a file of its own, takes long:"
+        f" `wiretape capture compact --recordings {root.path}` merges them"
+    )
+    source.close()
+
+
+def test_who_leaves_while_thousands_of_files_are_read_waits_for_a_few_of_them(
+    root: Root, failed_session: str, ok_session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze.store.tables._OWN_AT_ONCE", 1)
+    source, read = RootSource(root), StoredTables._load_sessions
+
+    def leave_then_read(tables: StoredTables, fresh: list[str]) -> None:
+        files.extend(fresh)
+        source.leave()
+        read(tables, fresh)
+
+    files: list[str] = []
+    monkeypatch.setattr(StoredTables, "_load_sessions", leave_then_read)
+    with pytest.raises(UsageProblem, match="broken off: not all of the root was read"):
+        source.session_count()
+    with pytest.raises(UsageProblem, match="broken off"):
+        source.findings()
+    assert len(files) == 1
     source.close()
 
 

@@ -49,6 +49,14 @@ def test_rows_come_oldest_first_with_the_columns_that_were_asked_for(root: Root)
     ]
 
 
+def test_it_tells_how_many_files_are_read(root: Root) -> None:
+    for session_id in (FIRST, SECOND, THIRD):
+        save(root, session_id, outcome="ok")
+    told: list[tuple[int, int]] = []
+    read_all_sessions(root, ["outcome"], lambda damage: pytest.fail(str(damage)), lambda *how_far: told.append(how_far))
+    assert told == [(0, 3), (1, 3), (2, 3)]
+
+
 def test_an_empty_or_missing_root_has_none(root: Root) -> None:
     assert outcomes(root) == {}
     assert outcomes(Root(root.path / "nowhere")) == {}
