@@ -40,6 +40,8 @@ EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
 _LEAST_WAIT_S = 0.1
 """That each root's journals get to be written in, though another root's disk has stalled."""
+LOOK_AT_ROOT_S = 0.1
+"""How long the first connection waits for word whether its root can be written to."""
 CONTEXT_WAIT_S = 60.0
 """How long `with record(…)` waits."""
 _LAST = -1_000
@@ -204,13 +206,31 @@ def _shared_recorder(root: Root) -> Recorder:
     with _recorders_lock:
         if root not in _recorders:
             # What may fail goes first: the process of a sealer that nobody has would stay, one for each connection.
-            root.check_writable()
+            _check_writable_soon(root)
             journals = JournalWriter(root.journal)
             sealer = SealerProcess(root)
-            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), journals, sealer)
+            recorder = Recorder(root, sealer=sealer, journals=lambda _: journals, is_checked=True)
+            _recorders[root] = (recorder, journals, sealer)
             # A process that `multiprocessing` forks ends by `os._exit`, which calls no `atexit`.
             Finalize(None, close_recorders, exitpriority=_LAST)
         return _recorders[root][0]
+
+
+def _check_writable_soon(root: Root) -> None:
+    """Raise `UsageProblem` where the root cannot be written to, if its disk says so at once."""
+    checked: Future[None] = Future()
+
+    def check() -> None:
+        try:
+            root.check_writable()
+            checked.set_result(None)
+        except Exception as problem:  # noqa: BLE001 - who waits for it judges it
+            checked.set_exception(problem)
+
+    threading.Thread(target=check, name="root check", daemon=True).start()
+    # The call comes first: on a disk that has stalled, only the thread that writes the journals waits for it.
+    with suppress(TimeoutError):
+        checked.result(LOOK_AT_ROOT_S)
 
 
 def _begin_anew_in_child() -> None:

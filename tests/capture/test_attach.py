@@ -29,7 +29,9 @@ from websockets.sync.client import connect as connect_in_thread
 from capture import record
 from capture.attach import close_recorders
 from capture.errors import UsageProblem
+from capture.journal.counters import sweep_counts
 from capture.journal.shared_memory import SHARED_MEMORY, name_for
+from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
@@ -189,6 +191,32 @@ async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
     async with endpoint() as host, record(root.path) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
     assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
+
+
+async def test_a_call_does_not_wait_for_the_disk_of_its_root(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = threading.Event()
+
+    def slow(look: Any) -> Any:
+        def waiting(*arguments: Any) -> Any:
+            # Whoever waits for the disk on the call's way keeps the event from being set.
+            if not mounted.wait(20):
+                raise OSError("the disk does not answer")
+            return look(*arguments)
+
+        return waiting
+
+    monkeypatch.setattr(Root, "check_writable", slow(Root.check_writable))
+    monkeypatch.setattr("capture.journal.writer.sweep_counts", slow(sweep_counts))
+    monkeypatch.setattr("capture.journal.counters.name_for", slow(name_for))
+    monkeypatch.setattr("capture.journal.file.make_private_folder", slow(make_private_folder))
+    monkeypatch.setattr("capture.sealer_process.leftover_journals", slow(leftover_journals))
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        assert not mounted.is_set()
+        mounted.set()
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["complete"], found.session["lost_bytes"]) == (True, 0)
 
 
 async def test_a_program_whose_folder_is_gone_as_an_old_release_is_goes_on_with_its_calls(
