@@ -188,18 +188,27 @@ def close_recorders() -> None:
     """Write the journals out and wait for sealing, up to `EXIT_WAIT_S`; later connections begin anew.
 
     Called at the exit of the interpreter. Sessions that have not ended stay in the journal, for `recover`.
+    A signal's handler that has interrupted the recording of a message closes nothing: the exit does.
     """
-    with _recorders_lock:
-        closing = list(_recorders.values())
-        _recorders.clear()
     deadline_s = time.monotonic() + EXIT_WAIT_S
+    # Held by what such a handler has interrupted, it would be waited for without end.
+    if not _recorders_lock.acquire(timeout=EXIT_WAIT_S):
+        return
+    try:
+        closing = list(_recorders.items())
+        _recorders.clear()
+    finally:
+        _recorders_lock.release()
     try:
         # All of them first: what the sealers are handed has to be on disk.
-        for _, journals, _ in closing:
-            journals.close(max(_LEAST_WAIT_S, deadline_s - time.monotonic()))
+        for root, shared in closing:
+            shared[1].close(max(_LEAST_WAIT_S, deadline_s - time.monotonic()))
+            if not shared[1].is_closed:
+                _recorders.setdefault(root, shared)
     finally:
-        for _, _, sealer in closing:
-            sealer.close(max(0.0, deadline_s - time.monotonic()))
+        for _, (_, journals, sealer) in closing:
+            if journals.is_closed:
+                sealer.close(max(0.0, deadline_s - time.monotonic()))
 
 
 def _shared_recorder(root: Root) -> Recorder:

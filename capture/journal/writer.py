@@ -108,6 +108,11 @@ class JournalWriter:
         return (self.folder / f"{name}.journal").exists()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_closed
+
+    @property
     def busy_count(self) -> int:
         """How many journals have something to write."""
         return len(self._busy)
@@ -122,12 +127,19 @@ class JournalWriter:
     def close(self, within_s: float | None = None) -> None:
         """Write everything, close all journals, stop the thread. Closing again does nothing.
 
-        Who gives a time goes on after it though the disk has stalled, and the thread with it.
+        Who gives a time goes on after it though the disk has stalled, and the thread with it; or though this is a
+        signal's handler that has interrupted an append: then nothing is closed yet (`is_closed`).
         """
-        with self._lock:
+        # What was interrupted holds the lock until the handler returns.
+        if not self._lock.acquire(timeout=-1 if within_s is None else within_s):
+            _log.warning("%s: not closed by a signal's handler in the middle of recording", self.folder)
+            return
+        try:
             is_first = not self._is_closed
             self._is_closed = True
             thread, self._thread = self._thread, None
+        finally:
+            self._lock.release()
         if thread is not None:
             self._wake.set()
             thread.join(within_s)
