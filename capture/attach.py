@@ -40,6 +40,8 @@ EXIT_WAIT_S = 2.0
 """How long a program that ends waits for its sessions to be sealed; the sealer then finishes without it."""
 _LEAST_WAIT_S = 0.1
 """That each root's journals get to be written in, though another root's disk has stalled."""
+LOOK_AT_ROOT_S = 0.1
+"""How long the first connection waits for word whether its root can be written to."""
 CONTEXT_WAIT_S = 60.0
 """How long `with record(…)` waits."""
 _LAST = -1_000
@@ -186,31 +188,58 @@ def close_recorders() -> None:
     """Write the journals out and wait for sealing, up to `EXIT_WAIT_S`; later connections begin anew.
 
     Called at the exit of the interpreter. Sessions that have not ended stay in the journal, for `recover`.
+    A signal's handler that has interrupted the recording of a message closes nothing: the exit does.
     """
-    with _recorders_lock:
-        closing = list(_recorders.values())
-        _recorders.clear()
     deadline_s = time.monotonic() + EXIT_WAIT_S
+    # Held by what such a handler has interrupted, it would be waited for without end.
+    if not _recorders_lock.acquire(timeout=EXIT_WAIT_S):
+        return
+    try:
+        closing = list(_recorders.items())
+        _recorders.clear()
+    finally:
+        _recorders_lock.release()
     try:
         # All of them first: what the sealers are handed has to be on disk.
-        for _, journals, _ in closing:
-            journals.close(max(_LEAST_WAIT_S, deadline_s - time.monotonic()))
+        for root, shared in closing:
+            shared[1].close(max(_LEAST_WAIT_S, deadline_s - time.monotonic()))
+            if not shared[1].is_closed:
+                _recorders.setdefault(root, shared)
     finally:
-        for _, _, sealer in closing:
-            sealer.close(max(0.0, deadline_s - time.monotonic()))
+        for _, (_, journals, sealer) in closing:
+            if journals.is_closed:
+                sealer.close(max(0.0, deadline_s - time.monotonic()))
 
 
 def _shared_recorder(root: Root) -> Recorder:
     with _recorders_lock:
         if root not in _recorders:
             # What may fail goes first: the process of a sealer that nobody has would stay, one for each connection.
-            root.check_writable()
+            _check_writable_soon(root)
             journals = JournalWriter(root.journal)
             sealer = SealerProcess(root)
-            _recorders[root] = (Recorder(root, sealer=sealer, journals=lambda _: journals), journals, sealer)
+            recorder = Recorder(root, sealer=sealer, journals=lambda _: journals, is_checked=True)
+            _recorders[root] = (recorder, journals, sealer)
             # A process that `multiprocessing` forks ends by `os._exit`, which calls no `atexit`.
             Finalize(None, close_recorders, exitpriority=_LAST)
         return _recorders[root][0]
+
+
+def _check_writable_soon(root: Root) -> None:
+    """Raise `UsageProblem` where the root cannot be written to, if its disk says so at once."""
+    checked: Future[None] = Future()
+
+    def check() -> None:
+        try:
+            root.check_writable()
+            checked.set_result(None)
+        except Exception as problem:  # noqa: BLE001 - who waits for it judges it
+            checked.set_exception(problem)
+
+    threading.Thread(target=check, name="root check", daemon=True).start()
+    # The call comes first: on a disk that has stalled, only the thread that writes the journals waits for it.
+    with suppress(TimeoutError):
+        checked.result(LOOK_AT_ROOT_S)
 
 
 def _begin_anew_in_child() -> None:

@@ -42,14 +42,16 @@ class Recorder:
         sealer: Sealer | None = None,
         journals: Callable[[Path], JournalKeeper] | None = None,
         clock: Clock | None = None,
+        is_checked: bool = False,
     ) -> None:
-        """Take the root; raises `UsageProblem` where it cannot be written to.
+        """Take the root; raises `UsageProblem` where it cannot be written to, unless the caller has asked it that.
 
         `journals` makes what writes them into a folder; by default a thread of this process. `clock` tells when
         sessions start and what their offsets are; by default the computer's.
         """
         # Once calls go on, a disk that fails must not stop them. A wrong folder is told before the first one.
-        root.check_writable()
+        if not is_checked:
+            root.check_writable()
         self.root = root
         self.clock = clock or SystemClock()
         self._journals = (journals or JournalWriter)(root.journal)

@@ -24,7 +24,15 @@ from typing import IO
 from capture.errors import GuestLog
 from capture.own_program import end_first, own_program
 from capture.recording.root import Root
-from capture.sealing import SEALERS_URGENCY, SealedSession, Sealer, SealingFailed, leftover_journals, seal_within
+from capture.sealing import (
+    SEALERS_URGENCY,
+    SealedSession,
+    Sealer,
+    SealingFailed,
+    leftover_journals,
+    load_libraries,
+    seal_within,
+)
 
 _log = GuestLog(__name__)
 
@@ -180,6 +188,10 @@ def work(root: str) -> None:
     asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     _write(answers, _READY)
+    # While the first session goes on: a script that ends with it would wait for that. What fails here fails once more
+    # with the session, and is told there.
+    with suppress(Exception):
+        load_libraries()
     while (session_id := asked.get()) is not None:
         _write(answers, base64.b64encode(_pickled(_result(Path(root), session_id))) + b"\n")
 

@@ -395,11 +395,16 @@ def _block_interrupts() -> None:
 def _begin_worker() -> None:
     # Calls go before recordings, on the CPU too.
     os.nice(_NICENESS)
-    # Before pyarrow is loaded: its own allocators keep what they once had, 40 MB more for an hour's session.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     # Where memory is too short even for the libraries, no session is to blame for it: a sealer that dies of them is one
     # that could not be started.
+    load_libraries()
+
+
+def load_libraries() -> None:
+    """Load what sealing needs, in a process that is there for it alone."""
+    # Before pyarrow is loaded: its own allocators keep what they once had, 40 MB more for an hour's session.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from capture.recording.writer import SessionWriter  # noqa: F401
     from capture.rows import SessionRows  # noqa: F401
 

@@ -8,6 +8,7 @@ import threading
 import weakref
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +61,8 @@ class JournalWriter:
         """Journals with something that could not be written yet; the thread's own."""
         self._thread: threading.Thread | None = None
         self._counters: CounterPage | None = None
-        sweep_counts(folder)
+        if not has_thread:
+            sweep_counts(folder)
         _writers.add(self)
 
     def open(self, name: str, *, on_loss: Callable[[str], None] | None = None) -> Journal:
@@ -79,8 +81,9 @@ class JournalWriter:
                 journal._abandon()
                 return journal
             self._start_thread()
-            self._counters = self._counters or CounterPage(self.folder)
-            journal._slot, journal._counts = self._counters.take_slot(name)
+            if not self._has_thread:
+                self._counters = self._counters or CounterPage(self.folder)
+            journal._count_in(self._counters)
             self._open.add(journal)
             self._look_after(journal)
         return journal
@@ -105,6 +108,11 @@ class JournalWriter:
         return (self.folder / f"{name}.journal").exists()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_closed
+
+    @property
     def busy_count(self) -> int:
         """How many journals have something to write."""
         return len(self._busy)
@@ -119,12 +127,19 @@ class JournalWriter:
     def close(self, within_s: float | None = None) -> None:
         """Write everything, close all journals, stop the thread. Closing again does nothing.
 
-        Who gives a time goes on after it though the disk has stalled, and the thread with it.
+        Who gives a time goes on after it though the disk has stalled, and the thread with it; or though this is a
+        signal's handler that has interrupted an append: then nothing is closed yet (`is_closed`).
         """
-        with self._lock:
+        # What was interrupted holds the lock until the handler returns.
+        if not self._lock.acquire(timeout=-1 if within_s is None else within_s):
+            _log.warning("%s: not closed by a signal's handler in the middle of recording", self.folder)
+            return
+        try:
             is_first = not self._is_closed
             self._is_closed = True
             thread, self._thread = self._thread, None
+        finally:
+            self._lock.release()
         if thread is not None:
             self._wake.set()
             thread.join(within_s)
@@ -149,7 +164,19 @@ class JournalWriter:
             # Not before: where there was no room for it, the next session starts one.
             self._thread = thread
 
+    def _begin_counting(self) -> None:
+        # Both look at the folder, whose disk may have stalled: on this thread. Without counts recording goes on; a
+        # path that leads round in a circle is told with the first write.
+        with suppress(OSError, RuntimeError):
+            sweep_counts(self.folder)
+            page = CounterPage(self.folder)
+            with self._lock:
+                self._counters = page
+                for journal in self._open:
+                    journal._count_in(page)
+
     def _run(self) -> None:
+        self._begin_counting()
         while not self._is_closed:
             self._wait_for_work()
             self._write_all()
@@ -425,6 +452,15 @@ class Journal:
             _log.warning("%s: %d bytes were not recorded: %s", self.path.name, self.lost_bytes, self.failure)
         for done in when_done:
             self._tell(done)
+
+    def _count_in(self, page: CounterPage | None) -> None:
+        """Take a slot of the page, with what was counted until there was one; the writer's lock is held."""
+        if page is None:
+            return
+        counted = self._counts
+        self._slot, self._counts = page.take_slot(self.path.stem)
+        for direction in Direction:
+            self._counts[direction] = counted[direction]
 
     def _release_counts(self, *, is_told: bool) -> None:
         self._counts = _uncounted()

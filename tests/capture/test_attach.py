@@ -29,7 +29,9 @@ from websockets.sync.client import connect as connect_in_thread
 from capture import record
 from capture.attach import close_recorders
 from capture.errors import UsageProblem
+from capture.journal.counters import sweep_counts
 from capture.journal.shared_memory import SHARED_MEMORY, name_for
+from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
@@ -189,6 +191,32 @@ async def test_a_root_that_cannot_be_written_costs_the_call_nothing(
     async with endpoint() as host, record(root.path) as tap:
         await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
     assert [entry.message for entry in caplog.records if "is not recorded" in entry.message] != []
+
+
+async def test_a_call_does_not_wait_for_the_disk_of_its_root(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = threading.Event()
+
+    def slow(look: Any) -> Any:
+        def waiting(*arguments: Any) -> Any:
+            # Whoever waits for the disk on the call's way keeps the event from being set.
+            if not mounted.wait(20):
+                raise OSError("the disk does not answer")
+            return look(*arguments)
+
+        return waiting
+
+    monkeypatch.setattr(Root, "check_writable", slow(Root.check_writable))
+    monkeypatch.setattr("capture.journal.writer.sweep_counts", slow(sweep_counts))
+    monkeypatch.setattr("capture.journal.counters.name_for", slow(name_for))
+    monkeypatch.setattr("capture.journal.file.make_private_folder", slow(make_private_folder))
+    monkeypatch.setattr("capture.sealer_process.leftover_journals", slow(leftover_journals))
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+        assert not mounted.is_set()
+        mounted.set()
+    found = only_recording(root)
+    assert contents(found, "client") == contents(found, "server") == ["hello"]
+    assert (found.session["complete"], found.session["lost_bytes"]) == (True, 0)
 
 
 async def test_a_program_whose_folder_is_gone_as_an_old_release_is_goes_on_with_its_calls(
@@ -445,6 +473,35 @@ except KeyboardInterrupt:
 """
 
 
+SIGNALLED = """
+import faulthandler, signal, sys, time
+from websockets.sync.client import connect
+import capture.attach
+
+def end(*_):
+    capture.attach.close_recorders()
+    print("the handler goes on", flush=True)
+    sys.exit(5)
+
+faulthandler.dump_traceback_later(30, exit=True)
+signal.signal(signal.SIGTERM, end)
+connection = connect(sys.argv[1], create_connection=capture.attach.record(sys.argv[2]))
+connection.send("hello")
+connection.recv()
+# A message after a silence wakes the thread that writes; the signal comes at that moment, with the lock held.
+((_, journals, _),) = capture.attach._recorders.values()
+while not journals._is_resting:
+    time.sleep(0.01)
+journals._wake.set = lambda: signal.raise_signal(signal.SIGTERM)
+capture.attach.EXIT_WAIT_S = 0.2
+try:
+    connection.send("after a silence")
+finally:
+    del journals._wake.set
+    capture.attach.EXIT_WAIT_S = 20
+"""
+
+
 async def run(tmp_path: Path, root: Root, middle: str = "", program: str = PROGRAM) -> tuple[int, str]:
     # No `if __name__ == "__main__"`: a script of three lines has none.
     script = tmp_path / "program.py"
@@ -523,6 +580,17 @@ async def test_a_connection_that_is_left_open_when_its_loop_ends_is_sealed_while
 
 async def test_ctrl_c_ends_the_wait_for_sealing(root: Root, tmp_path: Path) -> None:
     assert await run(tmp_path, root, program=INTERRUPTED) == (0, "interrupted\n")
+
+
+async def test_a_signal_s_handler_that_closes_in_the_middle_of_recording_does_not_lock_up(
+    root: Root, tmp_path: Path
+) -> None:
+    assert await run(tmp_path, root, program=SIGNALLED) == (5, "the handler goes on\n")
+    # The exit has closed what the handler could not.
+    async with endpoint() as host, record(root.path) as tap:
+        await say_hello(f"ws://{host}/v1/realtime", create_connection=tap)
+    found = [open_recording(root, session_id) for session_id in list_session_ids(root)]
+    assert [contents(recording, "server") for recording in found] == [["hello"], ["hello"]]
 
 
 @pytest.mark.parametrize("in_thread", [False, True])

@@ -40,6 +40,15 @@ def test_a_session_is_sealed_in_another_process(sealer: SealerProcess, root: Roo
     assert not root.journal_of(session_id).exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system does not tell what a process has loaded")
+def test_what_the_first_session_needs_is_loaded_before_it_ends(sealer: SealerProcess) -> None:
+    maps = Path(f"/proc/{worker_of(sealer).pid}/maps")
+    deadline_s = time.monotonic() + 60
+    while "libarrow" not in maps.read_text() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert "libarrow" in maps.read_text()
+
+
 def test_what_an_earlier_run_left_is_sealed_first(root: Root, write_journal: Write) -> None:
     session_id = write_journal()
     SealerProcess(root).close()
