@@ -301,12 +301,11 @@ def failures_command(
     from analyze.printing.rates import print_rates
     from capture.narration import tell
     from replay.printing.page import print_all
-    from replay.runs import load_run
 
     with _asking(context, recordings) as queries:
         _count_or_explain(queries)
         if run is not None:
-            filter = narrowed(filter, f"run:{load_run(queries.store.root, run).run_id}")  # noqa: A001 - its word
+            filter = narrowed(filter, f"run:{queries.run_id(run)}")  # noqa: A001 - its word
         if over_time:
             print_rates(queries.failures_over_time(by.partition(",")[0].strip(), filter=filter), as_json=as_json)
             return

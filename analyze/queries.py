@@ -33,7 +33,7 @@ from analyze.filters import SessionFilter, read_filter
 from analyze.findings import Finding, NamedFailures, UnknownFailure, find_unknown, names_by_session, with_findings
 from analyze.matrix import count_failures, dimension_sql
 from analyze.over_time import rates_over_time
-from analyze.runs import find_run, list_runs
+from analyze.runs import find_run, find_run_id, list_runs
 from analyze.session_order import FINDING, NEWEST_FIRST, ListedSessions, Order
 from analyze.session_parts import (
     Row,
@@ -282,6 +282,10 @@ class Queries:
     def runs(self) -> list[RunSummary]:
         """List runs of replay, newest first."""
         return list_runs(self.store)
+
+    def run_id(self, text: str) -> str:
+        """Give the id of a run by itself, a unique prefix or `last`; raises `UsageProblem` where there is none."""
+        return find_run_id(self.store, text)
 
     def verdict(self, *run_ids: str) -> Verdict:
         """Say what a run, or several put together, proved of the first session; each is an id, a prefix or `last`."""

@@ -52,12 +52,12 @@ def list_runs(store: Store) -> list[RunSummary]:
 def find_run(store: Store, texts: Sequence[str]) -> Run:
     """Find a run by its id, a unique prefix or `last`; several are put together, as are sessions tagged `run=NAME`.
 
-    A run whose file is gone is put together from its sessions. Raises `UsageProblem` where there is nothing of that
-    name, and where one of several was adaptive.
+    A run whose file is gone or damaged is put together from its sessions. Raises `UsageProblem` where there is
+    nothing of that name, and where one of several was adaptive.
     """
-    found = {text: _find_one(store, text) for text in texts}
+    found = {name: (run, rows) for name, run, rows in (_find_one(store, text) for text in texts)}
     runs = [run for run, _ in found.values() if run is not None]
-    if len(texts) == 1 and runs:
+    if len(found) == 1 and runs:
         return runs[0]
     for run in runs:
         if run.design == "adaptive":
@@ -67,18 +67,35 @@ def find_run(store: Store, texts: Sequence[str]) -> Run:
             )
     known = {row["session_id"]: row for _, rows in found.values() for row in rows}
     known |= {row["session_id"]: row for row in _rows(store, [run.run_id for run in runs])}
-    return _compose(store, " + ".join(texts), [known[session_id] for session_id in sorted(known)])
+    return _compose(store, " + ".join(found), [known[session_id] for session_id in sorted(known)])
 
 
-def _find_one(store: Store, text: str) -> tuple[Run | None, list[dict[str, Any]]]:
-    """Find a run's file, else the sessions that tell of the run; raises `UsageProblem` where there is neither."""
-    from replay.runs import load_run
+def find_run_id(store: Store, text: str) -> str:
+    """Give the id of a run by itself, a unique prefix or `last`; of one without a file only by itself.
+
+    Raises `UsageProblem` where there is neither a file nor a session of it.
+    """
+    from replay.runs import resolve_run
 
     try:
-        return load_run(store.root, text), []
+        return resolve_run(store.root, text)
     except UsageProblem:
-        if rows := _rows(store, [text]):
-            return None, rows
+        if _select(store, "run_id", [text]):
+            return text
+        raise
+
+
+def _find_one(store: Store, text: str) -> tuple[str, Run | None, list[dict[str, Any]]]:
+    """Find a run's name and file, else the sessions that tell of it; raises `UsageProblem` where there is neither."""
+    from replay.runs import load_run, resolve_run
+
+    name = text
+    try:
+        name = resolve_run(store.root, text)
+        return name, load_run(store.root, name), []
+    except UsageProblem:
+        if rows := _rows(store, [name]):
+            return name, None, rows
         raise
 
 

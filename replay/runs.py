@@ -301,17 +301,25 @@ def load_run(root: Root, text: str) -> Run:
 
     Raises `UsageProblem` where there is none, naming the nearest, or where its file cannot be read.
     """
-    path = root.runs / f"{_resolve(root, text)}.json"
+    run_id = resolve_run(root, text)
+    path = root.runs / f"{run_id}.json"
     try:
         run = decode_run(Path(path).read_bytes())
     except (msgspec.DecodeError, OSError) as error:
-        raise UsageProblem(f"{path} is no run that can be read: {error}") from error
+        before = [known for known in list_run_ids(root) if known < run_id][-1:]
+        raise UsageProblem(
+            f"{path} is no run that can be read: {error}" + (f"; the run before it is {before[0]}" if before else "")
+        ) from error
     if run.format_version > RUN_FORMAT_VERSION:
         raise UsageProblem(f"{path} was written by a newer wiretape (format {run.format_version}): update wiretape")
     return run
 
 
-def _resolve(root: Root, text: str) -> str:
+def resolve_run(root: Root, text: str) -> str:
+    """Give the id of a run by itself, a unique prefix, or `last`; whether its file can be read is another matter.
+
+    Raises `UsageProblem` where there is none, naming the nearest.
+    """
     known = list_run_ids(root)
     if not known:
         raise UsageProblem(f"there are no runs in {root.path}: make one with `wiretape replay run`")

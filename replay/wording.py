@@ -253,12 +253,14 @@ def say_not_tested(topics: Sequence[str]) -> str:
     return f" {listed[0].upper()}{listed[1:]} {'was' if len(topics) == 1 else 'were'} not tested."
 
 
-def say_composed(runs: Sequence[str], *, of_calls: bool) -> str:
-    """Say what comes of putting trials together that were not laid out together."""
+def say_composed(run_id: str, runs: Sequence[str], *, of_calls: bool) -> str:
+    """Say what comes of putting trials together that were not laid out together, or whose run's file tells nothing."""
     if of_calls:
         return (
             " These are calls of their own: what else differed, such as their audio and their time, was not compared."
         )
+    if list(runs) == [run_id]:
+        return " The file of the run is gone or damaged: this is read off its sessions."
     if len(runs) < 2:
         return ""
     return (

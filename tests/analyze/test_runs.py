@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analyze.runs import find_run, list_runs
+from analyze.runs import find_run, find_run_id, list_runs
 from analyze.store import open_store
 from capture.errors import UsageProblem
 from capture.recording.root import Root
@@ -58,6 +58,31 @@ def test_several_runs_are_one_and_a_run_without_a_file_is_read_off_its_sessions(
     assert "fails at azure-eastus2 with gpt-4o-transcribe, 6/6;" in verdict.sentence
     assert "The trials are those of three runs (r20260213T080000-0001, " in verdict.sentence
     assert [(cell.cell, len(cell.trials)) for cell in alone.cells] == [("azure-sweden", 6)]
+
+
+def test_the_last_run_whose_file_is_damaged_is_read_off_its_sessions_too(root: Root, failed_session: str) -> None:
+    last = "r20260213T080000-0001"
+    replays(root, last, 8, "azure-eastus2", "failed", failed_session)
+    root.runs.mkdir()
+    (root.runs / f"{last}.json").write_text('{"run_id": "r2026')
+    with open_store(root) as store:
+        for text in ("last", "r20260213", last):
+            verdict = read_verdict(find_run(store, [text]))
+            assert verdict.run_id == last
+            assert verdict.sentence.startswith("With this session transcription fails at azure-eastus2, 6/6")
+            assert verdict.sentence.endswith(" The file of the run is gone or damaged: this is read off its sessions.")
+            assert find_run_id(store, text) == last
+        (root.runs / "r20260214T080000-0002.json").write_text("")
+        with pytest.raises(UsageProblem, match=f"is no run that can be read: .*; the run before it is {last}"):
+            find_run(store, ["last"])
+
+
+def test_the_sessions_of_a_run_without_a_file_are_found_by_its_id(root: Root, failed_session: str) -> None:
+    replays(root, "r20260213T080000-0001", 8, "azure-eastus2", "failed", failed_session)
+    with open_store(root) as store:
+        assert find_run_id(store, "r20260213T080000-0001") == "r20260213T080000-0001"
+        with pytest.raises(UsageProblem, match="there are no runs"):
+            find_run_id(store, "r20260213T080000-0002")
 
 
 def test_sessions_that_somebody_tagged_are_a_run(root: Root) -> None:
