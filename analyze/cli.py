@@ -128,6 +128,8 @@ def sessions_command(
             if queries.store.is_partial:
                 queries.store.refresh()
             total = _count_or_explain(queries)
+            if not total and not as_json:
+                return
             found = queries.sessions(filter, limit=limit, findings=as_json or shows_findings(width, total))
             matching = queries.session_count(filter) if len(found) == limit else len(found)
         if as_json:
@@ -303,7 +305,8 @@ def failures_command(
     from replay.printing.page import print_all
 
     with _asking(context, recordings) as queries:
-        _count_or_explain(queries)
+        if not _count_or_explain(queries) and not as_json:
+            return
         if run is not None:
             filter = narrowed(filter, f"run:{queries.run_id(run)}")  # noqa: A001 - its word
         if over_time:
@@ -492,22 +495,20 @@ def _root_of(context: typer.Context, recordings: Path | None) -> Path | None:
 def _count_or_explain(queries: Queries) -> int:
     from capture.errors import UsageProblem
     from capture.live import ids_in_flight
-    from capture.narration import counted
+    from capture.narration import counted, tell
 
     total, root = queries.session_count(), queries.store.root
-    if not total and (in_flight := ids_in_flight(root)):
-        raise UsageProblem(
+    if total:
+        return total
+    if in_flight := ids_in_flight(root):
+        tell(
             f"no recordings in {root.path} yet, and {counted(len(in_flight), 'session')} not sealed yet:"
             f" `{root.command('wiretape capture list')}` shows how they stand"
         )
-    if not total:
-        none = (
-            f"no recordings in {root.path} yet"
-            if root.path.is_dir()
-            else f"no recordings: there is no folder {root.path}"
-        )
-        raise UsageProblem(
-            f"{none}; record one with:"
-            " wiretape capture call --to TARGET --audio FILE (or see `wiretape capture import` and `wiretape demo`)"
-        )
-    return total
+        return 0
+    how = "record one with: wiretape capture call --to TARGET --audio FILE"
+    how += " (or see `wiretape capture import` and `wiretape demo`)"
+    if not root.path.is_dir():
+        raise UsageProblem(f"no recordings: there is no folder {root.path}; {how}")
+    tell(f"no recordings in {root.path} yet; {how}")
+    return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from capture.realtime.answering import UPDATES
+from capture.realtime.configuration import get_path
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Upgrade
 from replay.connection import Asked, ask_otherwise, model_in
@@ -13,6 +16,7 @@ from replay.handshake import asked_in, dialect_of_target, is_shaped_otherwise
 from replay.paths import paths_of, those_of
 from replay.plan import Plan, adapt
 from replay.responses import adapt_responses
+from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import CONNECTION_MODEL, DIALECT_AXIS, RunCell
 from replay.sent_audio import speak
 from replay.source import Source, is_home, recorded_target
@@ -40,20 +44,32 @@ def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, s
     """
     target = targets[cell.target]
     home = recorded_target(source, targets.values())
+    at_home = is_home(target, source)
     deployed_at_home = home.transcription_models if home else {}
+    new_names = target.transcription_models or (deployed_at_home if at_home else {})
+    if at_home:
+        # What the client called a model at this very target stays: with another name the failure might be cured.
+        deployed_at_home, new_names = (_without_asked(names, source) for names in (deployed_at_home, new_names))
     upgrade_and_target = asked_by(cell, replace(source, home=home), target)
     dialect = dialect_to_write(source, upgrade_and_target.target)
     configured = adapt(
         adapt_responses(source.plan, those_of("response", cell.overrides), paths_of("response", cell.unset)),
         those_of("session", cell.overrides),
         recorded_models=deployed_at_home,
-        target_models=target.transcription_models or (deployed_at_home if is_home(target, source) else {}),
+        target_models=new_names,
         unset_paths=paths_of("session", cell.unset),
         dialect=dialect,
     )
     # Last, for the audio has to be in the format that the configuration asks for.
     plan = speak(configured, parse_audio(cell.overrides.get(AUDIO_AXIS, RECORDED)), seed=seed)
     return Adapted(plan, upgrade_and_target.target, upgrade_and_target.upgrade)
+
+
+def _without_asked(names: Mapping[str, str], source: Source) -> dict[str, str]:
+    steps = [step for step in source.plan.steps if step.type in UPDATES and isinstance(step.content, str)]
+    updates = [json.loads(str(step.content)) for step in steps]
+    asked = [get_path(update, path) for update in updates for path in TRANSCRIPTION_MODEL_PATHS]
+    return {model: deployment for model, deployment in names.items() if model not in asked}
 
 
 def asked_by(cell: RunCell, source: Source, target: Target) -> Asked:

@@ -79,6 +79,23 @@ def test_the_recorded_resource_has_its_deployments_under_any_name(source: Source
     assert '"transcribe-prod"' in str(update.content)
 
 
+def test_a_name_that_fails_at_its_own_resource_is_sent_again_though_the_target_has_a_deployment_by_now(
+    source: Source, script: Any
+) -> None:
+    # An Azure resource fails the catalogue's name; whoever is on call adds the deployment's, and replays.
+    east = dataclasses.replace(GA, name="dep-east", transcription_models={"gpt-4o-transcribe": "transcribe-prod"})
+    west = Target("dep-west", "wss://west.example", transcription_models={"gpt-4o-transcribe": "west-transcribe"})
+    recorded = dataclasses.replace(transcribing(source, script, "gpt-4o-transcribe"), home=east)
+    path = "session.audio.input.transcription.model"
+    for target in (east, Target("by-url", GA.url)):
+        assert asked_model(recorded, target) == "gpt-4o-transcribe"
+        for name in ("gpt-4o-transcribe", "transcribe-prod"):
+            varied = RunCell(cell="c", session_id="s", target=target.name, overrides={path: name})
+            [update] = adapt_for(varied, recorded, {target.name: target}).plan.steps
+            assert f'"{name}"' in str(update.content)
+    assert asked_model(recorded, west) == "west-transcribe"
+
+
 def test_the_realtime_model_is_asked_for_by_its_deployment_at_each_resource(source: Source) -> None:
     east = dataclasses.replace(GA, name="east", models={"gpt-realtime": "rt"})
     recorded = dataclasses.replace(source, home=east)
