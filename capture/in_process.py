@@ -11,7 +11,7 @@ from functools import partial
 from typing import cast
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
@@ -149,6 +149,9 @@ async def _open(
         raise EndpointRefused(redact_url(url), f"cannot be reached: {reason}") from error
     except InvalidHandshake as error:
         raise EndpointRefused(redact_url(url), f"opened no WebSocket: {error}") from error
+    except ConnectionClosed as error:
+        # Of one that hangs up before it is asked for anything.
+        raise EndpointRefused(redact_url(url), "cannot be reached: it hung up before the connection stood") from error
 
 
 async def _connect(

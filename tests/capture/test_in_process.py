@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 import ssl
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -16,12 +19,14 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from capture.errors import EndpointRefused
+from capture.event_loop import choose_loop
 from capture.in_process import connect_recorded
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
 from capture.sealing import Sealer
+from capture.upstream import Way
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
@@ -357,6 +362,41 @@ async def test_an_endpoint_that_hangs_up_during_the_tls_handshake_is_told_of_in_
             async with connect_recorded(url, recording=started(recorder)):
                 pass
     recorder.close()
+
+
+@pytest.mark.parametrize("loop_factory", [None, choose_loop()])
+@pytest.mark.parametrize("reset", [True, False])
+def test_an_endpoint_that_hangs_up_before_it_is_asked_for_anything_refuses_the_session(
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None,
+    *,
+    reset: bool,
+) -> None:
+    recording = started(recorder)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def open_socket(_: Way) -> socket.socket:
+            opened = socket.create_connection(listener.getsockname())
+            accepted, _address = listener.accept()
+            if reset:
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            # Not before it has come here.
+            assert select.select([opened], [], [], 10)[0]
+            opened.setblocking(False)
+            return opened
+
+        monkeypatch.setattr(Way, "open_socket", open_socket)
+
+        async def connecting() -> None:
+            async with connect_recorded("ws://endpoint.test", recording=recording):
+                pass
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            with pytest.raises(EndpointRefused, match="cannot be reached: it hung up|opened no WebSocket"):
+                runner.run(connecting())
+    assert sealed(recorder, recording).session["outcome"] == "failed"
 
 
 async def test_a_certificate_that_is_not_trusted_says_how_one_of_the_house_is_made_so(recorder: Recorder) -> None:
