@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.ending import while_read
-from capture.narration import console, narrate, print_json, print_line, progress_told, tell
+from capture.narration import narrate, print_json, print_line, progress_told, tell
 from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
@@ -260,36 +260,27 @@ def _listed(root: Root) -> Iterator[dict[str, Any]]:
 def _compact(
     root: Root, dates: list[str], *, at_least: int, grace_s: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    from rich.progress import Progress
-
     from capture.compaction import compact_date
     from capture.errors import UsageProblem
 
-    screen = console()
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        for number, date in enumerate(dates, start=1):
+    for number, date in enumerate(dates, start=1):
+        day = date if len(dates) == 1 else f"{date}, day {number:,} of {len(dates):,}"
+        try:
             # One line, which a terminal always has: below a line for each day the last ones would be out of sight.
-            task = bar.add_task(date if len(dates) == 1 else f"{date}, day {number:,} of {len(dates):,}")
-
-            def show(done: int, steps: int, task: Any = task) -> None:
-                bar.update(task, completed=done, total=steps)
-
-            try:
+            with progress_told(day, after_s=0) as show:
                 one = compact_date(root, date, at_least=at_least, grace_s=grace_s, on_progress=show)
-            except (UsageProblem, OSError) as problem:
-                # The other days are to be compacted all the same; of this one nothing was changed.
-                failed.append({"date": date, "reason": str(problem)})
-                tell(f"{date} is left as it is: {problem}")
-                continue
-            finally:
-                bar.remove_task(task)
-            for path, reason in one.left_alone.items():
-                tell(f"{path} is left as it is: {reason}")
-            if one.waits:
-                tell(f"{date} is not compacted now: {one.waits}")
-            done.append(asdict(one))
+        except (UsageProblem, OSError) as problem:
+            # The other days are to be compacted all the same; of this one nothing was changed.
+            failed.append({"date": date, "reason": str(problem)})
+            tell(f"{date} is left as it is: {problem}")
+            continue
+        for path, reason in one.left_alone.items():
+            tell(f"{path} is left as it is: {reason}")
+        if one.waits:
+            tell(f"{date} is not compacted now: {one.waits}")
+        done.append(asdict(one))
     return done, failed
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.ending import while_read
-from capture.narration import console, counted, narrate, print_json, print_line, tell
+from capture.narration import counted, narrate, print_json, print_line, progress_bar, tell
 from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
@@ -75,11 +75,8 @@ def _check_files(files: list[Path]) -> None:
 
 
 def _import(files: list[Path], make: Callable[[ShowProgress], Importer]) -> list[FileImport]:
-    from rich.progress import Progress
-
-    screen = console()
     done: list[FileImport] = []
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("", total=None)
         importer = make(
             lambda path, count, total: bar.update(task, description=path.name, completed=count, total=total)

@@ -113,14 +113,15 @@ def progress_told(what: str, *, after_s: float = 1) -> Iterator[Callable[[int, i
             if bar is None:
                 if time.monotonic() - began_s < after_s:
                     return
-                bar = shown.enter_context(_progress_bar())
+                bar = shown.enter_context(progress_bar())
                 bar.add_task(what)
             bar.update(bar.task_ids[0], completed=done, total=total)
 
         yield show
 
 
-def _progress_bar() -> Progress:
+def progress_bar() -> Progress:
+    """Make a bar that a terminal shows while its block lasts; elsewhere it shows nothing."""
     # Most work is done before its import would be.
     from rich.progress import Progress
 

@@ -20,7 +20,7 @@ from capture.dropping import drop_leftovers, drop_sessions, remove_journal, why_
 from capture.errors import UsageProblem, WiretapeError
 from capture.journal import is_locked
 from capture.narration import counted
-from capture.recording.all_sessions import read_all_sessions
+from capture.recording.all_sessions import OnProgress, read_all_sessions
 from capture.recording.claim import is_claimed
 from capture.recording.manifest import compacted_dates, load_manifest
 from capture.recording.reader import list_session_ids
@@ -30,8 +30,6 @@ from capture.recording.sweeping import unnamed_files
 from capture.recording.tables import TableDamaged
 
 _log = logging.getLogger(__name__)
-OnProgress = Callable[[int, int], None]
-"""Told how many files of how many are read."""
 
 JOURNALS_OLDER_THAN = timedelta(days=7)
 """Maximum age of journals in quarantine and of abandoned ones: secrets inside messages still stand in them."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from capture.realtime.answering import UPDATES
 from capture.realtime.configuration import get_path
 from replay.audio_choice import AUDIO_AXIS, RECORDED, parse_audio
 from replay.client import Upgrade
@@ -66,8 +65,7 @@ def adapt_for(cell: RunCell, source: Source, targets: Mapping[str, Target], *, s
 
 
 def _without_asked(names: Mapping[str, str], source: Source) -> dict[str, str]:
-    steps = [step for step in source.plan.steps if step.type in UPDATES and isinstance(step.content, str)]
-    updates = [json.loads(str(step.content)) for step in steps]
+    updates = [json.loads(step.content) for step in source.plan.updates]
     asked = [get_path(update, path) for update in updates for path in TRANSCRIPTION_MODEL_PATHS]
     return {model: deployment for model, deployment in names.items() if model not in asked}
 

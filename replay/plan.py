@@ -204,6 +204,11 @@ class Plan:
         """The recorded configuration as trees with `session` at their top: asked, echoed."""
         return [{"session": self.configuration.asked}, {"session": self.configuration.echoed}]
 
+    @property
+    def updates(self) -> list[Step]:
+        """The steps that ask for a configuration."""
+        return [step for step in self.steps if step.type in UPDATES and isinstance(step.content, str)]
+
     def setting(self, path: str, missing: object = None) -> object:
         """Read the recorded value at a path such as `session.audio.input.transcription.model`; asked before echoed."""
         asked, echoed = self.configurations
@@ -224,7 +229,7 @@ def adapt(
     Paths are those of the recording. `dialect` is the one to write everything in, where it is not the recording's.
     """
     unset_paths = tuple(unset_paths)
-    updates = [step for step in plan.steps if step.type in UPDATES and isinstance(step.content, str)]
+    updates = plan.updates
     rewritten: dict[int, Step] = {}
     texts = [str(step.content) for step in updates]
     for step, (text, changes) in zip(updates, override(texts, overrides), strict=True):

@@ -229,15 +229,19 @@ class RootSource:
     @contextmanager
     def _queries(self) -> Iterator[Queries]:
         from analyze.queries import Queries
-        from analyze.store import open_store
 
         with self._lock:
             if self._asked is None:
-                self._asked = Queries(open_store(self._root, is_over=lambda: self._is_left), self._named)
+                self._asked = Queries(self._open_store(), self._named)
             if self._is_stale or self._asked.store.is_partial:
                 self._asked.store.refresh()
                 self._is_stale = False
             yield self._asked
+
+    def _open_store(self, newest: int | None = None) -> Store:
+        from analyze.store import open_store
+
+        return open_store(self._root, newest=newest, is_over=lambda: self._is_left)
 
     def _prepare(self, filter_text: str) -> None:
         # The pass is made outside the lock, so that no other question waits for it.
@@ -245,10 +249,8 @@ class RootSource:
             self._named.all()
 
     def _open_for_pass(self) -> Store:
-        from analyze.store import open_store
-
         if self._pass_store is None:
-            self._pass_store = open_store(self._root, is_over=lambda: self._is_left)
+            self._pass_store = self._open_store()
         elif self._is_pass_stale:
             self._pass_store.refresh()
         self._is_pass_stale = False
@@ -335,12 +337,12 @@ class RootSource:
     def glance(self, limit: int) -> tuple[list[SessionSummary], int] | None:
         """Give the newest sessions of a root that is not open yet, and about how many there are."""
         from analyze.queries import Queries
-        from analyze.store import open_store, why_slow
+        from analyze.store import why_slow
 
         with self._lock:
             if self._asked is not None:
                 return None
-            store = open_store(self._root, newest=limit, is_over=lambda: self._is_left)
+            store = self._open_store(newest=limit)
             self._asked = Queries(store, self._named)
             if not store.is_partial:
                 return None

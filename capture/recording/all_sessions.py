@@ -14,17 +14,19 @@ from capture.recording.root import Root
 from capture.recording.schema import SESSIONS
 from capture.recording.tables import Row, RowGroup, TableDamaged, Vanished, opened, with_all_columns
 
+OnProgress = Callable[[int, int], None]
+"""Told how many files of how many are read."""
+
 
 def read_all_sessions(
     root: Root,
     columns: Sequence[str],
     on_damage: Callable[[TableDamaged], None],
-    on_progress: Callable[[int, int], None] = lambda _done, _files: None,
+    on_progress: OnProgress = lambda _done, _files: None,
 ) -> dict[str, Row]:
     """Read some columns of the sessions table; gives the rows by their ids, oldest first.
 
-    `on_damage` gets each file that cannot be read: its sessions are left out, and no others. `on_progress` is told how
-    many files of how many are read.
+    `on_damage` gets each file that cannot be read: its sessions are left out, and no others.
     """
     root.check_readable()
     rows: dict[str, Row] = {}

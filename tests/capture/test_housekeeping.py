@@ -161,7 +161,7 @@ def test_a_low_terminal_shows_the_day_that_is_compacted_however_many_are_behind_
         with SessionWriter(root, f"202602{day}T083055-0000000a") as writer:
             writer.commit({})
     screen = Console(file=io.StringIO(), force_terminal=True, width=80, height=3)
-    monkeypatch.setattr("capture.housekeeping.console", lambda: screen)
+    monkeypatch.setattr("capture.narration.console", lambda: screen)
     assert run.invoke(app, ["compact"]).exit_code == 0
     drawn = cast("io.StringIO", screen.file).getvalue()
     assert "2026-02-10, day 1 of 6" in drawn
