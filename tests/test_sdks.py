@@ -10,9 +10,11 @@ import asyncio
 import base64
 import re
 import ssl
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -155,6 +157,27 @@ async def test_the_lines_of_the_docs_for_uvicorn_leave_nothing_in_the_journal(ro
     async with serve([load_scenario("healthy")]) as simulator, names["lifespan"](None):
         url = f"{simulator.origin}/v1/realtime?model=m"
         await greet(connect(url, proxy=None, create_connection=cast("Any", record(root.path))))
+    async with asyncio.timeout(20):
+        while any(root.journal.glob("*.journal")):  # noqa: ASYNC110 - another process's files
+            await asyncio.sleep(0.02)
+    assert len(list_session_ids(root)) == 1
+
+
+async def test_the_lines_of_the_docs_for_celery_leave_nothing_in_the_journal(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_of_the_end: list[Any] = []
+    # As Celery's signals are connected; it is no dependency.
+    signals = SimpleNamespace(worker_process_shutdown=SimpleNamespace(connect=told_of_the_end.append))
+    monkeypatch.setitem(sys.modules, "celery", ModuleType("celery"))
+    monkeypatch.setitem(sys.modules, "celery.signals", cast("ModuleType", signals))
+    (source,) = (code for code in SNIPPETS if "celery" in code)
+    exec(source, {})  # noqa: S102 - our own docs
+    async with serve([load_scenario("healthy")]) as simulator:
+        url = f"{simulator.origin}/v1/realtime?model=m"
+        await greet(connect(url, proxy=None, create_connection=cast("Any", record(root.path))))
+    (tell,) = told_of_the_end
+    await asyncio.to_thread(tell, sender=None, pid=1, exitcode=0)
     async with asyncio.timeout(20):
         while any(root.journal.glob("*.journal")):  # noqa: ASYNC110 - another process's files
             await asyncio.sleep(0.02)
