@@ -129,6 +129,9 @@ async def test_inside_tls(root: Root, threads: bool) -> None:
     server_tls, client_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_tls)
     authority.configure_trust(client_tls)
+    # `websockets.sync` reads in one thread and writes in another. Before Python 3.13 a ticket that is read just then
+    # swallows what is written (34 of 10,000 connections without a tap, none of 10,000 without tickets).
+    server_tls.num_tickets = 0
 
     def converse(url: str) -> None:
         with connect_in_thread(url, create_connection=tap, ssl=client_tls) as connection:  # type: ignore[arg-type]
