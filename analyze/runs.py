@@ -20,7 +20,7 @@ _TAG = "run"
 _COLUMNS = (
     *("session_id", "role", "started_at", "target", "host", "url", "region", "model", "model_echoed", "dialect"),
     *("transcription_model", "transcription_model_echoed", "voice", "turn_detection", "input_format"),
-    *("handshake_status", "outcome", "failure_keys", "first_error"),
+    *("handshake_status", "end_reason", "outcome", "failure_keys", "first_error"),
     *("run_id", "replay_of", "block", "trial", "trial_kind", "trial_outcome", "overrides"),
 )
 

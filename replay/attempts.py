@@ -105,9 +105,12 @@ class SessionRunner:
         outcome: TrialOutcome = "not_run"
         note = "" if played.end_reason == COMPLETED else played.end_reason
         sent_ms, pacing_us = 0.0, None
+        not_again: list[str] = []
         try:
             sealed = await asyncio.wrap_future(played.sealed)
             outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
+            if outcome == "failed":
+                not_again = [key for key in job.source.recording.failure_keys if key not in sealed.failure_keys]
             if outcome == "failed_otherwise" and played.refusal is None:
                 note = _explain(note, sealed.first_error)
             sent_ms, pacing_us = sealed.audio_in_ms or 0.0, sealed.pacing_p50_us
@@ -118,6 +121,7 @@ class SessionRunner:
             block=job.block,
             session_id=played.session_id,
             outcome=outcome,
+            not_again=not_again,
             kind=job.kind,
             note=note,
             sent_ms=sent_ms,

@@ -125,18 +125,24 @@ def tally(cell: RunCell, model: str | None = None) -> CellResult:
     )
 
 
-def decide(baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis]) -> tuple[AxisDecision, ...]:
-    """Decide each axis that was varied."""
+def decide(
+    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], views: int = 1
+) -> tuple[AxisDecision, ...]:
+    """Decide each axis that was varied; `views` of the same trials share the level out."""
     pairs = [(axis.axis, cell) for axis in axes for cell in cells if _differ_only_in(axis.axis, baseline, cell)]
     # All trials were planned beforehand, so the baseline's count is not biased by having been waited for,
     # and there is one look: the level is shared out among the comparisons alone.
-    level = FAMILY_LEVEL / max(1, len(pairs))
+    level = FAMILY_LEVEL / (views * max(1, len(pairs)))
     compared = [_compare(axis, baseline, cell, level) for axis, cell in pairs]
     return tuple(_sum_up(axis.axis, tuple(c for c in compared if c.axis == axis.axis)) for axis in axes)
 
 
 def decide_together(
-    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], singles: Sequence[AxisDecision]
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    singles: Sequence[AxisDecision],
+    views: int = 1,
 ) -> tuple[AxisDecision, ...]:
     """Decide what several changes at once do, those of few axes first, where no single one helps.
 
@@ -147,7 +153,7 @@ def decide_together(
         return ()
     changed = {cell.cell: _changed(baseline, cell, axes) for cell in cells}
     several = [cell for cell in cells if len(changed[cell.cell]) > 1 and helpless.issuperset(changed[cell.cell])]
-    level = FAMILY_LEVEL / max(1, len(several))
+    level = FAMILY_LEVEL / (views * max(1, len(several)))
     compared = [_compare(" + ".join(changed[cell.cell]), baseline, cell, level) for cell in several]
     named = sorted({changed[cell.cell] for cell in several}, key=lambda names: (len(names), names))
     return tuple(_sum_up(axis, tuple(c for c in compared if c.axis == axis)) for axis in map(" + ".join, named))

@@ -62,6 +62,8 @@ class _Made:
     nearness: int
     """How surely it is the recording as it was, at the recorded target; 0: it is not."""
     outcome: TrialOutcome
+    cut_short: str
+    """Why it is not known what else it would have come to; empty where it is."""
 
 
 def compose_run(name: str, rows: Sequence[Row], originals: Mapping[str, Row], recorded: Recorded) -> Run:
@@ -110,7 +112,8 @@ def _made_of_replays(rows: Sequence[Row], originals: Mapping[str, Row], recorded
         near = _nearness(row, originals.get(row["replay_of"])) if now == was else 0
         is_known = row["trial_outcome"] in get_args(TrialOutcome)
         outcome = cast("TrialOutcome", row["trial_outcome"] if is_known else "not_run")
-        made.append(_Made(row, row["replay_of"], values, near, outcome))
+        end = row["end_reason"] or "it did not live to tell"
+        made.append(_Made(row, row["replay_of"], values, near, outcome, "" if end == COMPLETED else end))
     return made
 
 
@@ -125,7 +128,8 @@ def _made_of_calls(rows: Sequence[Row], reference: Row) -> list[_Made]:
         ended = None if row["outcome"] == "incomplete" else COMPLETED
         outcome = trial_outcome(row["failure_keys"] or [], reference["failure_keys"], row["handshake_status"], ended)
         near = int(values_of(row) == values_of(reference))
-        made.append(_Made(row, reference["session_id"], values_of(row), near, outcome))
+        cut_short = "" if ended else row["outcome"]
+        made.append(_Made(row, reference["session_id"], values_of(row), near, outcome, cut_short))
     return made
 
 
@@ -173,16 +177,28 @@ def _cells_of(recording: RunRecording, made: Iterable[_Made]) -> list[RunCell]:
             model=in_cell[0].row["model"],
             values=in_cell[0].values,
             baseline=name == home and in_cell[0].nearness > 0,
-            trials=[_trial(each, number) for number, each in enumerate(in_cell, 1)],
+            trials=[_trial(each, number, recording) for number, each in enumerate(in_cell, 1)],
         )
         for name, in_cell in trials.items()
     ]
 
 
-def _trial(made: _Made, number: int) -> Trial:
-    note = made.row["first_error"] or "" if made.outcome == "failed_otherwise" else ""
-    block, session_id = made.row["block"] or number, made.row["session_id"]
-    return Trial(trial=number, block=block, session_id=session_id, outcome=made.outcome, note=note)
+def _trial(made: _Made, number: int, recording: RunRecording) -> Trial:
+    row, note = made.row, ""
+    not_again: list[str] = []
+    if made.outcome == "failed_otherwise":
+        note = row["first_error"] or ""
+    elif made.outcome == "failed":
+        not_again = [key for key in recording.failure_keys if key not in row["failure_keys"]]
+        note = made.cut_short
+    return Trial(
+        trial=number,
+        block=row["block"] or number,
+        session_id=row["session_id"],
+        outcome=made.outcome,
+        not_again=not_again,
+        note=note,
+    )
 
 
 def _axes_of(cells: Sequence[RunCell]) -> list[Axis]:

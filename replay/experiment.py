@@ -77,6 +77,8 @@ class Experiment:
     results: tuple[Result, ...] = ()
     max_trials: int = 300
     seed: int = 0
+    views: int = 1
+    """Experiments that read the same trials, each by another failure, and share the level out."""
 
     @cached_property
     def _by_arm(self) -> dict[Changes, dict[int, Result]]:
@@ -223,7 +225,7 @@ class Experiment:
         return decided
 
     def _decide_all(self, arms: Sequence[Changes]) -> list[ArmDecision]:
-        level = LEVEL / (max(1, len(arms)) * len(LOOKS))
+        level = LEVEL / (self.views * max(1, len(arms)) * len(LOOKS))
         return [decide_arm(arm, self._by_arm.get(arm, {}), self._by_arm.get(BASELINE, {}), level) for arm in arms]
 
 

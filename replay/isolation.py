@@ -12,12 +12,15 @@ from replay.arms import BASELINE, ArmDecision, Changes, Phase, Result
 from replay.comparison import AxisDecision, CellResult, Comparison, Decision, axis_label, tally
 from replay.experiment import Experiment
 from replay.runs import Run, RunCell, Trial, TrialOutcome
+from replay.several_failures import View, list_views
 
 
 @dataclass(frozen=True)
 class Reading:
     """What an adaptive run says, before it is put in words."""
 
+    view: View
+    """Of all of the recording's failures as one, or of the one that tells something."""
     experiment: Experiment
     baseline: CellResult
     """Of the blocks; of the opening where it did not come to blocks."""
@@ -36,7 +39,25 @@ class Reading:
 
 
 def read_experiment(run: Run) -> Experiment:
-    """Give a run's trials as the results of an experiment."""
+    """Give a run's trials as the results of an experiment.
+
+    Of a recording that failed in several ways it is the one on all of them, unless that on one of them tells more.
+    """
+    return _read_telling(run)[1]
+
+
+def _read_telling(run: Run) -> tuple[View, Experiment]:
+    views = list_views(run, run.recordings[0])
+    return max(((view, _read_view(view)) for view in views), key=lambda each: _telling(each[1]))
+
+
+def _telling(experiment: Experiment) -> int:
+    arms = [arm for stage in experiment.stages for arm in stage]
+    return 2 if any(arm.clears for arm in arms) else int(any(arm.state == "implicated" for arm in arms))
+
+
+def _read_view(view: View) -> Experiment:
+    run = view.run
     baseline = next(cell for cell in run.cells if cell.baseline)
     results = [
         Result(find_changes(run, cell, baseline), trial.block, phase_of(trial), trial.outcome)
@@ -49,12 +70,14 @@ def read_experiment(run: Run) -> Experiment:
         results=tuple(sorted(results, key=lambda result: result.block)),
         max_trials=run.trials,
         seed=run.seed,
+        views=view.views,
     )
 
 
 def read_isolation(run: Run) -> Reading:
     """Read what an adaptive run found."""
-    experiment = read_experiment(run)
+    view, experiment = _read_telling(run)
+    run = view.run
     home = next(cell for cell in run.cells if cell.baseline)
     opening, blocks, control = (_tally_phase(run, home, phase) for phase in ("opening", "blocks", "control"))
     changed = [cell for cell in run.cells if not cell.baseline]
@@ -63,6 +86,7 @@ def read_isolation(run: Run) -> Reading:
     axes = list(dict.fromkeys(arm.changes[0][0] for arm in singles))
     made = [replace(cell, baseline=False) for cell in (opening, control) if cell.session_ids]
     return Reading(
+        view=view,
         experiment=experiment,
         baseline=blocks if blocks.session_ids else opening,
         opening=opening,

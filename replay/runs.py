@@ -56,6 +56,8 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Trials of one block ran close together, in random order."""
     session_id: str
     outcome: TrialOutcome
+    not_again: list[str] = []
+    """Of a failed one, the failures of the recording that did not come again, as keys."""
     kind: TrialKind = "variation"
     note: str = ""
     """Why it ended as it did, where the outcome does not say."""

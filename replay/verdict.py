@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -18,12 +18,14 @@ from replay import wording
 from replay.audio_choice import AUDIO_AXIS, RECORDED
 from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, decide_together, short_path, tally
-from replay.isolation import read_isolation
+from replay.experiment import Batch
+from replay.isolation import Reading, read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.paths import full_path
 from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
+from replay.several_failures import View, list_others, list_views
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
@@ -53,6 +55,8 @@ class Verdict:
     not_tested: tuple[NotTested, ...]
     common_changes: tuple[CommonChange, ...] = ()
     """What all trials have otherwise than the recording."""
+    failure_key: str | None = None
+    """Which failure this is about, where the trials told the recording's failures apart; None: all of them as one."""
 
     @property
     def is_of_recorded_audio(self) -> bool:
@@ -74,11 +78,24 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
     run = msgspec.structs.replace(run, axes=_axes_of(recording, run))
+    verdicts = [(view, _read_view(view)) for view in list_views(run, recording)]
+    view, telling = max(verdicts, key=lambda each: _telling(each[1]))
+    return replace(telling, sentence=telling.sentence + wording.say_others(list_others(run, recording, view)))
+
+
+def _telling(verdict: Verdict) -> int:
+    if any(wording.clears(decision) for decision in verdict.axes):
+        return 2
+    return int(any(decision.decision == "implicated" for decision in verdict.axes))
+
+
+def _read_view(view: View) -> Verdict:
+    run, recording = view.run, view.recording
     cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
     axes = [axis for axis in run.axes if len(axis.values) > 1]
-    decisions = decide(baseline, cells, axes) if baseline is not None else ()
-    together = decide_together(baseline, cells, axes, decisions) if baseline is not None else ()
+    decisions = decide(baseline, cells, axes, view.views) if baseline is not None else ()
+    together = decide_together(baseline, cells, axes, decisions, view.views) if baseline is not None else ()
     home = next((cell for cell in run.cells if cell.baseline and cell.session_id == recording.session_id), None)
     common = tuple(list_common_changes(run, home)) if home is not None else ()
     as_recorded = home is None or is_as_recorded(run, home)
@@ -97,6 +114,7 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
         axes=(*decisions, *together),
         not_tested=not_tested,
         common_changes=common,
+        failure_key=view.failure_key,
     )
 
 
@@ -114,19 +132,31 @@ def _axes_of(recording: RunRecording, run: Run) -> list[Axis]:
 def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
     reading = read_isolation(run)
     pattern = find_pattern(reading)
-    not_tested = _list_not_tested(run, recording, reading.baseline, reading.cells)
+    told = reading.view
+    not_tested = (*_list_not_tried(run, reading), *_list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, recording, reading)
+        sentence=say_isolated(pattern, told.recording, reading)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_not_tested(topics),
+        + wording.say_not_tested(topics)
+        + wording.say_others(list_others(run, recording, told)),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
+        failure_key=told.failure_key,
     )
+
+
+def _list_not_tried(run: Run, reading: Reading) -> list[NotTested]:
+    """List what an experiment that was ended from outside, or by fewer trials than are asked for now, would do next."""
+    if not run.request or not isinstance(reading.experiment.decide_next(), Batch):
+        return []
+    return [
+        NotTested("another look at what is open", _command("wiretape", "replay", "isolate", "--resume", run.run_id))
+    ]
 
 
 def _find_recording(run: Run, session_id: str | None) -> RunRecording:

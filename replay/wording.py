@@ -8,6 +8,7 @@ from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
+from replay.several_failures import OtherFailure
 from replay.statistics import CONFIDENCE, exact_upper_bound, fisher_one_sided
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -243,6 +244,14 @@ def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
     """Tell whether no failure in a cell is more than luck: of a flaky one, a few trials without it are none."""
     counts = (baseline.failed, baseline.trials, cell.failed, cell.trials)
     return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
+
+
+def say_others(others: Sequence[OtherFailure]) -> str:
+    """Say how often the recording's other failures came again, beside the one that a verdict is about."""
+    return "".join(
+        f" Apart from that {symptom([other.failure_key])} in {other.failed} of {counted(other.trials, 'trial')}."
+        for other in others
+    )
 
 
 def say_not_tested(topics: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Attempts at a trial over real sockets: throttled ones are recordings of their own, and are waited for."""
+"""Attempts at a trial over real sockets: what came again in them, and throttled ones, which are waited for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import pytest
 from capture.recorder import Recorder
 from capture.recording.reader import open_recording
 from capture.recording.root import Root
-from replay.cells import plan_run
+from replay.cells import Variation, plan_run
 from replay.matrix import plan_jobs, run_matrix
 from replay.runs import load_run
 from replay.simulator import load_scenario, serve
 from replay.source import prepare
 from replay.trials import Pause
+from replay.verdict import read_verdict
 
+MODEL = "session.audio.input.transcription.model"
 SCENARIO = """
 name = "busy"
 summary = "Sweden refuses upgrades at first."
@@ -63,3 +65,45 @@ async def test_a_refused_upgrade_is_tried_again_when_its_header_says_and_is_a_re
         assert (after["started_at"] - before["ended_at"]).total_seconds() >= 0.4
     assert [row["audio_in_ms"] for row in attempts[:-1]] == [0] * len(pauses)
     assert trial.sent_ms == pytest.approx(attempts[-1]["audio_in_ms"])
+
+
+BOTH_FAIL = """
+name = "both"
+summary = "Every session gets an error, and gpt-4o-transcribe fails."
+
+[[server.faults]]
+[server.faults.then.error]
+after_event = "session.created"
+after_s = 0
+type = "server_error"
+message = "The server had an error."
+
+[[server.faults]]
+when = { transcription_model = "gpt-4o-transcribe" }
+
+[server.faults.then.transcription_failed]
+type = "server_error"
+message = "Input transcription failed for item '{item_id}'."
+"""
+
+
+@pytest.mark.slow
+async def test_of_two_recorded_failures_a_trial_keeps_which_did_not_come_again(
+    call: Any, recorder: Recorder, root: Root, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "both.toml"
+    scenario.write_text(BOTH_FAIL)
+    async with serve([load_scenario(str(scenario))]) as simulator:
+        target = simulator.targets("gpt-realtime")[0]
+        source = prepare(await call(target, transcription="gpt-4o-transcribe"))
+        error, transcription = source.recording.failure_keys
+        variation = Variation(MODEL, ("gpt-4o-transcribe", "whisper-1"))
+        run = plan_run([source], [target], variations=[variation], trials=5, speed=10, concurrency=10)
+        await run_matrix(run, plan_jobs(run, [source], [target]), root, recorder)
+    recorded, whisper = load_run(root, run.run_id).cells
+    assert [(trial.outcome, trial.not_again) for trial in recorded.trials] == [("failed", [])] * 5
+    assert [(trial.outcome, trial.not_again) for trial in whisper.trials] == [("failed", [transcription])] * 5
+    verdict = read_verdict(load_run(root, run.run_id))
+    assert (verdict.failure_key, verdict.pattern) == (transcription, "one_axis")
+    assert error.startswith("error|server_error")
+    assert verdict.sentence.endswith("Apart from that the endpoint answers with an error in 10 of 10 trials.")

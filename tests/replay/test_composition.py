@@ -32,6 +32,7 @@ _USUAL: Row = {
     "turn_detection": "server_vad",
     "input_format": "audio/pcm",
     "handshake_status": 101,
+    "end_reason": "completed",
     "outcome": "ok",
     "failure_keys": [],
     "first_error": None,

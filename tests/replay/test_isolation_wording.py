@@ -249,6 +249,20 @@ def test_a_run_that_was_interrupted_tells_of_what_it_has() -> None:
     assert "It was not checked at the end that it still fails." in sentence
 
 
+def test_what_an_interrupted_run_would_try_next_comes_with_the_command_that_goes_on_with_it() -> None:
+    run = run_in(fails_unless("target"), stop_after=30)
+    run.request = {"session": run.recordings[0].session_id}
+    first, *_ = read_verdict(run).not_tested
+    assert first.what == "another look at what is open"
+    assert first.command == f"wiretape replay isolate --resume {run.run_id}"
+    # One that is through, or cannot go on, offers nothing of the kind.
+    whole = run_in(fails_unless("target"))
+    whole.request = dict(run.request)
+    run.request = {}
+    for each in (whole, run):
+        assert all("--resume" not in topic.command for topic in read_verdict(each).not_tested)
+
+
 def test_a_partial_cause_lowers_the_rate() -> None:
     def world(changed: set[str], made: int) -> TrialOutcome:
         return "ok" if "target" in changed and made % 3 == 0 else "failed"

@@ -1,0 +1,154 @@
+"""A recording that failed in two ways: what cures one of them is named, though the other comes with every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from replay.experiment import Batch
+from replay.isolation import find_changes, read_experiment
+from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, decode_run, encode_run
+from replay.several_failures import list_others, list_views
+from replay.verdict import read_verdict
+
+SESSION = "20261123T011500-4f3a9c12"
+MODEL = "session.audio.input.transcription.model"
+TRANSCRIPTION = "conversation.item.input_audio_transcription.failed|server_error||"
+MISTAKE = "error|invalid_request_error|unknown_parameter|Unknown parameter: 'session.colour'."
+HOME = {"target": "eastus2", MODEL: "gpt-4o-transcribe"}
+LETTERS: dict[str, tuple[TrialOutcome, list[str]]] = {
+    "B": ("failed", []),
+    "T": ("failed", [MISTAKE]),
+    "M": ("failed", [TRANSCRIPTION]),
+    ".": ("ok", []),
+}
+"""Both failures came again, only the transcription's, only the mistake's, none."""
+
+
+def cell_of(letters: str = "", **changed: str) -> RunCell:
+    values = HOME | {{"model": MODEL}.get(axis, axis): value for axis, value in changed.items()}
+    name = " · ".join(values.values())
+    trials = [
+        Trial(trial=at, block=at, session_id=f"{name}-{at}", outcome=LETTERS[each][0], not_again=LETTERS[each][1])
+        for at, each in enumerate(letters, 1)
+    ]
+    return RunCell(
+        cell=name,
+        session_id=SESSION,
+        target=values["target"],
+        values=values,
+        baseline=not changed,
+        trials=trials,
+    )
+
+
+def run_of(cells: Iterable[RunCell]) -> Run:
+    return Run(
+        run_id="r20261123T011500-3f2a",
+        started_at=datetime(2026, 11, 23, 1, 15, tzinfo=UTC),
+        recordings=[RunRecording(session_id=SESSION, outcome="failed", failure_keys=[TRANSCRIPTION, MISTAKE])],
+        axes=[
+            Axis(axis="target", values=["eastus2", "swedencentral"]),
+            Axis(axis=MODEL, values=["gpt-4o-transcribe", "whisper-1"]),
+        ],
+        cells=list(cells),
+        trials=6,
+    )
+
+
+def test_a_mistake_that_comes_with_every_trial_does_not_hide_what_cures_the_transcription() -> None:
+    run = run_of([cell_of("BBBBBB"), cell_of("BBBBBB", target="swedencentral"), cell_of("MMMMMM", model="whisper-1")])
+    verdict = read_verdict(run)
+    assert verdict.failure_key == TRANSCRIPTION
+    assert verdict.pattern == "one_axis"
+    assert "With this session transcription fails at eastus2 with gpt-4o-transcribe, 6/6;" in verdict.sentence
+    assert "it is the transcription model. Changing it to whisper-1 clears the failure." in verdict.sentence
+    assert verdict.sentence.endswith(" Apart from that the endpoint answers with an error in 18 of 18 trials.")
+    assert [cell.ratio for cell in verdict.cells] == ["6/6", "6/6", "0/6"]
+    assert {axis.axis: axis.decision for axis in verdict.axes} == {"target": "open", MODEL: "implicated"}
+    assert {comparison.level for axis in verdict.axes for comparison in axis.comparisons} == {0.05 / 2 / 2}
+
+
+def test_failures_that_always_come_together_are_one() -> None:
+    run = run_of([cell_of("BBBBBB"), cell_of("BBBBBB", target="swedencentral"), cell_of("......", model="whisper-1")])
+    verdict = read_verdict(run)
+    assert len(list_views(run, run.recordings[0])) == 1
+    assert (verdict.failure_key, verdict.pattern) == (None, "one_axis")
+    assert {comparison.level for axis in verdict.axes for comparison in axis.comparisons} == {0.05 / 2}
+    assert "Apart from that" not in verdict.sentence
+
+
+def test_of_failures_that_come_in_turns_all_as_one_say_more_than_each() -> None:
+    run = run_of([cell_of("TMTMTM"), cell_of("......", model="whisper-1")])
+    verdict = read_verdict(run)
+    assert (verdict.failure_key, verdict.pattern) == (None, "one_axis")
+    assert [cell.ratio for cell in verdict.cells] == ["6/6", "0/6"]
+
+
+def test_a_trial_that_the_other_failure_cut_short_says_nothing_of_this_one() -> None:
+    cut_short = cell_of("MMMMMM", model="whisper-1")
+    cut_short.trials = [replace(trial, note="the server closed: 1011") for trial in cut_short.trials]
+    verdict = read_verdict(run_of([cell_of("BBBBBB"), cut_short]))
+    assert "implicated" not in {axis.decision for axis in verdict.axes}
+
+
+def test_what_one_failure_leaves_out_are_those_that_come_and_go_otherwise() -> None:
+    run = run_of([cell_of("BBBM"), cell_of("MM..", model="whisper-1")])
+    recording = run.recordings[0]
+    everything, transcription = list_views(run, recording)
+    assert (everything.failure_key, transcription.failure_key) == (None, TRANSCRIPTION)
+    assert list_others(run, recording, everything) == []
+    [mistake] = list_others(run, recording, transcription)
+    assert (mistake.failure_key, mistake.failed, mistake.trials) == (MISTAKE, 6, 8)
+
+
+def test_the_runs_file_keeps_which_failures_did_not_come_again() -> None:
+    run = run_of([cell_of("BM")])
+    assert [trial.not_again for trial in decode_run(encode_run(run)).cells[0].trials] == [[], [TRANSCRIPTION]]
+
+
+def isolated(cure: dict[str, list[str]]) -> Run:
+    """Make the trials that `isolate` asks for where the mistake always comes and changing these axes cures the rest."""
+    run = run_of([cell_of(), cell_of(target="swedencentral"), cell_of(model="whisper-1")])
+    run.design, run.trials = "adaptive", 200
+    while isinstance(step := read_experiment(run).decide_next(), Batch):
+        for number, block in enumerate(step.blocks):
+            for changes in block:
+                cell = next((c for c in run.cells if find_changes(run, c, run.cells[0]) == changes), None)
+                if cell is None:
+                    cell = cell_of(**{{MODEL: "model"}.get(axis, axis): value for axis, value in changes})
+                    run.cells.append(cell)
+                not_again = cure.get(" + ".join(axis for axis, _ in changes), [])
+                cell.trials.append(
+                    Trial(
+                        trial=len(cell.trials) + 1,
+                        block=step.first_block + number,
+                        session_id=f"20261123T011500-{run.finished_trials:08x}",
+                        outcome="failed",
+                        not_again=not_again,
+                        kind="control" if step.phase == "control" else "baseline" if cell.baseline else "variation",
+                    )
+                )
+    return run
+
+
+def test_isolate_names_what_cures_one_of_them_and_tries_nothing_more_for_the_other() -> None:
+    run = isolated({MODEL: [TRANSCRIPTION]})
+    verdict = read_verdict(run)
+    assert (verdict.failure_key, verdict.pattern) == (TRANSCRIPTION, "one_axis")
+    assert {axis.axis: axis.decision for axis in verdict.axes} == {"target": "ruled_out", MODEL: "implicated"}
+    # One to open, twelve blocks of three, one to close.
+    assert run.finished_trials == 1 + 12 * 3 + 1
+    assert verdict.sentence.endswith(" Apart from that the endpoint answers with an error in 38 of 38 trials.")
+
+
+def test_isolate_finds_the_pair_that_cures_one_of_them() -> None:
+    verdict = read_verdict(isolated({f"target + {MODEL}": [TRANSCRIPTION]}))
+    assert (verdict.failure_key, verdict.pattern) == (TRANSCRIPTION, "two_causes")
+
+
+def test_isolate_says_what_it_says_of_one_failure_where_nothing_cures_any() -> None:
+    verdict = read_verdict(isolated({}))
+    assert (verdict.failure_key, verdict.pattern) == (None, "not_in_these_axes")
