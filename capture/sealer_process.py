@@ -85,8 +85,13 @@ class SealerProcess(Sealer):
         """
         self._is_abandoned = True
         worker, self._worker = self._worker, None
-        if worker is not None and worker.stdin is not None:
-            worker.stdin.close()
+        if worker is None:
+            return
+        for stream in (worker.stdin, worker.stdout):
+            if stream is not None:
+                stream.close()
+        # No child of this process: there is nothing to wait for, nor to warn of.
+        worker.returncode = 0
 
     def _run(self) -> None:
         left_behind = self._leftovers()

@@ -360,9 +360,13 @@ asyncio.run(call())
 
 
 FORKING_PROGRAM = """
-import os, sys
+import os, sys, warnings
 from websockets.sync.client import connect
 from capture import record
+
+warnings.simplefilter("ignore")
+warnings.simplefilter("always", ResourceWarning)
+sys.stderr = sys.stdout
 
 def call():
     with record(sys.argv[2]) as tap, connect(sys.argv[1], create_connection=tap) as connection:
@@ -541,7 +545,7 @@ async def test_a_session_that_was_open_at_the_exit_is_sealed_by_the_next_program
 
 
 async def test_a_forked_child_records_as_its_parent_does(root: Root, tmp_path: Path) -> None:
-    assert (await run(tmp_path, root, program=FORKING_PROGRAM))[0] == 0
+    assert await run(tmp_path, root, program=FORKING_PROGRAM) == (0, "")
     async with asyncio.timeout(20):
         while len(list_session_ids(root)) < 3:  # noqa: ASYNC110 - other processes' files
             await asyncio.sleep(0.02)
