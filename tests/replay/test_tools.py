@@ -150,6 +150,16 @@ def test_a_call_that_is_not_made_again_is_not_waited_for_nor_gone_on_from(asked_
     assert stage.now_ns < 2_000_000_000
 
 
+def test_a_call_that_comes_a_turn_later_gets_the_recorded_output_then(asked_the_weather: Script) -> None:
+    asked_the_weather.client(CREATE, 1000)
+    stage = play(asked_the_weather, [], [PARIS])
+    assert sent(stage) == ["response.create", "response.create", "mild", "response.create"]
+    assert stage.events()[2]["item"]["call_id"] == "call_70"
+    paris = 'get_weather #1 {"city": "Paris"}'
+    assert [each.action for each in stage.diverged[:2]] == ["skipped", "skipped"]
+    assert told(stage)[2:] == [("late_call", paris, paris, "answered with the recorded output")]
+
+
 def test_as_recorded_a_new_call_stays_unanswered(asked_the_weather: Script) -> None:
     stage = play(asked_the_weather, [PARIS], [ROME], as_recorded=True)
     assert sent(stage) == ["response.create", "mild", "response.create"]
