@@ -65,6 +65,8 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Audio sent, in all attempts."""
     pacing_us: float | None = None
     """Median deviation of the sends from their due times."""
+    divergences: int = 0
+    """What came otherwise than in the recording: rows of that table."""
 
     @property
     def says_nothing(self) -> bool:

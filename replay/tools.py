@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from capture.narration import counted
 from capture.realtime.asides import Asides
 from capture.realtime.events import items_told
 from replay.runs import OnNewTool
@@ -135,7 +136,7 @@ def reply(call: Call, recorded: ToolCalls, policy: OnNewTool, skipped: Collectio
             return None
         return Reply(call, "tool_arguments", str(same), "answered with the recorded output")
     known = recorded.named(call.name)
-    expected = f"{call.name} called {len(known)} times" if known else f"{call.name} never called"
+    expected = f"{call.name} called {counted(len(known), 'time')}" if known else f"{call.name} never called"
     if policy == "stop":
         return Reply(call, "new_tool", expected, "ended", ends=True)
     used = [each for each in known if each.output is not None]

@@ -115,7 +115,7 @@ def test_a_call_more_is_answered_and_gone_on_from(asked_the_weather: Script, pol
     assert sent(stage) == ["response.create", "mild", "response.create", answered, "response.create"]
     assert stage.events()[3]["item"]["call_id"] == "call_71"
     [(kind, expected, seen, action)] = told(stage)
-    assert (kind, expected, seen) == ("new_tool", "get_weather called 1 times", 'get_weather #2 {"city":"Rome"}')
+    assert (kind, expected, seen) == ("new_tool", "get_weather called 1 time", 'get_weather #2 {"city":"Rome"}')
     assert action.startswith("answered with")
     assert [change.kind for _, send in stage.sent for change in send.changes] == ["id", "tool_output", "tool_output"]
 
