@@ -77,6 +77,8 @@ def compose_run(name: str, rows: Sequence[Row], originals: Mapping[str, Row], re
         of = list(dict.fromkeys(row["replay_of"] for row in replays))
         recordings = [_recording(session_id, originals.get(session_id), replays) for session_id in of]
         made = _made_of_replays(replays, originals, recorded)
+    elif is_adaptive(rows):
+        raise UsageProblem(f"of {name} there are only trials that opened or closed it: there is nothing to compare")
     else:
         reference = next((row for row in _in_order(rows) if row["failure_keys"]), None)
         if reference is None:
