@@ -260,7 +260,7 @@ def say_composed(run_id: str, runs: Sequence[str], *, of_calls: bool, of_adaptiv
             " These are calls of their own: what else differed, such as their audio and their time, was not compared."
         )
     if list(runs) == [run_id]:
-        said = " The file of the run is gone or damaged: this is read off its sessions."
+        said = " The file of the run is gone or cannot be read: this is read off its sessions."
     elif len(runs) < 2:
         said = ""
     else:

@@ -69,7 +69,9 @@ def test_the_last_run_whose_file_is_damaged_is_read_off_its_sessions_too(root: R
             verdict = read_verdict(find_run(store, [text]))
             assert verdict.run_id == last
             assert verdict.sentence.startswith("With this session transcription fails at azure-eastus2, 6/6")
-            assert verdict.sentence.endswith(" The file of the run is gone or damaged: this is read off its sessions.")
+            assert verdict.sentence.endswith(
+                " The file of the run is gone or cannot be read: this is read off its sessions."
+            )
             assert find_run_id(store, text) == last
         (root.runs / "r20260214T080000-0002.json").write_text("")
         with pytest.raises(UsageProblem, match=f"is no run that can be read: .*; the run before it is {last}"):
