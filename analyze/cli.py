@@ -373,7 +373,7 @@ def sql_command(
     """Ask in SQL.
 
     Tables: sessions, events, timeline, turns, items, responses, transcriptions, latencies, errors, audio, tracks,
-    annotations.
+    annotations, divergences, rewrites.
     """
     from analyze.sql_command import print_answer, print_investigations, statement_of
     from capture.errors import UsageProblem

@@ -52,18 +52,21 @@ def list_runs(store: Store) -> list[RunSummary]:
 def find_run(store: Store, texts: Sequence[str]) -> Run:
     """Find a run by its id, a unique prefix or `last`; several are put together, as are sessions tagged `run=NAME`.
 
-    A run whose file is gone or damaged is put together from its sessions. Raises `UsageProblem` where there is
-    nothing of that name, and where one of several was adaptive.
+    A run whose file is gone or damaged is put together from its sessions; where no run has a file, `last` is the last
+    that sessions tell of. Raises `UsageProblem` where there is nothing of that name, and where one of several was
+    adaptive.
     """
+    from replay.composition import is_adaptive
+
     found = {name: (run, rows) for name, run, rows in (_find_one(store, text) for text in texts)}
     runs = [run for run, _ in found.values() if run is not None]
     if len(found) == 1 and runs:
         return runs[0]
-    for run in runs:
-        if run.design == "adaptive":
+    for name, (run, rows) in found.items():
+        if len(found) > 1 and (is_adaptive(rows) if run is None else run.design == "adaptive"):
             raise UsageProblem(
-                f"run {run.run_id} is of `replay isolate`: its trials were chosen by what came before them, and cannot"
-                " be put together with others; ask for its verdict alone"
+                f"run {name} is of `replay isolate`: its trials were chosen by what came before them, and cannot be"
+                " put together with others; ask for its verdict alone"
             )
     known = {row["session_id"]: row for _, rows in found.values() for row in rows}
     known |= {row["session_id"]: row for row in _rows(store, [run.run_id for run in runs])}
@@ -71,12 +74,13 @@ def find_run(store: Store, texts: Sequence[str]) -> Run:
 
 
 def find_run_id(store: Store, text: str) -> str:
-    """Give the id of a run by itself, a unique prefix or `last`; of one without a file only by itself.
+    """Give the id of a run by itself, a unique prefix or `last`; of one without a file by itself, or as the last.
 
     Raises `UsageProblem` where there is neither a file nor a session of it.
     """
     from replay.runs import resolve_run
 
+    text = _last_of_sessions(store) if text == "last" else text
     try:
         return resolve_run(store.root, text)
     except UsageProblem:
@@ -85,11 +89,20 @@ def find_run_id(store: Store, text: str) -> str:
         raise
 
 
+def _last_of_sessions(store: Store) -> str:
+    """Give the last run that sessions tell of, if no run has a file; else, and where there is none, `last`."""
+    from replay.runs import list_run_ids
+
+    known = [] if list_run_ids(store.root) else [run.run_id for run in list_runs(store)]
+    # As those with files: the ids begin with the time.
+    return max(known, default="last")
+
+
 def _find_one(store: Store, text: str) -> tuple[str, Run | None, list[dict[str, Any]]]:
     """Find a run's name and file, else the sessions that tell of it; raises `UsageProblem` where there is neither."""
     from replay.runs import load_run, resolve_run
 
-    name = text
+    name = text = _last_of_sessions(store) if text == "last" else text
     try:
         name = resolve_run(store.root, text)
         return name, load_run(store.root, name), []

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as
-from capture.errors import UsageProblem
+from capture.errors import EndpointRefused, UsageProblem
 from capture.in_process import connect_recorded
 from capture.masking import MASK, masks_of
 from capture.pacing import Pacing
@@ -87,6 +87,8 @@ class CallResult:
     """Transcripts of the input."""
     answers: tuple[str, ...]
     """Transcripts or texts of the answers."""
+    refusal: EndpointRefused | None = None
+    """Why no session came about; None where one did."""
 
 
 async def place_call(
@@ -98,8 +100,8 @@ async def place_call(
 ) -> CallResult:
     """Call the target, say the clip, and record the session.
 
-    Raises `UsageProblem` for a clip, a setting or a forward proxy that cannot be used, before anything is sent, and
-    `EndpointRefused` where no session came about (it is recorded all the same).
+    Where the endpoint cannot be reached or refuses, that is recorded, and the result's `refusal` tells. Raises
+    `UsageProblem` for a clip, a setting or a forward proxy that cannot be used, before anything is sent.
     """
     update = session_update(target, plan)
     # The default too: a rejected session.update leaves the endpoint with it.
@@ -119,10 +121,14 @@ async def place_call(
     recording = recorder.start_session(facts)
     call = _Call(plan, update, spoken, recording, on_progress)
     call.tell("connecting")
-    async with connect_recorded(url, recording=recording, headers=headers) as connection:
-        await call.run(connection)
+    refusal: EndpointRefused | None = None
+    try:
+        async with connect_recorded(url, recording=recording, headers=headers) as connection:
+            await call.run(connection)
+    except EndpointRefused as error:
+        refusal = error
     call.tell("sealing")
-    return call.result(await asyncio.wrap_future(recording.end()))
+    return replace(call.result(await asyncio.wrap_future(recording.end())), refusal=refusal)
 
 
 def call_url(target: Target, model: str | None = None) -> str:

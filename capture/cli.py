@@ -151,6 +151,8 @@ def call_command(
     result = _place_call(resolve_target(to), plan, open_root(recordings), as_json=as_json)
     with while_read():
         _print_call(result, as_json=as_json)
+    if result.refusal is not None:
+        raise result.refusal
     raise typer.Exit(0 if result.began else 1)
 
 
@@ -160,7 +162,6 @@ def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) ->
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from capture.call import place_call
-    from capture.errors import EndpointRefused
     from capture.queued_output import queued_output
     from capture.recorder import Recorder
 
@@ -179,7 +180,7 @@ def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) ->
         try:
             with progress_bar:
                 return asyncio.run(place_call(target, plan, recorder, on_progress=show))
-        except (EndpointRefused, KeyboardInterrupt):
+        except KeyboardInterrupt:
             # Recorded all the same: the id is what the caller came for.
             if session_id and as_json:
                 print_json({"session_id": session_id})
@@ -189,11 +190,15 @@ def _place_call(target: Target, plan: CallPlan, root: Root, *, as_json: bool) ->
 
 
 def _print_call(result: CallResult, *, as_json: bool) -> None:
+    sealed = result.sealed
     if as_json:
         told = {"notes": result.notes, "heard": result.heard, "answers": result.answers}
-        print_json(asdict(result.sealed) | told)
+        print_json(asdict(sealed) | told)
         return
-    sealed = result.sealed
+    if result.refusal is not None:
+        # The error line says the rest.
+        print_line(sealed.session_id)
+        return
     for who, texts in (("heard", result.heard), ("answer", result.answers)):
         for text in texts:
             tell(f"{who}: {text}")

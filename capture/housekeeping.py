@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture.ending import while_read
-from capture.narration import narrate, print_json, print_line, progress_told, tell
+from capture.narration import counted, narrate, print_json, print_line, progress_told, tell
 from capture.options import AsJson, Recordings
 
 if TYPE_CHECKING:
@@ -286,7 +286,8 @@ def _compact(
 
 def _compacted_line(one: dict[str, Any]) -> str:
     sizes = f"{one['bytes_before'] / 1e6:.1f} -> {one['bytes_after'] / 1e6:.1f} MB"
-    return f"{one['date']}  {one['sessions']} sessions  {one['files_before']} -> {one['files_after']} files  {sizes}"
+    sessions, files = counted(one["sessions"], "session"), counted(one["files_after"], "file")
+    return f"{one['date']}  {sessions}  {one['files_before']} -> {files}  {sizes}"
 
 
 def _compacted_summary(done: list[dict[str, Any]]) -> str:
@@ -294,4 +295,4 @@ def _compacted_summary(done: list[dict[str, Any]]) -> str:
     if not merged:
         return "nothing to compact"
     sessions = sum(one["sessions"] for one in merged)
-    return f"compacted {sessions} sessions of {len(merged)} {'day' if len(merged) == 1 else 'days'}"
+    return f"compacted {counted(sessions, 'session')} of {counted(len(merged), 'day')}"

@@ -21,6 +21,8 @@ from capture.redaction import is_credential_header, is_credential_name, redact_t
 CONFIG_VARIABLE = "WIRETAPE_CONFIG"
 AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_MODEL_NAMES = frozenset({"model", "deployment"})
+"""What a query calls the model that it asks for."""
 _ORIGIN = re.compile(r"^[A-Za-z]+://[^/?]*")
 DEPLOYMENT_IN_PATH = re.compile(r"(?<=/deployments/)[^/?]+(?=/realtime)")
 """Where Azure's preview may have the deployment, beside the query."""
@@ -105,18 +107,16 @@ class Target:
 
         `path_and_query` is what the client (or the recording) asked for. A target with path and query is used as
         it is; a path without a query keeps the client's query with the target's model in it; an origin alone
-        keeps the client's path too, and its model where it names one. `query` of the target is added in every case,
-        and the keys that `query_env` names.
+        keeps the client's path too, and its model where it names one. A query behind an origin is added to the
+        client's, as is `query` of the target in every case, and the keys that `query_env` names.
         """
         ours = urlsplit(self.url)
         their_path, mark, their_query = _taken_apart(path_and_query)
         path = their_path if self.is_origin else ours.path
         keeps_model = self.is_origin and _names_model(their_path, their_query)
-        query = ours.query or (their_query if keeps_model else _with_model(their_query, self.model))
-        if added := self.query | self._query_keys(os.environ):
-            names = {name.lower() for name in added}
-            kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
-            query = "&".join([*kept, urlencode(added)])
+        query = their_query if keeps_model else _with_model(their_query, self.model)
+        query = _with_added(query, ours.query) if self.is_origin else ours.query or query
+        query = _with_added(query, urlencode(self.query | self._query_keys(os.environ)))
         # An empty query is one, too.
         return f"{self.origin}{path if path.startswith('/') else '/' + path}{'?' if query or mark else ''}{query}"
 
@@ -125,13 +125,14 @@ class Target:
 
         Who replays a session to a target with another model has named that on purpose.
         """
-        if self.model is None or not self.is_origin or urlsplit(self.url).query:
+        ours = urlsplit(self.url).query
+        if self.model is None or not self.is_origin or _names_model("", ours):
             return self
         path, _, query = _taken_apart(path_and_query)
         deployed = DEPLOYMENT_IN_PATH.sub(quote(self.model, safe=""), path)
         if not DEPLOYMENT_IN_PATH.search(path) or _names_model("", query):
             query = _with_model(query, self.model)
-        return replace(self, url=f"{self.origin}/{deployed.removeprefix('/')}?{query}")
+        return replace(self, url=f"{self.origin}/{deployed.removeprefix('/')}?{_with_added(query, ours)}")
 
     def credential_headers(self, environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
         """Give the headers that authenticate; empty where the target has no key of its own.
@@ -359,5 +360,16 @@ def _with_model(query: str, model: str | None) -> str:
     if name not in asked and (asked.get("intent") == "transcription" or "call_id" in asked):
         # Transcription sockets and side channels of a call refuse a model in the URL (protocol section 3.1).
         return query
-    kept = [part for part in query.split("&") if part and part.split("=")[0] not in ("model", "deployment")]
+    kept = [part for part in query.split("&") if part and part.split("=")[0] not in _MODEL_NAMES]
     return "&".join([f"{name}={quote(model, safe='')}", *kept])
+
+
+def _with_added(query: str, added: str) -> str:
+    """Add parameters to a query; they outrank those of their names, and a model any other that it has."""
+    if not added:
+        return query
+    names = {part.split("=")[0].lower() for part in added.split("&")}
+    if not names.isdisjoint(_MODEL_NAMES):
+        names |= _MODEL_NAMES
+    kept = [part for part in query.split("&") if part and part.split("=")[0].lower() not in names]
+    return "&".join([*kept, added])

@@ -126,6 +126,7 @@ class SessionRunner:
             note=note,
             sent_ms=sent_ms,
             pacing_us=pacing_us,
+            divergences=played.divergences,
         )
         return await asyncio.to_thread(self._read_throttled, trial) if outcome == "throttled" else Attempt(trial)
 

@@ -74,11 +74,13 @@ def compose_run(name: str, rows: Sequence[Row], originals: Mapping[str, Row], re
     Raises `UsageProblem` where that leaves nothing to compare.
     """
     # Trials that opened or closed an experiment belong to no cell's rate.
-    replays = [row for row in rows if row["replay_of"] and row["block"] != 0 and row["trial_kind"] != "control"]
+    replays = [row for row in rows if row["replay_of"] and not _opens_or_closes(row)]
     if replays:
         of = list(dict.fromkeys(row["replay_of"] for row in replays))
         recordings = [_recording(session_id, originals.get(session_id), replays) for session_id in of]
         made = _made_of_replays(replays, originals, recorded)
+    elif is_adaptive(rows):
+        raise UsageProblem(f"of {name} there are only trials that opened or closed it: there is nothing to compare")
     else:
         reference = next((row for row in _in_order(rows) if row["failure_keys"]), None)
         if reference is None:
@@ -98,7 +100,17 @@ def compose_run(name: str, rows: Sequence[Row], originals: Mapping[str, Row], re
         status="done",
         composed_of=list(dict.fromkeys(row["run_id"] for row in _in_order(rows) if row["run_id"])),
         of_calls=not replays,
+        of_adaptive=is_adaptive(rows),
     )
+
+
+def is_adaptive(rows: Iterable[Row]) -> bool:
+    """Tell whether trials among these rows were chosen by what came before them: such a run opens with a block 0."""
+    return any(row["replay_of"] and _opens_or_closes(row) for row in rows)
+
+
+def _opens_or_closes(row: Row) -> bool:
+    return bool(row["block"] == 0 or row["trial_kind"] == "control")
 
 
 def _made_of_replays(rows: Sequence[Row], originals: Mapping[str, Row], recorded: Recorded) -> list[_Made]:

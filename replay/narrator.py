@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from capture.narration import console as stderr_console
+from capture.narration import counted
 from capture.plain_text import visible
 from replay.attempts import Job
 from replay.estimate import say_duration
@@ -71,13 +72,15 @@ class Narrator:
 
 
 def say_trial(run: Run, job: Job, trial: Trial) -> str:
-    """Say in a line what came of a trial, and how punctually it was sent."""
+    """Say in a line what came of a trial, how punctually it was sent, and how much came otherwise."""
     said = f"  {job.cell.cell} {trial.trial}"
     if run.design == "factorial":
         said += f"/{run.trials}"
     said += f": {trial.outcome.replace('_', ' ')}"
     if trial.pacing_us is not None:
         said += f", sent within {trial.pacing_us / 1000:.2f} ms of its times (median)"
+    if trial.divergences:
+        said += f", {counted(trial.divergences, 'divergence')}"
     if trial.note:
         said += f", {trial.note}"
     return f"{said}  {trial.session_id}"

@@ -213,7 +213,7 @@ class Player:
         number = steps[self._next].number if self._next < len(steps) else len(steps)
         new = 0
         for call in called:
-            told = reply(call, self._plan.tools, self._on_new_tool)
+            told = reply(call, self._plan.tools, self._on_new_tool, self._skipped_calls)
             if told is None:
                 continue
             actions.append(Diverged(number, told.kind, told.expected, str(call), told.action))

@@ -115,7 +115,8 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
         "unset": cell.unset,
         "baseline": cell.baseline,
         "trials": [
-            {"trial": t.trial, "session_id": t.session_id, "outcome": t.outcome, "note": t.note} for t in cell.trials
+            {name: getattr(trial, name) for name in ("trial", "session_id", "outcome", "note", "divergences")}
+            for trial in cell.trials
         ],
     }
 

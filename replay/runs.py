@@ -67,6 +67,8 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Audio sent, in all attempts."""
     pacing_us: float | None = None
     """Median deviation of the sends from their due times."""
+    divergences: int = 0
+    """What came otherwise than in the recording: rows of that table."""
 
     @property
     def says_nothing(self) -> bool:
@@ -178,6 +180,8 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Runs whose trials these are, where it was put together afterwards (`replay/composition.py`)."""
     of_calls: bool = False
     """Whether its trials are calls of their own, and no replays of one recording."""
+    of_adaptive: bool = False
+    """Whether trials of an adaptive run are among those it was put together from: tests of a fixed plan do not hold."""
     targets: list[RunTarget] = []
     clips: dict[str, str] = {}
     """Clips that are said in the place of the recorded speech, each with its digest."""

@@ -7,9 +7,11 @@ one. What is called now and was not then is for `OnNewTool` to decide.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from capture.narration import counted
 from capture.realtime.asides import Asides
 from capture.realtime.events import items_told
 from replay.runs import OnNewTool
@@ -112,7 +114,7 @@ class Reply:
 
     call: Call
     kind: str
-    """`new_tool` or `tool_arguments`, as a divergence is called."""
+    """`new_tool`, `tool_arguments` or `late_call`, as a divergence is called."""
     expected: str
     action: str
     output: str | None = None
@@ -120,18 +122,21 @@ class Reply:
     ends: bool = False
 
 
-def reply(call: Call, recorded: ToolCalls, policy: OnNewTool) -> Reply | None:
+def reply(call: Call, recorded: ToolCalls, policy: OnNewTool, skipped: Collection[str] = ()) -> Reply | None:
     """Tell what to do about a call; None where it is the recorded one, or was not answered then either.
 
     With the policy `recorded` a call that is one more of its name gets the last output that the recording has.
+    `skipped` are the recorded calls (their call_id) whose output was to be sent before anything called for it.
     """
     same = recorded.find(call.name, call.ordinal)
     if same is not None:
+        if same.call_id in skipped:
+            return Reply(call, "late_call", str(same), "answered with the recorded output", same.output)
         if same.output is None or _same_arguments(same.arguments, call.arguments):
             return None
         return Reply(call, "tool_arguments", str(same), "answered with the recorded output")
     known = recorded.named(call.name)
-    expected = f"{call.name} called {len(known)} times" if known else f"{call.name} never called"
+    expected = f"{call.name} called {counted(len(known), 'time')}" if known else f"{call.name} never called"
     if policy == "stop":
         return Reply(call, "new_tool", expected, "ended", ends=True)
     used = [each for each in known if each.output is not None]

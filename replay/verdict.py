@@ -109,7 +109,7 @@ def _read_view(view: View) -> Verdict:
             pattern, recording, baseline, cells, decisions, together, axes, not_tested, common, of_calls=run.of_calls
         )
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls),
+        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,

@@ -262,20 +262,27 @@ def say_not_tested(topics: Sequence[str]) -> str:
     return f" {listed[0].upper()}{listed[1:]} {'was' if len(topics) == 1 else 'were'} not tested."
 
 
-def say_composed(run_id: str, runs: Sequence[str], *, of_calls: bool) -> str:
+def say_composed(run_id: str, runs: Sequence[str], *, of_calls: bool, of_adaptive: bool) -> str:
     """Say what comes of putting trials together that were not laid out together, or whose run's file tells nothing."""
     if of_calls:
         return (
             " These are calls of their own: what else differed, such as their audio and their time, was not compared."
         )
     if list(runs) == [run_id]:
-        return " The file of the run is gone or damaged: this is read off its sessions."
-    if len(runs) < 2:
-        return ""
-    return (
-        f" The trials are those of {_count_in_words(len(runs), 'run')} ({', '.join(runs)}): what changed from one to"
-        " the next is not told from what was varied."
-    )
+        said = " The file of the run is gone or cannot be read: this is read off its sessions."
+    elif len(runs) < 2:
+        said = ""
+    else:
+        said = (
+            f" The trials are those of {_count_in_words(len(runs), 'run')} ({', '.join(runs)}): what changed from one"
+            " to the next is not told from what was varied."
+        )
+    if of_adaptive:
+        said += (
+            " Trials of `replay isolate` are among them, which were chosen by what came before them: the counts are"
+            " right, the odds and decisions do not hold. Isolate again to decide."
+        )
+    return said
 
 
 def name_axis(decision: AxisDecision, baseline: CellResult) -> str:

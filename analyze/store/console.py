@@ -99,6 +99,9 @@ def sql_problem(error: duckdb.Error) -> str:
     sentence = f"this SQL cannot be run: {first.strip()}"
     if candidates:
         sentence += f" {candidates[0].strip()}"
+    if "Malformed JSON" in first:
+        # One payload that is no JSON for the engine, as with half an emoji, would hide all others.
+        sentence += " … TRY(payload->>'x') gives NULL there, and WHERE json_valid(payload) passes over it"
     if place is None:
         return sentence
     label = f"LINE {place[1]}: "

@@ -40,6 +40,8 @@ VIEWS = (
     "turns",
     "latencies",
     "errors",
+    "divergences",
+    "rewrites",
 )
 """Files of sql/views, each after those it reads."""
 _ON_DEMAND = ("turns", "latencies")

@@ -17,6 +17,7 @@ from capture.recording.audio_blocks import BlockDamaged, decode_block
 from capture.recording.facts import Sender
 from capture.recording.payload import restore_audio
 from capture.recording.root import Root
+from capture.recording.schema import FORMAT_VERSION
 from capture.recording.tables import Row, RowGroup, RowView, TableDamaged, list_ids, read_groups, read_rows
 
 _log = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ class _TrackReader:
 def open_recording(root: Root, session_id: str) -> Recording:
     """Open one recording by its whole id (`resolve_session` finds it).
 
-    Raises `UsageProblem` where there is none, or its sessions row cannot be read.
+    Raises `UsageProblem` where there is none, its sessions row cannot be read, or its format is a later one.
     """
     try:
         rows = list(read_rows(root, "sessions", session_id))
@@ -196,6 +197,12 @@ def open_recording(root: Root, session_id: str) -> Recording:
         raise UsageProblem(f"recording {session_id} cannot be read: {damage}") from damage
     if not rows:
         raise UsageProblem(f"there is no recording {session_id} in {root.path}")
+    version = rows[0]["format_version"]
+    if version is not None and version > FORMAT_VERSION:
+        # Its columns may mean something else: what is replayed from them would be another session.
+        raise UsageProblem(
+            f"recording {session_id} was written by a newer wiretape (format {version}): update wiretape"
+        )
     return Recording(root, rows[0])
 
 

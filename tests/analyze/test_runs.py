@@ -50,8 +50,7 @@ def test_several_runs_are_one_and_a_run_without_a_file_is_read_off_its_sessions(
             find_run(store, ["r20260213T080000-0001", "r20260213T090000-0002", "r20260213T100000-0003"])
         )
         alone = find_run(store, ["r20260213T100000-0003"])
-        with pytest.raises(UsageProblem, match="there are no runs"):
-            find_run(store, ["last"])
+        assert find_run(store, ["last"]).run_id == alone.run_id == find_run_id(store, "last")
     assert verdict.pattern == "combination"
     assert verdict.session_id == failed_session
     # What the recording asked for is read from the recording.
@@ -70,7 +69,9 @@ def test_the_last_run_whose_file_is_damaged_is_read_off_its_sessions_too(root: R
             verdict = read_verdict(find_run(store, [text]))
             assert verdict.run_id == last
             assert verdict.sentence.startswith("With this session transcription fails at azure-eastus2, 6/6")
-            assert verdict.sentence.endswith(" The file of the run is gone or damaged: this is read off its sessions.")
+            assert verdict.sentence.endswith(
+                " The file of the run is gone or cannot be read: this is read off its sessions."
+            )
             assert find_run_id(store, text) == last
         (root.runs / "r20260214T080000-0002.json").write_text("")
         with pytest.raises(UsageProblem, match=f"is no run that can be read: .*; the run before it is {last}"):
@@ -83,6 +84,30 @@ def test_the_sessions_of_a_run_without_a_file_are_found_by_its_id(root: Root, fa
         assert find_run_id(store, "r20260213T080000-0001") == "r20260213T080000-0001"
         with pytest.raises(UsageProblem, match="there are no runs"):
             find_run_id(store, "r20260213T080000-0002")
+
+
+def test_without_runs_there_is_no_last_one(root: Root, failed_session: str) -> None:
+    with open_store(root) as store:
+        for find in (find_run_id, lambda store, text: find_run(store, [text])):
+            with pytest.raises(UsageProblem, match=r"there are no runs in .*: make one with `wiretape replay run`"):
+                find(store, "last")
+
+
+def test_an_adaptive_run_that_is_read_off_its_sessions_says_that_its_odds_do_not_hold(
+    root: Root, failed_session: str
+) -> None:
+    run_id = "r20260213T080000-0001"
+    replays(root, run_id, 8, "azure-eastus2", "failed", failed_session, block=0)
+    replays(root, run_id, 9, "azure-eastus2", "failed", failed_session)
+    replays(root, run_id, 10, "azure-sweden", "ok", failed_session)
+    replays(root, "r20260213T110000-0002", 11, "azure-sweden", "ok", failed_session)
+    with open_store(root) as store:
+        sentence = read_verdict(find_run(store, [run_id])).sentence
+        assert "fails at azure-eastus2, 6/6; 0/6 at azure-sweden" in sentence
+        assert " this is read off its sessions. Trials of `replay isolate` are among them, " in sentence
+        assert sentence.endswith("the odds and decisions do not hold. Isolate again to decide.")
+        with pytest.raises(UsageProblem, match=f"run {run_id} is of `replay isolate`"):
+            find_run(store, [run_id, "r20260213T110000-0002"])
 
 
 def test_sessions_that_somebody_tagged_are_a_run(root: Root) -> None:

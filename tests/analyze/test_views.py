@@ -18,6 +18,7 @@ from analyze.store import VIEWS, Store, open_store
 from capture.realtime.events import EventHeader
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
+from capture.recording.writer import SessionWriter
 from capture.turn_latencies import TurnLatencies
 from tests.analyze.conftest import Trace, configure, spoken_turn, tone
 
@@ -588,6 +589,22 @@ def test_a_count_of_tokens_that_is_none_gives_null_and_spoils_no_other_response(
     assert ask("responses", "input_tokens, output_tokens", order="response_id") == [
         {"input_tokens": None, "output_tokens": None},
         {"input_tokens": 7, "output_tokens": 7},
+    ]
+
+
+def test_what_a_replay_did_otherwise(root: Root, ask: Ask) -> None:
+    with SessionWriter(root, "20260212T083055-0000000a") as writer:
+        told = {"kind": "new_tool", "expected": "get_time never called", "seen": "get_time #1 {}", "action": "ended"}
+        writer.add("divergences", {"offset_ns": 2_500_000, "step": 3} | told)
+        writer.add(
+            "rewrites", {"offset_ns": 0, "step": 0, "kind": "override", "path": "voice", "before": "", "after": "1"}
+        )
+        writer.commit({})
+    assert ask("divergences", "offset_ms, step, kind, expected, seen, action", order="step") == [
+        {"offset_ms": 2.5, "step": 3} | told
+    ]
+    assert ask("rewrites", "kind, path, before, after", order="step") == [
+        {"kind": "override", "path": "voice", "before": "", "after": "1"}
     ]
 
 

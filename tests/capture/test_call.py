@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from capture.audio import PCM16_24K, AudioFormat, clip_as, read_clip
 from capture.call import CallPlan, CallProgress, CallResult, call_url, place_call, session_update
-from capture.errors import EndpointRefused, UsageProblem
+from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
@@ -255,10 +255,11 @@ async def test_what_is_no_json_does_not_disturb_a_call(recorder: Recorder, word:
     assert [m.kind for m in recording_of(recorder, result).messages()][:3] == ["text", "event", "binary"]
 
 
-async def test_an_endpoint_that_is_not_there_is_recorded_and_raised(recorder: Recorder, word: Path) -> None:
+async def test_an_endpoint_that_is_not_there_is_recorded_and_told(recorder: Recorder, word: Path) -> None:
     progress: list[CallProgress] = []
-    with pytest.raises(EndpointRefused, match="cannot be reached"):
-        await place_call(Target("t", "ws://127.0.0.1:1"), CallPlan(word), recorder, on_progress=progress.append)
+    result = await place_call(Target("t", "ws://127.0.0.1:1"), CallPlan(word), recorder, on_progress=progress.append)
+    assert "cannot be reached" in str(result.refusal)
+    assert not result.began
     recorder.close()
     [session_id] = list_session_ids(recorder.root)
-    assert progress[0].session_id == session_id
+    assert progress[0].session_id == result.sealed.session_id == session_id

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import soundfile
@@ -72,6 +73,24 @@ def test_a_refused_call_prints_its_id_all_the_same(run: CliRunner, root: Root, w
     asked = run.invoke(app, ["call", "--to", "ws://127.0.0.1:1", "--audio", str(word)])
     assert isinstance(asked.exception, EndpointRefused)
     assert asked.stdout.split() == list_session_ids(root)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [("/nowhere", 404, "404"), (None, None, "cannot be reached: ")],
+    ids=["404", "no answer"],
+)
+def test_a_refused_call_in_json_says_how_it_ended(
+    run: CliRunner, root: Root, simulator_url: str, word: Path, path: str | None, status: int | None, said: str
+) -> None:
+    url = "ws://127.0.0.1:1" if path is None else urljoin(simulator_url, path)
+    asked = run.invoke(app, ["call", "--to", url, "--audio", str(word), "--json"])
+    assert isinstance(asked.exception, EndpointRefused)
+    assert asked.exception.status == status
+    told = json.loads(asked.stdout)
+    assert [told["session_id"]] == list_session_ids(root)
+    assert (told["outcome"], told["handshake_status"], told["turns"]) == ("failed", status, 0)
+    assert said in told["first_error"]
 
 
 def test_a_refused_call_prints_its_id_on_stdout_though_stderr_is_a_terminal_with_a_bar(root: Root, word: Path) -> None:

@@ -177,6 +177,14 @@ def test_compact_takes_a_named_day_and_tells_json(run: CliRunner, root: Root) ->
     assert list_session_ids(root) == ["20260212T083055-0000000a"]
 
 
+def test_compact_speaks_of_one_session_in_the_singular(run: CliRunner, root: Root) -> None:
+    with SessionWriter(root, "20260212T083055-0000000a") as writer:
+        writer.commit({})
+    asked = run.invoke(app, ["compact", "--date", "2026-02-12", "--grace", "0"])
+    assert asked.stdout.startswith("2026-02-12  1 session  2 -> 1 file  ")
+    assert asked.stderr.endswith("compacted 1 session of 1 day\n")
+
+
 def test_compact_says_which_day_it_could_not_take(run: CliRunner, root: Root) -> None:
     with SessionWriter(root, "20260212T083055-0000000a") as writer:
         writer.commit({})

@@ -74,7 +74,16 @@ CLIENT = "/v1/realtime?model=client-model&x=1"
         ("ws://h:8900", "m2", "/v1/realtime?x=1", "ws://h:8900/v1/realtime?model=m2&x=1"),
         ("ws://h:8900", "m2", "/v1/realtime?model=&x=1", "ws://h:8900/v1/realtime?model=m2&x=1"),
         ("ws://h:8900", None, "", "ws://h:8900/"),
-        ("ws://h:8900?model=ours", "m", CLIENT, "ws://h:8900/v1/realtime?model=ours"),
+        # Its own query is added, and outranks the client's.
+        ("ws://h:8900?model=ours", "m", CLIENT, "ws://h:8900/v1/realtime?x=1&model=ours"),
+        ("ws://h:8900?model=ours", None, "/p?api-version=1&deployment=d", "ws://h:8900/p?api-version=1&model=ours"),
+        (
+            "ws://h:8900/?api-version=7",
+            None,
+            "/p?api-version=1&deployment=d",
+            "ws://h:8900/p?deployment=d&api-version=7",
+        ),
+        ("ws://h:8900/?api-version=7", "m", "/p?x=1", "ws://h:8900/p?model=m&x=1&api-version=7"),
         ("ws://[::1]:8900", None, "/p", "ws://[::1]:8900/p"),
         # A model's name may hold anything.
         ("wss://h", "a b&c/d", "/p", "wss://h/p?model=a%20b%26c%2Fd"),
@@ -98,9 +107,15 @@ def test_sockets_that_refuse_a_model_get_none() -> None:
 def test_a_target_s_own_model_can_be_asked_for_at_an_origin_too() -> None:
     target = Target(name="t", url="wss://h", model="m", query={"y": "2"})
     assert target.asking_for_its_model(CLIENT).request_url(CLIENT) == "wss://h/v1/realtime?model=m&x=1&y=2"
+    with_query = Target(name="t", url="wss://h?x=7", model="m")
+    assert with_query.asking_for_its_model(CLIENT).request_url(CLIENT) == "wss://h/v1/realtime?model=m&x=7"
     for asked in ("/v1/realtime?intent=transcription", "/v1/realtime?call_id=rtc_1"):
         assert target.asking_for_its_model(asked).request_url(asked) == f"wss://h{asked}&y=2"
-    for other in (Target("t", "wss://h"), Target("t", "wss://h/p", model="m"), Target("t", "wss://h?a=b", model="m")):
+    for other in (
+        Target("t", "wss://h"),
+        Target("t", "wss://h/p", model="m"),
+        Target("t", "wss://h?model=b", model="m"),
+    ):
         assert other.asking_for_its_model(CLIENT) == other
 
 

@@ -151,6 +151,12 @@ def test_trials_that_opened_or_closed_an_experiment_are_no_evidence() -> None:
     assert [len(cell.trials) for cell in world.replays("r1", "eastus2", "failed", 2).compose().cells] == [2]
 
 
+def test_an_experiment_that_never_came_to_compare_is_no_run_of_calls() -> None:
+    opened = World().replays("r1", "eastus2", "failed", 2, block=0).replays("r1", "eastus2", "ok", 2, block=0)
+    with pytest.raises(UsageProblem, match="of r1 there are only trials that opened or closed it"):
+        opened.compose("r1")
+
+
 def test_without_the_recorded_cell_there_is_no_baseline_to_compare_with() -> None:
     verdict = read_verdict(World().replays("r1", "swedencentral", "ok", 6).compose())
     assert verdict.pattern == "no_baseline"

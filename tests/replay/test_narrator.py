@@ -33,7 +33,7 @@ def narrate(*, terminal: bool) -> str:
         run_of(cell), 3, console=Console(file=said, force_terminal=terminal, width=60, highlight=False)
     ) as narrator:
         narrator.note(job_of(cell), None)
-        first = Trial(trial=1, block=1, session_id="s1", outcome="failed", pacing_us=214.0)
+        first = Trial(trial=1, block=1, session_id="s1", outcome="failed", pacing_us=214.0, divergences=1)
         narrator.note(job_of(cell), first)
         note = "error: \x1b[31m try [later] \n " + "and later " * 9
         second = Trial(trial=2, block=2, session_id="s2", outcome="failed_otherwise", note=note)
@@ -43,7 +43,7 @@ def narrate(*, terminal: bool) -> str:
 
 def test_a_log_has_a_line_a_trial_with_its_pacing_and_nothing_that_steers_a_terminal() -> None:
     assert narrate(terminal=False).splitlines() == [
-        "  east [bold] 1/3: failed, sent within 0.21 ms of its times (median)  s1",
+        "  east [bold] 1/3: failed, sent within 0.21 ms of its times (median), 1 divergence  s1",
         r"  east [bold] 2/3: failed otherwise, error: \x1b[31m try [later] \n " + "and later " * 9 + "  s2",
     ]
 

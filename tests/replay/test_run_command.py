@@ -321,7 +321,7 @@ async def test_a_recording_without_a_message_of_its_client_has_nothing_to_replay
     root: Root, question_clip: Path
 ) -> None:
     nowhere = Target(name="nowhere", url="ws://127.0.0.1:1")
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder, pytest.raises(EndpointRefused):
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
         await place_call(nowhere, CallPlan(clip=question_clip), recorder)
     request = RunRequest(["last"], [nowhere.url], [], [])
     with pytest.raises(UsageProblem, match="holds no message of its client: there is nothing to replay"):

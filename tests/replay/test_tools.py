@@ -115,7 +115,7 @@ def test_a_call_more_is_answered_and_gone_on_from(asked_the_weather: Script, pol
     assert sent(stage) == ["response.create", "mild", "response.create", answered, "response.create"]
     assert stage.events()[3]["item"]["call_id"] == "call_71"
     [(kind, expected, seen, action)] = told(stage)
-    assert (kind, expected, seen) == ("new_tool", "get_weather called 1 times", 'get_weather #2 {"city":"Rome"}')
+    assert (kind, expected, seen) == ("new_tool", "get_weather called 1 time", 'get_weather #2 {"city":"Rome"}')
     assert action.startswith("answered with")
     assert [change.kind for _, send in stage.sent for change in send.changes] == ["id", "tool_output", "tool_output"]
 
@@ -148,6 +148,16 @@ def test_a_call_that_is_not_made_again_is_not_waited_for_nor_gone_on_from(asked_
         ("the output of 1 call before response.create", "none was sent", "skipped"),
     ]
     assert stage.now_ns < 2_000_000_000
+
+
+def test_a_call_that_comes_a_turn_later_gets_the_recorded_output_then(asked_the_weather: Script) -> None:
+    asked_the_weather.client(CREATE, 1000)
+    stage = play(asked_the_weather, [], [PARIS])
+    assert sent(stage) == ["response.create", "response.create", "mild", "response.create"]
+    assert stage.events()[2]["item"]["call_id"] == "call_70"
+    paris = 'get_weather #1 {"city": "Paris"}'
+    assert [each.action for each in stage.diverged[:2]] == ["skipped", "skipped"]
+    assert told(stage)[2:] == [("late_call", paris, paris, "answered with the recorded output")]
 
 
 def test_as_recorded_a_new_call_stays_unanswered(asked_the_weather: Script) -> None:

@@ -171,6 +171,20 @@ def test_an_sql_error_is_one_sentence_with_its_place(failed_session: str, store:
     assert line.index("sesion_id") == carets.index("^")
 
 
+def test_one_payload_that_is_no_json_says_how_to_read_the_others(root: Root) -> None:
+    trace = Trace(SESSION)
+    trace.text("server", 1, r'{"type": "error", "note": "half an emoji: \ud83d"}')
+    trace.text("server", 2, '{"type": "error", "note": "whole"}')
+    trace.write(root)
+    with open_store(root) as store:
+        with pytest.raises(UsageProblem, match="Malformed JSON at byte") as caught:
+            store.console("SELECT payload->>'note' FROM events")
+        assert "TRY(payload->>'x') gives NULL there, and WHERE json_valid(payload) passes over it" in str(caught.value)
+        assert store.console("SELECT TRY(payload->>'note') FROM events ORDER BY seq").rows == [(None,), ("whole",)]
+        valid = "SELECT payload->>'note' FROM events WHERE json_valid(payload)"
+        assert store.console(valid).rows == [("whole",)]
+
+
 def test_no_table_of_our_own_making_is_offered_for_one_that_is_misspelt(store: Store) -> None:
     with pytest.raises(UsageProblem, match=r"Table with name noevents does not exist!\n"):
         store.console("SELECT * FROM noevents")

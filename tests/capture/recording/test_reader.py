@@ -16,7 +16,7 @@ from capture.errors import UsageProblem
 from capture.recording.audio_blocks import TrackWriter
 from capture.recording.reader import list_session_ids, open_recording, resolve_session
 from capture.recording.root import Root
-from capture.recording.schema import EVENTS, SESSIONS, TABLES
+from capture.recording.schema import EVENTS, FORMAT_VERSION, SESSIONS, TABLES
 from capture.recording.writer import SessionWriter
 
 FIRST = "20260212T083055-4f3a9c12"
@@ -192,6 +192,14 @@ def test_columns_that_came_later_are_null_in_older_files(root: Root) -> None:
     recording = open_recording(root, FIRST)
     assert recording.session["drift_us"] is None
     assert next(recording.messages()).row["pinned"] is None
+
+
+def test_a_recording_of_a_later_format_is_not_taken_for_one_of_ours(root: Root) -> None:
+    with SessionWriter(root, FIRST) as writer:
+        writer.add("events", _event(0))
+        writer.commit({"format_version": FORMAT_VERSION + 1})
+    with pytest.raises(UsageProblem, match=rf"recording {FIRST} was written by a newer wiretape \(format 2\): update"):
+        open_recording(root, FIRST)
 
 
 # --- what was not kept ----------------------------------------------------------------------------------------
