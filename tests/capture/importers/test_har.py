@@ -230,7 +230,7 @@ def test_a_refused_upgrade(imported: Callable[..., list[Imported]]) -> None:
     assert session["failure_keys"] == ["handshake|401|401|Access denied"]
     assert [each.kind for each in messages] == ["http"]
     # The file says when it began, and of the end nothing.
-    assert (session["started_at"], session["ended_at"]) == (messages[0].row["at"], None)
+    assert (session["started_at"].isoformat(), session["ended_at"]) == ("2026-02-12T08:30:55.200000+00:00", None)
     assert messages[0].row["wire_bytes"] is None
 
 
