@@ -71,14 +71,13 @@ class SessionRows:
         return self._take_ready()
 
     def take(self, message: WireMessage, *, has_time: bool) -> list[TableRow]:
-        """Take in a message that another tool recorded; its size on the wire is not known, its time perhaps."""
+        """Take in a message that another tool recorded; its time is known perhaps."""
         self._offset_ns = message.offset_ns
         self._summary.connection.has_messages = True
         self._take_message(message)
         ready = self._take_ready()
         for table, row in ready:
             if table == "events":
-                row["wire_bytes"] = None
                 row["at"] = row["at"] if has_time else None
         return ready
 

@@ -191,8 +191,8 @@ class SessionSummary:
             "recorder_id": facts.recorder_id or None,
             "role": facts.role,
             "started_at": started_at_us,
-            "ended_at": None if started_at_us is None else started_at_us + ended_ns // 1000,
             # Below zero offsets keep an order and are no times.
+            "ended_at": started_at_us + ended_ns // 1000 if started_at_us is not None and ended_ns >= 0 else None,
             "duration_ms": ended_ns / 1e6 if ended_ns >= 0 else None,
             "conversation_key": facts.conversation_key,
             "tags": facts.tags,

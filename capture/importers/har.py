@@ -146,7 +146,7 @@ def _session(
         started_ns=started.ns if started is not None and started.is_absolute else None,
         url=_url(request),
         method=request["method"] if isinstance(request.get("method"), str) else "GET",
-        remote_ip=_text(entry, "serverIPAddress"),
+        remote_ip=(_text(entry, "serverIPAddress") or "").strip("[]") or None,  # Chrome gives IPv6 in brackets
         request_headers=_headers(request),
         response_headers=_headers(response),
         status=status,

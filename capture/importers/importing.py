@@ -196,9 +196,9 @@ class ImportFailed(WiretapeError):
 
 
 def _notes(source: SourceSession, times: ImportedTimes) -> Iterator[str]:
-    if not times.has_times:
+    if source.count and not times.has_times:
         yield "the file has no times: the order of messages is kept, times and latencies stay empty"
-    elif times.started_ns is None:
+    elif source.count and times.started_ns is None:
         yield "the file's times count from a start that it does not tell: the time of day stays empty"
     if times.has_times and times.missing:
         yield f"{counted(times.missing, 'message')} without a time, or with one before that of the message before"

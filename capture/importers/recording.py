@@ -74,6 +74,8 @@ def write_session(
 
         def put(ready: Iterable[TableRow]) -> None:
             for table, row in ready:
+                if table == "events":
+                    row["wire_bytes"] = None  # no file tells it, not of the body of an answer either
                 writer.add(table, row)
 
         for fact in _opening(session_id, source, times, tags, redact):

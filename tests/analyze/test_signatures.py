@@ -68,3 +68,14 @@ def test_all_signatures_can_be_read_and_have_replays_to_fill_in() -> None:
         for replay in signature.replays:
             assert replay.startswith("wiretape "), signature.name
             assert set(re.findall(r"\{(\w+)\}", replay)) <= places, signature.name
+
+
+def test_replays_of_a_failed_transcription_go_one_at_a_time() -> None:
+    # A deployment that transcribes one to three requests a minute would fail several at a time by itself.
+    failing = re.compile(r"transcription_(quota|outage_window|model_path_failure)|azure_deployment_.*")
+    replays = [
+        replay for signature in load_signatures() if failing.fullmatch(signature.name) for replay in signature.replays
+    ]
+
+    assert len(replays) == 6
+    assert all(replay.endswith(" --concurrency 1") for replay in replays)

@@ -4,7 +4,7 @@
 -- confidence: certain
 -- causes: the transcription model is not deployed on this resource; the deployment has another name
 -- refuted by: The same session fails in the same way with the name of a deployment that exists.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="DEPLOYMENT"' --trials 3
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="DEPLOYMENT"' --trials 3 --concurrency 1
 -- sources: an Azure session of 2026-07; Microsoft Q&A 5908916
 SELECT
     h.session_id,

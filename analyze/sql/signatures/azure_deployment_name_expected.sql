@@ -6,7 +6,7 @@
 -- causes: Azure wants the name of a deployment in this field and was given a model's id; the transcription model is
 --   not deployed on this resource
 -- refuted by: The same session fails with the name of a real deployment too.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="DEPLOYMENT"' --trials 5
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="DEPLOYMENT"' --trials 5 --concurrency 1
 -- sources: Microsoft Learn, Azure deviation; openai-node#1698; openai-agents-js#297
 SELECT
     u.session_id,

@@ -6,8 +6,8 @@
 -- causes: the path from the realtime endpoint to this transcription model is broken in this region; an option
 --   (language, prompt, noise reduction) that this model does not take
 -- refuted by: The same session fails with another transcription model too.
--- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="{another_transcription_model}"' --trials 5
--- replay: wiretape replay run {session} --to {target} --trials 5
+-- replay: wiretape replay run {session} --to {target} --set 'session.audio.input.transcription.model="{another_transcription_model}"' --trials 5 --concurrency 1
+-- replay: wiretape replay run {session} --to {target} --trials 5 --concurrency 1
 -- sources: Microsoft Q&A 5772601
 WITH others AS (
     SELECT

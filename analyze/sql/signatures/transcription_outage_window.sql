@@ -5,7 +5,7 @@
 -- confidence: likely
 -- causes: an incident at the endpoint that came and went; a rollout in this region
 -- refuted by: The same session still fails now.
--- replay: wiretape replay run {session} --to {target} --trials 5
+-- replay: wiretape replay run {session} --to {target} --trials 5 --concurrency 1
 -- sources: Microsoft Q&A 12379085
 SELECT
     u.session_id,

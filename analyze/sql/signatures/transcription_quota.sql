@@ -4,7 +4,7 @@
 -- confidence: likely
 -- causes: the transcription deployment's quota of requests a minute (one to three by default) is used up
 -- refuted by: Turns more than a minute apart fail too, or many in one minute pass.
--- replay: wiretape replay run {session} --to {target} --speed 0.1 --trials 3
+-- replay: wiretape replay run {session} --to {target} --speed 0.1 --trials 3 --concurrency 1
 -- sources: Microsoft quota pages (1 to 3 requests a minute); hypothesis
 SELECT
     u.session_id,

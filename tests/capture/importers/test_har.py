@@ -229,6 +229,24 @@ def test_a_refused_upgrade(imported: Callable[..., list[Imported]]) -> None:
     assert (session["handshake_status"], session["outcome"]) == (401, "failed")
     assert session["failure_keys"] == ["handshake|401|401|Access denied"]
     assert [each.kind for each in messages] == ["http"]
+    # The file says when it began, and of the end nothing.
+    assert (session["started_at"].isoformat(), session["ended_at"]) == ("2026-02-12T08:30:55.200000+00:00", None)
+    assert messages[0].row["wire_bytes"] is None
+
+
+def test_a_refused_upgrade_is_not_said_to_lack_the_times_of_messages(import_text: Callable[..., FileImport]) -> None:
+    entry = chrome_entry()
+    entry["response"]["status"] = 401
+    done = import_text(json.dumps(har(entry)), "session.har")
+    assert (len(done.sessions), done.notes) == (1, [])
+
+
+def test_an_address_of_ipv6_stands_without_the_brackets_that_a_har_may_give_it(
+    imported: Callable[..., list[Imported]],
+) -> None:
+    entry = chrome_entry(*SAID) | {"serverIPAddress": "[2606:4700::6810:1]"}
+    ((session, _),) = imported(json.dumps(har(entry)), "session.har")
+    assert session["remote_ip"] == "2606:4700::6810:1"
 
 
 def test_a_websocket_over_http_2(imported: Callable[..., list[Imported]]) -> None:
