@@ -81,8 +81,12 @@ async def test_columns_that_do_not_fit_come_with_the_cursor(source: Any, shown: 
         await pilot.press("end", *["left"] * 9)
         assert "│ 1" in shown(app)
         assert "│ all" not in shown(app)
+        heading = shown(app).splitlines()[0].rstrip()
+        assert (heading[0], heading[-1]) == (" ", "›")
         await pilot.press(*["right"] * 9)
         assert "│ all" in shown(app)
+        heading = shown(app).splitlines()[0].rstrip()
+        assert (heading[0], heading[-3:]) == ("‹", "all")
 
 
 async def test_a_second_click_on_a_cell_chooses_it(source: Any) -> None:
