@@ -221,7 +221,7 @@ class Matrix(ScrollView, Painted, can_focus=True):
         fit = self._fit()
         shown = list(self._shown_columns(fit))
         left, right = (shown[0][0] > 0, shown[-1][0] < len(self._columns) - 1) if shown else (False, False)
-        margin = Run("‹ " if left else " " * _MARGIN, "strong")
+        margin = Run("‹ ", "strong") if left else Run(" " * _MARGIN)
         runs: list[Run] = [margin, *pad(text(self._corner(), "muted"), fit.name)]
         for _, name in shown:
             runs += [Run(" │ ", "pale"), *pad(text(name, "strong"), fit.cell)]
