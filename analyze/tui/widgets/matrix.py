@@ -109,6 +109,10 @@ class Matrix(ScrollView, Painted, can_focus=True):
         Binding("down", "move(1, 0)", "Down", show=False),
         Binding("left", "move(0, -1)", "Left", show=False),
         Binding("right", "move(0, 1)", "Right", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(-1)", "Last", show=False),
     ]
 
     at: reactive[tuple[int, int]] = reactive((0, 0))
@@ -184,6 +188,14 @@ class Matrix(ScrollView, Painted, can_focus=True):
         """Move the cursor."""
         row, column = self.at
         self.at = (row + rows, column + columns)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by as many rows as are in sight, but one."""
+        self.action_move(pages * max(1, self.size.height - _HEAD_LINES - 1), 0)
+
+    def action_edge(self, row: int) -> None:
+        """Move the cursor to the first row, or to the last one."""
+        self.at = (row % max(len(self._rows), 1), self.at[1])
 
     def _fit(self) -> Fit:
         matrix = self._matrix
