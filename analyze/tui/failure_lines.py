@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from analyze.answers import MatrixCell, RunSummary
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal, span_words
 from analyze.tui.figures import failure_text, percent
 from analyze.tui.filter_completion import can_be_typed
-from analyze.tui.lines import Line, Run, text
+from analyze.tui.lines import Line, Run, text, width_of
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW
 from capture.narration import counted
 
 ABSENT = "–"
 """How the matrix writes a value that sessions do not have."""
+_GAP = 2
 
 
 def legend_line() -> Line:
@@ -29,23 +31,47 @@ def legend_line() -> Line:
     )
 
 
-def found_lines(unknown: Sequence[UnknownFailure], totals: Sequence[FindingTotal]) -> list[Line]:
-    """Write what was found, a line each with its sessions: failures that no signature knows, then findings."""
-    sessions = [*(failure.count for failure in unknown), *(total.count for total in totals)]
-    counts = [counted(count, "session") for count in sessions]
-    cells = max(map(len, counts), default=0)
-    lines = (*map(_unknown_line, unknown), *map(_total_line, totals))
-    return [(line[0], Run(f"{count:<{cells}}  "), *line[1:]) for count, line in zip(counts, lines, strict=True)]
+def found_lines(unknown: Sequence[UnknownFailure], totals: Sequence[FindingTotal], width: int) -> list[Line]:
+    """Write what was found, a line each with its sessions: failures that no signature knows, then findings.
+
+    Where the times of findings do not fit the width, in cells, they are written without years and seconds.
+    """
+    numbers = [*(failure.count for failure in unknown), *(total.count for total in totals)]
+    counts = [counted(number, "session") for number in numbers]
+    cells = max(map(len, counts), default=0) + _GAP
+    named = [_total_lines(totals, span) for span in (span_words, _short_span)]
+    fitting = next((lines for lines in named if _most(lines) + cells <= width), named[-1])
+    lines = (*map(_unknown_line, unknown), *fitting)
+    return [(line[0], Run(f"{count:<{cells}}"), *line[1:]) for count, line in zip(counts, lines, strict=True)]
+
+
+def _most(lines: Iterable[Line]) -> int:
+    return max(map(width_of, lines), default=0)
 
 
 def _unknown_line(failure: UnknownFailure) -> Line:
     # Under its key, never under a name.
-    return (Run("  ? ", "failed"), *failure_text(failure.failure_key))
+    return (Run(" ? ", "failed"), *failure_text(failure.failure_key))
 
 
-def _total_line(total: FindingTotal) -> Line:
-    seen = f"  {total.confidence} · {span_words(total.first_at, total.last_at)}"
-    return (Run("  ▲ ", "failed"), *text(total.name, "strong"), *text(seen, "muted"))
+def _total_lines(totals: Iterable[FindingTotal], span: Callable[[datetime | None, datetime | None], str]) -> list[Line]:
+    return [
+        (
+            Run(" ▲ ", "failed"),
+            *text(total.name, "strong"),
+            *text(f"  {total.confidence} · {span(total.first_at, total.last_at)}", "muted"),
+        )
+        for total in totals
+    ]
+
+
+def _short_span(first: datetime | None, last: datetime | None) -> str:
+    if first is None or last is None:
+        return ""
+    if first.date() != last.date():
+        return f"{first:%m-%d} to {last:%m-%d}"
+    begin, end = f"{first:%H:%M}", f"{last:%H:%M}"
+    return f"{first:%m-%d} {begin}" if begin == end else f"{first:%m-%d} {begin}–{end}"
 
 
 def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:

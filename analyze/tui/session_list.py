@@ -11,10 +11,12 @@ from analyze.amounts import milliseconds, seconds
 from analyze.answers import SessionSummary
 from analyze.session_order import FINDING, NotedSession, Order
 from analyze.tui.figures import clock, failure_name, finding_words, mark
-from analyze.tui.lines import Line, Run, join, text
+from analyze.tui.lines import Line, Run, join, text, width_of
 from analyze.tui.pages import Pages
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import Column
+
+_APART = "    "
 
 
 def _run_name(session: SessionSummary) -> Line:
@@ -101,8 +103,8 @@ class SessionList:
     """Only the newest were read."""
     named: bool
     """What was found stands with the rows."""
-    tally: Line
-    """What the rows sum up to: regions, outcomes, failures."""
+    tally: Sequence[Line]
+    """What the rows sum up to: outcomes, regions, failures."""
     failed: int
     """Rows that failed."""
     has_folder: bool = True
@@ -172,8 +174,10 @@ def named(rows: Iterable[SessionSummary], names: Mapping[str, tuple[str, ...]]) 
     ]
 
 
-def tally(sessions: int, noted: Sequence[NotedSession], names: Mapping[str, tuple[str, ...]] | None = None) -> Line:
-    """Count outcomes, failed sessions by region, and findings, in one line.
+def tally(
+    sessions: int, noted: Sequence[NotedSession], names: Mapping[str, tuple[str, ...]] | None = None
+) -> Sequence[Line]:
+    """Count outcomes, failed sessions by region, and findings, those of them that there are.
 
     `noted` are those that are not plainly ok; `names` are what was found in each, None where nobody looked.
     """
@@ -196,14 +200,20 @@ def tally(sessions: int, noted: Sequence[NotedSession], names: Mapping[str, tupl
     # What nobody knows leads.
     counts = [*failures.most_common(1), *found.most_common(2)]
     named = [(*text(f"{name} "), Run(f"{count:,}", "failed")) for name, count in counts]
-    return join(
-        [
-            _labelled("outcome", join(marks)),
-            _labelled("failed in", join(failed_in, " · ")),
-            _labelled("finding", join(named, " · ")),
-        ],
-        "    ",
-    )
+    parts = [
+        _labelled("outcome", join(marks)),
+        _labelled("failed in", join(failed_in, " · ")),
+        _labelled("finding", join(named, " · ")),
+    ]
+    return [part for part in parts if part]
+
+
+def tally_lines(counted: Sequence[Line], width: int) -> Sequence[Line]:
+    """Set what was counted beside each other; where the width runs out, the names have a line of their own."""
+    together = join(counted, _APART)
+    if width_of(together) <= width or len(counted) == 1:
+        return [together] if together else []
+    return [join(counted[:-1], _APART), counted[-1]]
 
 
 def _labelled(label: str, counts: Line) -> Line:

@@ -14,7 +14,7 @@ from analyze.answers import FailureMatrix, RateOverTime
 from analyze.audio_health import AudioHealth
 from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
-from analyze.totals import total_by_name
+from analyze.totals import FindingTotal, total_by_name
 from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
@@ -67,6 +67,8 @@ MORE_DIMENSIONS = (
 )
 _FIXED_LINES = 10
 """What is on the screen besides findings, verdict and matrix: top, filter, legend, cell, keys, and blanks between."""
+_FOUND_LINES = 3
+"""As many as what was found has at least, where there is so much."""
 _MATRIX_LINES = 6
 """As many as failures.tcss gives the matrix at least: a heading, two values, the totals, and lines between."""
 
@@ -89,7 +91,7 @@ class FailuresScreen(FilteringScreen):
         Binding("f", "app.switch_mode('sessions')", "sessions"),
         Binding("colon", "app.switch_mode('sql')", "sql", tooltip="Ask in SQL"),
         Binding("tab", "app.switch_mode('sessions')", "Sessions", show=False),
-        Binding("shift+tab", "read_verdict", "Scroll the verdict, or back to the matrix", show=False),
+        Binding("shift+tab", "read", "Scroll what was found, the verdict; back to the matrix", show=False),
         Binding("question_mark", "app.help", "help"),
         Binding("f5", "reload", "Look at the root again", show=False),
         Binding("escape", "leave", "Clear the filter, then to the sessions", show=False),
@@ -113,13 +115,16 @@ class FailuresScreen(FilteringScreen):
         self.shows_time = kept.get("shows") == "time"
         self._judged: tuple[str, ...] = ()
         """The runs that the filter named when the verdict was asked for."""
+        self._found: tuple[Sequence[UnknownFailure], Sequence[FindingTotal]] = ((), ())
+        self._rates: Sequence[RateOverTime] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
         yield TopLine()
         yield FilterBar("filter", HINT)
         yield Notice(id="notice")
-        yield Block(id="found")
+        yield LineView(indent=4, id="found")
+        yield Block(id="more")
         yield LineView(indent=10, id="verdict")
         yield Block(id="legend")
         yield Matrix()
@@ -171,24 +176,36 @@ class FailuresScreen(FilteringScreen):
         """Go to the matrix, or to the rates in its place."""
         self.query_one("#rates" if self.shows_time else "Matrix").focus()
 
-    def action_read_verdict(self) -> None:
-        """Go to the verdict, which scrolls where it is longer than its room; from there back to what is below."""
-        verdict = self.query_one("#verdict", LineView)
-        if verdict.has_focus:
-            self.leave_filter()
+    def action_read(self) -> None:
+        """Go to what was found, then to the verdict, where they are longer than their room; then to what is below."""
+        views = [view for view in self.query(LineView) if view.id != "rates" and view.max_scroll_y]
+        at = views.index(self.focused) + 1 if self.focused in views else 0
+        if at < len(views):
+            views[at].focus()
         else:
-            verdict.focus()
+            self.leave_filter()
 
     def on_resize(self) -> None:
-        """Share out another height."""
+        """Share out another height, and write for another width."""
         self._share_height()
+        self._draw_rates()
 
     def _share_height(self) -> None:
-        """Give the verdict the lines that nothing else needs, and a quarter of them at least."""
+        """Give the verdict a fifth of the lines at least, what was found all that it needs, each as far as it goes."""
+        width, height = self.size.width - 2, self.size.height
+        found, verdict = self.query_one("#found", LineView), self.query_one("#verdict", LineView)
         matrix = max(self.query_one(Matrix).virtual_size.height, _MATRIX_LINES)
-        others = len(self.query_one("#found", Block).lines) + matrix
-        free = self.size.height - _FIXED_LINES - others
-        self.query_one("#verdict").styles.max_height = max(self.size.height // 4, free)
+        free = height - _FIXED_LINES - matrix
+        of_verdict = min(verdict.get_content_height(self.size, self.size, width), height // 5)
+        room = max(_FOUND_LINES, free - of_verdict)
+        unknown, totals = self._found
+        found.show(found_lines(unknown, totals, width - 1))
+        needed = found.get_content_height(self.size, self.size, width)
+        found.styles.max_height = room if needed <= room else room - 1
+        lists_all = self.source.root.command("wiretape analyze failures")
+        more = f"   {len(found.lines):,} in all: shift+tab ↓, or {lists_all}"
+        self.query_one("#more", Block).lines = (text(more, "muted"),) if needed > room else ()
+        verdict.styles.max_height = max(height // 5, free - min(needed, room))
 
     def _show_time_or_matrix(self) -> None:
         self.set_class(self.shows_time, "-time")
@@ -196,7 +213,11 @@ class FailuresScreen(FilteringScreen):
         self.leave_filter()
 
     def _show_rates(self, rates: Sequence[RateOverTime]) -> None:
-        self.query_one("#rates", LineView).show(rate_lines(rates, self.size.width - 4, self.rows))
+        self._rates = rates
+        self._draw_rates()
+
+    def _draw_rates(self) -> None:
+        self.query_one("#rates", LineView).show(rate_lines(self._rates, self.size.width - 4, self.rows))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Open a cell only where cells are in sight."""
@@ -238,20 +259,14 @@ class FailuresScreen(FilteringScreen):
 
     def _show_found(self, found: tuple[Sequence[UnknownFailure], Sequence[Finding]]) -> None:
         unknown, findings = found
-        lines = found_lines(unknown, total_by_name(findings))
-        # The matrix and the verdict need their room: all but three lines of a terminal of 24.
-        room = max(3, (self.size.height - 18) // 2)
-        if len(lines) > room:
-            lists_all = self.source.root.command("wiretape analyze failures")
-            more = f"    and {len(lines) - room + 1:,} more; all of them: {lists_all}"
-            lines = [*lines[: room - 1], text(more, "muted")]
-        self.query_one("#found", Block).lines = tuple(lines)
+        self._found = unknown, total_by_name(findings)
         self._share_height()
 
     def _show(self, answer: tuple[FailureMatrix, int]) -> None:
         matrix, unreadable = answer
         self.complain(f"{counted(unreadable, 'file')} left out here: Sessions says why" if unreadable else "")
-        self.query_one(Matrix).show(matrix)
+        ways_on = "escape clears the filter" if self.filter_text else "f lists all there are"
+        self.query_one(Matrix).show(matrix, empty_text=f"no sessions that failed or passed; {ways_on}")
         self.bar.found = text(f" {matrix.total.failed:,} of {matrix.total.trials:,} failed ", "muted")
         self.query_one("#legend", Block).lines = (legend_line(),)
         self._share_height()
@@ -287,6 +302,7 @@ class FailuresScreen(FilteringScreen):
                 which = "sent" if verdict.is_of_recorded_audio else "recorded"
                 lines.append((Run("          "), *text(f"{which} audio: {health.sentence}", tone)))
         self.query_one("#verdict", LineView).show(lines)
+        self._share_height()
 
     def on_matrix_moved(self) -> None:
         """Say in words what the cell under the cursor shows."""

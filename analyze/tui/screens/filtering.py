@@ -10,7 +10,7 @@ from textual import on
 from analyze.answers import Facet
 from analyze.filters import is_open, narrowed
 from analyze.tui.filter_completion import Way, term_of, values_of, ways
-from analyze.tui.lines import Line, Run, pad, text
+from analyze.tui.lines import Line, Run, join, pad, text, width_of
 from analyze.tui.memory import Memory
 from analyze.tui.screens.base import SourceScreen
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
@@ -21,7 +21,6 @@ from analyze.tui.widgets.row_list import READING
 HINT = "region:eastus2 outcome:failed finding:transcription* since:2h"
 _WAITING: Line = (Run(f" {READING} ", "muted"),)
 _FIELD_CELLS = 21
-_COUNT_CELLS = 8
 
 
 class FilteringScreen(SourceScreen[None]):
@@ -117,8 +116,8 @@ class FilteringScreen(SourceScreen[None]):
 
     def _choose_value(self, facets: Sequence[Facet]) -> None:
         choices = [
-            Choice(term, f"{facet.field}:{facet.value}", facet_line(facet))
-            for facet in facets
+            Choice(term, f"{facet.field}:{facet.value}", line)
+            for facet, line in zip(facets, facet_lines(facets), strict=True)
             if (term := term_of(facet.field, facet.value)) is not None
         ]
         self.app.push_screen(ChooseScreen("Narrow by a value", choices, empty_text="no session"), self._narrow_by)
@@ -154,13 +153,14 @@ class FilteringScreen(SourceScreen[None]):
             self.set_filter(self.memory.filters[chosen.value])
 
 
-def facet_line(facet: Facet) -> Line:
-    """Write a value: its field, how many sessions have it, and how many of them failed."""
-    failed = (Run(f"▲ {facet.failed:,}", "failed"),) if facet.failed else ()
-    return (
-        *pad(text(f"{facet.sessions:,}"), _COUNT_CELLS, "right"),
-        Run("  "),
-        *pad(failed, _COUNT_CELLS),
-        *pad(text(facet.field.replace("_", " "), "muted"), _FIELD_CELLS),
-        *text(facet.value),
-    )
+def facet_lines(facets: Sequence[Facet]) -> list[Line]:
+    """Write values, a line each: how many sessions have it, how many of them failed, its field, and the value."""
+    counts = [text(f"{facet.sessions:,}") for facet in facets]
+    failed: list[Line] = [(Run(f"▲ {facet.failed:,}", "failed"),) if facet.failed else () for facet in facets]
+    fields = [text(facet.field.replace("_", " "), "muted") for facet in facets]
+    # No wider than what stands in them: names of findings are long, and lists of 80 columns narrow.
+    of_count, of_failed, of_field = (max(map(width_of, cells), default=0) for cells in (counts, failed, fields))
+    return [
+        join([pad(count, of_count, "right"), pad(share, of_failed), pad(field, of_field), text(facet.value)])
+        for count, share, field, facet in zip(counts, failed, fields, facets, strict=True)
+    ]

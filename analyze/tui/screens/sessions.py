@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
@@ -13,12 +13,12 @@ from textual.binding import Binding, BindingType
 
 from analyze.findings import names_by_session
 from analyze.session_order import FINDING, NEWEST_FIRST, Order
-from analyze.tui.lines import Run, join, text
+from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.memory import Memory
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
 from analyze.tui.screens.filtering import HINT
 from analyze.tui.screens.in_flight import LOOK_S, InFlightScreen
-from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list
+from analyze.tui.session_list import COLUMNS, SessionList, glance, read_list, tally_lines
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
@@ -34,6 +34,14 @@ FIRST_PAGE = 100
 """Sessions that are read and shown before the rest."""
 REREAD_S = 10.0
 """How long a root is left alone after it was read, however many sessions end meanwhile."""
+
+
+class Tally(Block):
+    """What the sessions sum up to."""
+
+    def lines_at(self, width: int) -> Sequence[Line]:
+        """Take two lines where one is too narrow."""
+        return [(Run(" "), *line) for line in tally_lines(self.lines, width - 1)]
 
 
 class SessionsScreen(InFlightScreen):
@@ -92,7 +100,7 @@ class SessionsScreen(InFlightScreen):
         yield LiveList()
         yield VirtualTable(COLUMNS, key=lambda session: session.session_id, empty_text=READING)
         yield Welcome()
-        yield Block(id="tally")
+        yield Tally()
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -198,7 +206,7 @@ class SessionsScreen(InFlightScreen):
         self.follow_to_recording()
         self._total = answer.total
         self.show_place()
-        self.query_one("#tally", Block).lines = ((Run(" "), *answer.tally),)
+        self.query_one(Tally).lines = tuple(answer.tally)
         self._count(answer)
         if answer.cut:
             # The newest of all, whatever the filter.

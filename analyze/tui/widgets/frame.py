@@ -17,6 +17,8 @@ from analyze.tui.widgets.painted import Block, Painted
 TABS = {"Sessions": "sessions", "Failures": "failures", "SQL": "sql"}
 """The main screens as they are called, and their modes."""
 _TAB_GAP = "   "
+_LEAST = (60, 18)
+"""Columns and lines below which a screen has something out of sight for good."""
 _KEY_NAMES = {
     "colon": ":",
     "question_mark": "?",
@@ -98,6 +100,8 @@ class KeyLine(Painted):
     def on_mount(self) -> None:
         """Follow what has the focus."""
         self.screen.bindings_updated_signal.subscribe(self, self._keys_changed)
+        # A window that is only made lower is another size too.
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._keys_changed)
 
     def _keys_changed(self, screen: Screen[object]) -> None:
         del screen
@@ -128,6 +132,8 @@ class KeyLine(Painted):
             (key, (Run(written, "strong"), Run(f" {description}", "muted"), Run(" · ", "pale")))
             for key, written, description in self.keys()
         ]
+        if self.app.size.width < _LEAST[0] or self.app.size.height < _LEAST[1]:
+            parts.insert(0, ("", (Run("made for 80x24", "incomplete"), Run(" · ", "pale"))))
         # The last two are help and the way out: those before them give way.
         while len(parts) > 2 and sum(width_of(part) for _, part in parts) - 3 > width - 2:
             del parts[-3]
@@ -139,5 +145,6 @@ class KeyLine(Painted):
         for key, part in self._parts(self.size.width):
             left += width_of(part)
             if event.x < left:
-                self.app.simulate_key(key)
+                if key:
+                    self.app.simulate_key(key)
                 return

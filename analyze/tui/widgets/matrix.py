@@ -31,6 +31,8 @@ _MARGIN = 2
 _BETWEEN = 3
 """Cells of a separator and the cursor's sign."""
 _HEAD_LINES = 2
+_MORE = " ›"
+"""Behind the heading where there are columns to the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class Matrix(ScrollView, Painted, can_focus=True):
         Binding("down", "move(1, 0)", "Down", show=False),
         Binding("left", "move(0, -1)", "Left", show=False),
         Binding("right", "move(0, 1)", "Right", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(-1)", "Last", show=False),
     ]
 
     at: reactive[tuple[int, int]] = reactive((0, 0))
@@ -128,9 +134,9 @@ class Matrix(ScrollView, Painted, can_focus=True):
         self._rows: Sequence[str] = ()
         self._columns: Sequence[str] = ()
 
-    def show(self, matrix: FailureMatrix) -> None:
+    def show(self, matrix: FailureMatrix, *, empty_text: str = "no sessions that failed or passed") -> None:
         """Show another matrix; the cursor goes to its first failure."""
-        self._matrix, self.empty_text = matrix, "no sessions that failed or passed"
+        self._matrix, self.empty_text = matrix, empty_text
         self._rows = (*matrix.rows, ALL) if matrix.rows else ()
         self._columns = matrix.columns if matrix.columns == (ALL,) else (*matrix.columns, ALL)
         self.virtual_size = Size(1, len(self._rows) + 1 + _HEAD_LINES)
@@ -183,6 +189,14 @@ class Matrix(ScrollView, Painted, can_focus=True):
         row, column = self.at
         self.at = (row + rows, column + columns)
 
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by as many rows as are in sight, but one."""
+        self.action_move(pages * max(1, self.size.height - _HEAD_LINES - 1), 0)
+
+    def action_edge(self, row: int) -> None:
+        """Move the cursor to the first row, or to the last one."""
+        self.at = (row % max(len(self._rows), 1), self.at[1])
+
     def _fit(self) -> Fit:
         matrix = self._matrix
         cells = [*matrix.cells.values(), *matrix.row_totals.values(), matrix.total] if matrix else []
@@ -217,10 +231,15 @@ class Matrix(ScrollView, Painted, can_focus=True):
 
     def _heading(self) -> Line:
         fit = self._fit()
-        runs: list[Run] = [Run(" " * _MARGIN), *pad(text(self._corner(), "muted"), fit.name)]
-        for _, name in self._shown_columns(fit):
+        shown = list(self._shown_columns(fit))
+        left, right = (shown[0][0] > 0, shown[-1][0] < len(self._columns) - 1) if shown else (False, False)
+        margin = Run("‹ ", "strong") if left else Run(" " * _MARGIN)
+        runs: list[Run] = [margin, *pad(text(self._corner(), "muted"), fit.name)]
+        for _, name in shown:
             runs += [Run(" │ ", "pale"), *pad(text(name, "strong"), fit.cell)]
-        return tuple(runs)
+        # Of a full line the last name gives way.
+        width = self.scrollable_size.width
+        return (*pad(tuple(runs), width - len(_MORE)), Run(_MORE, "strong")) if right else tuple(runs)
 
     def _separator(self) -> Line:
         fit = self._fit()

@@ -41,7 +41,7 @@ class SqlEditor(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete", "complete", tooltip="Complete the word; again: the next that fits"),
-        Binding("escape", "leave", "results", show=False),
+        Binding("escape", "leave", "leave", tooltip="Go to the answer, and from there back"),
     ]
 
     class Completing(Message):

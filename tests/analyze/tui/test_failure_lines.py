@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +17,30 @@ AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
 def test_failures_and_findings_say_how_many_sessions() -> None:
     unknown = UnknownFailure("error|odd|strange|no [bold]luck[/bold]", ("a",), 1, AT, AT)
     total = FindingTotal("commit_empty", "likely", 1_157, (), AT, AT)
-    assert [plain(line) for line in found_lines([unknown], [total])] == [
-        "  ? 1 session       error  odd  strange  no [bold]luck[/bold]",
-        "  ▲ 1,157 sessions  commit_empty  likely · 2026-02-12 08:30:00",
+    assert [plain(line) for line in found_lines([unknown], [total], 100)] == [
+        " ? 1 session       error  odd  strange  no [bold]luck[/bold]",
+        " ▲ 1,157 sessions  commit_empty  likely · 2026-02-12 08:30:00",
     ]
-    assert found_lines([], []) == []
+    assert found_lines([], [], 100) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "span"),
+    [
+        (AT, AT, "02-12 08:30"),
+        (AT, AT + timedelta(minutes=95), "02-12 08:30–10:05"),
+        (AT, AT + timedelta(days=9), "02-12 to 02-21"),
+        (None, None, ""),
+    ],
+)
+def test_where_the_width_runs_out_times_are_short_and_names_whole(
+    first: datetime | None, last: datetime | None, span: str
+) -> None:
+    longest = FindingTotal("audio_truncated_transcript_complete", "possible", 1_157, (), AT, AT + timedelta(days=9))
+    total = FindingTotal("commit_empty", "likely", 31, (), first, last)
+    lines = [plain(line) for line in found_lines([], [longest, total], 80)]
+    assert lines[0].endswith("audio_truncated_transcript_complete  possible · 02-12 to 02-21")
+    assert lines[1] == f" ▲ 31 sessions     commit_empty  likely · {span}"
 
 
 def test_a_cell_is_a_sentence() -> None:

@@ -6,19 +6,23 @@ from typing import Any
 from analyze.findings import names_by_session
 from analyze.session_order import NEWEST_FIRST
 from analyze.tui.lines import plain
-from analyze.tui.session_list import COLUMNS, glance, read_list, tally
+from analyze.tui.session_list import COLUMNS, glance, read_list, tally, tally_lines
 
 
 def test_the_tally_counts_outcomes_regions_and_failures(source: Any) -> None:
-    assert plain(read_list(source, "", order=NEWEST_FIRST).tally) == (
-        "outcome ▲ 6  ● 14  ◐ 1    failed in eastus2 6    finding transcription server_error 6"
-    )
+    counted = read_list(source, "", order=NEWEST_FIRST).tally
+    in_one = "outcome ▲ 6  ● 14  ◐ 1    failed in eastus2 6    finding transcription server_error 6"
+    assert [plain(line) for line in tally_lines(counted, len(in_one))] == [in_one]
+    assert [plain(line) for line in tally_lines(counted, len(in_one) - 1)] == [
+        "outcome ▲ 6  ● 14  ◐ 1    failed in eastus2 6",
+        "finding transcription server_error 6",
+    ]
 
 
 def test_what_nobody_knows_leads_the_tally(source: Any) -> None:
     source.listed[0] = replace(source.listed[0], failure_keys=("error|odd||",))
     answer = read_list(source, "", order=NEWEST_FIRST, names=names_by_session(source.findings()))
-    assert plain(answer.tally).endswith("finding ? odd 1 · transcription_model_path_failure 5")
+    assert plain(answer.tally[-1]).endswith("finding ? odd 1 · transcription_model_path_failure 5")
 
 
 def test_names_take_the_place_of_failures(source: Any) -> None:
@@ -31,11 +35,12 @@ def test_names_take_the_place_of_failures(source: Any) -> None:
 def test_only_names_of_listed_sessions_are_counted(source: Any) -> None:
     names = names_by_session(source.findings())
     answer = read_list(source, "outcome:ok", order=NEWEST_FIRST, names=names)
-    assert plain(answer.tally) == "outcome ● 14"
+    assert [plain(part) for part in answer.tally] == ["outcome ● 14"]
 
 
 def test_no_sessions_tally_to_nothing() -> None:
-    assert tally(0, []) == ()
+    assert tally(0, []) == []
+    assert tally_lines([], 80) == []
 
 
 def test_a_list_is_ordered_by_the_source(source: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -168,23 +169,62 @@ async def test_findings_stand_above_the_matrix_and_what_nobody_knows_above_them(
         assert at < next(n for n, line in enumerate(lines) if "│ eastus2" in line)
 
 
-async def test_more_findings_than_there_is_room_for_are_counted(source: Any, shown: Shown) -> None:
-    source.root = Root(Path("my calls"))
-    source.listed[:6] = [
-        replace(row, failure_keys=(f"error|odd|strange_{n}|",)) for n, row in enumerate(source.listed[:6])
+def fail_strangely(source: Any, sessions: int) -> None:
+    """Have so many sessions fail in ways that no signature knows, each in its own."""
+    source.listed[:sessions] = [
+        replace(row, failure_keys=(f"error|odd|strange_{n}|",)) for n, row in enumerate(source.listed[:sessions])
     ]
+
+
+async def test_more_findings_than_there_is_room_for_are_counted_and_scrolled_by_keys(source: Any, shown: Shown) -> None:
+    source.root = Root(Path("my calls"))
+    fail_strangely(source, 6)
+    verdict = source.verdict
+    source.verdict = lambda *run_ids: replace(verdict(*run_ids), sentence=LONG_VERDICT)
     app = WiretapeApp(source, start="failures")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         # Copied as it stands it asks the root that is shown.
-        assert "and 5 more; all of them: wiretape analyze failures --recordings 'my calls'" in shown(app)
+        assert "7 in all: shift+tab ↓, or wiretape analyze failures --recordings 'my calls'" in shown(app)
+        assert "strange_5" not in shown(app)
+        await press(pilot, "shift+tab", "end")
+        assert "strange_5" in shown(app)
+        await press(pilot, "shift+tab")
+        assert app.focused is app.screen.query_one("#verdict")
+        await press(pilot, "shift+tab")
+        assert app.focused is app.screen.query_one("Matrix")
+
+
+async def test_a_lower_window_leaves_the_matrix_in_sight(source: Any, shown: Shown) -> None:
+    fail_strangely(source, 16)
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 50)) as pilot:
+        await settle(pilot)
+        assert "strange_15" in shown(app)
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "17 in all" in shown(app)
+        assert "all              " in shown(app)
+        assert "of 20 failed" in shown(app)
+        await pilot.resize_terminal(80, 50)
+        await settle(pilot)
+        assert "strange_15" in shown(app)
+
+
+async def test_rates_are_written_for_a_narrower_window(app: WiretapeApp, shown: Shown) -> None:
+    async with app.run_test(size=(120, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "t")
+        await pilot.resize_terminal(50, 24)
+        await settle(pilot)
+        assert re.search(r"^  all  .* 6/20 *$", shown(app), re.MULTILINE)
 
 
 async def test_an_empty_root_says_so(empty_source: Any, shown: Shown) -> None:
     app = WiretapeApp(empty_source, start="failures")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        assert "no sessions that failed or passed" in shown(app)
+        assert "no sessions that failed or passed; f lists all there are" in shown(app)
         await press(pilot, "enter", "down", "right")
         assert isinstance(app.screen, FailuresScreen)
 

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from textual.app import App
 
+from analyze.answers import Facet
+from analyze.signatures import load_signatures
 from analyze.tui.app import WiretapeApp
+from analyze.tui.lines import plain, width_of
 from analyze.tui.memory import Memory
-from analyze.tui.screens.filtering import FilteringScreen
+from analyze.tui.screens.filtering import FilteringScreen, facet_lines
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.filter_bar import FilterBar
 
@@ -41,6 +44,22 @@ async def test_fields_and_values_are_completed_as_they_are_typed(source: Any, sh
         # Where there is nothing to go on with, tab leaves.
         await press(pilot, "slash", "tab")
         assert not app.screen.query_one(FilterBar).query_one("Input").has_focus
+
+
+def test_the_longest_name_of_a_finding_is_whole_in_a_list_of_values() -> None:
+    longest = max((signature.name for signature in load_signatures()), key=len)
+    facets = [
+        Facet("outcome", "ok", 1_157, 0),
+        Facet("finding", longest, 9, 9),
+        Facet("transcription_model", "a", 1, 0),
+    ]
+    assert [plain(line) for line in facet_lines(facets)] == [
+        "1,157       outcome              ok",
+        f"    9  ▲ 9  finding              {longest}",
+        "    1       transcription model  a",
+    ]
+    # Of a terminal of 80 the list has as much, beside the sign of its cursor and its scrollbar.
+    assert max(map(width_of, facet_lines(facets))) <= 69
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from analyze.tui.app import WiretapeApp
 from analyze.tui.lines import plain, text
 from analyze.tui.screens.session import SessionScreen
+from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.frame import KeyLine, TopLine, key_name
 
@@ -49,6 +50,23 @@ async def test_the_keys_follow_the_focus(source: Any, shown: Shown) -> None:
         await settle(pilot)
         await press(pilot, "slash")
         assert shown(app).split("\n")[-1].strip().startswith("enter apply · esc back to the list")
+
+
+async def test_a_window_too_small_for_the_screens_says_so_and_can_be_made_larger(source: Any, shown: Shown) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for columns, lines, is_small in ((80, 17, True), (40, 12, True), (59, 24, True), (60, 18, False)):
+            await pilot.resize_terminal(columns, lines)
+            await settle(pilot)
+            keys = shown(app).split("\n")[-1].rstrip()
+            assert keys.startswith(" made for 80x24 · ") is is_small
+            assert keys.endswith("? help · q quit")
+        await pilot.resize_terminal(40, 12)
+        await settle(pilot)
+        # These words are no key.
+        await pilot.click(KeyLine, offset=(3, 0))
+        assert isinstance(app.screen, SessionsScreen)
 
 
 async def test_a_key_can_be_clicked(source: Any) -> None:

@@ -81,8 +81,31 @@ async def test_columns_that_do_not_fit_come_with_the_cursor(source: Any, shown: 
         await pilot.press("end", *["left"] * 9)
         assert "│ 1" in shown(app)
         assert "│ all" not in shown(app)
+        heading = shown(app).splitlines()[0].rstrip()
+        assert (heading[0], heading[-1]) == (" ", "›")
         await pilot.press(*["right"] * 9)
         assert "│ all" in shown(app)
+        heading = shown(app).splitlines()[0].rstrip()
+        assert (heading[0], heading[-3:]) == ("‹", "all")
+
+
+async def test_the_cursor_goes_by_pages_and_to_the_ends_of_many_rows(
+    source: Any, shown: Callable[[App[None]], str]
+) -> None:
+    app = MatrixApp(source.failures(("session_id", "region")))
+    async with app.run_test(size=(120, 10)) as pilot:
+        matrix = app.query_one(Matrix)
+        await pilot.press("end")
+        assert matrix.at[0] == 21
+        assert "›" in shown(app).splitlines()[-1]
+        await pilot.press("pageup")
+        assert matrix.at[0] == 14
+        await pilot.press("home")
+        assert matrix.at[0] == 0
+        await pilot.press("pagedown")
+        assert matrix.at[0] == 7
+        # What enter opens is in sight.
+        assert sum("›" in line for line in shown(app).splitlines()) == 1
 
 
 async def test_a_second_click_on_a_cell_chooses_it(source: Any) -> None:
