@@ -5,38 +5,26 @@ Pure: a run with its outcomes in, a verdict out (the rules: docs/replay.md).
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from capture.errors import UsageProblem
 from replay import wording
-from replay.audio_choice import AUDIO_AXIS, RECORDED
+from replay.audio_choice import AUDIO_AXIS
 from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, decide_together, short_path, tally
 from replay.experiment import Batch
 from replay.isolation import Reading, read_isolation
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
-from replay.paths import full_path
-from replay.rewrite import TRANSCRIPTION_MODEL_PATHS
-from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, Axis, Run, RunRecording
+from replay.not_tested import NotTested, list_not_tested
+from replay.runs import Axis, Run, RunRecording
 from replay.several_failures import View, list_others, list_views
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class NotTested:
-    """Something that a run leaves open by its design."""
-
-    what: str
-    command: str
-    """The command that would test it, capitals to be filled in; empty where there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +88,7 @@ def _read_view(view: View) -> Verdict:
     common = tuple(list_common_changes(run, home)) if home is not None else ()
     as_recorded = home is None or is_as_recorded(run, home)
     pattern = _read_pattern(recording, baseline, decisions, together, as_recorded=as_recorded)
-    not_tested = _list_not_tested(run, recording, baseline, cells, common)
+    not_tested = list_not_tested(run, recording, baseline, cells, common)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
@@ -133,7 +121,7 @@ def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
     reading = read_isolation(run)
     pattern = find_pattern(reading)
     told = reading.view
-    not_tested = (*_list_not_tried(run, reading), *_list_not_tested(run, recording, reading.baseline, reading.cells))
+    not_tested = (*_list_not_tried(run, reading), *list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
     return Verdict(
         run_id=run.run_id,
@@ -154,9 +142,7 @@ def _list_not_tried(run: Run, reading: Reading) -> list[NotTested]:
     """List what an experiment that was ended from outside, or by fewer trials than are asked for now, would do next."""
     if not run.request or not isinstance(reading.experiment.decide_next(), Batch):
         return []
-    return [
-        NotTested("another look at what is open", _command("wiretape", "replay", "isolate", "--resume", run.run_id))
-    ]
+    return [NotTested("another look at what is open", f"wiretape replay isolate --resume {run.run_id}")]
 
 
 def _find_recording(run: Run, session_id: str | None) -> RunRecording:
@@ -237,72 +223,6 @@ def _say(
     is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
     elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio)
     return f"{results}: {conclusion}{elsewhere}{untested}"
-
-
-def _list_not_tested(
-    run: Run,
-    recording: RunRecording,
-    baseline: CellResult | None,
-    cells: Sequence[CellResult],
-    common: Sequence[CommonChange] = (),
-) -> tuple[NotTested, ...]:
-    if recording.is_gone:
-        return ()
-    target = baseline.target if baseline is not None else (recording.target or "TARGET")
-    replay = ["wiretape", "replay", "run", recording.session_id, "--to", target]
-    trials = ["--trials", str(run.trials if run.design == "factorial" else 5)]
-    varied = {axis.axis for axis in run.axes if len(axis.values) > 1}
-    found = [NotTested(change.untested, _command(*replay, *trials)) for change in common]
-    # Set in every trial, these are said to be untested already.
-    varied |= {MODEL_AXIS, DIALECT_AXIS} & {change.axis for change in common}
-    if TARGET_AXIS not in varied:
-        found.append(NotTested("other targets", _command(*replay, "--to", "ANOTHER_TARGET", *trials)))
-    if recording.transcription_model and not varied & set(TRANSCRIPTION_MODEL_PATHS):
-        path = full_path("transcription_model", recording.dialect)
-        values = f"{path}={recording.transcription_model},ANOTHER_MODEL"
-        found.append(NotTested("other transcription models", _command(*replay, "--vary", values, *trials)))
-    if AUDIO_AXIS not in varied:
-        values = f"{AUDIO_AXIS}={RECORDED},OTHER_CLIP.flac"
-        found.append(NotTested("other audio", _command(*replay, "--vary", values, *trials)))
-    if DROPPED not in {value for axis in run.axes for value in axis.values}:
-        found.append(NotTested("other options", _options_command(replay, trials, recording, varied)))
-    if MODEL_AXIS not in varied:
-        another = ["--vary", f"{MODEL_AXIS}={recording.model},ANOTHER_MODEL"] if recording.model else []
-        other_model = another or ["--to", "TARGET_WITH_ANOTHER_MODEL"]
-        apart = " apart from the target" if len({cell.model for cell in cells}) > 1 else ""
-        found.append(NotTested(f"the realtime model{apart}", _command(*replay, *other_model, *trials)))
-    if DIALECT_AXIS not in varied:
-        other_dialect = "TARGET_THAT_SPEAKS_GA" if recording.dialect == "beta" else "TARGET_THAT_SPEAKS_BETA"
-        found.append(NotTested("the dialect", _command(*replay, "--to", other_dialect, *trials)))
-    region = baseline.region if baseline is not None else None
-    if region and TARGET_AXIS in varied and {c.region for c in cells} == {region}:
-        found.append(NotTested("other regions", _command(*replay, "--to", "TARGET_IN_ANOTHER_REGION", *trials)))
-    if region and TARGET_AXIS in varied and len({c.target for c in cells if c.region == region}) < 2:
-        what = f"another target in region {region} (without it the region is not told from the target)"
-        found.append(NotTested(what, _command(*replay, "--to", f"ANOTHER_TARGET_IN_{region.upper()}", *trials)))
-    return tuple(found)
-
-
-def _options_command(replay: list[str], trials: list[str], recording: RunRecording, varied: set[str]) -> str:
-    for path, value in recording.options.items():
-        if path not in varied:
-            return _command(*replay, "--vary", f"{path}={_as_value(value)},{_contrast(value)}", *trials)
-    return ""
-
-
-def _contrast(value: Any) -> str:
-    # Dropping an option tells most; a number cannot be dropped, so it is doubled.
-    return _as_value(value * 2) if isinstance(value, int | float) and not isinstance(value, bool) else "null"
-
-
-def _as_value(value: Any) -> str:
-    # As `--vary` reads it: words bare, everything with a comma or a space in it as JSON.
-    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.-]*", value)
-    return value if is_word else msgspec.json.encode(value).decode()
-
-
-def _command(*words: str) -> str:
-    return shlex.join(words)
 
 
 __all__ = [
