@@ -100,6 +100,16 @@ def fit_end(line: Line, width: int) -> Line:
     return (Run(ELLIPSIS, kept[-1].tone), *reversed(kept)) if width > 0 else ()
 
 
+def fit_ends(line: Line, width: int) -> Line:
+    """Cut a line to a width in its middle: for names that begin alike, and end alike."""
+    most = _CHARACTERS_A_CELL * (max(width, 0) + 1)
+    if sum(len(run.text) for run in line) <= most and width_of(line) <= width:
+        return line
+    # The end tells names of one group apart: it has two thirds.
+    head = max(width, 0) // 3
+    return (*fit(line, head), *fit_end(line, width - head + 1)[1:]) if head else fit(line, width)
+
+
 def pad(line: Line, width: int, align: Literal["left", "right"] = "left") -> Line:
     """Cut or fill a line to exactly a width."""
     line = fit(line, width)

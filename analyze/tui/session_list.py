@@ -83,7 +83,7 @@ COLUMNS: tuple[Column[SessionSummary], ...] = (
         align="right",
         order="first_audio",
     ),
-    Column("finding", _finding, 16, 60, order=FINDING, elastic=True),
+    Column("finding", _finding, 16, 60, order=FINDING, keep="ends", elastic=True),
     Column("said", _said, 8, 30, 7, order="said"),
     Column("run", _run_name, 6, 12, 4, order="run"),
 )

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from analyze.tui.lines import Line, Run, fit_end, pad, width_of
+from analyze.tui.lines import Line, Run, fit_end, fit_ends, pad, width_of
 from analyze.tui.pages import PAGE_ROWS, Pages
 from analyze.tui.widgets.row_list import RowList
 
@@ -39,8 +39,8 @@ class Column(Generic[RowT]):
     align: Literal["left", "right"] = "left"
     order: str | None = None
     """What to sort by, in the words of whoever sorts; None for a column that is not sorted by."""
-    keep: Literal["start", "end"] = "start"
-    """Which end of its contents stays when they are cut."""
+    keep: Literal["start", "end", "ends"] = "start"
+    """What of its contents stays when they are cut."""
     elastic: bool = False
     """Sentences: it takes what is left, and nothing folds to show it whole."""
 
@@ -77,7 +77,9 @@ def _needed(entries: Sequence[tuple[Column[Any], int]], *, comfortable: bool) ->
 
 def _cut(column: Column[RowT], row: RowT, cells: int) -> Line:
     line = column.cell(row)
-    return fit_end(line, cells) if column.keep == "end" else line
+    if column.keep == "start":
+        return line
+    return fit_end(line, cells) if column.keep == "end" else fit_ends(line, cells)
 
 
 def _beside(cells: Sequence[tuple[Line, int, Literal["left", "right"]]]) -> Line:

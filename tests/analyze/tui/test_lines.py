@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from analyze.signatures import load_signatures
 from analyze.tui.lines import (
     ELLIPSIS,
     LONGEST,
@@ -12,6 +13,7 @@ from analyze.tui.lines import (
     columns,
     fit,
     fit_end,
+    fit_ends,
     join,
     lit,
     pad,
@@ -50,6 +52,17 @@ def test_fit_end_keeps_what_stands_last() -> None:
     assert plain(fit_end(text("failed"), 10)) == "failed"
     assert width_of(fit_end(text("日本語日本語"), 6)) <= 6
     assert fit_end(text("failed"), 0) == ()
+
+
+def test_fit_ends_keeps_names_of_one_group_apart() -> None:
+    assert plain(fit_ends(text("transcription_quota"), 16)) == "tran…ption_quota"
+    assert plain(fit_ends(text("transcription_outage_window"), 16)) == "tran…tage_window"
+    names = [signature.name for signature in load_signatures()]
+    assert len({plain(fit_ends(text(name), 15)) for name in names}) == len(names) > 40
+    assert plain(fit_ends(text("failed"), 6)) == "failed"
+    assert [width_of(fit_ends(text("日本語日本語"), width)) <= width for width in range(12)] == [True] * 12
+    # A name, and how many others there are.
+    assert plain(fit_ends((*text("response_never_done", "failed"), *text(" +1")), 16)) == "resp…ver_done +1"
 
 
 @pytest.mark.parametrize("width", [0, 1, 2, 7, 30])
@@ -101,7 +114,7 @@ def test_lit_finds_whatever_the_case() -> None:
     assert lit((Run("Where is my Order", "ok"),), "order") == (Run("Where is my ", "ok"), Run("Order", "found"))
 
 
-@pytest.mark.parametrize("cut", [fit, fit_end])
+@pytest.mark.parametrize("cut", [fit, fit_end, fit_ends])
 def test_megabytes_are_cut_at_once(cut: Callable[[Line, int], Line]) -> None:
     line = cut((Run("wörd " * 1_000_000, "failed"),), 20)
     assert width_of(line) == 20
