@@ -25,7 +25,9 @@ app = typer.Typer()
 
 @app.command("import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="HAR, or a log of JSON lines.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="HAR, a log of JSON lines, or a cassette in YAML.")
+    ],
     again: Annotated[bool, typer.Option("--again", help="Import once more what was imported before.")] = False,
     redact: Annotated[
         list[str] | None,
@@ -34,7 +36,7 @@ def import_command(
     recordings: Recordings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import sessions from HAR files (Chrome, mitmproxy, Playwright, HTTP Toolkit) and logs of JSON lines.
+    """Import sessions from HAR files (Chrome, mitmproxy, …), logs of JSON lines and cassettes in YAML.
 
     Prints the ids of the new recordings. What a file does not hold stays empty, and what cannot be read is named with
     its line or entry. Exit status 1: nothing could be imported.

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from capture.errors import UsageProblem, WiretapeError
+from capture.importers.cassette import read_cassette
 from capture.importers.damaged import Buffer
 from capture.importers.har import is_har, read_har
 from capture.importers.jsonl import read_jsonl
@@ -34,13 +36,25 @@ _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PACKED = {b"\x1f\x8b": "gzip -dk", b"PK\x03\x04": "unzip", b"\x28\xb5\x2f\xfd": "zstd -dk"}
 """How packed files begin, and what unpacks them."""
 _NO_MESSAGES = "it holds no WebSocket session that can be read"
-_WHAT_LINES_ARE = (
-    ': a log is to be one JSON object a line, such as {"dir": "sent", "event": {"type": "response.create"}},'
-    " with nothing before it"
-)
-_WHAT_ENTRIES_HAVE = ": of a HAR only entries with _webSocketMessages are imported"
 _HASHED_AT_ONCE = 1 << 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Form(NamedTuple):
+    """A form that files have."""
+
+    read: Callable[[Buffer, int], Iterator[SourceSession | Unreadable]]
+    what_it_needs: str
+    """Behind what is said of a file without any session."""
+
+
+_HAR = _Form(read_har, ": of a HAR only entries with _webSocketMessages are imported")
+_CASSETTE = _Form(read_cassette, ": of a cassette, interactions with a direction and data are imported")
+_JSON_LINES = _Form(
+    read_jsonl,
+    ': a log is to be one JSON object a line, such as {"dir": "sent", "event": {"type": "response.create"}},'
+    " with nothing before it",
+)
 
 
 @dataclass(slots=True)
@@ -127,14 +141,14 @@ class Importer:
     def _import_sessions(self, path: Path, text: Buffer, digest: str) -> FileImport:
         done = FileImport(path)
         start = len(_BYTE_ORDER_MARK) if text[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK else 0
-        looks_like_har = _looks_like_har(path, text, start)
-        for found in read_har(text, start) if looks_like_har else read_jsonl(text, start):
+        form = _form_of(path, text, start)
+        for found in form.read(text, start):
             if isinstance(found, Unreadable):
                 done.name(found)
             else:
                 self._import_session(done, found, digest)
         if not done.is_done:
-            done.problem = _NO_MESSAGES + (_WHAT_ENTRIES_HAVE if looks_like_har else _WHAT_LINES_ARE)
+            done.problem = _NO_MESSAGES + form.what_it_needs
         return done
 
     def _import_session(self, done: FileImport, source: SourceSession, digest: str) -> None:
@@ -228,8 +242,11 @@ def _told(error: OSError) -> str:
     return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
-def _looks_like_har(path: Path, text: Buffer, start: int) -> bool:
-    return path.suffix.lower() in (".har", ".zhar") or is_har(text, start)
+def _form_of(path: Path, text: Buffer, start: int) -> _Form:
+    suffix = path.suffix.lower()
+    if suffix in (".har", ".zhar") or is_har(text, start):
+        return _HAR
+    return _CASSETTE if suffix in (".yaml", ".yml") else _JSON_LINES
 
 
 def _open(path: Path) -> Buffer:
