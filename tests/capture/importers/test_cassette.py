@@ -83,6 +83,32 @@ def test_what_was_written_as_yaml_comes_back_as_it_was(value: object) -> None:
     assert (found.sender, json.loads(found.content)) == ("client", event)
 
 
+@pytest.mark.parametrize("text", ["no", "on", "Yes", "=", "<<", "1:30", "017", "1_000", "0x1f", "1e5", "2026-07-24"])
+def test_what_is_text_in_one_version_of_yaml_stays_text(text: str) -> None:
+    ((found),) = items_of(f"interactions:\n- {{direction: sent, data: {{type: a.b, said: {text}}}}}\n")
+    assert isinstance(found, SourceMessage)
+    assert json.loads(found.content)["said"] == text
+
+
+def test_numbers_with_colons_take_no_time() -> None:
+    # As one number to the base of 60 this takes minutes.
+    ((found),) = items_of(f"interactions:\n- {{direction: sent, data: {{type: a.b, x: 1{':59' * 1_000_000}}}}}\n")
+    assert isinstance(found, SourceMessage)
+
+
+def test_a_cassette_may_be_json() -> None:
+    event = {"type": "a.b", "said": "\N{GRINNING FACE}\x85", "size": 1.5}
+    ((found),) = items_of(json.dumps({"interactions": [{"direction": "sent", "data": event}]}, indent="\t"))
+    assert isinstance(found, SourceMessage)
+    assert json.loads(found.content) == event
+
+
+def test_json_nested_too_deeply_is_named_as_in_yaml() -> None:
+    deep = '{"interactions": [{"direction": "sent", "data": {"type": "a.b", "x": ' + "[" * 5000 + "]" * 5000 + "}}]}"
+    [unreadable] = items_of(deep)
+    assert isinstance(unreadable, Unreadable)
+
+
 def test_what_cannot_be_read_is_named_by_its_place() -> None:
     text = "interactions:\n- {direction: sent, data: !!binary aGVsbG8=}\n- {direction: sent, data: {type: a.b}}\n"
     lost, read = items_of(text)
@@ -100,6 +126,8 @@ def test_what_cannot_be_read_is_named_by_its_place() -> None:
         ("interactions: " + "[" * 300, "it is nested too deeply to be read"),
         ("interactions: [!!python/object/apply:os.getcwd []]", "it is no YAML that can be read (line 1)"),
         ("interactions: [\x00]", "it is no YAML that can be read"),
+        ("interactions: []\n---\ninteractions: []\n", "it holds several documents: make a file of each"),
+        ("interactions: [" + "1," * 2_000_000 + "]", "it holds more than 2,000,000 values"),
     ],
 )
 def test_of_a_cassette_that_cannot_be_read_it_is_said_why(text: str, reason: str) -> None:
