@@ -145,6 +145,7 @@ def print_verdict(run: Run, verdict: Verdict, root: Root, *, as_json: bool) -> N
                 "run_id": run.run_id,
                 "status": run.status,
                 "trials": run.finished_trials,
+                "failure_key": verdict.failure_key,
                 "pattern": verdict.pattern,
                 "sentence": verdict.sentence,
                 "axes": [

@@ -60,7 +60,13 @@ def print_result(
                 "status": run.status,
                 "cells": [_as_json(cell) for cell in run.cells],
                 "verdicts": [
-                    {"session_id": v.session_id, "pattern": v.pattern, "sentence": v.sentence} for v in verdicts
+                    {
+                        "session_id": verdict.session_id,
+                        "failure_key": verdict.failure_key,
+                        "pattern": verdict.pattern,
+                        "sentence": verdict.sentence,
+                    }
+                    for verdict in verdicts
                 ],
                 "expectations": [
                     {"expect": each.gate, "met": each.is_met, "reasons": list(each.reasons)} for each in expectations

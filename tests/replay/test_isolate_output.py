@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from capture.recording.root import Root
 from capture.targets import Target
 from replay.axes import Known, list_choices
 from replay.client import Upgrade
 from replay.isolate import Isolation, plan_isolation
-from replay.isolate_output import IsolationNarrator, estimate_isolation, say_estimate
+from replay.isolate_output import IsolationNarrator, estimate_isolation, print_verdict, say_estimate
 from replay.isolation import read_experiment
 from replay.planning import make_plan
 from replay.runs import RunRecording, Trial
 from replay.source import Source
+from replay.verdict import read_verdict
 
 
 @pytest.fixture
@@ -56,3 +60,18 @@ def test_a_batch_is_told_with_what_came_of_it(isolation: Isolation, capsys: pyte
         narrator.note(job, Trial(trial=1, block=0, session_id="t1", outcome="failed_otherwise"))
         narrator.note_decisions()
     assert capsys.readouterr().err.splitlines() == ["opening: does the failure come again?", "  1 failed otherwise"]
+
+
+def test_the_verdict_names_the_failure_that_it_is_about(
+    isolation: Isolation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = isolation.run
+    run.recordings[0].failure_keys = ["error|x||", "error|y||"]
+    home = run.cells[0]
+    west = next(cell for cell in run.cells if cell.target == "west")
+    for cell, not_again in ((home, []), (west, ["error|x||"])):
+        cell.trials = [
+            Trial(trial=at, block=at, session_id=f"t{at}", outcome="failed", not_again=not_again) for at in range(1, 25)
+        ]
+    print_verdict(run, read_verdict(run), Root(tmp_path), as_json=True)
+    assert json.loads(capsys.readouterr().out)["failure_key"] == "error|x||"

@@ -94,3 +94,17 @@ def test_the_result_names_the_gates_and_why_they_are_missed(
     print_result(planned.run, read_verdicts(planned.run), root, expectations, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed["expectations"][1] == {"expect": "ok", "met": False, "reasons": ["3 failed"]}
+
+
+def test_the_result_names_the_failure_that_a_verdict_is_about(
+    planned: Planned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = planned.run
+    run.recordings[0].failure_keys = ["error|x||", "error|y||"]
+    for cell, not_again in zip(run.cells, ([], ["error|x||"]), strict=True):
+        cell.trials = [
+            Trial(trial=at, block=at, session_id=f"t{at}", outcome="failed", not_again=not_again) for at in range(1, 7)
+        ]
+    print_result(run, read_verdicts(run), Root(tmp_path), as_json=True)
+    [verdict] = json.loads(capsys.readouterr().out)["verdicts"]
+    assert (verdict["failure_key"], verdict["pattern"]) == ("error|x||", "one_axis")
