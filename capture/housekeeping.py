@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capture.recording.root import Root
     from capture.recording.tables import TableDamaged
     from capture.recovery import Recovery
+    from capture.sealing import SealedSession
 
 app = typer.Typer()
 
@@ -222,7 +223,7 @@ def _narrate_recovery(root: Root, recovery: Recovery) -> None:
         tell(str(failure))
     for one in recovery.sealed:
         if one.has_loss:
-            tell(f"{one.session_id}: {one.lost_bytes} bytes are lost, {one.undecodable_bytes} could not be decoded")
+            tell(f"{one.session_id}: {_say_loss(one)}")
     in_use, aside = len(journals_in_use(root)), quarantined(root)
     if in_use:
         tell(f"left alone: {in_use} that are still being recorded or sealed")
@@ -231,6 +232,13 @@ def _narrate_recovery(root: Root, recovery: Recovery) -> None:
             f"in quarantine: {len(aside)} that could not be sealed twice; to try again, with another version of"
             f" wiretape or more memory, move them from {root.quarantine} to {root.journal}"
         )
+
+
+def _say_loss(session: SealedSession) -> str:
+    counts = f"{session.lost_bytes} bytes are lost, {session.undecodable_bytes} could not be decoded"
+    if not session.damages:
+        return counts
+    return f"its journal is damaged: how much is lost there is not known; apart from that {counts}"
 
 
 def tell_passed_over(damage: TableDamaged) -> None:

@@ -50,8 +50,12 @@ def read_journal(path: Path) -> Iterator[JournalRecord]:
     on at the next record that is sound. Raises `JournalUnreadable` for a file that is no journal of this
     version.
     """
-    for record, _ in follow_journal(path):
+    position, last_ns = len(FILE_HEAD), 0
+    for record, position in follow_journal(path):
+        last_ns = record.offset_ns
         yield record
+    if _is_damaged_at(path, position):
+        yield from _damage(last_ns, last_ns)
 
 
 def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecord, int]]:
@@ -83,20 +87,34 @@ def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecor
             yield record, position
 
 
+def _is_damaged_at(path: Path, position: int) -> bool:
+    """Tell whether something else stands behind the last sound record than the beginning of one, which a kill leaves."""
+    with path.open("rb") as file:
+        file.seek(position)
+        head = file.read(RECORD_HEAD.size)
+        if len(head) < RECORD_HEAD.size:
+            return False
+        length, _, _, direction = RECORD_HEAD.unpack(head)
+        is_whole = position + RECORD_HEAD.size + length <= os.fstat(file.fileno()).st_size
+        return is_whole or not _is_possible(length, direction)
+
+
 def _read_record(file: BinaryIO, position: int, size: int) -> JournalRecord | None:
     """Read the record at this position, where the file stands; None where none is that is whole and sound."""
     head = file.read(RECORD_HEAD.size)
     if len(head) < RECORD_HEAD.size:
         return None
     length, crc, offset_ns, direction = RECORD_HEAD.unpack(head)
-    if direction >= len(_DIRECTIONS) or position + RECORD_HEAD.size + length > size:
-        return None
-    if length > CHUNK_LIMIT_BYTES and direction in SENDERS:
+    if not _is_possible(length, direction) or position + RECORD_HEAD.size + length > size:
         return None
     content = file.read(length)
     if len(content) < length or checksum(length, offset_ns, direction, content, position) != crc:
         return None
     return JournalRecord(_DIRECTIONS[direction], offset_ns, content)
+
+
+def _is_possible(length: int, direction: int) -> bool:
+    return direction < len(_DIRECTIONS) and (length <= CHUNK_LIMIT_BYTES or direction not in SENDERS)
 
 
 def _read_record_at(file: BinaryIO, position: int, size: int) -> JournalRecord | None:

@@ -86,6 +86,15 @@ def test_recover_with_loss_has_its_own_exit_status(run: CliRunner, root: Root) -
     assert run.invoke(app, ["recover"]).exit_code == 3
 
 
+def test_recover_does_not_say_of_a_damaged_journal_that_nothing_is_lost(run: CliRunner, root: Root) -> None:
+    leave_journal(root)
+    [journal] = root.journal.glob("*.journal")
+    journal.write_bytes(journal.read_bytes() + bytes(100))
+    asked = run.invoke(app, ["recover"])
+    assert asked.exit_code == 3
+    assert "its journal is damaged: how much is lost there is not known; apart from that 0 bytes" in asked.stderr
+
+
 def test_recover_leaves_out_what_is_not_to_be_kept(run: CliRunner, root: Root) -> None:
     # A plain exchange, and so one that went well without a conversation.
     session_id = leave_exchange(root, keep_rule=KeepRule(keep="failed"))

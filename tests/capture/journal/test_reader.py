@@ -76,9 +76,27 @@ def test_a_flipped_bit_costs_its_record_and_no_other(
 
     assert [record for record in found if record.direction is not Direction.GAP] == (records[:hit] + records[hit + 1 :])
     gaps = [decode_gap(record.content) for record in found if record.direction is Direction.GAP]
-    # Damage at the end cannot be told from what a kill left there.
-    assert [gap.sender for gap in gaps] == ([] if hit == len(records) - 1 else ["client", "server"])
+    # A longer last record cannot be told from one that a kill cut off.
+    is_length_of_last = hit == len(records) - 1 and place < ends(records)[hit] + 4
+    assert is_length_of_last or [gap.sender for gap in gaps] == ["client", "server"]
     assert {gap.bytes for gap in gaps} <= {UNKNOWN_BYTES}
+
+
+@pytest.mark.parametrize("behind", [bytes(4096), b"\xff" * 100], ids=["zeros", "garbage"])
+def test_what_no_kill_leaves_at_the_end_is_damage(folder: Path, behind: bytes) -> None:
+    records = [JournalRecord(CLIENT, at, b"chunk") for at in (100, 200)]
+    *found, client_gap, server_gap = read(folder, encode(records) + behind)
+    assert found == records
+    assert [decode_gap(gap.content).sender for gap in (client_gap, server_gap)] == ["client", "server"]
+    assert client_gap.offset_ns == 200
+
+
+def test_where_a_piece_is_missing_all_behind_it_is_damage(folder: Path) -> None:
+    records = [JournalRecord(CLIENT, at, b"chunk") for at in range(8)]
+    encoded = encode(records)
+    cut = ends(records)[2] + 20
+    found = read(folder, encoded[:cut] + encoded[cut + 7 :])
+    assert [record.direction for record in found] == [CLIENT, CLIENT, Direction.GAP, Direction.GAP]
 
 
 @given(journals.filter(bool), st.data())
