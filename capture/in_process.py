@@ -61,6 +61,8 @@ async def connect_recorded(
                     # Left to `websockets` it would be 1011, as if something had failed here.
                     await say_goodbye(connection, _GOING_AWAY)
                     raise
+                finally:
+                    closed_by = connection.let_go_by
     except asyncio.CancelledError:
         closed_by, end_reason = "recorder", "interrupted"
         raise

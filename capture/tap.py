@@ -58,7 +58,7 @@ class Tap:
         # Two flags: with threads, the answer may be here before the thread that asked has told the tap.
         self._is_asked = False
         self._is_upgraded = False
-        self._closed_by: ClosedBy | None = None
+        self.closed_by: ClosedBy | None = None
         self._end_reason: str | None = None
         # Of a connection with threads, more than one may close it.
         self._ending = threading.Lock()
@@ -103,7 +103,7 @@ class Tap:
     def note_end(self, closed_by: ClosedBy, reason: str) -> None:
         """Note who let go of the connection; the first word counts, and a close frame counts more."""
         if self._end_reason is None:
-            self._closed_by, self._end_reason = closed_by, reason
+            self.closed_by, self._end_reason = closed_by, reason
 
     def answered(self, event: Any) -> None:
         """Take an event of `websockets`: an answer that refuses the upgrade ends the recording, with its body."""
@@ -124,7 +124,7 @@ class Tap:
             self.note_end("client", _LET_GO if self._is_upgraded else _GAVE_UP)
             if refusal:
                 recording.http_body("server", bytes(refusal))
-            end = SessionEnd(offset_ns=recording.now_ns(), closed_by=self._closed_by, end_reason=self._end_reason)
+            end = SessionEnd(offset_ns=recording.now_ns(), closed_by=self.closed_by, end_reason=self._end_reason)
             self._on_ended(recording.end(end))
         except Exception as fault:  # noqa: BLE001 - as in `sent`
             self._fail(fault)
@@ -192,6 +192,11 @@ class TappedConnection(ClientConnection):
     def untaken_bytes(self) -> int:
         """Bytes that were handed over and that the network has not taken."""
         return int(self.transport.get_write_buffer_size())
+
+    @property
+    def let_go_by(self) -> ClosedBy | None:
+        """Who let go of the connection first; None while it stands, and where it broke."""
+        return self._tap.closed_by
 
     @property
     def taken_bytes(self) -> int:

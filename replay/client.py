@@ -18,7 +18,7 @@ from capture.handshake import query_pairs
 from capture.in_process import STALLED_S, connect_recorded, say_goodbye
 from capture.pacing import Pacing
 from capture.realtime.events import parse_event
-from capture.recording.facts import Divergence, ReplayFacts, Rewrite, SessionEnd
+from capture.recording.facts import ClosedBy, Divergence, ReplayFacts, Rewrite, SessionEnd
 from capture.redaction import REDACTED, is_credential_name, redact_url
 from capture.targets import DEPLOYMENT_IN_PATH
 from replay.actions import Action, Diverged, Finished, Send, WaitUntil
@@ -175,6 +175,7 @@ class _Trial:
     def __init__(self, plan: Plan, recording: SessionRecording, player: Player) -> None:
         self.end_reason = _INTERRUPTED
         self.divergences = 0
+        self._closed_by: ClosedBy | None = None
         self._not_sent = plan.not_sent
         self._recording = recording
         self._player = player
@@ -189,10 +190,11 @@ class _Trial:
             if connection.has_stalled:
                 self.end_reason = f"stalled: the endpoint took nothing more for {STALLED_S:g} s"
             await say_goodbye(connection, _NORMAL_CLOSE)
+            self._closed_by = connection.let_go_by
         except asyncio.CancelledError:
             # Before the recording ends, so that the goodbye is in it.
             await say_goodbye(connection, _GOING_AWAY)
-            self._recording.end(self._session_end(_INTERRUPTED, closed_by_us=True))
+            self._recording.end(self._session_end(_INTERRUPTED, "recorder"))
             raise
         self.end()
 
@@ -202,7 +204,7 @@ class _Trial:
             self._rewrite(step, change)
 
     def end(self) -> Future[SealedSession]:
-        return self._recording.end(self._session_end(self.end_reason))
+        return self._recording.end(self._session_end(self.end_reason, self._closed_by))
 
     async def _converse(self, connection: TappedConnection, inbox: Inbox) -> None:
         actions = self._player.tick(self._recording.now_ns())
@@ -270,12 +272,12 @@ class _Trial:
             )
         )
 
-    def _session_end(self, reason: str, *, closed_by_us: bool = False) -> SessionEnd:
+    def _session_end(self, reason: str, closed_by: ClosedBy | None) -> SessionEnd:
         punctuality = self.pacing.summary()
         shifts_ms = self._player.clock.moves_ms
         return SessionEnd(
             offset_ns=self._recording.now_ns(),
-            closed_by="recorder" if closed_by_us else None,
+            closed_by=closed_by,
             end_reason=reason,
             pacing_p50_us=punctuality.p50_us,
             pacing_p99_us=punctuality.p99_us,

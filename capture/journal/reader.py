@@ -51,8 +51,8 @@ def read_journal(path: Path) -> Iterator[JournalRecord]:
     version.
     """
     position, last_ns = len(FILE_HEAD), 0
-    for record, position in follow_journal(path):
-        last_ns = record.offset_ns
+    for record, end in follow_journal(path):
+        position, last_ns = end, record.offset_ns
         yield record
     if _is_damaged_at(path, position):
         yield from _damage(last_ns, last_ns)
@@ -88,7 +88,7 @@ def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecor
 
 
 def _is_damaged_at(path: Path, position: int) -> bool:
-    """Tell whether something else stands behind the last sound record than the beginning of one, which a kill leaves."""
+    """Tell whether something else stands there, behind all records, than the beginning of one, which a kill leaves."""
     with path.open("rb") as file:
         file.seek(position)
         head = file.read(RECORD_HEAD.size)

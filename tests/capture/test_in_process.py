@@ -297,6 +297,22 @@ async def send_without_end(connection: Any) -> None:
         await connection.send(noise(1 << 20))
 
 
+async def test_an_endpoint_that_ends_its_stream_without_a_close_frame_is_the_one_that_let_go(
+    recorder: Recorder,
+) -> None:
+    async def hang_up(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    recording = started(recorder)
+    async with serve(hang_up, "127.0.0.1", 0) as server:
+        host, port = next(iter(server.sockets)).getsockname()
+        async with connect_recorded(f"ws://{host}:{port}", recording=recording) as connection:
+            await connection.wait_closed()
+    session = sealed(recorder, recording).session
+    # As the proxy tells it of the same end.
+    assert (session["closed_by"], session["close_code"]) == ("server", 1006)
+
+
 async def test_an_endpoint_that_takes_nothing_more_is_dropped_and_no_send_waits_for_ever(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
