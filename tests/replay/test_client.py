@@ -243,7 +243,7 @@ async def test_an_endpoint_that_drops_the_connection_fails_again_as_the_proxy_re
         facts = ReplayFacts(run_id="r1", replay_of="x", cell="frail", trial=1, expected_failure_keys=[key])
         played = await play(make_plan(script.messages), target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
         sealed = await asyncio.wrap_future(played.sealed)
-    assert (sealed.failure_keys, sealed.trial_outcome) == ([key], "failed")
+    assert (sealed.failure_keys, sealed.trial_outcome) == ((key,), "failed")
 
 
 async def test_a_turn_is_closed_by_silence_where_the_vad_needs_more_of_it_and_a_tool_call_is_waited_for(
