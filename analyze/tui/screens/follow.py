@@ -137,8 +137,11 @@ class FollowScreen(SourceScreen[None]):
     def _show_tally(self) -> None:
         rows, passed = self._shown[self._is_folded]
         below = len(rows) - 1 - self.events.cursor
+        session = self.query_one(FollowHead).session
         if self._is_over:
             way: Line = ()
+        elif session is not None and session.is_left_behind:
+            way = text("its recorder is gone: nothing more comes", "incomplete")
         elif self._is_behind:
             way = text("catching up …", "live")
         elif self.events.follows:

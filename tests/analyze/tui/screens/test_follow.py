@@ -205,3 +205,18 @@ async def test_what_is_not_kept_or_cannot_be_sealed_is_said(
         app.on_source_screen_follow_chosen(SessionsScreen.FollowChosen(SESSION_ID))
         await settle(pilot)
         assert "its journal is in journal/quarantine/" in shown(app)
+
+
+async def test_a_call_whose_recorder_died_is_not_said_to_be_followed(
+    writer: JournalWriter, call: Session, app: WiretapeApp, shown: Shown
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "following · newest at the bottom" in shown(app)
+        writer.close()
+        follow(app).look()
+        await settle(pilot)
+        assert "left behind: wiretape capture recover" in shown(app)
+        assert "its recorder is gone: nothing more comes" in shown(app)
+        assert "following ·" not in shown(app)

@@ -36,12 +36,21 @@ def test_it_says_how_the_session_stands(make_live: Make) -> None:
         ({"last_error": "error: server_error"}, " ▲ error: server_error"),
         ({"lost_bytes": 1200}, "1,200 bytes lost"),
         ({"state": "waiting"}, "being sealed · 611 events"),
-        ({"state": "waiting", "is_left_behind": True}, "left behind: wiretape capture recover"),
+        ({"state": "waiting", "is_left_behind": True}, "364 kB received  left behind: wiretape capture recover"),
         ({"age_s": 3725.0}, "1 h 02 min · 611 events"),
     ],
 )
 def test_what_else_there_is_to_say(more: dict[str, object], words: str, make_live: Make) -> None:
     assert words in "\n".join(lines_of(make_live(**more)))
+
+
+@pytest.mark.parametrize("is_left_behind", [False, True])
+def test_in_80_columns_its_id_is_whole_and_its_start_makes_room(is_left_behind: bool, make_live: Make) -> None:
+    session = make_live(1, target="ws://127.0.0.1:8931", age_s=3725.0, events=12_345, is_left_behind=is_left_behind)
+    facts, _ = lines_of(session, 80)
+    assert "20260212T093101-00000001  ws://127.0.0.1:8931 " in facts
+    assert facts.endswith(" 12,345 events")
+    assert "…" not in facts
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
