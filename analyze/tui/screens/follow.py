@@ -202,5 +202,7 @@ def message_of(entry: LiveRow) -> list[tuple[str, object]]:
         facts.append(("row", f"the first of {row.count:,}, seq {row.first_seq} to {row.last_seq}"))
     if row.error:
         facts.append(("error", row.error))
+    if entry.payload is None and row.kind not in ("event", "text"):
+        return facts
     gone = "not held here: the recording will have it"
     return [*facts, ("message", gone if entry.payload is None else entry.payload)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyze.answers import SessionSummary
 from analyze.tui.figures import mark
-from analyze.tui.lines import Line, Run, fit, join, spread, text, width_of, wrap_short
+from analyze.tui.lines import Line, Run, join, spread, text, width_of, wrap_short
 from analyze.tui.widgets.live_list import lost_of, sign_of, state_of
 from analyze.tui.widgets.painted import Block
 from capture.narration import counted, size
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ERROR_LINES = 3
 """Lines that the last error takes at most."""
+END_LINES = 2
+"""Lines that the end takes at most."""
 
 
 class FollowHead(Block):
@@ -40,7 +42,7 @@ class FollowHead(Block):
 
     def lines_at(self, width: int) -> Sequence[Line]:
         """Write the facts, the bytes, the last error, and the end."""
-        end = [fit((Run(" "), *self._end), width)] if self._end else []
+        end = wrap_short((Run(" "), *self._end), width, 3, END_LINES) if self._end else []
         if self.session is None:
             return end or [()]
         facts = _facts(self.session, width, self._end[0] if self._end else None)

@@ -7,7 +7,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from analyze.tui.lines import plain, width_of
-from analyze.tui.widgets.follow_head import ERROR_LINES, NOT_KEPT, FollowHead, sealed_line
+from analyze.tui.widgets.follow_head import ERROR_LINES, NOT_KEPT, QUARANTINED, FollowHead, sealed_line
 
 Make = Callable[..., Any]
 
@@ -62,6 +62,14 @@ def test_hostile_words_are_escaped_and_fit(width: int, make_live: Make, hostile:
     assert len(error) == ERROR_LINES
     assert plain(error[-1]).endswith("…")
     assert all(width_of(line) <= width for line in (facts, *error))
+
+
+def test_in_80_columns_it_says_what_to_do_about_what_was_not_sealed(make_live: Make) -> None:
+    head = FollowHead()
+    head.session = make_live(1)
+    head.show_end(QUARANTINED)
+    *_, first, second = head.lines_at(80)
+    assert " ".join(plain((*first, *second)).split()).endswith("see wiretape capture recover")
 
 
 async def test_the_end_stands_below_and_the_time_stops(
