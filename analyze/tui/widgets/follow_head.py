@@ -46,7 +46,7 @@ class FollowHead(Block):
         if self.session is None:
             return end or [()]
         facts = _facts(self.session, width, self._end[0] if self._end else None)
-        return [facts, _bytes(self.session), *_error(self.session, width), *end]
+        return [facts, _bytes(self.session, is_over=bool(end)), *_error(self.session, width), *end]
 
 
 def _facts(session: LiveSession, width: int, over: Run | None) -> Line:
@@ -66,10 +66,10 @@ def _error(session: LiveSession, width: int) -> list[Line]:
     return wrap_short((Run(" ▲ ", "failed"), *text(session.last_error, "failed")), width, 3, ERROR_LINES)
 
 
-def _bytes(session: LiveSession) -> Line:
+def _bytes(session: LiveSession, *, is_over: bool) -> Line:
     sent = (Run("▸ ", "client"), *text(f"{size(session.sent_bytes)} sent", "muted"))
     received = (Run("◂ ", "server"), *text(f"{size(session.bytes - session.sent_bytes)} received", "muted"))
-    left_behind = state_of(session) if session.is_left_behind else ()
+    left_behind = state_of(session) if session.is_left_behind and not is_over else ()
     return (Run("   "), *join([sent, received, lost_of(session), left_behind]))
 
 

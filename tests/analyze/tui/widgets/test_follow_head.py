@@ -86,3 +86,6 @@ async def test_the_end_stands_below_and_the_time_stops(
         await pilot.pause()
         assert "▲ over and sealed: failed · enter opens the session" in shown(app)
         assert "14 s" not in shown(app)
+        head.show(make_live(1, is_left_behind=True))
+        await pilot.pause()
+        assert "left behind" not in shown(app)
