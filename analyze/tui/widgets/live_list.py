@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from textual import events
 
-from analyze.tui.figures import age, mark
+from analyze.tui.figures import age, mark, shorten_type
 from analyze.tui.lines import Line, Run, fit, join, pad, text, width_of
 from analyze.tui.widgets.row_list import RowList
-from analyze.tui.widgets.timeline import shorten_type
 
 if TYPE_CHECKING:
     from capture.live import LiveSession
