@@ -24,9 +24,7 @@ def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> in
     Raises `UsageProblem` for a name without a known ending, for a file that is there already unless `overwrite`, for
     SQL that cannot be run, and where the file cannot be written; the file is then as it was before.
     """
-    write = _WRITERS.get(path.suffix.lower())
-    if write is None:
-        raise UsageProblem(f"{path.name!r} does not say in which format: end the name in {', '.join(_WRITERS)}")
+    write = writer_of(path)
     if "\0" in str(path):
         raise UsageProblem(f"{path} cannot be written: no name of a file holds a NUL character")
     try:
@@ -37,6 +35,14 @@ def export(store: Store, sql: str, path: Path, *, overwrite: bool = False) -> in
             return write(store, sql, stream)
     except OSError as error:
         raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def writer_of(path: Path) -> Callable[[Store, str, BinaryIO], int]:
+    """Give what writes the format that a file's name ends in; raises `UsageProblem` for another ending."""
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise UsageProblem(f"{path.name!r} does not say in which format: end the name in {', '.join(_WRITERS)}")
+    return write
 
 
 def _write_csv(store: Store, sql: str, stream: BinaryIO) -> int:

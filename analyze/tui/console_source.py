@@ -26,12 +26,23 @@ class ConsoleSource:
         self._is_left = is_left
         self._is_broken_off = False
         """What is read of the root is not waited for."""
+        self._is_stale = False
+        """The root may have changed since the store took it in."""
         self._opening = Lock()
         self._store: Store | None = None
 
     def run(self, sql: str) -> ConsoleResult:
         """Run one SELECT or EXPLAIN; raises `UsageProblem` where it cannot be run or was broken off."""
-        return self._opened().console(sql, limit=ROWS)
+        store = self._opened()
+        if self._is_stale:
+            self._is_broken_off = False
+            store.refresh()
+            self._is_stale = False
+        return store.console(sql, limit=ROWS)
+
+    def reload(self) -> None:
+        """Have the next statement take in what was recorded, compacted or removed; an export writes what was shown."""
+        self._is_stale = True
 
     def catalog(self) -> dict[str, tuple[str, ...]]:
         """Name the tables with their columns."""

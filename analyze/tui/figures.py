@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
 from analyze.answers import SessionSummary
-from analyze.tui.lines import Line, Run, text
+from analyze.tui.lines import ELLIPSIS, Line, Run, text
 from analyze.tui.tones import Tone
 
 MARKS: dict[str, Run] = {
@@ -18,6 +19,8 @@ MARKS: dict[str, Run] = {
     "live": Run("◌", "live"),
 }
 """A sign and a colour for each outcome: the colour is never alone."""
+TYPE_CELLS = 33
+"""What a shortened event type takes."""
 
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -102,3 +105,11 @@ def bar(level: float) -> str:
         return BARS[0]
     share = 1 - max(20 * math.log10(level), _FLOOR_DB) / _FLOOR_DB
     return BARS[min(round(share * (len(BARS) - 1)), len(BARS) - 1)]
+
+
+def shorten_type(name: str) -> str:
+    """Cut the front of a long event type, between its words."""
+    if len(name) <= TYPE_CELLS:
+        return name
+    tail = name[-TYPE_CELLS + 1 :]
+    return ELLIPSIS + (re.sub(r"^[^._]*[._]", "", tail, count=1) if name[-TYPE_CELLS] not in "._" else tail)

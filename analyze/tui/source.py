@@ -281,6 +281,7 @@ class RootSource:
     def reload(self) -> None:
         """Have the next answer take in what was recorded, compacted or removed; what is the same is not read again."""
         self._is_stale = self._is_pass_stale = True
+        self._console.reload()
         self._looks += 1
 
     def unreadable(self) -> dict[Path, str]:
@@ -310,6 +311,7 @@ class RootSource:
         annotate(self._root, session_ids, tags=tags, notes=notes)
         with self._queries() as queries:
             queries.store.refresh()
+        self._console.reload()
         self._looks += 1
 
     def facets(self, filter: str = "") -> list[Facet]:  # noqa: A002 - its word

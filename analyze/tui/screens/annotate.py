@@ -16,7 +16,7 @@ from textual.widgets import Input
 from analyze.annotating import NOTE_LIMIT, read_tags
 from analyze.answers import SessionSummary
 from analyze.tui.lines import Line, Run, join, text
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.text_field import TextField
 from capture.errors import UsageProblem
 from capture.narration import counted
@@ -53,7 +53,7 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
             yield TextField(placeholder='cause=network ticket="A 42"   old= takes a tag away', compact=True, id="tags")
             yield Block([text("note", "muted")])
             yield TextField(placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
-            yield Block(id="problem")
+            yield Notice(id="problem")
             yield Block(
                 [join([_key("tab", "other field"), _key("enter", "write it down"), _key("esc", "back")], " · ")]
             )
@@ -63,7 +63,7 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
         try:
             tags = read_tags(self.query_one("#tags", Input).value)
         except UsageProblem as problem:
-            self.query_one("#problem", Block).lines = ((Run("▲ ", "failed"), *text(str(problem), "failed")),)
+            self.query_one("#problem", Notice).lines = ((Run("▲ ", "failed"), *text(str(problem), "failed")),)
             return
         note = self.query_one("#note", Input).value.strip()
         self.dismiss(Remarks(tags, [note] if note else []) if tags or note else None)

@@ -11,9 +11,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from analyze.export import writer_of
 from analyze.tui.lines import Run, text
-from analyze.tui.widgets.painted import Block
+from analyze.tui.widgets.painted import Block, Notice
 from analyze.tui.widgets.text_field import TextField
+from capture.errors import UsageProblem
 
 
 class Destination(NamedTuple):
@@ -40,7 +42,7 @@ class ExportScreen(ModalScreen[Destination | None]):
         with Vertical():
             yield Block([text("Write all rows of the answer to", "strong")])
             yield TextField("answer.csv", compact=True, select_on_focus=False)
-            yield Block(id="warning")
+            yield Notice(id="warning")
             keys = (Run("enter", "strong"), Run(" write · ", "muted"), Run("esc", "strong"), Run(" back", "muted"))
             yield Block([text("A name that ends in .csv, .json or .parquet.", "muted"), keys])
 
@@ -51,7 +53,7 @@ class ExportScreen(ModalScreen[Destination | None]):
     def on_input_changed(self) -> None:
         """Forget a warning: another name has to be confirmed anew."""
         self._warned_of = None
-        self.query_one("#warning", Block).lines = ()
+        self.query_one("#warning", Notice).lines = ()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Give back the file, or ask whether the one that is there may go."""
@@ -60,15 +62,31 @@ class ExportScreen(ModalScreen[Destination | None]):
         try:
             path = self.folder / Path(event.value.strip()).expanduser()
             is_there = path.exists()
+            problem = _problem_of(path)
         # A name that is too long, or the home of a user who is none.
-        except (OSError, RuntimeError) as problem:
-            self._warn(f"no file can be named so: {getattr(problem, 'strerror', None) or problem}")
-            return
-        if is_there and self._warned_of != path:
+        except (OSError, RuntimeError) as error:
+            problem = f"no file can be named so: {getattr(error, 'strerror', None) or error}"
+        if problem:
+            self._warn(problem)
+        elif is_there and self._warned_of != path:
             self._warned_of = path
-            self._warn(f"{path.name} is there already: enter again overwrites it")
+            # The name last: a long one must not hide what enter does.
+            self._warn(f"there already, and enter again overwrites it: {path.name}")
         else:
             self.dismiss(Destination(path, is_there))
 
     def _warn(self, warning: str) -> None:
-        self.query_one("#warning", Block).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)
+        self.query_one("#warning", Notice).lines = ((Run("▲ ", "failed"), *text(warning, "failed")),)
+
+
+def _problem_of(path: Path) -> str:
+    """Say why nothing can be written there, while the name can still be changed; empty where nothing is known."""
+    if path.is_dir():
+        return f"{path.name} is a folder: name a file in it"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    try:
+        writer_of(path)
+    except UsageProblem as problem:
+        return str(problem)
+    return ""

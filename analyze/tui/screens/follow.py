@@ -137,8 +137,11 @@ class FollowScreen(SourceScreen[None]):
     def _show_tally(self) -> None:
         rows, passed = self._shown[self._is_folded]
         below = len(rows) - 1 - self.events.cursor
+        session = self.query_one(FollowHead).session
         if self._is_over:
             way: Line = ()
+        elif session is not None and session.is_left_behind:
+            way = text("its recorder is gone: nothing more comes", "incomplete")
         elif self._is_behind:
             way = text("catching up …", "live")
         elif self.events.follows:
@@ -199,5 +202,7 @@ def message_of(entry: LiveRow) -> list[tuple[str, object]]:
         facts.append(("row", f"the first of {row.count:,}, seq {row.first_seq} to {row.last_seq}"))
     if row.error:
         facts.append(("error", row.error))
+    if entry.payload is None and row.kind not in ("event", "text"):
+        return facts
     gone = "not held here: the recording will have it"
     return [*facts, ("message", gone if entry.payload is None else entry.payload)]

@@ -34,7 +34,8 @@ def key_lines(screen: Screen[Any]) -> list[Line]:
     for binding, words in screen_keys(screen):
         keys, _ = written.setdefault(binding.action.removeprefix("screen."), ([], words))
         keys.append(key_name(binding))
-    return [_pair(text(" ".join(keys), "strong"), what) for keys, what in written.values()]
+    # What the bottom line says serves a key that has no words of its own.
+    return [_pair(text(" ".join(keys), "strong"), what[:1].upper() + what[1:]) for keys, what in written.values()]
 
 
 def sign_lines() -> Iterable[Line]:

@@ -89,6 +89,8 @@ class SessionsScreen(InFlightScreen):
         """Sessions have ended since the list was read."""
         self._total: int | None = None
         """Sessions in the root; None until they are counted."""
+        self._has_folder = True
+        """Whether there was a root when it was read."""
         self.names: Mapping[str, tuple[str, ...]] | None = None
         """What was found in each session; None until it is known."""
 
@@ -196,7 +198,7 @@ class SessionsScreen(InFlightScreen):
             # No complaint: it is gone with the next answer.
             self.query_one("#notice", Notice).lines = ((Run(" "), *text(answer.slow, "muted")),)
         self.set_class(answer.total == 0, "-empty")
-        self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=answer.has_folder)
+        self._has_folder = answer.has_folder
         self.table.empty_text = "no session matches; escape clears the filter"
         self.table.show(answer.rows, keep_cursor=keep_cursor, stay_near=stay_near)
         if self._selected is not None:
@@ -221,7 +223,10 @@ class SessionsScreen(InFlightScreen):
             self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
 
     def show_place(self) -> None:
-        """Say in the first line how many sessions there are, and how many are in flight."""
+        """Say in the first line how many sessions there are, and how many are in flight; where there are none, why."""
+        # A proxy makes the folder with its first call.
+        has_folder = self._has_folder or bool(self.live.sessions)
+        self.query_one(Welcome).welcome(f"{self.source.root.path}/", has_folder=has_folder)
         self.place(() if self._total is None else text(counted(self._total, "session")), self.live_words())
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual import events
 
-from analyze.tui.figures import age, mark
-from analyze.tui.lines import Line, Run, fit, join, pad, text
+from analyze.tui.figures import age, mark, shorten_type
+from analyze.tui.lines import Line, Run, fit, join, pad, text, width_of
 from analyze.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ from capture.narration import size
 SHOWN = 5
 """Rows that sessions in flight take at most; the rest is scrolled to."""
 _TARGET_CELLS = 18
+_ERROR_CELLS = 40
+"""Where less of an error would be in sight, the sizes make way: following the session shows them too."""
 
 
 class LiveList(RowList):
@@ -95,12 +97,23 @@ class LiveList(RowList):
 
 def live_line(session: LiveSession, width: int) -> Line:
     """Write a session in flight: since when, where to, how much of it there is, and the last thing that failed."""
-    began = f"{session.started_at:%m-%d %H:%M:%S}" if session.started_at else session.session_id
-    sizes = text(f"{session.events:,} events · {size(session.bytes)}", "muted")
-    error = (Run("▲ ", "failed"), *text(session.last_error, "failed")) if session.last_error else ()
+    began = text(f"{session.started_at:%m-%d %H:%M:%S}" if session.started_at else session.session_id)
     where = pad(text(session.target or ""), _TARGET_CELLS)
-    parts = [text(began, "plain"), where, state_of(session), sizes, lost_of(session), error]
-    return fit((sign_of(session), Run("  "), *join(parts)), width)
+    sizes = text(f"{session.events:,} events · {size(session.bytes)}", "muted")
+    facts = [began, where, state_of(session), sizes, lost_of(session)]
+    error = _error(session)
+    sign = (sign_of(session), Run("  "))
+    too_wide = width_of((*sign, *join([*facts, error]))) - width
+    if too_wide > 0 and width_of(error) - too_wide < _ERROR_CELLS:
+        facts.remove(sizes)
+    return fit((*sign, *join([*facts, error])), width)
+
+
+def _error(session: LiveSession) -> Line:
+    if not session.last_error:
+        return ()
+    event_type, colon, words = session.last_error.partition(": ")
+    return (Run("▲ ", "failed"), *text(f"{shorten_type(event_type)}{colon}{words}", "failed"))
 
 
 def sign_of(session: LiveSession) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from analyze.answers import TimelineRow
 from analyze.event_columns import Flags
 from analyze.on_demand import OnDemand, rows_at
 from analyze.timeline import RowColumns, columns_of
-from analyze.tui.figures import length
-from analyze.tui.lines import ELLIPSIS, Line, Run, join, text
+from analyze.tui.figures import TYPE_CELLS, length, shorten_type
+from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.row_list import READING
 from analyze.tui.widgets.virtual_table import Column, VirtualTable
-
-_TYPE_CELLS = 33
 
 
 class EntryKey(NamedTuple):
@@ -50,14 +47,6 @@ class Entry:
 def event_name(row: TimelineRow) -> Line:
     """Write an event's type; the end says most, so the front gives way."""
     return text(shorten_type(row.type or f"({row.kind})"), "failed" if row.error else "plain")
-
-
-def shorten_type(name: str) -> str:
-    """Cut the front of a long event type, between its words."""
-    if len(name) <= _TYPE_CELLS:
-        return name
-    tail = name[-_TYPE_CELLS + 1 :]
-    return ELLIPSIS + (re.sub(r"^[^._]*[._]", "", tail, count=1) if name[-_TYPE_CELLS] not in "._" else tail)
 
 
 def sender_sign(row: TimelineRow) -> Line:
@@ -93,7 +82,7 @@ COLUMNS: tuple[Column[Entry], ...] = (
     Column("", _sign, 1, 1),
     Column("+ms", lambda entry: text(_offset(entry.row), "muted"), 9, 12, align="right"),
     Column("", lambda entry: sender_sign(entry.row), 1, 1),
-    Column("event", _name, 16, _TYPE_CELLS + 2, keep="end"),
+    Column("event", _name, 16, TYPE_CELLS + 2, keep="end"),
     Column("", lambda entry: event_words(entry.row), 10, 200, elastic=True),
 )
 

@@ -55,3 +55,16 @@ def test_levels_are_drawn_in_decibels(level: float, sign: str) -> None:
 )
 def test_an_age_is_written_as_it_is_said(seconds: float, words: str) -> None:
     assert figures.age(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("session.created", "session.created"),
+        ("conversation.item.input_audio_transcription.failed", "…input_audio_transcription.failed"),
+        ("response.output_audio_transcript.delta", "…output_audio_transcript.delta"),
+        ("conversation.item.input_audio_transcription.completed", "…audio_transcription.completed"),
+    ],
+)
+def test_a_long_type_loses_its_front_between_words(name: str, short: str) -> None:
+    assert figures.shorten_type(name) == short

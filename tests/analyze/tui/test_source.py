@@ -104,6 +104,21 @@ def test_a_reload_sees_what_was_recorded_since(root: Root, request: pytest.Fixtu
     source.close()
 
 
+def test_typed_sql_is_asked_of_what_the_list_shows(root: Root, request: pytest.FixtureRequest) -> None:
+    source = RootSource(root)
+    asked = "SELECT session_id, tags FROM sessions"
+    assert source.console.run(asked).rows == []
+    failed_session = request.getfixturevalue("failed_session")
+    # Broken off before: the next question reads all the same.
+    source.console.interrupt()
+    source.reload()
+    assert source.session_count() == 1
+    assert source.console.run(asked).rows == [(failed_session, {})]
+    source.annotate([failed_session], {"cause": "network"}, [])
+    assert source.console.run(asked).rows == [(failed_session, {"cause": "network"})]
+    source.close()
+
+
 def test_no_question_waits_for_the_pass_of_the_signatures(
     root: Root, failed_session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from textual import events
 from textual.app import App
+from websockets.frames import Frame, Opcode
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.lines import plain
@@ -17,7 +18,7 @@ from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.source import RootSource
 from analyze.tui.widgets.painted import Block
-from capture.journal import JournalWriter
+from capture.journal import Direction, JournalWriter
 from capture.recording.root import Root
 from capture.sealing import seal
 from tests.capture.test_live import CREATED, FAILED, SESSION_ID, Session
@@ -205,3 +206,33 @@ async def test_what_is_not_kept_or_cannot_be_sealed_is_said(
         app.on_source_screen_follow_chosen(SessionsScreen.FollowChosen(SESSION_ID))
         await settle(pilot)
         assert "its journal is in journal/quarantine/" in shown(app)
+
+
+async def test_a_call_whose_recorder_died_is_not_said_to_be_followed(
+    writer: JournalWriter, call: Session, app: WiretapeApp, shown: Shown
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "following · newest at the bottom" in shown(app)
+        writer.close()
+        follow(app).look()
+        await settle(pilot)
+        assert "left behind: wiretape capture recover" in shown(app)
+        assert "its recorder is gone: nothing more comes" in shown(app)
+        assert "following ·" not in shown(app)
+
+
+async def test_a_frame_without_a_message_has_none(
+    writer: JournalWriter, call: Session, app: WiretapeApp, shown: Shown
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        ping = Frame(Opcode.PING, b"now").serialize(mask=False)
+        call.journal.append(Direction.SERVER, 20_000_000, ping)
+        await look(pilot, app, call)
+        await press(pilot, "end", "enter")
+        assert "event  (ping)" in shown(app)
+        assert "5 bytes on the wire" in shown(app)
+        assert "not held here" not in shown(app)

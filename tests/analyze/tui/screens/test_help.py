@@ -32,6 +32,14 @@ async def test_keys_that_do_the_same_stand_together(source: Any) -> None:
         assert "f tab" in written_keys(app)
 
 
+async def test_every_key_is_told_in_a_sentence(source: Any) -> None:
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        told = [plain(line)[14:].strip() for line in key_lines(app.screen)]
+        assert {"Sessions of the cell", "Take another dimension for the rows", "Quit"} <= set(told)
+
+
 def written_keys(app: App[None]) -> list[str]:
     return [plain(line).split("  ")[0] for line in key_lines(app.screen)]
 

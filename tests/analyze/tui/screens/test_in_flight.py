@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,3 +192,17 @@ async def test_a_session_that_ends_while_another_window_is_looked_at_hands_the_c
         await look(pilot)
         current = sessions(app).table.current
         assert (sessions(app).in_flight, current and current.session_id) == (None, ended.session_id)
+
+
+async def test_a_root_that_came_with_its_first_call_is_not_said_to_be_missing(
+    source: Any, make_live: Make, shown: Shown, tmp_path: Path
+) -> None:
+    source.listed, source.root = [], Root(tmp_path / "new")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "No recordings: there is no folder" in shown(app)
+        source.in_flight = [make_live(1)]
+        await look(pilot)
+        assert "No recordings yet in" in shown(app)
+        assert "there is no folder" not in shown(app)

@@ -162,7 +162,7 @@ async def test_an_answer_is_exported_and_a_row_leads_to_its_session(
         assert json.loads((tmp_path / "answer.json").read_text()) == [{"session_id": listed, "one": 1}]
         await press(pilot, "ctrl+s", "end", "x", "enter")
         assert "▲ 'answer.csvx' does not say in which format" in shown(app)
-        await press(pilot, "o")
+        await press(pilot, "escape", "o")
         assert isinstance(app.screen, SessionScreen)
         await press(pilot, "escape")
         await run(pilot, app, "SELECT 1 AS one")

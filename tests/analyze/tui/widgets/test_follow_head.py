@@ -7,7 +7,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from analyze.tui.lines import plain, width_of
-from analyze.tui.widgets.follow_head import ERROR_LINES, NOT_KEPT, FollowHead, sealed_line
+from analyze.tui.widgets.follow_head import ERROR_LINES, NOT_KEPT, QUARANTINED, FollowHead, sealed_line
 
 Make = Callable[..., Any]
 
@@ -36,12 +36,21 @@ def test_it_says_how_the_session_stands(make_live: Make) -> None:
         ({"last_error": "error: server_error"}, " ▲ error: server_error"),
         ({"lost_bytes": 1200}, "1,200 bytes lost"),
         ({"state": "waiting"}, "being sealed · 611 events"),
-        ({"state": "waiting", "is_left_behind": True}, "left behind: wiretape capture recover"),
+        ({"state": "waiting", "is_left_behind": True}, "364 kB received  left behind: wiretape capture recover"),
         ({"age_s": 3725.0}, "1 h 02 min · 611 events"),
     ],
 )
 def test_what_else_there_is_to_say(more: dict[str, object], words: str, make_live: Make) -> None:
     assert words in "\n".join(lines_of(make_live(**more)))
+
+
+@pytest.mark.parametrize("is_left_behind", [False, True])
+def test_in_80_columns_its_id_is_whole_and_its_start_makes_room(is_left_behind: bool, make_live: Make) -> None:
+    session = make_live(1, target="ws://127.0.0.1:8931", age_s=3725.0, events=12_345, is_left_behind=is_left_behind)
+    facts, _ = lines_of(session, 80)
+    assert "20260212T093101-00000001  ws://127.0.0.1:8931 " in facts
+    assert facts.endswith(" 12,345 events")
+    assert "…" not in facts
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
@@ -53,6 +62,14 @@ def test_hostile_words_are_escaped_and_fit(width: int, make_live: Make, hostile:
     assert len(error) == ERROR_LINES
     assert plain(error[-1]).endswith("…")
     assert all(width_of(line) <= width for line in (facts, *error))
+
+
+def test_in_80_columns_it_says_what_to_do_about_what_was_not_sealed(make_live: Make) -> None:
+    head = FollowHead()
+    head.session = make_live(1)
+    head.show_end(QUARANTINED)
+    *_, first, second = head.lines_at(80)
+    assert " ".join(plain((*first, *second)).split()).endswith("see wiretape capture recover")
 
 
 async def test_the_end_stands_below_and_the_time_stops(
@@ -69,3 +86,6 @@ async def test_the_end_stands_below_and_the_time_stops(
         await pilot.pause()
         assert "▲ over and sealed: failed · enter opens the session" in shown(app)
         assert "14 s" not in shown(app)
+        head.show(make_live(1, is_left_behind=True))
+        await pilot.pause()
+        assert "left behind" not in shown(app)

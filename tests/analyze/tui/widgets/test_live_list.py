@@ -54,6 +54,19 @@ def test_what_a_line_says(more: dict[str, object], words: str, make_live: Make) 
     assert words in plain(live_line(make_live(**more), 120))
 
 
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (78, "ws://127.0.0.1:893  1 h 02 min  ▲ …input_audio_transcripti…"),
+        (120, "ws://127.0.0.1:893  1 h 02 min  611 events · 1.2 MB  ▲ …input_audio_transcription.failed: server_err…"),
+    ],
+)
+def test_where_a_line_is_too_short_the_error_goes_before_the_sizes(width: int, words: str, make_live: Make) -> None:
+    error = "conversation.item.input_audio_transcription.failed: server_error Input transcription failed"
+    line = live_line(make_live(target="ws://127.0.0.1:893", age_s=3725.0, last_error=error), width)
+    assert plain(line).strip().endswith(words)
+
+
 @pytest.mark.parametrize("width", [20, 80, 200])
 def test_hostile_words_are_escaped_and_fit(width: int, make_live: Make, hostile: str) -> None:
     line = live_line(make_live(target=hostile, last_error=hostile * 20), width)

@@ -14,20 +14,7 @@ from analyze.answers import TimelineRow
 from analyze.on_demand import OnDemand
 from analyze.timeline import columns_of
 from analyze.tui.lines import plain
-from analyze.tui.widgets.timeline import Entries, Entry, Timeline, event_name, event_words, sender_sign, shorten_type
-
-
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [
-        ("session.created", "session.created"),
-        ("conversation.item.input_audio_transcription.failed", "…input_audio_transcription.failed"),
-        ("response.output_audio_transcript.delta", "…output_audio_transcript.delta"),
-        ("conversation.item.input_audio_transcription.completed", "…audio_transcription.completed"),
-    ],
-)
-def test_a_long_type_loses_its_front_between_words(name: str, short: str) -> None:
-    assert shorten_type(name) == short
+from analyze.tui.widgets.timeline import Entries, Entry, Timeline, event_name, event_words, sender_sign
 
 
 def test_the_way_of_a_message_is_a_sign_and_a_colour(timeline: list[TimelineRow]) -> None:
