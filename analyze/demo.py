@@ -69,7 +69,7 @@ async def _record_and_replay(root: Root, recorder: Recorder, narration: Console,
     narration.print(f"recorded {session_id}, replayed as run {run.run_id}: {root.path}")
     narration.print(
         "The two regions are gone with the demo; to go on with them: wiretape replay simulate"
-        f" {SCENARIO}, and name them as targets in wiretape.toml (recordings/README.md)."
+        f" {SCENARIO}, and name them in wiretape.toml, each a table targets.NAME with its url."
     )
     return run
 
