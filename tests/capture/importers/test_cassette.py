@@ -104,7 +104,9 @@ def test_a_cassette_may_be_json() -> None:
 
 
 def test_json_nested_too_deeply_is_named_as_in_yaml() -> None:
-    deep = '{"interactions": [{"direction": "sent", "data": {"type": "a.b", "x": ' + "[" * 5000 + "]" * 5000 + "}}]}"
+    deep = (
+        '{"interactions": [{"direction": "sent", "data": {"type": "a.b", "x": ' + "[" * 100_000 + "]" * 100_000 + "}}]}"
+    )
     [unreadable] = items_of(deep)
     assert isinstance(unreadable, Unreadable)
 
