@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -700,6 +701,9 @@ def sealed_latencies(trace: Trace) -> list[Row]:
 buffers = st.tuples(st.sampled_from([*MARKS[:2], *MARKS[:2], *MARKS[:6]]), st.integers(1, 3), st.none(), st.just(0))
 
 
+_NUMBERS = itertools.count()
+
+
 @pytest.fixture(scope="module")
 def two_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
     roots = (Root(tmp_path_factory.mktemp(name) / "recordings") for name in ("older", "newer"))
@@ -716,7 +720,9 @@ def test_latencies_are_the_same_from_the_row_and_from_the_events(
     for store in two_stores:
         rmtree(store.root.path, ignore_errors=True)
         store.refresh()
-    for number, said in enumerate(calls):
+    for said in calls:
+        # A file that comes again under its name within a tick of the clock is the old one to DuckDB 1.5.6.
+        number = next(_NUMBERS)
         trace = told(number, said)
         trace.write(older.root)
         told(number, said, turn_latencies=sealed_latencies(trace)).write(newer.root)
