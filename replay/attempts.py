@@ -110,7 +110,7 @@ class SessionRunner:
             sealed = await asyncio.wrap_future(played.sealed)
             outcome = cast("TrialOutcome", sealed.trial_outcome or "not_run")
             if outcome == "failed":
-                not_again = [key for key in job.source.recording.failure_keys if key not in sealed.failure_keys]
+                not_again = job.source.recording.failures_not_in(sealed.failure_keys)
             if outcome == "failed_otherwise" and played.refusal is None:
                 note = _explain(note, sealed.first_error)
             sent_ms, pacing_us = sealed.audio_in_ms or 0.0, sealed.pacing_p50_us

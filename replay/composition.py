@@ -201,7 +201,7 @@ def _trial(made: _Made, number: int, recording: RunRecording) -> Trial:
     if made.outcome == "failed_otherwise":
         note = row["first_error"] or ""
     elif made.outcome == "failed":
-        not_again = [key for key in recording.failure_keys if key not in row["failure_keys"]]
+        not_again = recording.failures_not_in(row["failure_keys"])
         note = made.cut_short
     return Trial(
         trial=number,

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -134,6 +134,10 @@ class RunRecording(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether it was not there any more when the run was put together afterwards: nothing is known of it then."""
     digest: str = ""
     """Of what its client sent and when; a run is resumed only with the same."""
+
+    def failures_not_in(self, failure_keys: Collection[str]) -> list[str]:
+        """List its failures, as keys, that are not among those of a trial."""
+        return [key for key in self.failure_keys if key not in failure_keys]
 
 
 class RunTarget(msgspec.Struct, kw_only=True, omit_defaults=True):
