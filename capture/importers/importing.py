@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from capture.errors import UsageProblem, WiretapeError
-from capture.importers.cassette import read_cassette
 from capture.importers.damaged import Buffer
 from capture.importers.har import is_har, read_har
 from capture.importers.jsonl import read_jsonl
@@ -48,8 +47,15 @@ class _Form(NamedTuple):
     """Behind what is said of a file without any session."""
 
 
+def _read_cassette(text: Buffer, start: int) -> Iterator[SourceSession | Unreadable]:
+    # PyYAML takes 17 ms to import, and few files are cassettes.
+    from capture.importers.cassette import read_cassette
+
+    return read_cassette(text, start)
+
+
 _HAR = _Form(read_har, ": of a HAR only entries with _webSocketMessages are imported")
-_CASSETTE = _Form(read_cassette, ": of a cassette, interactions with a direction and data are imported")
+_CASSETTE = _Form(_read_cassette, ": of a cassette, interactions with a direction and data are imported")
 _JSON_LINES = _Form(
     read_jsonl,
     ': a log is to be one JSON object a line, such as {"dir": "sent", "event": {"type": "response.create"}},'
