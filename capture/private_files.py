@@ -46,6 +46,11 @@ def is_unfinished(path: Path) -> bool:
     return _UNFINISHED.fullmatch(path.name) is not None
 
 
+def unfinished(path: Path) -> list[Path]:
+    """List the files that are to take the place of `path`: `replacing` is making them, or died over them."""
+    return [found for found in path.parent.glob(f".{path.name}.*.tmp") if is_unfinished(found)]
+
+
 def create_private(path: Path, mode: int = PRIVATE) -> BinaryIO:
     """Create a file, or empty it, that only its owner may read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE)

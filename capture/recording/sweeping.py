@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from capture.errors import UsageProblem
+from capture.private_files import unfinished
 from capture.recording.compacted import TEMPORARY
 from capture.recording.manifest import EMPTY, Manifest, Replaced, load_manifest, place_of, save_manifest
 from capture.recording.root import Root
@@ -24,6 +25,8 @@ def swept(root: Root, date: str, grace_s: float | None) -> Manifest:
     Without a grace (None) replaced files stay. Raises `UsageProblem` where the manifest cannot be understood, and
     where it is missing although there are compacted files.
     """
+    # Whoever wrote one of them held the lock that is ours now, and is dead.
+    unlink_all(unfinished(root.manifest_file(date)))
     manifest = load_manifest(root, date)
     if manifest is None:
         if compacted_files(root, date):

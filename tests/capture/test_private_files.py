@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from capture.private_files import is_unfinished, make_private_folder, replacing, state_folder
+from capture.private_files import is_unfinished, make_private_folder, replacing, state_folder, unfinished
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole_and_on_disk(
@@ -35,14 +35,16 @@ def test_a_file_takes_the_place_of_another_when_it_is_whole_and_on_disk(
     monkeypatch.setattr(Path, "replace", noting_replace)
     with replacing(path) as file:
         file.write(b"after")
-        (unfinished,) = (found for found in tmp_path.iterdir() if found != path)
-        assert is_unfinished(unfinished)
-        assert unfinished.stat().st_mode & 0o777 == 0o600
+        (temporary,) = (found for found in tmp_path.iterdir() if found != path)
+        assert is_unfinished(temporary)
+        assert (unfinished(path), unfinished(tmp_path / "other.json")) == ([temporary], [])
+        assert temporary.stat().st_mode & 0o777 == 0o600
         assert path.read_text() == "before"
     assert path.read_text() == "after"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert done == [unfinished, path, tmp_path], "first what is in it, then its name"
+    assert done == [temporary, path, tmp_path], "first what is in it, then its name"
     assert list(tmp_path.iterdir()) == [path]
+    assert unfinished(path) == []
 
 
 @pytest.mark.parametrize(

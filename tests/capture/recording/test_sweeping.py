@@ -36,6 +36,15 @@ def test_files_that_a_crash_left_go_and_named_ones_stay(root: Root) -> None:
     assert (named.exists(), left.exists()) == (True, False)
 
 
+def test_manifests_that_a_crash_left_half_written_go_with_their_day(root: Root) -> None:
+    root.manifests.mkdir(parents=True)
+    half, of_another_day = (root.manifests / f".date={date}.json.18e3cee9.tmp" for date in (DATE, "2026-02-13"))
+    for path in (half, of_another_day):
+        path.write_bytes(b'{"format_ver')
+    swept(root, DATE, None)
+    assert (half.exists(), of_another_day.exists()) == (False, True)
+
+
 def test_replaced_files_wait_for_their_grace(root: Root) -> None:
     named, replaced = compacted(root, "0000000a"), compacted(root, "0000000b")
     waiting = Replaced(at=datetime.now(UTC) - timedelta(seconds=60), files=(name(root, replaced),))
