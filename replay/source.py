@@ -189,7 +189,7 @@ def is_home(target: Target, source: Source) -> bool:
 def _closed_ns(session: Mapping[str, Any]) -> int | None:
     """Tell when the endpoint ended a session, where that was a failure; 0 where no times are known."""
     keys: Iterable[str] = session["failure_keys"] or ()
-    was_failure = any(key.startswith(("close|server|", "close|network|")) for key in keys)
+    was_failure = session["closed_by"] in ("server", "network") and any(key.startswith("close|") for key in keys)
     return int((session["duration_ms"] or 0.0) * 1e6) if was_failure else None
 
 

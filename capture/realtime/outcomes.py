@@ -207,7 +207,7 @@ class OutcomeTracker:
         if close_code is None and endpoint_left and not bytes_lost:
             close_code = _NO_CLOSE_FRAME
         if close_code is not None and _is_failing_close(closed_by, close_code):
-            self._fail("close", closed_by, str(close_code), close_reason or "", at_ns=ended_ns)
+            self._fail_by_close(closed_by, close_code, close_reason, ended_ns)
         if is_side_channel and close_code in _QUIET_CLOSES:
             # The endpoint says goodbye here when the caller hangs up there.
             endpoint_left = False
@@ -310,6 +310,14 @@ class OutcomeTracker:
         self._count(failure_key(event_type, error_type, error_code, message), f"{event_type}: {said}")
         if at_ns is not None:
             self.failure_offsets_ns.append(at_ns)
+
+    def _fail_by_close(self, closed_by: str | None, code: int, reason: str | None, at_ns: int) -> None:
+        # An endpoint that drops the connection resets it where it had something left to read, and ends its stream where
+        # it had not: by chance, so that one failure must not have two keys.
+        sender = None if code == _NO_CLOSE_FRAME else closed_by
+        said = " ".join(part for part in (closed_by, str(code), reason) if part)
+        self._count(failure_key("close", sender, str(code), reason), f"close: {said}")
+        self.failure_offsets_ns.append(at_ns)
 
     def _absent(self, event_type: str, due_ns: list[int]) -> None:
         self._count(f"absent:{event_type}", f"{event_type} {NEVER_CAME}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import socket
+import struct
 from base64 import b64decode
 from typing import Any
 
@@ -228,22 +230,28 @@ async def test_an_endpoint_that_hangs_up_early_is_a_divergence(script: Any, reco
     assert (row["kind"], row["expected"]) == ("closed_early", "1 more messages to send")
 
 
+@pytest.mark.parametrize("resets", [False, True])
 async def test_an_endpoint_that_drops_the_connection_fails_again_as_the_proxy_recorded_it(
-    script: Any, recorder: Recorder
+    script: Any, recorder: Recorder, resets: bool
 ) -> None:
     async def drop(connection: ServerConnection) -> None:
         await connection.send('{"type": "session.created", "session": {}}')
         await connection.recv()
+        if resets:
+            # As where the system finds unread audio when the endpoint's process ends.
+            dropped = connection.transport.get_extra_info("socket")
+            dropped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.transport.abort()
 
     script.server({"type": "session.created", "session": {}}).append(0)
     async with serve_websockets(drop, "127.0.0.1", 0) as server:
         target = Target(name="frail", url=f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/realtime")
-        key = "close|server|1006|"
+        key = "close||1006|"
         facts = ReplayFacts(run_id="r1", replay_of="x", cell="frail", trial=1, expected_failure_keys=[key])
         played = await play(make_plan(script.messages), target, recorder, replay=facts, upgrade=Upgrade("/realtime"))
         sealed = await asyncio.wrap_future(played.sealed)
     assert (sealed.failure_keys, sealed.trial_outcome) == ((key,), "failed")
+    assert _rows(recorder.root, "sessions", played.session_id)[0]["closed_by"] == ("network" if resets else "server")
 
 
 async def test_a_turn_is_closed_by_silence_where_the_vad_needs_more_of_it_and_a_tool_call_is_waited_for(

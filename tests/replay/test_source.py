@@ -117,7 +117,7 @@ def test_the_digest_is_of_what_is_sent_and_when() -> None:
 async def test_a_close_in_a_silence_is_stayed_for(root: Root, recorder: Recorder) -> None:
     played = await stage(load_scenario("abnormal_close_1006"), root, speed=8, sealer=Sealer(root, in_process=True))
     source = prepare(open_recording(root, played.session_ids[0]))
-    assert source.recording.failure_keys == ["close|server|1006|"]
+    assert source.recording.failure_keys == ["close||1006|"]
     assert source.plan.late_failure is not None
 
 

@@ -47,7 +47,7 @@ def test_a_dropped_connection(record: Record, findings: Findings) -> None:
     assert finding.numbers["pacing_ratio"] == pytest.approx(1.0)
     assert finding.numbers["relay_lag_max_us"] == 900.0
     assert finding.numbers["lost_bytes"] == 0.0
-    assert "close|network|1006|" in finding.explains
+    assert "close||1006|" in finding.explains
 
 
 def test_the_pace_of_what_was_sent_is_not_watered_down_by_the_wait_for_the_drop(
