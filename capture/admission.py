@@ -11,6 +11,10 @@ from capture.handshake import KEY_SUBPROTOCOL, BadRequest, RequestHead, header_v
 from capture.redaction import is_credential_name
 
 _BEARER = "bearer "
+_KEY_IS_NOT_LENT = (
+    "the target's key is not lent to web pages of other hosts; start the proxy with WIRETAPE_CLIENT_TOKEN,"
+    " and have the client send that token as its API key"
+)
 # Nobody can register a name under these, nor one without a dot (RFC 6761, RFC 8375, ICANN's .internal).
 _PRIVATE_DOMAINS = (".localhost", ".internal", ".local", ".home.arpa", ".test")
 
@@ -72,8 +76,8 @@ def is_authorized(request: RequestHead, client_token: str) -> bool:
     )
 
 
-def refuse_web_pages(request: RequestHead) -> None:
-    """Raise `BadRequest` where a web page that does not come from this machine sends the request.
+def refuse_web_pages(request: RequestHead, reason: str = _KEY_IS_NOT_LENT) -> None:
+    """Raise `BadRequest` with this reason where a web page that does not come from this machine sends the request.
 
     A browser lets any page open a WebSocket to this machine, and a page whose own name resolves to it (DNS
     rebinding) read every answer too: where no token is asked for, both would use the target's key.
@@ -82,11 +86,7 @@ def refuse_web_pages(request: RequestHead) -> None:
     page = _first(request, "origin")
     is_own_page = not page or (page.startswith("http") and (_host(page) == host or _is_loopback(_host(page))))
     if not (_is_private(host) and is_own_page):
-        raise BadRequest(
-            403,
-            "the target's key is not lent to web pages of other hosts; start the proxy with WIRETAPE_CLIENT_TOKEN,"
-            " and have the client send that token as its API key",
-        )
+        raise BadRequest(403, reason)
 
 
 def _host(url: str) -> str:

@@ -47,11 +47,11 @@ def parse_values(listed: str) -> list[Any]:
     return values
 
 
-def parse_listen(text: str) -> tuple[str, int]:
-    """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`."""
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
+    """Read `HOST:PORT`, `[IPv6]:PORT` or `PORT`; raises `UsageProblem`, which names the option."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or not _may_be_host(host):
-        raise UsageProblem(f"--listen takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
+        raise UsageProblem(f"{option} takes HOST:PORT, such as 127.0.0.1:8765, not {text!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 

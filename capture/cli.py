@@ -80,6 +80,10 @@ def proxy_command(
     ] = None,
     post: Annotated[float | None, typer.Option(metavar="S", help="And S seconds after it.")] = None,
     redact: Redact = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve figures for Prometheus: /metrics, and /healthz for probes."),
+    ] = None,
     recordings: Recordings = None,
 ) -> None:
     """Listen for clients, carry each of them to one target, and record every session.
@@ -106,7 +110,7 @@ def proxy_command(
     drain_s = None if drain is None else check_seconds("--drain", drain)
     certificate = _listening_certificate(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     root = open_root(recordings).path
-    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s, tls_self_signed))
+    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s, metrics, tls_self_signed))
 
 
 @app.command("call")

@@ -207,12 +207,12 @@ def holds_credential(target: Target) -> bool:
     return any(is_credential_name(unquote_plus(name)) for name, _, _ in query_pairs(target.request_url()))
 
 
-def plain_response(status: int, text: str) -> bytes:
-    """Compose an answer of our own, in plain text."""
-    body = f"{text}\n".encode()
+def plain_response(status: int, text: str | bytes, content_type: str = "text/plain; charset=utf-8") -> bytes:
+    """Compose an answer of our own: a line of text, or a body as it is."""
+    body = text if isinstance(text, bytes) else f"{text}\n".encode()
     phrase = HTTPStatus(status).phrase
     head = (
-        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("latin-1") + body

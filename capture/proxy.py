@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
+from capture.listening import listen_at, origin_of
 from capture.narration import counted
 from capture.open_files import AcceptFaults, count_connections_with_room
 from capture.policy import RecordingPolicy, RelayLimits
@@ -25,6 +27,9 @@ from capture.relay import Relay
 from capture.sealing import SealedSession, SealingFailed, leftover_journals
 from capture.stop_signals import StopSignals
 from capture.targets import Target
+
+if TYPE_CHECKING:
+    from capture.metrics import Metrics
 
 CLIENT_TOKEN_VARIABLE = "WIRETAPE_CLIENT_TOKEN"  # noqa: S105 - a variable's name, no token
 DEFAULT_LISTEN = "127.0.0.1:8765"
@@ -48,6 +53,8 @@ class _Service:
     """What clients connect to."""
     relay: Relay
     server: asyncio.Server
+    tasks: asyncio.TaskGroup
+    """What serves runs in; an error in it ends all of it."""
 
     async def drain(self, limit_s: float, signals: StopSignals) -> None:
         """Take no new session; give the live ones time to end, until another signal comes."""
@@ -126,9 +133,9 @@ async def _serving(
                 on_sealed=on_sealed,
                 tls=tls,
             )
-            server = await _listen(relay, listen)
+            server = await listen_at(relay.accept, listen)
             try:
-                yield _Service(_origin(server, is_tls=tls is not None), relay, server)
+                yield _Service(origin_of(server, "ws" if tls is None else "wss"), relay, server, tasks)
             finally:
                 server.close()
                 relay.stop()
@@ -163,14 +170,6 @@ def check_serving(target: Target, listen: str, client_token: str | None) -> None
         target.credential_headers()
 
 
-async def _listen(relay: Relay, listen: str) -> asyncio.Server:
-    host, port = parse_listen(listen)
-    try:
-        return await asyncio.get_running_loop().create_server(relay.accept, host, port, backlog=512)
-    except OSError as error:
-        raise UsageProblem(f"cannot listen on {listen}: {error.strerror or error}") from error
-
-
 async def run_proxy(
     target: Target,
     recorder: Recorder,
@@ -179,6 +178,7 @@ async def run_proxy(
     tls: Callable[[], ssl.SSLContext] | None = None,
     policy: RecordingPolicy | None = None,
     drain_s: float | None = None,
+    metrics: str | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; `on_listening` gets the origin that clients connect to.
@@ -186,20 +186,25 @@ async def run_proxy(
     The client token is taken from `WIRETAPE_CLIENT_TOKEN`. What a crash left in the journal is sealed meanwhile.
     `drain_s` is how long live sessions may go on after the signal; None gives a supervisor's SIGTERM,
     and a terminal that closes, `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
+    `metrics` is the address at which figures for Prometheus are served.
     """
     asyncio.get_running_loop().set_exception_handler(AcceptFaults().handle)
-    mending = _Mending(recorder)
+    figures = _Figures(metrics, redact_url(target.name))
+    mending = _Mending(recorder, figures.report)
     with StopSignals() as signals:
-        async with _serving(
-            target,
-            recorder,
-            listen=listen,
-            tls=tls,
-            policy=policy,
-            client_token=read_client_token(),
-            limits=RelayLimits(connections=count_connections_with_room()),
-            on_sealed=_report,
-        ) as service:
+        async with (
+            _serving(
+                target,
+                recorder,
+                listen=listen,
+                tls=tls,
+                policy=policy,
+                client_token=read_client_token(),
+                limits=RelayLimits(connections=count_connections_with_room()),
+                on_sealed=figures.report,
+            ) as service,
+            figures.served(service, recorder),
+        ):
             _log.info("%s; clients connect to %s", _recorded(target, service.relay), service.origin)
             on_listening(service.origin)
             mending.start()
@@ -217,14 +222,47 @@ def _recorded(target: Target, relay: Relay) -> str:
     return f"{redact_url(target.name)} is recorded{way} (on {loop})"
 
 
+class _Figures:
+    """Reports each session that was sealed; counts it for Prometheus, where somebody asked for that."""
+
+    def __init__(self, listen: str | None, target_name: str) -> None:
+        self._listen = listen
+        self._metrics: Metrics | None = None
+        if listen is not None:
+            # It takes five megabytes: only who asks for figures has them.
+            from capture.metrics import Metrics
+
+            self._metrics = Metrics(target_name)
+
+    def report(self, done: Future[SealedSession]) -> None:
+        """Say how a session ended, and count it; on any thread."""
+        if self._metrics is not None:
+            self._metrics.count(done)
+        _report(done)
+
+    @asynccontextmanager
+    async def served(self, service: _Service, recorder: Recorder) -> AsyncIterator[None]:
+        """Serve the figures until the block is left: while the proxy drains, too."""
+        if self._listen is None or self._metrics is None:
+            yield
+            return
+        from capture.metrics_server import serve_metrics
+
+        self._metrics.watch(service.relay, recorder)
+        async with serve_metrics(self._listen, self._metrics, service.tasks) as origin:
+            _log.info("metrics are at %s/metrics, health at %s/healthz", origin, origin)
+            yield
+
+
 class _Mending:
     """Seals what an earlier run left behind, on a thread of its own; whatever is wrong with it, calls go on.
 
     A large root on a slow disk takes its time, and processes of that run may have to be waited for.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, on_sealed: Callable[[Future[SealedSession]], None]) -> None:
         self._recorder = recorder
+        self._on_sealed = on_sealed
         self._hurry = threading.Event()
         # A daemon: it may hang on a disk that stalls, and the exit must not. What it does not come to, the next start
         # does, as after a kill.
@@ -248,16 +286,10 @@ class _Mending:
             remove_half_written(root)
             for session_id in leftover_journals(root, self._hurry):
                 _log.info("sealing %s, left behind by an earlier run", session_id)
-                self._recorder.seal(session_id).add_done_callback(_report)
+                self._recorder.seal(session_id).add_done_callback(self._on_sealed)
             remove_orphans(root)
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("what an earlier run left behind stays there for now: %s", error)
-
-
-def _origin(server: asyncio.Server, *, is_tls: bool) -> str:
-    host, port = server.sockets[0].getsockname()[:2]
-    scheme = "wss" if is_tls else "ws"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _report(done: Future[SealedSession]) -> None:

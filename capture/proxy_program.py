@@ -44,6 +44,8 @@ class ProxyOptions:
     certificate: tuple[Path, Path] | None
     """With its key, both PEM; None serves without TLS."""
     drain_s: float | None
+    metrics: str | None = None
+    """Address at which figures for Prometheus are served."""
     is_self_signed: bool = False
     """Whether the certificate is one that was made here."""
 
@@ -54,6 +56,7 @@ def become_proxy(options: ProxyOptions) -> None:
     Raises `UsageProblem` where it could only fail.
     """
     check_serving(options.target, options.listen, read_client_token())
+    _check_metrics(options)
     _load_certificate(options)
     # Not as an argument: a URL may hold a key, and everybody reads arguments.
     reading, writing = os.pipe()
@@ -99,6 +102,7 @@ def serve(options: ProxyOptions) -> None:
                 tls=certificate.context if certificate else None,
                 policy=options.policy,
                 drain_s=options.drain_s,
+                metrics=options.metrics,
                 on_listening=_print_address,
             )
         )
@@ -108,6 +112,13 @@ def _print_address(origin: str) -> None:
     # The log has it too: clients are served all the same.
     with while_read():
         print_line(origin)
+
+
+def _check_metrics(options: ProxyOptions) -> None:
+    if options.metrics is not None:
+        from capture.metrics_server import check_metrics
+
+        check_metrics(options.metrics)
 
 
 def _load_certificate(options: ProxyOptions) -> ServedCertificate | None:

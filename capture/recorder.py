@@ -70,6 +70,11 @@ class Recorder:
         """The most bytes that ever waited to be written to the journals of this process."""
         return self._journals.high_water_bytes
 
+    @property
+    def unsealed_sessions(self) -> int:
+        """How many sessions have ended and wait to be sealed."""
+        return self._sealer.waiting
+
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
         started_at_ns = self.clock.now_ns()

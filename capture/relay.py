@@ -90,6 +90,11 @@ class Relay:
         """How many sessions are being carried."""
         return sum(connection.is_session for connection in self._live)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new session is taken any more."""
+        return self._is_draining
+
     async def drain(self) -> None:
         """Take no new session, and wait until the live ones have ended."""
         self._is_draining = True

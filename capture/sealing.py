@@ -84,6 +84,8 @@ class SealedSession:
     end_reason: str | None
     kept: Kept = "whole"
     """`none`: by its keep rule nothing is left of it, and there is no recording."""
+    relay_lag_p99_us: float | None = None
+    """From bytes readable to handed on; None where nothing was relayed."""
     pacing_p50_us: float | None = None
     """Of a replay: median deviation of its sends from their due times."""
 
@@ -178,17 +180,26 @@ class Sealer:
         self._pool: ProcessPoolExecutor | None = None
         self._is_abandoned = False
         self._is_closed = False
+        self._waiting: set[Future[SealedSession]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many sessions are to be sealed still."""
+        return len(self._waiting)
 
     def submit(self, session_id: str) -> Future[SealedSession]:
         """Have a session sealed whose journal is closed; returns at once."""
         try:
-            return self._dispatcher.submit(self._seal, session_id)
+            sealed = self._dispatcher.submit(self._seal, session_id)
         except RuntimeError as error:
             reason = "it was interrupted" if self._is_closed else str(error)
             journal = self._root.journal_of(session_id)
             failed: Future[SealedSession] = Future()
             failed.set_exception(SealingFailed(session_id, reason, journal if journal.exists() else None))
             return failed
+        self._waiting.add(sealed)
+        sealed.add_done_callback(self._waiting.discard)
+        return sealed
 
     def close(self) -> None:
         """Wait until everything submitted is sealed, and end the process.

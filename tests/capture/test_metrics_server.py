@@ -1,0 +1,129 @@
+"""Prometheus and probes ask a proxy how it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+
+from capture.errors import UsageProblem
+from capture.metrics import Metrics
+from capture.metrics_server import check_metrics, serve_metrics
+from capture.recording.root import Root
+from tests.proxy_process import calling, endpoint, eventually, proxy_process
+
+TOKEN = "m3trics"
+
+
+@asynccontextmanager
+async def served(*, is_draining: bool = False) -> AsyncIterator[str]:
+    metrics = Metrics("azure-eastus2")
+    metrics.watch(
+        SimpleNamespace(live_sessions=0, is_draining=is_draining),
+        SimpleNamespace(unsealed_sessions=0, buffer_high_water=0),
+    )
+    async with asyncio.TaskGroup() as tasks, serve_metrics("127.0.0.1:0", metrics, tasks) as origin:
+        yield origin
+
+
+async def ask(url: str, headers: Mapping[str, str] | None = None, *, data: bytes | None = None) -> tuple[int, str, str]:
+    """Ask as a program with an HTTP library does; status, type, body."""
+
+    def answer() -> tuple[int, str, str]:
+        request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
+                return response.status, response.headers["Content-Type"], response.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.headers["Content-Type"], refused.read().decode()
+
+    return await asyncio.to_thread(answer)
+
+
+async def hear_nothing_asked(host: str, port: int) -> bytes:
+    """Connect, ask nothing, and give the first line of what comes all the same."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as asking:
+        asking.setblocking(False)
+        await loop.sock_connect(asking, (host, port))
+        with suppress(ConnectionResetError):
+            return (await loop.sock_recv(asking, 1000)).partition(b"\r\n")[0]
+        return b""
+
+
+async def test_figures_come_in_the_format_that_every_prometheus_reads() -> None:
+    async with served() as origin:
+        status, content_type, body = await ask(f"{origin}/metrics?x=1")
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert {"wiretape_sessions", "wiretape_live_sessions"} <= {
+        each.name for each in text_string_to_metric_families(body)
+    }
+
+
+@pytest.mark.parametrize(("is_draining", "answer"), [(False, (200, "ok\n")), (True, (503, "draining\n"))])
+async def test_a_probe_hears_whether_calls_are_taken(is_draining: bool, answer: tuple[int, str]) -> None:
+    async with served(is_draining=is_draining) as origin:
+        status, _, body = await ask(f"{origin}/healthz")
+    assert (status, body) == answer
+
+
+async def test_nothing_else_is_served() -> None:
+    async with served() as origin:
+        assert (await ask(f"{origin}/"))[0] == 404
+        assert (await ask(f"{origin}/metrics", data=b"{}"))[0] == 405
+
+
+async def test_pages_of_other_hosts_read_nothing() -> None:
+    async with served() as origin:
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "rebound.evil.example"}):
+            assert (await ask(f"{origin}/metrics", headers))[0] == 403
+
+
+async def test_beyond_this_machine_a_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageProblem, match="set WIRETAPE_METRICS_TOKEN"):
+        check_metrics("0.0.0.0:9464")
+    monkeypatch.setenv("WIRETAPE_METRICS_TOKEN", f"{TOKEN}\n")
+    check_metrics("0.0.0.0:9464")
+    async with served() as origin:
+        assert (await ask(f"{origin}/metrics"))[0] == 401
+        assert (await ask(f"{origin}/metrics", {"Authorization": "Bearer wrong"}))[0] == 401
+        assert (await ask(f"{origin}/metrics", {"Authorization": f"Bearer {TOKEN}"}))[0] == 200
+        assert (await ask(f"{origin}/healthz"))[0] == 200, "a kubelet has no token"
+
+
+async def test_readers_that_say_nothing_keep_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture.metrics_server._HEAD_S", 0.2)
+    async with served() as origin:
+        host, port = origin.removeprefix("http://").split(":")
+        for answer in await asyncio.gather(*(hear_nothing_asked(host, int(port)) for _ in range(40))):
+            assert answer in (b"", b"HTTP/1.1 408 Request Timeout")
+        assert (await ask(f"{origin}/healthz"))[0] == 200
+
+
+@pytest.mark.slow
+async def test_the_proxy_tells_of_its_calls_and_of_its_end(root: Root) -> None:
+    options = ["--metrics", "127.0.0.1:0", "--drain", "60"]
+    async with endpoint() as served_endpoint, proxy_process(root, served_endpoint.url, *options) as proxy:
+        await proxy.says("metrics are at ")
+        origin = proxy.said.partition("metrics are at ")[2].partition("/metrics")[0]
+        async with calling(proxy.origin, served_endpoint, "first") as call:
+            await call.say()
+            assert "\nwiretape_live_sessions 1.0\n" in (await ask(f"{origin}/metrics"))[2]
+        await eventually(lambda: " ok · " in proxy.said)
+        assert '\nwiretape_sessions_total{kept="whole",outcome="ok"} 1.0\n' in (await ask(f"{origin}/metrics"))[2]
+        async with connect(f"{proxy.origin}/v1/realtime?model=m") as last:
+            proxy.process.send_signal(signal.SIGTERM)
+            await proxy.says("draining")
+            assert (await ask(f"{origin}/healthz"))[0] == 503
+            await last.send(json.dumps({"type": "session.update"}))
+        assert await proxy.process.wait() == 0
