@@ -32,12 +32,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherFailure:
-    """A failure of the recording that comes and goes otherwise than the one a verdict is about."""
+class FailureCount:
+    """How often one failure of a recording came again."""
 
     failure_key: str
     failed: int
     trials: int
+    """Trials that tell whether it came."""
+    is_told: bool
+    """Whether it came and went just as what a view counts."""
 
 
 def list_views(run: Run, recording: RunRecording) -> list[View]:
@@ -51,14 +54,16 @@ def list_views(run: Run, recording: RunRecording) -> list[View]:
     return [View(view.run, view.recording, view.failure_key, len(found)) for view in found.values()]
 
 
-def list_others(run: Run, recording: RunRecording, told: View) -> list[OtherFailure]:
-    """List what `told`, a view of one failure, leaves out; nothing where it is of all of them."""
-    if told.failure_key is None:
-        return []
+def count_each(run: Run, recording: RunRecording, told: View) -> list[FailureCount]:
+    """Count each failure of the recording by itself, beside `told`, a view of it; nothing where it has but one."""
     return [
-        OtherFailure(str(view.failure_key), failed, failed + view.outcomes.count("ok"))
+        FailureCount(
+            failure_key=str(view.failure_key),
+            failed=(failed := view.outcomes.count("failed")),
+            trials=failed + view.outcomes.count("ok"),
+            is_told=view.outcomes == told.outcomes,
+        )
         for view in _each_by_itself(run, recording)
-        if view.outcomes != told.outcomes and (failed := view.outcomes.count("failed"))
     ]
 
 

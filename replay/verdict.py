@@ -6,7 +6,7 @@ Pure: a run with its outcomes in, a verdict out (the rules: docs/replay.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.not_tested import NotTested, list_not_tested
 from replay.runs import Axis, Run, RunRecording
-from replay.several_failures import View, list_others, list_views
+from replay.several_failures import FailureCount, View, count_each, list_views
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
@@ -66,9 +66,8 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
     run = msgspec.structs.replace(run, axes=_axes_of(recording, run))
-    verdicts = [(view, _read_view(view)) for view in list_views(run, recording)]
-    view, telling = max(verdicts, key=lambda each: _telling(each[1]))
-    return replace(telling, sentence=telling.sentence + wording.say_others(list_others(run, recording, view)))
+    views = list_views(run, recording)
+    return max((_read_view(view, count_each(run, recording, view)) for view in views), key=_telling)
 
 
 def _telling(verdict: Verdict) -> int:
@@ -77,7 +76,7 @@ def _telling(verdict: Verdict) -> int:
     return int(any(decision.decision == "implicated" for decision in verdict.axes))
 
 
-def _read_view(view: View) -> Verdict:
+def _read_view(view: View, each: Sequence[FailureCount]) -> Verdict:
     run, recording = view.run, view.recording
     cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
@@ -93,11 +92,10 @@ def _read_view(view: View) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(
-            pattern, recording, baseline, cells, decisions, together, axes, not_tested, common, of_calls=run.of_calls
-        )
+        sentence=_say(pattern, view, each, baseline, cells, decisions, together, axes, not_tested, common)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
+        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive)
+        + wording.say_each(view.failure_key, each),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,
@@ -121,16 +119,17 @@ def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
     reading = read_isolation(run)
     pattern = find_pattern(reading)
     told = reading.view
+    each = count_each(run, recording, told)
     not_tested = (*_list_not_tried(run, reading), *list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, told.recording, reading)
+        sentence=say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, each), reading)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_not_tested(topics)
-        + wording.say_others(list_others(run, recording, told)),
+        + wording.say_each(told.failure_key, each),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
@@ -185,7 +184,8 @@ def _read_pattern(
 
 def _say(
     pattern: Pattern,
-    recording: RunRecording,
+    view: View,
+    each: Sequence[FailureCount],
     baseline: CellResult | None,
     cells: Sequence[CellResult],
     decisions: Sequence[AxisDecision],
@@ -193,9 +193,8 @@ def _say(
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
     common: Sequence[CommonChange],
-    *,
-    of_calls: bool,
 ) -> str:
+    recording, of_calls = view.recording, view.run.of_calls
     changed = say_common_changes(common)
     subject = ("these calls" if of_calls else "this session") + changed
     if pattern == "recording_did_not_fail":
@@ -208,10 +207,12 @@ def _say(
         return wording.say_not_as_recorded(baseline, cells, axes, subject)
     if pattern == "not_reproduced":
         return wording.say_not_reproduced(baseline, cells, axes, subject)
-    results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes, subject)
+    symptoms = wording.symptoms(recording.failure_keys, view.failure_key, each)
+    results = wording.say_results(symptoms, baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
     if pattern == "nothing_varied":
-        return f"{results}: reproduced, and nothing was varied.{untested}"
+        reproduced = "reproduced" if all(count.failed for count in each) else "reproduced in part"
+        return f"{results}: {reproduced}, and nothing was varied.{untested}"
     conclusion = {
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,

@@ -8,7 +8,7 @@ from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
-from replay.several_failures import OtherFailure
+from replay.several_failures import FailureCount
 from replay.statistics import CONFIDENCE, exact_upper_bound, fisher_one_sided
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -26,10 +26,27 @@ _SYMPTOMS = {
 _ALL_OF = {2: "both", 3: "all three", 4: "all four"}
 
 
-def symptom(failure_keys: Sequence[str]) -> str:
-    """Say what fails, by the first failure key."""
-    key = failure_keys[0] if failure_keys else ""
+def symptom(failure_key: str, among: Iterable[str] = ()) -> str:
+    """Say what fails, by its failure key; of two `among` a recording's that would be said alike, say more."""
+    said = _symptom(failure_key)
+    if all(key == failure_key or _symptom(key) != said for key in among):
+        return said
+    return f"{said} ({', '.join(filter(None, failure_key.split('|')[1:]))})"
+
+
+def _symptom(key: str) -> str:
     return _SYMPTOMS.get(key) or _SYMPTOMS.get(key.split("|")[0]) or f"it fails ({key})"
+
+
+def symptoms(failure_keys: Sequence[str], told: str | None, each: Sequence[FailureCount]) -> str:
+    """Say what is counted: the failure `told`, else all those of a recording that came again, by the counts of each."""
+    if told is not None:
+        return symptom(told, [count.failure_key for count in each])
+    came = [count for count in each if count.failed]
+    if not came:
+        return symptom(failure_keys[0] if failure_keys else "")
+    names = list(dict.fromkeys(symptom(count.failure_key, failure_keys) for count in came))
+    return joined(names) if all(count.is_told for count in came) else joined(names, "or")
 
 
 def place(cell: CellResult, axes: Sequence[Axis]) -> str:
@@ -246,12 +263,24 @@ def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
     return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
 
 
-def say_others(others: Sequence[OtherFailure]) -> str:
-    """Say how often the recording's other failures came again, beside the one that a verdict is about."""
-    return "".join(
-        f" Apart from that {symptom([other.failure_key])} in {other.failed} of {counted(other.trials, 'trial')}."
-        for other in others
-    )
+def say_each(told: str | None, each: Sequence[FailureCount]) -> str:
+    """Say how often each failure of a recording came again, beside what a verdict counts: `told`, or all as one."""
+    keys = [count.failure_key for count in each]
+    others = [count for count in each if not count.is_told]
+    came = [count for count in (each if told is None else others) if count.failed]
+    said = ""
+    if others and came and (told is not None or len(came) > 1):
+        counts = [
+            f"{symptom(each.failure_key, keys)} in {each.failed} of {counted(each.trials, 'trial')}" for each in came
+        ]
+        said = f" {'Each by itself:' if told is None else 'Apart from that'} {joined(counts)}."
+    for count in others:
+        name = symptom(count.failure_key, keys)
+        if not count.trials:
+            said += f" Whether {name} is not known: another failure came before it in every trial."
+        elif not count.failed:
+            said += f" That {name} did not come again, 0 of {counted(count.trials, 'trial')}."
+    return said
 
 
 def say_not_tested(topics: Sequence[str]) -> str:
@@ -403,9 +432,9 @@ def _differences(baseline: CellResult, cell: CellResult) -> set[str]:
     return {axis for axis, value in cell.values.items() if baseline.values.get(axis) != value}
 
 
-def joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str], word: str = "and") -> str:
     """Write a list as people do: `a, b and c`."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
 
 
 def _count_in_words(count: int, noun: str) -> str:
