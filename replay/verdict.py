@@ -45,6 +45,8 @@ class Verdict:
     """What all trials have otherwise than the recording."""
     failure_key: str | None = None
     """Which failure this is about, where the trials told the recording's failures apart; None: all of them as one."""
+    tests_hold: bool = True
+    """Whether decisions and p values are those of how the trials were chosen; counts and intervals hold in any case."""
 
     @property
     def is_of_recorded_audio(self) -> bool:
@@ -94,13 +96,14 @@ def _read_view(view: View, each: Sequence[FailureCount]) -> Verdict:
         pattern=pattern,
         sentence=_say(pattern, view, each, baseline, cells, decisions, together, axes, not_tested, common)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive)
-        + wording.say_each(view.failure_key, each),
+        + wording.say_each(view.failure_key, each)
+        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,
         common_changes=common,
         failure_key=view.failure_key,
+        tests_hold=not run.of_adaptive,
     )
 
 
