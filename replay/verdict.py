@@ -209,7 +209,8 @@ def _say(
     if pattern == "no_baseline":
         return wording.say_not_as_recorded(baseline, cells, axes, subject)
     if pattern == "not_reproduced":
-        return wording.say_not_reproduced(baseline, cells, axes, subject)
+        recorded_at = None if of_calls else recording.target
+        return wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at)
     symptoms = wording.symptoms(recording.failure_keys, view.failure_key, each)
     results = wording.say_results(symptoms, baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])

@@ -80,9 +80,13 @@ def say_results(
 
 
 def say_not_reproduced(
-    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str = "this session"
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    subject: str = "this session",
+    recorded_at: str | None = None,
 ) -> str:
-    """Say that the failure did not come again, and which rates that leaves possible."""
+    """Say that the failure did not come again, and which rates that leaves possible; `recorded_at` is a target."""
     bound = exact_upper_bound(0, baseline.trials)
     trials = counted(baseline.trials, "trial")
     excludes = "excludes" if baseline.trials == 1 else "exclude"
@@ -93,6 +97,9 @@ def say_not_reproduced(
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
     if elsewhere:
         return f"{said} It did come {joined(elsewhere)}: run again with that target first."
+    # A recording made at a plain URL may have been replayed there under a target's name.
+    if recorded_at and "://" not in recorded_at and all(cell.target != recorded_at for cell in cells):
+        return f"{said} It was recorded at {recorded_at}, and no trial went there by that name: replay it there too."
     return f"{said} More trials or another time of day may show it."
 
 
