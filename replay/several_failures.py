@@ -39,8 +39,8 @@ class FailureCount:
     failed: int
     trials: int
     """Trials that tell whether it came."""
-    is_told: bool
-    """Whether it came and went just as what a view counts."""
+    view: str | None
+    """`View.failure_key` of the view in which it comes and goes just so: its own, another's, or that of all as one."""
 
 
 def list_views(run: Run, recording: RunRecording) -> list[View]:
@@ -54,14 +54,15 @@ def list_views(run: Run, recording: RunRecording) -> list[View]:
     return [View(view.run, view.recording, view.failure_key, len(found)) for view in found.values()]
 
 
-def count_each(run: Run, recording: RunRecording, told: View) -> list[FailureCount]:
-    """Count each failure of the recording by itself, beside `told`, a view of it; nothing where it has but one."""
+def count_each(run: Run, recording: RunRecording) -> list[FailureCount]:
+    """Count each failure of a recording by itself; nothing where it has but one."""
+    views = {view.outcomes: view.failure_key for view in list_views(run, recording)}
     return [
         FailureCount(
             failure_key=str(view.failure_key),
             failed=(failed := view.outcomes.count("failed")),
             trials=failed + view.outcomes.count("ok"),
-            is_told=view.outcomes == told.outcomes,
+            view=views[view.outcomes],
         )
         for view in _each_by_itself(run, recording)
     ]

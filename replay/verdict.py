@@ -6,7 +6,7 @@ Pure: a run with its outcomes in, a verdict out (the rules: docs/replay.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from replay.audio_choice import AUDIO_AXIS
 from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, decide_together, short_path, tally
 from replay.experiment import Batch
-from replay.isolation import Reading, read_isolation
+from replay.isolation import Reading, most_telling, read_views
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.not_tested import NotTested, list_not_tested
@@ -68,17 +68,19 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
     run = msgspec.structs.replace(run, axes=_axes_of(recording, run))
-    views = list_views(run, recording)
-    return max((_read_view(view, count_each(run, recording, view)) for view in views), key=_telling)
+    counts = count_each(run, recording)
+    views = [(view, _read_view(view, counts)) for view in list_views(run, recording)]
+    told, verdict = max(views, key=lambda each: wording.rank(each[1].axes))
+    helping = {view.failure_key: wording.list_helping(each.axes) for view, each in views}
+    return replace(
+        verdict,
+        sentence=verdict.sentence
+        + wording.say_each(told.failure_key, counts, helping)
+        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
+    )
 
 
-def _telling(verdict: Verdict) -> int:
-    if any(wording.clears(decision) for decision in verdict.axes):
-        return 2
-    return int(any(decision.decision == "implicated" for decision in verdict.axes))
-
-
-def _read_view(view: View, each: Sequence[FailureCount]) -> Verdict:
+def _read_view(view: View, counts: Sequence[FailureCount]) -> Verdict:
     run, recording = view.run, view.recording
     cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
@@ -94,10 +96,8 @@ def _read_view(view: View, each: Sequence[FailureCount]) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(pattern, view, each, baseline, cells, decisions, together, axes, not_tested, common)
-        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_each(view.failure_key, each)
-        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
+        sentence=_say(pattern, view, counts, baseline, cells, decisions, together, axes, not_tested, common)
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else ""),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,
@@ -119,20 +119,22 @@ def _axes_of(recording: RunRecording, run: Run) -> list[Axis]:
 
 
 def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
-    reading = read_isolation(run)
+    readings = read_views(run)
+    reading = most_telling(readings)
     pattern = find_pattern(reading)
     told = reading.view
-    each = count_each(run, recording, told)
+    counts = count_each(run, recording)
+    helping = {each.view.failure_key: wording.list_helping((*each.singles, *each.together)) for each in readings}
     not_tested = (*_list_not_tried(run, reading), *list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, each), reading)
+        sentence=say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, counts), reading)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_not_tested(topics)
-        + wording.say_each(told.failure_key, each),
+        + wording.say_each(told.failure_key, counts, helping),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
@@ -188,7 +190,7 @@ def _read_pattern(
 def _say(
     pattern: Pattern,
     view: View,
-    each: Sequence[FailureCount],
+    counts: Sequence[FailureCount],
     baseline: CellResult | None,
     cells: Sequence[CellResult],
     decisions: Sequence[AxisDecision],
@@ -211,11 +213,11 @@ def _say(
     if pattern == "not_reproduced":
         recorded_at = None if of_calls else recording.target
         return wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at)
-    symptoms = wording.symptoms(recording.failure_keys, view.failure_key, each)
+    symptoms = wording.symptoms(recording.failure_keys, view.failure_key, counts)
     results = wording.say_results(symptoms, baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
     if pattern == "nothing_varied":
-        reproduced = "reproduced" if all(count.failed for count in each) else "reproduced in part"
+        reproduced = "reproduced" if all(count.failed for count in counts) else "reproduced in part"
         return f"{results}: {reproduced}, and nothing was varied.{untested}"
     conclusion = {
         "one_axis": wording.say_one_axis,

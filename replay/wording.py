@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
@@ -46,7 +46,7 @@ def symptoms(failure_keys: Sequence[str], told: str | None, each: Sequence[Failu
     if not came:
         return symptom(failure_keys[0] if failure_keys else "")
     names = list(dict.fromkeys(symptom(count.failure_key, failure_keys) for count in came))
-    return joined(names) if all(count.is_told for count in came) else joined(names, "or")
+    return joined(names) if all(count.view is None for count in came) else joined(names, "or")
 
 
 def place(cell: CellResult, axes: Sequence[Axis]) -> str:
@@ -270,16 +270,30 @@ def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
     return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
 
 
-def say_each(told: str | None, each: Sequence[FailureCount]) -> str:
-    """Say how often each failure of a recording came again, beside what a verdict counts: `told`, or all as one."""
+def rank(decisions: Sequence[AxisDecision]) -> tuple[bool, int, bool]:
+    """Rank what decisions on one failure, or on all as one, tell: of two causes each hides what cures the other."""
+    clearing = [decision for decision in decisions if clears(decision)]
+    singles = sum(" + " not in decision.axis for decision in clearing)
+    return bool(clearing), singles, any(_is_implicated(decision) for decision in decisions)
+
+
+def list_helping(decisions: Iterable[AxisDecision]) -> list[Comparison]:
+    """List the changes that lower the rate of a failure."""
+    return [c for decision in decisions for c in decision.comparisons if c.decision == "implicated"]
+
+
+def say_each(told: str | None, each: Sequence[FailureCount], helping: Mapping[str | None, Sequence[Comparison]]) -> str:
+    """Say how often each failure of a recording came again, beside what a verdict counts: `told`, or all as one.
+
+    `helping` gives the changes that lower the rate of a failure by itself.
+    """
     keys = [count.failure_key for count in each]
-    others = [count for count in each if not count.is_told]
+    others = [count for count in each if count.view != told]
     came = [count for count in (each if told is None else others) if count.failed]
     said = ""
     if others and came and (told is not None or len(came) > 1):
-        counts = [
-            f"{symptom(each.failure_key, keys)} in {each.failed} of {counted(each.trials, 'trial')}" for each in came
-        ]
+        as_one = {(c.axis, c.value) for c in helping[None]} if told is None else set()
+        counts = [_say_count(count, keys, helping[count.view], as_one) for count in came]
         said = f" {'Each by itself:' if told is None else 'Apart from that'} {joined(counts)}."
     for count in others:
         name = symptom(count.failure_key, keys)
@@ -288,6 +302,18 @@ def say_each(told: str | None, each: Sequence[FailureCount]) -> str:
         elif not count.failed:
             said += f" That {name} did not come again, 0 of {counted(count.trials, 'trial')}."
     return said
+
+
+def _say_count(
+    count: FailureCount, keys: Sequence[str], helping: Sequence[Comparison], said: Collection[tuple[str, str]]
+) -> str:
+    helps = [
+        f"{' + '.join(map(axis_label, c.axis.split(' + ')))} = {c.value}, {c.cell.ratio}"
+        for c in helping
+        if (c.axis, c.value) not in said
+    ]
+    implicated = f" (implicated: {'; '.join(helps)})" if helps else ""
+    return f"{symptom(count.failure_key, keys)} in {count.failed} of {counted(count.trials, 'trial')}{implicated}"
 
 
 def say_not_tested(topics: Sequence[str]) -> str:

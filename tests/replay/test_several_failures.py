@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from replay.experiment import Batch
 from replay.isolation import find_changes, read_experiment
 from replay.runs import Axis, Run, RunCell, RunRecording, Trial, TrialOutcome, decode_run, encode_run
-from replay.several_failures import FailureCount, View, count_each, list_views
+from replay.several_failures import FailureCount, count_each, list_views
 from replay.verdict import Verdict, read_verdict
 
 SESSION = "20261123T011500-4f3a9c12"
@@ -79,6 +79,28 @@ def test_a_mistake_that_comes_with_every_trial_does_not_hide_what_cures_the_tran
     assert {comparison.level for axis in verdict.axes for comparison in axis.comparisons} == {0.05 / 2 / 2}
 
 
+def test_what_cures_the_other_failure_is_told_beside() -> None:
+    run = run_of([cell_of("BBBBBB"), cell_of("TTTTTT", target="swedencentral"), cell_of("MMMMMM", model="whisper-1")])
+    verdict = read_verdict(run)
+    assert (verdict.failure_key, verdict.pattern) == (TRANSCRIPTION, "one_axis")
+    assert "it is the transcription model." in verdict.sentence
+    assert verdict.sentence.endswith(
+        " Apart from that the endpoint answers with an error in 12 of 18 trials"
+        " (implicated: target = swedencentral, 0/6)."
+    )
+
+
+def test_a_cause_of_one_failure_is_not_ruled_out_because_the_other_has_one_of_its_own() -> None:
+    cells = [cell_of("B" * 9), cell_of("." * 9, target="swedencentral"), cell_of("M" * 9, model="whisper-1")]
+    verdict = read_verdict(run_of(cells))
+    assert (verdict.failure_key, verdict.pattern) == (TRANSCRIPTION, "combination")
+    assert {axis.axis: axis.decision for axis in verdict.axes} == {"target": "implicated", MODEL: "implicated"}
+    assert verdict.sentence.endswith(
+        " Apart from that the endpoint answers with an error in 18 of 27 trials"
+        " (implicated: target = swedencentral, 0/9)."
+    )
+
+
 def test_failures_that_always_come_together_are_one() -> None:
     run = run_of([cell_of("BBBBBB"), cell_of("BBBBBB", target="swedencentral"), cell_of("......", model="whisper-1")])
     verdict = read_verdict(run)
@@ -102,18 +124,17 @@ def test_a_trial_that_the_other_failure_cut_short_says_nothing_of_this_one() -> 
     assert "implicated" not in {axis.decision for axis in verdict.axes}
 
 
-def test_each_failure_is_counted_by_itself_beside_what_is_told() -> None:
+def test_each_failure_is_counted_by_itself_with_the_view_that_it_stands_for() -> None:
     run = run_of([cell_of("BBBM"), cell_of("MM..", model="whisper-1")])
     recording = run.recordings[0]
     everything, transcription = list_views(run, recording)
     assert (everything.failure_key, transcription.failure_key) == (None, TRANSCRIPTION)
-    assert count_each(run, recording, everything) == [
-        FailureCount(TRANSCRIPTION, 3, 8, is_told=False),
-        FailureCount(MISTAKE, 6, 8, is_told=True),
+    assert count_each(run, recording) == [
+        FailureCount(TRANSCRIPTION, 3, 8, view=TRANSCRIPTION),
+        FailureCount(MISTAKE, 6, 8, view=None),
     ]
-    assert [count.is_told for count in count_each(run, recording, transcription)] == [True, False]
     recording.failure_keys = [MISTAKE]
-    assert count_each(run, recording, View(run, recording)) == []
+    assert count_each(run, recording) == []
 
 
 def test_of_one_cell_in_which_only_the_mistake_came_again_it_is_told_what_did_not() -> None:
@@ -197,6 +218,13 @@ def isolated(cure: dict[str, list[str]]) -> Run:
                     )
                 )
     return run
+
+
+def test_isolate_tells_what_cures_the_other_beside() -> None:
+    run = isolated({MODEL: [TRANSCRIPTION], "target": [MISTAKE]})
+    verdict = read_verdict(run)
+    assert (verdict.failure_key, verdict.pattern) == (TRANSCRIPTION, "one_axis")
+    assert verdict.sentence.endswith(" (implicated: target = swedencentral, 0/12).")
 
 
 def test_isolate_names_what_cures_one_of_them_and_tries_nothing_more_for_the_other() -> None:
