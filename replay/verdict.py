@@ -228,7 +228,8 @@ def _say(
         "undecided": wording.say_undecided,
     }[pattern]([*decisions, *together], baseline)
     is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
-    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio)
+    of_one = view.failure_key is not None
+    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio, one_failure=of_one)
     return f"{results}: {conclusion}{elsewhere}{untested}"
 
 

@@ -245,9 +245,17 @@ def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> st
 
 
 def say_elsewhere(
-    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], *, one_recording: bool = True
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    *,
+    one_recording: bool = True,
+    one_failure: bool = False,
 ) -> str:
-    """Say where the same audio passes, and what happened to the cells that no comparison covers."""
+    """Say where the same audio passes, and what happened to the cells that no comparison covers.
+
+    `one_failure`: the counts are of one of several, and others may come where that one does not.
+    """
     others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
     passing = [cell for cell in others if not cell.failed and _tells_passing(baseline, cell)]
     said = ""
@@ -257,7 +265,8 @@ def say_elsewhere(
         is_same = one_recording and all(
             cell.values.get(AUDIO_AXIS) == baseline.values.get(AUDIO_AXIS) for cell in passing
         )
-        said = f" {'The same audio passes' if is_same else 'It passes'} in {every}{count}."
+        passes = "is without that failure" if one_failure else "passes"
+        said = f" {'The same audio' if is_same else 'It'} {passes} in {every}{count}."
     odd = [
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]

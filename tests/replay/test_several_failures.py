@@ -73,6 +73,8 @@ def test_a_mistake_that_comes_with_every_trial_does_not_hide_what_cures_the_tran
     assert verdict.pattern == "one_axis"
     assert "With this session transcription fails at eastus2 with gpt-4o-transcribe, 6/6;" in verdict.sentence
     assert "it is the transcription model. Changing it to whisper-1 clears the failure." in verdict.sentence
+    # The mistake comes there all the same.
+    assert " The same audio is without that failure in one other cell." in verdict.sentence
     assert verdict.sentence.endswith(" Apart from that the endpoint answers with an error in 18 of 18 trials.")
     assert [cell.ratio for cell in verdict.cells] == ["6/6", "6/6", "0/6"]
     assert {axis.axis: axis.decision for axis in verdict.axes} == {"target": "open", MODEL: "implicated"}
