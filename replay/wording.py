@@ -39,14 +39,16 @@ def _symptom(key: str) -> str:
 
 
 def symptoms(failure_keys: Sequence[str], told: str | None, each: Sequence[FailureCount]) -> str:
-    """Say what is counted: the failure `told`, else all those of a recording that came again, by the counts of each."""
-    if told is not None:
-        return symptom(told, [count.failure_key for count in each])
-    came = [count for count in each if count.failed]
+    """Say what is counted: the failure `told` with what came and went just so, else all that came again of a recording.
+
+    `each` counts them one by one.
+    """
+    came = [count for count in each if count.failed and (told is None or count.view == told)]
     if not came:
-        return symptom(failure_keys[0] if failure_keys else "")
-    names = list(dict.fromkeys(symptom(count.failure_key, failure_keys) for count in came))
-    return joined(names) if all(count.view is None for count in came) else joined(names, "or")
+        return symptom(told or (failure_keys[0] if failure_keys else ""), failure_keys)
+    keys = [count.failure_key for count in each]
+    names = list(dict.fromkeys(symptom(count.failure_key, keys) for count in came))
+    return joined(names) if all(count.view == told for count in came) else joined(names, "or")
 
 
 def place(cell: CellResult, axes: Sequence[Axis]) -> str:

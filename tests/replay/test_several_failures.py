@@ -103,6 +103,17 @@ def test_a_cause_of_one_failure_is_not_ruled_out_because_the_other_has_one_of_it
     )
 
 
+def test_what_comes_and_goes_with_the_failure_that_is_told_is_named_with_it() -> None:
+    run = run_of([cell_of("BBBBBB"), cell_of("MMMMMM", model="whisper-1")])
+    unanswered = "absent:response.created"
+    run.recordings[0].failure_keys.append(unanswered)
+    for trial in run.cells[1].trials:
+        trial.not_again = [TRANSCRIPTION, unanswered]
+    sentence = read_verdict(run).sentence
+    assert sentence.startswith("With this session transcription fails and no response comes at eastus2")
+    assert sentence.endswith(" Apart from that the endpoint answers with an error in 12 of 12 trials.")
+
+
 def test_failures_that_always_come_together_are_one() -> None:
     run = run_of([cell_of("BBBBBB"), cell_of("BBBBBB", target="swedencentral"), cell_of("......", model="whisper-1")])
     verdict = read_verdict(run)
