@@ -25,6 +25,8 @@ Row = dict[str, Any]
 SWITCHING_PROTOCOLS = 101
 
 NO_CLOSE_FRAME = 1006
+_NEVER_SENT = (NO_CLOSE_FRAME, 1015)
+"""Codes that no close frame bears: they are told where there was none (RFC 6455, 7.4.1)."""
 
 _NO_CLOSE_CODE = 1005
 # The last record of every journal is the session's end. Without it nobody knows more than this.
@@ -81,7 +83,10 @@ class ConnectionSummary:
     @property
     def is_upgraded(self) -> bool:
         """Whether it became a WebSocket."""
-        return self.has_messages or self.status == SWITCHING_PROTOCOLS
+        if self.has_messages or self.status == SWITCHING_PROTOCOLS:
+            return True
+        # Of a log without a handshake a close tells that it stood; these codes are told of what never stood as well.
+        return self.is_imported and self.status is None and self._told_close()[0] not in (None, *_NEVER_SENT)
 
     @property
     def flaw(self) -> str | None:

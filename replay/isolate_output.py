@@ -20,6 +20,7 @@ from replay.printing.page import cell, print_all, table
 from replay.runs import Run, RunCell, Trial
 from replay.trials import Pause
 from replay.verdict import Verdict
+from replay.wording import symptom
 
 
 class IsolationNarrator:
@@ -30,6 +31,8 @@ class IsolationNarrator:
         self._told: set[tuple[str, str]] = set()
         self._batch: Batch | None = None
         self._outcomes: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._failure_key: str | None = None
         self._narrator = Narrator(isolation.run, isolation.run.trials, lines=False)
 
     def __enter__(self) -> Self:
@@ -54,6 +57,8 @@ class IsolationNarrator:
         self._narrator.note(job, trial)
         if trial is not None:
             self._outcomes[trial.outcome] += 1
+            if trial.outcome == "failed":
+                self._failures.update(key for key in self._keys if key not in trial.not_again)
 
     def note_pause(self, pause: Pause) -> None:
         """Take in that a target is left alone for a while."""
@@ -67,6 +72,7 @@ class IsolationNarrator:
             for each in axis.comparisons:
                 if each.decision != "open" and (each.axis, each.value) not in self._told:
                     self._told.add((each.axis, each.value))
+                    self._tell_what_counts(reading.view.failure_key)
                     decision = each.decision.replace("_", " ")
                     said = f"  {decision}: {axis.label} = {each.value}, {each.cell.ratio} (baseline {each.against})"
                     self._narrator.tell(said)
@@ -74,8 +80,26 @@ class IsolationNarrator:
     def _end_batch(self) -> None:
         if self._outcomes:
             listed = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in self._outcomes.items())
-            self._narrator.tell(f"  {listed}")
+            self._narrator.tell(f"  {listed}{self._say_failures()}")
         self._outcomes.clear()
+        self._failures.clear()
+
+    @property
+    def _keys(self) -> list[str]:
+        return self._isolation.run.recordings[0].failure_keys
+
+    def _say_failures(self) -> str:
+        """Say of a recording with several failures in how many trials each came: `failed` counts any of them."""
+        if len(self._keys) < 2 or not self._outcomes["failed"]:
+            return ""
+        counts = [f"{symptom(key, self._keys)} in {self._failures[key]}" for key in self._keys]
+        return f" ({', '.join(counts)})"
+
+    def _tell_what_counts(self, failure_key: str | None) -> None:
+        if failure_key != self._failure_key:
+            named = f"{symptom(failure_key, self._keys)}, by itself" if failure_key else "all failures as one"
+            self._narrator.tell(f"  counted from here: {named}")
+            self._failure_key = failure_key
 
 
 def estimate_isolation(isolation: Isolation) -> tuple[Cost, Cost]:

@@ -43,17 +43,13 @@ def read_experiment(run: Run) -> Experiment:
 
     Of a recording that failed in several ways it is the one on all of them, unless that on one of them tells more.
     """
-    return _read_telling(run)[1]
+    return max((_read_view(view) for view in list_views(run, run.recordings[0])), key=_rank)
 
 
-def _read_telling(run: Run) -> tuple[View, Experiment]:
-    views = list_views(run, run.recordings[0])
-    return max(((view, _read_view(view)) for view in views), key=lambda each: _telling(each[1]))
-
-
-def _telling(experiment: Experiment) -> int:
+def _rank(experiment: Experiment) -> tuple[bool, int, bool]:
     arms = [arm for stage in experiment.stages for arm in stage]
-    return 2 if any(arm.clears for arm in arms) else int(any(arm.state == "implicated" for arm in arms))
+    clearing = {arm.changes[0][0] for arm in experiment.stages[0] if arm.clears}
+    return any(arm.clears for arm in arms), len(clearing), any(arm.state == "implicated" for arm in arms)
 
 
 def _read_view(view: View) -> Experiment:
@@ -75,9 +71,22 @@ def _read_view(view: View) -> Experiment:
 
 
 def read_isolation(run: Run) -> Reading:
-    """Read what an adaptive run found."""
-    view, experiment = _read_telling(run)
-    run = view.run
+    """Read what an adaptive run found, by the failures that tell most."""
+    return most_telling(read_views(run))
+
+
+def most_telling(readings: Sequence[Reading]) -> Reading:
+    """Choose the reading that a run is judged by, as `read_experiment` does."""
+    return max(readings, key=lambda reading: _rank(reading.experiment))
+
+
+def read_views(run: Run) -> list[Reading]:
+    """Read what an adaptive run found by each view of the recording's failures; that of all as one is the first."""
+    return [_read(view) for view in list_views(run, run.recordings[0])]
+
+
+def _read(view: View) -> Reading:
+    run, experiment = view.run, _read_view(view)
     home = next(cell for cell in run.cells if cell.baseline)
     opening, blocks, control = (_tally_phase(run, home, phase) for phase in ("opening", "blocks", "control"))
     changed = [cell for cell in run.cells if not cell.baseline]

@@ -10,7 +10,7 @@ from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, audio_in_words
 from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
-from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS, RunRecording
+from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS
 from replay.statistics import CONFIDENCE, exact_upper_bound
 from replay.wording import (
     clears,
@@ -23,7 +23,6 @@ from replay.wording import (
     say_not_reproduced,
     say_take_both,
     shared,
-    symptom,
     unhelpful,
 )
 
@@ -69,14 +68,14 @@ def find_pattern(reading: Reading) -> AdaptivePattern:
     return "not_in_these_axes" if settled else "undecided"
 
 
-def say(pattern: AdaptivePattern, recording: RunRecording, reading: Reading) -> str:
-    """Sum up in plain sentences, the one that counts first."""
+def say(pattern: AdaptivePattern, symptoms: str, reading: Reading) -> str:
+    """Sum up in plain sentences, the one that counts first; `symptoms` say what fails."""
     if pattern == "not_reproduced":
         return say_not_reproduced(reading.opening, [reading.opening], [])
     if pattern == "no_baseline":
         cell = reading.baseline if reading.baseline.open_reason else reading.opening
         return say_no_baseline(cell, [])
-    results = _results(recording, reading)
+    results = _results(symptoms, reading)
     if pattern == "cleared":
         return f"Open: it cleared during the experiment. {results}. {_cleared(reading)}"
     conclusion = {
@@ -91,16 +90,14 @@ def say(pattern: AdaptivePattern, recording: RunRecording, reading: Reading) -> 
     return f"{results}: {conclusion}{''.join(parts)}"
 
 
-def _results(recording: RunRecording, reading: Reading) -> str:
+def _results(symptoms: str, reading: Reading) -> str:
     # The trials that only opened the experiment are no rate.
     cell = reading.baseline
-    models = [recording.transcription_model] if recording.transcription_model else []
-    place = f"at {cell.target}" + (f" with {models[0]}" if models else "")
+    model = reading.view.recording.transcription_model
+    place = f"at {cell.target}" + (f" with {model}" if model else "")
     helping = [c for d in (*reading.singles, *reading.together) for c in d.comparisons if c.decision == "implicated"]
     counts = ", ".join(f"{c.cell.ratio} {phrase(c)}" for c in helping)
-    return f"With this session {symptom(recording.failure_keys)} {place}, {cell.ratio}" + (
-        f"; {counts}" if counts else ""
-    )
+    return f"With this session {symptoms} {place}, {cell.ratio}" + (f"; {counts}" if counts else "")
 
 
 def phrase(comparison: Comparison) -> str:

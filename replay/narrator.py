@@ -17,6 +17,7 @@ from replay.attempts import Job
 from replay.estimate import say_duration
 from replay.runs import Run, Trial
 from replay.trials import Pause
+from replay.wording import symptom
 
 
 class Narrator:
@@ -77,6 +78,8 @@ def say_trial(run: Run, job: Job, trial: Trial) -> str:
     if run.design == "factorial":
         said += f"/{run.trials}"
     said += f": {trial.outcome.replace('_', ' ')}"
+    if trial.not_again:
+        said += f" ({say_not_again(job, trial)})"
     if trial.pacing_us is not None:
         said += f", sent within {trial.pacing_us / 1000:.2f} ms of its times (median)"
     if trial.divergences:
@@ -84,6 +87,13 @@ def say_trial(run: Run, job: Job, trial: Trial) -> str:
     if trial.note:
         said += f", {trial.note}"
     return f"{said}  {trial.session_id}"
+
+
+def say_not_again(job: Job, trial: Trial) -> str:
+    """Say which of the recorded failures did not come again in a trial that failed; empty where all of them did."""
+    recorded = job.source.recording.failure_keys
+    names = ", ".join(symptom(key, recorded) for key in trial.not_again)
+    return f"not again: {names}" if names else ""
 
 
 def say_pause(pause: Pause) -> str:

@@ -121,7 +121,10 @@ def _as_json(cell: RunCell) -> dict[str, Any]:
         "unset": cell.unset,
         "baseline": cell.baseline,
         "trials": [
-            {name: getattr(trial, name) for name in ("trial", "session_id", "outcome", "note", "divergences")}
+            {
+                name: getattr(trial, name)
+                for name in ("trial", "session_id", "outcome", "not_again", "note", "divergences")
+            }
             for trial in cell.trials
         ],
     }

@@ -32,12 +32,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class OtherFailure:
-    """A failure of the recording that comes and goes otherwise than the one a verdict is about."""
+class FailureCount:
+    """How often one failure of a recording came again."""
 
     failure_key: str
     failed: int
     trials: int
+    """Trials that tell whether it came."""
+    view: str | None
+    """`View.failure_key` of the view in which it comes and goes just so: its own, another's, or that of all as one."""
 
 
 def list_views(run: Run, recording: RunRecording) -> list[View]:
@@ -51,14 +54,17 @@ def list_views(run: Run, recording: RunRecording) -> list[View]:
     return [View(view.run, view.recording, view.failure_key, len(found)) for view in found.values()]
 
 
-def list_others(run: Run, recording: RunRecording, told: View) -> list[OtherFailure]:
-    """List what `told`, a view of one failure, leaves out; nothing where it is of all of them."""
-    if told.failure_key is None:
-        return []
+def count_each(run: Run, recording: RunRecording) -> list[FailureCount]:
+    """Count each failure of a recording by itself; nothing where it has but one."""
+    views = {view.outcomes: view.failure_key for view in list_views(run, recording)}
     return [
-        OtherFailure(str(view.failure_key), failed, failed + view.outcomes.count("ok"))
+        FailureCount(
+            failure_key=str(view.failure_key),
+            failed=(failed := view.outcomes.count("failed")),
+            trials=failed + view.outcomes.count("ok"),
+            view=views[view.outcomes],
+        )
         for view in _each_by_itself(run, recording)
-        if view.outcomes != told.outcomes and (failed := view.outcomes.count("failed"))
     ]
 
 

@@ -17,12 +17,12 @@ from replay.audio_choice import AUDIO_AXIS
 from replay.common_changes import CommonChange, is_as_recorded, list_common_changes, say_common_changes
 from replay.comparison import AxisDecision, CellResult, axis_label, decide, decide_together, short_path, tally
 from replay.experiment import Batch
-from replay.isolation import Reading, read_isolation
+from replay.isolation import Reading, most_telling, read_views
 from replay.isolation_wording import AdaptivePattern, find_pattern
 from replay.isolation_wording import say as say_isolated
 from replay.not_tested import NotTested, list_not_tested
 from replay.runs import Axis, Run, RunRecording
-from replay.several_failures import View, list_others, list_views
+from replay.several_failures import FailureCount, View, count_each, list_views
 
 Pattern = AdaptivePattern | Literal["nothing_varied", "recording_did_not_fail"]
 
@@ -45,6 +45,8 @@ class Verdict:
     """What all trials have otherwise than the recording."""
     failure_key: str | None = None
     """Which failure this is about, where the trials told the recording's failures apart; None: all of them as one."""
+    tests_hold: bool = True
+    """Whether decisions and p values are those of how the trials were chosen; counts and intervals hold in any case."""
 
     @property
     def is_of_recorded_audio(self) -> bool:
@@ -66,18 +68,19 @@ def read_verdict(run: Run, session_id: str | None = None) -> Verdict:
     if run.design == "adaptive":
         return _read_adaptive(run, recording)
     run = msgspec.structs.replace(run, axes=_axes_of(recording, run))
-    verdicts = [(view, _read_view(view)) for view in list_views(run, recording)]
-    view, telling = max(verdicts, key=lambda each: _telling(each[1]))
-    return replace(telling, sentence=telling.sentence + wording.say_others(list_others(run, recording, view)))
+    counts = count_each(run, recording)
+    views = [(view, _read_view(view, counts)) for view in list_views(run, recording)]
+    told, verdict = max(views, key=lambda each: wording.rank(each[1].axes))
+    helping = {view.failure_key: wording.list_helping(each.axes) for view, each in views}
+    return replace(
+        verdict,
+        sentence=verdict.sentence
+        + wording.say_each(told.failure_key, counts, helping)
+        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
+    )
 
 
-def _telling(verdict: Verdict) -> int:
-    if any(wording.clears(decision) for decision in verdict.axes):
-        return 2
-    return int(any(decision.decision == "implicated" for decision in verdict.axes))
-
-
-def _read_view(view: View) -> Verdict:
+def _read_view(view: View, counts: Sequence[FailureCount]) -> Verdict:
     run, recording = view.run, view.recording
     cells = [tally(cell, run.model_of(cell)) for cell in run.cells if cell.session_id == recording.session_id]
     baseline = next((cell for cell in cells if cell.baseline), None)
@@ -93,16 +96,14 @@ def _read_view(view: View) -> Verdict:
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(
-            pattern, recording, baseline, cells, decisions, together, axes, not_tested, common, of_calls=run.of_calls
-        )
-        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
-        + wording.say_composed(run.run_id, run.composed_of, of_calls=run.of_calls, of_adaptive=run.of_adaptive),
+        sentence=_say(pattern, view, counts, baseline, cells, decisions, together, axes, not_tested, common)
+        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else ""),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,
         common_changes=common,
         failure_key=view.failure_key,
+        tests_hold=not run.of_adaptive,
     )
 
 
@@ -118,19 +119,22 @@ def _axes_of(recording: RunRecording, run: Run) -> list[Axis]:
 
 
 def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
-    reading = read_isolation(run)
+    readings = read_views(run)
+    reading = most_telling(readings)
     pattern = find_pattern(reading)
     told = reading.view
+    counts = count_each(run, recording)
+    helping = {each.view.failure_key: wording.list_helping((*each.singles, *each.together)) for each in readings}
     not_tested = (*_list_not_tried(run, reading), *list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, told.recording, reading)
+        sentence=say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, counts), reading)
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_not_tested(topics)
-        + wording.say_others(list_others(run, recording, told)),
+        + wording.say_each(told.failure_key, counts, helping),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
@@ -185,7 +189,8 @@ def _read_pattern(
 
 def _say(
     pattern: Pattern,
-    recording: RunRecording,
+    view: View,
+    counts: Sequence[FailureCount],
     baseline: CellResult | None,
     cells: Sequence[CellResult],
     decisions: Sequence[AxisDecision],
@@ -193,9 +198,8 @@ def _say(
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
     common: Sequence[CommonChange],
-    *,
-    of_calls: bool,
 ) -> str:
+    recording, of_calls = view.recording, view.run.of_calls
     changed = say_common_changes(common)
     subject = ("these calls" if of_calls else "this session") + changed
     if pattern == "recording_did_not_fail":
@@ -207,11 +211,14 @@ def _say(
     if pattern == "no_baseline":
         return wording.say_not_as_recorded(baseline, cells, axes, subject)
     if pattern == "not_reproduced":
-        return wording.say_not_reproduced(baseline, cells, axes, subject)
-    results = wording.say_results(wording.symptom(recording.failure_keys), baseline, cells, axes, subject)
+        recorded_at = None if of_calls else recording.target
+        return wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at)
+    symptoms = wording.symptoms(recording.failure_keys, view.failure_key, counts)
+    results = wording.say_results(symptoms, baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
     if pattern == "nothing_varied":
-        return f"{results}: reproduced, and nothing was varied.{untested}"
+        reproduced = "reproduced" if all(count.failed for count in counts) else "reproduced in part"
+        return f"{results}: {reproduced}, and nothing was varied.{untested}"
     conclusion = {
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,
@@ -221,7 +228,8 @@ def _say(
         "undecided": wording.say_undecided,
     }[pattern]([*decisions, *together], baseline)
     is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
-    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio)
+    of_one = view.failure_key is not None
+    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio, one_failure=of_one)
     return f"{results}: {conclusion}{elsewhere}{untested}"
 
 

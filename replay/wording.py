@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
 from replay.comparison import AxisDecision, CellResult, Comparison, axis_label, short_path
 from replay.runs import TARGET_AXIS, Axis
-from replay.several_failures import OtherFailure
+from replay.several_failures import FailureCount
 from replay.statistics import CONFIDENCE, exact_upper_bound, fisher_one_sided
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -26,10 +26,29 @@ _SYMPTOMS = {
 _ALL_OF = {2: "both", 3: "all three", 4: "all four"}
 
 
-def symptom(failure_keys: Sequence[str]) -> str:
-    """Say what fails, by the first failure key."""
-    key = failure_keys[0] if failure_keys else ""
+def symptom(failure_key: str, among: Iterable[str] = ()) -> str:
+    """Say what fails, by its failure key; of two `among` a recording's that would be said alike, say more."""
+    said = _symptom(failure_key)
+    if all(key == failure_key or _symptom(key) != said for key in among):
+        return said
+    return f"{said} ({', '.join(filter(None, failure_key.split('|')[1:]))})"
+
+
+def _symptom(key: str) -> str:
     return _SYMPTOMS.get(key) or _SYMPTOMS.get(key.split("|")[0]) or f"it fails ({key})"
+
+
+def symptoms(failure_keys: Sequence[str], told: str | None, each: Sequence[FailureCount]) -> str:
+    """Say what is counted: the failure `told` with what came and went just so, else all that came again of a recording.
+
+    `each` counts them one by one.
+    """
+    came = [count for count in each if count.failed and (told is None or count.view == told)]
+    if not came:
+        return symptom(told or (failure_keys[0] if failure_keys else ""), failure_keys)
+    keys = [count.failure_key for count in each]
+    names = list(dict.fromkeys(symptom(count.failure_key, keys) for count in came))
+    return joined(names) if all(count.view == told for count in came) else joined(names, "or")
 
 
 def place(cell: CellResult, axes: Sequence[Axis]) -> str:
@@ -63,9 +82,13 @@ def say_results(
 
 
 def say_not_reproduced(
-    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], subject: str = "this session"
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    subject: str = "this session",
+    recorded_at: str | None = None,
 ) -> str:
-    """Say that the failure did not come again, and which rates that leaves possible."""
+    """Say that the failure did not come again, and which rates that leaves possible; `recorded_at` is a target."""
     bound = exact_upper_bound(0, baseline.trials)
     trials = counted(baseline.trials, "trial")
     excludes = "excludes" if baseline.trials == 1 else "exclude"
@@ -76,6 +99,9 @@ def say_not_reproduced(
     elsewhere = [f"{cell.ratio} {place(cell, axes)}" for cell in cells if cell.failed and not cell.baseline]
     if elsewhere:
         return f"{said} It did come {joined(elsewhere)}: run again with that target first."
+    # A recording made at a plain URL may have been replayed there under a target's name.
+    if recorded_at and "://" not in recorded_at and all(cell.target != recorded_at for cell in cells):
+        return f"{said} It was recorded at {recorded_at}, and no trial went there by that name: replay it there too."
     return f"{said} More trials or another time of day may show it."
 
 
@@ -221,9 +247,17 @@ def say_undecided(decisions: Sequence[AxisDecision], baseline: CellResult) -> st
 
 
 def say_elsewhere(
-    baseline: CellResult, cells: Sequence[CellResult], axes: Sequence[Axis], *, one_recording: bool = True
+    baseline: CellResult,
+    cells: Sequence[CellResult],
+    axes: Sequence[Axis],
+    *,
+    one_recording: bool = True,
+    one_failure: bool = False,
 ) -> str:
-    """Say where the same audio passes, and what happened to the cells that no comparison covers."""
+    """Say where the same audio passes, and what happened to the cells that no comparison covers.
+
+    `one_failure`: the counts are of one of several, and others may come where that one does not.
+    """
     others = [cell for cell in cells if not cell.baseline and not cell.open_reason]
     passing = [cell for cell in others if not cell.failed and _tells_passing(baseline, cell)]
     said = ""
@@ -233,7 +267,8 @@ def say_elsewhere(
         is_same = one_recording and all(
             cell.values.get(AUDIO_AXIS) == baseline.values.get(AUDIO_AXIS) for cell in passing
         )
-        said = f" {'The same audio passes' if is_same else 'It passes'} in {every}{count}."
+        passes = "is without that failure" if one_failure else "passes"
+        said = f" {'The same audio' if is_same else 'It'} {passes} in {every}{count}."
     odd = [
         f"{cell.ratio} {place(cell, axes)}" for cell in others if cell.failed and len(_differences(baseline, cell)) > 1
     ]
@@ -246,12 +281,50 @@ def _tells_passing(baseline: CellResult, cell: CellResult) -> bool:
     return fisher_one_sided(*counts) <= 1 - CONFIDENCE + 1e-9
 
 
-def say_others(others: Sequence[OtherFailure]) -> str:
-    """Say how often the recording's other failures came again, beside the one that a verdict is about."""
-    return "".join(
-        f" Apart from that {symptom([other.failure_key])} in {other.failed} of {counted(other.trials, 'trial')}."
-        for other in others
-    )
+def rank(decisions: Sequence[AxisDecision]) -> tuple[bool, int, bool]:
+    """Rank what decisions on one failure, or on all as one, tell: of two causes each hides what cures the other."""
+    clearing = [decision for decision in decisions if clears(decision)]
+    singles = sum(" + " not in decision.axis for decision in clearing)
+    return bool(clearing), singles, any(_is_implicated(decision) for decision in decisions)
+
+
+def list_helping(decisions: Iterable[AxisDecision]) -> list[Comparison]:
+    """List the changes that lower the rate of a failure."""
+    return [c for decision in decisions for c in decision.comparisons if c.decision == "implicated"]
+
+
+def say_each(told: str | None, each: Sequence[FailureCount], helping: Mapping[str | None, Sequence[Comparison]]) -> str:
+    """Say how often each failure of a recording came again, beside what a verdict counts: `told`, or all as one.
+
+    `helping` gives the changes that lower the rate of a failure by itself.
+    """
+    keys = [count.failure_key for count in each]
+    others = [count for count in each if count.view != told]
+    came = [count for count in (each if told is None else others) if count.failed]
+    said = ""
+    if others and came and (told is not None or len(came) > 1):
+        as_one = {(c.axis, c.value) for c in helping[None]} if told is None else set()
+        counts = [_say_count(count, keys, helping[count.view], as_one) for count in came]
+        said = f" {'Each by itself:' if told is None else 'Apart from that'} {joined(counts)}."
+    for count in others:
+        name = symptom(count.failure_key, keys)
+        if not count.trials:
+            said += f" Whether {name} is not known: another failure came before it in every trial."
+        elif not count.failed:
+            said += f" That {name} did not come again, 0 of {counted(count.trials, 'trial')}."
+    return said
+
+
+def _say_count(
+    count: FailureCount, keys: Sequence[str], helping: Sequence[Comparison], said: Collection[tuple[str, str]]
+) -> str:
+    helps = [
+        f"{' + '.join(map(axis_label, c.axis.split(' + ')))} = {c.value}, {c.cell.ratio}"
+        for c in helping
+        if (c.axis, c.value) not in said
+    ]
+    implicated = f" (implicated: {'; '.join(helps)})" if helps else ""
+    return f"{symptom(count.failure_key, keys)} in {count.failed} of {counted(count.trials, 'trial')}{implicated}"
 
 
 def say_not_tested(topics: Sequence[str]) -> str:
@@ -403,9 +476,9 @@ def _differences(baseline: CellResult, cell: CellResult) -> set[str]:
     return {axis for axis, value in cell.values.items() if baseline.values.get(axis) != value}
 
 
-def joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str], word: str = "and") -> str:
     """Write a list as people do: `a, b and c`."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
 
 
 def _count_in_words(count: int, noun: str) -> str:

@@ -39,7 +39,8 @@ def verdict_page(verdict: Verdict, width: int, audio: AudioHealth | None = None)
         _cells(verdict.cells, with_sessions=width >= _WIDE),
     ]
     if verdict.axes:
-        parts += [heading(f"axes (exact tests, one-sided{_level(verdict.axes)}{_bounds(verdict.axes)})")]
+        invalid = "" if verdict.tests_hold else "; of a fixed plan: they do not hold here"
+        parts += [heading(f"axes (exact tests, one-sided{_level(verdict.axes)}{_bounds(verdict.axes)}{invalid})")]
         parts += [_axes(verdict.axes)]
     if verdict.not_tested:
         parts.append(heading("not tested"))

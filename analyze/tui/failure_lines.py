@@ -82,6 +82,11 @@ def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:
     return text(f"run{'' if len(run_ids) == 1 else 's'} {' + '.join(run_ids)}{size}", "muted")
 
 
+def one_of_several(failure_key: str) -> Line:
+    """Say which failure a verdict counts by itself, where the matrix counts any of a recording's."""
+    return (*text("counts only ", "muted"), *failure_text(failure_key), *text(" · the matrix counts any", "muted"))
+
+
 def cell_words(cell: MatrixCell) -> Line:
     """Write a cell as a sentence."""
     left_out = f" · {cell.not_counted:,} not counted (incomplete, throttled, not run)" if cell.not_counted else ""

@@ -100,8 +100,11 @@ class ReplayRunner:
         if trial is None:
             self._on_progress(TrialProgress(job.cell.cell, job.trial, None))
             return
+        from replay.narrator import say_not_again
+
         pacing_ms = None if trial.pacing_us is None else trial.pacing_us / 1000
-        told = TrialProgress(job.cell.cell, job.trial, trial.outcome, trial.session_id, trial.note, pacing_ms)
+        note = trial.note or say_not_again(job, trial)
+        told = TrialProgress(job.cell.cell, job.trial, trial.outcome, trial.session_id, note, pacing_ms)
         self._on_progress(told)
 
     def _note_pause(self, pause: Pause) -> None:

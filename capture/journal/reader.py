@@ -12,6 +12,7 @@ from capture.errors import WiretapeError
 from capture.journal.records import (
     CHUNK_LIMIT_BYTES,
     FILE_HEAD,
+    MAGIC,
     RECORD_HEAD,
     SENDERS,
     UNKNOWN_BYTES,
@@ -23,6 +24,7 @@ from capture.journal.records import (
 )
 
 _DIRECTIONS = tuple(Direction)
+_VERSIONS_TO_COME = 100
 # Records are small and many: with the usual 8 KB the system is asked for nearly every one.
 _READ_BYTES = 1 << 18
 _SCAN_BYTES = 1 << 20
@@ -31,15 +33,20 @@ _MAYBE_RECORD = re.compile(rb"(?s)(?=.{15}\x00[\x00-\x03])")
 
 
 class JournalUnreadable(WiretapeError):
-    """The file is no journal, or one of a version that is not known here."""
+    """The file is no journal, one whose head is damaged, or one of a version that is not known here."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, head: bytes) -> None:
+        super().__init__(path, head)
         self.path = path
+        self.head = head
 
     def __str__(self) -> str:
         """Name the file and what to do with it."""
-        return f"{self.path} is no journal of version {VERSION}: read it with the wiretape that wrote it"
+        if (version := _newer_version(self.head)) is not None:
+            return (
+                f"{self.path} is a journal of version {version}, not {VERSION}: read it with the wiretape that wrote it"
+            )
+        return f"{self.path} is no journal, or one that is damaged from its first byte on"
 
 
 def read_journal(path: Path) -> Iterator[JournalRecord]:
@@ -65,12 +72,14 @@ def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecor
     those of `read_journal`.
     """
     with path.open("rb", buffering=_READ_BYTES) as file:
-        if position == 0:
-            if not FILE_HEAD.startswith(file.read(len(FILE_HEAD))):
-                raise JournalUnreadable(path)
-            position = len(FILE_HEAD)
-        file.seek(position)
         size = os.fstat(file.fileno()).st_size
+        if position == 0:
+            head, position = file.read(len(FILE_HEAD)), len(FILE_HEAD)
+            # A damaged head loses nothing: a sound record behind it tells what the file is.
+            is_sound = FILE_HEAD.startswith(head) or _read_record(file, position, size) is not None
+            if not is_sound or _newer_version(head) is not None:
+                raise JournalUnreadable(path, head)
+        file.seek(position)
         last_ns = 0
         while position < size:
             record = _read_record(file, position, size)
@@ -85,6 +94,13 @@ def follow_journal(path: Path, position: int = 0) -> Iterator[tuple[JournalRecor
             position += RECORD_HEAD.size + len(record.content)
             last_ns = record.offset_ns
             yield record, position
+
+
+def _newer_version(head: bytes) -> int | None:
+    """Give the version that a whole head tells, where it is one to come."""
+    version = int.from_bytes(head[len(MAGIC) :], "little")
+    # Versions go up one by one: a number that is far off is none.
+    return version if head.startswith(MAGIC) and VERSION < version < VERSION + _VERSIONS_TO_COME else None
 
 
 def _is_damaged_at(path: Path, position: int) -> bool:

@@ -18,7 +18,8 @@ import msgspec
 from capture.recording.facts import Sender
 
 VERSION = 1
-FILE_HEAD = struct.pack("<8sI", b"wiretape", VERSION)
+MAGIC = b"wiretape"
+FILE_HEAD = struct.pack("<8sI", MAGIC, VERSION)
 RECORD_HEAD = struct.Struct("<IIQB")
 _HEAD_BYTES = RECORD_HEAD.size
 _pack_head = RECORD_HEAD.pack

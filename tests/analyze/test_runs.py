@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from analyze.printing.decision import verdict_json
 from analyze.runs import find_run, find_run_id, list_runs
 from analyze.store import open_store
 from capture.errors import UsageProblem
@@ -102,7 +103,9 @@ def test_an_adaptive_run_that_is_read_off_its_sessions_says_that_its_odds_do_not
     replays(root, run_id, 10, "azure-sweden", "ok", failed_session)
     replays(root, "r20260213T110000-0002", 11, "azure-sweden", "ok", failed_session)
     with open_store(root) as store:
-        sentence = read_verdict(find_run(store, [run_id])).sentence
+        verdict = read_verdict(find_run(store, [run_id]))
+        sentence = verdict.sentence
+        assert verdict_json(verdict, None)["tests_hold"] is False
         assert "fails at azure-eastus2, 6/6; 0/6 at azure-sweden" in sentence
         assert " this is read off its sessions. Trials of `replay isolate` are among them, " in sentence
         assert sentence.endswith("the odds and decisions do not hold. Isolate again to decide.")

@@ -12,6 +12,7 @@ from capture.recording.root import Root
 from capture.targets import Target
 from replay.axes import Known, list_choices
 from replay.client import Upgrade
+from replay.experiment import Batch
 from replay.isolate import Isolation, plan_isolation
 from replay.isolate_output import IsolationNarrator, estimate_isolation, print_verdict, say_estimate
 from replay.isolation import read_experiment
@@ -60,6 +61,27 @@ def test_a_batch_is_told_with_what_came_of_it(isolation: Isolation, capsys: pyte
         narrator.note(job, Trial(trial=1, block=0, session_id="t1", outcome="failed_otherwise"))
         narrator.note_decisions()
     assert capsys.readouterr().err.splitlines() == ["opening: does the failure come again?", "  1 failed otherwise"]
+
+
+def test_of_two_failures_each_is_counted_and_the_one_that_decides_is_named(
+    isolation: Isolation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistake, refusal = "error|x||", "response.done|server_error||"
+    isolation.run.recordings[0].failure_keys = [mistake, refusal]
+    with IsolationNarrator(isolation) as narrator:
+        while isinstance(batch := read_experiment(isolation.run).decide_next(), Batch):
+            narrator.note_batch(batch)
+            for job in isolation.jobs(batch):
+                made = Trial(trial=job.trial, block=job.block, session_id="t", outcome="failed", kind=job.kind)
+                made.not_again = [] if job.cell.baseline else [refusal]
+                job.cell.trials.append(made)
+                narrator.note(job, made)
+        narrator.note_decisions()
+    told = capsys.readouterr().err.splitlines()
+    assert told[1] == "  1 failed (the endpoint answers with an error in 1, the response fails in 1)"
+    assert "  12 failed (the endpoint answers with an error in 12, the response fails in 6)" in told
+    at = told.index("  implicated: target = west, 0/12 (baseline 12/12)")
+    assert told[at - 1] == "  counted from here: the response fails, by itself"
 
 
 def test_the_verdict_names_the_failure_that_it_is_about(

@@ -10,6 +10,7 @@ from replay.isolation import read_isolation
 from replay.isolation_wording import find_pattern, say
 from replay.runs import Run, TrialOutcome
 from replay.verdict import read_verdict
+from replay.wording import symptom
 from tests.replay.test_isolation import MODEL, NOISE, UNUSUAL, World, fails_unless, run_in
 
 
@@ -18,7 +19,7 @@ def told(run: Run) -> tuple[str, str]:
     pattern = find_pattern(reading)
     verdict = read_verdict(run)
     assert verdict.pattern == pattern
-    assert verdict.sentence.startswith(say(pattern, run.recordings[0], reading))
+    assert verdict.sentence.startswith(say(pattern, symptom(run.recordings[0].failure_keys[0]), reading))
     return pattern, verdict.sentence
 
 

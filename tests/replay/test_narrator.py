@@ -9,7 +9,7 @@ from rich.console import Console
 from capture.targets import Target
 from replay.attempts import Job
 from replay.client import Upgrade
-from replay.narrator import Narrator, say_pause
+from replay.narrator import Narrator, say_pause, say_trial
 from replay.planning import make_plan
 from replay.runs import Run, RunCell, RunRecording, Trial
 from replay.source import Source
@@ -46,6 +46,16 @@ def test_a_log_has_a_line_a_trial_with_its_pacing_and_nothing_that_steers_a_term
         "  east [bold] 1/3: failed, sent within 0.21 ms of its times (median), 1 divergence  s1",
         r"  east [bold] 2/3: failed otherwise, error: \x1b[31m try [later] \n " + "and later " * 9 + "  s2",
     ]
+
+
+def test_a_trial_in_which_only_one_of_two_failures_came_again_names_the_other() -> None:
+    cell = RunCell(cell="east", session_id="s0", target="east")
+    job = job_of(cell)
+    job.source.recording.failure_keys = ["error|x||", "response.done|server_error||"]
+    trial = Trial(trial=1, block=1, session_id="s1", outcome="failed", not_again=["response.done|server_error||"])
+    assert say_trial(run_of(cell), job, trial) == "  east 1/3: failed (not again: the response fails)  s1"
+    trial.not_again = []
+    assert say_trial(run_of(cell), job, trial) == "  east 1/3: failed  s1"
 
 
 def test_a_terminal_has_a_bar_below_the_lines() -> None:

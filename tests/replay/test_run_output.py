@@ -106,5 +106,7 @@ def test_the_result_names_the_failure_that_a_verdict_is_about(
             Trial(trial=at, block=at, session_id=f"t{at}", outcome="failed", not_again=not_again) for at in range(1, 7)
         ]
     print_result(run, read_verdicts(run), Root(tmp_path), as_json=True)
-    [verdict] = json.loads(capsys.readouterr().out)["verdicts"]
+    printed = json.loads(capsys.readouterr().out)
+    [verdict] = printed["verdicts"]
     assert (verdict["failure_key"], verdict["pattern"]) == ("error|x||", "one_axis")
+    assert [cell["trials"][0]["not_again"] for cell in printed["cells"]] == [[], ["error|x||"]]

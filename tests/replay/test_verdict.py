@@ -396,6 +396,23 @@ def test_a_recording_that_did_not_fail_has_nothing_to_reproduce() -> None:
     assert "of 20 replays these did not end well: 1 at swedencentral with gpt-4o-transcribe" in verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("recorded_at", "told"),
+    [
+        ("westus3", "It was recorded at westus3, and no trial went there by that name: replay it there too."),
+        ("eastus2", "More trials or another time of day may show it."),
+        ("wss://eastus2.example/realtime", "More trials or another time of day may show it."),
+        (None, "More trials or another time of day may show it."),
+    ],
+)
+def test_what_did_not_come_again_elsewhere_is_to_be_replayed_where_it_was_recorded(
+    recorded_at: str | None, told: str
+) -> None:
+    run = run_of({("eastus2", "gpt-4o-transcribe"): "....."})
+    run.recordings[0].target = recorded_at
+    assert read_verdict(run).sentence.endswith(told)
+
+
 def test_a_single_cell_reproduces_and_explains_nothing() -> None:
     verdict = verdict_of({("eastus2", "gpt-4o-transcribe"): "FFFFF"})
     assert verdict.pattern == "nothing_varied"

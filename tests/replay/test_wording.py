@@ -31,7 +31,7 @@ AUDIO_AXES = [Axis(axis="target", values=["eastus2"]), Axis(axis="audio", values
     ],
 )
 def test_the_symptom_is_said_by_the_first_failure_key(key: str, said: str) -> None:
-    assert symptom([key, "close|server|1011|"]) == said
+    assert symptom(key, [key, "close|server|1011|"]) == said
 
 
 def test_a_cell_is_named_by_what_was_varied() -> None:

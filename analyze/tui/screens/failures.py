@@ -15,7 +15,7 @@ from analyze.audio_health import AudioHealth
 from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import FindingTotal, total_by_name
-from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
+from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, one_of_several, run_facts
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
@@ -297,6 +297,8 @@ class FailuresScreen(FilteringScreen):
             facts, verdict, health = judged
             lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
             lines.append((Run("          "), *facts))
+            if verdict.failure_key is not None:
+                lines.append((Run("          "), *one_of_several(verdict.failure_key)))
             if health is not None and health.sent_ms > 0:
                 tone: Tone = "incomplete" if health.is_wrong else "muted"
                 which = "sent" if verdict.is_of_recorded_audio else "recorded"

@@ -55,6 +55,19 @@ def test_a_verdict_rests_on_its_cells_and_tests(lines: Lines) -> None:
     assert shown[-3:] == ["  other audio", "    wiretape replay run OTHER", "  the account  (no command does that yet)"]
 
 
+def test_tests_that_do_not_hold_are_headed_so_and_marked_in_json(lines: Lines) -> None:
+    axis = AxisDecision(
+        "target", "target", "open", (Comparison("target", "b", result("b", 0, 5), 0.004, 1, 0.05, "open", "", 9),)
+    )
+    verdict = Verdict("r1", "20260212T083055-0000000a", "undecided", "Open.", (), (axis,), ())
+    assert verdict_json(verdict, None)["tests_hold"] is True
+    assert not any("do not hold" in line for line in lines(verdict_page(verdict, 100), 100))
+    invalid = replace(verdict, tests_hold=False)
+    assert verdict_json(invalid, None)["tests_hold"] is False
+    heading = "axes (exact tests, one-sided, level 0.05; of a fixed plan: they do not hold here)"
+    assert heading in lines(verdict_page(invalid, 100), 100)
+
+
 def test_an_adaptive_run_shows_what_each_cell_was_compared_with_and_excludes(lines: Lines) -> None:
     whisper = result("eastus2 · whisper-1", 0, 6)
     comparison = Comparison("model", "whisper-1", whisper, 0.001, 1.0, 0.0014, "implicated", "", None, "6/6")

@@ -8,7 +8,7 @@ import pytest
 from analyze.answers import MatrixCell
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal
-from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, run_facts
+from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, one_of_several, run_facts
 from analyze.tui.lines import plain, width_of
 
 AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
@@ -76,3 +76,8 @@ def test_a_verdict_says_which_runs_it_is_of(source: Any) -> None:
     assert plain(run_facts([run.run_id], [run])) == f"run {run.run_id} · 20 trials in 4 cells"
     assert plain(run_facts(["a", "b"], [run, run])) == "runs a + b · 40 trials"
     assert plain(run_facts(["tagged"], [])) == "run tagged"
+
+
+def test_a_verdict_of_one_failure_says_that_the_matrix_counts_any() -> None:
+    said = plain(one_of_several("response.done|server_error||The server had an error."))
+    assert said == "counts only response.done  server_error  The server had an error. · the matrix counts any"

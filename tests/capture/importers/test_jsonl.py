@@ -205,6 +205,24 @@ def test_every_readable_line_is_there_and_every_broken_one_is_named(lines: list[
     assert named == [f"line {number}" for number, line in enumerate(lines, start=1) if isinstance(line, str)]
 
 
+@pytest.mark.parametrize(
+    ("code", "failure_keys"),
+    [
+        (1000, []),
+        (1011, ["close||1011|keepalive"]),
+        # A browser tells this of a connection that it lost, and of one that never stood.
+        (1006, ["handshake||unreachable|"]),
+    ],
+)
+def test_a_close_alone_is_of_a_session_that_stood(
+    imported: Callable[..., list[Imported]], code: int, failure_keys: list[str]
+) -> None:
+    ((session, messages),) = imported(dumped({"kind": "close", "code": code, "reason": "keepalive"}))
+    assert (messages, session["handshake_status"]) == ([], None)
+    assert session["failure_keys"] == failure_keys
+    assert session["close_code"] == (None if code == 1006 else code)
+
+
 def test_times_of_lines_become_offsets(imported: Callable[..., list[Imported]]) -> None:
     lines = [
         {"ts": "2026-02-12T08:30:55.250Z", "dir": "in", "event": CREATED},

@@ -128,12 +128,27 @@ def test_a_gap_says_between_which_records_it_lies(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign",
-    [b"PAR1" * 10, b"wiretape\x02\x00\x00\x00 of a version to come", FILE_HEAD[:-1] + b"\x01"],
+    ("foreign", "told"),
+    [
+        (b"PAR1" * 10, r"session\.journal is no journal, or one that is damaged from its first byte on"),
+        (FILE_HEAD[:-1] + b"\x01", "is no journal, or one that is damaged"),
+        (
+            b"wiretape\x02\x00\x00\x00 of a version to come",
+            r"session\.journal is a journal of version 2, not 1: read it",
+        ),
+    ],
 )
-def test_a_foreign_file_is_refused(tmp_path: Path, foreign: bytes) -> None:
-    with pytest.raises(JournalUnreadable, match=r"session\.journal is no journal of version 1"):
+def test_a_foreign_file_is_refused(tmp_path: Path, foreign: bytes, told: str) -> None:
+    with pytest.raises(JournalUnreadable, match=told):
         read(tmp_path, foreign)
+
+
+@pytest.mark.parametrize("damaged", range(len(FILE_HEAD)))
+def test_a_journal_with_a_damaged_head_is_read_by_its_records(folder: Path, damaged: int) -> None:
+    records = [JournalRecord(Direction.CLIENT, 100, b"one"), JournalRecord(Direction.SERVER, 200, b"two")]
+    encoded = bytearray(encode(records))
+    encoded[damaged] ^= 0xA0
+    assert read(folder, bytes(encoded)) == records
 
 
 @pytest.mark.parametrize("scan_bytes", [1, 5, 16, 17, 18, 1000])

@@ -34,6 +34,15 @@ async def test_the_matrix_stands_above_the_newest_verdict(app: WiretapeApp, show
         assert "verdict   It takes both: gpt-4o-transcribe at eastus2 fails 5/5" in shown(app)
 
 
+async def test_a_verdict_of_one_failure_of_several_says_that_the_matrix_counts_any(source: Any, shown: Shown) -> None:
+    verdict = source.verdict
+    source.verdict = lambda *run_ids: replace(verdict(*run_ids), failure_key="response.done|server_error||")
+    app = WiretapeApp(source, start="failures")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "counts only response.done  server_error · the matrix counts any" in shown(app)
+
+
 async def test_the_verdict_is_that_of_the_runs_that_the_filter_names(
     app: WiretapeApp, source: Any, shown: Shown
 ) -> None:
