@@ -45,7 +45,7 @@ class Views(Block):
         runs: list[Run] = [Run(" ")]
         for number, name in enumerate(VIEWS, 1):
             count = self._counts.get(name)
-            differs = "" if count is None else f" ≠{count}" if count else " ="
+            differs = "" if count is None else f" ≠{count:,}" if count else " ="
             runs += [
                 Run(f"{number} ", "muted"),
                 Run(name, "link" if name == self.current else "muted"),
@@ -133,6 +133,11 @@ class DiffScreen(SourceScreen[None]):
         self.query_one(Compared).current = current
         self.events.column = current
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Open messages only where events are in sight."""
+        del parameters
+        return not (action == "open" and self.is_mounted and self.query_one(Views).current != VIEWS[0])
+
     def action_choose(self, step: int) -> None:
         """Choose the next session, or the one before."""
         self.current += step
@@ -142,6 +147,7 @@ class DiffScreen(SourceScreen[None]):
         self.query_one(ContentSwitcher).current = name
         self.query_one(Views).current = name
         self.query_one(f"#{name}").focus()
+        self.refresh_bindings()
 
     def action_turn(self, step: int) -> None:
         """Show the next view, or the one before."""
@@ -162,7 +168,7 @@ class DiffScreen(SourceScreen[None]):
 
     def action_open(self) -> None:
         """Unfold or fold a stretch of equal events, or open both messages side by side."""
-        if self.query_one(Views).current != VIEWS[0] or self.events.toggle():
+        if self.events.toggle():
             return
         row = self.events.current_event()
         if row is not None:
