@@ -85,12 +85,12 @@ def test_where_the_simulator_of_a_recording_is_gone_it_is_said_how_to_run_one(
     recorded: Recorded, tmp_path: Path
 ) -> None:
     gone = "ended with its command: `wiretape replay simulate SCENARIO` in another terminal runs one at ws://127"
-    with pytest.raises(UsageProblem, match="type a URL$"):
+    with pytest.raises(UsageProblem, match=r"type a URL$"):
         plan_replay(recorded, ReplayForm(()))
     (tmp_path / "wiretape.toml").write_text("")
     with pytest.raises(UsageProblem, match=gone):
         plan_replay(recorded, ReplayForm(()))
-    with pytest.raises(UsageProblem, match="type a URL$"):
+    with pytest.raises(UsageProblem, match=r"type a URL$"):
         plan_replay(replace(recorded, is_simulated=False), ReplayForm(()))
 
 

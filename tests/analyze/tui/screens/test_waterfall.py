@@ -25,9 +25,7 @@ async def test_l_shows_the_steps_of_every_turn(source: Any, shown: Callable[[App
         assert isinstance(app.screen, SessionScreen)
 
 
-async def test_another_width_leaves_in_sight_what_was_looked_at(
-    source: Any, shown: Callable[[App[None]], str]
-) -> None:
+async def test_another_width_leaves_in_sight_what_was_looked_at(source: Any, shown: Callable[[App[None]], str]) -> None:
     detail = source.session(source.listed[0].session_id)
     turns = tuple(replace(detail.turns[0], number=number) for number in range(1, 101))
     app = WiretapeApp(source)
