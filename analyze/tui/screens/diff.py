@@ -84,6 +84,8 @@ class DiffScreen(SourceScreen[None]):
     def __init__(self, source: Source, session_ids: Sequence[str]) -> None:
         super().__init__(source)
         self.session_ids = list(session_ids)
+        self._shown_ids = list(session_ids)
+        """Of the events in sight: another baseline takes its time to compare, or cannot be read."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -114,6 +116,7 @@ class DiffScreen(SourceScreen[None]):
         self.ask(lambda: self.source.side_by_side(session_ids), self._show, kind="diff")
 
     def _show(self, shown: SideBySide) -> None:
+        self._shown_ids = [detail.summary.session_id for detail in shown.details]
         self.query_one(Compared).show([detail.summary for detail in shown.details])
         self.query_one(Views).show(difference_counts(shown))
         self.events.show(shown.rows)
@@ -172,7 +175,7 @@ class DiffScreen(SourceScreen[None]):
             return
         row = self.events.current_event()
         if row is not None:
-            left, right = ((self.session_ids[at], row.rows[at]) for at in (0, self.current))
+            left, right = ((self._shown_ids[at], row.rows[at]) for at in (0, self.current))
             if left[1] is None and right[1] is None:
                 self.hint(f"session {self.current + 1} has no such event: → chooses another")
             else:

@@ -8,8 +8,10 @@ from textual.app import App, ComposeResult
 
 from analyze.tui.app import WiretapeApp
 from analyze.tui.screens.diff import DiffScreen, Views, difference_counts
+from analyze.tui.screens.event_pair import EventPairScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.aligned_rows import AlignedRows
+from capture.errors import UsageProblem
 
 Shown = Callable[[App[None]], str]
 
@@ -104,6 +106,19 @@ async def test_b_makes_another_session_the_baseline(app: WiretapeApp, source: An
         await settle(pilot)
         await press(pilot, "x")
         assert app.screen.session_ids == [ids[1], ids[0]]
+
+
+async def test_what_is_opened_is_of_the_events_in_sight_while_another_baseline_is_not_compared(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_diff(app, pilot, source)
+        source.failing["side_by_side"] = UsageProblem("the recording is gone")
+        await press(pilot, "b", "n", "enter")
+        assert isinstance(app.screen, EventPairScreen)
+        assert [session_id for session_id, _ in app.screen.sides] == [source.listed[at].session_id for at in (0, 5)]
+        await press(pilot, "q")
+        assert "▲ the recording is gone" in shown(app)
 
 
 async def test_a_shows_every_event(app: WiretapeApp, source: Any, shown: Shown) -> None:
