@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,6 +36,18 @@ def read_tags(text: str) -> dict[str, str | None]:
     except ValueError as error:
         raise UsageProblem(f"the tags {text!r} do not read: {error}") from error
     return dict(map(read_tag, words))
+
+
+def check_annotatable(root: Root) -> None:
+    """Raise `UsageProblem` where nothing can be written down: for before somebody types it in vain."""
+    folder = root.annotations if root.annotations.exists() else root.path
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageProblem(f"cannot write tags and notes to {root.annotations}: {folder} is not writable")
+
+
+def write_tags(tags: Mapping[str, str | None]) -> str:
+    """Write tags as `read_tags` reads them."""
+    return shlex.join(f"{name}={value or ''}" for name, value in tags.items())
 
 
 def annotate(

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capture.call import CallPlan, CallProgress, place_call
-from capture.narration import console
+from capture.narration import console, tell
 from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.queued_output import queued_output
@@ -54,8 +54,12 @@ def run_demo(*, plain: bool, recordings: Path | None, trials: int) -> None:
         "A local simulator stands in for two regions: no key, no network. In eastus2 it fails the way a real endpoint"
         " was reported to: gpt-4o-transcribe ends every turn in server_error without a code."
     )
-    with queued_output(), loopback_directly(), Recorder(root) as recorder:
-        run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
+    try:
+        with queued_output(), loopback_directly(), Recorder(root) as recorder:
+            run = asyncio.run(_record_and_replay(root, recorder, narration, trials))
+    except KeyboardInterrupt:
+        tell(f"interrupted: what was recorded so far is kept in {root.path}; now: {root.command('wiretape analyze')}")
+        raise
     _show(root, run, plain=plain)
 
 

@@ -294,10 +294,14 @@ def decode_run(encoded: bytes) -> Run:
 
 
 def save_run(root: Root, run_id: str, encoded: bytes) -> None:
-    """Replace a run's file atomically."""
-    make_private_folder(root.runs)
-    with replacing(root.runs / f"{run_id}.json") as file:
-        file.write(encoded)
+    """Replace a run's file atomically; raises `UsageProblem` where it cannot be written, as on a full disk."""
+    path = root.runs / f"{run_id}.json"
+    try:
+        make_private_folder(root.runs)
+        with replacing(path) as file:
+            file.write(encoded)
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def list_run_ids(root: Root) -> list[str]:

@@ -95,11 +95,15 @@ class TrialPlayer:
         to_play = list(jobs)
         for job in to_play:
             self._how.budget.take(job.plan.audio_ms)
-        with pass_over_the_heap():
-            async with asyncio.TaskGroup() as tasks:
-                playing = [
-                    tasks.create_task(self._play_job(job), name=f"{job.cell.cell} {job.trial}") for job in to_play
-                ]
+        try:
+            with pass_over_the_heap():
+                async with asyncio.TaskGroup() as tasks:
+                    playing = [
+                        tasks.create_task(self._play_job(job), name=f"{job.cell.cell} {job.trial}") for job in to_play
+                    ]
+        except ExceptionGroup as failed:
+            # The first has ended the others; a command and a screen each tell one.
+            raise failed.exceptions[0] from None
         return sum(not task.result() for task in playing)
 
     async def _play_job(self, job: Job) -> bool:

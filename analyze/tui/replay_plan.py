@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 CONCURRENCY = 8
 MOST_TRIALS = 200
 _LONGEST_VALUE = 60
+_SIMULATE = (
+    ". A simulator answered this one, and ended with its command: `wiretape replay simulate SCENARIO`"
+    " in another terminal runs one at ws://127.0.0.1:8900"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Recorded:
     source: Source
     target: str | None
     """Name or URL that it went to, where that can be gone to again."""
+    is_simulated: bool = False
+    """Whether a simulator answered: it is gone with the command that ran it, as with the demo."""
 
     @property
     def suggestions(self) -> list[str]:
@@ -78,9 +84,11 @@ def read_recorded(root: Root, session_id: str) -> Recorded:
     from capture.recording.reader import open_recording
     from replay.source import check_not_empty, prepare
 
-    source = prepare(open_recording(root, session_id))
+    recording = open_recording(root, session_id)
+    source = prepare(recording)
     check_not_empty(source)
-    return Recorded(source=source, target=source.recording.target)
+    is_simulated = recording.session["provider"] == "simulator"
+    return Recorded(source=source, target=source.recording.target, is_simulated=is_simulated)
 
 
 def known_targets(recorded: Recorded) -> list[Target]:
@@ -101,11 +109,12 @@ def plan_replay(recorded: Recorded, form: ReplayForm) -> PlannedReplay:
     from replay.run_request import RunRequest, lay_out
     from replay.transposition import left_out
 
+    known = load_targets()
     if not form.targets:
-        raise UsageProblem("choose at least one target with space, or type a URL")
+        is_gone = recorded.is_simulated and recorded.target not in known
+        raise UsageProblem(f"choose at least one target with space, or type a URL{_SIMULATE if is_gone else ''}")
     if not 1 <= form.trials <= MOST_TRIALS:
         raise UsageProblem(f"trials are 1 to {MOST_TRIALS}")
-    known = load_targets()
     targets = tuple(resolve_target(name, known) for name in form.targets)
     changes = sort_changes(form.changes)
     request = RunRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,10 @@ class Source(Protocol):
     @property
     def looks(self) -> int:
         """How often the root was looked at afresh, or written to: answers of before may be of another root."""
+        ...
+
+    def is_behind(self) -> bool:
+        """Tell whether sessions came or went since the root was looked at; costs a look at one folder a date."""
         ...
 
     def leave(self) -> None:
@@ -208,6 +213,8 @@ class RootSource:
         self._pass_store: Store | None = None
         self._is_stale = self._is_pass_stale = False
         """The root may have changed since a store took it in."""
+        self._folders: dict[str, int] | None = None
+        """When each folder of sessions had changed last as the store took them in; None before that."""
         self._looks = 0
         self._slow = ""
         self._named = NamedFailures(self._open_for_pass)
@@ -231,6 +238,9 @@ class RootSource:
         from analyze.queries import Queries
 
         with self._lock:
+            if self._asked is None or self._is_stale or self._asked.store.is_partial:
+                # Before they are read: what comes meanwhile is rather read twice than missed.
+                self._folders = _changed_at(self._root)
             if self._asked is None:
                 self._asked = Queries(self._open_store(), self._named)
             if self._is_stale or self._asked.store.is_partial:
@@ -272,6 +282,10 @@ class RootSource:
     def looks(self) -> int:
         """How often the root was looked at afresh, or written to."""
         return self._looks
+
+    def is_behind(self) -> bool:
+        """Tell whether sessions came or went since the root was looked at, as far as its folders tell."""
+        return self._folders is not None and self._folders != _changed_at(self._root)
 
     def leave(self) -> None:
         """Break off what is read and asked; what is asked later is answered only from what was read before."""
@@ -344,6 +358,7 @@ class RootSource:
         with self._lock:
             if self._asked is not None:
                 return None
+            self._folders = _changed_at(self._root)
             store = self._open_store(newest=limit)
             self._asked = Queries(store, self._named)
             if not store.is_partial:
@@ -483,3 +498,13 @@ class RootSource:
         from capture.recording.reader import open_recording
 
         return Playback(*track_samples(open_recording(self._root, session_id), track))
+
+
+def _changed_at(root: Root) -> dict[str, int]:
+    """Give the time of the last change of each date's folder of sessions: there are few, however many the sessions."""
+    try:
+        with os.scandir(root.table("sessions")) as dates:
+            return {date.name: date.stat().st_mtime_ns for date in dates}
+    except FileNotFoundError:
+        # No root yet, or a date that went meanwhile.
+        return {}

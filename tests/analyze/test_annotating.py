@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyze.annotating import NOTE_LIMIT, annotate, read_tag, read_tags
+from analyze.annotating import NOTE_LIMIT, annotate, check_annotatable, read_tag, read_tags, write_tags
 from analyze.queries import Queries
 from capture.errors import UsageProblem
 from capture.recording.root import Root
@@ -63,3 +63,17 @@ def test_a_root_that_cannot_be_written_is_a_sentence(root: Root) -> None:
     root.annotations.write_text("a file")
     with pytest.raises(UsageProblem, match="cannot write to"):
         annotate(root, ["20260212T083055-00000001"], tags={"a": "b"})
+
+
+def test_tags_are_written_as_they_are_read() -> None:
+    tags = {"cause": "network", "ticket": 'A "42"', "old": None}
+    assert read_tags(write_tags(tags)) == tags
+    assert write_tags({}) == ""
+
+
+def test_a_root_that_cannot_be_written_to_is_known_before(root: Root) -> None:
+    root.path.mkdir(exist_ok=True)
+    check_annotatable(root)
+    root.annotations.touch()
+    with pytest.raises(UsageProblem, match=r"cannot write tags and notes to .*annotations is not writable"):
+        check_annotatable(root)

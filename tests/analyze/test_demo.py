@@ -59,6 +59,10 @@ def test_a_stopped_demo_leaves_recordings_that_are_whole(root: Root, tmp_path: P
     assert demo.returncode == 130
     assert "Traceback" not in said
     assert "not recorded" not in said
+    kept = (
+        f"interrupted: what was recorded so far is kept in {root.path}; now: wiretape analyze --recordings {root.path}"
+    )
+    assert said.splitlines()[-1] == kept
     assert list(root.journal.iterdir()) == []
     sessions = pq.read_table(root.table("sessions")).to_pylist()
     assert {session["lost_bytes"] for session in sessions} == {0}

@@ -258,6 +258,27 @@ async def test_a_cancelled_run_keeps_what_was_done(simulate: Any, call: Any, rec
     assert kept.finished_trials == 1
 
 
+@pytest.mark.slow
+async def test_a_run_whose_file_can_no_longer_be_written_ends_in_one_sentence(
+    simulate: Any, call: Any, recorder: Recorder, root: Root
+) -> None:
+    async with simulate() as simulator:
+        targets = simulator.targets("gpt-realtime")
+        source = prepare(await call(targets[0], transcription="whisper-1"))
+        run = plan_run([source], targets, trials=2, concurrency=8)
+        begun: list[Job] = []
+
+        def note(job: Job, _: Trial | None) -> None:
+            if not begun:
+                file = root.runs / f"{run.run_id}.json"
+                file.unlink()
+                file.mkdir()
+            begun.append(job)
+
+        with pytest.raises(UsageProblem, match=rf"runs/{run.run_id}\.json cannot be written: "):
+            await run_matrix(run, plan_jobs(run, [source], targets), root, recorder, on_progress=note)
+
+
 def test_what_said_nothing_is_made_again_and_its_sessions_stay_counted(source: Source) -> None:
     run = plan_run([source], [EAST], trials=4)
     [cell] = run.cells

@@ -109,6 +109,12 @@ def test_a_file_that_is_no_run_is_never_the_last(root: Root) -> None:
     assert load_run(root, "last").run_id == "r20261123T011500-3f2a"
 
 
+def test_a_run_that_cannot_be_written_is_said_so_with_the_systems_word(root: Root) -> None:
+    (root.runs / "r20261123T011500-3f2a.json").mkdir(parents=True)
+    with pytest.raises(UsageProblem, match=r"r20261123T011500-3f2a\.json cannot be written: Is a directory"):
+        save_run(root, "r20261123T011500-3f2a", encode_run(make_run()))
+
+
 def test_credentials_in_overrides_stay_in_memory(root: Root) -> None:
     run = make_run()
     tools = [{"type": "mcp", "authorization": "t0ken", "headers": {"X-Crm": "s3cr3t"}}]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capture.errors import UsageProblem
 from capture.recording.root import Root
 from capture.targets import Target
 from replay.attempts import Attempt, Job, Ran
@@ -254,3 +255,12 @@ def test_a_session_that_was_over_when_it_was_interrupted_is_kept_and_not_made_ag
     assert [job.trial for job in unplayed(run, jobs)] == [
         job.trial for job in jobs if job.trial != run.all_trials[0].trial
     ]
+
+
+def test_a_run_that_cannot_be_kept_ends_in_one_sentence_however_many_trials_are_under_way(
+    source: Source, root: Root
+) -> None:
+    root.runs.parent.mkdir(parents=True, exist_ok=True)
+    root.runs.touch()
+    with pytest.raises(UsageProblem, match=r"\.json cannot be written: "):
+        play(source, root, Endpoints({"east": [], "west": []}), trials=3)

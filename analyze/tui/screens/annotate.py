@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from analyze.annotating import NOTE_LIMIT, read_tags
+from analyze.annotating import NOTE_LIMIT, read_tags, write_tags
 from analyze.answers import SessionSummary
 from analyze.tui.lines import Line, Run, join, text
 from analyze.tui.widgets.painted import Block, Notice
@@ -39,9 +39,12 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
     CSS_PATH = "annotate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "back", priority=True)]
 
-    def __init__(self, sessions: Sequence[SessionSummary]) -> None:
+    def __init__(self, sessions: Sequence[SessionSummary], unwritten: Remarks | None = None, problem: str = "") -> None:
         super().__init__()
         self.sessions = sessions
+        self.unwritten = unwritten or Remarks({}, [])
+        """What could not be written down before, because of `problem`."""
+        self.problem = problem
 
     def compose(self) -> ComposeResult:
         """Lay out the box."""
@@ -50,20 +53,32 @@ class AnnotateScreen(ModalScreen[Remarks | None]):
             yield Block([(Run("Tags and a note for ", "strong"), *text(which, "strong"))])
             yield Block(said_lines(self.sessions), id="said")
             yield Block([text("tags", "muted")])
-            yield TextField(placeholder='cause=network ticket="A 42"   old= takes a tag away', compact=True, id="tags")
+            tags = write_tags(self.unwritten.tags)
+            yield TextField(
+                tags, placeholder='cause=network ticket="A 42"   old= takes a tag away', compact=True, id="tags"
+            )
             yield Block([text("note", "muted")])
-            yield TextField(placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
+            note = " ".join(self.unwritten.notes)
+            yield TextField(note, placeholder="a sentence", compact=True, id="note", max_length=NOTE_LIMIT)
             yield Notice(id="problem")
             yield Block(
                 [join([_key("tab", "other field"), _key("enter", "write it down"), _key("esc", "back")], " · ")]
             )
+
+    def on_mount(self) -> None:
+        """Say why it was not written before."""
+        self._complain(self.problem)
+
+    def _complain(self, sentence: str) -> None:
+        lines = ((Run("▲ ", "failed"), *text(sentence, "failed")),) if sentence else ()
+        self.query_one("#problem", Notice).lines = lines
 
     @on(Input.Submitted)
     def _write(self) -> None:
         try:
             tags = read_tags(self.query_one("#tags", Input).value)
         except UsageProblem as problem:
-            self.query_one("#problem", Notice).lines = ((Run("▲ ", "failed"), *text(str(problem), "failed")),)
+            self._complain(str(problem))
             return
         note = self.query_one("#note", Input).value.strip()
         self.dismiss(Remarks(tags, [note] if note else []) if tags or note else None)

@@ -45,7 +45,7 @@ class Views(Block):
         runs: list[Run] = [Run(" ")]
         for number, name in enumerate(VIEWS, 1):
             count = self._counts.get(name)
-            differs = "" if count is None else f" ≠{count}" if count else " ="
+            differs = "" if count is None else f" ≠{count:,}" if count else " ="
             runs += [
                 Run(f"{number} ", "muted"),
                 Run(name, "link" if name == self.current else "muted"),
@@ -84,6 +84,8 @@ class DiffScreen(SourceScreen[None]):
     def __init__(self, source: Source, session_ids: Sequence[str]) -> None:
         super().__init__(source)
         self.session_ids = list(session_ids)
+        self._shown_ids = list(session_ids)
+        """Of the events in sight: another baseline takes its time to compare, or cannot be read."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -114,6 +116,7 @@ class DiffScreen(SourceScreen[None]):
         self.ask(lambda: self.source.side_by_side(session_ids), self._show, kind="diff")
 
     def _show(self, shown: SideBySide) -> None:
+        self._shown_ids = [detail.summary.session_id for detail in shown.details]
         self.query_one(Compared).show([detail.summary for detail in shown.details])
         self.query_one(Views).show(difference_counts(shown))
         self.events.show(shown.rows)
@@ -133,6 +136,11 @@ class DiffScreen(SourceScreen[None]):
         self.query_one(Compared).current = current
         self.events.column = current
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Open messages only where events are in sight."""
+        del parameters
+        return not (action == "open" and self.is_mounted and self.query_one(Views).current != VIEWS[0])
+
     def action_choose(self, step: int) -> None:
         """Choose the next session, or the one before."""
         self.current += step
@@ -142,6 +150,7 @@ class DiffScreen(SourceScreen[None]):
         self.query_one(ContentSwitcher).current = name
         self.query_one(Views).current = name
         self.query_one(f"#{name}").focus()
+        self.refresh_bindings()
 
     def action_turn(self, step: int) -> None:
         """Show the next view, or the one before."""
@@ -162,11 +171,11 @@ class DiffScreen(SourceScreen[None]):
 
     def action_open(self) -> None:
         """Unfold or fold a stretch of equal events, or open both messages side by side."""
-        if self.query_one(Views).current != VIEWS[0] or self.events.toggle():
+        if self.events.toggle():
             return
         row = self.events.current_event()
         if row is not None:
-            left, right = ((self.session_ids[at], row.rows[at]) for at in (0, self.current))
+            left, right = ((self._shown_ids[at], row.rows[at]) for at in (0, self.current))
             if left[1] is None and right[1] is None:
                 self.hint(f"session {self.current + 1} has no such event: → chooses another")
             else:

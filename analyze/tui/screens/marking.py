@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analyze.annotating import check_annotatable
 from analyze.answers import SessionSummary
 from analyze.tui.memory import Memory
 from analyze.tui.screens.annotate import AnnotateScreen, Remarks
 from analyze.tui.screens.filtering import FilteringScreen
 from analyze.tui.source import Source
 from analyze.tui.widgets.virtual_table import VirtualTable
+from capture.errors import UsageProblem
 from capture.narration import counted
 
 COMPARED = 8
@@ -79,17 +81,35 @@ class MarkingScreen(FilteringScreen):
         sessions = list(self.marks.values()) or ([current] if current is not None else [])
         if not sessions:
             return
+        # Said before it is typed, where it can be known.
+        self.ask(
+            lambda: check_annotatable(self.source.root), lambda _: self._ask_for_remarks(sessions), kind="annotate"
+        )
+
+    def _ask_for_remarks(
+        self, sessions: Sequence[SessionSummary], unwritten: Remarks | None = None, problem: str = ""
+    ) -> None:
         ids = [session.session_id for session in sessions]
 
         def write(remarks: Remarks | None) -> None:
             if remarks is not None:
-                self.ask(
-                    lambda: self.source.annotate(ids, remarks.tags, remarks.notes),
-                    lambda _: self._annotated(len(ids)),
-                    kind="annotate",
-                )
+                self.ask(lambda: self._write(ids, remarks), lambda problem: written(remarks, problem), kind="annotate")
 
-        self.app.push_screen(AnnotateScreen(sessions), write)
+        def written(remarks: Remarks, problem: str) -> None:
+            if problem:
+                self._ask_for_remarks(sessions, remarks, problem)
+            else:
+                self._annotated(len(ids))
+
+        self.app.push_screen(AnnotateScreen(sessions, unwritten, problem), write)
+
+    def _write(self, ids: Sequence[str], remarks: Remarks) -> str:
+        """Write remarks down; gives why they cannot be, so that they can be asked for again."""
+        try:
+            self.source.annotate(ids, remarks.tags, remarks.notes)
+        except UsageProblem as problem:
+            return str(problem)
+        return ""
 
     def _annotated(self, count: int) -> None:
         self.hint(f"written down for {counted(count, 'session')}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 
 from analyze.answers import SessionSummary
 from analyze.filters import is_open, narrowed
+from analyze.findings import names_by_session
 from analyze.tui.filter_completion import term_of
 from analyze.tui.lines import text
 from analyze.tui.screens.base import SourceScreen
-from analyze.tui.session_list import COLUMNS
+from analyze.tui.session_list import COLUMNS, named
 from analyze.tui.source import Source
 from analyze.tui.widgets.filter_bar import FilterBar
 from analyze.tui.widgets.frame import KeyLine, TopLine
@@ -54,6 +55,8 @@ class PickScreen(SourceScreen[str | None]):
     def __init__(self, source: Source, session: SessionSummary) -> None:
         super().__init__(source)
         self.session = session
+        self._names: Mapping[str, tuple[str, ...]] | None = None
+        """What was found in each session; None until it is known."""
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
@@ -92,6 +95,14 @@ class PickScreen(SourceScreen[str | None]):
         self.query_one(FilterBar).found = text(f" {len(others):,} ", "muted")
         self.table.empty_text = "no other session"
         self.table.show(sorted(others, key=lambda other: nearness(self.session, other)))
+        if self._names is None:
+            self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
+        else:
+            self._show_names(self._names)
+
+    def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        self._names = names
+        self.table.show(named(self.table.rows, names))
 
     @on(FilterBar.Typed)
     def _filter(self, event: FilterBar.Typed) -> None:

@@ -200,7 +200,7 @@ class ReplayScreen(SourceScreen[None]):
                 return runner.play(), ""
             except Exception as problem:
                 log.debug("a run failed", exc_info=True)
-                return planned.run, sentence_of(_innermost(problem))
+                return planned.run, sentence_of(problem)
 
         self.ask(play, self._end, kind="run")
 
@@ -284,13 +284,6 @@ class ReplayScreen(SourceScreen[None]):
         """Leave nothing running behind."""
         if self._is_under_way and self.runner is not None:
             self.runner.cancel()
-
-
-def _innermost(problem: Exception) -> Exception:
-    """Give the first of the errors that trials side by side ended with."""
-    while isinstance(problem, ExceptionGroup):
-        problem = problem.exceptions[0]
-    return problem
 
 
 def _sentence(run: ReplayRun) -> str:

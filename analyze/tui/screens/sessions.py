@@ -86,7 +86,7 @@ class SessionsScreen(InFlightScreen):
         """Filter and cell of the list that is shown; None before the first."""
         self._read_at = 0.0
         self._is_behind = False
-        """Sessions have ended since the list was read."""
+        """Sessions have come or gone since the list was read."""
         self._total: int | None = None
         """Sessions in the root; None until they are counted."""
         self._has_folder = True
@@ -118,6 +118,14 @@ class SessionsScreen(InFlightScreen):
     def on_unmount(self) -> None:
         """Remember where the cursor stands."""
         self._remember()
+
+    def on_screen_resume(self) -> None:
+        """Take in what was recorded while another screen was in front: such a call was never seen in flight."""
+        self.ask(self.source.is_behind, self._fall_behind, kind="behind")
+
+    def _fall_behind(self, is_behind: bool) -> None:
+        self._is_behind |= is_behind
+        self._reread_when_due()
 
     def on_screen_suspend(self) -> None:
         """Remember where the cursor stands, for the program may end on another screen."""

@@ -35,7 +35,9 @@ class WaterfallScreen(Screen[None]):
         yield KeyLine()
 
     def on_resize(self) -> None:
-        """Draw to the new width."""
+        """Draw to the new width; no line wraps, so that what is in sight stays."""
         view = self.query_one(LineView)
+        top = view.scroll_offset.y
         view.show(waterfall_lines(self.detail.turns, max(self.size.width - 4, 40)))
+        view.scroll_to(y=top, animate=False, immediate=True)
         view.focus()

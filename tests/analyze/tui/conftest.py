@@ -313,6 +313,9 @@ class FakeSource:
         self._note("reload")
         self.looks += 1
 
+    def is_behind(self) -> bool:
+        return False
+
     def unreadable(self) -> dict[Path, str]:
         return self.foreign
 

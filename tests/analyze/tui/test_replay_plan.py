@@ -81,6 +81,19 @@ def test_what_is_missing_or_wrong_is_said(recorded: Recorded, form: ReplayForm, 
         plan_replay(recorded, form)
 
 
+def test_where_the_simulator_of_a_recording_is_gone_it_is_said_how_to_run_one(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    gone = "ended with its command: `wiretape replay simulate SCENARIO` in another terminal runs one at ws://127"
+    with pytest.raises(UsageProblem, match=r"type a URL$"):
+        plan_replay(recorded, ReplayForm(()))
+    (tmp_path / "wiretape.toml").write_text("")
+    with pytest.raises(UsageProblem, match=gone):
+        plan_replay(recorded, ReplayForm(()))
+    with pytest.raises(UsageProblem, match=r"type a URL$"):
+        plan_replay(replace(recorded, is_simulated=False), ReplayForm(()))
+
+
 def test_changes_are_settings_variations_and_what_goes() -> None:
     changes = ['a.b={"x": 1, "y": 2}', "c=1,two", "-d.e", "f=plain text"]
     assert sort_changes(changes) == {"settings": [changes[0], changes[3]], "vary": [changes[1]], "unset": ["d.e"]}

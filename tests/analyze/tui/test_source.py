@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,26 @@ def test_a_reload_sees_what_was_recorded_since(root: Root, request: pytest.Fixtu
     source.reload()
     assert source.session_count() == 1
     assert len(source.findings()) == 1
+    source.close()
+
+
+def test_a_root_is_behind_once_sessions_came_or_went_until_it_is_looked_at(root: Root, failed_session: str) -> None:
+    source = RootSource(root)
+    assert not source.is_behind()
+    assert source.session_count() == 1
+    assert not source.is_behind()
+    for session_id in ("20260212T100000-0000000c", "20260213T100000-0000000c"):
+        Trace(session_id).write(root)
+        assert source.is_behind()
+        source.reload()
+        source.session_count()
+        assert not source.is_behind()
+    drop_sessions(root, "2026-02-13", ["20260213T100000-0000000c"])
+    assert source.is_behind()
+    source.reload()
+    assert source.session_count() == 2
+    shutil.rmtree(root.table("sessions"))
+    assert source.is_behind()
     source.close()
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from textual.app import App
+from textual.app import App, ComposeResult
 
 from analyze.tui.app import WiretapeApp
-from analyze.tui.screens.diff import DiffScreen, difference_counts
+from analyze.tui.screens.diff import DiffScreen, Views, difference_counts
+from analyze.tui.screens.event_pair import EventPairScreen
 from analyze.tui.screenshot import press, settle
 from analyze.tui.widgets.aligned_rows import AlignedRows
+from capture.errors import UsageProblem
 
 Shown = Callable[[App[None]], str]
 
@@ -106,6 +108,19 @@ async def test_b_makes_another_session_the_baseline(app: WiretapeApp, source: An
         assert app.screen.session_ids == [ids[1], ids[0]]
 
 
+async def test_what_is_opened_is_of_the_events_in_sight_while_another_baseline_is_not_compared(
+    app: WiretapeApp, source: Any, shown: Shown
+) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_diff(app, pilot, source)
+        source.failing["side_by_side"] = UsageProblem("the recording is gone")
+        await press(pilot, "b", "n", "enter")
+        assert isinstance(app.screen, EventPairScreen)
+        assert [session_id for session_id, _ in app.screen.sides] == [source.listed[at].session_id for at in (0, 5)]
+        await press(pilot, "q")
+        assert "▲ the recording is gone" in shown(app)
+
+
 async def test_a_shows_every_event(app: WiretapeApp, source: Any, shown: Shown) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         rows = await open_diff(app, pilot, source)
@@ -119,3 +134,27 @@ async def test_a_shows_every_event(app: WiretapeApp, source: Any, shown: Shown) 
 def test_differences_are_counted_by_view(source: Any) -> None:
     two = source.side_by_side([source.listed[at].session_id for at in (0, 5)])
     assert difference_counts(two) == {"events": 3, "configuration": 1, "transcripts": 2}
+
+
+async def test_enter_is_offered_only_where_it_opens_something(app: WiretapeApp, source: Any, shown: Shown) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_diff(app, pilot, source)
+        assert "enter open" in shown(app)
+        await press(pilot, "5")
+        assert "enter open" not in shown(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DiffScreen)
+        await press(pilot, "1")
+        assert "enter open" in shown(app)
+
+
+async def test_thousands_of_differences_can_be_read(source: Any, shown: Shown) -> None:
+    class ViewsAlone(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Views()
+
+    app = ViewsAlone()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.query_one(Views).show({"events": 40_000})
+        await settle(pilot)
+        assert "1 events ≠40,000" in shown(app)

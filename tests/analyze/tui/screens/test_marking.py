@@ -11,6 +11,7 @@ from analyze.tui.screens.annotate import AnnotateScreen
 from analyze.tui.screens.marking import COMPARED, MarkingScreen
 from analyze.tui.screens.sessions import SessionsScreen
 from analyze.tui.screenshot import press, settle
+from capture.errors import UsageProblem
 
 Shown = Callable[[App[None]], str]
 
@@ -93,3 +94,39 @@ async def test_a_note_that_cannot_be_written_is_a_sentence(source: Any, shown: S
         await pilot.press(*"echo")
         await press(pilot, "enter")
         assert "disk full" in shown(app)
+
+
+async def test_what_cannot_be_written_stays_in_its_fields_until_it_can(source: Any, shown: Shown) -> None:
+    source.failing["annotate"] = UsageProblem("cannot write to annotations: No space left on device")
+    app = WiretapeApp(source)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "t")
+        await pilot.press(*'ticket="A 42" old=')
+        await press(pilot, "tab")
+        await pilot.press(*"heard an echo")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, AnnotateScreen)
+        assert "▲ cannot write to annotations: No space left on device" in shown(app)
+        assert "heard an echo" in shown(app)
+        source.failing.clear()
+        await press(pilot, "enter")
+        written = ("annotate", (source.listed[0].session_id,), {"ticket": "A 42", "old": None}, ("heard an echo",))
+        assert source.asked.count(written) == 2
+        assert "written down for 1 session" in shown(app)
+        assert isinstance(app.screen, SessionsScreen)
+
+
+async def test_nothing_is_typed_for_a_root_that_nothing_can_be_written_to(source: Any, shown: Shown) -> None:
+    source.root.annotations.touch()
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "t")
+        assert isinstance(app.screen, SessionsScreen)
+        assert "▲ cannot write tags and notes to" in shown(app)
+        source.root.annotations.unlink()
+        await press(pilot, "t")
+        assert isinstance(app.screen, AnnotateScreen)
+        await press(pilot, "escape")
+        assert "cannot write" not in shown(app)

@@ -42,6 +42,20 @@ async def test_the_session_itself_is_not_among_them(source: Any, shown: Callable
         assert "▲ sessions have no field" in shown(app)
 
 
+async def test_others_are_called_by_what_was_found_in_them_as_on_sessions(
+    source: Any, shown: Callable[[App[None]], str]
+) -> None:
+    app = WiretapeApp(source)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "d")
+        others = {session.session_id for session in source.listed[1:] if session.outcome == "failed"}
+        assert shown(app).count("transcription_model_path_failure") == len(others) == 5
+        await pilot.press("slash", *"outcome:failed")
+        await press(pilot, "enter")
+        assert shown(app).count("transcription_model_path_failure") == 5
+
+
 async def test_relatives_are_asked_for_in_front_of_typed_sql(source: Any) -> None:
     app = WiretapeApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -68,5 +82,5 @@ async def test_relatives_are_offered_however_old_they_are(source: Any) -> None:
         await press(pilot, "enter", "d")
         screen = app.screen
         assert isinstance(screen, PickScreen)
-        assert screen.table.rows[0] == origin
+        assert screen.table.rows[0].session_id == origin.session_id
         assert len(screen.table.rows) == 2_000

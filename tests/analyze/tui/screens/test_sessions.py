@@ -15,7 +15,10 @@ from analyze.tui.screens.failures import FailuresScreen
 from analyze.tui.screens.session import SessionScreen
 from analyze.tui.screens.sessions import FIRST_PAGE, SessionsScreen
 from analyze.tui.screenshot import press, settle
+from analyze.tui.source import RootSource
 from analyze.tui.widgets.filter_bar import FilterBar
+from capture.recording.root import Root
+from tests.analyze.conftest import Trace
 
 Shown = Callable[[App[None]], str]
 
@@ -343,3 +346,25 @@ async def test_where_one_was_is_kept_when_that_session_is_dropped(source: Any) -
         await pilot.press("slash", *"region:swedencentral")
         await press(pilot, "enter")
         assert sessions(app).table.cursor == 0
+
+
+async def test_a_call_that_came_and_went_while_another_screen_was_in_front_is_there_on_the_way_back(
+    root: Root, failed_session: str, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = RootSource(root)
+    app = WiretapeApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "1 session" in shown(app)
+        for key, number in (("colon", 1), ("f", 2), ("enter", 3)):
+            # Else it would be waited for.
+            monkeypatch.setattr("analyze.tui.screens.sessions.REREAD_S", 0.0)
+            await press(pilot, key)
+            Trace(f"20260212T10000{number}-0000000c").write(root)
+            await press(pilot, "escape")
+            await press(pilot, *["escape"] * (not isinstance(app.screen, SessionsScreen)))
+            assert f"{number + 1} sessions" in shown(app)
+        looks = source.looks
+        await press(pilot, "f", "f")
+        assert source.looks == looks
+    source.close()
