@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 from datetime import UTC, datetime
 
 import pytest
 
-from capture.errors import UsageProblem
+from capture.errors import OutOfFiles, UsageProblem
 from capture.recording.root import Root
 from replay.runs import (
     Axis,
@@ -113,6 +115,18 @@ def test_a_run_that_cannot_be_written_is_said_so_with_the_systems_word(root: Roo
     (root.runs / "r20261123T011500-3f2a.json").mkdir(parents=True)
     with pytest.raises(UsageProblem, match=r"r20261123T011500-3f2a\.json cannot be written: Is a directory"):
         save_run(root, "r20261123T011500-3f2a", encode_run(make_run()))
+
+
+def test_where_no_file_can_be_opened_any_more_it_is_the_limit_that_is_named(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more_files(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    encoded = encode_run(make_run())
+    monkeypatch.setattr(os, "open", no_more_files)
+    with pytest.raises(OutOfFiles, match="ulimit -n"):
+        save_run(root, "r20261123T011500-3f2a", encoded)
 
 
 def test_credentials_in_overrides_stay_in_memory(root: Root) -> None:
