@@ -88,7 +88,7 @@ def test_a_manifest_that_cannot_be_understood_is_named(
 @pytest.mark.parametrize("place", ["tables", "replaced"])
 def test_a_manifest_that_names_what_is_no_file_of_its_date_is_not_believed(root: Root, place: str, name: str) -> None:
     replaced = Replaced(at=AT, files=(name,)) if place == "replaced" else None
-    tables = {"events": (name,)} if place == "tables" else {}
+    tables: dict[str, tuple[str, ...]] = {"events": (name,)} if place == "tables" else {}
     save_manifest(root, DATE, Manifest(format_version=1, tables=tables, replaced=replaced))
     with pytest.raises(UsageProblem, match="which is no file of that date in this root"):
         load_manifest(root, DATE)
