@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from capture.private_files import create_private, is_unfinished, make_private_folder, replacing, state_folder, unfinished
+from capture.private_files import (
+    create_private,
+    is_unfinished,
+    make_private_folder,
+    replacing,
+    state_folder,
+    unfinished,
+)
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole_and_on_disk(
