@@ -24,8 +24,9 @@ LAST = ("last", "the newest one")
 _MOST_SESSIONS = 30
 """The newest so many: the row of each is read, and nobody looks through more."""
 _SAID = ("outcome", "target")
-# Parts of what is said come from recordings, and shells evaluate what they are given.
+# Words and parts of what is said come from recordings, and shells evaluate what they are given: zsh twice.
 _UNSAFE = re.compile(r"[^\w .,/@+-]", re.ASCII)
+_SAFE_WORD = re.compile(r"[\w.,:/@+=-]+")
 
 
 def silent(offer: Callable[P, Offers]) -> Callable[P, Offers]:
@@ -35,7 +36,8 @@ def silent(offer: Callable[P, Offers]) -> Callable[P, Offers]:
     def quietly(*args: P.args, **kwargs: P.kwargs) -> Offers:
         logging.disable()
         try:
-            return [(word, _UNSAFE.sub(" ", said)) for word, said in offer(*args, **kwargs)]
+            offers = offer(*args, **kwargs)
+            return [(word, _UNSAFE.sub(" ", said)) for word, said in offers if _SAFE_WORD.fullmatch(word)]
         except Exception:  # noqa: BLE001 - whatever it is, somebody is typing
             return []
         finally:

@@ -145,7 +145,7 @@ class JournalSoFar:
             session_id=self._path.stem,
             state="live" if is_held and not self._has_ended else "waiting",
             is_left_behind=not is_held and (not self._has_ended or now_s - self._written_s > _SEALED_WITHIN_S),
-            started_at=None if started_s is None else datetime.fromtimestamp(started_s, UTC),
+            started_at=None if started_s is None else _time_of_day(started_s),
             # A clock that was set back must not make a session younger than nothing.
             age_s=None if started_s is None else max(0.0, now_s - started_s),
             target=self._facts.target if self._facts else None,
@@ -215,6 +215,14 @@ class JournalSoFar:
             # A rule of a newer version: what it hides is not for us to show.
             return "an error, hidden by --redact"
         return masks.plain(redact_text(said))
+
+
+def _time_of_day(started_s: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(started_s, UTC)
+    except (ValueError, OverflowError, OSError):
+        # Beyond the calendar: a journal from elsewhere may say anything.
+        return None
 
 
 def _error_of(header: EventHeader) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from msgspec import convert
 from msgspec.structs import asdict
 
 from capture.literals import Edit
@@ -59,35 +60,38 @@ class MessageReader:
             return None
         before = surround.before.decode()
         text = before + surround.behind.decode()
-        header = _header(text)
+        header = read_header(text)
         field = audio_field(self._sender, header.type if header else None, text)
         # Where it is not empty the key was that of another object in the message.
         if field is None or field.value or field.track == "other":
             return None
-        read = ReadText(text, header, _columns(header), secret_edits(text), field.track)
+        read = _read(text, header, field.track)
         self._last = surround, read, len(before)
         return read, AudioCut(len(before), audio)
 
     def _read_whole(self, text: str) -> tuple[ReadText, AudioCut | None]:
-        header = _header(text)
+        header = read_header(text)
         field = audio_field(self._sender, header.type if header else None, text)
         left, cut = (text, None) if field is None else cut_audio(text, field.value)
         track = field.track if field is not None and cut is not None else None
-        return ReadText(left, header, _columns(header), secret_edits(left), track), cut
+        return _read(left, header, track), cut
 
 
 def read_text(text: str) -> ReadText:
     """Read a text of which nothing is cut out."""
-    header = _header(text)
-    return ReadText(text, header, _columns(header), secret_edits(text))
+    return _read(text, read_header(text))
 
 
-def _header(text: str) -> EventHeader | None:
-    header = read_header(text)
-    if header is not None and header.error_message is not None:
+def _read(text: str, header: EventHeader | None, track: Track | None = None) -> ReadText:
+    secrets = secret_edits(text)
+    if header is not None and secrets:
         # Before anything is derived from it: endpoints repeat the key that they refuse.
-        header.error_message = redact_text(header.error_message)
-    return header
+        header = convert({name: _without_secrets(value) for name, value in asdict(header).items()}, EventHeader)
+    return ReadText(text, header, _columns(header), secrets, track)
+
+
+def _without_secrets(value: str | int | None) -> str | int | None:
+    return redact_text(value) if isinstance(value, str) else value
 
 
 def _columns(header: EventHeader | None) -> dict[str, Any]:

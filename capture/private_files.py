@@ -52,8 +52,9 @@ def unfinished(path: Path) -> list[Path]:
 
 
 def create_private(path: Path, mode: int = PRIVATE) -> BinaryIO:
-    """Create a file, or empty it, that only its owner may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE)
+    """Create a file, or empty it, that only its owner may read; OSError where a link is in its place."""
+    # A root that came from elsewhere may hold a link of this name to any file of this machine.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
     # A file left over from a crash keeps its mode when it is opened again.
     os.fchmod(descriptor, mode)
     return os.fdopen(descriptor, "wb")

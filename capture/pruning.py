@@ -254,7 +254,8 @@ def _own_bytes(root: Root, session_id: str) -> int:
 
 
 def _journals(root: Root, before: datetime) -> Iterator[Removal]:
-    named = [*sorted(root.quarantine.glob("*")), *sorted(root.journal.glob("*.journal"))]
+    # In a root from elsewhere either folder may be a link to any folder of this machine.
+    named = [*sorted(root.quarantine.glob("*.journal")), *sorted(root.journal.glob("*.journal"))]
     # A folder is no journal, whatever it is called.
     for path in filter(Path.is_file, named):
         with suppress(FileNotFoundError):

@@ -23,10 +23,10 @@ _SECRET_QUERY_NAMES = frozenset(
 # The whole of what others call a key: who is called cache_key is none, and goes on to the endpoint.
 _SECRET_QUERY_ENDS = (
     *(f"{kind}{dash}key" for kind in ("api", "access", "auth", "ephemeral", "subscription") for dash in "-_"),
-    *("apikey", "-token", "_token", "accesstoken", "authtoken", "secret"),
+    *("apikey", "-token", "_token", "accesstoken", "authtoken", "secret", "-signature"),
 )
 # openai-insecure-api-key.KEY, and other vendors' subprotocols of the same kind.
-_SUBPROTOCOL_WORDS = ("key", "secret", "token")
+_SUBPROTOCOL_WORDS = ("key", "secret", "token", "bearer")
 # Before a credential that is a subprotocol of its own: Deepgram's `token, KEY`.
 _SUBPROTOCOL_SCHEMES = frozenset({"token", "bearer", "authorization"})
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
@@ -90,27 +90,41 @@ def _redact_pair(pair: str) -> str:
 
 # --- free text: secrets that are told by their shape ----------------------------------------------------------
 
+_QUOTE = r"(?:\\{0,7}[\"'])?"
 _VALUE = r"[^\s\"'<>,;&#()\[\]{}]"
+
+
+def _begins(literal: str, not_behind: str = "A-Za-z0-9") -> str:
+    """Make the expression for the beginning of a word; what stands before it is looked at last, which is quicker."""
+    # A tool's output is JSON within JSON: a line break in it is a backslash and an n, which is no part of the word.
+    escaped = rf"(?<=\\[bfnrt]{literal})|(?<=\\u[0-9A-Fa-f]{{4}}{literal})"
+    return rf"{literal}(?:(?<![{not_behind}]{literal})|{escaped})"
+
+
 # Of each shape the group is the secret. Endpoints echo keys with their middle starred out; those go too. What stands
 # before it stands in every text that has the shape, and is looked for first: that takes a hundredth of the time, and a
 # message may be an image of many megabytes.
 _SHAPES = (
     # OpenAI: keys and ephemeral keys.
-    (("sk-",), re.compile(r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_*…-]{16,})")),
-    (("ek_",), re.compile(r"(?<![A-Za-z0-9])(ek_[A-Za-z0-9_*…-]{12,})")),
+    (("sk-",), re.compile(rf"({_begins('sk-')}[A-Za-z0-9_*…-]{{16,}})")),
+    (("ek_",), re.compile(rf"({_begins('ek_')}[A-Za-z0-9_*…-]{{12,}})")),
     # A JSON Web Token: Entra's.
-    (("eyJ", "."), re.compile(r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)")),
-    # Azure: keys of about 84 characters have this mark in their middle; those of 32 have no shape of their own.
-    (("JQQJ99",), re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{40,56}JQQJ99[A-Za-z0-9]{20,32})(?![A-Za-z0-9])")),
-    (("earer",), re.compile(r"\b[Bb]earer(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{8,})")),
+    (
+        ("eyJ", "."),
+        re.compile(rf"({_begins('eyJ', 'A-Za-z0-9_-')}[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]*)"),
+    ),
+    # Azure: keys of about 84 characters have this mark in their middle; those of 32 have no shape of their own. An
+    # escape before one goes with it.
+    (("JQQJ99",), re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{40,61}JQQJ99[A-Za-z0-9]{20,32})(?![A-Za-z0-9])")),
+    (("earer",), re.compile(rf"{_begins('[Bb]', 'A-Za-z0-9_')}earer(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{{8,}})")),
     (("openai-insecure-api-key.",), re.compile(r"openai-insecure-api-key\.([^,\s\"']+)")),
     (("://", "@"), re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^/?#@\s\"'<>]{1,512})@")),
 )
 # "Incorrect API key provided: …", "api-key: …": a secret where what follows looks like a key and not like a word. That
 # is asked of what was found: in the expression it would be asked of all the rest of a text, at each of its places.
 _NAMED_VALUE = re.compile(
-    r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?[\"']?\s*[:=]\s*[\"']?"
-    rf"({_VALUE}{{8,}}(?<![.:!?]))",
+    r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?"
+    rf"{_QUOTE}\s*[:=]\s*{_QUOTE}(?:(?:basic|token)\s+)?({_VALUE}{{8,}}(?<![.:!?\\]))",
     re.IGNORECASE,
 )
 _LIKE_A_KEY = re.compile(r"[0-9*]")
@@ -119,7 +133,8 @@ _NAMES = (
     "authorization",
     *(f"{of}{dash}{thing}" for of, thing in _NAMED for dash in ("", " ", "_", "-")),
 )
-_QUERY_PAIR = re.compile(rf"[?&]([A-Za-z0-9_%.~-]{{1,64}})=({_VALUE}+)")
+# A form's first pair has nothing before it.
+_QUERY_PAIR = re.compile(rf"(?:[?&#]|\A(?=[^\s&]*&))([A-Za-z0-9_%.~-]{{1,64}})=({_VALUE}+)")
 # One of these stands in every text that has a shape: looked for first, because it costs next to nothing.
 _HINTS = (
     "sk-",

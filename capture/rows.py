@@ -233,7 +233,9 @@ class SessionRows:
             self._put_text(row, read)
             return
         row["kind"] = "event"
-        self._summary.observe(message.sender, read.header, read.text, message.offset_ns)
+        # Columns are read from what is said, ids and names too.
+        text = apply_edits(read.text, read.secrets) if read.secrets else read.text
+        self._summary.observe(message.sender, read.header, text, message.offset_ns)
         self._audio.observe(message.sender, read.header, row["seq"])
         if cut is None or read.track is None:
             self._put_text(row, read)

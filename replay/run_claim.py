@@ -16,13 +16,17 @@ from replay.runs import Run, RunStatus, encode_run, save_run
 
 @contextmanager
 def claimed(root: Root, run_id: str) -> Iterator[None]:
-    """Hold a run, so that no other process plays it too; raises `UsageProblem` where one does.
+    """Hold a run, so that no other process plays it too; raises `UsageProblem` where one does, or no lock can be made.
 
     The lock goes with its process, however that ends; its file stays only after a kill.
     """
     make_private_folder(root.runs)
     path = root.runs / f"{run_id}.lock"
-    with create_private(path) as lock:
+    try:
+        lock = create_private(path)
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be made: {error.strerror or error}") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -329,6 +329,9 @@ def load_run(root: Root, text: str) -> Run:
         ) from error
     if run.format_version > RUN_FORMAT_VERSION:
         raise UsageProblem(f"{path} was written by a newer wiretape (format {run.format_version}): update wiretape")
+    # Its lock and its file are made by this name: in a file that came from elsewhere it may be a path.
+    if run.run_id != run_id:
+        raise UsageProblem(f"{path} is no run that can be read: it calls itself {run.run_id!r}")
     return run
 
 

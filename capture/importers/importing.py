@@ -36,6 +36,7 @@ _PACKED = {b"\x1f\x8b": "gzip -dk", b"PK\x03\x04": "unzip", b"\x28\xb5\x2f\xfd":
 """How packed files begin, and what unpacks them."""
 _NO_MESSAGES = "it holds no WebSocket session that can be read"
 _HASHED_AT_ONCE = 1 << 20
+_UNPACKED_BYTES = 1 << 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -260,14 +261,25 @@ def _open(path: Path) -> Buffer:
     try:
         with path.open("rb") as file:
             if path.suffix.lower() == ".zhar":
-                # As mitmproxy writes it.
-                return zlib.decompress(file.read())
+                return _unpacked(path, file.read())
             if path.stat().st_size == 0:
                 return b""
             # It goes with the last slice of it.
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, zlib.error) as error:
         raise UsageProblem(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _unpacked(path: Path, packed: bytes) -> bytes:
+    """Unpack a HAR as mitmproxy packs it."""
+    stream = zlib.decompressobj()
+    text = stream.decompress(packed, _UNPACKED_BYTES)
+    # A megabyte can be made to say a gigabyte, and all of it would be held in memory.
+    if stream.unconsumed_tail:
+        raise UsageProblem(f"{path} unpacks to more than {_UNPACKED_BYTES >> 20} MiB: unpack it to a .har file first")
+    if not stream.eof:
+        raise UsageProblem(f"{path} cannot be read: it is cut off")
+    return text
 
 
 def _digest(text: Buffer) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 import struct
 import time
 from contextlib import suppress
@@ -32,7 +33,8 @@ def name_for(folder: Path, kind: str) -> Path:
 
 def names_for(folder: Path, kind: str) -> list[Path]:
     """List the files of all processes that belong to a folder of journals."""
-    return sorted(SHARED_MEMORY.glob(f"{_prefix(folder)}*.{kind}"))
+    owners = {os.geteuid(), *_owner_of(folder)}
+    return sorted(path for path in SHARED_MEMORY.glob(f"{_prefix(folder)}*.{kind}") if _is_made_by(owners, path))
 
 
 def mark(descriptor: int, folder: Path) -> None:
@@ -58,6 +60,23 @@ def sweep_orphans(folder: Path, older_than_s: float = _ABANDONED_AFTER_S) -> lis
                 path.unlink()
                 removed.append(path)
     return removed
+
+
+def _owner_of(folder: Path) -> list[int]:
+    try:
+        return [folder.stat().st_uid]
+    except OSError:
+        return []
+
+
+def _is_made_by(owners: set[int], path: Path) -> bool:
+    # Anybody may put a file of this name there: what is in it would become a recording, its sessions' names paths of
+    # journals, and a pipe would be waited for.
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid in owners
 
 
 def _is_orphan(path: Path, older_than_s: float) -> bool:

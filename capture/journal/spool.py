@@ -121,9 +121,13 @@ class Spool:
         return self.taken_word(slot)
 
     def name_of(self, slot: int) -> str:
-        """Tell whose slot it is; empty for nobody's."""
+        """Tell whose slot it is; empty for nobody's. Raises ValueError where that can be no name of a journal."""
         start = _word_of(slot)
-        return self.words[start : start + _TAKEN_WORD].tobytes().rstrip(b"\0").decode()
+        name = self.words[start : start + _TAKEN_WORD].tobytes().rstrip(b"\0").decode()
+        # Another user's spool is taken up where the folder is theirs; what they write is to stay in it.
+        if "/" in name:
+            raise ValueError(f"{name!r} is no session's name")
+        return name
 
     def taken_word(self, slot: int) -> int:
         """Give the index of the word that counts the client's bytes taken; the server's is the next."""

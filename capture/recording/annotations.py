@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from capture.errors import UsageProblem
 from capture.private_files import make_private_folder, replacing
 from capture.recording.root import Root
 
@@ -38,7 +39,13 @@ def add_annotation(
     tags: Mapping[str, str | None] | None = None,
     notes: Iterable[str] = (),
 ) -> Path:
-    """Write down tags and notes for a session and give their file; a tag of None is taken away. Raises `OSError`."""
+    """Write down tags and notes for a session and give their file; a tag of None is taken away.
+
+    Raises `OSError`, and `UsageProblem` for an id that cannot be part of a file's name.
+    """
+    # An id out of a file of others may be anything, a path too.
+    if "/" in session_id or "\0" in session_id:
+        raise UsageProblem(f"{session_id!r} is no session's id of ours: nothing can be said of it")
     said = [{"tag": name, "value": value} for name, value in (tags or {}).items()]
     said += [{"note": note} for note in notes]
     rows = pa.Table.from_pylist([{"session_id": session_id, "at": at} | each for each in said], ANNOTATIONS)

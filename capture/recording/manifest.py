@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -35,7 +35,7 @@ Place = Literal["own", "compacted", "foreign"]
 class Replaced(msgspec.Struct, frozen=True):
     """Files whose rows lie in the manifest's files now; they wait for their deletion."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     files: tuple[str, ...]
     """Relative to the root."""
 
@@ -49,6 +49,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_ids: frozenset[str] = frozenset()
     """The sessions in these files."""
     replaced: Replaced | None = None
+
+    def names(self) -> Iterator[str]:
+        """Give all files that it names, relative to the root."""
+        for names in self.tables.values():
+            yield from names
+        if self.replaced is not None:
+            yield from self.replaced.files
 
     def superseded(self) -> frozenset[str]:
         """Give the sessions whose own files, where there still are some, nobody is to read."""
@@ -102,7 +109,17 @@ def load_manifest(root: Root, date: str) -> Manifest | None:
         raise UsageProblem(f"{path} is no readable manifest: {error}") from error
     if manifest.format_version != MANIFEST_VERSION:
         raise UsageProblem(f"{path} has version {manifest.format_version}: a newer Wiretape wrote it")
+    # What it names is read and deleted: a manifest that came with somebody's root may name any file of this machine.
+    strange = next((name for name in manifest.names() if not _is_of_date(name, date)), None)
+    if strange is not None:
+        raise UsageProblem(f"{path} names {strange!r}, which is no file of that date in this root")
     return manifest
+
+
+def _is_of_date(name: str, date: str) -> bool:
+    folder, _, file = name.rpartition("/")
+    table, _, partition = folder.partition("/")
+    return table.isalpha() and partition == f"date={date}" and place_of(file) != "foreign"
 
 
 def read_manifest(root: Root, date: str) -> Manifest | None:

@@ -112,3 +112,11 @@ def test_a_session_in_flight_is_offered_to_who_follows(tmp_path: Path) -> None:
     journal.mkdir(parents=True)
     (journal / "20260212T083055-0000000a.journal").touch()
     assert offered("wiretape analyze follow ", tmp_path) == ["last", "20260212T083055-0000000a"]
+
+
+def test_a_name_that_a_shell_would_evaluate_is_not_offered(tmp_path: Path) -> None:
+    journals = tmp_path / "recordings" / "journal"
+    journals.mkdir(parents=True)
+    for name in ("plain", r"\$(touch x)", "$(touch x)", "`id`", "';id;'", 'a"b', "a b", "a\nb", ";id", "*", "\x1b[2J"):
+        (journals / f"{name}.journal").touch()
+    assert offered("wiretape analyze follow ", tmp_path) == ["last", "plain"]

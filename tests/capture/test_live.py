@@ -87,6 +87,16 @@ def test_a_live_session_is_told_by_its_journal(writer: JournalWriter, journals: 
     assert live.started_at.isoformat() == "2026-02-12T08:30:55+00:00"
 
 
+@pytest.mark.parametrize("started_at_us", [2**62, -(2**62)])
+def test_a_journal_from_elsewhere_that_began_beyond_the_calendar_has_no_time(
+    started_at_us: int, writer: JournalWriter, journals: LiveJournals
+) -> None:
+    session = Session(writer)
+    session.note(SessionFacts(session_id=SESSION_ID, started_at_us=started_at_us))
+    session.catch_up()
+    assert only(journals.refresh()).started_at is None
+
+
 def test_each_refresh_reads_on_from_where_the_last_one_ended(writer: JournalWriter, journals: LiveJournals) -> None:
     session = Session(writer)
     session.say("server", CREATED)

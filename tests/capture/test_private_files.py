@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from capture.errors import UsageProblem
-from capture.private_files import is_unfinished, make_private_folder, replacing, state_folder, unfinished
+from capture.private_files import (
+    create_private,
+    is_unfinished,
+    make_private_folder,
+    replacing,
+    state_folder,
+    unfinished,
+)
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole_and_on_disk(
@@ -117,6 +124,15 @@ def test_another_mode_is_had_where_it_is_asked_for(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "public.pem").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_link_is_not_followed_to_a_file_of_somebody_else(tmp_path: Path) -> None:
+    keys = tmp_path / "authorized_keys"
+    keys.write_text("ssh-ed25519 …")
+    (tmp_path / "run.lock").symlink_to(keys)
+    with pytest.raises(OSError, match="symbolic links"):
+        create_private(tmp_path / "run.lock")
+    assert keys.read_text() == "ssh-ed25519 …"
 
 
 def test_folders_are_private_whatever_the_umask_and_those_that_stand_stay_as_they_are(tmp_path: Path) -> None:

@@ -388,6 +388,17 @@ def test_journals_go_by_their_own_age(root: Root) -> None:
     assert files(root) == []
 
 
+def test_a_quarantine_that_leads_elsewhere_costs_nobody_a_file(root: Root, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.tex").write_text("years of work")
+    aged(home / "thesis.tex", timedelta(days=400))
+    root.journal.mkdir(parents=True)
+    root.quarantine.symlink_to(home)
+    prune(plan_pruning(root, MONTH, NOW))
+    assert (home / "thesis.tex").read_text() == "years of work"
+
+
 def test_a_folder_that_is_called_as_a_journal_stays(root: Root) -> None:
     (root.journal / "x.journal").mkdir(parents=True)
     aged(root.journal / "x.journal", timedelta(days=8))

@@ -66,6 +66,11 @@ def test_a_key_among_the_subprotocols_goes_and_the_others_stay() -> None:
     assert value == f"realtime, openai-insecure-api-key.{REDACTED}, openai-beta.realtime-v1"
 
 
+def test_a_token_in_a_subprotocol_of_kubernetes_goes() -> None:
+    [(_, value)] = redact_headers([("Sec-WebSocket-Protocol", f"base64url.bearer.authorization.k8s.io.{SECRET}")])
+    assert SECRET not in value
+
+
 @pytest.mark.parametrize("scheme", ["token", "Bearer", "authorization"])
 def test_a_key_that_is_a_subprotocol_of_its_own_goes(scheme: str) -> None:
     headers = [("Sec-WebSocket-Protocol", f"{scheme}, {SECRET}, realtime"), ("Sec-WebSocket-Protocol", scheme)]
@@ -273,6 +278,10 @@ TOLD_WITH_A_SECRET = {
     "a variable": ("found ACCESS_TOKEN: {}", "S3cr3t-of-5"),
     "in capitals": ("AUTHORIZATION: {} was refused", "S3cr3t-of-6"),
     "nested JSON": ('{{"Authorization": "{}"}}', "S3cr3t-of-2"),
+    "a scheme": ("sent Authorization: Basic {}", "czNjcjN0OnMzY3IzdA=="),
+    "a fragment": ("moved to https://h/cb#access_token={}&x=1", "S3cr3t"),
+    "a form": ("client_secret={}&grant_type=client_credentials", "S3cr3t"),
+    "a signed URL": ("cannot read https://h/o?X-Amz-Signature={}", "S3cr3t"),
     "a subprotocol": ("offered realtime, openai-insecure-api-key.{}", "S3cr3t"),
     "Azure's": ("key {}", "S3cr3t" + "a1B2" * 10 + "zzzzzzJQQJ99" + "BCDEFGHJ" * 3 + "xy"),
 }
@@ -291,6 +300,27 @@ def test_what_has_the_shape_of_a_secret_goes_out_of_any_text(name: str) -> None:
     covered = redact_bytes(text.encode())
     assert covered is not None
     assert (secret.encode() in covered, len(covered)) == (False, len(text))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("before", ["", "\n", "\t", "\u2028", " "])
+@pytest.mark.parametrize("name", ["an OpenAI key", "a bearer", "a header", "nested JSON", "Azure's"])
+def test_a_secret_in_a_tools_output_goes_however_often_that_is_json_in_json(
+    name: str, before: str, levels: int
+) -> None:
+    told, secret = TOLD_WITH_A_SECRET[name]
+    secret = secret.replace("/", "-")
+    text = before + told.format(secret).removeprefix("no ").removeprefix("got ").removeprefix("key ")
+    for _ in range(levels):
+        text = json.dumps({"output": text})
+    redacted = redact_message(text)
+    assert redacted is not None
+    assert secret not in redacted
+    if name == "Azure's" and before:
+        return
+    for _ in range(levels - 1):
+        redacted = json.loads(redacted)["output"]
+    assert REDACTED in json.loads(redacted)["output"], "every level is still JSON"
 
 
 @pytest.mark.parametrize(
@@ -389,6 +419,7 @@ LONG_PIECES += [
     "token,",
     "JQQJ99",
 ]
+LONG_PIECES += ["api_key:\\", "\\", "\\nsk-", "\\u0020ek_", "authorization: basic ", "api_key:.", "key=&", "#key="]
 LONG_PIECES += ['"client_secret":{', '"client_secret":"', '"authorization":', '"value"', "\\u00", " ", "aB3"]
 
 

@@ -323,6 +323,18 @@ def test_secrets_in_messages_are_taken_out_and_the_row_says_so() -> None:
     assert row["redacted"]
 
 
+def test_a_secret_that_an_endpoint_puts_where_a_column_is_read_from_goes_out_of_the_column() -> None:
+    key = "sk-proj-0123456789abcdef0123"
+    created = {"type": "session.created", "session": {"id": f"for {key}", "model": f"m {key}", "voice": key}}
+    refused = {"type": key, "code": f"c {key}", "message": f"no {key}", "param": f"tools[0].{key}"}
+    error = {"type": "error", "event_id": key, "error": refused, "item_id": key, "response_id": key}
+    rows, summary = session(server(json.dumps(created)), server(json.dumps(error)))
+    assert rows[1]["error_param"] == "tools[0].[redacted]"
+    assert rows[1]["item_id"] == "[redacted]"
+    assert (summary["model_echoed"], summary["voice"]) == ("m [redacted]", "[redacted]")
+    assert key not in str((rows, summary))
+
+
 def test_audio_beside_a_secret_is_cut_out_of_what_is_left() -> None:
     text = '{"type":"input_audio_buffer.append","session":{"client_secret":{"value":"ek_very_secret"}},"audio":"AQID"}'
     (row,), _ = session(client(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,16 @@ def test_a_run_is_played_by_one_process_at_a_time_and_is_interrupted_unless_it_i
         run.status = "done"
     assert load_run(root, "last").status == "done"
     assert [path.name for path in root.runs.iterdir()] == [f"{run.run_id}.json"]
+
+
+def test_a_link_in_the_place_of_a_lock_empties_no_file(root: Root, tmp_path: Path) -> None:
+    keys = tmp_path / "authorized_keys"
+    keys.write_text("ssh-ed25519 …")
+    root.runs.mkdir(parents=True)
+    (root.runs / "r20261123T011500-3f2a.lock").symlink_to(keys)
+    with pytest.raises(UsageProblem, match="cannot be made"), claimed(root, "r20261123T011500-3f2a"):
+        pass
+    assert keys.read_text() == "ssh-ed25519 …"
 
 
 def test_nobody_else_may_open_the_lock_of_a_run_whatever_the_umask(root: Root) -> None:

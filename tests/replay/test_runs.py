@@ -105,6 +105,13 @@ def test_a_damaged_file_and_one_of_a_newer_format_are_refused_in_a_sentence(root
         load_run(root, newer_id)
 
 
+def test_a_run_from_elsewhere_that_calls_itself_a_path_is_refused(root: Root) -> None:
+    run_id = "r20261123T011500-3f2a"
+    save_run(root, run_id, encode_run(make_run("../../package")))
+    with pytest.raises(UsageProblem, match=r"it calls itself '\.\./\.\./package'"):
+        load_run(root, run_id)
+
+
 def test_a_file_that_is_no_run_is_never_the_last(root: Root) -> None:
     keep(root, "r20261123T011500-3f2a")
     (root.runs / "rotten.json").write_text("{bad")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,19 @@ def test_a_file_that_cannot_be_opened_is_the_user_s_to_mend(root: Root, tmp_path
     (tmp_path / "broken.zhar").write_bytes(b"no zlib")
     with pytest.raises(UsageProblem, match=re.escape("cannot be read")):
         Importer(root).import_file(tmp_path / "broken.zhar")
+
+
+@pytest.mark.parametrize("made", ["bomb", "cut off"])
+def test_a_packed_file_holds_no_more_than_memory_takes(
+    made: str, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.importers.importing._UNPACKED_BYTES", 1 << 20)
+    packed = zlib.compress(b" " * (1 << 20))
+    (tmp_path / "x.zhar").write_bytes(packed[:-5] if made == "cut off" else zlib.compress(b" " * (2 << 20)))
+    with pytest.raises(UsageProblem, match="it is cut off" if made == "cut off" else "more than 1 MiB: unpack it"):
+        Importer(root).import_file(tmp_path / "x.zhar")
+    (tmp_path / "x.zhar").write_bytes(packed)
+    assert "no WebSocket session" in str(Importer(root).import_file(tmp_path / "x.zhar").problem)
 
 
 def test_only_so_many_unreadable_lines_are_kept(import_text: Callable[..., FileImport]) -> None:

@@ -30,6 +30,21 @@ def test_files_are_found_by_the_folder_they_belong_to(tmp_path: Path) -> None:
         path.unlink()
 
 
+def test_what_another_user_put_there_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", tmp_path)
+    ours, theirs = name_for(tmp_path / "journal", "spool"), name_for(tmp_path / "journal", "spool")
+    link, pipe = name_for(tmp_path / "journal", "spool"), name_for(tmp_path / "journal", "spool")
+    ours.touch(mode=0o600)
+    link.symlink_to(ours)
+    os.mkfifo(pipe)
+    assert names_for(tmp_path / "journal", "spool") == [ours]
+    ours.rename(theirs)
+    monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1)
+    assert names_for(tmp_path / "journal", "spool") == []
+    (tmp_path / "journal").mkdir()
+    assert names_for(tmp_path / "journal", "spool") == [theirs], "who may write journals there anyway, as root recovers"
+
+
 def test_names_are_not_to_be_guessed(tmp_path: Path) -> None:
     names = {name_for(tmp_path, "test").name for _ in range(100)}
     assert len(names) == 100

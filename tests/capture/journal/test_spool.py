@@ -49,6 +49,12 @@ def test_it_is_private(spool: Spool) -> None:
     assert spool.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_session_whose_name_is_a_path_has_no_journal(spool: Spool) -> None:
+    spool.name(3, "../../planted")
+    with pytest.raises(ValueError, match="no session's name"):
+        spool.name_of(3)
+
+
 def test_a_file_of_another_kind_is_no_spool(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.spool"
     foreign.write_bytes(bytes(1 << 20))

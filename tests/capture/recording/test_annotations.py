@@ -3,7 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
+import pytest
 
+from capture.errors import UsageProblem
 from capture.recording.annotations import ANNOTATIONS, add_annotation, annotation_files, drop_annotations
 from capture.recording.root import Root
 
@@ -21,6 +23,13 @@ def test_every_annotation_is_a_private_file_of_one_session(root: Root) -> None:
     assert rows.schema == ANNOTATIONS
     said = [(row["tag"], row["value"], row["note"]) for row in rows.to_pylist()]
     assert said == [("cause", "network", None), ("ticket", None, None), (None, None, "heard an echo")]
+
+
+@pytest.mark.parametrize("session_id", ["../../victim", "/victim", "a/b", "a\0b"])
+def test_nothing_is_written_outside_for_an_id_out_of_a_file_of_others(root: Root, session_id: str) -> None:
+    with pytest.raises(UsageProblem, match="is no session's id of ours"):
+        add_annotation(root, session_id, AT, notes=["x"])
+    assert [path for path in root.path.parent.rglob("*") if path.is_file()] == []
 
 
 def test_what_was_said_of_a_session_goes_alone(root: Root) -> None:

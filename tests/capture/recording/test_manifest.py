@@ -73,6 +73,28 @@ def test_a_manifest_that_cannot_be_understood_is_named(
     assert problem in caplog.text
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../victim.parquet",
+        "/etc/passwd",
+        f"events/date={DATE}/../../../{FIRST}.parquet",
+        f"../date={DATE}/{FIRST}.parquet",
+        f"events/date=2026-02-13/{FIRST}.parquet",
+        f"events/date={DATE}/x.parquet",
+        f"events/date={DATE}/{FIRST}.parquet\n",
+    ],
+)
+@pytest.mark.parametrize("place", ["tables", "replaced"])
+def test_a_manifest_that_names_what_is_no_file_of_its_date_is_not_believed(root: Root, place: str, name: str) -> None:
+    replaced = Replaced(at=AT, files=(name,)) if place == "replaced" else None
+    tables: dict[str, tuple[str, ...]] = {"events": (name,)} if place == "tables" else {}
+    save_manifest(root, DATE, Manifest(format_version=1, tables=tables, replaced=replaced))
+    with pytest.raises(UsageProblem, match="which is no file of that date in this root"):
+        load_manifest(root, DATE)
+    assert read_manifests(root) == {}
+
+
 def test_own_files_of_compacted_and_of_replaced_sessions_are_superseded() -> None:
     manifest = Manifest(
         format_version=1, session_ids=frozenset({SECOND}), replaced=Replaced(at=AT, files=(OWN, "events/x.parquet"))

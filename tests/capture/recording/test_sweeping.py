@@ -80,3 +80,15 @@ def test_a_manifest_names_new_files_in_the_place_of_old_ones(root: Root) -> None
         session_ids=frozenset({FIRST}),
     )
     assert exchanged(root, manifest, {"events": [new]}, [old])["events"] == (name(root, kept), name(root, new))
+
+
+def test_a_manifest_from_elsewhere_deletes_nothing_outside_of_its_tables(root: Root, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("somebody's")
+    names = ("../victim", str(victim))
+    for name_of_it in names:
+        waiting = Replaced(at=datetime.now(UTC) - timedelta(days=1), files=(name_of_it,))
+        save_manifest(root, DATE, Manifest(format_version=MANIFEST_VERSION, replaced=waiting))
+        with pytest.raises(UsageProblem):
+            swept(root, DATE, 0)
+    assert victim.read_text() == "somebody's"
