@@ -116,19 +116,22 @@ _SHAPES = (
     # Azure: keys of about 84 characters have this mark in their middle; those of 32 have no shape of their own. An
     # escape before one goes with it.
     (("JQQJ99",), re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{40,61}JQQJ99[A-Za-z0-9]{20,32})(?![A-Za-z0-9])")),
-    (("earer",), re.compile(rf"{_begins('[Bb]', 'A-Za-z0-9_')}earer(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{{8,}})")),
+    *(
+        ((rest,), re.compile(rf"{_begins('[Bb]', 'A-Za-z0-9_')}{rest}(?:\s|%20|\+)+([A-Za-z0-9._~+/=*%-]{{8,}})"))
+        for rest in ("earer", "EARER")
+    ),
     (("openai-insecure-api-key.",), re.compile(r"openai-insecure-api-key\.([^,\s\"']+)")),
     (("://", "@"), re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^/?#@\s\"'<>]{1,512})@")),
 )
 # "Incorrect API key provided: …", "api-key: …": a secret where what follows looks like a key and not like a word. That
 # is asked of what was found: in the expression it would be asked of all the rest of a text, at each of its places.
 _NAMED_VALUE = re.compile(
-    r"(?:api[ _-]?key|authorization|access[ _-]?token|client[ _-]?secret)(?: provided)?"
+    r"(?:api[ _-]?key|authorization|(?:access|refresh)[ _-]?token|client[ _-]?secret)(?: provided)?"
     rf"{_QUOTE}\s*[:=]\s*{_QUOTE}(?:(?:basic|token)\s+)?({_VALUE}{{8,}}(?<![.:!?\\]))",
     re.IGNORECASE,
 )
 _LIKE_A_KEY = re.compile(r"[0-9*]")
-_NAMED = (("api", "key"), ("access", "token"), ("client", "secret"))
+_NAMED = (("api", "key"), ("access", "token"), ("refresh", "token"), ("client", "secret"))
 _NAMES = (
     "authorization",
     *(f"{of}{dash}{thing}" for of, thing in _NAMED for dash in ("", " ", "_", "-")),
@@ -142,6 +145,7 @@ _HINTS = (
     "eyJ",
     "JQQJ",
     "earer",
+    "EARER",
     "://",
     ":\\/",
     "uthorization",
@@ -192,7 +196,10 @@ def _may_name_a_key(text: str) -> bool:
 
 _LITERALS_THAT_STAY = frozenset({"null", "true", "false"})
 # Keys of JSON whose value is a credential wherever they stand, in lower case; every string of it, if it is an object.
-_SECRET_KEYS = frozenset({"authorization", "api-key", "api_key", "apikey", "x-api-key", "access_token"})
+_SECRET_KEYS = frozenset(
+    {"authorization", "api-key", "api_key", "apikey", "x-api-key"}
+    | {f"{of}{dash}token" for of in ("access", "refresh") for dash in ("_", "")}
+)
 # Where a client secret stands in the answer to who asked for one: at the top, beside its `expires_at`.
 _MINTED: Path = [None, "value"]
 # A key may be spelled with escapes; every letter of the keys is ASCII, so only these escapes matter.
@@ -250,7 +257,7 @@ def redact_bytes(content: bytes) -> bytes | None:
 _LOOSE_SECRETS = (
     re.compile(r'"client_secret"\s*:\s*"([^"]+)"'),
     re.compile(r'"client_secret"\s*:\s*\{[^{}]{0,200}?"value"\s*:\s*"([^"]+)"'),
-    re.compile(r'"(?:authorization|api[-_]key|x-api-key)"\s*:\s*"([^"]+)"', re.IGNORECASE),
+    re.compile(r'"(?:authorization|api[-_]key|x-api-key|(?:access|refresh)_?token)"\s*:\s*"([^"]+)"', re.IGNORECASE),
 )
 
 

@@ -272,6 +272,8 @@ TOLD_WITH_A_SECRET = {
     "an OpenAI key": ("no sk-proj-{} here", "S3cr3tOfSixteenOrMore"),
     "starred out": ("Incorrect API key provided: {}. Look it up.", "S3cr3t-*****89ab"),
     "a bearer": ("got Bearer {}", "S3cr3t.with~odd+signs/="),
+    "a bearer in capitals": ("AUTHENTICATION: BEARER {}", "S3cr3t.with~odd+signs/="),
+    "a token to ask again with": ('{{"refreshToken": "{}"}}', "S3cr3t-of-7"),
     "a query": ("cannot reach wss://h/v1?model=m&api-key={}&x=1", "S3cr3t"),
     "userinfo": ("via http://{}@proxy.example:3128", "me:S3cr3t"),
     "a header": ("sent api-key: {}", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
