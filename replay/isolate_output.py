@@ -172,6 +172,7 @@ def print_verdict(run: Run, verdict: Verdict, root: Root, *, as_json: bool) -> N
                 "failure_key": verdict.failure_key,
                 "pattern": verdict.pattern,
                 "sentence": verdict.sentence,
+                "conclusion": verdict.conclusion,
                 "axes": [
                     {
                         "axis": each.axis,

@@ -13,6 +13,7 @@ from replay.isolation import Reading
 from replay.runs import DIALECT_AXIS, DROPPED, MODEL_AXIS, TARGET_AXIS
 from replay.statistics import CONFIDENCE, exact_upper_bound
 from replay.wording import (
+    Said,
     clears,
     joined,
     name_axis,
@@ -68,16 +69,16 @@ def find_pattern(reading: Reading) -> AdaptivePattern:
     return "not_in_these_axes" if settled else "undecided"
 
 
-def say(pattern: AdaptivePattern, symptoms: str, reading: Reading) -> str:
+def say(pattern: AdaptivePattern, symptoms: str, reading: Reading) -> Said:
     """Sum up in plain sentences, the one that counts first; `symptoms` say what fails."""
     if pattern == "not_reproduced":
-        return say_not_reproduced(reading.opening, [reading.opening], [])
+        return Said(say_not_reproduced(reading.opening, [reading.opening], []))
     if pattern == "no_baseline":
         cell = reading.baseline if reading.baseline.open_reason else reading.opening
-        return say_no_baseline(cell, [])
+        return Said(say_no_baseline(cell, []))
     results = _results(symptoms, reading)
     if pattern == "cleared":
-        return f"Open: it cleared during the experiment. {results}. {_cleared(reading)}"
+        return Said(f"Open: it cleared during the experiment. {results}. {_cleared(reading)}")
     conclusion = {
         "one_axis": _one_axis,
         "combination": _combination,
@@ -87,7 +88,7 @@ def say(pattern: AdaptivePattern, symptoms: str, reading: Reading) -> str:
         "undecided": _undecided,
     }[pattern](reading)
     parts = (_ruled_out(pattern, reading), _still_open(reading), _bound(reading), _control(reading))
-    return f"{results}: {conclusion}{''.join(parts)}"
+    return Said(f"{results}: {conclusion}{''.join(parts)}", "" if pattern == "undecided" else conclusion)
 
 
 def _results(symptoms: str, reading: Reading) -> str:

@@ -65,6 +65,7 @@ def print_result(
                         "failure_key": verdict.failure_key,
                         "pattern": verdict.pattern,
                         "sentence": verdict.sentence,
+                        "conclusion": verdict.conclusion,
                     }
                     for verdict in verdicts
                 ],

@@ -41,6 +41,9 @@ class Verdict:
     axes: tuple[AxisDecision, ...]
     """Decisions with their exact tests."""
     not_tested: tuple[NotTested, ...]
+    conclusion: str = ""
+    """What the counts come to, as it stands behind them in the sentence; empty where it comes to nothing yet, or the
+    sentence begins with it."""
     common_changes: tuple[CommonChange, ...] = ()
     """What all trials have otherwise than the recording."""
     failure_key: str | None = None
@@ -92,15 +95,16 @@ def _read_view(view: View, counts: Sequence[FailureCount]) -> Verdict:
     as_recorded = home is None or is_as_recorded(run, home)
     pattern = _read_pattern(recording, baseline, decisions, together, as_recorded=as_recorded)
     not_tested = list_not_tested(run, recording, baseline, cells, common)
+    said = _say(pattern, view, counts, baseline, cells, decisions, together, axes, not_tested, common)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=_say(pattern, view, counts, baseline, cells, decisions, together, axes, not_tested, common)
-        + (wording.say_pace(run.speed) if pattern == "not_reproduced" else ""),
+        sentence=said.sentence + (wording.say_pace(run.speed) if pattern == "not_reproduced" else ""),
         cells=tuple(cells),
         axes=(*decisions, *together),
         not_tested=not_tested,
+        conclusion=said.conclusion,
         common_changes=common,
         failure_key=view.failure_key,
         tests_hold=not run.of_adaptive,
@@ -127,17 +131,19 @@ def _read_adaptive(run: Run, recording: RunRecording) -> Verdict:
     helping = {each.view.failure_key: wording.list_helping((*each.singles, *each.together)) for each in readings}
     not_tested = (*_list_not_tried(run, reading), *list_not_tested(run, recording, reading.baseline, reading.cells))
     topics = [topic.what for topic in not_tested if not topic.what.startswith("another")]
+    said = say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, counts), reading)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
         pattern=pattern,
-        sentence=say_isolated(pattern, wording.symptoms(recording.failure_keys, told.failure_key, counts), reading)
+        sentence=said.sentence
         + (wording.say_pace(run.speed) if pattern == "not_reproduced" else "")
         + wording.say_not_tested(topics)
         + wording.say_each(told.failure_key, counts, helping),
         cells=reading.cells,
         axes=(*reading.singles, *reading.together),
         not_tested=not_tested,
+        conclusion=said.conclusion,
         failure_key=told.failure_key,
     )
 
@@ -198,27 +204,27 @@ def _say(
     axes: Sequence[Axis],
     not_tested: Sequence[NotTested],
     common: Sequence[CommonChange],
-) -> str:
+) -> wording.Said:
     recording, of_calls = view.recording, view.run.of_calls
     changed = say_common_changes(common)
     subject = ("these calls" if of_calls else "this session") + changed
     if pattern == "recording_did_not_fail":
-        return wording.say_recording_was_ok(cells, axes, changed)
+        return wording.Said(wording.say_recording_was_ok(cells, axes, changed))
     if recording.is_gone:
-        return wording.say_recording_is_gone(recording.session_id)
+        return wording.Said(wording.say_recording_is_gone(recording.session_id))
     if baseline is None or (pattern == "no_baseline" and baseline.open_reason):
-        return wording.say_no_baseline(baseline, axes)
+        return wording.Said(wording.say_no_baseline(baseline, axes))
     if pattern == "no_baseline":
-        return wording.say_not_as_recorded(baseline, cells, axes, subject)
+        return wording.Said(wording.say_not_as_recorded(baseline, cells, axes, subject))
     if pattern == "not_reproduced":
         recorded_at = None if of_calls else recording.target
-        return wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at)
+        return wording.Said(wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at))
     symptoms = wording.symptoms(recording.failure_keys, view.failure_key, counts)
     results = wording.say_results(symptoms, baseline, cells, axes, subject)
     untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
     if pattern == "nothing_varied":
         reproduced = "reproduced" if all(count.failed for count in counts) else "reproduced in part"
-        return f"{results}: {reproduced}, and nothing was varied.{untested}"
+        return wording.Said(f"{results}: {reproduced}, and nothing was varied.{untested}")
     conclusion = {
         "one_axis": wording.say_one_axis,
         "combination": wording.say_combination,
@@ -230,7 +236,8 @@ def _say(
     is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
     of_one = view.failure_key is not None
     elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio, one_failure=of_one)
-    return f"{results}: {conclusion}{elsewhere}{untested}"
+    said = f"{results}: {conclusion}{elsewhere}{untested}"
+    return wording.Said(said, "" if pattern == "undecided" else conclusion)
 
 
 __all__ = [

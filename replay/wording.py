@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from capture.narration import counted
 from replay.audio_choice import AUDIO_AXIS, RECORDED, audio_in_words
@@ -24,6 +25,15 @@ _SYMPTOMS = {
     "error": "the endpoint answers with an error",
 }
 _ALL_OF = {2: "both", 3: "all three", 4: "all four"}
+
+
+class Said(NamedTuple):
+    """A verdict in words."""
+
+    sentence: str
+    """For the ticket."""
+    conclusion: str = ""
+    """What the counts in it come to, as it stands behind them; empty where that is nothing yet, or stands first."""
 
 
 def symptom(failure_key: str, among: Iterable[str] = ()) -> str:

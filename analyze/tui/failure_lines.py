@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from analyze.answers import MatrixCell, RunSummary
 from analyze.findings import UnknownFailure
@@ -14,6 +15,9 @@ from analyze.tui.filter_completion import can_be_typed
 from analyze.tui.lines import Line, Run, text, width_of
 from analyze.tui.widgets.matrix import ALL, PALE_BELOW
 from capture.narration import counted
+
+if TYPE_CHECKING:
+    from replay.verdict import Verdict
 
 ABSENT = "–"
 """How the matrix writes a value that sessions do not have."""
@@ -80,6 +84,16 @@ def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:
     size = f" · {counted(sum(run.trials for run in known), 'trial')}" if known else ""
     size += f" in {counted(known[0].cells, 'cell')}" if len(known) == 1 else ""
     return text(f"run{'' if len(run_ids) == 1 else 's'} {' + '.join(run_ids)}{size}", "muted")
+
+
+def verdict_lines(verdict: Verdict) -> list[Line]:
+    """Write a verdict with what it comes to on a line of its own: in its sentence many cells may stand before that."""
+    label = Run("verdict   ", "muted")
+    if not verdict.conclusion:
+        return [(label, *text(verdict.sentence, "strong"))]
+    counts, _, rest = verdict.sentence.partition(f": {verdict.conclusion}")
+    first = verdict.conclusion[0].upper() + verdict.conclusion[1:]
+    return [(label, *text(first, "strong")), (Run(" " * len(label.text)), *text(f"{counts}.{rest}"))]
 
 
 def one_of_several(failure_key: str) -> Line:

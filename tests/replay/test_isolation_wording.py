@@ -19,7 +19,7 @@ def told(run: Run) -> tuple[str, str]:
     pattern = find_pattern(reading)
     verdict = read_verdict(run)
     assert verdict.pattern == pattern
-    assert verdict.sentence.startswith(say(pattern, symptom(run.recordings[0].failure_keys[0]), reading))
+    assert verdict.sentence.startswith(say(pattern, symptom(run.recordings[0].failure_keys[0]), reading).sentence)
     return pattern, verdict.sentence
 
 

@@ -15,7 +15,15 @@ from analyze.audio_health import AudioHealth
 from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import FindingTotal, total_by_name
-from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, one_of_several, run_facts
+from analyze.tui.failure_lines import (
+    cell_filter,
+    cell_words,
+    found_lines,
+    legend_line,
+    one_of_several,
+    run_facts,
+    verdict_lines,
+)
 from analyze.tui.lines import Line, Run, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
@@ -295,7 +303,7 @@ class FailuresScreen(FilteringScreen):
         lines: list[Line] = []
         if judged is not None:
             facts, verdict, health = judged
-            lines.append((Run("verdict   ", "muted"), *text(verdict.sentence, "strong")))
+            lines += verdict_lines(verdict)
             lines.append((Run("          "), *facts))
             if verdict.failure_key is not None:
                 lines.append((Run("          "), *one_of_several(verdict.failure_key)))

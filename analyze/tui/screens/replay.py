@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
-from analyze.tui.lines import Run, text
+from analyze.tui.failure_lines import verdict_lines
+from analyze.tui.lines import text
 from analyze.tui.replay_lines import TRIAL_COLUMNS, preview_lines, progress_line, question_lines
 from analyze.tui.replay_plan import (
     PlannedReplay,
@@ -37,6 +38,9 @@ from analyze.tui.widgets.row_list import RowList
 from analyze.tui.widgets.virtual_table import VirtualTable
 from capture.targets import Target
 from replay.runs import Run as ReplayRun
+
+if TYPE_CHECKING:
+    from replay.verdict import Verdict
 
 NARROW_BELOW = 100
 log = logging.getLogger(__name__)
@@ -241,10 +245,10 @@ class ReplayScreen(SourceScreen[None]):
         if problem or run.status != "done":
             self.complain(problem or f"cancelled: what was done is kept in run {run.run_id}")
         if run.finished_trials:
-            self.ask(lambda: _sentence(run), self._show_verdict, kind="verdict")
+            self.ask(lambda: _verdict_of(run), self._show_verdict, kind="verdict")
 
-    def _show_verdict(self, sentence: str) -> None:
-        self.query_one("#verdict", LineView).show([(Run("verdict   ", "muted"), *text(sentence, "strong"))])
+    def _show_verdict(self, verdict: Verdict) -> None:
+        self.query_one("#verdict", LineView).show(verdict_lines(verdict))
 
     @on(RowList.Opened, "#trials-of-run")
     def action_open(self) -> None:
@@ -286,7 +290,7 @@ class ReplayScreen(SourceScreen[None]):
             self.runner.cancel()
 
 
-def _sentence(run: ReplayRun) -> str:
+def _verdict_of(run: ReplayRun) -> Verdict:
     from replay.verdict import read_verdict
 
-    return read_verdict(run).sentence
+    return read_verdict(run)

@@ -79,9 +79,12 @@ FAILURE_KEY = (
     "conversation.item.input_audio_transcription.failed|server_error|null|"
     "Input transcription failed for item '<id>'. Please try again."
 )
+CONCLUSION = "it takes both. Neither the target (region eastus2) nor the transcription model alone explains it."
 SENTENCE = (
-    "It takes both: gpt-4o-transcribe at eastus2 fails 5/5; each change alone clears it (0/5, 0/5). "
-    "The same audio passes in every other cell; other audio, options and dialect were not tested."
+    "With this session transcription fails at eastus2 with gpt-4o-transcribe, 5/5; 0/5 at swedencentral with"
+    " gpt-4o-transcribe, 0/5 at eastus2 with whisper-1, 0/5 at swedencentral with whisper-1: "
+    f"{CONCLUSION} The same audio passes in the three other cells. Other audio, other options, the realtime model and"
+    " the dialect were not tested."
 )
 FINDING = Finding(
     session_id="",
@@ -505,7 +508,7 @@ class FakeSource:
 
     def verdict(self, *run_ids: str) -> Verdict:
         self._note("verdict", *run_ids)
-        return Verdict(" + ".join(run_ids), "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), ())
+        return Verdict(" + ".join(run_ids), "20260212T083035-4f3a9c26", "combination", SENTENCE, (), (), (), CONCLUSION)
 
     def audio_health(self, session_id: str) -> AudioHealth:
         self._note("audio_health", session_id)

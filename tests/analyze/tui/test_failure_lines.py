@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,15 @@ import pytest
 from analyze.answers import MatrixCell
 from analyze.findings import UnknownFailure
 from analyze.totals import FindingTotal
-from analyze.tui.failure_lines import cell_filter, cell_words, found_lines, legend_line, one_of_several, run_facts
+from analyze.tui.failure_lines import (
+    cell_filter,
+    cell_words,
+    found_lines,
+    legend_line,
+    one_of_several,
+    run_facts,
+    verdict_lines,
+)
 from analyze.tui.lines import plain, width_of
 
 AT = datetime(2026, 2, 12, 8, 30, tzinfo=UTC)
@@ -76,6 +85,19 @@ def test_a_verdict_says_which_runs_it_is_of(source: Any) -> None:
     assert plain(run_facts([run.run_id], [run])) == f"run {run.run_id} · 20 trials in 4 cells"
     assert plain(run_facts(["a", "b"], [run, run])) == "runs a + b · 40 trials"
     assert plain(run_facts(["tagged"], [])) == "run tagged"
+
+
+def test_a_verdict_begins_with_what_it_comes_to(source: Any) -> None:
+    verdict = source.verdict(source.runs()[0].run_id)
+    first, then = map(plain, verdict_lines(verdict))
+    assert first.startswith("verdict   It takes both. Neither ")
+    assert then.startswith(
+        "          With this session transcription fails at eastus2 with gpt-4o-transcribe, 5/5; 0/5 "
+    )
+    assert " at swedencentral with whisper-1. The same audio passes in the three other cells. " in then
+    assert f": {verdict.conclusion}" in verdict.sentence
+    (only,) = map(plain, verdict_lines(replace(verdict, conclusion="", sentence="Not reproduced.")))
+    assert only == "verdict   Not reproduced."
 
 
 def test_a_verdict_of_one_failure_says_that_the_matrix_counts_any() -> None:
