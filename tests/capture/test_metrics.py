@@ -24,6 +24,8 @@ class Going:
     is_draining: bool = False
     unsealed_sessions: int = 0
     buffer_high_water: int = 0
+    unrecorded_sessions: int = 0
+    faltered_sessions: int = 0
 
 
 def ended(**columns: Any) -> Future[SealedSession]:
@@ -93,6 +95,15 @@ def test_what_goes_on_is_read_at_the_time_of_asking() -> None:
     assert told["wiretape_journal_waiting_bytes_max{}"] == 9000
     assert told["process_open_fds{}"] > 0
     assert not metrics.is_serving
+
+
+def test_a_recording_that_falters_is_counted_while_the_call_goes_on() -> None:
+    metrics, going = Metrics("azure-eastus2"), Going()
+    metrics.watch(going, going)
+    assert figures(metrics)["wiretape_recording_faults_total{}"] == 0
+    going.unrecorded_sessions, going.faltered_sessions, going.live_sessions = 1, 3, 4
+    assert figures(metrics)["wiretape_recording_faults_total{}"] == 4
+    assert "# TYPE wiretape_recording_faults_total counter" in metrics.exposition().decode()
 
 
 def test_an_endpoint_cannot_flood_a_store_of_metrics_with_names_of_its_own() -> None:

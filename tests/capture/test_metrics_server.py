@@ -29,8 +29,8 @@ TOKEN = "m3trics"
 async def served(*, is_draining: bool = False) -> AsyncIterator[str]:
     metrics = Metrics("azure-eastus2")
     metrics.watch(
-        SimpleNamespace(live_sessions=0, is_draining=is_draining),
-        SimpleNamespace(unsealed_sessions=0, buffer_high_water=0),
+        SimpleNamespace(live_sessions=0, is_draining=is_draining, unrecorded_sessions=0),
+        SimpleNamespace(unsealed_sessions=0, buffer_high_water=0, faltered_sessions=0),
     )
     async with asyncio.TaskGroup() as tasks, serve_metrics("127.0.0.1:0", metrics, tasks) as origin:
         yield origin
@@ -127,3 +127,22 @@ async def test_the_proxy_tells_of_its_calls_and_of_its_end(root: Root) -> None:
             assert (await ask(f"{origin}/healthz"))[0] == 503
             await last.send(json.dumps({"type": "session.update"}))
         assert await proxy.process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_disk_that_does_not_take_a_call_is_told_while_the_call_goes_on(root: Root) -> None:
+    root.path.mkdir(exist_ok=True)
+    async with (
+        endpoint() as served_endpoint,
+        proxy_process(root, served_endpoint.url, "--metrics", "127.0.0.1:0") as proxy,
+    ):
+        await proxy.says("metrics are at ")
+        origin = proxy.said.partition("metrics are at ")[2].partition("/metrics")[0]
+        assert "\nwiretape_recording_faults_total 0.0\n" in (await ask(f"{origin}/metrics"))[2]
+        root.journal.write_text("a file stands where the folder should be")
+        async with calling(proxy.origin, served_endpoint, "first") as call:
+            await call.say()
+            await proxy.says("recording falters, the call goes on")
+            told = (await ask(f"{origin}/metrics"))[2]
+            assert "\nwiretape_recording_faults_total 1.0\n" in told
+            assert "\nwiretape_live_sessions 1.0\n" in told

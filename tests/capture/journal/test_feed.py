@@ -45,6 +45,9 @@ class Session:
     def take(self, piece: Piece) -> None:
         self.feed.put(piece)
 
+    def count_faltering(self) -> None:
+        """It is the losses that are looked at."""
+
     def make_taker(self, stream: Stream) -> Taker:
         return self.feed.taker(stream)
 
