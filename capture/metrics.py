@@ -120,7 +120,8 @@ class Metrics:
         for quarantined in ("true", "false"):
             self._not_sealed.labels(quarantined)
         for outcome in ("ok", "failed", "incomplete"):
-            self._sessions.labels(outcome, "whole")
+            for kept in ("whole", "none" if outcome == "ok" else "window"):
+                self._sessions.labels(outcome, kept)
 
     def watch(self, relay: Carried, recorder: Recorded) -> None:
         """Show what is going on in these two whenever the figures are read."""

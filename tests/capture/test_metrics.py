@@ -115,3 +115,15 @@ def test_an_endpoint_cannot_flood_a_store_of_metrics_with_names_of_its_own() -> 
     assert told["wiretape_failures_total{code=,event=other,type=}"] == 950
     assert sum(told.values()) == 1000
     assert max(map(len, told)) < 200
+
+
+def test_each_outcome_has_its_series_before_the_first_session() -> None:
+    told = figures(Metrics("azure-eastus2"))
+    assert {name for name in told if name.startswith("wiretape_sessions_total")} == {
+        "wiretape_sessions_total{kept=none,outcome=ok}",
+        "wiretape_sessions_total{kept=whole,outcome=ok}",
+        "wiretape_sessions_total{kept=whole,outcome=failed}",
+        "wiretape_sessions_total{kept=window,outcome=failed}",
+        "wiretape_sessions_total{kept=whole,outcome=incomplete}",
+        "wiretape_sessions_total{kept=window,outcome=incomplete}",
+    }
