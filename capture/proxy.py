@@ -286,10 +286,16 @@ class _Mending:
             remove_half_written(root)
             for session_id in leftover_journals(root, self._hurry):
                 _log.info("sealing %s, left behind by an earlier run", session_id)
-                self._recorder.seal(session_id).add_done_callback(self._on_sealed)
+                self._recorder.seal(session_id).add_done_callback(self._on_mended)
             remove_orphans(root)
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("what an earlier run left behind stays there for now: %s", error)
+
+    def _on_mended(self, done: Future[SealedSession]) -> None:
+        error = done.exception()
+        # Without a journal nothing was left behind: another recorder on this root has sealed it in the meantime.
+        if not isinstance(error, SealingFailed) or error.kept_in is not None:
+            self._on_sealed(done)
 
 
 def _report(done: Future[SealedSession]) -> None:
