@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import (
@@ -123,9 +125,20 @@ class Metrics:
             for kept in ("whole", "none" if outcome == "ok" else "window"):
                 self._sessions.labels(outcome, kept)
 
-    def watch(self, relay: Carried, recorder: Recorded) -> None:
-        """Show what is going on in these two whenever the figures are read."""
+    def watch(
+        self,
+        relay: Carried,
+        recorder: Recorded,
+        certificate_ends_at: Callable[[], datetime | None] | None = None,
+    ) -> None:
+        """Show what is going on in these whenever the figures are read; without TLS there is no certificate."""
         self._relay = relay
+        if certificate_ends_at is not None:
+            Gauge(
+                "wiretape_certificate_expiration_timestamp_seconds",
+                "Until when the certificate that clients are met with is valid.",
+                registry=self._registry,
+            ).set_function(lambda: ends_at.timestamp() if (ends_at := certificate_ends_at()) else math.nan)
         self._registry.register(_RecordingFaults(relay, recorder))
         for name, meaning, read in (
             ("live_sessions", "Sessions being carried.", lambda: relay.live_sessions),

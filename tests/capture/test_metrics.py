@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,18 @@ def test_a_recording_that_falters_is_counted_while_the_call_goes_on() -> None:
     going.unrecorded_sessions, going.faltered_sessions, going.live_sessions = 1, 3, 4
     assert figures(metrics)["wiretape_recording_faults_total{}"] == 4
     assert "# TYPE wiretape_recording_faults_total counter" in metrics.exposition().decode()
+
+
+def test_the_end_of_a_certificate_is_told_as_it_is_renewed() -> None:
+    name = "wiretape_certificate_expiration_timestamp_seconds{}"
+    metrics = Metrics("azure-eastus2")
+    metrics.watch(Going(), Going())
+    assert name not in figures(metrics), "without TLS there is none"
+    ends_at = [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC), None]
+    metrics = Metrics("azure-eastus2")
+    metrics.watch(Going(), Going(), lambda: ends_at.pop(0))
+    assert [figures(metrics)[name] for _ in range(2)] == [1772323200, 1780272000]
+    assert math.isnan(figures(metrics)[name]), "OpenSSL may read a certificate that we do not"
 
 
 def test_an_endpoint_cannot_flood_a_store_of_metrics_with_names_of_its_own() -> None:

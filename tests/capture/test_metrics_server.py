@@ -10,9 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import trustme
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
@@ -175,3 +178,20 @@ async def test_a_disk_that_does_not_take_a_call_is_told_while_the_call_goes_on(r
             told = (await ask(f"{origin}/metrics"))[2]
             assert "\nwiretape_recording_faults_total 1.0\n" in told
             assert "\nwiretape_live_sessions 1.0\n" in told
+
+
+@pytest.mark.slow
+async def test_the_end_of_the_certificate_that_is_served_is_told(root: Root, tmp_path: Path) -> None:
+    ends_at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=60)
+    issued = trustme.CA().issue_cert("127.0.0.1", not_after=ends_at)
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    options = ["--metrics", "127.0.0.1:0", "--tls-cert", str(certificate), "--tls-key", str(key)]
+    async with endpoint() as served_endpoint, proxy_process(root, served_endpoint.url, *options) as proxy:
+        await proxy.says("metrics are at ")
+        origin = proxy.said.partition("metrics are at ")[2].partition("/metrics")[0]
+        families = text_string_to_metric_families((await ask(f"{origin}/metrics"))[2])
+    told = {each.name: each.samples for each in families}
+    [expiration] = told["wiretape_certificate_expiration_timestamp_seconds"]
+    assert expiration.value == ends_at.timestamp()
