@@ -103,4 +103,4 @@ def test_what_prunes_a_service_names_its_program_and_its_root() -> None:
     [root] = re.findall(r"^Environment=WIRETAPE_RECORDINGS=(.+)$", unit, re.MULTILINE)
     [program] = re.findall(r"^ExecStart=(\S+) capture proxy", unit, re.MULTILINE)
     # Neither cron nor systemd looks for programs in /opt, and a root in which nothing lies is pruned without a word.
-    assert set(re.findall(r"(\S*wiretape) capture \w+ --recordings (\S+?)[;\s]", keeping)) == {(program, root)}
+    assert set(re.findall(r"([/\w]*wiretape) capture \w+ --recordings (\S+?)[;\s]", keeping)) == {(program, root)}
