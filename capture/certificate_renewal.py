@@ -88,6 +88,11 @@ class ServedCertificate:
         """Give what the next client is met with."""
         return self._context
 
+    def ends_at(self) -> datetime | None:
+        """Tell until when what is served is valid, where that is known."""
+        validity = self._served.validity
+        return validity.ends_at if validity else None
+
     @contextmanager
     def renewed(self, every_s: float = LOOK_EVERY_S) -> Iterator[None]:
         """Look at the files now and then, on a thread of its own, until the block is left."""

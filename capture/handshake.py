@@ -122,7 +122,7 @@ def take_head(buffer: bytearray, searched: int = 0) -> bytes | None:
     return head
 
 
-def parse_request(head: bytes) -> RequestHead:
+def parse_request(head: bytes, *, allows_http_1_0: bool = False) -> RequestHead:
     """Read a client's request head; `BadRequest` where it is no HTTP/1.1 request that can be forwarded."""
     if _ODD_LINES.search(head):
         raise BadRequest(400, "lines of a request head end with CR LF, and none is folded")
@@ -134,7 +134,7 @@ def parse_request(head: bytes) -> RequestHead:
         raise BadRequest(error.error_status_hint, f"no HTTP/1.1 request: {error}") from error
     if not isinstance(request, h11.Request):
         raise BadRequest(400, "no HTTP/1.1 request")
-    if request.http_version != b"1.1":
+    if request.http_version != b"1.1" and not (allows_http_1_0 and request.http_version == b"1.0"):
         raise BadRequest(505, "only HTTP/1.1 is spoken here")
     method = request.method.decode("latin-1")
     if method in _UNSERVED_METHODS:

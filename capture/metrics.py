@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import (
@@ -15,6 +18,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from capture import __version__
 from capture.sealing import SealedSession, SealingFailed
@@ -39,6 +45,10 @@ class Carried(Protocol):
     def is_draining(self) -> bool:
         """Whether no new session is taken any more."""
 
+    @property
+    def unrecorded_sessions(self) -> int:
+        """How many sessions were carried without a recording."""
+
 
 class Recorded(Protocol):
     """What records them."""
@@ -50,6 +60,23 @@ class Recorded(Protocol):
     @property
     def buffer_high_water(self) -> int:
         """The most bytes that ever waited to be written."""
+
+    @property
+    def faltered_sessions(self) -> int:
+        """How many sessions lost something while they went on."""
+
+
+class _RecordingFaults(Collector):
+    """Counts what is lost at once: a call may go on for an hour, and is sealed only then."""
+
+    def __init__(self, relay: Carried, recorder: Recorded) -> None:
+        self._relay = relay
+        self._recorder = recorder
+
+    def collect(self) -> Iterator[Metric]:
+        count = self._relay.unrecorded_sessions + self._recorder.faltered_sessions
+        meaning = "Sessions of which something was not recorded, counted while they go on."
+        yield CounterMetricFamily("wiretape_recording_faults", meaning, value=count)
 
 
 class Metrics:
@@ -95,11 +122,24 @@ class Metrics:
         for quarantined in ("true", "false"):
             self._not_sealed.labels(quarantined)
         for outcome in ("ok", "failed", "incomplete"):
-            self._sessions.labels(outcome, "whole")
+            for kept in ("whole", "none" if outcome == "ok" else "window"):
+                self._sessions.labels(outcome, kept)
 
-    def watch(self, relay: Carried, recorder: Recorded) -> None:
-        """Show what is going on in these two whenever the figures are read."""
+    def watch(
+        self,
+        relay: Carried,
+        recorder: Recorded,
+        certificate_ends_at: Callable[[], datetime | None] | None = None,
+    ) -> None:
+        """Show what is going on in these whenever the figures are read; without TLS there is no certificate."""
         self._relay = relay
+        if certificate_ends_at is not None:
+            Gauge(
+                "wiretape_certificate_expiration_timestamp_seconds",
+                "Until when the certificate that clients are met with is valid.",
+                registry=self._registry,
+            ).set_function(lambda: ends_at.timestamp() if (ends_at := certificate_ends_at()) else math.nan)
+        self._registry.register(_RecordingFaults(relay, recorder))
         for name, meaning, read in (
             ("live_sessions", "Sessions being carried.", lambda: relay.live_sessions),
             (

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from capture.admission import is_authorized, refuse_web_pages
+from capture.admission import WaitingRoom, is_authorized, refuse_web_pages
 from capture.arguments import is_loopback, parse_listen
 from capture.errors import UsageProblem
 from capture.exchange import Gate
@@ -23,6 +23,9 @@ OPTION = "--metrics"
 METRICS_TOKEN_VARIABLE = "WIRETAPE_METRICS_TOKEN"  # noqa: S105 - a variable's name, no token
 _MOST_READERS = 16
 _HEAD_S = 5.0
+_HEAD_END = b"\r\n\r\n"
+_PATIENCE_S = 1.0
+"""After which a reader that has not asked may have to go for the next one."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +62,8 @@ class _Desk:
         self._tasks = tasks
         self._token = _token()
         self._answering: set[asyncio.Task[None]] = set()
+        # Without it a few silent ones would keep the probes out, and a supervisor would end the proxy for that.
+        self._waiting: WaitingRoom[Gate] = WaitingRoom(_MOST_READERS, _PATIENCE_S)
 
     def accept(self) -> asyncio.Protocol:
         return Gate(self._on_reader)
@@ -68,7 +73,12 @@ class _Desk:
             task.cancel()
 
     def _on_reader(self, reader: Gate) -> None:
-        if len(self._answering) >= _MOST_READERS:
+        is_full = len(self._answering) >= _MOST_READERS
+        overdue = self._waiting.enter(reader, asyncio.get_running_loop().time(), is_full=is_full)
+        if overdue is not None:
+            overdue.abort()
+        elif is_full:
+            self._waiting.leave(reader)
             reader.abort()
             return
         task = self._tasks.create_task(self._serve(reader), name="wiretape metrics")
@@ -83,12 +93,17 @@ class _Desk:
         except Exception:  # noqa: BLE001 - an error let out of here would end the group, and with it the proxy
             _log.exception("the metrics could not be served")
         finally:
+            self._waiting.leave(reader)
             reader.close()
 
     async def _answer(self, reader: Gate) -> bytes:
         try:
             async with asyncio.timeout(_HEAD_S):
-                return self._answer_to(parse_request(await reader.head()))
+                # Load balancers probe in HTTP/1.0, and with HEAD.
+                request = parse_request(await reader.head(), allows_http_1_0=True)
+            self._waiting.leave(reader)
+            answer = self._answer_to(request)
+            return answer[: answer.index(_HEAD_END) + len(_HEAD_END)] if request.method == "HEAD" else answer
         except TimeoutError:
             return plain_response(408, f"no whole request head within {_HEAD_S:g} s")
         except BadRequest as problem:
@@ -96,7 +111,7 @@ class _Desk:
 
     def _answer_to(self, request: RequestHead) -> bytes:
         path = request.path.partition("?")[0]
-        if request.method != "GET":
+        if request.method not in ("GET", "HEAD"):
             return plain_response(405, "GET /metrics or /healthz")
         if path == "/healthz":
             return plain_response(200, "ok") if self._metrics.is_serving else plain_response(503, "draining")

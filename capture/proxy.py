@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from capture.arguments import is_loopback, parse_listen
@@ -179,6 +180,7 @@ async def run_proxy(
     policy: RecordingPolicy | None = None,
     drain_s: float | None = None,
     metrics: str | None = None,
+    certificate_ends_at: Callable[[], datetime | None] | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; `on_listening` gets the origin that clients connect to.
@@ -186,7 +188,7 @@ async def run_proxy(
     The client token is taken from `WIRETAPE_CLIENT_TOKEN`. What a crash left in the journal is sealed meanwhile.
     `drain_s` is how long live sessions may go on after the signal; None gives a supervisor's SIGTERM,
     and a terminal that closes, `DEFAULT_DRAIN_S`, and none to SIGINT: who presses Ctrl-C waits for the end.
-    `metrics` is the address at which figures for Prometheus are served.
+    `metrics` is the address at which figures for Prometheus are served, the end of the certificate of `tls` with them.
     """
     asyncio.get_running_loop().set_exception_handler(AcceptFaults().handle)
     figures = _Figures(metrics, redact_url(target.name))
@@ -203,7 +205,7 @@ async def run_proxy(
                 limits=RelayLimits(connections=count_connections_with_room()),
                 on_sealed=figures.report,
             ) as service,
-            figures.served(service, recorder),
+            figures.served(service, recorder, certificate_ends_at),
         ):
             _log.info("%s; clients connect to %s", _recorded(target, service.relay), service.origin)
             on_listening(service.origin)
@@ -241,14 +243,16 @@ class _Figures:
         _report(done)
 
     @asynccontextmanager
-    async def served(self, service: _Service, recorder: Recorder) -> AsyncIterator[None]:
+    async def served(
+        self, service: _Service, recorder: Recorder, certificate_ends_at: Callable[[], datetime | None] | None
+    ) -> AsyncIterator[None]:
         """Serve the figures until the block is left: while the proxy drains, too."""
         if self._listen is None or self._metrics is None:
             yield
             return
         from capture.metrics_server import serve_metrics
 
-        self._metrics.watch(service.relay, recorder)
+        self._metrics.watch(service.relay, recorder, certificate_ends_at)
         async with serve_metrics(self._listen, self._metrics, service.tasks) as origin:
             _log.info("metrics are at %s/metrics, health at %s/healthz", origin, origin)
             yield
@@ -286,10 +290,16 @@ class _Mending:
             remove_half_written(root)
             for session_id in leftover_journals(root, self._hurry):
                 _log.info("sealing %s, left behind by an earlier run", session_id)
-                self._recorder.seal(session_id).add_done_callback(self._on_sealed)
+                self._recorder.seal(session_id).add_done_callback(self._on_mended)
             remove_orphans(root)
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("what an earlier run left behind stays there for now: %s", error)
+
+    def _on_mended(self, done: Future[SealedSession]) -> None:
+        error = done.exception()
+        # Without a journal nothing was left behind: another recorder on this root has sealed it in the meantime.
+        if not isinstance(error, SealingFailed) or error.kept_in is not None:
+            self._on_sealed(done)
 
 
 def _report(done: Future[SealedSession]) -> None:

@@ -103,6 +103,7 @@ def serve(options: ProxyOptions) -> None:
                 policy=options.policy,
                 drain_s=options.drain_s,
                 metrics=options.metrics,
+                certificate_ends_at=certificate.ends_at if certificate else None,
                 on_listening=_print_address,
             )
         )

@@ -75,6 +75,11 @@ class Recorder:
         """How many sessions have ended and wait to be sealed."""
         return self._sealer.waiting
 
+    @property
+    def faltered_sessions(self) -> int:
+        """How many sessions lost something while they went on: ever, and counted at once."""
+        return self._journals.faltered
+
     def new_facts(self, **known: Any) -> SessionFacts:
         """Begin the facts of a session that starts now; `known` are fields of `SessionFacts`."""
         started_at_ns = self.clock.now_ns()

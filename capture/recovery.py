@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capture.journal import is_locked, sweep_orphans
+from capture.journal import has_living_recorder, is_locked, sweep_orphans
 from capture.private_files import is_unfinished
 from capture.recording.claim import claimed_at_once, remove_dead_claims
 from capture.recording.root import ID_PATTERN, Root
@@ -50,7 +50,7 @@ def recover(root: Root) -> Recovery:
     remove_orphans(root)
     recovery, sealer = Recovery(), Sealer(root)
     try:
-        for session_id, future in [(found, sealer.submit(found)) for found in leftover_journals(root)]:
+        for session_id, future in [(found, sealer.submit(found)) for found in _left_behind(root)]:
             try:
                 recovery.sealed.append(future.result())
             except Exception as error:  # noqa: BLE001 - the other journals are to be recovered all the same
@@ -58,6 +58,20 @@ def recover(root: Root) -> Recovery:
     finally:
         sealer.close()
     return recovery
+
+
+def _left_behind(root: Root) -> list[str]:
+    waiting = _waiting_for_their_sealer(root)
+    return [found for found in leftover_journals(root) if root.journal_of(found) not in waiting]
+
+
+def _waiting_for_their_sealer(root: Root) -> set[Path]:
+    """Find the journals that were written just now, where a recorder lives.
+
+    Sealed here, and dropped by its rule, such a session would be one that the recorder cannot find any more.
+    """
+    is_recorded = has_living_recorder(root.journal)
+    return {path for path in root.journal.glob("*.journal") if is_recorded and not _is_old(path)}
 
 
 def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Exception) -> None:
@@ -69,8 +83,9 @@ def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Except
 
 
 def journals_in_use(root: Root) -> list[str]:
-    """List the sessions whose journals are being written or sealed."""
-    return sorted(path.stem for path in root.journal.glob("*.journal") if is_locked(path))
+    """List the sessions whose journals are being written or sealed, or wait for a living recorder's sealer."""
+    waiting = _waiting_for_their_sealer(root)
+    return sorted(path.stem for path in root.journal.glob("*.journal") if path in waiting or is_locked(path))
 
 
 def quarantined(root: Root) -> list[Path]:

@@ -76,6 +76,8 @@ class Relay:
         places = self.limits.waiting * (8 if tls else 1)
         self._waiting: WaitingRoom[_Connection] = WaitingRoom(places, self.limits.waiting_s)
         self._is_draining = False
+        self.unrecorded_sessions = 0
+        """How many were carried without a recording, because none could be begun."""
         self._say_full = Seldom(_log.error)
         self.say_tls = Seldom(_log.warning)
         """Says that a client speaks TLS to this port, which it cannot be told itself."""
@@ -177,6 +179,7 @@ class Relay:
             return self._recorder.start_session(facts, on_loss=self._to_loop(on_loss, facts.session_id))
         except Exception as fault:  # noqa: BLE001 - it is the recording's and not the call's
             _log.exception("a session is not recorded: its journal cannot be opened")
+            self.unrecorded_sessions += 1
             if self._policy.is_strict:
                 on_loss(f"its journal cannot be opened: {fault}")
             return Unrecorded()

@@ -238,12 +238,18 @@ class Sealer:
         return pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
 
     def _start_pool(self) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(
-            max_workers=1,
-            # A fork would copy the locks and sockets of a process that is busy with calls.
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin_worker,
-        )
+        try:
+            pool = ProcessPoolExecutor(
+                max_workers=1,
+                # A fork would copy the locks and sockets of a process that is busy with calls.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_worker,
+            )
+        except OSError as error:
+            # Its locks stand there. Who reads it would look at the disk.
+            raise OSError(
+                f"no sealer can be started, as shared memory has no room: {error.strerror or error}"
+            ) from error
         try:
             _block_interrupts()
             has_started = pool.submit(os.getpid)

@@ -96,3 +96,11 @@ def test_the_page_in_the_readme_is_what_the_sample_is_explained_as(
         wiretape.main(shlex.split(command)[1:])
     # A terminal breaks lines where a pipe does not.
     assert " ".join(page.replace("\\\n", "\n").split()) in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_prunes_a_service_names_its_program_and_its_root() -> None:
+    unit, keeping = ((HOME / "docs" / page).read_text() for page in ("capture.md", "keeping.md"))
+    [root] = re.findall(r"^Environment=WIRETAPE_RECORDINGS=(.+)$", unit, re.MULTILINE)
+    [program] = re.findall(r"^ExecStart=(\S+) capture proxy", unit, re.MULTILINE)
+    # Neither cron nor systemd looks for programs in /opt, and a root in which nothing lies is pruned without a word.
+    assert set(re.findall(r"([/\w]*wiretape) capture \w+ --recordings (\S+?)[;\s]", keeping)) == {(program, root)}

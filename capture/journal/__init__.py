@@ -15,7 +15,7 @@ from capture.journal.protocols import JournalKeeper, OpenJournal, Taker
 from capture.journal.reader import JournalUnreadable, follow_journal, read_journal
 from capture.journal.records import UNKNOWN_BYTES, Direction, Gap, JournalRecord, decode_gap
 from capture.journal.shared_memory import sweep_orphans
-from capture.journal.spool import spooled_names
+from capture.journal.spool import has_living_recorder, spooled_names
 from capture.journal.writer import Journal, JournalWriter
 from capture.journal.writer_process import write_what_was_left
 
@@ -33,6 +33,7 @@ __all__ = [
     "decode_gap",
     "follow_journal",
     "forget_counts",
+    "has_living_recorder",
     "is_abandoned",
     "is_locked",
     "read_journal",

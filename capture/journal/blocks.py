@@ -14,6 +14,7 @@ import struct
 import sys
 from contextlib import suppress
 
+from capture.journal.shared_memory import SHARED_MEMORY
 from capture.journal.spool import CONTROL_BYTES, READ_WORD, SEQUENCE_SHIFT, WRITTEN_WORD, Spool, place_in
 
 PIECE_HEAD = struct.Struct("<QQQQ")
@@ -101,7 +102,8 @@ class BlockWriter:
         try:
             self._spool.allocate(block)
         except OSError as problem:
-            self.lack = problem.strerror or str(problem)
+            # Named, for who reads it would look at the disk.
+            self.lack = f"{SHARED_MEMORY}: {problem.strerror or problem}"
             return False
         self._spool.set_end(self._block, self.at - self._block * self._spool.block_bytes)
         # It stands in shared memory until it is read; here it would only add to what the process takes.

@@ -32,6 +32,10 @@ class JournalKeeper(Protocol):
     def high_water_bytes(self) -> int:
         """The most that ever waited to be written."""
 
+    @property
+    def faltered(self) -> int:
+        """How many journals something was missing in before they were closed; ever, those that are closed too."""
+
     def open(self, name: str, *, on_loss: Callable[[str], None] | None = None) -> OpenJournal:
         """Open `NAME.journal`; `on_loss` gets the reason when something is not recorded, once, on any thread."""
 

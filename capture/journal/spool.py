@@ -223,6 +223,11 @@ def left_spools(folder: Path) -> list[Path]:
     return [path for path in names_for(folder, "spool") if is_abandoned(path)]
 
 
+def has_living_recorder(folder: Path) -> bool:
+    """Tell whether a proxy records into this folder now; one without shared memory is not seen."""
+    return any(not is_abandoned(path) for path in names_for(folder, "spool"))
+
+
 def spooled_names(folder: Path) -> set[str]:
     """Name the sessions of this folder that living recorders still write."""
     names: set[str] = set()

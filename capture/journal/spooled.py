@@ -52,6 +52,7 @@ class SpooledJournals:
         self._free = list(range(SLOTS - 1, -1, -1))
         self._is_closed = False
         self._is_retrying = False
+        self.faltered = 0
         try:
             self._feed = Feed(self._spool, lambda: self._process.wake())
             self._process = WriterProcess(self._spool, folder, self._heard, self._replaced)
@@ -115,6 +116,11 @@ class SpooledJournals:
     def make_taker(self, stream: Stream) -> Taker:
         """Give what takes a sender's bytes."""
         return self._feed.taker(stream)
+
+    def count_faltering(self) -> None:
+        """Count a journal of which something is lost; on any thread."""
+        with self._lock:
+            self.faltered += 1
 
     def _retry_later(self) -> None:
         """Try again with what is held, though nothing else may come."""

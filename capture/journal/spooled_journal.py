@@ -53,6 +53,9 @@ class Owner(Protocol):
     def make_taker(self, stream: Stream) -> Taker:
         """Give what takes a sender's bytes."""
 
+    def count_faltering(self) -> None:
+        """Count a journal of which something is lost; on any thread."""
+
 
 class SpooledJournal:
     """One session's journal. Append from any thread: that never waits for the disk and never raises."""
@@ -140,6 +143,7 @@ class SpooledJournal:
         if self._is_loss_told:
             return
         self._is_loss_told = True
+        self._owner.count_faltering()
         if self._on_loss is None:
             _log.warning("%s.journal: recording falters, the call goes on: %s", self.name, reason)
         else:

@@ -44,6 +44,7 @@ class JournalWriter:
         self.folder = folder
         self._has_thread = has_thread
         self.high_water_bytes = 0
+        self.faltered = 0
         """The most that ever waited to be written."""
         self._tick_s = tick_s
         self._limit_bytes = buffer_limit_bytes
@@ -422,6 +423,7 @@ class Journal:
         self.lost_bytes += lost_bytes
         self.failure = reason
         if is_news and not self._is_closed:
+            self._writer.faltered += 1
             if self._on_loss is None:
                 self._news = reason
             else:

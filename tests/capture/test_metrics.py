@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ class Going:
     is_draining: bool = False
     unsealed_sessions: int = 0
     buffer_high_water: int = 0
+    unrecorded_sessions: int = 0
+    faltered_sessions: int = 0
 
 
 def ended(**columns: Any) -> Future[SealedSession]:
@@ -95,6 +99,27 @@ def test_what_goes_on_is_read_at_the_time_of_asking() -> None:
     assert not metrics.is_serving
 
 
+def test_a_recording_that_falters_is_counted_while_the_call_goes_on() -> None:
+    metrics, going = Metrics("azure-eastus2"), Going()
+    metrics.watch(going, going)
+    assert figures(metrics)["wiretape_recording_faults_total{}"] == 0
+    going.unrecorded_sessions, going.faltered_sessions, going.live_sessions = 1, 3, 4
+    assert figures(metrics)["wiretape_recording_faults_total{}"] == 4
+    assert "# TYPE wiretape_recording_faults_total counter" in metrics.exposition().decode()
+
+
+def test_the_end_of_a_certificate_is_told_as_it_is_renewed() -> None:
+    name = "wiretape_certificate_expiration_timestamp_seconds{}"
+    metrics = Metrics("azure-eastus2")
+    metrics.watch(Going(), Going())
+    assert name not in figures(metrics), "without TLS there is none"
+    ends_at = [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC), None]
+    metrics = Metrics("azure-eastus2")
+    metrics.watch(Going(), Going(), lambda: ends_at.pop(0))
+    assert [figures(metrics)[name] for _ in range(2)] == [1772323200, 1780272000]
+    assert math.isnan(figures(metrics)[name]), "OpenSSL may read a certificate that we do not"
+
+
 def test_an_endpoint_cannot_flood_a_store_of_metrics_with_names_of_its_own() -> None:
     metrics = Metrics('hostile\n"endpoint"')
     for number in range(1000):
@@ -104,3 +129,15 @@ def test_an_endpoint_cannot_flood_a_store_of_metrics_with_names_of_its_own() -> 
     assert told["wiretape_failures_total{code=,event=other,type=}"] == 950
     assert sum(told.values()) == 1000
     assert max(map(len, told)) < 200
+
+
+def test_each_outcome_has_its_series_before_the_first_session() -> None:
+    told = figures(Metrics("azure-eastus2"))
+    assert {name for name in told if name.startswith("wiretape_sessions_total")} == {
+        "wiretape_sessions_total{kept=none,outcome=ok}",
+        "wiretape_sessions_total{kept=whole,outcome=ok}",
+        "wiretape_sessions_total{kept=whole,outcome=failed}",
+        "wiretape_sessions_total{kept=window,outcome=failed}",
+        "wiretape_sessions_total{kept=whole,outcome=incomplete}",
+        "wiretape_sessions_total{kept=window,outcome=incomplete}",
+    }

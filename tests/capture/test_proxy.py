@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -22,10 +23,10 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from capture.errors import UsageProblem
 from capture.proxy import _report, read_client_token, run_proxy, serve_proxy
 from capture.recorder import Recorder
-from capture.recording.facts import SessionEnd
+from capture.recording.facts import HandshakeRequest, HandshakeResponse, KeepRule, SessionEnd
 from capture.recording.reader import list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.sealing import SealedSession, Sealer, SealingFailed
+from capture.sealing import SealedSession, Sealer, SealingFailed, seal
 from capture.targets import Target
 from tests.proxy_process import calling, endpoint, eventually, proxy_process, recordings_by_call, run_capture
 
@@ -127,6 +128,34 @@ async def test_a_journal_left_behind_is_sealed_when_the_proxy_starts(root: Root,
     await run_proxy(NOWHERE, recorder, listen="127.0.0.1:0", on_listening=stop)
     recorder.close()
     assert list_session_ids(root) == [recording.session_id]
+
+
+class SealerThatComesSecond(Sealer):
+    """Seals a session after another process has done so, as the sealer of another proxy on this root may."""
+
+    def submit(self, session_id: str) -> Future[SealedSession]:
+        seal(self._root.path, session_id)
+        return super().submit(session_id)
+
+
+async def test_what_another_proxy_sealed_and_dropped_meanwhile_was_not_left_behind(
+    root: Root, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as earlier:
+        recording = earlier.start_session(earlier.new_facts(keep_rule=KeepRule(keep="failed")))
+        recording.fact(HandshakeRequest(offset_ns=0, method="GET", path="/", headers=[]))
+        recording.fact(HandshakeResponse(offset_ns=0, status=200, headers=[]))
+        recording.fact(SessionEnd(offset_ns=1))
+
+    def stop(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with Recorder(root, sealer=SealerThatComesSecond(root, in_process=True)) as recorder:
+        await run_proxy(NOWHERE, recorder, listen="127.0.0.1:0", on_listening=stop)
+    assert f"sealing {recording.session_id}, left behind by an earlier run" in caplog.text
+    assert list(root.journal.glob("*.journal")) == []
+    assert "could not be sealed" not in caplog.text
 
 
 @asynccontextmanager

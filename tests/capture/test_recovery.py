@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from capture.journal.shared_memory import SHARED_MEMORY
+from capture.journal.spool import make_spool
 from capture.private_files import replacing
 from capture.recording.claim import claimed
 from capture.recording.facts import SessionEnd
@@ -98,6 +100,21 @@ def test_journals_in_use_are_left_alone(root: Root, write_journal: Write) -> Non
 
 
 # --- half written ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no shared memory that tells of a living recorder")
+def test_what_ended_just_now_beside_a_living_recorder_waits_for_its_sealer(root: Root, write_journal: Write) -> None:
+    write_journal(SAID, session_id=SESSION_ID)
+    write_journal(SAID, session_id=OTHER_ID)
+    grow_old(root.journal_of(OTHER_ID))
+    living = make_spool(root.journal)
+    try:
+        assert [each.session_id for each in recover(root).sealed] == [OTHER_ID]
+        assert journals_in_use(root) == [SESSION_ID]
+    finally:
+        living.close()
+        living.remove()
+    assert [each.session_id for each in recover(root).sealed] == [SESSION_ID]
 
 
 def half_table(root: Root, session_id: str = SESSION_ID, ending: str = ".0a1b2c3d.tmp") -> Path:

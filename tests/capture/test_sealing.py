@@ -327,6 +327,20 @@ def test_where_the_system_has_no_room_for_a_thread_or_process_nobody_waits_witho
     assert sealer.submit(SESSION_ID).result(timeout=60).complete
 
 
+def test_where_shared_memory_is_full_it_is_not_the_disk_that_is_blamed(
+    root: Root, write_journal: Write, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("_multiprocessing.SemLock", refuse)
+        with pytest.raises(SealingFailed, match="started, as shared memory has no room: No space") as told:
+            sealer.submit(write_journal(SAID)).result(timeout=60)
+    assert not told.value.is_quarantined
+    assert sealer.submit(SESSION_ID).result(timeout=60).complete
+
+
 def test_what_ends_after_the_recorder_stays_for_a_recovery(root: Root, write_journal: Write) -> None:
     sealer = Sealer(root)
     sealer.close()

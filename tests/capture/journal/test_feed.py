@@ -45,6 +45,9 @@ class Session:
     def take(self, piece: Piece) -> None:
         self.feed.put(piece)
 
+    def count_faltering(self) -> None:
+        """It is the losses that are looked at."""
+
     def make_taker(self, stream: Stream) -> Taker:
         return self.feed.taker(stream)
 
@@ -132,7 +135,7 @@ def test_where_memory_runs_out_that_is_the_reason(session: Session, monkeypatch:
     session.journal.append(CLIENT, 30, b"\x81\x00", 0)
     told = session.told()
     [gap] = [content for _, content in told if isinstance(content, Gap)]
-    assert gap.reason == "No space left on device"
+    assert gap.reason == f"{SHARED_MEMORY}: No space left on device"
     assert gap.bytes == session.journal.lost_bytes > 0
     assert sum(len(content) for kind, content in told if kind is CLIENT and isinstance(content, bytes)) == (
         10 * 30_004 + 2 - gap.bytes

@@ -402,6 +402,7 @@ def test_a_disk_that_fails_is_told_to_who_asked_and_else_to_the_log(
     unasked.append(CLIENT, 0, b"hello")
     eventually(lambda: f"{OTHER}.journal: recording falters, the call goes on: " in caplog.text)
     close(unasked)
+    assert journals.faltered == 2
 
 
 def test_where_no_memory_can_be_shared_a_thread_writes(

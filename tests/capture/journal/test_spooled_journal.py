@@ -21,12 +21,16 @@ class Owner:
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
+        self.faltered = 0
 
     def take(self, piece: Piece) -> None:
         self.pieces.append(piece)
 
     def make_taker(self, stream: Stream) -> Taker:
         return lambda chunk, arrived_ns: self.pieces.append((stream, arrived_ns, chunk, stream.advance(chunk)))
+
+    def count_faltering(self) -> None:
+        self.faltered += 1
 
     def told(self) -> list[tuple[int, int, bytes, int]]:
         return [(stream.kind, at_ns, content, frame_at) for stream, at_ns, content, frame_at in self.pieces]

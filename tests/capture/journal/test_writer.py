@@ -393,6 +393,7 @@ def test_after_a_failed_write_recording_goes_on_at_the_start_of_a_frame(writer: 
     assert told(journal.path) == [(GAP, lost), (CLIENT, b"frame")]
     assert journal.lost_bytes == lost.bytes
     assert losses == ["No space left on device"]
+    assert writer.faltered == 1
     assert writer._buffered_bytes == 0
 
 
