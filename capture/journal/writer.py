@@ -44,8 +44,8 @@ class JournalWriter:
         self.folder = folder
         self._has_thread = has_thread
         self.high_water_bytes = 0
-        self.faltered = 0
         """The most that ever waited to be written."""
+        self.faltered = 0
         self._tick_s = tick_s
         self._limit_bytes = buffer_limit_bytes
         self._calm_bytes = buffer_limit_bytes // 4
