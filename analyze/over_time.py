@@ -45,7 +45,7 @@ class _Session:
     outcome: str | None
 
 
-def rates_over_time(rows: Sequence[Mapping[str, Any]], *, spans: int = SPANS) -> list[RateOverTime]:
+def rates_over_time(rows: Sequence[Mapping[str, Any]]) -> list[RateOverTime]:
     """Count failures over time: all sessions first, then value by value where rows have a `label`.
 
     A row has `started_at` (naive UTC, as the views hold it; those without are left out) and `outcome`.
@@ -53,7 +53,7 @@ def rates_over_time(rows: Sequence[Mapping[str, Any]], *, spans: int = SPANS) ->
     known = sorted((row for row in rows if row["started_at"] is not None), key=lambda row: row["started_at"])
     if not known:
         return []
-    edges = _edges(known[0]["started_at"], known[-1]["started_at"], spans)
+    edges = _edges(known[0]["started_at"], known[-1]["started_at"])
     grouped: dict[str, list[_Session]] = {ALL: []}
     for row in known:
         session = _Session(row["started_at"], row["outcome"])
@@ -94,11 +94,11 @@ def _failed(sessions: Sequence[_Session]) -> int:
     return sum(session.outcome == "failed" for session in sessions)
 
 
-def _edges(first: datetime, last: datetime, spans: int) -> list[datetime]:
+def _edges(first: datetime, last: datetime) -> list[datetime]:
     """Cut the time into spans of a length that people think in, beginning at a multiple of it."""
     length_s = (last - first).total_seconds()
     # The first span begins before the first session, and the last one ends after the last.
-    step_s = next((step for step in _STEPS_S if length_s / step + 2 <= spans), _STEPS_S[-1])
+    step_s = next((step for step in _STEPS_S if length_s / step + 2 <= SPANS), _STEPS_S[-1])
     epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - as the views hold times
     begin = epoch + timedelta(seconds=(first - epoch).total_seconds() // step_s * step_s)
     count = int((last - begin).total_seconds() // step_s) + 1

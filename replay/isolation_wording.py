@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 from capture.narration import counted
+from capture.recording.root import started_at_by
 from replay.audio_choice import AUDIO_AXIS, audio_in_words
 from replay.comparison import AxisDecision, Comparison, axis_label, short_path
 from replay.isolation import Reading
@@ -283,5 +283,5 @@ def _helping(decision: AxisDecision) -> list[Comparison]:
 
 
 def _clock(session_id: str) -> str:
-    found = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)-", session_id)
-    return "{}-{}-{} {}:{}:{} UTC".format(*found.groups()) if found else "an unknown time"
+    at = started_at_by(session_id)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "an unknown time"

@@ -15,7 +15,7 @@ from replay.comparison import CellResult
 from replay.estimate import Cost
 from replay.gates import GateResult
 from replay.printing.changes import changes_cell, redacted_texts, say_change
-from replay.printing.page import cell, print_all, shares, table
+from replay.printing.page import cell, first_and_more, print_all, shares, table
 from replay.rewrite import Change
 from replay.run_request import Planned
 from replay.runs import Run, RunCell, without_secrets
@@ -140,7 +140,7 @@ def _result_table(verdict: Verdict) -> Table:
             each.ratio,
             shares(each.low, each.high) if each.trials else "",
             str(each.not_counted or ""),
-            _first_and_more(each.session_ids),
+            first_and_more(each.session_ids),
         )
     return made
 
@@ -149,9 +149,3 @@ def _mark(cell: CellResult) -> str:
     if not cell.trials:
         return "◐"
     return "▲" if cell.failed else "●"
-
-
-def _first_and_more(session_ids: Sequence[str]) -> str:
-    if not session_ids:
-        return ""
-    return session_ids[0] + (f" +{len(session_ids) - 1}" if len(session_ids) > 1 else "")

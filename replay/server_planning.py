@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from capture.realtime.answering import ANSWERS, CANCEL, COMMIT
 from capture.realtime.asides import Asides
-from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
+from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import object_of, parse_event
 from replay.id_map import IdIndex
@@ -248,8 +248,7 @@ class _Planner:
             self._errors[error_id] = about.number
 
     def _answers_turns(self) -> bool:
-        session = self._configuration.echoed or self._configuration.asked
-        detection = read_setting(session, "audio.input.turn_detection")
+        detection = self._configuration.in_force("audio.input.turn_detection")
         answers = isinstance(detection, dict) and detection.get("create_response") is not False
         return answers and not self._configuration.is_transcription_session
 

@@ -13,11 +13,11 @@ CONFIDENCE = 0.95
 _TRIALS_AT_MOST = 200
 
 
-def wilson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Give Wilson's interval for the rate behind k of n, two-sided; (0, 1) without trials."""
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Give Wilson's 95 % interval for the rate behind k of n, two-sided; (0, 1) without trials."""
     if n == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     rate, scale = k / n, 1 + z * z / n
     middle = (rate + z * z / (2 * n)) / scale
     half = z * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / scale
@@ -40,15 +40,15 @@ def sign_test(helped: int, harmed: int) -> float:
     return float(sum(comb(pairs, number) for number in range(helped, pairs + 1)) / 2**pairs)
 
 
-def exact_upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
-    """Give the highest rate that k of n do not exclude (Clopper-Pearson, one-sided); 1 without trials."""
+def exact_upper_bound(k: int, n: int) -> float:
+    """Give the highest rate that k of n do not exclude (Clopper-Pearson, 95 % one-sided); 1 without trials."""
     if k >= n:
         return 1.0
     if k == 0:
-        return float(1 - (1 - confidence) ** (1 / n))
+        return float(1 - (1 - CONFIDENCE) ** (1 / n))
     from scipy.stats import beta
 
-    return float(beta.ppf(confidence, k + 1, n - k))
+    return float(beta.ppf(CONFIDENCE, k + 1, n - k))
 
 
 @lru_cache(maxsize=4096)

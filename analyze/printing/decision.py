@@ -15,7 +15,7 @@ from analyze.printing.page import heading
 from analyze.printing.session import audio_health_json
 from capture.plain_text import visible
 from replay.comparison import AxisDecision, CellResult
-from replay.printing.page import cell, shares, table
+from replay.printing.page import cell, first_and_more, shares, table
 from replay.statistics import exact_upper_bound
 from replay.verdict import NotTested, Verdict
 
@@ -70,16 +70,11 @@ def _cells(cells: Sequence[CellResult], *, with_sessions: bool) -> Table:
         counted = Text(each.ratio, style=style)
         counted.append(f" +{each.not_counted} not counted" if each.not_counted else "", style="yellow")
         interval = shares(each.low, each.high) if each.trials else ""
-        sessions = (_first_and_more(each.session_ids),) if with_sessions else ()
+        sessions = (first_and_more(each.session_ids),) if with_sessions else ()
         made.add_row(Text(sign, style=style), name, counted, interval, *sessions)
         if each.open_reason:
             made.add_row("", Text(f"  open: {visible(each.open_reason)}", style="yellow"))
     return made
-
-
-def _first_and_more(session_ids: Sequence[str]) -> str:
-    more = f" +{len(session_ids) - 1}" if len(session_ids) > 1 else ""
-    return f"{session_ids[0]}{more}" if session_ids else ""
 
 
 def _axes(axes: Sequence[AxisDecision]) -> Table:

@@ -76,9 +76,9 @@ def outcomes_table(shown: SideBySide) -> Table:
     return made
 
 
-def _place_lines(places: Sequence[Values], indent: str = "  ") -> Iterator[Text]:
+def _place_lines(places: Sequence[Values]) -> Iterator[Text]:
     for place in places:
-        line = Text(f"{indent}{visible(place.name)}: ", style="dim")
+        line = Text(f"  {visible(place.name)}: ", style="dim")
         for position, (numbers, value) in enumerate(place.by_value()):
             line.append("  " if position else "", style="dim")
             line.append(f"[{' '.join(str(number + 1) for number in numbers)}] ", style="bold")

@@ -34,14 +34,14 @@ def text(content: str, tone: Tone = "plain") -> Line:
     return (Run(visible(shorten(content, LONGEST)), tone),)
 
 
-def join(parts: Iterable[Line], separator: str = "  ", tone: Tone = "muted") -> Line:
+def join(parts: Iterable[Line], separator: str = "  ") -> Line:
     """Put lines one after the other, leaving out empty ones."""
     runs: list[Run] = []
     for part in parts:
         if not any(run.text for run in part):
             continue
         if runs:
-            runs.append(Run(separator, tone))
+            runs.append(Run(separator, "muted"))
         runs.extend(part)
     return tuple(runs)
 

@@ -45,11 +45,11 @@ def _tone(span: RateSpan) -> Tone:
 def axis_line(spans: Sequence[RateSpan]) -> Line:
     """Write when the first span begins and the last one ends, and how long one is."""
     begin, end, length = spans[0].begin_at, spans[-1].end_at, spans[0].end_at - spans[0].begin_at
-    words = f"{begin:%m-%d %H:%M:%S} to {end:%m-%d %H:%M:%S} UTC, {span_words(length)} a bar"
+    words = f"{begin:%m-%d %H:%M:%S} to {end:%m-%d %H:%M:%S} UTC, {length_words(length)} a bar"
     return text(words, "muted")
 
 
-def span_words(length: timedelta) -> str:
+def length_words(length: timedelta) -> str:
     """Write a length of time in the largest unit that divides it."""
     seconds = int(length.total_seconds())
     units = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))

@@ -43,19 +43,19 @@ def frame_head(length: int, *, masked: bool) -> bytes:
     return bytes((0x80 | TEXT, mask_bit | 127)) + length.to_bytes(8, "big") + key
 
 
-def appends(count: int = 16) -> list[StampedFrame]:
-    """Make client frames of 1.3 KB, each with other audio."""
+def appends() -> list[StampedFrame]:
+    """Make 16 client frames of 1.3 KB, each with other audio."""
     noise = random.Random(1)
     return [
         StampedFrame(_tail("input_audio_buffer.append", "audio", noise.randbytes(CHUNK_BYTES)), masked=True)
-        for _ in range(count)
+        for _ in range(16)
     ]
 
 
-def deltas(count: int = 24) -> list[StampedFrame]:
-    """Make server frames of 4 to 8 KB, each with other audio."""
+def deltas() -> list[StampedFrame]:
+    """Make 24 server frames of 4 to 8 KB, each with other audio."""
     noise = random.Random(2)
-    sizes = [DELTA_BYTES[number % len(DELTA_BYTES)] for number in range(count)]
+    sizes = [DELTA_BYTES[number % len(DELTA_BYTES)] for number in range(24)]
     return [
         StampedFrame(_tail("response.output_audio.delta", "delta", noise.randbytes(size)), masked=False)
         for size in sizes

@@ -46,7 +46,7 @@ def mark(descriptor: int, folder: Path) -> None:
         os.pwrite(descriptor, told.ljust(_MARK_BYTES, b"\0"), os.fstat(descriptor).st_size)
 
 
-def sweep_orphans(folder: Path, older_than_s: float = _ABANDONED_AFTER_S) -> list[Path]:
+def sweep_orphans(folder: Path) -> list[Path]:
     """Remove what dead recorders left for folders that are gone, root and all; gives what was removed.
 
     `folder` is one that is there: its files are left alone, for locks on them may be held by this process. So are
@@ -56,7 +56,7 @@ def sweep_orphans(folder: Path, older_than_s: float = _ABANDONED_AFTER_S) -> lis
     removed = []
     for path in sorted({*SHARED_MEMORY.glob("wiretape-*.counters"), *SHARED_MEMORY.glob("wiretape-*.spool")}):
         with suppress(OSError):
-            if not path.name.startswith(_prefix(folder)) and _is_orphan(path, older_than_s):
+            if not path.name.startswith(_prefix(folder)) and _is_orphan(path):
                 path.unlink()
                 removed.append(path)
     return removed
@@ -79,10 +79,10 @@ def _is_made_by(owners: set[int], path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_uid in owners
 
 
-def _is_orphan(path: Path, older_than_s: float) -> bool:
+def _is_orphan(path: Path) -> bool:
     status = path.lstat()
     # One that was just made is not locked yet, and must not be found locked by its owner.
-    if status.st_uid != os.geteuid() or time.time() - status.st_mtime < older_than_s:
+    if status.st_uid != os.geteuid() or time.time() - status.st_mtime < _ABANDONED_AFTER_S:
         return False
     told = _read_mark(path)
     if len(told) < _MARK_BYTES or not told.startswith(_MAGIC):

@@ -94,7 +94,7 @@ class ConfigurationTracker:
     @property
     def voice(self) -> str | None:
         """Voice in force; a custom voice by its id, one of Azure Voice Live by its name."""
-        voice = self._in_force("audio.output.voice")
+        voice = self.setting("audio.output.voice")
         return _text(voice) or _text(_child(voice, "id")) or _text(_child(voice, "name"))
 
     @property
@@ -116,7 +116,7 @@ class ConfigurationTracker:
     @property
     def output_format(self) -> AudioFormat:
         """Format of the endpoint's audio; 24 kHz PCM where nobody said otherwise."""
-        return parse_format(self._in_force("audio.output.format")) or PCM16_24K
+        return parse_format(self.setting("audio.output.format")) or PCM16_24K
 
     @property
     def server_session_id(self) -> str | None:
@@ -139,9 +139,15 @@ class ConfigurationTracker:
             or self.echoed.get("object") == "realtime.transcription_session"
         )
 
-    def _in_force(self, path: str) -> object:
+    def setting(self, path: str) -> object:
+        """Read a setting as echoed, else as asked: some endpoints echo a part of the configuration only."""
         echoed = read_setting(self.echoed, path)
         return read_setting(self.asked, path) if echoed is None else echoed
+
+    def in_force(self, path: str) -> object:
+        """Read a setting of the configuration in force: what was echoed, or what was asked until there is an echo."""
+        # Echoed before asked: an update that was rejected was asked and never came into force.
+        return read_setting(self.echoed or self.asked, path)
 
 
 _MISSING = object()

@@ -10,7 +10,7 @@ import re
 from typing import Any, Literal
 
 from capture.realtime.asides import Asides
-from capture.realtime.configuration import ConfigurationTracker, get_path, read_setting
+from capture.realtime.configuration import ConfigurationTracker, get_path
 from capture.realtime.events import OUTPUT_DONE, EventHeader, asks_out_of_band
 
 Outcome = Literal["failed", "ok", "incomplete"]
@@ -236,14 +236,14 @@ class OutcomeTracker:
         # A commit that the client asked for makes no answer, with turn detection as without.
         is_asked = self._commits_asked > 0 and item_id not in self._turns_detected
         self._commits_asked -= is_asked
-        if self._setting("audio.input.turn_detection.type") not in (None, "none"):
+        if self._configuration.in_force("audio.input.turn_detection.type") not in (None, "none"):
             self._commits_by_detection = True
             if not is_asked and self._is_answer_due():
                 self._response_due_ns = offset_ns
         # xAI may complete a transcription before it commits the audio.
         if not item_id or item_id in self._transcriptions_ended or item_id in self._silences:
             return
-        if self._setting("audio.input.transcription"):
+        if self._configuration.in_force("audio.input.transcription"):
             self._transcriptions_due[item_id] = offset_ns
 
     def _observe_response_created(self, header: EventHeader, event: Json, offset_ns: int) -> None:
@@ -329,11 +329,6 @@ class OutcomeTracker:
         if key not in self.failure_keys:
             self.failure_keys.append(key)
 
-    def _setting(self, path: str) -> object:
-        # Echoed before asked: an update that was rejected was asked and never came into force.
-        session = self._configuration.echoed or self._configuration.asked
-        return read_setting(session, path)
-
     def _is_answer_due(self) -> bool:
         # While a response is open, endpoints differ in whether a commit makes another one.
         return not (
@@ -344,10 +339,8 @@ class OutcomeTracker:
 
     @property
     def _creates_response(self) -> object:
-        path = "audio.input.turn_detection.create_response"
         # Some endpoints echo the kind of turn detection alone: then what was asked is all there is to go by.
-        echoed = self._setting(path)
-        return read_setting(self._configuration.asked, path) if echoed is None else echoed
+        return self._configuration.setting("audio.input.turn_detection.create_response")
 
 
 def _is_failing_close(closed_by: str | None, close_code: int | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from capture.realtime.answering import ANSWERED, COMMIT, CREATE, UPDATES, find_answered
 from capture.realtime.asides import Asides
 from capture.realtime.audio_formats import decoded_bytes
-from capture.realtime.configuration import ConfigurationTracker, read_setting
+from capture.realtime.configuration import ConfigurationTracker
 from capture.realtime.dialects import ga_name
 from capture.realtime.events import object_of
 from capture.realtime.outcomes import UNANNOUNCED, is_benign
@@ -108,7 +108,8 @@ class Progress:
     def _is_awaited_or_benign(self, error: Json, refused: Json | None) -> bool:
         if refused is not None and refused["type"] in (CREATE, COMMIT):
             return True
-        by_detection = bool(self.commits) and self._setting("audio.input.turn_detection.type") not in (None, "none")
+        detection = self.configuration.in_force("audio.input.turn_detection.type")
+        by_detection = bool(self.commits) and detection not in (None, "none")
         return is_benign(object_of(error, "error").get("code"), by_detection=by_detection)
 
     def _open(self, event_type: str) -> list[Json]:
@@ -128,11 +129,11 @@ class Progress:
 
     def _observe_commit(self, item_id: str) -> None:
         self.commits.append(item_id)
-        detection = self._setting("audio.input.turn_detection")
+        detection = self.configuration.in_force("audio.input.turn_detection")
         answers = isinstance(detection, dict) and detection.get("create_response") is not False
         if answers and not self.configuration.is_transcription_session:
             self._answers_due.append(item_id)
-        if item_id not in self._silences and self._setting("audio.input.transcription"):
+        if item_id not in self._silences and self.configuration.in_force("audio.input.transcription"):
             self._transcriptions_due.append(item_id)
 
     def _observe_transcription(self, event_type: str, event: Json) -> None:
@@ -166,7 +167,3 @@ class Progress:
         if isinstance(response, dict):
             self.active_responses.discard(str(response.get("id")))
             self.responses_done += not is_aside
-
-    def _setting(self, path: str) -> object:
-        # Echoed before asked: an update that was rejected was asked and never came into force.
-        return read_setting(self.configuration.echoed or self.configuration.asked, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -45,6 +45,12 @@ def table(*columns: str, right: Collection[str] = ()) -> Table:
 def shares(low: float, high: float) -> str:
     """Write an interval of shares."""
     return f"{low * 100:.0f}–{high * 100:.0f} %"
+
+
+def first_and_more(session_ids: Sequence[str]) -> str:
+    """Name the first of some sessions, and how many more there are: `20260212T083055-4f3a9c12 +4`."""
+    more = f" +{len(session_ids) - 1}" if len(session_ids) > 1 else ""
+    return f"{session_ids[0]}{more}" if session_ids else ""
 
 
 def cell(value: object, style: str = "") -> Text:

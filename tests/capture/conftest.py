@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from websockets.frames import Frame, Opcode
 
 from capture.journal import Direction, JournalWriter
+from capture.recorder import Recorder
 from capture.recording.facts import (
     Fact,
     HandshakeRequest,
@@ -21,6 +22,7 @@ from capture.recording.facts import (
     encode_fact,
 )
 from capture.recording.root import Root
+from capture.sealing import Sealer
 
 SESSION_ID = "20260212T083055-4f3a9c12"
 STARTED_AT_US = 1_770_885_055_000_000  # 2026-02-12 08:30:55 UTC
@@ -48,6 +50,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+@pytest.fixture
+def recorder(root: Root) -> Iterator[Recorder]:
+    """Give a recorder that seals in a thread: starting a process takes longer than all else in most tests."""
+    with Recorder(root, sealer=Sealer(root, in_process=True)) as running:
+        yield running
 
 
 @pytest.fixture

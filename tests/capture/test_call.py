@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,9 @@ from capture.call import CallPlan, CallProgress, CallResult, call_url, place_cal
 from capture.errors import UsageProblem
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
-from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from replay.simulator import load_scenario
 from replay.simulator import serve as simulate
-
-
-@pytest.fixture
-def recorder(root: Root) -> Iterator[Recorder]:
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        yield recorder
 
 
 @pytest.fixture

@@ -25,18 +25,12 @@ from capture.recorder import Recorder, SessionRecording
 from capture.recording.facts import SessionEnd
 from capture.recording.reader import Recording, open_recording
 from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.upstream import Way
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
 SECRET = "s3cr3t-k3y-of-4-t3st"
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 def started(recorder: Recorder) -> SessionRecording:

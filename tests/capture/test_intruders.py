@@ -16,7 +16,6 @@ from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids
 from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 
 TOKEN = "t0ken-of-the-pr0xy"
@@ -93,11 +92,6 @@ class Site:
         answer = await self.say(head("GET /honest", f"api-key: {token}"))
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert self.endpoint.requests[-1] == "GET /honest HTTP/1.1"
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 @asynccontextmanager

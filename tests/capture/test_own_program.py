@@ -21,8 +21,11 @@ def test_a_function_of_ours_is_called_with_the_arguments_and_no_module_of_the_sa
     assert (ran.stdout, ran.stderr) == ("told\n", "")
 
 
-def test_all_else_is_found_as_usual_and_not_beside_the_package(tmp_path: Path) -> None:
-    program = own_program("capture.narration", "print_line(repr(sys.path[-1]))")
+def test_all_else_is_found_as_usual_and_not_beside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as started:
+        # Without what pytest adds to it, which differs with the way that it is started.
+        started.setattr(sys, "path", [])
+        program = own_program("capture.narration", "print_line(repr(sys.path[-1]))")
     told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told.strip() == repr(str(Path(__file__).parents[2]))
 
@@ -31,9 +34,10 @@ def test_libraries_are_found_where_this_process_has_them_and_the_program_s_own_m
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundled, beside_main = tmp_path / "bundled", tmp_path / "application"
-    monkeypatch.setattr("__main__.__file__", str(beside_main / "main.py"), raising=False)
-    monkeypatch.setattr(sys, "path", [str(beside_main), "", str(bundled), tmp_path, *sys.path])
-    program = own_program("capture.narration", "print_line(repr(sys.path))")
+    with monkeypatch.context() as started:
+        started.setattr("__main__.__file__", str(beside_main / "main.py"), raising=False)
+        started.setattr(sys, "path", [str(beside_main), "", str(bundled), tmp_path])
+        program = own_program("capture.narration", "print_line(repr(sys.path))")
     told = subprocess.run([sys.executable, *program], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     path = ast.literal_eval(told)
     assert path[-1] == str(bundled)

@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,12 +31,6 @@ from capture.targets import Target
 from tests.proxy_process import calling, endpoint, eventually, proxy_process, recordings_by_call, run_capture
 
 NOWHERE = Target("nowhere", "ws://127.0.0.1:1")
-
-
-@pytest.fixture
-def recorder(root: Root) -> Iterator[Recorder]:
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        yield recorder
 
 
 async def echo(connection: ServerConnection) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -23,13 +22,6 @@ from capture.sealing import SealedSession, Sealer, SealingFailed
 
 CREATED = '{"type":"session.created","event_id":"event_1","session":{"id":"sess_1","type":"realtime"}}'
 UPDATE = '{"type": "session.update", "session": {"type": "realtime"}}'
-
-
-@pytest.fixture
-def recorder(root: Root) -> Iterator[Recorder]:
-    """Give a recorder that seals in a thread: starting a process takes longer than all else here."""
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        yield recorder
 
 
 def frame(sender: str, text: str) -> bytes:

@@ -30,7 +30,6 @@ from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
 from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from capture.upstream import Upstream
 from tests.noise import noise
@@ -39,11 +38,6 @@ pytestmark = pytest.mark.codec
 
 SECRET = "s3cr3t-k3y-of-4-t3st"
 Handler = Callable[[ServerConnection], Awaitable[None]]
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 def recordings(recorder: Recorder) -> list[Recording]:

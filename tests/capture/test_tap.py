@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import pairwise
 
@@ -14,8 +13,7 @@ from websockets.frames import Frame, Opcode
 
 from capture.recorder import Recorder, SessionRecording
 from capture.recording.reader import Recording, open_recording
-from capture.recording.root import Root
-from capture.sealing import SealedSession, Sealer
+from capture.sealing import SealedSession
 from capture.tap import Tap
 
 pytestmark = pytest.mark.codec
@@ -23,12 +21,6 @@ pytestmark = pytest.mark.codec
 REQUEST = b"GET /v1/realtime HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 PEER = ("192.0.2.7", 443)
-
-
-@pytest.fixture
-def recorder(root: Root) -> Iterator[Recorder]:
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        yield recorder
 
 
 class Line:

@@ -30,8 +30,6 @@ from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import list_session_ids, open_recording
-from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from capture.tls import Certificate, keep_certificate, load_tls, trust_advice
 from tests.noise import noise
@@ -42,11 +40,6 @@ NOWHERE = Target("nowhere", "ws://127.0.0.1:1")
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
     return keep_certificate("127.0.0.1", tmp_path / "state")
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 # The certificate of our own

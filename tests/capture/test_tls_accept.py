@@ -17,8 +17,6 @@ import trustme
 from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
-from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from capture.tls_accept import ServerTls, TlsDoor, TlsGate
 
@@ -27,11 +25,6 @@ HALF_A_HELLO = b"\x16\x03\x01\x02\x00"
 REQUEST = b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Idle = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 class Proxy:

@@ -24,19 +24,12 @@ from capture.policy import RecordingPolicy
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
-from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from tests.noise import noise
 
 pytestmark = pytest.mark.codec
 
 Streams = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@pytest.fixture
-def recorder(root: Root) -> Recorder:
-    return Recorder(root, sealer=Sealer(root, in_process=True))
 
 
 def only_recording(recorder: Recorder) -> Recording:

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ from capture.policy import RelayLimits
 from capture.proxy import serve_proxy
 from capture.recorder import Recorder
 from capture.recording.reader import Recording, list_session_ids, open_recording
-from capture.recording.root import Root
-from capture.sealing import Sealer
 from capture.targets import Target
 from capture.upstream import Upstream, Way, find_proxy
 from tests.noise import noise
@@ -42,12 +40,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def recorder(root: Root) -> Iterator[Recorder]:
-    with Recorder(root, sealer=Sealer(root, in_process=True)) as recorder:
-        yield recorder
 
 
 # Which proxy

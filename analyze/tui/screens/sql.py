@@ -58,9 +58,9 @@ class SqlScreen(SourceScreen[None]):
         Binding("q", "app.quit", "quit"),
     ]
 
-    def __init__(self, source: Source, history: SqlHistory | None = None) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__(source)
-        self._history = history or SqlHistory(default_path())
+        self._history = SqlHistory(default_path())
         self.answered = ""
         """The statement whose answer is shown."""
         self.running = False

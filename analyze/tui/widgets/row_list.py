@@ -52,8 +52,8 @@ class RowList(ScrollView, Painted, can_focus=True):
     is_pointing = reactive(True)
     """Whether the cursor is drawn: of lists that stand as one, one has it."""
 
-    class Moved(Message):
-        """The cursor stands on another row."""
+    class _Told(Message):
+        """Something that a list tells of itself."""
 
         def __init__(self, row_list: RowList) -> None:
             super().__init__()
@@ -63,36 +63,24 @@ class RowList(ScrollView, Painted, can_focus=True):
         def control(self) -> RowList:
             """The list, for selectors."""
             return self.row_list
+
+    class Moved(_Told):
+        """The cursor stands on another row."""
 
         def can_replace(self, message: Message) -> bool:
             """Let a flood of moves become one."""
             return isinstance(message, RowList.Moved) and message.row_list is self.row_list
 
-    class Opened(Message):
+    class Opened(_Told):
         """A row was clicked while the cursor stood on it."""
 
-        def __init__(self, row_list: RowList) -> None:
-            super().__init__()
-            self.row_list = row_list
-
-        @property
-        def control(self) -> RowList:
-            """The list, for selectors."""
-            return self.row_list
-
-    class Beyond(Message):
+    class Beyond(_Told):
         """The cursor stood at the first or the last row and was to go on."""
 
         def __init__(self, row_list: RowList, way: int) -> None:
-            super().__init__()
-            self.row_list = row_list
+            super().__init__(row_list)
             self.way = way
             """-1 past the first row, 1 past the last."""
-
-        @property
-        def control(self) -> RowList:
-            """The list, for selectors."""
-            return self.row_list
 
     @property
     def row_count(self) -> int:

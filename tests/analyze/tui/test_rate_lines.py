@@ -7,7 +7,7 @@ import pytest
 
 from analyze.over_time import rates_over_time
 from analyze.tui.lines import plain, width_of
-from analyze.tui.rate_lines import rate_lines, span_words
+from analyze.tui.rate_lines import length_words, rate_lines
 
 BEGIN = datetime(2026, 2, 12, 8, 0)  # noqa: DTZ001 - as the views hold times
 
@@ -48,4 +48,4 @@ def test_without_times_it_says_so() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (600, "10 min"), (7200, "2 h"), (86_400, "1 d")])
 def test_spans_are_written_in_the_largest_unit(seconds: int, words: str) -> None:
-    assert span_words(timedelta(seconds=seconds)) == words
+    assert length_words(timedelta(seconds=seconds)) == words

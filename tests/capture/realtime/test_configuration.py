@@ -124,6 +124,16 @@ def test_what_was_asked_and_never_echoed_is_kept_apart() -> None:
     assert (tracker.transcription_model, tracker.transcription_model_echoed) == ("whisper-1", None)
 
 
+def test_an_echo_says_what_is_in_force_and_a_part_that_it_leaves_out_was_asked() -> None:
+    asked = {"audio": {"input": {"turn_detection": {"type": "server_vad", "create_response": False}}}}
+    path = "audio.input.turn_detection"
+    tracker = tracked(("client", "session.update", asked))
+    assert tracker.in_force(f"{path}.type") == tracker.setting(f"{path}.type") == "server_vad"
+    tracker.observe("server", {"type": "session.updated", "session": {"turn_detection": {"type": "semantic_vad"}}})
+    assert tracker.in_force(f"{path}.type") == tracker.setting(f"{path}.type") == "semantic_vad"
+    assert (tracker.in_force(f"{path}.create_response"), tracker.setting(f"{path}.create_response")) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("sender", "event"),
     [

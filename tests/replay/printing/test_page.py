@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console, Group
 from rich.text import Text
 
-from replay.printing.page import cell, page, print_all, shares, table
+from replay.printing.page import cell, first_and_more, page, print_all, shares, table
 
 
 def test_a_pipe_gets_neither_colours_nor_broken_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +51,10 @@ def test_a_narrow_table_folds_its_cells_and_aligns_numbers() -> None:
 
 def test_an_interval_of_shares_is_written_in_percent() -> None:
     assert shares(0.206549, 1.0) == "21–100 %"
+
+
+def test_of_the_sessions_of_a_cell_the_first_is_named_and_the_others_counted() -> None:
+    assert [first_and_more(("a", "b", "c")), first_and_more(["a"]), first_and_more(())] == ["a +2", "a", ""]
 
 
 def test_what_is_printed_is_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

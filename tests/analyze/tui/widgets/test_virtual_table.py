@@ -46,11 +46,11 @@ def test_a_column_without_contents_is_left_out_where_it_can_fold() -> None:
     assert names(lay_out([column("a", 5, 5), column("run", 5, 5, 1)], [5, 0], 80)) == ["a"]
 
 
-@pytest.mark.parametrize("width", [40, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_the_columns_of_the_sessions_fit(width: int) -> None:
     laid_out = lay_out(COLUMNS, [1, 14, 13, 13, 12, 17, 6, 6, 13, 26, 20, 6], width - 2)
     used = sum(cells for _, cells in laid_out) + 2 * (len(laid_out) - 1)
-    assert used <= width - 2 or width < 80
+    assert used <= width - 2
 
 
 class TableApp(App[None]):
