@@ -57,6 +57,28 @@ class Verdict:
         return all(change.axis != AUDIO_AXIS for change in self.common_changes)
 
 
+@dataclass(frozen=True, slots=True)
+class _FactorialReading:
+    """What a factorial run comes to, seen by one view: what its sentence is made of."""
+
+    view: View
+    counts: Sequence[FailureCount]
+    baseline: CellResult | None
+    cells: Sequence[CellResult]
+    axes: Sequence[Axis]
+    """With the values that were tried, of those that were varied."""
+    decisions: Sequence[AxisDecision]
+    together: Sequence[AxisDecision]
+    """On several axes at once."""
+    common: Sequence[CommonChange]
+    not_tested: Sequence[NotTested]
+
+    @property
+    def subject(self) -> str:
+        """What the trials replayed."""
+        return ("these calls" if self.view.run.of_calls else "this session") + say_common_changes(self.common)
+
+
 def read_verdicts(run: Run) -> list[Verdict]:
     """Give the verdict of each recording of a run."""
     return [read_verdict(run, recording.session_id) for recording in run.recordings]
@@ -95,7 +117,8 @@ def _read_view(view: View, counts: Sequence[FailureCount]) -> Verdict:
     as_recorded = home is None or is_as_recorded(run, home)
     pattern = _read_pattern(recording, baseline, decisions, together, as_recorded=as_recorded)
     not_tested = list_not_tested(run, recording, baseline, cells, common)
-    said = _say(pattern, view, counts, baseline, cells, decisions, together, axes, not_tested, common)
+    reading = _FactorialReading(view, counts, baseline, cells, axes, decisions, together, common, not_tested)
+    said = _say(pattern, reading)
     return Verdict(
         run_id=run.run_id,
         session_id=recording.session_id,
@@ -193,37 +216,29 @@ def _read_pattern(
     return "undecided" if any(each.decision != "ruled_out" for each in (*decisions, *together)) else "not_in_these_axes"
 
 
-def _say(
-    pattern: Pattern,
-    view: View,
-    counts: Sequence[FailureCount],
-    baseline: CellResult | None,
-    cells: Sequence[CellResult],
-    decisions: Sequence[AxisDecision],
-    together: Sequence[AxisDecision],
-    axes: Sequence[Axis],
-    not_tested: Sequence[NotTested],
-    common: Sequence[CommonChange],
-) -> wording.Said:
-    recording, of_calls = view.recording, view.run.of_calls
-    changed = say_common_changes(common)
-    subject = ("these calls" if of_calls else "this session") + changed
+def _say(pattern: Pattern, reading: _FactorialReading) -> wording.Said:
+    recording, baseline, cells, axes = reading.view.recording, reading.baseline, reading.cells, reading.axes
     if pattern == "recording_did_not_fail":
-        return wording.Said(wording.say_recording_was_ok(cells, axes, changed))
+        return wording.Said(wording.say_recording_was_ok(cells, axes, say_common_changes(reading.common)))
     if recording.is_gone:
         return wording.Said(wording.say_recording_is_gone(recording.session_id))
     if baseline is None or (pattern == "no_baseline" and baseline.open_reason):
         return wording.Said(wording.say_no_baseline(baseline, axes))
     if pattern == "no_baseline":
-        return wording.Said(wording.say_not_as_recorded(baseline, cells, axes, subject))
+        return wording.Said(wording.say_not_as_recorded(baseline, cells, axes, reading.subject))
     if pattern == "not_reproduced":
-        recorded_at = None if of_calls else recording.target
-        return wording.Said(wording.say_not_reproduced(baseline, cells, axes, subject, recorded_at))
-    symptoms = wording.symptoms(recording.failure_keys, view.failure_key, counts)
-    results = wording.say_results(symptoms, baseline, cells, axes, subject)
-    untested = wording.say_not_tested([topic.what for topic in not_tested if not topic.what.startswith("another")])
+        recorded_at = None if reading.view.run.of_calls else recording.target
+        return wording.Said(wording.say_not_reproduced(baseline, cells, axes, reading.subject, recorded_at))
+    return _conclude(pattern, baseline, reading)
+
+
+def _conclude(pattern: Pattern, baseline: CellResult, reading: _FactorialReading) -> wording.Said:
+    symptoms = wording.symptoms(reading.view.recording.failure_keys, reading.view.failure_key, reading.counts)
+    results = wording.say_results(symptoms, baseline, reading.cells, reading.axes, reading.subject)
+    topics = [topic.what for topic in reading.not_tested if not topic.what.startswith("another")]
+    untested = wording.say_not_tested(topics)
     if pattern == "nothing_varied":
-        reproduced = "reproduced" if all(count.failed for count in counts) else "reproduced in part"
+        reproduced = "reproduced" if all(count.failed for count in reading.counts) else "reproduced in part"
         return wording.Said(f"{results}: {reproduced}, and nothing was varied.{untested}")
     conclusion = {
         "one_axis": wording.say_one_axis,
@@ -232,12 +247,16 @@ def _say(
         "two_causes": wording.say_several_causes,
         "not_in_these_axes": wording.say_not_in_these,
         "undecided": wording.say_undecided,
-    }[pattern]([*decisions, *together], baseline)
-    is_recorded_audio = not of_calls and all(change.axis != AUDIO_AXIS for change in common)
-    of_one = view.failure_key is not None
-    elsewhere = wording.say_elsewhere(baseline, cells, axes, one_recording=is_recorded_audio, one_failure=of_one)
-    said = f"{results}: {conclusion}{elsewhere}{untested}"
-    return wording.Said(said, "" if pattern == "undecided" else conclusion)
+    }[pattern]([*reading.decisions, *reading.together], baseline)
+    elsewhere = wording.say_elsewhere(
+        baseline,
+        reading.cells,
+        reading.axes,
+        one_recording=not reading.view.run.of_calls and all(change.axis != AUDIO_AXIS for change in reading.common),
+        one_failure=reading.view.failure_key is not None,
+    )
+    sentence = f"{results}: {conclusion}{elsewhere}{untested}"
+    return wording.Said(sentence, "" if pattern == "undecided" else conclusion)
 
 
 __all__ = [
