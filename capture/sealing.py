@@ -39,6 +39,7 @@ from capture.own_program import end_first
 from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of
+from capture.regular_files import regular_files
 from capture.sealing_limit import LEAST_CPU_S, limit_cpu
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ def leftover_journals(root: Root, hurry: threading.Event | None = None) -> list[
     write_what_was_left(root.journal, hurry)
     # A journal without a lock may be a living recorder's, while one process that writes it follows another.
     written = spooled_names(root.journal)
-    found = (path for path in root.journal.glob("*.journal") if path.stem not in written and path.is_file())
-    return sorted(path.stem for path in found if is_abandoned(path))
+    found = (path for path in regular_files(root.journal, ".journal") if path.stem not in written)
+    return [path.stem for path in found if is_abandoned(path)]
 
 
 class Sealer:

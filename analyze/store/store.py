@@ -25,6 +25,7 @@ from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
+from capture.regular_files import NO_FILE
 
 VIEWS = (
     "_json",
@@ -418,6 +419,7 @@ class Store:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
         self._listed = listing
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
+        self.unreadable.update(dict.fromkeys(listing.irregular, NO_FILE))
         # What is torn is named, whichever session is asked about: then all are read.
         return only_holding(listing, self._only) if self._only and look_whole(listing.tables["sessions"]) else listing
 

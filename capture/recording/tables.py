@@ -18,6 +18,7 @@ from capture.recording.listing import list_files
 from capture.recording.manifest import may_hold, place_of, read_manifest
 from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES, TURN_LATENCIES
+from capture.regular_files import check_regular, regular_files
 
 Row = dict[str, Any]
 
@@ -129,7 +130,7 @@ def _groups_now(root: Root, table: str, session_id: str, **only: str) -> Iterato
             **only,
         )
         return
-    for path in sorted(own.parent.glob("*.parquet")):
+    for path in regular_files(own.parent, ".parquet"):
         if place_of(path.name) == "foreign" or (manifest is None and place_of(path.name) == "compacted"):
             yield from _groups_in_any(path, table, session_id=session_id, **only)
 
@@ -185,6 +186,7 @@ def _ids_in(path: Path) -> list[str]:
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a file of a table; what goes wrong in the block is `Vanished`, or `TableDamaged`."""
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             if not pa.types.is_string(file.schema_arrow.field("session_id").type):
                 raise TypeError("its session_id is no text")
