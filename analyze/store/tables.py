@@ -209,6 +209,13 @@ class StoredTables:
                 f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) WHERE {condition}",
                 [fresh, *params],
             )
+        except duckdb.OutOfMemoryException as error:
+            if len(fresh) == 1:
+                self.unreadable[Path(fresh[0])] = f"it unpacks to more than memory holds: {_first_line(error)}"
+            else:
+                for name in fresh:
+                    self._load_sessions([name], above=above)
+            return
         except duckdb.Error as error:
             if not self._set_aside({"sessions": fresh}, error):
                 raise
@@ -286,9 +293,13 @@ class StoredTables:
             # The footers are sound: then what the engine complains of is inside the file it names. Without that
             # check first it may name a good file that does not go together with a bad one.
             words = str(error)
-            found = {path: words.splitlines()[0] for path, _ in suspects if path.exists() and str(path) in words}
+            found = {path: _first_line(error) for path, _ in suspects if path.exists() and str(path) in words}
         self.unreadable |= found
         return bool(found)
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]
 
 
 def is_nameless(error: duckdb.Error) -> bool:

@@ -176,7 +176,7 @@ def list_ids(root: Root) -> set[str]:
 def _ids_in(path: Path) -> list[str]:
     try:
         column = pq.read_table(path, columns=["session_id"], partitioning=None).column("session_id")
-        return [session_id for session_id in column.to_pylist() if isinstance(session_id, str)]
+        return [session_id for session_id in pc.unique(column).to_pylist() if isinstance(session_id, str)]
     except UNREADABLE as error:
         _log.warning("%s is passed over: it is no sessions table (%s)", path, brief(error))
         return []
