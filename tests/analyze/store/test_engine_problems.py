@@ -62,8 +62,8 @@ def test_a_question_that_memory_does_not_hold_ends_in_a_sentence(
     ("error", "told"),
     [
         (
-            duckdb.IOException("IO Error: disk on fire\nmore"),
-            r"disks .* are full or unsound \(IO Error: disk on fire\)",
+            duckdb.IOException("IO Error: on fire\nmore"),
+            r"disks .* are full or unsound \(IO Error: on fire\)",
         ),
         (
             duckdb.InternalException("INTERNAL Error: assertion"),
