@@ -20,6 +20,7 @@ from capture.recording.root import (
     session_id_at,
     started_at_by,
 )
+from capture.recording.schema import TABLES
 
 SESSION_ID = "20260212T083055-4f3a9c12"
 
@@ -128,6 +129,18 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
     # Tests may run as root, whom no permission stops.
     monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
     with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
+        root.check_readable()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_date_that_cannot_be_read_does_not_look_empty(
+    table: str, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    date = root.date_folder(table, "2026-02-12")
+    date.mkdir(parents=True)
+    root.check_readable()
+    monkeypatch.setattr(os, "access", lambda path, _: path != date)
+    with pytest.raises(UsageProblem, match=f"{table}/date=2026-02-12 cannot be read: check its permissions"):
         root.check_readable()
 
 
