@@ -85,6 +85,14 @@ class Root:
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise UsageProblem(f"{folder} cannot be read: check its permissions, or give another root")
 
+    def why_empty(self) -> str:
+        """Say what a root without a recording was perhaps meant to be, behind a semicolon; else nothing."""
+        if below := next(self.path.glob("*/sessions"), None):
+            return f"; {below.parent} looks like a root"
+        if any(self.table("events").glob("date=*")):
+            return "; it has events and no sessions: was all of it copied?"
+        return ""
+
     def check_writable(self) -> None:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""
         self._check_path()

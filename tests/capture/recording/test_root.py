@@ -132,6 +132,15 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
         root.check_readable()
 
 
+def test_an_empty_root_says_what_was_perhaps_meant(root: Root) -> None:
+    assert root.why_empty() == ""
+    root.date_folder("events", "2026-02-12").mkdir(parents=True)
+    assert root.why_empty() == "; it has events and no sessions: was all of it copied?"
+    # As a ZIP leaves it that was unpacked into a folder of its name.
+    root.date_folder("sessions", "2026-02-12").mkdir(parents=True)
+    assert Root(root.path.parent).why_empty() == f"; {root.path} looks like a root"
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_date_that_cannot_be_read_does_not_look_empty(
     table: str, root: Root, monkeypatch: pytest.MonkeyPatch
