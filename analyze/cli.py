@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +70,8 @@ def _offer_dimensions(incomplete: str) -> Offers:
 _MORE_HELD = 50
 """Sessions that are read beyond those that a list shows: ids do not tell which came last within a second."""
 _UNWANTED = re.compile(r"-\w+:")
+_MOST_NAMED = 20
+"""Files that are left out; more of them scroll the answer away."""
 
 
 class Track(StrEnum):
@@ -455,7 +458,7 @@ def _asking(
     from analyze.breaking_off import broken_off_by_signals
     from analyze.queries import Queries
     from analyze.store import open_store
-    from capture.narration import tell
+    from capture.narration import counted, tell
     from capture.recording.root import open_root
 
     root = open_root(_root_of(context, recordings))
@@ -466,8 +469,10 @@ def _asking(
         try:
             yield Queries(store)
         finally:
-            for path, reason in store.unreadable.items():
+            for path, reason in islice(store.unreadable.items(), _MOST_NAMED):
                 tell(f"left out {path}: {reason}")
+            if len(store.unreadable) > _MOST_NAMED:
+                tell(f"left out {counted(len(store.unreadable) - _MOST_NAMED, 'other file')}")
 
 
 def _tell_of_many(root: Root, session_ids: Sequence[str]) -> None:
@@ -510,5 +515,5 @@ def _count_or_explain(queries: Queries) -> int:
     how += " (or see `wiretape capture import` and `wiretape demo`)"
     if not root.path.is_dir():
         raise UsageProblem(f"no recordings: there is no folder {root.path}; {how}")
-    tell(f"no recordings in {root.path} yet; {how}")
+    tell(f"no recordings in {root.path} yet; {how}{root.why_empty()}")
     return 0

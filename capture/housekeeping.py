@@ -82,7 +82,7 @@ def list_command(
     for row in rows:
         live.pop(row["session_id"], None)
     if not rows and not live:
-        tell(f"no recordings in {root.path} yet")
+        tell(f"no recordings in {root.path} yet{root.why_empty()}")
     if as_json:
         print_json(rows + [listing.live_row(session) for session in live.values()])
         return

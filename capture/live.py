@@ -19,6 +19,7 @@ from capture.realtime.events import EventHeader, read_header
 from capture.recording.facts import HandshakeResponse, Sender, SessionEnd, SessionFacts, decode_fact
 from capture.recording.root import Root
 from capture.redaction import redact_text
+from capture.regular_files import regular_files
 from capture.wire import WireDecoder, WireMessage
 
 _SENDERS: dict[Direction, Sender] = {Direction.CLIENT: "client", Direction.SERVER: "server"}
@@ -57,7 +58,7 @@ class LiveSession:
 
 def ids_in_flight(root: Root) -> list[str]:
     """List the sessions that are no recordings yet, by the names of their journals, oldest first."""
-    return sorted(path.stem for path in root.journal.glob("*.journal"))
+    return [path.stem for path in regular_files(root.journal, ".journal")]
 
 
 class LiveJournals:

@@ -11,6 +11,7 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e0fff]"
 )
+_INDENT = "  "
 
 
 def visible(text: str) -> str:
@@ -19,8 +20,12 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Show them so in text of several lines, whose line breaks stay."""
-    return "\n".join(map(visible, text.split("\n")))
+    """Show them so in text of several lines, which stay; those behind the first are indented.
+
+    What is quoted may hold line breaks, too: none of it can pass for a line of ours.
+    """
+    first, *rest = map(visible, text.split("\n"))
+    return "\n".join([first, *(line if line.startswith(_INDENT) else f"{_INDENT}{line}" for line in rest)])
 
 
 def hidden(text: str) -> str:

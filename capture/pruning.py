@@ -28,6 +28,7 @@ from capture.recording.root import ID_PATTERN, Root, date_of, started_at_by
 from capture.recording.schema import TABLES
 from capture.recording.sweeping import unnamed_files
 from capture.recording.tables import TableDamaged
+from capture.regular_files import check_regular, regular_files
 
 _log = logging.getLogger(__name__)
 
@@ -255,9 +256,7 @@ def _own_bytes(root: Root, session_id: str) -> int:
 
 def _journals(root: Root, before: datetime) -> Iterator[Removal]:
     # In a root from elsewhere either folder may be a link to any folder of this machine.
-    named = [*sorted(root.quarantine.glob("*.journal")), *sorted(root.journal.glob("*.journal"))]
-    # A folder is no journal, whatever it is called.
-    for path in filter(Path.is_file, named):
+    for path in (*regular_files(root.quarantine, ".journal"), *regular_files(root.journal, ".journal")):
         with suppress(FileNotFoundError):
             # A journal of a living process is written to, or about to be sealed.
             if path.stat().st_mtime < before.timestamp() and not is_locked(path):
@@ -306,6 +305,7 @@ def _ids_in_runs(root: Root) -> set[str]:
     ids: set[str] = set()
     for path in sorted(root.runs.glob("r*.json")):
         try:
+            check_regular(path)
             run = msgspec.json.decode(path.read_bytes(), type=_Run)
         except (OSError, msgspec.DecodeError) as error:
             # It may name what is about to be removed.

@@ -16,6 +16,7 @@ from capture.journal import has_living_recorder, is_locked, sweep_orphans
 from capture.private_files import is_unfinished
 from capture.recording.claim import claimed_at_once, remove_dead_claims
 from capture.recording.root import ID_PATTERN, Root
+from capture.regular_files import regular_files
 from capture.sealing import SealedSession, Sealer, SealingFailed, leftover_journals
 
 RECOVERED, NOTHING_RECOVERED, RECOVERED_WITH_LOSS = 0, 1, 3
@@ -71,7 +72,7 @@ def _waiting_for_their_sealer(root: Root) -> set[Path]:
     Sealed here, and dropped by its rule, such a session would be one that the recorder cannot find any more.
     """
     is_recorded = has_living_recorder(root.journal)
-    return {path for path in root.journal.glob("*.journal") if is_recorded and not _is_old(path)}
+    return {path for path in regular_files(root.journal, ".journal") if is_recorded and not _is_old(path)}
 
 
 def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Exception) -> None:
@@ -85,12 +86,12 @@ def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Except
 def journals_in_use(root: Root) -> list[str]:
     """List the sessions whose journals are being written or sealed, or wait for a living recorder's sealer."""
     waiting = _waiting_for_their_sealer(root)
-    return sorted(path.stem for path in root.journal.glob("*.journal") if path in waiting or is_locked(path))
+    return [path.stem for path in regular_files(root.journal, ".journal") if path in waiting or is_locked(path)]
 
 
 def quarantined(root: Root) -> list[Path]:
     """List the journals that could not be sealed twice."""
-    return sorted(root.quarantine.glob("*.journal"))
+    return regular_files(root.quarantine, ".journal")
 
 
 def remove_half_written(root: Root) -> list[Path]:
@@ -135,7 +136,7 @@ def _remove_half_table(root: Root, path: Path) -> bool:
 def _claimed(path: Path) -> Iterator[bool]:
     """Hold a file's lock, as writers and sealers do; False where one of them holds it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         yield False
         return

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from itertools import islice
 from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,6 +40,7 @@ from capture.own_program import end_first
 from capture.private_files import make_private_folder
 from capture.recording.facts import KeepRule, SessionFacts, decode_fact
 from capture.recording.root import Root, date_of
+from capture.regular_files import regular_files
 from capture.sealing_limit import LEAST_CPU_S, limit_cpu
 
 if TYPE_CHECKING:
@@ -159,8 +161,8 @@ def leftover_journals(root: Root, hurry: threading.Event | None = None) -> list[
     write_what_was_left(root.journal, hurry)
     # A journal without a lock may be a living recorder's, while one process that writes it follows another.
     written = spooled_names(root.journal)
-    found = (path for path in root.journal.glob("*.journal") if path.stem not in written and path.is_file())
-    return sorted(path.stem for path in found if is_abandoned(path))
+    found = (path for path in regular_files(root.journal, ".journal") if path.stem not in written)
+    return [path.stem for path in found if is_abandoned(path)]
 
 
 class Sealer:
@@ -178,6 +180,7 @@ class Sealer:
         # Waiting, retrying and starting processes is this thread's work: `submit` must not hold up a call.
         self._dispatcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
         self._pool: ProcessPoolExecutor | None = None
+        self._workers: Sequence[BaseProcess] = ()
         self._is_abandoned = False
         self._is_closed = False
         self._waiting: set[Future[SealedSession]] = set()
@@ -229,6 +232,9 @@ class Sealer:
                     _log.warning("sealing %s failed (attempt %d): %s", session_id, attempt, _told(error))
                 problem = error
                 self._drop_pool()
+                if self._took_too_long():
+                    # An expression of its rule that never ends, say: it would take as long again.
+                    break
         raise self._give_up(session_id, problem) from problem
 
     def _attempt(self, session_id: str) -> SealedSession:
@@ -238,6 +244,7 @@ class Sealer:
         return pool.submit(seal_within, self._root.path, session_id, self._least_cpu_s).result()
 
     def _start_pool(self) -> ProcessPoolExecutor:
+        self._workers = ()
         try:
             pool = ProcessPoolExecutor(
                 max_workers=1,
@@ -253,7 +260,8 @@ class Sealer:
         try:
             _block_interrupts()
             has_started = pool.submit(os.getpid)
-            for process in multiprocessing.active_children():
+            self._workers = multiprocessing.active_children()
+            for process in self._workers:
                 end_first(process.pid, SEALERS_URGENCY)
             _wait_for_start(pool, has_started)
         # The process died, or the system has no room for it, or for one of the pool's threads.
@@ -278,7 +286,9 @@ class Sealer:
         journal = self._root.journal_of(session_id)
         if self._is_abandoned:
             return SealingFailed(session_id, "it was interrupted", journal)
-        died = "the sealer died or took too long, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
+        died = "the sealer died, twice" if isinstance(problem, BrokenProcessPool) else str(problem)
+        if self._took_too_long():
+            died = "it took too long"
         if isinstance(problem, OSError):
             # The disk's fault and not the journal's: it stays where the next start finds it.
             return SealingFailed(session_id, died, journal)
@@ -287,6 +297,10 @@ class Sealer:
         with suppress(FileNotFoundError):  # a second recorder on this root has put it there already
             journal.replace(kept_in)
         return SealingFailed(session_id, died, kept_in)
+
+    def _took_too_long(self) -> bool:
+        """Tell whether the limit on the processor ended the last sealer's process."""
+        return any(process.exitcode == -signal.SIGXCPU for process in self._workers)
 
     def _drop_pool(self) -> None:
         if self._pool is not None:

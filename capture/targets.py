@@ -192,7 +192,7 @@ class _Configuration(msgspec.Struct, forbid_unknown_fields=True):
 def load_targets(path: Path | None = None) -> dict[str, Target]:
     """Read the targets of `wiretape.toml` (given, `$WIRETAPE_CONFIG`, or in the current folder); none is fine.
 
-    Raises `UsageProblem` with the place of the fault.
+    Raises `UsageProblem` with the place of the fault, and for a file that somebody has put into this folder.
     """
     named = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     source = named or Path("wiretape.toml")
@@ -200,6 +200,8 @@ def load_targets(path: Path | None = None) -> dict[str, Target]:
         if named is not None:
             raise UsageProblem(f"there is no configuration file {source}")
         return {}
+    if named is None:
+        _check_owner(source)
     try:
         # Editors on Windows write a byte order mark.
         text = source.read_bytes().removeprefix(codecs.BOM_UTF8)
@@ -209,6 +211,17 @@ def load_targets(path: Path | None = None) -> dict[str, Target]:
     except (msgspec.DecodeError, OSError) as error:
         raise UsageProblem(f"{source} cannot be read: {error}{_name_near(error, _Configuration)}") from error
     return {name: _target(name, _read_table(source, name, table)) for name, table in configuration.targets.items()}
+
+
+def _check_owner(source: Path) -> None:
+    # It says which variables of the environment go where: in a folder such as /tmp anybody may leave one. Whoever works
+    # in a folder trusts its owner; in containers that is seldom who runs the command.
+    trusted = {0, os.geteuid(), source.absolute().parent.stat().st_uid}
+    if source.stat().st_uid not in trusted:
+        raise UsageProblem(
+            f"{source} is neither yours nor of who owns this folder, and says which keys go where: if you trust it,"
+            f" name it in {CONFIG_VARIABLE}"
+        )
 
 
 def resolve_target(text: str, targets: Mapping[str, Target] | None = None) -> Target:

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -22,6 +21,7 @@ from capture.realtime.events import parse_event
 from capture.recording.facts import TrialKind
 from capture.recording.root import Root
 from capture.redaction import redact_setting
+from capture.regular_files import check_regular
 
 RUN_FORMAT_VERSION = 1
 _RUN_ID = re.compile(r"r\d{8}T\d{6}-[0-9a-f]{4}")
@@ -321,7 +321,8 @@ def load_run(root: Root, text: str) -> Run:
     run_id = resolve_run(root, text)
     path = root.runs / f"{run_id}.json"
     try:
-        run = decode_run(Path(path).read_bytes())
+        check_regular(path)
+        run = decode_run(path.read_bytes())
     except (msgspec.DecodeError, OSError) as error:
         before = [known for known in list_run_ids(root) if known < run_id][-1:]
         raise UsageProblem(

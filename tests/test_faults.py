@@ -480,10 +480,7 @@ async def test_a_session_that_kills_its_sealer_twice_is_put_aside_and_the_others
             poisoned.write_text(journal.stem)
         async with calling(proxy.origin, served, "harmless") as harmless:
             await harmless.say()
-        await proxy.says(
-            f"session {journal.stem} could not be sealed: the sealer died or took too long, twice; "
-            "its journal is kept in"
-        )
+        await proxy.says(f"session {journal.stem} could not be sealed: the sealer died, twice; its journal is kept in")
         await eventually(lambda: "harmless" in recordings_by_call(root))
         assert await proxy.stop() == 0
     assert call.call.is_unharmed

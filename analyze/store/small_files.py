@@ -57,7 +57,8 @@ def _read(names: Sequence[str], columns: Columns) -> pa.Table | None:
         for read in (_read_alike, _read_united):
             with suppress(duckdb.Error):
                 rows = read(connection, names, columns)
-                if rows is not None:
+                # What is handed over is beyond the engine's limit on memory: a file of others may unpack to any amount.
+                if rows is not None and len(rows) <= len(names):
                     return rows
     return None
 
@@ -71,7 +72,7 @@ def _read_alike(connection: duckdb.DuckDBPyConnection, names: Sequence[str], col
     if not set(columns) <= {(name, kind) for name, kind, *_ in described}:
         return None
     wanted = ", ".join(f'"{name}"' for name, _ in columns)
-    found = connection.sql(f"SELECT {wanted}, filename FROM {files}", params=[list(names)])  # noqa: S608
+    found = connection.sql(f"SELECT {wanted}, filename FROM {files} LIMIT {len(names) + 1}", params=[list(names)])  # noqa: S608
     return found.to_arrow_table()
 
 
@@ -81,6 +82,7 @@ def _read_united(connection: duckdb.DuckDBPyConnection, names: Sequence[str], co
     wanted = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in columns)
     files = "read_parquet($1, union_by_name = true, hive_partitioning = true, filename = true)"
     return connection.sql(
-        f"SELECT {wanted}, filename FROM (SELECT {empty} WHERE FALSE UNION ALL BY NAME SELECT * FROM {files})",  # noqa: S608
+        f"SELECT {wanted}, filename FROM (SELECT {empty} WHERE FALSE UNION ALL BY NAME SELECT * FROM {files})"  # noqa: S608
+        f" LIMIT {len(names) + 1}",
         params=[list(names)],
     ).to_arrow_table()

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from analyze.store.annotations import StoredAnnotations
 from analyze.store.console import ConsoleResult, guard, sql_problem
+from analyze.store.engine_problems import in_a_sentence
 from analyze.store.gathering import Script
 from analyze.store.table_files import look_whole, only_holding
 from analyze.store.tables import FILE_ERRORS, StoredTables, is_nameless
@@ -25,6 +26,7 @@ from capture.errors import UsageProblem
 from capture.recording.listing import Listing, list_files
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
+from capture.regular_files import NO_FILE
 
 VIEWS = (
     "_json",
@@ -316,12 +318,13 @@ class Store:
             self._annotations.take_in()
             try:
                 self.others_up_to = self._tables.take_newest(self._list(), newest)
-            except FILE_ERRORS:
+            except (*FILE_ERRORS, duckdb.OutOfMemoryException):
                 # The whole of it says which file it was.
                 self.others_up_to = None
         if not self.is_partial:
             self.refresh()
 
+    @in_a_sentence()
     def refresh(self) -> None:
         """Take in what was recorded or removed since the root was opened; what was computed holds where nothing was."""
         with self._lock:
@@ -418,6 +421,7 @@ class Store:
             raise UsageProblem(f"cannot read {self.root.path}: {error.strerror or error}") from error
         self._listed = listing
         self.unreadable.update(dict.fromkeys(listing.missing, "it is missing, and the manifest of its date names it"))
+        self.unreadable.update(dict.fromkeys(listing.irregular, NO_FILE))
         # What is torn is named, whichever session is asked about: then all are read.
         return only_holding(listing, self._only) if self._only and look_whole(listing.tables["sessions"]) else listing
 
@@ -468,6 +472,7 @@ class Store:
     def _execute(self, sql: str, params: Sequence[Any]) -> None:
         self._insist(lambda: self._connection.execute(sql, list(params)))
 
+    @in_a_sentence()
     def _insist(self, work: Callable[[], _Result]) -> _Result:
         """Do work on the files; where some are damaged or gone, do it again without them."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,7 @@ def only_holding(listing: Listing, session_ids: Collection[str]) -> Listing:
         )
         for table, files in listing.tables.items()
     }
-    return Listing(tables, listing.session_ids, listing.missing)
+    return replace(listing, tables=tables)
 
 
 def look_whole(files: TableFiles) -> bool:

@@ -38,6 +38,7 @@ FILE_ERRORS = (duckdb.IOException, duckdb.InvalidInputException, duckdb.Conversi
 _LARGE = tuple(table for table in TABLES if table != "sessions")
 """Tables that stay in their files."""
 _OWN_AT_ONCE = 500
+_NO_EVENTS = "it is missing, and its session has messages: was all of the root copied?"
 _TOLD_TIMES = ("1000-01-01 00:00:00+00", "9000-01-01 00:00:00+00")
 """Times that Python and calendars can tell, and add years to; what else stands in a file is no time of a session."""
 _PARQUET_OPTIONS = "union_by_name = true, hive_partitioning = true, filename = true"
@@ -104,6 +105,7 @@ class StoredTables:
             self._is_partial = False
         every = {path.stem for path in sessions.own}
         self._refresh_sessions(readable_names(sessions, every, self.unreadable))
+        self._miss_events(listing)
         known = self._committed(listing)
         is_sure = self.unreadable.keys().isdisjoint({*sessions.compacted, *listing.missing})
         for table in _LARGE:
@@ -113,6 +115,24 @@ class StoredTables:
             # Of a session whose row cannot be read nothing is shown.
             self._unsure[table] = foreign if is_sure else foreign | compacted
             self._use_files(table, readable_names(files, known, self.unreadable))
+
+    def _miss_events(self, listing: Listing) -> None:
+        """Name the events of sessions that have some by their rows, and no file of them: a root was partly copied."""
+        for path in [path for path, reason in self.unreadable.items() if reason == _NO_EVENTS]:
+            del self.unreadable[path]
+        files = listing.tables["events"]
+        has_events = {path.stem for path in (*files.own, *listing.irregular)}
+        without = [path for path in listing.tables["sessions"].own if path.stem not in has_events]
+        # Any session's events may lie in files of others.
+        if not without or files.foreign:
+            return
+        rows = self._connection.execute(
+            "SELECT filename FROM _sessions WHERE events_sent + events_received > 0 AND filename IN (SELECT UNNEST(?))",
+            [[str(path) for path in without]],
+        ).fetchall()
+        root = Root(self._root.path.resolve())
+        named = (root.table_file("events", Path(name).stem) for (name,) in rows)
+        self.unreadable |= dict.fromkeys(sorted(named), _NO_EVENTS)
 
     def _committed(self, listing: Listing) -> set[str]:
         """Give the sessions that own files are asked about; of 100,000 compacted ones nobody asks."""
@@ -209,6 +229,13 @@ class StoredTables:
                 f" SELECT * FROM read_parquet(?, {_PARQUET_OPTIONS})) WHERE {condition}",
                 [fresh, *params],
             )
+        except duckdb.OutOfMemoryException as error:
+            if len(fresh) == 1:
+                self.unreadable[Path(fresh[0])] = f"it unpacks to more than memory holds: {_first_line(error)}"
+            else:
+                for name in fresh:
+                    self._load_sessions([name], above=above)
+            return
         except duckdb.Error as error:
             if not self._set_aside({"sessions": fresh}, error):
                 raise
@@ -286,9 +313,13 @@ class StoredTables:
             # The footers are sound: then what the engine complains of is inside the file it names. Without that
             # check first it may name a good file that does not go together with a bad one.
             words = str(error)
-            found = {path: words.splitlines()[0] for path, _ in suspects if path.exists() and str(path) in words}
+            found = {path: _first_line(error) for path, _ in suspects if path.exists() and str(path) in words}
         self.unreadable |= found
         return bool(found)
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]
 
 
 def is_nameless(error: duckdb.Error) -> bool:

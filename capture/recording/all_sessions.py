@@ -66,9 +66,10 @@ def read_some_sessions(root: Root, session_ids: Collection[str], columns: Sequen
 
 
 def _files(root: Root) -> list[Path]:
-    files = list_files(root, ["sessions"]).tables["sessions"]
+    listing = list_files(root, ["sessions"])
+    files = listing.tables["sessions"]
     # A session's own file comes first: for a moment it lies in a compacted one too.
-    return [*files.own, *files.compacted, *files.foreign]
+    return [*files.own, *files.compacted, *files.foreign, *sorted(listing.irregular)]
 
 
 def _rows_in(path: Path, columns: Sequence[str]) -> list[Row]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from capture.errors import UsageProblem
 from capture.private_files import make_private_folder, replacing
 from capture.recording.root import Root
+from capture.regular_files import regular_files
 
 ANNOTATIONS = pa.schema(
     [
@@ -58,7 +59,8 @@ def add_annotation(
 
 def annotation_files(root: Root, session_id: str | None = None) -> list[Path]:
     """List the files of annotations, all or those of one session, in the order of their names."""
-    return sorted(root.annotations.glob("*.parquet" if session_id is None else f"{session_id}.*.parquet"))
+    files = regular_files(root.annotations, ".parquet")
+    return files if session_id is None else [path for path in files if path.name.startswith(f"{session_id}.")]
 
 
 def drop_annotations(root: Root, session_id: str) -> None:

@@ -36,7 +36,7 @@ def claimed_at_once(root: Root, name: str) -> Iterator[bool]:
 def is_claimed(root: Root, name: str) -> bool:
     """Tell whether a living process holds the claim of a name; changes nothing."""
     try:
-        descriptor = os.open(_path(root, name), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(_path(root, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

@@ -17,6 +17,7 @@ from capture.recording.file_problem import UNREADABLE, FileProblem, brief
 from capture.recording.manifest import compacted_name
 from capture.recording.schema import SESSIONS
 from capture.recording.writer import tuning
+from capture.regular_files import check_regular
 
 TEMPORARY = ".compacted-*.parquet.tmp"
 """Glob of files in the making; what a crash leaves of them is nobody's."""
@@ -133,6 +134,7 @@ class _OpenFile:
 def check_source(path: Path, schema: pa.Schema) -> None:
     """Check by its footer that a file can be compacted; raises `SourceUnusable`, and `FileNotFoundError`."""
     try:
+        check_regular(path)
         # `read_schema` looks for a package of other filesystems first, anew for each file.
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -177,6 +179,7 @@ def sessions_in(path: Path) -> set[str]:
 
 def _groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 # To share out seventy columns of a few rows among threads takes longer than to read them.

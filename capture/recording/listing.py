@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from capture.recording.manifest import Manifest, place_of, read_manifests
 from capture.recording.root import Root
+from capture.regular_files import split_by_kind
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Listing:
     """Sessions in compacted files."""
     missing: frozenset[Path] = frozenset()
     """Files that a manifest names and that are not there; they are not among the others."""
+    irregular: frozenset[Path] = frozenset()
+    """Pipes, folders and whatever else is called as files of tables are, and is not one."""
 
 
 def list_files(root: Root, tables: Sequence[str]) -> Listing:
@@ -42,7 +45,7 @@ def list_files(root: Root, tables: Sequence[str]) -> Listing:
     while True:
         listing = _list_once(root, tables)
         compacted = [path for files in listing.tables.values() for path in files.compacted]
-        missing = frozenset(path for path in compacted if not path.exists())
+        missing = frozenset(path for path in compacted if not path.is_file())
         # Replaced and deleted since its manifest was read: then the manifest is another by now.
         if missing <= known_missing:
             return _without(listing, missing)
@@ -52,11 +55,15 @@ def list_files(root: Root, tables: Sequence[str]) -> Listing:
 def _list_once(root: Root, tables: Sequence[str]) -> Listing:
     # Folders first and manifests after: a session's own file that is gone already stands in a manifest by then.
     # The other way round a compaction between the two would hide its sessions.
-    found = {table: sorted(root.table(table).glob("date=*/*.parquet")) for table in tables}
+    folders = {table: sorted(root.table(table).glob("date=*")) for table in tables}
+    kinds = {table: [split_by_kind(folder, ".parquet") for folder in folders[table]] for table in tables}
+    found = {table: [path for files, _ in kinds[table] for path in files] for table in tables}
+    irregular = frozenset(path for table in tables for _, others in kinds[table] for path in others)
     manifests = read_manifests(root)
     superseded = {date: manifest.superseded() for date, manifest in manifests.items()}
     ids = frozenset[str]().union(*(manifest.session_ids for manifest in manifests.values()))
-    return Listing({table: _sort_out(root, table, found[table], manifests, superseded) for table in tables}, ids)
+    files = {table: _sort_out(root, table, found[table], manifests, superseded) for table in tables}
+    return Listing(files, ids, irregular=irregular)
 
 
 def _sort_out(
@@ -87,4 +94,4 @@ def _without(listing: Listing, missing: frozenset[Path]) -> Listing:
         for files in listing.tables.values():
             if path in files.compacted:
                 files.compacted.remove(path)
-    return Listing(listing.tables, listing.session_ids, missing)
+    return replace(listing, missing=missing)

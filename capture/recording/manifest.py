@@ -22,6 +22,7 @@ import msgspec
 from capture.errors import UsageProblem
 from capture.private_files import make_private_folder, replacing
 from capture.recording.root import ID_PATTERN, Root
+from capture.regular_files import check_regular
 
 MANIFEST_VERSION = 1
 _log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ def load_manifest(root: Root, date: str) -> Manifest | None:
     """Read a date's manifest; None where there is none. Raises `UsageProblem` where it cannot be understood."""
     path = root.manifest_file(date)
     try:
+        check_regular(path)
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None

@@ -85,11 +85,15 @@ class Recording:
         Raises `UsageProblem` where a file of the recording is missing or damaged.
         """
         tracks: dict[str, _TrackReader] = {}
+        are_missing = any(self.session[count] for count in ("events_sent", "events_received"))
         try:
             for group in read_groups(self.root, "events", self.session_id):
+                are_missing = False
                 yield from self._messages_of(group, tracks)
         except TableDamaged as damage:
             raise self._unreadable(str(damage)) from damage
+        if are_missing:
+            raise self._unreadable("its messages are missing: was all of the root copied?")
 
     def audio(self, track: str) -> list[tuple[AudioFormat, bytes]]:
         """Give a track's audio as spans of one format each, in the order in which they were sent.
@@ -258,7 +262,7 @@ def _started(session: Row) -> float:
 def _why_empty(root: Root) -> str:
     return (
         f"there are no recordings in {root.path}: make one with `wiretape capture call`, `wiretape capture import`"
-        " or `wiretape demo`, or give another root with --recordings"
+        f" or `wiretape demo`, or give another root with --recordings{root.why_empty()}"
     )
 
 

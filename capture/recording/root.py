@@ -7,6 +7,7 @@ import secrets
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from capture.errors import UsageProblem
@@ -15,6 +16,7 @@ ROOT_VARIABLE = "WIRETAPE_RECORDINGS"
 ID_PATTERN = r"\d{8}T\d{6}-[0-9a-f]{8}"
 """Pattern of a session's id."""
 _USUAL = "recordings"
+_TABLES = ("sessions", "events", "audio", "divergences", "rewrites")
 _ID_TIME = "%Y%m%dT%H%M%S"
 _LONGEST_NAME_BYTES = 255
 """Of a file or folder, on nearly every disk."""
@@ -76,10 +78,20 @@ class Root:
             raise UsageProblem(f"{self.path} cannot be read: {error.strerror}; give another root") from error
         if is_file:
             raise UsageProblem(f"{self.path} is a file: name the folder that holds recordings")
-        tables = (self.table("sessions"), self.table("events"))
-        for folder in (self.path, self.journal, self.runs, self.annotations, *tables):
+        tables = [self.table(name) for name in _TABLES]
+        folders = (self.path, self.journal, self.runs, self.annotations, self.manifests, *tables)
+        # Looked for one after the other: in a folder that cannot be read none is found.
+        for folder in chain(folders, (date for table in tables for date in table.glob("date=*"))):
             if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
                 raise UsageProblem(f"{folder} cannot be read: check its permissions, or give another root")
+
+    def why_empty(self) -> str:
+        """Say what a root without a recording was perhaps meant to be, behind a semicolon; else nothing."""
+        if below := next(self.path.glob("*/sessions"), None):
+            return f"; {below.parent} looks like a root"
+        if any(self.table("events").glob("date=*")):
+            return "; it has events and no sessions: was all of it copied?"
+        return ""
 
     def check_writable(self) -> None:
         """Raise `UsageProblem` where no recording can be written: the root is no folder, or not ours to write to."""

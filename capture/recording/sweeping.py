@@ -17,6 +17,7 @@ from capture.recording.compacted import TEMPORARY
 from capture.recording.manifest import EMPTY, Manifest, Replaced, load_manifest, place_of, save_manifest
 from capture.recording.root import Root
 from capture.recording.schema import TABLES
+from capture.regular_files import regular_files
 
 
 def swept(root: Root, date: str, grace_s: float | None) -> Manifest:
@@ -46,7 +47,7 @@ def swept(root: Root, date: str, grace_s: float | None) -> Manifest:
 
 def compacted_files(root: Root, date: str) -> list[Path]:
     """List the compacted files of a date, whether its manifest names them or not."""
-    found = (path for table in TABLES for path in root.date_folder(table, date).glob("*.parquet"))
+    found = (path for table in TABLES for path in regular_files(root.date_folder(table, date), ".parquet"))
     return [path for path in found if place_of(path.name) == "compacted"]
 
 

@@ -18,6 +18,7 @@ from capture.recording.listing import list_files
 from capture.recording.manifest import may_hold, place_of, read_manifest
 from capture.recording.root import Root, date_of
 from capture.recording.schema import TABLES, TURN_LATENCIES
+from capture.regular_files import check_regular, regular_files
 
 Row = dict[str, Any]
 
@@ -129,7 +130,7 @@ def _groups_now(root: Root, table: str, session_id: str, **only: str) -> Iterato
             **only,
         )
         return
-    for path in sorted(own.parent.glob("*.parquet")):
+    for path in regular_files(own.parent, ".parquet"):
         if place_of(path.name) == "foreign" or (manifest is None and place_of(path.name) == "compacted"):
             yield from _groups_in_any(path, table, session_id=session_id, **only)
 
@@ -175,7 +176,7 @@ def list_ids(root: Root) -> set[str]:
 def _ids_in(path: Path) -> list[str]:
     try:
         column = pq.read_table(path, columns=["session_id"], partitioning=None).column("session_id")
-        return [session_id for session_id in column.to_pylist() if isinstance(session_id, str)]
+        return [session_id for session_id in pc.unique(column).to_pylist() if isinstance(session_id, str)]
     except UNREADABLE as error:
         _log.warning("%s is passed over: it is no sessions table (%s)", path, brief(error))
         return []
@@ -185,6 +186,7 @@ def _ids_in(path: Path) -> list[str]:
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a file of a table; what goes wrong in the block is `Vanished`, or `TableDamaged`."""
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             if not pa.types.is_string(file.schema_arrow.field("session_id").type):
                 raise TypeError("its session_id is no text")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from capture.recording.root import Root
 from capture.recording.schema import TABLES
 from capture.recording.tables import read_rows
 from capture.recording.writer import SessionWriter
+from capture.regular_files import NO_FILE
 from capture.sealing import SealingFailed, seal
 
 DATE = "2026-02-12"
@@ -164,6 +166,14 @@ def test_uncommitted_sessions_and_foreign_files_are_left_alone(root: Root, seale
     assert compact_date(root, DATE, grace_s=0).sessions == 4
     own = [f"{table}/{IDS[0]}.parquet" for table in ("audio", "events")]
     assert names(root) == sorted([*COMPACTED, *own, "events/foreign.parquet"])
+
+
+def test_a_session_with_a_pipe_in_place_of_a_file_is_left_alone(root: Root, sealed: dict[str, list[object]]) -> None:
+    pipe = root.table_file("audio", IDS[2])
+    pipe.unlink()
+    os.mkfifo(pipe)
+    result = compact_date(root, DATE, grace_s=0)
+    assert (result.sessions, result.left_alone) == (4, {str(pipe): NO_FILE})
 
 
 @pytest.mark.parametrize("is_footer", [True, False])

@@ -46,6 +46,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     [
         (UsageProblem("give another root"), 2, "wiretape: give another root\n"),
         (EndpointRefused("wss://host", "refused\x1b[31m"), 1, "wiretape: wss://host refused\\x1b[31m\n"),
+        (UsageProblem("no target 'a\nwiretape: forged'"), 2, "wiretape: no target 'a\n  wiretape: forged'\n"),
         (KeyboardInterrupt(), 130, ""),
         (
             OSError(errno.EMFILE, "Too many open files"),

@@ -66,7 +66,7 @@ def test_the_log_is_narration(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert printed.err.splitlines() == [
         "2026-02-12T08:30:55.250Z draining: [3] sessions",
         r"2026-02-12T08:30:55.250Z refused: \x1b[2J\u202e",
-        "the second line",
+        "  the second line",
         f"2026-02-12T08:30:55.250Z failed: {'x' * 300}",
     ]
     assert printed.out == ""

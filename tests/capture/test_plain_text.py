@@ -14,8 +14,8 @@ def test_characters_that_hide_or_turn_text_are_shown() -> None:
     assert visible("so\xadft \u061c \ufff9 \U000e0041") == r"so\xadft \u061c \ufff9 \U000e0041"
 
 
-def test_lines_stay_lines() -> None:
-    assert visible_lines("a\x1b\r\n\u202eb") == "a\\x1b\\r\n\\u202eb"
+def test_lines_stay_lines_and_none_but_the_first_begins_at_the_margin() -> None:
+    assert visible_lines("a\x1b\r\n\u202eb\n    c") == "a\\x1b\\r\n  \\u202eb\n    c"
 
 
 def test_hidden_characters_become_one_sign_each() -> None:

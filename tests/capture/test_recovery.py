@@ -12,6 +12,7 @@ import pytest
 
 from capture.journal.shared_memory import SHARED_MEMORY
 from capture.journal.spool import make_spool
+from capture.live import LiveJournals
 from capture.private_files import replacing
 from capture.recording.claim import claimed
 from capture.recording.facts import SessionEnd
@@ -34,6 +35,19 @@ def cut_off_end(root: Root, cut_bytes: int = 10) -> None:
 def test_nothing_left_is_all_recovered(root: Root) -> None:
     recovery = recover(root)
     assert (recovery.exit_status, recovery.sealed, recovery.failed) == (0, [], [])
+
+
+def test_nobody_waits_for_pipes_that_are_called_as_journals_are(root: Root) -> None:
+    root.quarantine.mkdir(parents=True)
+    unborn, claim = root.journal / f".{SESSION_ID}.journal.new", root.journal / f".{SESSION_ID}.claim"
+    for pipe in (root.journal_of(SESSION_ID), root.quarantined(OTHER_ID), unborn, claim):
+        os.mkfifo(pipe)
+        os.utime(pipe, (0, 0))
+    recovery = recover(root)
+    assert (recovery.exit_status, recovery.sealed, recovery.failed) == (0, [], [])
+    assert (journals_in_use(root), quarantined(root), LiveJournals(root).refresh()) == ([], [], [])
+    assert not unborn.exists()
+    assert not claim.exists()
 
 
 def test_a_session_that_is_whole_up_to_the_kill_is_recovered_without_loss(root: Root, write_journal: Write) -> None:

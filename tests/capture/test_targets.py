@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -91,6 +92,21 @@ CLIENT = "/v1/realtime?model=client-model&x=1"
 )
 def test_the_url_of_a_session(url: str, model: str | None, asked: str, composed: str) -> None:
     assert Target(name="t", url=url, model=model).request_url(asked) == composed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+def test_a_file_that_somebody_left_in_this_folder_has_to_be_named(
+    configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chown(configuration, 12345, 12345)
+    with pytest.raises(UsageProblem, match=r"wiretape\.toml is neither yours nor of who owns this folder"):
+        load_targets()
+    monkeypatch.setenv(CONFIG_VARIABLE, "wiretape.toml")
+    assert "openai" in load_targets()
+    monkeypatch.delenv(CONFIG_VARIABLE)
+    # As in a container: all of the folder is another user's.
+    os.chown(configuration.parent, 12345, 12345)
+    assert "openai" in load_targets()
 
 
 def test_sockets_that_refuse_a_model_get_none() -> None:

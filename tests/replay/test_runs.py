@@ -98,6 +98,9 @@ def test_a_damaged_file_and_one_of_a_newer_format_are_refused_in_a_sentence(root
     (root.runs / f"{damaged}.json").write_text('{"run_id": 7}')
     with pytest.raises(UsageProblem, match=rf"{damaged}\.json is no run that can be read"):
         load_run(root, damaged)
+    os.mkfifo(root.runs / "r20261123T011500-0003.json")
+    with pytest.raises(UsageProblem, match="is no run that can be read: it is no regular file"):
+        load_run(root, "last")
     newer = make_run(newer_id)
     newer.format_version = 2
     save_run(root, newer_id, encode_run(newer))

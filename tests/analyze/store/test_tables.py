@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from analyze.store import open_store
 from capture.compaction import compact_date
 from capture.recording.root import Root
+from capture.regular_files import NO_FILE
+from tests.analyze.conftest import Trace
 from tests.analyze.tui.hostile_root import write_rows
 
 COUNT = "SELECT COUNT(*) AS n FROM"
@@ -32,6 +34,36 @@ def test_a_corrupt_events_file_is_named_and_left_out(root: Root, failed_session:
         assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": ok_session}]
         assert list(store.unreadable) == [corrupt]
         assert store.rows(f"{COUNT} events WHERE session_id = ?", [failed_session], only=[failed_session]) == [{"n": 0}]
+
+
+def test_pipes_in_a_root_are_named_and_nobody_waits_for_them(root: Root, failed_session: str, ok_session: str) -> None:
+    own, said = root.table_file("events", ok_session), root.annotations / f"{ok_session}.0000000a.parquet"
+    own.unlink()
+    root.annotations.mkdir()
+    pipes = [own, own.with_name("theirs.parquet"), root.table_file("sessions", "20260212T090000-00000bad")]
+    for pipe in (*pipes, said):
+        os.mkfifo(pipe)
+    with open_store(root) as store:
+        assert store.rows(f"{COUNT} sessions") == [{"n": 2}]
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": failed_session}]
+        assert store.unreadable == dict.fromkeys(pipes, NO_FILE)
+
+
+def test_events_that_were_not_copied_are_named_until_they_are(root: Root, ok_session: str) -> None:
+    refused = Trace("20260212T090000-0000000a", columns={"events_sent": 0, "events_received": 0}).write(root)
+    called = Trace("20260212T090000-0000000b", columns={"events_sent": 1, "events_received": 0})
+    called.client(0, "response.create")
+    path = root.table_file("events", called.write(root))
+    elsewhere = path.rename(root.path / "elsewhere")
+    with open_store(root) as store:
+        assert store.unreadable == {path: "it is missing, and its session has messages: was all of the root copied?"}
+        assert store.rows("SELECT DISTINCT session_id FROM events") == [{"session_id": ok_session}]
+        elsewhere.rename(path)
+        store.refresh()
+        assert store.unreadable == {}
+        with_events = store.rows("SELECT DISTINCT session_id FROM events ORDER BY ALL")
+        assert with_events == [{"session_id": ok_session}, {"session_id": called.session_id}]
+        assert store.rows(f"{COUNT} sessions WHERE session_id = ?", [refused]) == [{"n": 1}]
 
 
 def test_a_corrupt_events_file_takes_no_older_recording_with_it(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from capture.recording.listing import TableFiles, list_files
 from capture.recording.manifest import EMPTY, Manifest, compacted_name, read_manifests, save_manifest
 from capture.recording.root import Root
+from capture.regular_files import split_by_kind
 
 DATE = "2026-02-12"
 FIRST, SECOND, THIRD = "20260212T083055-0000000a", "20260212T083056-0000000b", "20260212T090000-0000000c"
@@ -69,7 +70,6 @@ def test_a_compaction_between_the_two_steps_of_listing_hides_nothing(
     """Whichever step comes first, the compaction comes right after it."""
     own, compacted = touch(root, f"{FIRST}.parquet", compacted_name(FIRST, FIRST))
     save_manifest(root, DATE, EMPTY)
-    glob = Path.glob
 
     def compact() -> None:
         if own.exists():
@@ -81,15 +81,26 @@ def test_a_compaction_between_the_two_steps_of_listing_hides_nothing(
         compact()
         return manifests
 
-    def glob_first(folder: Path, pattern: str) -> Iterator[Path]:
-        found = list(glob(folder, pattern))
-        if pattern.endswith(".parquet"):
-            compact()
-        return iter(found)
+    def list_first(folder: Path, suffix: str) -> tuple[list[Path], list[Path]]:
+        found = split_by_kind(folder, suffix)
+        compact()
+        return found
 
     monkeypatch.setattr("capture.recording.listing.read_manifests", read_first)
-    monkeypatch.setattr(Path, "glob", glob_first)
+    monkeypatch.setattr("capture.recording.listing.split_by_kind", list_first)
     assert events(root) == TableFiles(compacted=[compacted])
+
+
+def test_what_is_no_regular_file_is_told_and_not_listed(root: Root) -> None:
+    (own,) = touch(root, f"{FIRST}.parquet")
+    pipe, named = own.with_name(f"{SECOND}.parquet"), own.with_name(compacted_name(THIRD, THIRD))
+    os.mkfifo(pipe)
+    os.mkfifo(named)
+    commit(root, named, THIRD)
+    found = list_files(root, ["events"])
+    assert found.tables["events"] == TableFiles(own=[own])
+    assert found.irregular == {pipe, named}
+    assert found.missing == {named}
 
 
 def test_a_file_that_a_manifest_names_in_vain_is_told(root: Root, caplog: pytest.LogCaptureFixture) -> None:

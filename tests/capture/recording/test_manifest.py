@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ from capture.recording.manifest import (
     save_manifest,
 )
 from capture.recording.root import Root
+from capture.regular_files import NO_FILE
 
 DATE = "2026-02-12"
 FIRST, SECOND, THIRD = "20260212T083055-0000000a", "20260212T083056-0000000b", "20260212T090000-0000000c"
@@ -71,6 +73,13 @@ def test_a_manifest_that_cannot_be_understood_is_named(
         load_manifest(root, DATE)
     assert read_manifest(root, DATE) is None
     assert problem in caplog.text
+
+
+def test_nobody_waits_for_a_pipe_in_place_of_a_manifest(root: Root, caplog: pytest.LogCaptureFixture) -> None:
+    root.manifests.mkdir(parents=True)
+    os.mkfifo(root.manifest_file(DATE))
+    assert read_manifests(root) == {}
+    assert f"is no readable manifest: {NO_FILE}" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,15 @@ def test_a_session_that_is_not_there_is_named(root: Root) -> None:
 # --- reading it -----------------------------------------------------------------------------------------------
 
 
+def test_messages_that_were_not_copied_are_told(root: Root) -> None:
+    for session_id, events in ((FIRST, 1), (SECOND, 0)):
+        with SessionWriter(root, session_id) as writer:
+            writer.commit({"started_at": 0, "failure_keys": [], "events_sent": events, "events_received": 0})
+    with pytest.raises(UsageProblem, match=f"recording {FIRST} cannot be read: its messages are missing: was all of"):
+        list(open_recording(root, FIRST).messages())
+    assert list(open_recording(root, SECOND).messages()) == []
+
+
 def test_messages_come_back_with_their_audio(root: Root) -> None:
     wave = np.arange(24_000, dtype="<i2").tobytes()
     save(root, FIRST, chunks=((wave, PCM16_24K), (b"\x01\x02\x03", PCM16_24K), (b"\x7f" * 7, ULAW)))

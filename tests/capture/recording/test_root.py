@@ -20,6 +20,7 @@ from capture.recording.root import (
     session_id_at,
     started_at_by,
 )
+from capture.recording.schema import TABLES
 
 SESSION_ID = "20260212T083055-4f3a9c12"
 
@@ -128,6 +129,27 @@ def test_a_folder_that_cannot_be_read_does_not_look_empty(root: Root, monkeypatc
     # Tests may run as root, whom no permission stops.
     monkeypatch.setattr(os, "access", lambda path, _: path != root.table("sessions"))
     with pytest.raises(UsageProblem, match="sessions cannot be read: check its permissions"):
+        root.check_readable()
+
+
+def test_an_empty_root_says_what_was_perhaps_meant(root: Root) -> None:
+    assert root.why_empty() == ""
+    root.date_folder("events", "2026-02-12").mkdir(parents=True)
+    assert root.why_empty() == "; it has events and no sessions: was all of it copied?"
+    # As a ZIP leaves it that was unpacked into a folder of its name.
+    root.date_folder("sessions", "2026-02-12").mkdir(parents=True)
+    assert Root(root.path.parent).why_empty() == f"; {root.path} looks like a root"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_date_that_cannot_be_read_does_not_look_empty(
+    table: str, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    date = root.date_folder(table, "2026-02-12")
+    date.mkdir(parents=True)
+    root.check_readable()
+    monkeypatch.setattr(os, "access", lambda path, _: path != date)
+    with pytest.raises(UsageProblem, match=f"{table}/date=2026-02-12 cannot be read: check its permissions"):
         root.check_readable()
 
 
