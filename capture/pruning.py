@@ -87,6 +87,8 @@ class PrunePlan:
     spared_by_runs: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     """Sessions that would go, but lie in files that neither sealing nor compaction wrote."""
+    not_copied: list[str] = field(default_factory=list)
+    """Sessions of which rows are there, in a root without a single session: it looks like half of a copy."""
     bytes_left: int = 0
     """Of all recordings, once the plan is carried out."""
 
@@ -152,7 +154,12 @@ def plan_pruning(
             plan.recordings.append(removal)
             plan.bytes_left -= removal.bytes
     plan.journals += _journals(root, at - rule.journals_older_than)
-    plan.leftovers += _leftovers(root, set(ids))
+    leftovers = list(_leftovers(root, set(ids)))
+    # An interrupted removal leaves the rows of one session.
+    if ids or len(leftovers) < 2:
+        plan.leftovers += leftovers
+    else:
+        plan.not_copied += [removal.name for removal in leftovers]
     plan.bytes_left -= sum(removal.bytes for removal in plan.leftovers)
     return plan
 
@@ -223,7 +230,9 @@ def summary(plan: PrunePlan) -> dict[str, Any]:
         kind: [{"session_id": removal.name, "bytes": removal.bytes} for removal in getattr(plan, kind)]
         for kind in ("recordings", "journals", "leftovers")
     }
-    kept = {kind: getattr(plan, kind) for kind in ("spared_failed", "spared_by_runs", "foreign", "bytes_left")}
+    kept = {
+        kind: getattr(plan, kind) for kind in ("spared_failed", "spared_by_runs", "foreign", "not_copied", "bytes_left")
+    }
     return {"bytes": plan.bytes} | told | kept
 
 
@@ -237,6 +246,7 @@ def sum_up(plan: PrunePlan, *, dry_run: bool) -> list[str]:
         ("failed or incomplete (--keep-failed)", plan.spared_failed),
         ("named by a run (--include-runs takes them too)", plan.spared_by_runs),
         ("in files that wiretape did not write", plan.foreign),
+        ("whose sessions are missing, was all of the root copied?", plan.not_copied),
     ):
         if spared:
             named = ", ".join(spared[:_SHOWN_IDS]) + (" …" if len(spared) > _SHOWN_IDS else "")

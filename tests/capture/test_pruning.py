@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -297,6 +298,18 @@ def test_a_removal_that_is_interrupted_is_never_half_seen_and_ended_by_the_next(
     prune(plan)
     assert not [path for path in files(recorded) if OLDEST in path.name]
     assert plan.bytes_left == total_bytes(recorded)
+
+
+def test_half_of_a_copy_is_not_taken_for_leftovers(recorded: Root) -> None:
+    shutil.rmtree(recorded.table("sessions"))
+    held = files(recorded)
+    plan = plan_pruning(recorded, MONTH, NOW)
+    assert (plan.leftovers, plan.not_copied) == ([], [OLDEST, OLDER, OLD, YOUNG])
+    prune(plan)
+    assert files(recorded) == held
+    assert (
+        "kept 4 recordings, whose sessions are missing, was all of the root copied?" in sum_up(plan, dry_run=False)[1]
+    )
 
 
 def test_rows_whose_session_is_still_being_sealed_are_no_leftovers(recorded: Root) -> None:
