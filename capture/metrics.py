@@ -118,12 +118,7 @@ class Metrics:
             registry=registry,
         )
         ProcessCollector(registry=registry)
-        # An alert on a rate needs the series before the first of them.
-        for quarantined in ("true", "false"):
-            self._not_sealed.labels(quarantined)
-        for outcome in ("ok", "failed", "incomplete"):
-            for kept in ("whole", "none" if outcome == "ok" else "window"):
-                self._sessions.labels(outcome, kept)
+        self._begin_at_nothing()
 
     def watch(
         self,
@@ -177,6 +172,14 @@ class Metrics:
     def exposition(self) -> bytes:
         """Write all figures in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _begin_at_nothing(self) -> None:
+        # An alert on a rate needs the series before the first of them.
+        for quarantined in ("true", "false"):
+            self._not_sealed.labels(quarantined)
+        for outcome in ("ok", "failed", "incomplete"):
+            for kept in ("whole", "none" if outcome == "ok" else "window"):
+                self._sessions.labels(outcome, kept)
 
     def _labels_of(self, failure_key: str) -> tuple[str, str, str]:
         event, kind, code, *_ = [*failure_key.split("|"), "", ""]
