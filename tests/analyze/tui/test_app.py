@@ -145,7 +145,7 @@ async def test_the_keys_of_the_readme_lead_to_the_region_at_fault(shown: Callabl
         await settle(pilot)
         await press(pilot, "f")
         assert "gpt-4o-transcribe × eastus2  6 of 6 failed" in shown(app)
-        assert "it takes both" in shown(app)
+        assert "It takes both" in shown(app)
         await press(pilot, "enter")
         assert "6 of 21" in shown(app)
         await press(pilot, "enter", "n")
