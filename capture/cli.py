@@ -110,7 +110,12 @@ def proxy_command(
     drain_s = None if drain is None else check_seconds("--drain", drain)
     certificate = _listening_certificate(tls_cert, tls_key, listen, is_self_signed=tls_self_signed)
     root = open_root(recordings).path
-    become_proxy(ProxyOptions(resolve_target(to), root, listen, policy, certificate, drain_s, metrics, tls_self_signed))
+    target = resolve_target(to)
+    become_proxy(
+        ProxyOptions(
+            target, root, listen, policy, certificate, drain_s, metrics=metrics, is_self_signed=tls_self_signed
+        )
+    )
 
 
 @app.command("call")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import os
 import signal
@@ -12,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TextIO
 
-from capture.errors import OutOfFiles, UsageProblem, WiretapeError
+from capture.errors import OutOfFiles, UsageProblem, WiretapeError, is_out_of_files
 from capture.plain_text import is_utf8, visible_lines
 
 _SOON_S = 0.01
@@ -38,7 +37,7 @@ def run_to_end(command: Callable[[], None]) -> None:
         let_go_of(sys.stdout)
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
+        if not is_out_of_files(error):
             raise
         _complain(OutOfFiles())
         sys.exit(OutOfFiles.exit_code)

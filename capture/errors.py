@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import traceback
 from collections.abc import Mapping
@@ -51,6 +52,11 @@ class OutOfFiles(UsageProblem):
 
     def __init__(self) -> None:
         super().__init__("no more files can be opened here: allow more first, with `ulimit -n 1024`")
+
+
+def is_out_of_files(error: OSError) -> bool:
+    """Tell whether an error means that no further file can be opened, by this process or on this machine."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 class EndpointRefused(WiretapeError):

@@ -71,8 +71,9 @@ def _waiting_for_their_sealer(root: Root) -> set[Path]:
 
     Sealed here, and dropped by its rule, such a session would be one that the recorder cannot find any more.
     """
-    is_recorded = has_living_recorder(root.journal)
-    return {path for path in regular_files(root.journal, ".journal") if is_recorded and not _is_old(path)}
+    if not has_living_recorder(root.journal):
+        return set()
+    return {path for path in regular_files(root.journal, ".journal") if not _is_old(path)}
 
 
 def _note_failure(recovery: Recovery, root: Root, session_id: str, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +35,5 @@ def regular_files(folder: Path, suffix: str) -> list[Path]:
 
 def check_regular(path: Path) -> None:
     """Raise `OSError` where something else than a regular file is there, or nothing."""
-    path.stat()
-    if not path.is_file():
+    if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(NO_FILE)

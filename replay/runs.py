@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import re
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from capture.errors import OutOfFiles, UsageProblem
+from capture.errors import OutOfFiles, UsageProblem, is_out_of_files
 from capture.private_files import make_private_folder, replacing
 from capture.realtime.events import parse_event
 from capture.recording.facts import TrialKind
@@ -302,7 +301,7 @@ def save_run(root: Root, run_id: str, encoded: bytes) -> None:
         with replacing(path) as file:
             file.write(encoded)
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+        if is_out_of_files(error):
             raise OutOfFiles from error
         raise UsageProblem(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from capture.recording.annotations import ANNOTATIONS, annotation_files
+from capture.recording.file_problem import brief
 from capture.recording.root import Root
 
 _COLUMNS = ", ".join(f'"{name}"' for name in ANNOTATIONS.names)
@@ -104,4 +105,4 @@ class StoredAnnotations:
                 for name in names:
                     self._load([name])
             elif Path(names[0]).exists():
-                self._unreadable[Path(names[0])] = str(error).splitlines()[0]
+                self._unreadable[Path(names[0])] = brief(error)

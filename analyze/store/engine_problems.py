@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from capture.errors import UsageProblem
+from capture.recording.file_problem import brief
 
 _FAULT = "the database engine failed: please report this, and what was asked"
 _WHAT_TO_DO = {
@@ -32,4 +33,4 @@ def in_a_sentence() -> Iterator[None]:
         advice = next((told for kind, told in _WHAT_TO_DO.items() if isinstance(error, kind)), None)
         if advice is None:
             raise
-        raise UsageProblem(f"{advice} ({str(error).partition(chr(10))[0]})") from error
+        raise UsageProblem(f"{advice} ({brief(error)})") from error

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from capture.plain_text import is_utf8
+from capture.recording.file_problem import brief
 from capture.recording.listing import Listing, TableFiles
 from capture.recording.manifest import last_session, may_hold
 from capture.recording.root import Root
@@ -133,7 +134,7 @@ def file_problem(path: Path, schema: pa.Schema) -> str | None:
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError) as error:
-        return f"no readable Parquet file: {str(error).splitlines()[0]}"
+        return f"no readable Parquet file: {brief(error)}"
     if "session_id" not in found.names:
         return "it has no session_id: no file of this table"
     for column in schema:
@@ -150,7 +151,7 @@ def page_problem(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
-        return f"a page of it does not read: {str(error).splitlines()[0]}"
+        return f"a page of it does not read: {brief(error)}"
     return None
 
 

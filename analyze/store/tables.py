@@ -26,7 +26,7 @@ from analyze.store.table_files import (
     shape_of,
 )
 from capture.errors import OutOfFiles, UsageProblem
-from capture.recording.file_problem import NAME_IS_NO_TEXT
+from capture.recording.file_problem import NAME_IS_NO_TEXT, brief
 from capture.recording.listing import Listing
 from capture.recording.manifest import place_of
 from capture.recording.root import Root
@@ -231,7 +231,7 @@ class StoredTables:
             )
         except duckdb.OutOfMemoryException as error:
             if len(fresh) == 1:
-                self.unreadable[Path(fresh[0])] = f"it unpacks to more than memory holds: {_first_line(error)}"
+                self.unreadable[Path(fresh[0])] = f"it unpacks to more than memory holds: {brief(error)}"
             else:
                 for name in fresh:
                     self._load_sessions([name], above=above)
@@ -313,13 +313,9 @@ class StoredTables:
             # The footers are sound: then what the engine complains of is inside the file it names. Without that
             # check first it may name a good file that does not go together with a bad one.
             words = str(error)
-            found = {path: _first_line(error) for path, _ in suspects if path.exists() and str(path) in words}
+            found = {path: brief(error) for path, _ in suspects if path.exists() and str(path) in words}
         self.unreadable |= found
         return bool(found)
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).partition("\n")[0]
 
 
 def is_nameless(error: duckdb.Error) -> bool:

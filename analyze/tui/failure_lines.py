@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ABSENT = "–"
 """How the matrix writes a value that sessions do not have."""
 _GAP = 2
+_VERDICT = "verdict   "
+BELOW_VERDICT = Run(" " * len(_VERDICT))
+"""Before what is said of a verdict, so that it stands below its first word."""
 
 
 def legend_line() -> Line:
@@ -88,12 +91,12 @@ def run_facts(run_ids: Sequence[str], runs: Iterable[RunSummary]) -> Line:
 
 def verdict_lines(verdict: Verdict) -> list[Line]:
     """Write a verdict with what it comes to on a line of its own: in its sentence many cells may stand before that."""
-    label = Run("verdict   ", "muted")
+    label = Run(_VERDICT, "muted")
     if not verdict.conclusion:
         return [(label, *text(verdict.sentence, "strong"))]
     counts, _, rest = verdict.sentence.partition(f": {verdict.conclusion}")
     first = verdict.conclusion[0].upper() + verdict.conclusion[1:]
-    return [(label, *text(first, "strong")), (Run(" " * len(label.text)), *text(f"{counts}.{rest}"))]
+    return [(label, *text(first, "strong")), (BELOW_VERDICT, *text(f"{counts}.{rest}"))]
 
 
 def one_of_several(failure_key: str) -> Line:

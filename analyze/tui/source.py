@@ -505,6 +505,6 @@ def _changed_at(root: Root) -> dict[str, int]:
     try:
         with os.scandir(root.table("sessions")) as dates:
             return {date.name: date.stat().st_mtime_ns for date in dates}
-    except FileNotFoundError:
-        # No root yet, or a date that went meanwhile.
+    except OSError:
+        # No root yet, or a date that went meanwhile; what cannot be read is said by who reads it.
         return {}

@@ -16,6 +16,7 @@ from analyze.filters import narrowed, runs_of
 from analyze.findings import Finding, UnknownFailure
 from analyze.totals import FindingTotal, total_by_name
 from analyze.tui.failure_lines import (
+    BELOW_VERDICT,
     cell_filter,
     cell_words,
     found_lines,
@@ -24,7 +25,7 @@ from analyze.tui.failure_lines import (
     run_facts,
     verdict_lines,
 )
-from analyze.tui.lines import Line, Run, text
+from analyze.tui.lines import Line, text
 from analyze.tui.memory import Memory
 from analyze.tui.rate_lines import rate_lines
 from analyze.tui.screens.choose import Choice, ChooseScreen, Chosen
@@ -304,13 +305,13 @@ class FailuresScreen(FilteringScreen):
         if judged is not None:
             facts, verdict, health = judged
             lines += verdict_lines(verdict)
-            lines.append((Run("          "), *facts))
+            lines.append((BELOW_VERDICT, *facts))
             if verdict.failure_key is not None:
-                lines.append((Run("          "), *one_of_several(verdict.failure_key)))
+                lines.append((BELOW_VERDICT, *one_of_several(verdict.failure_key)))
             if health is not None and health.sent_ms > 0:
                 tone: Tone = "incomplete" if health.is_wrong else "muted"
                 which = "sent" if verdict.is_of_recorded_audio else "recorded"
-                lines.append((Run("          "), *text(f"{which} audio: {health.sentence}", tone)))
+                lines.append((BELOW_VERDICT, *text(f"{which} audio: {health.sentence}", tone)))
         self.query_one("#verdict", LineView).show(lines)
         self._share_height()
 

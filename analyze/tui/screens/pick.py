@@ -94,11 +94,10 @@ class PickScreen(SourceScreen[str | None]):
         others = [row for row in rows if row.session_id != self.session.session_id]
         self.query_one(FilterBar).found = text(f" {len(others):,} ", "muted")
         self.table.empty_text = "no other session"
-        self.table.show(sorted(others, key=lambda other: nearness(self.session, other)))
+        others.sort(key=lambda other: nearness(self.session, other))
+        self.table.show(others if self._names is None else named(others, self._names))
         if self._names is None:
             self.ask(lambda: names_by_session(self.source.findings()), self._show_names, kind="findings")
-        else:
-            self._show_names(self._names)
 
     def _show_names(self, names: Mapping[str, tuple[str, ...]]) -> None:
         self._names = names

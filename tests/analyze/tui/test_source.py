@@ -125,6 +125,15 @@ def test_a_root_is_behind_once_sessions_came_or_went_until_it_is_looked_at(root:
     source.close()
 
 
+def test_what_stands_in_the_place_of_the_sessions_hinders_no_look_at_the_root(root: Root) -> None:
+    root.path.mkdir()
+    root.table("sessions").write_text("no folder")
+    source = RootSource(root)
+    assert source.session_count() == 0
+    assert not source.is_behind()
+    source.close()
+
+
 def test_typed_sql_is_asked_of_what_the_list_shows(root: Root, request: pytest.FixtureRequest) -> None:
     source = RootSource(root)
     asked = "SELECT session_id, tags FROM sessions"
